@@ -1,0 +1,117 @@
+// Package jsonl reads and writes JSON Lines: one JSON value a line. Every error names the file and the line.
+package jsonl
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"unicode/utf8"
+
+	"github.com/retort-ir/retort/internal/atomicfile"
+)
+
+// MaxLine is the longest line in bytes that Read accepts: a guard against files that are no JSON Lines at all.
+const MaxLine = 16 << 20
+
+// Read yields the values of r in order, skipping blank lines, each checked by check (which may be nil). The first
+// error ends the sequence; it names the file and the line.
+func Read[T any](r io.Reader, name string, check func(T) error) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var zero T
+		br := bufio.NewReaderSize(r, 64<<10)
+		for number := 1; ; number++ {
+			line, err := readLine(br)
+			if err == io.EOF {
+				return
+			}
+			if err == nil && number == 1 {
+				line = bytes.TrimPrefix(line, []byte("\ufeff"))
+			}
+			var v T
+			if err == nil {
+				if len(bytes.TrimSpace(line)) == 0 {
+					continue
+				}
+				err = decode(line, &v, check)
+			}
+			if err != nil {
+				yield(zero, fmt.Errorf("%s:%d: %w", name, number, err))
+				return
+			}
+			if !yield(v, nil) {
+				return
+			}
+		}
+	}
+}
+
+// ReadFile is Read over a file, which it opens when the sequence starts and closes when it ends.
+func ReadFile[T any](path string, check func(T) error) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		f, err := os.Open(path)
+		if err != nil {
+			var zero T
+			yield(zero, err)
+			return
+		}
+		defer f.Close()
+		Read(f, path, check)(yield)
+	}
+}
+
+// WriteFile writes one value a line. The file appears whole or not at all.
+func WriteFile[T any](path string, values iter.Seq[T]) error {
+	return atomicfile.Write(path, func(w io.Writer) error { return Write(w, values) })
+}
+
+// Write writes one value a line.
+func Write[T any](w io.Writer, values iter.Seq[T]) error {
+	bw := bufio.NewWriter(w)
+	enc := json.NewEncoder(bw)
+	enc.SetEscapeHTML(false)
+	for v := range values {
+		if err := enc.Encode(v); err != nil {
+			return err
+		}
+	}
+	return bw.Flush()
+}
+
+func decode[T any](line []byte, v *T, check func(T) error) error {
+	if !utf8.Valid(line) {
+		return errors.New("invalid UTF-8")
+	}
+	if err := json.Unmarshal(line, v); err != nil {
+		return fmt.Errorf("malformed JSON: %w", err)
+	}
+	if check == nil {
+		return nil
+	}
+	return check(*v)
+}
+
+// readLine returns the next line without its end, or io.EOF when there is none.
+func readLine(br *bufio.Reader) ([]byte, error) {
+	var line []byte
+	for {
+		part, err := br.ReadSlice('\n')
+		line = append(line, part...)
+		if len(line) > MaxLine {
+			return nil, fmt.Errorf("line longer than %d bytes: is this JSON Lines?", MaxLine)
+		}
+		switch {
+		case err == nil:
+			return line[:len(line)-1], nil
+		case err == bufio.ErrBufferFull:
+		case err == io.EOF && len(line) > 0:
+			return line, nil
+		default:
+			return nil, err
+		}
+	}
+}

@@ -1,0 +1,37 @@
+package retort
+
+import "strings"
+
+// Passage is one unit of retrieval.
+type Passage struct {
+	ID    string `json:"_id"`
+	Title string `json:"title"`
+	Text  string `json:"text"`
+}
+
+// Content returns the title and the text joined by one space, trimmed. Every part of Retort that reads a passage as one
+// string reads this one, so that training and search never see different joins.
+func (p Passage) Content() string {
+	return strings.TrimSpace(strings.TrimSpace(p.Title) + " " + strings.TrimSpace(p.Text))
+}
+
+// Query is one search request, asked by a person or generated from a passage.
+type Query struct {
+	ID   string `json:"_id"`
+	Text string `json:"text"`
+	// Type names the kind of a generated query ("question", "keywords", ...); empty for a person's.
+	Type string `json:"type,omitempty"`
+	// Source is the id of the passage that the query was generated from; empty for a person's.
+	Source string `json:"source,omitempty"`
+	// Origin names the generator (and model) that wrote the query; empty for a person's.
+	Origin string `json:"origin,omitempty"`
+}
+
+// List is a query with candidate passages, best first where the order has a meaning, and a teacher's scores. It holds
+// ids, never texts.
+type List struct {
+	Query  Query     `json:"query"`
+	IDs    []string  `json:"ids"`
+	Scores []float64 `json:"scores,omitempty"` // aligned with IDs; nil before a teacher has scored the list
+	Weight float64   `json:"weight,omitempty"` // of the list in the loss; 0 means 1
+}
