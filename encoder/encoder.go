@@ -3,7 +3,9 @@ package encoder
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"math"
 
 	"gonum.org/v1/gonum/blas/blas32"
 )
@@ -50,7 +52,7 @@ type Trainable interface {
 	Step(u Update) (gradNorm float64, err error)
 	// SaveState writes all that training needs to go on: weights, moments, the count of steps, random state.
 	SaveState(w io.Writer) error
-	// LoadState brings back what SaveState wrote. On an error the model is as it was.
+	// LoadState brings back what SaveState wrote and zeroes the gradients. On an error the model is as it was.
 	LoadState(r io.Reader) error
 	// Save writes the model as a folder that can be deployed. The folder appears whole or not at all.
 	Save(dir string) error
@@ -82,6 +84,28 @@ type Update struct {
 	Beta2       float64 // of the second moment, in [0,1)
 	Eps         float64 // > 0
 	ClipNorm    float64 // the gradients' global L2 norm is scaled down to this; 0 leaves it
+}
+
+// Validate names the first field that is out of its range.
+func (u Update) Validate() error {
+	for _, f := range []struct {
+		name  string
+		value float64
+		ok    bool
+		want  string
+	}{
+		{"LR", u.LR, u.LR >= 0, "at least 0"},
+		{"WeightDecay", u.WeightDecay, u.WeightDecay >= 0, "at least 0"},
+		{"Beta1", u.Beta1, u.Beta1 >= 0 && u.Beta1 < 1, "in [0,1)"},
+		{"Beta2", u.Beta2, u.Beta2 >= 0 && u.Beta2 < 1, "in [0,1)"},
+		{"Eps", u.Eps, u.Eps > 0, "above 0"},
+		{"ClipNorm", u.ClipNorm, u.ClipNorm >= 0, "at least 0"},
+	} {
+		if !f.ok || math.IsInf(f.value, 0) {
+			return fmt.Errorf("update: %s is %v, want %s", f.name, f.value, f.want)
+		}
+	}
+	return nil
 }
 
 // Splitter is implemented by a Trainable whose query tower can be trained alone. After SplitTowers the two roles have

@@ -1,0 +1,545 @@
+package encodertest
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"math"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"gonum.org/v1/gonum/blas/blas32"
+
+	"github.com/retort-ir/retort/encoder"
+)
+
+// Tolerances say how far an implementation may be from exact.
+type Tolerances struct {
+	// Embedding bounds the absolute difference between two ways to compute one element of a vector: alone, in a batch, by
+	// Encode, by Forward; 0 means 1e-6.
+	Embedding float64
+	// Gradient bounds the difference between a gradient and its central difference, relative to the gradient's norm over
+	// the parameter; 0 means 0.01.
+	Gradient float64
+	// Weight bounds the relative difference between a weight and AdamW's by the textbook, or between gradients added up
+	// and their sum; 0 means 1e-4.
+	Weight float64
+	// Probe is the change of one parameter element, relative to the root mean square of the parameter, in central
+	// differences; 0 means 0.01.
+	Probe float64
+}
+
+func (o Tolerances) withDefaults() Tolerances {
+	for _, d := range []struct {
+		field *float64
+		value float64
+	}{{&o.Embedding, 1e-6}, {&o.Gradient, 0.01}, {&o.Weight, 1e-4}, {&o.Probe, 0.01}} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	return o
+}
+
+// Test checks that an implementation keeps the contract of encoder.Trainable and, where it implements them, of
+// encoder.Splitter, encoder.Parametric and encoder.Fingerprinter. open returns a model with the same weights each time it
+// is called; a small one, since gradients are compared with central differences. Run it under the race detector too.
+func Test(t *testing.T, open func(t *testing.T) encoder.Trainable) {
+	TestWithin(t, open, Tolerances{})
+}
+
+// TestWithin is Test with other tolerances.
+func TestWithin(t *testing.T, open func(t *testing.T) encoder.Trainable, tol Tolerances) {
+	c := contract{open: open, tol: tol.withDefaults()}
+	for _, test := range []struct {
+		name string
+		run  func(*testing.T)
+	}{
+		{"Encode gives one normalised row a text, in order", c.encodeRows},
+		{"Encode of no texts gives no rows", c.encodeNothing},
+		{"Encode of empty and odd texts gives normalised rows", c.encodeOddTexts},
+		{"Encode is safe for concurrent use", c.encodeConcurrently},
+		{"a cancelled context ends every call with its error", c.cancelled},
+		{"a context that ends during Encode ends it", c.cancelledDuring},
+		{"Prepare counts tokens", c.prepareTokens},
+		{"Forward equals Encode", c.forwardEqualsEncode},
+		{"Forward refuses rows and inputs that are not there", c.forwardBadRows},
+		{"Backward is the gradient", c.backwardIsGradient},
+		{"Backward reads rows by their stride", c.backwardStride},
+		{"Backward out of turn is an error", c.backwardErrors},
+		{"passes close in any order", c.closeOrder},
+		{"gradients add up", c.gradientsAddUp},
+		{"Step is AdamW", c.stepIsAdamW},
+		{"Step clips the gradient", c.stepClips},
+		{"Step without a gradient only decays", c.stepDecays},
+		{"Step refuses settings out of range", c.stepBadUpdate},
+		{"a gradient that is not finite changes no weight", c.nonFinite},
+		{"a loaded state goes on with the same bits", c.stateGoesOn},
+		{"LoadState zeroes the gradients", c.loadZeroesGradients},
+		{"a broken state is an error and changes nothing", c.brokenState},
+		{"Save into a place that cannot be written is an error", c.saveUnwritable},
+		{"training the query tower leaves passages bit for bit", c.splitTowers},
+		{"the fingerprint follows the weights", c.fingerprint},
+	} {
+		t.Run(test.name, test.run)
+	}
+}
+
+type contract struct {
+	open func(*testing.T) encoder.Trainable
+	tol  Tolerances
+}
+
+var texts = []string{
+	"Scanner reads a file line by line.",
+	"How do I sort a slice of structs by a field?",
+	"retort",
+	"Marshal returns the JSON encoding of v, and traverses the value recursively until nothing is left of it to visit.",
+	"a vessel for distilling",
+}
+
+func (c contract) encodeRows(t *testing.T) {
+	e := c.open(t)
+	for _, role := range []encoder.Role{encoder.Query, encoder.Passage} {
+		all := encode(t, e, role, texts)
+		requireUnitRows(t, all, len(texts), e.Dim())
+		for i, text := range texts {
+			alone := encode(t, e, role, []string{text})
+			require.InDeltaSlice(t, toFloat64(row(alone, 0)), toFloat64(row(all, i)), c.tol.Embedding, "%s %q", role, text)
+			for j := range i {
+				require.Greater(t, distance(row(all, i), row(all, j)), 100*c.tol.Embedding, "texts %d and %d have one vector", i, j)
+			}
+		}
+		again := encode(t, e, role, texts)
+		all.Data[0] = 7
+		require.NotEqual(t, float32(7), again.Data[0], "rows belong to the caller")
+	}
+}
+
+func (c contract) encodeNothing(t *testing.T) {
+	e := c.open(t)
+	for _, none := range [][]string{nil, {}} {
+		m, err := e.Encode(context.Background(), encoder.Query, none)
+		require.NoError(t, err)
+		require.Zero(t, m.Rows)
+	}
+	in, err := e.Prepare(context.Background(), encoder.Query, nil)
+	require.NoError(t, err)
+	require.Zero(t, in.Len())
+}
+
+func (c contract) encodeOddTexts(t *testing.T) {
+	e := c.open(t)
+	odd := []string{"", "   \n\t", "\x00", "\xff\xfe not UTF-8", "naïve 検索 🙂", strings.Repeat("x", 10_000), strings.Repeat("long text ", 3_000)}
+	for _, role := range []encoder.Role{encoder.Query, encoder.Passage} {
+		requireUnitRows(t, encode(t, e, role, odd), len(odd), e.Dim())
+	}
+}
+
+func (c contract) encodeConcurrently(t *testing.T) {
+	e := c.open(t)
+	want := encode(t, e, encoder.Passage, texts)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for range 3 {
+				got, err := e.Encode(context.Background(), encoder.Passage, texts)
+				if err != nil || got.Rows != want.Rows || distance(got.Data, want.Data) > float64(len(got.Data))*c.tol.Embedding {
+					t.Errorf("concurrent Encode differs: %v", err)
+				}
+			}
+		}()
+	}
+	wg.Wait()
+}
+
+func (c contract) cancelled(t *testing.T) {
+	e := c.open(t)
+	in := prepare(t, e, encoder.Query, texts)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	start := time.Now()
+	_, err := e.Encode(ctx, encoder.Passage, texts)
+	require.ErrorIs(t, err, context.Canceled)
+	_, err = e.Prepare(ctx, encoder.Passage, texts)
+	require.ErrorIs(t, err, context.Canceled)
+	_, err = e.Forward(ctx, in, []int{0, 1}, true)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Less(t, time.Since(start), 2*time.Second)
+}
+
+func (c contract) cancelledDuring(t *testing.T) {
+	e := c.open(t)
+	many := make([]string, 20_000)
+	for i := range many {
+		many[i] = texts[i%len(texts)]
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	defer cancel()
+	start := time.Now()
+	_, err := e.Encode(ctx, encoder.Passage, many)
+	took := time.Since(start)
+	if err == nil {
+		require.Less(t, took, 2*time.Second, "not ended, although it takes long")
+		return
+	}
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.Less(t, took, 2*time.Second)
+	requireUnitRows(t, encode(t, e, encoder.Passage, texts), len(texts), e.Dim())
+}
+
+func (c contract) prepareTokens(t *testing.T) {
+	e := c.open(t)
+	long := strings.Repeat("word ", 5_000)
+	for _, role := range []encoder.Role{encoder.Query, encoder.Passage} {
+		in := prepare(t, e, role, []string{"", "one", "one two three", long, long + long})
+		require.Equal(t, 5, in.Len())
+		require.GreaterOrEqual(t, in.Tokens(0), 0)
+		require.Greater(t, in.Tokens(1), in.Tokens(0))
+		require.Greater(t, in.Tokens(2), in.Tokens(1))
+		require.Greater(t, in.Tokens(3), in.Tokens(2))
+		require.Equal(t, in.Tokens(3), in.Tokens(4), "the cut to the length limit is not counted")
+		require.Less(t, in.Tokens(3), 10_000)
+	}
+}
+
+func (c contract) forwardEqualsEncode(t *testing.T) {
+	e := c.open(t)
+	for _, role := range []encoder.Role{encoder.Query, encoder.Passage} {
+		want := encode(t, e, role, texts)
+		in := prepare(t, e, role, texts)
+		for _, rows := range [][]int{{0, 1, 2, 3, 4}, {3, 1}, {2}, {4, 4, 0}} {
+			for _, keepGraph := range []bool{false, true} {
+				pass := forward(t, e, in, rows, keepGraph)
+				got := pass.Embeddings()
+				requireUnitRows(t, got, len(rows), e.Dim())
+				for i, r := range rows {
+					require.InDeltaSlice(t, toFloat64(row(want, r)), toFloat64(row(got, i)), c.tol.Embedding, "%s, rows %v", role, rows)
+				}
+				require.NoError(t, pass.Close())
+			}
+		}
+	}
+}
+
+func (c contract) forwardBadRows(t *testing.T) {
+	e := c.open(t)
+	in := prepare(t, e, encoder.Query, texts)
+	for _, rows := range [][]int{{-1}, {len(texts)}, {0, 99}} {
+		_, err := e.Forward(context.Background(), in, rows, false)
+		require.Error(t, err, "rows %v", rows)
+	}
+	_, err := e.Forward(context.Background(), strangeInputs{}, []int{0}, false)
+	require.Error(t, err)
+	_, err = e.Forward(context.Background(), nil, []int{0}, false)
+	require.Error(t, err)
+}
+
+type strangeInputs struct{}
+
+func (strangeInputs) Len() int       { return 1 }
+func (strangeInputs) Tokens(int) int { return 1 }
+
+// backwardIsGradient takes L = sum of g*y with fixed g, whose gradient with respect to the embeddings y is g.
+func (c contract) backwardIsGradient(t *testing.T) {
+	e := c.open(t)
+	params := parameters(t, e)
+	in := prepare(t, e, encoder.Passage, texts)
+	all := allRows(in)
+	g := probe(len(texts), e.Dim())
+	backward(t, e, in, all, g)
+	for _, k := range spread(len(params), 8) {
+		p := params[k]
+		grad, value := grad(t, p), value(t, p)
+		require.Len(t, grad, len(value), p.Name)
+		norm, h := l2(grad), c.tol.Probe*max(l2(value)/math.Sqrt(float64(len(value))), 1e-2)
+		require.NotZero(t, norm, "%s has no gradient", p.Name)
+		for _, j := range largest(grad, 3) {
+			loss := func(delta float64) float64 {
+				changed := clone(value)
+				changed[j] += float32(delta)
+				require.NoError(t, p.Set(changed))
+				pass := forward(t, e, in, all, false)
+				defer pass.Close()
+				return dot(pass.Embeddings(), g)
+			}
+			numeric := (loss(h) - loss(-h)) / float64((value[j]+float32(h))-(value[j]-float32(h)))
+			require.NoError(t, p.Set(value))
+			require.InDelta(t, numeric, float64(grad[j]), c.tol.Gradient*norm, "%s[%d]", p.Name, j)
+		}
+	}
+}
+
+func (c contract) backwardStride(t *testing.T) {
+	e := c.open(t)
+	in := prepare(t, e, encoder.Query, texts)
+	dense := probe(2, e.Dim())
+	wide := newMatrix(2, e.Dim()+3)
+	for i := range wide.Data {
+		wide.Data[i] = 99
+	}
+	for i := range 2 {
+		copy(row(wide, i), row(dense, i))
+	}
+	wide.Cols = e.Dim()
+	backward(t, e, in, []int{1, 3}, dense)
+	want := gradients(t, e)
+	step(t, e, encoder.Update{Eps: 1})
+	backward(t, e, in, []int{1, 3}, wide)
+	require.Less(t, relative(gradients(t, e), want), c.tol.Weight)
+}
+
+func (c contract) backwardErrors(t *testing.T) {
+	e := c.open(t)
+	in := prepare(t, e, encoder.Query, texts)
+	g := probe(2, e.Dim())
+	rows := []int{0, 1}
+
+	pass := forward(t, e, in, rows, false)
+	require.Error(t, pass.Backward(g), "without keepGraph")
+	require.NoError(t, pass.Close())
+
+	for name, wrong := range map[string]blas32.General{
+		"too few rows":  probe(1, e.Dim()),
+		"too many rows": probe(3, e.Dim()),
+		"too narrow":    probe(2, e.Dim()-1),
+		"short data":    {Rows: 2, Cols: e.Dim(), Stride: e.Dim(), Data: g.Data[:e.Dim()]},
+		"empty":         {},
+	} {
+		pass = forward(t, e, in, rows, true)
+		require.Error(t, pass.Backward(wrong), name)
+		require.NoError(t, pass.Close())
+	}
+
+	pass = forward(t, e, in, rows, true)
+	require.NoError(t, pass.Backward(g))
+	require.Error(t, pass.Backward(g), "twice")
+	require.NoError(t, pass.Close())
+
+	pass = forward(t, e, in, rows, true)
+	require.NoError(t, pass.Close())
+	require.NoError(t, pass.Close(), "closing twice")
+	require.Error(t, pass.Backward(g), "after Close")
+}
+
+func (c contract) closeOrder(t *testing.T) {
+	e := c.open(t)
+	in := prepare(t, e, encoder.Query, texts)
+	want := encode(t, e, encoder.Query, texts)
+	passes := make([]encoder.Pass, len(texts))
+	for i := range passes {
+		passes[i] = forward(t, e, in, []int{i}, i%2 == 0)
+	}
+	for _, i := range []int{2, 0, 4, 1, 3} {
+		require.InDeltaSlice(t, toFloat64(row(want, i)), toFloat64(row(passes[i].Embeddings(), 0)), c.tol.Embedding)
+		if i == 0 {
+			require.NoError(t, passes[i].Backward(probe(1, e.Dim())))
+		}
+		require.NoError(t, passes[i].Close())
+	}
+	for _, pass := range passes {
+		require.NoError(t, pass.Close(), "twice")
+	}
+}
+
+func (c contract) gradientsAddUp(t *testing.T) {
+	e := c.open(t)
+	in := prepare(t, e, encoder.Passage, texts)
+	g := probe(len(texts), e.Dim())
+	backward(t, e, in, allRows(in), g)
+	want := gradients(t, e)
+	step(t, e, encoder.Update{Eps: 1})
+	require.Zero(t, l2(gradients(t, e)), "Step zeroes the gradients")
+	for _, rows := range [][]int{{3}, {1, 0}, {4, 2}} {
+		backward(t, e, in, rows, pick(g, rows))
+	}
+	require.Less(t, relative(gradients(t, e), want), c.tol.Weight)
+}
+
+func (c contract) stepIsAdamW(t *testing.T) {
+	e := c.open(t)
+	in := prepare(t, e, encoder.Query, texts)
+	u := encoder.Update{LR: 0.01, WeightDecay: 0.1, Beta1: 0.8, Beta2: 0.95, Eps: 1e-3}
+	weights := toFloat64(values(t, e))
+	m1, m2 := make([]float64, len(weights)), make([]float64, len(weights))
+	for n := 1; n <= 3; n++ {
+		backward(t, e, in, allRows(in), probe(len(texts), e.Dim()))
+		grads := gradients(t, e)
+		norm := step(t, e, u)
+		require.InEpsilon(t, l2(grads), norm, c.tol.Weight)
+		for i, g := range toFloat64(grads) {
+			m1[i] = u.Beta1*m1[i] + (1-u.Beta1)*g
+			m2[i] = u.Beta2*m2[i] + (1-u.Beta2)*g*g
+			unbiased1 := m1[i] / (1 - math.Pow(u.Beta1, float64(n)))
+			unbiased2 := m2[i] / (1 - math.Pow(u.Beta2, float64(n)))
+			weights[i] -= u.LR*u.WeightDecay*weights[i] + u.LR*unbiased1/(math.Sqrt(unbiased2)+u.Eps)
+		}
+		got := toFloat64(values(t, e))
+		for i, w := range weights {
+			require.InDelta(t, w, got[i], c.tol.Weight*(math.Abs(w)+u.LR), "step %d, weight %d", n, i)
+		}
+	}
+}
+
+// stepClips takes an Eps so large that AdamW's step follows the length of the gradient.
+func (c contract) stepClips(t *testing.T) {
+	e := c.open(t)
+	in := prepare(t, e, encoder.Query, texts)
+	backward(t, e, in, allRows(in), probe(len(texts), e.Dim()))
+	before, grads := toFloat64(values(t, e)), toFloat64(gradients(t, e))
+	clip := l2(gradients(t, e)) / 10
+	norm := step(t, e, encoder.Update{LR: 1, Beta1: 0.9, Beta2: 0.999, Eps: 1, ClipNorm: clip})
+	require.InEpsilon(t, 10*clip, norm, c.tol.Weight, "the norm before clipping")
+	after := toFloat64(values(t, e))
+	for i, g := range grads {
+		want := before[i] - 0.1*g/(math.Abs(0.1*g)+1)
+		require.InDelta(t, want, after[i], c.tol.Weight*(math.Abs(want)+math.Abs(0.1*g)), "weight %d", i)
+	}
+}
+
+func (c contract) stepDecays(t *testing.T) {
+	e := c.open(t)
+	before := values(t, e)
+	norm := step(t, e, encoder.Update{LR: 0.5, WeightDecay: 0.1, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, ClipNorm: 1})
+	require.Zero(t, norm)
+	for i, w := range values(t, e) {
+		require.InDelta(t, 0.95*float64(before[i]), float64(w), c.tol.Weight*math.Abs(float64(before[i])), "weight %d", i)
+	}
+}
+
+func (c contract) stepBadUpdate(t *testing.T) {
+	e := c.open(t)
+	before := values(t, e)
+	good := encoder.Update{LR: 0.1, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8}
+	for name, spoil := range map[string]func(*encoder.Update){
+		"LR":    func(u *encoder.Update) { u.LR = math.NaN() },
+		"Beta1": func(u *encoder.Update) { u.Beta1 = 1 },
+		"Beta2": func(u *encoder.Update) { u.Beta2 = -0.1 },
+		"Eps":   func(u *encoder.Update) { u.Eps = 0 },
+	} {
+		u := good
+		spoil(&u)
+		_, err := e.Step(u)
+		require.ErrorContains(t, err, name)
+	}
+	require.Equal(t, before, values(t, e))
+}
+
+func (c contract) nonFinite(t *testing.T) {
+	u := encoder.Update{LR: 0.01, WeightDecay: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, ClipNorm: 1}
+	for _, bad := range []float64{math.NaN(), math.Inf(1)} {
+		e, clean := c.open(t), c.open(t)
+		in := prepare(t, e, encoder.Query, texts)
+		before := values(t, e)
+		g := probe(len(texts), e.Dim())
+		g.Data[1] = float32(bad)
+		backward(t, e, in, allRows(in), g)
+		_, err := e.Step(u)
+		require.ErrorIs(t, err, encoder.ErrNonFinite)
+		require.Equal(t, before, values(t, e), "weights changed")
+		require.Zero(t, l2(gradients(t, e)), "gradients stayed")
+		c.train(t, e, u)
+		c.train(t, clean, u)
+		require.Equal(t, values(t, clean), values(t, e), "the moments or the count of steps changed")
+	}
+}
+
+func (c contract) stateGoesOn(t *testing.T) {
+	u := encoder.Update{LR: 0.01, WeightDecay: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, ClipNorm: 1}
+	a, b := c.open(t), c.open(t)
+	c.train(t, a, u)
+	c.train(t, a, u)
+	saved := save(t, a)
+	require.NoError(t, b.LoadState(bytes.NewReader(saved)))
+	require.Equal(t, values(t, a), values(t, b))
+	c.train(t, a, u)
+	c.train(t, b, u)
+	require.Equal(t, values(t, a), values(t, b))
+	require.Equal(t, encode(t, a, encoder.Query, texts), encode(t, b, encoder.Query, texts))
+}
+
+func (c contract) loadZeroesGradients(t *testing.T) {
+	e := c.open(t)
+	in := prepare(t, e, encoder.Query, texts)
+	saved := save(t, e)
+	backward(t, e, in, allRows(in), probe(len(texts), e.Dim()))
+	require.NotZero(t, l2(gradients(t, e)))
+	require.NoError(t, e.LoadState(bytes.NewReader(saved)))
+	require.Zero(t, l2(gradients(t, e)))
+}
+
+func (c contract) brokenState(t *testing.T) {
+	e := c.open(t)
+	c.train(t, e, encoder.Update{LR: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8})
+	saved := save(t, e)
+	c.train(t, e, encoder.Update{LR: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8})
+	before := values(t, e)
+	for _, n := range []int{0, 1, len(saved) / 4, len(saved) / 2, len(saved) - 1} {
+		require.Error(t, e.LoadState(bytes.NewReader(saved[:n])), "the first %d of %d bytes", n, len(saved))
+		require.Equal(t, before, values(t, e))
+	}
+	require.Error(t, e.LoadState(strings.NewReader("no state at all, although there is enough of it to read")))
+	require.Error(t, e.SaveState(brokenWriter{}))
+	require.Equal(t, before, values(t, e))
+}
+
+type brokenWriter struct{}
+
+func (brokenWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+func (c contract) saveUnwritable(t *testing.T) {
+	e := c.open(t)
+	require.Error(t, e.Save(t.TempDir()+"/no/such/folder/model"))
+	require.NoError(t, e.Save(t.TempDir()+"/model"))
+}
+
+func (c contract) splitTowers(t *testing.T) {
+	e := c.open(t)
+	splitter, ok := e.(encoder.Splitter)
+	if !ok {
+		t.Skip("it does not implement encoder.Splitter")
+	}
+	passages, queries := encode(t, e, encoder.Passage, texts), encode(t, e, encoder.Query, texts)
+	require.NoError(t, splitter.SplitTowers())
+	require.Equal(t, queries, encode(t, e, encoder.Query, texts))
+	u := encoder.Update{LR: 0.01, WeightDecay: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, ClipNorm: 1}
+	c.train(t, e, u)
+	require.NoError(t, splitter.SplitTowers(), "twice")
+	c.train(t, e, u)
+	require.Equal(t, passages, encode(t, e, encoder.Passage, texts))
+	trained := encode(t, e, encoder.Query, texts)
+	require.NotEqual(t, queries, trained)
+
+	saved := save(t, e)
+	other := c.open(t)
+	require.NoError(t, other.(encoder.Splitter).SplitTowers())
+	require.NoError(t, other.LoadState(bytes.NewReader(saved)))
+	require.Equal(t, passages, encode(t, other, encoder.Passage, texts))
+	require.Equal(t, trained, encode(t, other, encoder.Query, texts))
+}
+
+func (c contract) fingerprint(t *testing.T) {
+	e := c.open(t)
+	printer, ok := e.(encoder.Fingerprinter)
+	if !ok {
+		t.Skip("it does not implement encoder.Fingerprinter")
+	}
+	before := printer.Fingerprint()
+	require.NotEmpty(t, before)
+	require.Equal(t, before, c.open(t).(encoder.Fingerprinter).Fingerprint())
+	c.train(t, e, encoder.Update{LR: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8})
+	require.NotEqual(t, before, printer.Fingerprint())
+}
+
+// train makes one step towards nothing in particular.
+func (c contract) train(t *testing.T, e encoder.Trainable, u encoder.Update) {
+	t.Helper()
+	in := prepare(t, e, encoder.Query, texts)
+	backward(t, e, in, allRows(in), probe(len(texts), e.Dim()))
+	step(t, e, u)
+}

@@ -1,0 +1,201 @@
+package encodertest
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"gonum.org/v1/gonum/blas/blas32"
+
+	"github.com/retort-ir/retort/encoder"
+)
+
+func encode(t *testing.T, e encoder.Encoder, role encoder.Role, texts []string) blas32.General {
+	t.Helper()
+	m, err := e.Encode(context.Background(), role, texts)
+	require.NoError(t, err)
+	return m
+}
+
+func prepare(t *testing.T, e encoder.Trainable, role encoder.Role, texts []string) encoder.Inputs {
+	t.Helper()
+	in, err := e.Prepare(context.Background(), role, texts)
+	require.NoError(t, err)
+	require.Equal(t, len(texts), in.Len())
+	return in
+}
+
+func forward(t *testing.T, e encoder.Trainable, in encoder.Inputs, rows []int, keepGraph bool) encoder.Pass {
+	t.Helper()
+	p, err := e.Forward(context.Background(), in, rows, keepGraph)
+	require.NoError(t, err)
+	return p
+}
+
+func backward(t *testing.T, e encoder.Trainable, in encoder.Inputs, rows []int, g blas32.General) {
+	t.Helper()
+	p := forward(t, e, in, rows, true)
+	require.NoError(t, p.Backward(g))
+	require.NoError(t, p.Close())
+}
+
+func step(t *testing.T, e encoder.Trainable, u encoder.Update) float64 {
+	t.Helper()
+	norm, err := e.Step(u)
+	require.NoError(t, err)
+	return norm
+}
+
+func save(t *testing.T, e encoder.Trainable) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	require.NoError(t, e.SaveState(&b))
+	return b.Bytes()
+}
+
+// parameters skips the test for an encoder that does not show its weights.
+func parameters(t *testing.T, e encoder.Trainable) []encoder.Parameter {
+	t.Helper()
+	p, ok := e.(encoder.Parametric)
+	if !ok {
+		t.Skip("it does not implement encoder.Parametric")
+	}
+	require.NotEmpty(t, p.Parameters())
+	return p.Parameters()
+}
+
+func value(t *testing.T, p encoder.Parameter) []float32 {
+	t.Helper()
+	v, err := p.Value()
+	require.NoError(t, err, p.Name)
+	n := 1
+	for _, s := range p.Shape {
+		n *= s
+	}
+	require.Len(t, v, n, p.Name)
+	return v
+}
+
+func grad(t *testing.T, p encoder.Parameter) []float32 {
+	t.Helper()
+	g, err := p.Grad()
+	require.NoError(t, err, p.Name)
+	return g
+}
+
+func values(t *testing.T, e encoder.Trainable) []float32 {
+	t.Helper()
+	var all []float32
+	for _, p := range parameters(t, e) {
+		all = append(all, value(t, p)...)
+	}
+	return all
+}
+
+func gradients(t *testing.T, e encoder.Trainable) []float32 {
+	t.Helper()
+	var all []float32
+	for _, p := range parameters(t, e) {
+		all = append(all, grad(t, p)...)
+	}
+	return all
+}
+
+func requireUnitRows(t *testing.T, m blas32.General, rows, cols int) {
+	t.Helper()
+	require.Equal(t, rows, m.Rows)
+	require.Equal(t, cols, m.Cols)
+	for i := range rows {
+		require.InDelta(t, 1, l2(row(m, i)), 1e-5, "norm of row %d", i)
+	}
+}
+
+// probe returns a fixed matrix without structure, elements in [-1,1].
+func probe(rows, cols int) blas32.General {
+	m := newMatrix(rows, cols)
+	for i := range m.Data {
+		m.Data[i] = float32(math.Sin(float64(1 + 7*i + i*i)))
+	}
+	return m
+}
+
+func pick(m blas32.General, rows []int) blas32.General {
+	out := newMatrix(len(rows), m.Cols)
+	for i, r := range rows {
+		copy(row(out, i), row(m, r))
+	}
+	return out
+}
+
+func allRows(in encoder.Inputs) []int {
+	rows := make([]int, in.Len())
+	for i := range rows {
+		rows[i] = i
+	}
+	return rows
+}
+
+// spread returns at most k indices below n, the first and the last among them.
+func spread(n, k int) []int {
+	if n <= k {
+		k = n
+	}
+	var indices []int
+	for i := range k {
+		indices = append(indices, i*(n-1)/max(k-1, 1))
+	}
+	return indices
+}
+
+// largest returns the indices of the k elements that are largest by absolute value.
+func largest(x []float32, k int) []int {
+	indices := make([]int, len(x))
+	for i := range indices {
+		indices[i] = i
+	}
+	slices.SortStableFunc(indices, func(a, b int) int {
+		return cmp.Compare(math.Abs(float64(x[b])), math.Abs(float64(x[a])))
+	})
+	return indices[:min(k, len(indices))]
+}
+
+func dot(a, b blas32.General) float64 {
+	var sum float64
+	for i := range a.Rows {
+		for j, x := range row(a, i) {
+			sum += float64(x) * float64(row(b, i)[j])
+		}
+	}
+	return sum
+}
+
+func l2(x []float32) float64 {
+	var squares float64
+	for _, v := range x {
+		squares += float64(v) * float64(v)
+	}
+	return math.Sqrt(squares)
+}
+
+func distance(a, b []float32) float64 {
+	var squares float64
+	for i, v := range a {
+		d := float64(v) - float64(b[i])
+		squares += d * d
+	}
+	return math.Sqrt(squares)
+}
+
+func relative(got, want []float32) float64 { return distance(got, want) / l2(want) }
+
+func toFloat64(x []float32) []float64 {
+	out := make([]float64, len(x))
+	for i, v := range x {
+		out[i] = float64(v)
+	}
+	return out
+}

@@ -1,0 +1,8 @@
+// Package encodertest is for tests of code that uses an encoder, and of encoders.
+//
+// [Encoder] is a small trainable encoder in pure Go: hashed words, their mean, one layer with tanh. It knows no language,
+// but it learns, is deterministic, and implements every interface of package encoder, so that a pipeline can be tested on
+// a machine without LibTorch in milliseconds.
+//
+// [Test] is the contract of encoder.Trainable: every implementation must pass it.
+package encodertest
