@@ -1,0 +1,370 @@
+// Package safetensors reads and writes the safetensors format: an 8-byte little-endian length, a JSON header of that
+// length that gives each tensor's type, shape and place, and then the tensors' bytes, row-major and little-endian.
+//
+// A file that is opened has been checked whole: every tensor lies inside it, none overlaps another, none is cut short.
+// Reference: https://github.com/huggingface/safetensors (format).
+package safetensors
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"math/bits"
+	"os"
+	"slices"
+)
+
+// maxHeader is the reference implementation's limit on the header, in bytes.
+const maxHeader = 100_000_000
+
+// metadataKey is the header's key for the free-form strings of a file. No tensor can bear this name.
+const metadataKey = "__metadata__"
+
+// Tensor is a named array of float32, row-major. A shape of no dimensions is a scalar.
+type Tensor struct {
+	Name   string
+	Shape  []int
+	Values []float32
+}
+
+// File is an open safetensors file. It is safe for concurrent use; only Close must not overlap a read.
+type File struct {
+	path     string
+	data     io.ReaderAt // the bytes after the header
+	close    func() error
+	names    []string
+	entries  map[string]entry
+	metadata map[string]string
+}
+
+// entry is the header's description of a tensor; begin and end count from the end of the header.
+type entry struct {
+	dtype      string
+	shape      []int
+	begin, end int64
+}
+
+// Open reads and checks the header of the file. The tensors stay on disk until Tensor is called.
+func Open(path string) (*File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	file, err := Parse(f, info.Size(), path)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	file.close = f.Close
+	return file, nil
+}
+
+// Parse reads and checks the header of size bytes of r. name stands for them in errors.
+func Parse(r io.ReaderAt, size int64, name string) (*File, error) {
+	f := &File{path: name, entries: map[string]entry{}}
+	header, err := readHeader(r, size)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	dataBytes := size - 8 - int64(len(header))
+	f.data = io.NewSectionReader(r, 8+int64(len(header)), dataBytes)
+	if err := f.parseHeader(header); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if err := f.checkLayout(dataBytes); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return f, nil
+}
+
+// Close closes the file.
+func (f *File) Close() error {
+	if f.close == nil {
+		return nil
+	}
+	return f.close()
+}
+
+// Names returns the names of the tensors, sorted.
+func (f *File) Names() []string { return slices.Clone(f.names) }
+
+// Metadata returns the file's own strings; nil where it has none.
+func (f *File) Metadata() map[string]string { return f.metadata }
+
+// Shape returns the shape of a tensor, and whether there is a tensor of that name.
+func (f *File) Shape(name string) ([]int, bool) {
+	e, ok := f.entries[name]
+	return slices.Clone(e.shape), ok
+}
+
+// DType returns the type of a tensor as the header names it: F32, BF16, I64, ... It is empty for a name that the file
+// does not hold.
+func (f *File) DType(name string) string { return f.entries[name].dtype }
+
+// Tensor reads a tensor of type F64, F32, F16 or BF16 and returns its values as float32, owned by the caller. Halves
+// convert exactly, F64 rounds to the nearest.
+func (f *File) Tensor(name string) (shape []int, values []float32, err error) {
+	e, ok := f.entries[name]
+	if !ok {
+		return nil, nil, fmt.Errorf("%s: no tensor %q", f.path, name)
+	}
+	convert, ok := converters[e.dtype]
+	if !ok {
+		return nil, nil, fmt.Errorf("%s: tensor %q has type %s; F64, F32, F16 and BF16 can be read", f.path, name, e.dtype)
+	}
+	values, err = readValues(f.data, e, convert)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: tensor %q: %w", f.path, name, err)
+	}
+	return slices.Clone(e.shape), values, nil
+}
+
+// Write writes tensors in the order of their names, whatever the order given: equal tensors and metadata give equal
+// bytes. Values must be as many as the shape says, and names must be distinct.
+func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
+	sorted := slices.Clone(tensors)
+	slices.SortStableFunc(sorted, func(a, b Tensor) int { return cmp.Compare(a.Name, b.Name) })
+	header, err := makeHeader(sorted, metadata)
+	if err != nil {
+		return fmt.Errorf("write safetensors: %w", err)
+	}
+	if err := binary.Write(w, binary.LittleEndian, uint64(len(header))); err != nil {
+		return fmt.Errorf("write safetensors: %w", err)
+	}
+	if _, err := w.Write(header); err != nil {
+		return fmt.Errorf("write safetensors: %w", err)
+	}
+	for _, t := range sorted {
+		if err := writeValues(w, t.Values); err != nil {
+			return fmt.Errorf("write safetensors: tensor %q: %w", t.Name, err)
+		}
+	}
+	return nil
+}
+
+func readHeader(r io.ReaderAt, size int64) ([]byte, error) {
+	if size < 8 {
+		return nil, fmt.Errorf("not a safetensors file: %d bytes, at least 8 are needed", size)
+	}
+	var length [8]byte
+	if _, err := r.ReadAt(length[:], 0); err != nil {
+		return nil, fmt.Errorf("header length: %w", err)
+	}
+	n := binary.LittleEndian.Uint64(length[:])
+	if n > maxHeader {
+		return nil, fmt.Errorf("not a safetensors file: header of %d bytes, the limit is %d", n, maxHeader)
+	}
+	if int64(n) > size-8 {
+		return nil, fmt.Errorf("truncated: header of %d bytes in a file of %d", n, size)
+	}
+	header := make([]byte, n)
+	if _, err := r.ReadAt(header, 8); err != nil {
+		return nil, fmt.Errorf("header: %w", err)
+	}
+	return header, nil
+}
+
+// parseHeader goes through the header key by key, since json.Unmarshal would let the last of two equal names win.
+func (f *File) parseHeader(header []byte) error {
+	dec := json.NewDecoder(bytes.NewReader(header))
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		return errors.New("header is not a JSON object")
+	}
+	for dec.More() {
+		key, err := dec.Token()
+		if err != nil {
+			return fmt.Errorf("header: %w", err)
+		}
+		name, _ := key.(string)
+		if err := f.parseEntry(dec, name); err != nil {
+			return err
+		}
+	}
+	if _, err := dec.Token(); err != nil {
+		return fmt.Errorf("header: %w", err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("header goes on after the JSON object")
+	}
+	slices.Sort(f.names)
+	return nil
+}
+
+func (f *File) parseEntry(dec *json.Decoder, name string) error {
+	if name == metadataKey {
+		if f.metadata != nil {
+			return fmt.Errorf("header: %s occurs twice", metadataKey)
+		}
+		if err := dec.Decode(&f.metadata); err != nil {
+			return fmt.Errorf("header: %s: %w", metadataKey, err)
+		}
+		return nil
+	}
+	var raw struct {
+		DType   string  `json:"dtype"`
+		Shape   []int64 `json:"shape"`
+		Offsets []int64 `json:"data_offsets"`
+	}
+	if err := dec.Decode(&raw); err != nil {
+		return fmt.Errorf("header: tensor %q: %w", name, err)
+	}
+	if _, ok := f.entries[name]; ok {
+		return fmt.Errorf("header: tensor %q occurs twice", name)
+	}
+	if raw.DType == "" || raw.Shape == nil || len(raw.Offsets) != 2 {
+		return fmt.Errorf("header: tensor %q lacks dtype, shape or two data_offsets", name)
+	}
+	e := entry{dtype: raw.DType, shape: make([]int, len(raw.Shape)), begin: raw.Offsets[0], end: raw.Offsets[1]}
+	for i, d := range raw.Shape {
+		if d < 0 || d > math.MaxInt {
+			return fmt.Errorf("header: tensor %q has shape %v", name, raw.Shape)
+		}
+		e.shape[i] = int(d)
+	}
+	f.entries[name] = e
+	f.names = append(f.names, name)
+	return nil
+}
+
+// checkLayout makes sure that the tensors fill the bytes after the header, side by side, as the reference demands.
+func (f *File) checkLayout(dataBytes int64) error {
+	byOffset := slices.Clone(f.names)
+	slices.SortStableFunc(byOffset, func(a, b string) int {
+		return cmp.Or(cmp.Compare(f.entries[a].begin, f.entries[b].begin), cmp.Compare(f.entries[a].end, f.entries[b].end))
+	})
+	var end int64
+	for i, name := range byOffset {
+		e := f.entries[name]
+		if e.begin < 0 || e.end < e.begin {
+			return fmt.Errorf("tensor %q has data_offsets [%d, %d]", name, e.begin, e.end)
+		}
+		if e.begin < end {
+			return fmt.Errorf("tensors %q and %q overlap", byOffset[i-1], name)
+		}
+		if e.begin > end {
+			return fmt.Errorf("%d bytes before tensor %q belong to no tensor", e.begin-end, name)
+		}
+		if e.end > dataBytes {
+			return fmt.Errorf("truncated: tensor %q ends at byte %d of the data, which has %d", name, e.end, dataBytes)
+		}
+		if err := e.checkSize(); err != nil {
+			return fmt.Errorf("tensor %q: %w", name, err)
+		}
+		end = e.end
+	}
+	if end != dataBytes {
+		return fmt.Errorf("%d bytes after the last tensor", dataBytes-end)
+	}
+	return nil
+}
+
+func (e entry) checkSize() error {
+	width, ok := widths[e.dtype]
+	if !ok {
+		return nil // a type of the future: its place is checked, and reading it is an error
+	}
+	n, err := product(e.shape)
+	if err != nil {
+		return err
+	}
+	if hi, lo := bits.Mul64(uint64(n), uint64(width)); hi != 0 || lo != uint64(e.end-e.begin) {
+		return fmt.Errorf("shape %v of %s does not fit its %d bytes", e.shape, e.dtype, e.end-e.begin)
+	}
+	return nil
+}
+
+// product returns the number of values of a shape.
+func product(shape []int) (int, error) {
+	if slices.Contains(shape, 0) {
+		return 0, nil
+	}
+	n := 1
+	for _, d := range shape {
+		if d < 0 || n > math.MaxInt/d {
+			return 0, fmt.Errorf("shape %v is impossible", shape)
+		}
+		n *= d
+	}
+	return n, nil
+}
+
+// makeHeader writes the header by hand, since its keys stand in the order of the tensors. Spaces fill it up, so that the
+// data begins at a multiple of 8.
+func makeHeader(sorted []Tensor, metadata map[string]string) ([]byte, error) {
+	var b bytes.Buffer
+	b.WriteByte('{')
+	if len(metadata) > 0 {
+		m, err := marshal(metadata)
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(&b, "%q:%s", metadataKey, m)
+	}
+	offset := 0
+	for i, t := range sorted {
+		if err := checkTensor(sorted, i); err != nil {
+			return nil, err
+		}
+		name, err := marshal(t.Name)
+		if err != nil {
+			return nil, err
+		}
+		shape, err := marshal(append([]int{}, t.Shape...))
+		if err != nil {
+			return nil, err
+		}
+		if b.Len() > 1 {
+			b.WriteByte(',')
+		}
+		end := offset + 4*len(t.Values)
+		fmt.Fprintf(&b, `%s:{"dtype":"F32","shape":%s,"data_offsets":[%d,%d]}`, name, shape, offset, end)
+		offset = end
+	}
+	b.WriteByte('}')
+	for b.Len()%8 != 0 {
+		b.WriteByte(' ')
+	}
+	if b.Len() > maxHeader {
+		return nil, fmt.Errorf("header of %d bytes, the limit is %d", b.Len(), maxHeader)
+	}
+	return b.Bytes(), nil
+}
+
+func checkTensor(sorted []Tensor, i int) error {
+	t := sorted[i]
+	if t.Name == metadataKey {
+		return fmt.Errorf("no tensor can have the name %q", t.Name)
+	}
+	if i > 0 && sorted[i-1].Name == t.Name {
+		return fmt.Errorf("two tensors have the name %q", t.Name)
+	}
+	n, err := product(t.Shape)
+	if err != nil {
+		return fmt.Errorf("tensor %q: %w", t.Name, err)
+	}
+	if n != len(t.Values) {
+		return fmt.Errorf("tensor %q of shape %v has %d values", t.Name, t.Shape, len(t.Values))
+	}
+	return nil
+}
+
+// marshal is json.Marshal without the escapes for HTML, which the reference does not write.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimRight(b.Bytes(), "\n"), nil
+}
