@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/retort-ir/retort"
+	"gonum.org/v1/gonum/blas/blas32"
 )
 
 // Hit is one passage of a ranking.
@@ -17,4 +18,13 @@ type Retriever interface {
 	// Search returns for each query its k best passages, best first, ties by ascending index; fewer where the corpus or
 	// the retriever has fewer.
 	Search(ctx context.Context, queries []retort.Query, k int) ([][]Hit, error)
+}
+
+// Scorer scores every passage of a corpus. Implementations are safe for concurrent use.
+type Scorer interface {
+	// Len returns the number of passages n.
+	Len() int
+	// ScoreAll returns a row of scores a query, [len(queries) x n], owned by the caller. It is as large as that, so give
+	// it few queries at a time.
+	ScoreAll(ctx context.Context, queries []retort.Query) (blas32.General, error)
 }

@@ -1,0 +1,72 @@
+package mine
+
+import (
+	"strings"
+
+	"github.com/blevesearch/bleve/v2/analysis"
+	"github.com/blevesearch/bleve/v2/analysis/lang/en"
+	"github.com/blevesearch/bleve/v2/analysis/token/lowercase"
+	"github.com/blevesearch/bleve/v2/analysis/token/porter"
+	"github.com/blevesearch/bleve/v2/analysis/token/stop"
+	"github.com/blevesearch/bleve/v2/analysis/tokenizer/unicode"
+)
+
+// Analyzer cuts a text into the terms that are indexed and searched. Implementations are deterministic and safe for
+// concurrent use.
+type Analyzer interface {
+	// Terms returns the terms in the order of the text, repeated where the text repeats them.
+	Terms(text string) []string
+}
+
+// English returns an analyzer that does what Lucene's EnglishAnalyzer does: words by the Unicode rules (UAX #29), a
+// final 's removed, lower case, Lucene's 33 stop words removed, stemmed by Porter's algorithm (1980, with the two
+// departures of his own C version). Bytes that are not UTF-8 separate words.
+func English() Analyzer {
+	stopWords := analysis.NewTokenMap()
+	for _, w := range strings.Fields(englishStopWords) {
+		stopWords.AddToken(w)
+	}
+	return english{
+		tokenizer: unicode.NewUnicodeTokenizer(),
+		filters: []analysis.TokenFilter{
+			en.NewPossessiveFilter(),
+			lowercase.NewLowerCaseFilter(),
+			stop.NewStopTokensFilter(stopWords),
+			porter.NewPorterStemmer(),
+		},
+	}
+}
+
+// Code returns the analyzer for English text that holds identifiers of program code. It first replaces each identifier
+// by its words, then does what [English] does: "net/http.Server.ListenAndServe" has the terms net, http, server, listen
+// and serv. Words are separated by every dot, slash, colon, dash and underscore, and by camelCase: "ReadAll" has two
+// words, "HTTPServer" has HTTP and Server; "utf8", "URLs" and "IPv4" are one word each, and "3.14" stays one number.
+func Code() Analyzer { return code{English()} }
+
+// englishStopWords are the stop words of Lucene's EnglishAnalyzer.
+const englishStopWords = `a an and are as at be but by for if in into is it no not of on or such that the their then there
+these they this to was will with`
+
+type english struct {
+	tokenizer analysis.Tokenizer
+	filters   []analysis.TokenFilter
+}
+
+func (a english) Terms(text string) []string {
+	// The filters write into the bytes of the tokens, so they get a copy.
+	tokens := a.tokenizer.Tokenize([]byte(strings.ToValidUTF8(text, " ")))
+	for _, f := range a.filters {
+		tokens = f.Filter(tokens)
+	}
+	terms := make([]string, 0, len(tokens))
+	for _, t := range tokens {
+		if len(t.Term) > 0 {
+			terms = append(terms, string(t.Term))
+		}
+	}
+	return terms
+}
+
+type code struct{ words Analyzer }
+
+func (a code) Terms(text string) []string { return a.words.Terms(splitIdentifiers(text)) }

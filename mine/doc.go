@@ -1,0 +1,14 @@
+// Package mine finds the candidate passages of a query and decides which passages and queries are worth training on.
+//
+// Rankers: [BM25] (Lucene's formula over an index in memory), [Dense] (exact search by inner product with the vectors of
+// an encoder) and [ZScoreFusion], a sum of standardised scores of several. All are a [Retriever], which returns the best
+// k, and a [Scorer], which scores every passage. [ZScore] and [RRF] fuse rankings that exist already.
+//
+// Filters: [Clean] prepares a corpus by dropping what is [TooShort] and [NearDuplicates] and by [Cut]; [RoundTrip] keeps
+// the generated queries that find their own source. Each says what it kept, and what it dropped and why.
+//
+// [Lists] turns rankings into the candidate lists that a teacher scores and a student learns from.
+//
+// Every result is deterministic: it depends neither on the number of processors nor on how queries are grouped, and ties
+// are broken by ascending index in the corpus.
+package mine
