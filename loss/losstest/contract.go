@@ -1,0 +1,224 @@
+package losstest
+
+import (
+	"math"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/retort-ir/retort/loss"
+)
+
+// CheckContract reports an error on t for everything in which l breaks the contract of [loss.Loss], on [Cases]: a
+// gradient that is not the loss's, that overwrites what was in grad, or that scale and Row.Weight do not multiply as they
+// should; a change of sim or of the row; other results when called concurrently (run it with -race); and malformed rows
+// or similarities that are NaN or infinite that give no error or one that does not name the query. A panic in a malformed
+// row is reported too.
+func CheckContract(t testing.TB, l loss.Loss) {
+	t.Helper()
+	cases := Cases()
+	for i := range cases {
+		c := &cases[i]
+		CheckGradient(t, l, &c.Row, c.Sim)
+		checkAdds(t, l, c)
+		checkScale(t, l, c)
+		checkWeight(t, l, c)
+		checkReadsOnly(t, l, c)
+		checkNotFinite(t, l, c)
+	}
+	checkConcurrent(t, l, cases)
+	checkMalformed(t, l)
+}
+
+// result calls the loss with a gradient of zeros.
+func result(t testing.TB, l loss.Loss, r *loss.Row, sim []float32, scale float64) (float64, []float32) {
+	t.Helper()
+	grad := make([]float32, len(sim))
+	value, err := l.Row(r, sim, grad, scale)
+	if err != nil {
+		t.Errorf("query %q: %v", r.ID, err)
+	}
+	return value, grad
+}
+
+func checkAdds(t testing.TB, l loss.Loss, c *Case) {
+	t.Helper()
+	_, want := result(t, l, &c.Row, c.Sim, 1)
+	got := make([]float32, len(c.Sim))
+	for i := range got {
+		got[i] = float32(i%7) - 3
+		want[i] += got[i]
+	}
+	if _, err := l.Row(&c.Row, c.Sim, got, 1); err != nil {
+		t.Errorf("query %q: %v", c.Name, err)
+	}
+	compare(t, c.Name, "it does not add to what is in grad", got, want)
+}
+
+func checkScale(t testing.TB, l loss.Loss, c *Case) {
+	t.Helper()
+	value, want := result(t, l, &c.Row, c.Sim, 1)
+	const scale = -0.375
+	for i := range want {
+		want[i] *= scale
+	}
+	scaled, got := result(t, l, &c.Row, c.Sim, scale)
+	compare(t, c.Name, "scale does not multiply the gradient", got, want)
+	if scaled != value {
+		t.Errorf("query %q: the loss is %v at scale 1 and %v at scale %v: scale must change the gradient only", c.Name, value, scaled, scale)
+	}
+}
+
+func checkWeight(t testing.TB, l loss.Loss, c *Case) {
+	t.Helper()
+	row := c.Row
+	row.Weight = 0
+	value, one := result(t, l, &row, c.Sim, 1)
+	for _, weight := range []float64{1, 0.75} {
+		row.Weight = weight
+		want := slices.Clone(one)
+		for i := range want {
+			want[i] *= float32(weight)
+		}
+		weighted, got := result(t, l, &row, c.Sim, 1)
+		compare(t, c.Name, "Row.Weight (0 is 1) does not multiply the gradient", got, want)
+		if !near(weighted, weight*value, 1e-12) {
+			t.Errorf("query %q: the loss is %v at weight 0, which is 1, and %v at weight %v", c.Name, value, weighted, weight)
+		}
+	}
+}
+
+func checkReadsOnly(t testing.TB, l loss.Loss, c *Case) {
+	t.Helper()
+	row, sim := clone(c)
+	result(t, l, &row, sim, 1)
+	if !slices.Equal(sim, c.Sim) {
+		t.Errorf("query %q: it changes sim", c.Name)
+	}
+	if !reflect.DeepEqual(row, c.Row) {
+		t.Errorf("query %q: it changes the row", c.Name)
+	}
+}
+
+func checkNotFinite(t testing.TB, l loss.Loss, c *Case) {
+	t.Helper()
+	columns := slices.Clone(c.Row.List)
+	if c.Row.Positive != -1 {
+		columns = append(columns, c.Row.Positive)
+	}
+	for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+		for _, column := range columns {
+			row, sim := clone(c)
+			sim[column] = float32(bad)
+			_, err := l.Row(&row, sim, make([]float32, len(sim)), 1)
+			wantError(t, err, row.ID, "a similarity that is not finite")
+		}
+	}
+}
+
+// checkConcurrent wants the very bits that one goroutine gets.
+func checkConcurrent(t testing.TB, l loss.Loss, cases []Case) {
+	t.Helper()
+	type answer struct {
+		value float64
+		grad  []float32
+	}
+	all := func() []answer {
+		var answers []answer
+		for i := range cases {
+			grad := make([]float32, len(cases[i].Sim))
+			value, _ := l.Row(&cases[i].Row, cases[i].Sim, grad, 1)
+			answers = append(answers, answer{value, grad})
+		}
+		return answers
+	}
+	want := all()
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			if !reflect.DeepEqual(all(), want) {
+				t.Errorf("called concurrently, it gives other results")
+			}
+		}()
+	}
+	wg.Wait()
+}
+
+func checkMalformed(t testing.TB, l loss.Loss) {
+	t.Helper()
+	for _, m := range malformed {
+		c := Case{Row: loss.Row{ID: "the-query", List: []int32{0, 2, 3}, Teacher: []float64{0.9, 0.5, 0.1}}, Sim: make([]float32, 5)}
+		grad := make([]float32, 5)
+		m.change(&c.Row, &c.Sim, &grad)
+		func() {
+			defer func() {
+				if p := recover(); p != nil {
+					t.Errorf("%s: a panic: %v", m.name, p)
+				}
+			}()
+			_, err := l.Row(&c.Row, c.Sim, grad, 1)
+			wantError(t, err, c.Row.ID, m.name)
+		}()
+	}
+}
+
+var malformed = []struct {
+	name   string
+	change func(r *loss.Row, sim, grad *[]float32)
+}{
+	{"a list column out of range", func(r *loss.Row, _, _ *[]float32) { r.List[1] = 5 }},
+	{"a negative list column", func(r *loss.Row, _, _ *[]float32) { r.List[1] = -1 }},
+	{"a column twice in the list", func(r *loss.Row, _, _ *[]float32) { r.List[1] = 3 }},
+	{"fewer teacher scores than the list", func(r *loss.Row, _, _ *[]float32) { r.Teacher = r.Teacher[:2] }},
+	{"no teacher scores", func(r *loss.Row, _, _ *[]float32) { r.Teacher = nil }},
+	{"more teacher scores than the list", func(r *loss.Row, _, _ *[]float32) { r.List = r.List[:2] }},
+	{"a teacher score that is NaN", func(r *loss.Row, _, _ *[]float32) { r.Teacher[1] = math.NaN() }},
+	{"an infinite teacher score", func(r *loss.Row, _, _ *[]float32) { r.Teacher[1] = math.Inf(1) }},
+	{"a positive out of range", func(r *loss.Row, _, _ *[]float32) { r.Positive = 5 }},
+	{"a positive below -1", func(r *loss.Row, _, _ *[]float32) { r.Positive = -2 }},
+	{"an ignored positive", func(r *loss.Row, _, _ *[]float32) { r.Ignore = []int32{1, 0} }},
+	{"an ignored column out of range", func(r *loss.Row, _, _ *[]float32) { r.Ignore = []int32{5} }},
+	{"a negative ignored column", func(r *loss.Row, _, _ *[]float32) { r.Ignore = []int32{-1} }},
+	{"fewer counts than columns", func(r *loss.Row, _, _ *[]float32) { r.Count = []float32{1, 1} }},
+	{"a negative weight", func(r *loss.Row, _, _ *[]float32) { r.Weight = -1 }},
+	{"a weight that is NaN", func(r *loss.Row, _, _ *[]float32) { r.Weight = math.NaN() }},
+	{"an infinite weight", func(r *loss.Row, _, _ *[]float32) { r.Weight = math.Inf(1) }},
+	{"a gradient shorter than sim", func(_ *loss.Row, _, grad *[]float32) { *grad = (*grad)[:4] }},
+	{"a gradient longer than sim", func(_ *loss.Row, sim, _ *[]float32) { *sim = (*sim)[:4] }},
+}
+
+func wantError(t testing.TB, err error, id, what string) {
+	t.Helper()
+	switch {
+	case err == nil:
+		t.Errorf("query %q: %s gives no error", id, what)
+	case !strings.Contains(err.Error(), id):
+		t.Errorf("query %q: %s gives an error that does not name the query: %v", id, what, err)
+	}
+}
+
+func compare(t testing.TB, id, what string, got, want []float32) {
+	t.Helper()
+	for i := range want {
+		if !near(float64(got[i]), float64(want[i]), 1e-6) {
+			t.Errorf("query %q: %s: element %d is %v, want %v", id, what, i, got[i], want[i])
+			return
+		}
+	}
+}
+
+// near says whether two numbers differ by at most tol, relative to the larger where that is above 1.
+func near(a, b, tol float64) bool {
+	return math.Abs(a-b) <= tol*max(1, math.Abs(a), math.Abs(b))
+}
+
+func clone(c *Case) (loss.Row, []float32) {
+	r := c.Row
+	r.List, r.Teacher = slices.Clone(r.List), slices.Clone(r.Teacher)
+	r.Ignore, r.Count = slices.Clone(r.Ignore), slices.Clone(r.Count)
+	return r, slices.Clone(c.Sim)
+}

@@ -1,0 +1,76 @@
+package loss
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Term is one loss of a [Sum].
+type Term struct {
+	Weight float64 // any finite number; 0 switches the term off
+	Loss   Loss
+}
+
+// Sum is the weighted sum of its terms. It is itself a [Loss], safe for concurrent use as long as its terms are.
+type Sum []Term
+
+// Paper returns the joint loss of Tamber et al. 2025 (arXiv 2502.19712) with the constants of the authors' training
+// script: 1 x ListwiseKL at a teacher temperature of 0.3 and a student temperature of 0.05, plus 0.1 x InfoNCE at a
+// temperature of 0.01, in which passages of the query's list above 0.6 times the top teacher score are no negatives.
+// Teacher scores must be in [0,1]. It equals the authors' loss where Row.Count says how many lists of the step each
+// passage stands in and Positive is the teacher's first.
+func Paper() Sum {
+	return Sum{
+		{Weight: 1, Loss: ListwiseKL{TeacherTemperature: 0.3, StudentTemperature: 0.05}},
+		{Weight: 0.1, Loss: InfoNCE{Temperature: 0.01, MaskRatio: 0.6}},
+	}
+}
+
+// Validate returns an error that names the wrong term: a sum without terms, a term without a loss, a weight that is not
+// finite, or what the Validate method of a term's loss says where it has one.
+func (s Sum) Validate() error {
+	if len(s) == 0 {
+		return errors.New("loss: a sum without terms")
+	}
+	for i, t := range s {
+		if err := t.validate(); err != nil {
+			return fmt.Errorf("term %d of a loss.Sum: %w", i, err)
+		}
+	}
+	return nil
+}
+
+func (t Term) validate() error {
+	if t.Loss == nil {
+		return errors.New("it has no Loss")
+	}
+	if !finite(t.Weight) {
+		return fmt.Errorf("Weight is %v", t.Weight)
+	}
+	if v, ok := t.Loss.(interface{ Validate() error }); ok {
+		return v.Validate()
+	}
+	return nil
+}
+
+// Row implements [Loss].
+func (s Sum) Row(r *Row, sim, grad []float32, scale float64) (float64, error) {
+	if err := s.Validate(); err != nil {
+		return 0, r.errorf("%w", err)
+	}
+	if err := r.Check(sim, grad); err != nil {
+		return 0, err
+	}
+	var sum float64
+	for _, t := range s {
+		if t.Weight == 0 {
+			continue
+		}
+		value, err := t.Loss.Row(r, sim, grad, scale*t.Weight)
+		if err != nil {
+			return 0, err
+		}
+		sum += t.Weight * value
+	}
+	return sum, nil
+}
