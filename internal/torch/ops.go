@@ -1,0 +1,235 @@
+package torch
+
+import "github.com/retort-ir/retort/internal/torch/raw"
+
+// Zeros is a tensor of zeros on the runtime's device.
+func (s *Scope) Zeros(kind Type, shape ...int64) Tensor {
+	if !s.ready("zeros") {
+		return nil
+	}
+	return s.own("zeros", raw.Zeros(shape, int(kind), s.rt.device))
+}
+
+// As converts to another element type; a tensor that has it already is shared.
+func (s *Scope) As(x Tensor, kind Type) Tensor {
+	if !s.ready("as", x) {
+		return nil
+	}
+	return s.own("as", raw.ToType(x, int(kind)))
+}
+
+// Embedding looks up rows of weight [n x d] by indices of any shape.
+func (s *Scope) Embedding(weight, indices Tensor) Tensor {
+	if !s.ready("embedding", weight, indices) {
+		return nil
+	}
+	return s.own("embedding", raw.Embedding(weight, indices))
+}
+
+// LayerNorm normalises over the last dimension, of the given width.
+func (s *Scope) LayerNorm(x, weight, bias Tensor, width int64, eps float64) Tensor {
+	if !s.ready("layer norm", x, weight, bias) {
+		return nil
+	}
+	return s.own("layer norm", raw.LayerNorm(x, []int64{width}, weight, bias, eps))
+}
+
+// Linear is x weightᵀ + bias.
+func (s *Scope) Linear(x, weight, bias Tensor) Tensor {
+	if !s.ready("linear", x, weight, bias) {
+		return nil
+	}
+	return s.own("linear", raw.Linear(x, weight, bias))
+}
+
+// Gelu is the exact Gaussian error linear unit; GeluTanh its approximation by tanh.
+func (s *Scope) Gelu(x Tensor) Tensor { return s.gelu(x, false) }
+
+// GeluTanh is the approximation of Gelu by tanh.
+func (s *Scope) GeluTanh(x Tensor) Tensor { return s.gelu(x, true) }
+
+func (s *Scope) gelu(x Tensor, tanh bool) Tensor {
+	if !s.ready("gelu", x) {
+		return nil
+	}
+	return s.own("gelu", raw.Gelu(x, tanh))
+}
+
+// Relu is max(x, 0).
+func (s *Scope) Relu(x Tensor) Tensor {
+	if !s.ready("relu", x) {
+		return nil
+	}
+	return s.own("relu", raw.Relu(x))
+}
+
+// Attention is softmax(q kᵀ * scale + mask) v over [batch x heads x tokens x width]; the mask is broadcast.
+func (s *Scope) Attention(q, k, v, mask Tensor, scale float64) Tensor {
+	if !s.ready("attention", q, k, v, mask) {
+		return nil
+	}
+	return s.own("attention", raw.Attention(q, k, v, mask, scale))
+}
+
+// Reshape gives x another shape; one size may be -1.
+func (s *Scope) Reshape(x Tensor, shape ...int64) Tensor {
+	if !s.ready("reshape", x) {
+		return nil
+	}
+	return s.own("reshape", raw.Reshape(x, shape))
+}
+
+// Transpose swaps two dimensions.
+func (s *Scope) Transpose(x Tensor, a, b int64) Tensor {
+	if !s.ready("transpose", x) {
+		return nil
+	}
+	return s.own("transpose", raw.Transpose(x, a, b))
+}
+
+// Select takes one index of a dimension, which goes.
+func (s *Scope) Select(x Tensor, dim, index int64) Tensor {
+	if !s.ready("select", x) {
+		return nil
+	}
+	return s.own("select", raw.Select(x, dim, index))
+}
+
+// Narrow takes a range of a dimension.
+func (s *Scope) Narrow(x Tensor, dim, start, length int64) Tensor {
+	if !s.ready("narrow", x) {
+		return nil
+	}
+	return s.own("narrow", raw.Narrow(x, dim, start, length))
+}
+
+// Add is a + b with broadcasting.
+func (s *Scope) Add(a, b Tensor) Tensor {
+	if !s.ready("add", a, b) {
+		return nil
+	}
+	return s.own("add", raw.Add(a, b))
+}
+
+// Mul is the element-wise product with broadcasting.
+func (s *Scope) Mul(a, b Tensor) Tensor {
+	if !s.ready("mul", a, b) {
+		return nil
+	}
+	return s.own("mul", raw.Mul(a, b))
+}
+
+// Div is the element-wise quotient with broadcasting.
+func (s *Scope) Div(a, b Tensor) Tensor {
+	if !s.ready("div", a, b) {
+		return nil
+	}
+	return s.own("div", raw.Div(a, b))
+}
+
+// MatMul is the matrix product.
+func (s *Scope) MatMul(a, b Tensor) Tensor {
+	if !s.ready("matmul", a, b) {
+		return nil
+	}
+	return s.own("matmul", raw.Matmul(a, b))
+}
+
+// Scale is v x.
+func (s *Scope) Scale(x Tensor, v float64) Tensor {
+	if !s.ready("scale", x) {
+		return nil
+	}
+	return s.own("scale", raw.MulScalar(x, v))
+}
+
+// ClampMin is max(x, v).
+func (s *Scope) ClampMin(x Tensor, v float64) Tensor {
+	if !s.ready("clamp", x) {
+		return nil
+	}
+	return s.own("clamp", raw.ClampMin(x, v))
+}
+
+// Sum is the sum of all elements, a scalar.
+func (s *Scope) Sum(x Tensor) Tensor {
+	if !s.ready("sum", x) {
+		return nil
+	}
+	return s.own("sum", raw.Sum(x))
+}
+
+// SumDim sums along a dimension, which goes.
+func (s *Scope) SumDim(x Tensor, dim int64) Tensor {
+	if !s.ready("sum", x) {
+		return nil
+	}
+	return s.own("sum", raw.SumDim(x, dim, false))
+}
+
+// Norm is the L2 norm along a dimension, which keeps size 1.
+func (s *Scope) Norm(x Tensor, dim int64) Tensor {
+	if !s.ready("norm", x) {
+		return nil
+	}
+	return s.own("norm", raw.Norm(x, dim, true))
+}
+
+// NormAll is the L2 norm of all elements, a scalar.
+func (s *Scope) NormAll(x Tensor) Tensor {
+	if !s.ready("norm", x) {
+		return nil
+	}
+	return s.own("norm", raw.NormAll(x))
+}
+
+// Stack joins tensors of one shape along a new first dimension.
+func (s *Scope) Stack(ts ...Tensor) Tensor {
+	if !s.ready("stack", ts...) {
+		return nil
+	}
+	return s.own("stack", raw.Stack(ts))
+}
+
+// ZeroInPlace sets every element to 0.
+func (s *Scope) ZeroInPlace(x Tensor) {
+	if s.ready("zero", x) {
+		s.own("zero", raw.Zero_(x))
+	}
+}
+
+// ScaleInPlace is x *= v.
+func (s *Scope) ScaleInPlace(x Tensor, v float64) {
+	if s.ready("scale", x) {
+		s.own("scale", raw.MulScalar_(x, v))
+	}
+}
+
+// AddScalarInPlace is x += v.
+func (s *Scope) AddScalarInPlace(x Tensor, v float64) {
+	if s.ready("add", x) {
+		s.own("add", raw.AddScalar_(x, v))
+	}
+}
+
+// LerpInPlace is x += weight * (end - x).
+func (s *Scope) LerpInPlace(x, end Tensor, weight float64) {
+	if s.ready("lerp", x, end) {
+		s.own("lerp", raw.Lerp_(x, end, weight))
+	}
+}
+
+// AddDivInPlace is x += a / b.
+func (s *Scope) AddDivInPlace(x, a, b Tensor) {
+	if s.ready("addcdiv", x, a, b) {
+		s.own("addcdiv", raw.Addcdiv_(x, a, b))
+	}
+}
+
+// Sqrt is the element-wise square root.
+func (s *Scope) Sqrt(x Tensor) Tensor {
+	if !s.ready("sqrt", x) {
+		return nil
+	}
+	return s.own("sqrt", raw.Sqrt(x))
+}

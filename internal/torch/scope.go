@@ -1,0 +1,250 @@
+package torch
+
+import (
+	"fmt"
+	"strings"
+	"unsafe"
+
+	"github.com/retort-ir/retort/internal/torch/raw"
+)
+
+// Tensor is a handle to a tensor; nil is none. It is freed by the scope that it was made in, unless kept.
+type Tensor = raw.Tensor
+
+// Type is the type of a tensor's elements.
+type Type int
+
+// The types that Retort computes with.
+const (
+	Float32  Type = raw.Float32
+	BFloat16 Type = raw.BFloat16
+	Int64    Type = raw.Int64
+)
+
+// Scope makes tensors and owns them. Its operations stop working at the first error: they return nil, and Err tells why,
+// so that a model's code need not check every line. A scope belongs to the function that Run gave it to.
+type Scope struct {
+	rt    *Runtime
+	owned []Tensor
+	err   error
+}
+
+// Err returns the scope's first error.
+func (s *Scope) Err() error { return s.err }
+
+// Sub runs f in a scope of its own and frees what was made there, but for the result, which passes to s. A long
+// computation without gradients holds little memory this way.
+func (s *Scope) Sub(f func(*Scope) Tensor) Tensor {
+	if s.err != nil {
+		return nil
+	}
+	sub := &Scope{rt: s.rt}
+	t := f(sub)
+	sub.disown(t)
+	sub.free()
+	s.err = sub.err
+	if s.err != nil {
+		return nil
+	}
+	s.owned = append(s.owned, t)
+	return t
+}
+
+// NoGrad runs f with the recording of gradients off, and restores what it was.
+func (s *Scope) NoGrad(f func()) {
+	before := raw.SetGrad(false)
+	defer raw.SetGrad(before)
+	f()
+}
+
+// Keep takes t out of the scope: the caller frees it, in any scope of the same runtime.
+func (s *Scope) Keep(t Tensor) Tensor {
+	s.disown(t)
+	return t
+}
+
+// Free frees tensors that were kept. Nil is skipped.
+func (s *Scope) Free(ts ...Tensor) {
+	for _, t := range ts {
+		if t != nil {
+			raw.Free(t)
+			s.rt.live.Add(-1)
+		}
+	}
+}
+
+func (s *Scope) disown(t Tensor) {
+	for i := len(s.owned) - 1; i >= 0; i-- {
+		if s.owned[i] == t {
+			s.owned = append(s.owned[:i], s.owned[i+1:]...)
+			return
+		}
+	}
+}
+
+func (s *Scope) free() {
+	s.Free(s.owned...)
+	s.owned = nil
+}
+
+// ready says whether an operation on the operands may run.
+func (s *Scope) ready(name string, operands ...Tensor) bool {
+	if s.err != nil {
+		return false
+	}
+	for i, t := range operands {
+		if t == nil {
+			s.err = fmt.Errorf("torch: %s: operand %d is nil", name, i+1)
+			return false
+		}
+	}
+	return true
+}
+
+// own takes an operation's result into the scope; nil means that LibTorch threw.
+func (s *Scope) own(name string, t Tensor) Tensor {
+	if t == nil {
+		s.fail(name)
+		return nil
+	}
+	s.rt.live.Add(1)
+	s.owned = append(s.owned, t)
+	return t
+}
+
+// check is own for an operation without a result.
+func (s *Scope) check(name string) {
+	if message := raw.LastError(); message != "" {
+		s.err = libtorchError(name, message)
+	}
+}
+
+func (s *Scope) fail(name string) {
+	message := raw.LastError()
+	if message == "" {
+		message = "no result and no message"
+	}
+	s.err = libtorchError(name, message)
+}
+
+// libtorchError drops the stack of C++ frames that LibTorch appends to its messages.
+func libtorchError(name, message string) error {
+	for _, frames := range []string{"\nException raised from", "\nC++ CapturedTraceback:", "\nframe #"} {
+		message, _, _ = strings.Cut(message, frames)
+	}
+	return fmt.Errorf("torch: %s: %s", name, strings.TrimSpace(message))
+}
+
+// FromFloats copies data into a float32 tensor of the given shape on the runtime's device.
+func (s *Scope) FromFloats(data []float32, shape ...int64) Tensor {
+	return fromData(s, data, 4, Float32, shape)
+}
+
+// FromInts copies data into an int64 tensor of the given shape on the runtime's device.
+func (s *Scope) FromInts(data []int64, shape ...int64) Tensor {
+	return fromData(s, data, 8, Int64, shape)
+}
+
+func fromData[T float32 | int64](s *Scope, data []T, size uint, kind Type, shape []int64) Tensor {
+	if !s.ready("from data") {
+		return nil
+	}
+	if n := elements(shape); n != int64(len(data)) || n == 0 {
+		s.err = fmt.Errorf("torch: from data: %d values for shape %v", len(data), shape)
+		return nil
+	}
+	t := s.own("from data", raw.FromData(unsafe.Pointer(&data[0]), shape, size, int(kind)))
+	if t == nil || s.rt.device == raw.CPU {
+		return t
+	}
+	return s.own("to device", raw.ToDevice(t, s.rt.device))
+}
+
+// Floats copies a tensor's elements to the host as float32, row-major.
+func (s *Scope) Floats(t Tensor) []float32 {
+	if !s.ready("to host", t) {
+		return nil
+	}
+	data := make([]float32, elements(raw.Shape(t)))
+	s.CopyFloats(data, t)
+	return data
+}
+
+// CopyFloats copies a tensor's elements into dst, whose length must be their number.
+func (s *Scope) CopyFloats(dst []float32, t Tensor) {
+	if !s.ready("to host", t) {
+		return
+	}
+	if n := elements(raw.Shape(t)); n != int64(len(dst)) {
+		s.err = fmt.Errorf("torch: to host: %d elements into %d", n, len(dst))
+		return
+	}
+	if len(dst) == 0 {
+		return
+	}
+	t = s.As(t, Float32)
+	if t == nil {
+		return
+	}
+	raw.CopyTo(t, unsafe.Pointer(&dst[0]), uint(len(dst)), 4)
+	s.check("to host")
+}
+
+// Shape returns the sizes of a tensor's dimensions.
+func (s *Scope) Shape(t Tensor) []int64 {
+	if !s.ready("shape", t) {
+		return nil
+	}
+	return raw.Shape(t)
+}
+
+// Backward adds the gradients of the scalar t to those of the tensors that require them, and frees the graph.
+func (s *Scope) Backward(t Tensor) {
+	if !s.ready("backward", t) {
+		return
+	}
+	raw.Backward(t)
+	s.check("backward")
+}
+
+// Grad returns the gradient of t, or nil where none has been computed.
+func (s *Scope) Grad(t Tensor) Tensor {
+	if !s.ready("grad", t) {
+		return nil
+	}
+	g := s.own("grad", raw.Grad(t))
+	if g == nil || !raw.Defined(g) {
+		return nil
+	}
+	return g
+}
+
+// RequireGrad makes t a leaf whose gradient Backward computes.
+func (s *Scope) RequireGrad(t Tensor) {
+	if s.ready("require grad", t) {
+		s.own("require grad", raw.SetRequiresGrad(t, true))
+	}
+}
+
+// Copy writes src over dst.
+func (s *Scope) Copy(dst, src Tensor) {
+	if s.ready("copy", dst, src) {
+		raw.Copy(dst, src)
+		s.check("copy")
+	}
+}
+
+// Fail sets the scope's error, if it has none yet.
+func (s *Scope) Fail(err error) {
+	if s.err == nil {
+		s.err = err
+	}
+}
+
+func elements(shape []int64) int64 {
+	n := int64(1)
+	for _, d := range shape {
+		n *= d
+	}
+	return n
+}
