@@ -1,0 +1,138 @@
+package eval
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// Metric is a named measure of one ranking. The package's own come from [NDCG], [MAP], [MRR], [Recall] and [Precision];
+// any other is a name and a function.
+type Metric struct {
+	Name  string // as printed: "ndcg@10"
+	Value func(Ranking) float64
+}
+
+// Ranking is what a metric sees of one query.
+type Ranking struct {
+	// Grades holds the grades of the retrieved passages, best rank first; 0 for a passage without judgement.
+	Grades []int
+	// Relevant holds the grades, 1 or more, of all relevant passages of the query, retrieved or not, highest first.
+	Relevant []int
+}
+
+// DefaultMetrics returns nDCG@10, recall@100, MAP and MRR@10.
+func DefaultMetrics() []Metric {
+	return []Metric{NDCG(10), Recall(100), MAP(), MRR(10)}
+}
+
+// NDCG is the normalised discounted cumulative gain of the first k ranks, in [0,1]: DCG@k of the ranking divided by that
+// of the best possible one, where DCG@k is the sum over ranks r <= k of grade(r) / log2(r+1) and a grade below 0 counts
+// as 0. It is trec_eval's ndcg_cut. k is at least 1.
+//
+// Reference: Järvelin, Kekäläinen (2002), "Cumulated gain-based evaluation of IR techniques", ACM TOIS 20(4).
+func NDCG(k int) Metric {
+	return atRank("ndcg", k, func(r Ranking) float64 {
+		return ratio(dcg(r.Grades, k), dcg(r.Relevant, k))
+	})
+}
+
+// MAP is average precision, in [0,1]: the sum of the precision at the rank of every relevant passage retrieved, divided
+// by the number of relevant passages. Its mean over the queries is MAP. It is trec_eval's map and looks at the whole
+// ranking.
+func MAP() Metric {
+	return Metric{Name: "map", Value: func(r Ranking) float64 {
+		var found, sum float64
+		for i, grade := range r.Grades {
+			if grade > 0 {
+				found++
+				sum += found / float64(i+1)
+			}
+		}
+		return ratio(sum, float64(len(r.Relevant)))
+	}}
+}
+
+// MRR is the reciprocal rank of the first relevant passage, 0 where the first k ranks hold none. Its mean over the
+// queries is MRR@k. It is trec_eval's recip_rank with -M k. k is at least 1.
+func MRR(k int) Metric {
+	return atRank("mrr", k, func(r Ranking) float64 {
+		for i, grade := range first(r.Grades, k) {
+			if grade > 0 {
+				return 1 / float64(i+1)
+			}
+		}
+		return 0
+	})
+}
+
+// Recall is the share of the relevant passages that the first k ranks hold: trec_eval's recall_k. k is at least 1.
+func Recall(k int) Metric {
+	return atRank("recall", k, func(r Ranking) float64 {
+		return ratio(relevant(first(r.Grades, k)), float64(len(r.Relevant)))
+	})
+}
+
+// Precision is the share of the first k ranks that hold a relevant passage: trec_eval's P_k. Ranks that the run leaves
+// empty count as not relevant. k is at least 1.
+func Precision(k int) Metric {
+	return atRank("precision", k, func(r Ranking) float64 {
+		return relevant(first(r.Grades, k)) / float64(k)
+	})
+}
+
+// ParseMetric returns the metric of that name: ndcg@k, recall@k, mrr@k, precision@k or map.
+func ParseMetric(name string) (Metric, error) {
+	if name == "map" {
+		return MAP(), nil
+	}
+	kind, rank, _ := strings.Cut(name, "@")
+	k, err := strconv.Atoi(rank)
+	at, known := map[string]func(int) Metric{"ndcg": NDCG, "mrr": MRR, "recall": Recall, "precision": Precision}[kind]
+	if !known || err != nil || k < 1 {
+		return Metric{}, fmt.Errorf("metric %q: want ndcg@K, recall@K, mrr@K or precision@K with K at least 1, or map", name)
+	}
+	return at(k), nil
+}
+
+// atRank names a metric of the first k ranks. Below 1 it gets no function, which Evaluate reports.
+func atRank(kind string, k int, value func(Ranking) float64) Metric {
+	m := Metric{Name: fmt.Sprintf("%s@%d", kind, k)}
+	if k >= 1 {
+		m.Value = value
+	}
+	return m
+}
+
+func dcg(grades []int, k int) float64 {
+	var sum float64
+	for i, grade := range first(grades, k) {
+		if grade > 0 {
+			sum += float64(grade) / math.Log2(float64(i+2))
+		}
+	}
+	return sum
+}
+
+func relevant(grades []int) float64 {
+	n := 0
+	for _, grade := range grades {
+		if grade > 0 {
+			n++
+		}
+	}
+	return float64(n)
+}
+
+func first(grades []int, k int) []int {
+	return grades[:min(k, len(grades))]
+}
+
+// ratio is a / b, and 0 where nothing is relevant and b therefore 0.
+func ratio(a, b float64) float64 {
+	if b == 0 {
+		return 0
+	}
+	return a / b
+}
