@@ -1,0 +1,115 @@
+package teacher
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/encoder"
+)
+
+// Cached returns t with a memory: a score is computed once and then read from the store, keyed by t's fingerprint, the
+// query's text and the passage's content. Missing scores (NaN) are remembered too. Only what the store lacks is asked of
+// t, in one call, so t must score a passage alike whatever stands beside it. t must implement encoder.Fingerprinter (see
+// WithFingerprint).
+//
+// An Ensemble comes back as an ensemble of cached members, since its scores depend on the list: raw scores are cached,
+// never fused ones. The members must then have fingerprints.
+//
+// Several teachers may share one store. The result is safe for concurrent use; two calls that lack the same score at the
+// same time may both ask t, and the first answer is kept.
+func Cached(t Teacher, store *Store) (Teacher, error) {
+	if store == nil {
+		return nil, errors.New("cache a teacher: no store")
+	}
+	if e, ok := t.(*Ensemble); ok {
+		return cachedEnsemble(e, store)
+	}
+	if f, ok := t.(fingerprinted); ok {
+		if _, ok := f.Teacher.(*Ensemble); ok {
+			return nil, errors.New("cache a teacher: an ensemble's scores depend on the list: give its members the fingerprints")
+		}
+	}
+	f, ok := t.(encoder.Fingerprinter)
+	if !ok {
+		return nil, fmt.Errorf("cache a teacher: %T has no fingerprint: see teacher.WithFingerprint", t)
+	}
+	fingerprint := f.Fingerprint()
+	if fingerprint == "" {
+		return nil, fmt.Errorf("cache a teacher: the fingerprint of %T is empty", t)
+	}
+	return &cached{teacher: t, fingerprint: fingerprint, store: store}, nil
+}
+
+func cachedEnsemble(e *Ensemble, store *Store) (Teacher, error) {
+	members := e.Members()
+	for i, m := range members {
+		t, err := Cached(m.Teacher, store)
+		if err != nil {
+			return nil, fmt.Errorf("member %s of the ensemble: %w", m.Name, err)
+		}
+		members[i].Teacher = t
+	}
+	return NewEnsemble(members...)
+}
+
+type cached struct {
+	teacher     Teacher
+	fingerprint string
+	store       *Store
+}
+
+func (c *cached) Fingerprint() string { return c.fingerprint }
+
+func (c *cached) Score(ctx context.Context, q retort.Query, passages []retort.Passage) ([]float64, error) {
+	scores := make([]float64, len(passages))
+	keys := make([]key, len(passages))
+	var missing []int // indexes in passages
+	for i, p := range passages {
+		keys[i] = scoreKey(c.fingerprint, q.Text, p.Content())
+		score, ok := c.store.get(keys[i])
+		if !ok {
+			missing = append(missing, i)
+		}
+		scores[i] = score
+	}
+	if len(missing) == 0 {
+		return scores, ctx.Err()
+	}
+	unknown := make([]retort.Passage, len(missing))
+	for n, i := range missing {
+		unknown[n] = passages[i]
+	}
+	fresh, err := rawScores(ctx, c.teacher, q, unknown)
+	if err != nil {
+		return nil, err
+	}
+	records := make([]record, len(missing))
+	for n, i := range missing {
+		scores[i] = fresh[n]
+		records[n] = record{keys[i], fresh[n]}
+	}
+	if err := c.store.put(records); err != nil {
+		return nil, err
+	}
+	return scores, nil
+}
+
+// key is the first half of a SHA-256, which is as good as the whole for telling texts apart and halves the memory.
+type key [16]byte
+
+// scoreKey hashes the parts with their lengths, so that no two triples run together into the same bytes.
+func scoreKey(fingerprint, query, content string) key {
+	h := sha256.New()
+	for _, part := range []string{fingerprint, query, content} {
+		var length [8]byte
+		binary.LittleEndian.PutUint64(length[:], uint64(len(part)))
+		h.Write(length[:])
+		io.WriteString(h, part)
+	}
+	return key(h.Sum(nil)[:16])
+}

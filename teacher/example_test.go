@@ -1,0 +1,104 @@
+package teacher_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/teacher"
+)
+
+// A free teacher: the sum of a lexical and a dense ranker, each brought to the same scale within the list.
+func Example() {
+	overlap := teacher.Func(func(_ context.Context, q retort.Query, passages []retort.Passage) ([]float64, error) {
+		scores := make([]float64, len(passages))
+		for i, p := range passages {
+			for _, word := range strings.Fields(q.Text) {
+				if strings.Contains(p.Content(), word) {
+					scores[i]++
+				}
+			}
+		}
+		return scores, nil
+	})
+	dense := teacher.Func(func(context.Context, retort.Query, []retort.Passage) ([]float64, error) {
+		return []float64{.71, .64, .12}, nil // stands for teacher.FromEncoder(student)
+	})
+	both, err := teacher.NewEnsemble(
+		teacher.Member{Name: "lexical", Teacher: overlap},
+		teacher.Member{Name: "student", Teacher: dense, Weight: .5},
+	)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	scores, err := teacher.Score(context.Background(), both, retort.Query{ID: "q", Text: "close a file"}, []retort.Passage{
+		{ID: "os.Open", Text: "opens the named file for reading"},
+		{ID: "os.File.Close", Text: "closes a file, rendering it unusable for I/O"},
+		{ID: "math.Sqrt", Text: "returns the square root of x"},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	target, err := teacher.MinMax(scores)
+	fmt.Printf("%.2f %v\n", target, err)
+	// Output: [0.68 1.00 0.00] <nil>
+}
+
+// Scores are computed once, also over several runs of a program.
+func ExampleCached() {
+	dir, err := os.MkdirTemp("", "scores")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	store, err := teacher.OpenStore(context.Background(), dir, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer store.Close()
+
+	slow := teacher.Func(func(_ context.Context, q retort.Query, passages []retort.Passage) ([]float64, error) {
+		fmt.Println("asked about", len(passages))
+		return make([]float64, len(passages)), nil
+	})
+	cached, err := teacher.Cached(teacher.WithFingerprint(slow, "slow v1"), store)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	q := retort.Query{ID: "q", Text: "close a file"}
+	a, b := retort.Passage{ID: "a", Text: "closes a file"}, retort.Passage{ID: "b", Text: "opens a file"}
+	for _, list := range [][]retort.Passage{{a}, {a, b}, {b, a}} {
+		if _, err := cached.Score(context.Background(), q, list); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+	fmt.Println(store.Len(), "scores")
+	// Output:
+	// asked about 1
+	// asked about 1
+	// 2 scores
+}
+
+// A target that starts at the student and adds what the teacher knows better.
+func ExampleOnStudentScale() {
+	before := []float64{.60, .58, .20} // the student's similarities before training
+	z := teacher.ZScores([]float64{3.1, 9.4, 1.2})
+	const tau = .05 // the temperature of both sides of the loss
+	target, err := teacher.OnStudentScale(before, z, tau, .7)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	start, _ := teacher.Softmax(before, tau)
+	wanted, _ := teacher.Softmax(target, tau)
+	fmt.Printf("%.2f to %.2f\n", start, wanted)
+	// Output: [0.60 0.40 0.00] to [0.30 0.70 0.00]
+}
