@@ -129,8 +129,9 @@ const negligible = -60
 // expSum replaces x by count * exp((x-top)/tau) and returns the sum. No count means 1.
 func expSum(x []float64, count []float32, top, tau float64) float64 {
 	var sum float64
+	perTau := 1 / tau
 	for i, v := range x {
-		d := (v - top) / tau
+		d := (v - top) * perTau
 		if d < negligible {
 			x[i] = 0
 			continue

@@ -22,6 +22,7 @@ func TestLossesKeepTheContract(t *testing.T) {
 		"MarginMSE":                    loss.MarginMSE{},
 		"MarginMSE, scaled":            loss.MarginMSE{Scale: 20},
 		"Paper":                        loss.Paper(),
+		"a loss of one's own":          squared{},
 		"a sum of sums, one of them 0": loss.Sum{{Weight: -0.5, Loss: loss.Paper()}, {Loss: loss.MarginMSE{}}},
 	} {
 		t.Run(name, func(t *testing.T) { losstest.CheckContract(t, l) })
@@ -59,7 +60,7 @@ func TestValidateNamesTheWrongField(t *testing.T) {
 		{loss.MarginMSE{Scale: -2}, "MarginMSE.Scale is -2"},
 		{loss.Sum{}, "a sum without terms"},
 		{loss.Sum{{Weight: 1, Loss: loss.InfoNCE{}}, {Weight: 1}}, "term 1 of a loss.Sum: it has no Loss"},
-		{loss.Sum{{Weight: nan, Loss: loss.InfoNCE{}}}, "term 0 of a loss.Sum: Weight is NaN"},
+		{loss.Sum{{Weight: nan, Loss: loss.InfoNCE{}}}, "term 0 of a loss.Sum: its Weight is NaN"},
 		{loss.Sum{{Weight: 1, Loss: loss.MarginMSE{Scale: inf}}}, "term 0 of a loss.Sum: loss: MarginMSE.Scale is +Inf"},
 	} {
 		require.ErrorContains(t, test.loss.Validate(), test.want)

@@ -45,7 +45,7 @@ func (t Term) validate() error {
 		return errors.New("it has no Loss")
 	}
 	if !finite(t.Weight) {
-		return fmt.Errorf("Weight is %v", t.Weight)
+		return fmt.Errorf("its Weight is %v", t.Weight)
 	}
 	if v, ok := t.Loss.(interface{ Validate() error }); ok {
 		return v.Validate()
