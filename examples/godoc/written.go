@@ -1,0 +1,122 @@
+package godoc
+
+import (
+	"bytes"
+	_ "embed" // for written.jsonl
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/retort-ir/retort"
+)
+
+// Split is a half of the written queries. No package of the standard library has relevant symbols in both.
+type Split string
+
+const (
+	Dev  Split = "dev"  // for choosing settings
+	Test Split = "test" // for reporting; no choice may be made on it
+)
+
+// splits says in which half the queries of a group are.
+var splits = map[string]Split{
+	"archive":     Dev,
+	"crypto":      Dev,
+	"database":    Dev,
+	"image":       Dev,
+	"logging":     Dev,
+	"net":         Dev,
+	"runtime":     Dev,
+	"text":        Dev,
+	"collections": Test,
+	"concurrency": Test,
+	"encoding":    Test,
+	"files":       Test,
+	"gotools":     Test,
+	"regexp":      Test,
+	"testing":     Test,
+}
+
+//go:embed written.jsonl
+var writtenJSONL []byte
+
+// writtenQuery is a line of written.jsonl.
+type writtenQuery struct {
+	ID       string   `json:"_id"`
+	Text     string   `json:"text"`
+	Group    string   `json:"group"`
+	Relevant []string `json:"relevant"` // ids of all symbols that answer the query
+}
+
+// WrittenQueries returns the queries of a split that were written by hand as Go programmers ask them, judged against
+// corpus. Relevant symbols that this version of Go does not have are left out, and queries left with none; the set
+// names both.
+func WrittenQueries(split Split, corpus retort.Corpus) (*QuerySet, error) {
+	if split != Dev && split != Test {
+		return nil, fmt.Errorf("written queries have no split %q: want %q or %q", split, Dev, Test)
+	}
+	queries, err := parseWritten(writtenJSONL, "written.jsonl")
+	if err != nil {
+		return nil, err
+	}
+	set := &QuerySet{Qrels: map[string]map[string]int{}}
+	for _, q := range queries {
+		if splits[q.Group] == split {
+			set.judge(retort.Query{ID: q.ID, Text: q.Text}, q.Relevant, corpus)
+		}
+	}
+	set.finish()
+	return set, nil
+}
+
+// parseWritten reads JSON Lines of written queries. Errors give name and the line.
+func parseWritten(data []byte, name string) ([]writtenQuery, error) {
+	var queries []writtenQuery
+	seen := map[string]bool{}
+	number := 0
+	for line := range bytes.Lines(data) {
+		number++
+		if len(bytes.TrimSpace(line)) == 0 {
+			continue
+		}
+		q, err := decodeWritten(line)
+		if err == nil && seen[q.ID] {
+			err = fmt.Errorf("id %q is taken by an earlier line", q.ID)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", name, number, err)
+		}
+		seen[q.ID] = true
+		queries = append(queries, q)
+	}
+	return queries, nil
+}
+
+func decodeWritten(line []byte) (writtenQuery, error) {
+	var q writtenQuery
+	d := json.NewDecoder(bytes.NewReader(line))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&q); err != nil {
+		return q, fmt.Errorf("malformed query: %w", err)
+	}
+	if d.More() {
+		return q, errors.New("more than one value on the line")
+	}
+	switch {
+	case q.ID == "":
+		return q, errors.New(`no "_id"`)
+	case q.Text == "":
+		return q, fmt.Errorf("query %q has no text", q.ID)
+	case splits[q.Group] == "":
+		return q, fmt.Errorf("query %q is of group %q, which is in no split", q.ID, q.Group)
+	case len(q.Relevant) == 0:
+		return q, fmt.Errorf("query %q has no relevant symbol", q.ID)
+	}
+	for i, id := range q.Relevant {
+		if id == "" || slices.Contains(q.Relevant[:i], id) {
+			return q, fmt.Errorf("query %q: relevant symbol %d (%q) is empty or repeated", q.ID, i, id)
+		}
+	}
+	return q, nil
+}
