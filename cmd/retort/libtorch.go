@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+
+	"github.com/retort-ir/retort/internal/libtorch"
+)
+
+var libtorchInstall = command{
+	name:    "libtorch install",
+	summary: "find or bring LibTorch, and compile the wrappers that Retort calls",
+	usage: `[-all-ops]
+
+Uses $LIBTORCH (a folder with lib/ and include/) or Python's own torch, 2.1 or newer; where there is none, downloads
+torch from PyPI with pip (550 MB, of which 500 MB stay). Run it in your own module if that asks for another version of
+gotch than Retort does. Everything lies in $RETORT_HOME, or in retort in your cache folder.
+
+  -all-ops    compile every wrapper of gotch (minutes), for programs that call gotch themselves
+
+example:
+  retort libtorch install
+  eval "$(retort libtorch env)"
+  go build ./...
+`,
+	run: runLibtorchInstall,
+}
+
+func runLibtorchInstall(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("libtorch install", flag.ContinueOnError)
+	allOps := flags.Bool("all-ops", false, "")
+	if err := parse(flags, args, 0); err != nil {
+		return err
+	}
+	home, err := libtorch.Home()
+	if err != nil {
+		return err
+	}
+	i, err := libtorch.Install(ctx, home, libtorch.Options{AllOps: *allOps}, stderr)
+	if err != nil {
+		return err
+	}
+	if len(i.Rejected) > 0 {
+		fmt.Fprintf(stderr, "not in LibTorch %s: %q\n", i.LibTorch.Version, i.Rejected)
+	}
+	fmt.Fprintln(stdout, `ready: eval "$(retort libtorch env)", then build with the go command`)
+	return nil
+}
+
+var libtorchEnv = command{
+	name:    "libtorch env",
+	summary: "print the environment that builds with LibTorch, for sh",
+	usage: `
+
+Prints export lines. What your CGO_LDFLAGS and GOFLAGS hold stays, and evaluating the lines twice does no harm. Programs
+built with them find LibTorch by themselves. They serve in every module.
+
+example:
+  eval "$(retort libtorch env)"
+  go run .
+`,
+	run: runLibtorchEnv,
+}
+
+func runLibtorchEnv(ctx context.Context, args []string, stdout, _ io.Writer) error {
+	if err := parse(flag.NewFlagSet("libtorch env", flag.ContinueOnError), args, 0); err != nil {
+		return err
+	}
+	home, err := libtorch.Home()
+	if err != nil {
+		return err
+	}
+	variables, err := libtorch.Env(ctx, home)
+	if err != nil {
+		return err
+	}
+	for _, v := range variables {
+		fmt.Fprintln(stdout, v.Shell())
+	}
+	return nil
+}
+
+var libtorchDoctor = command{
+	name:    "libtorch doctor",
+	summary: "check the machine and the installation, and say what to do",
+	usage: `
+
+Checks the go command, the C++ compiler, Python's pip, the disk and the installation, then builds and runs a small
+program with LibTorch. Prints a line each; the exit status is 1 when one of them fails.
+
+example:
+  retort libtorch doctor
+`,
+	run: runLibtorchDoctor,
+}
+
+func runLibtorchDoctor(ctx context.Context, args []string, stdout, _ io.Writer) error {
+	if err := parse(flag.NewFlagSet("libtorch doctor", flag.ContinueOnError), args, 0); err != nil {
+		return err
+	}
+	home, err := libtorch.Home()
+	if err != nil {
+		return err
+	}
+	return libtorch.Doctor(ctx, home, stdout)
+}

@@ -1,0 +1,120 @@
+package libtorch
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Variable is one variable of the environment.
+type Variable struct{ Name, Value string }
+
+// Shell returns the line that sets the variable in sh.
+func (v Variable) Shell() string { return "export " + v.Name + "=" + shellQuote(v.Value) }
+
+// Env returns the variables with which the go command builds with LibTorch, in any module. What the user's own CGO_LDFLAGS
+// and GOFLAGS hold stays, and setting the variables twice changes nothing.
+func Env(ctx context.Context, home string) ([]Variable, error) {
+	i, err := Installed(home)
+	if err != nil {
+		return nil, err
+	}
+	if i.Ops != opsHash(nil) && i.Ops != opsHash(Ops()) {
+		return nil, fmt.Errorf("%w: what is installed is another version of Retort's", ErrNotInstalled)
+	}
+	if err := i.check(); err != nil {
+		return nil, err
+	}
+	user, err := goEnv(ctx, "CGO_LDFLAGS", "GOFLAGS")
+	if err != nil {
+		return nil, err
+	}
+	cxx, err := goQuote(i.CXX())
+	if err != nil {
+		return nil, err
+	}
+	ldflags, err := mergeLDFlags(i.ldFlags(), user["CGO_LDFLAGS"], home)
+	if err != nil {
+		return nil, err
+	}
+	goflags, err := addTag(user["GOFLAGS"], "libtorch")
+	if err != nil {
+		return nil, err
+	}
+	return []Variable{{"CGO_ENABLED", "1"}, {"CXX", cxx}, {"CGO_LDFLAGS", ldflags}, {"GOFLAGS", goflags}}, nil
+}
+
+// ldFlags are the flags that stand before gotch's own: the stubs first, so that they are found before anything else.
+func (i *Installation) ldFlags() []string {
+	flags := []string{"-L" + filepath.Join(i.Build, "stubs"), "-L" + i.LibTorch.Lib, "-Wl,-rpath," + i.LibTorch.Lib}
+	for _, dir := range i.LibTorch.LinkDirs {
+		flags = append(flags, "-Wl,-rpath-link,"+dir)
+	}
+	if i.LibTorch.CUDA { // nothing calls these two by name: they register themselves when they are loaded
+		flags = append(flags, "-Wl,--no-as-needed", "-ltorch_cuda", "-lc10_cuda", "-Wl,--as-needed")
+	}
+	return flags
+}
+
+// mergeLDFlags puts our flags before the user's, from which those of this or an earlier installation are taken out.
+func mergeLDFlags(ours []string, user, home string) (string, error) {
+	words, err := goSplit(user)
+	if err != nil {
+		return "", fmt.Errorf("CGO_LDFLAGS: %w", err)
+	}
+	words = slices.DeleteFunc(words, func(w string) bool {
+		path := strings.TrimPrefix(strings.TrimPrefix(w, "-L"), "-Wl,-rpath,")
+		return slices.Contains(ours, w) || isOurs(home, path)
+	})
+	return goJoin(slices.Concat(ours, words))
+}
+
+// addTag adds a build tag to a value of GOFLAGS. Of several -tags the last one counts for the go command.
+func addTag(goflags, tag string) (string, error) {
+	words, err := goSplit(goflags)
+	if err != nil {
+		return "", fmt.Errorf("GOFLAGS: %w", err)
+	}
+	for n, w := range slices.Backward(words) {
+		name, value, _ := strings.Cut(strings.TrimLeft(w, "-"), "=")
+		if name != "tags" {
+			continue
+		}
+		tags := strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == ' ' })
+		if !slices.Contains(tags, tag) {
+			words[n] = "-tags=" + strings.Join(append(tags, tag), ",")
+		}
+		return goJoin(words)
+	}
+	return goJoin(append(words, "-tags="+tag))
+}
+
+func opsHash(ops []string) string {
+	if ops == nil {
+		return "all"
+	}
+	sum := sha256.Sum256([]byte(strings.Join(ops, "\n")))
+	return hex.EncodeToString(sum[:8])
+}
+
+func goEnv(ctx context.Context, names ...string) (map[string]string, error) {
+	if _, err := exec.LookPath("go"); err != nil {
+		return nil, errors.New("no go command: install Go (https://go.dev/dl)")
+	}
+	out, err := goCommand(ctx, append([]string{"env", "-json"}, names...)...)
+	if err != nil {
+		return nil, err
+	}
+	env := map[string]string{}
+	if err := json.Unmarshal(out, &env); err != nil {
+		return nil, fmt.Errorf("go env: %w", err)
+	}
+	return env, nil
+}

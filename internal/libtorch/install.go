@@ -1,0 +1,169 @@
+package libtorch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// Options of Install. The zero value is what Retort needs.
+type Options struct {
+	AllOps bool // compile every wrapper that the compiler accepts, for programs that use gotch directly
+}
+
+// temporary is the prefix of folders that an install works in. One that was killed leaves them; the next removes them.
+const temporary = "unfinished-"
+
+// spaceToBuild is the disk space in bytes for the compiled wrappers.
+const spaceToBuild = 100_000_000
+
+// Install makes home ready for building with LibTorch and returns what it made. What is there and fits stays. It says on
+// progress what it does, a line each.
+func Install(ctx context.Context, home string, o Options, progress io.Writer) (*Installation, error) {
+	if err := checkPlatform(runtime.GOOS); err != nil {
+		return nil, err
+	}
+	compiler, err := cxxCompiler(ctx, home)
+	if err != nil {
+		return nil, err
+	}
+	root := filepath.Join(home, "libtorch")
+	if strings.ContainsAny(root, ",\n:") {
+		return nil, fmt.Errorf("%s: the linker's flags allow no comma, colon or newline in a path: set RETORT_HOME to another folder", root)
+	}
+	if err := os.MkdirAll(root, 0o755); err != nil {
+		return nil, err
+	}
+	unlock, err := lock(ctx, root, progress)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if err := removeUnfinished(root); err != nil {
+		return nil, err
+	}
+	gotchDir, err := gotch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	torch, err := findOrBring(ctx, root, progress)
+	if err != nil {
+		return nil, err
+	}
+	return buildWrappers(ctx, home, &build{torch: torch, gotch: gotchDir, compiler: compiler}, o, progress)
+}
+
+// findOrBring returns the LibTorch to use, which it downloads when there is none.
+func findOrBring(ctx context.Context, root string, progress io.Writer) (*LibTorch, error) {
+	torch, note, err := find(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if note != "" {
+		fmt.Fprintln(progress, note)
+	}
+	dir := filepath.Join(root, pinned+"-cpu")
+	if torch == nil {
+		if torch, err = use(ctx, dir, false); errors.Is(err, fs.ErrNotExist) || err != nil && os.RemoveAll(dir) == nil {
+			torch, err = bring(ctx, dir, progress)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	kind := "CPU"
+	if torch.CUDA {
+		kind = "CUDA"
+	}
+	fmt.Fprintf(progress, "LibTorch %s (%s) in %s\n", torch.Version, kind, torch.Lib)
+	if !torch.CUDA && hasGPU(ctx) {
+		fmt.Fprintf(progress, "a GPU is here, but this LibTorch is not for it: python3 -m pip install torch==%s (3 GB), "+
+			"then install again\n", pinned)
+	}
+	return torch, nil
+}
+
+func buildWrappers(ctx context.Context, home string, b *build, o Options, progress io.Writer) (*Installation, error) {
+	var err error
+	if b.sources, err = readSources(b.gotch); err != nil {
+		return nil, err
+	}
+	if !o.AllOps {
+		b.ops = Ops()
+	}
+	root := filepath.Join(home, "libtorch")
+	i := &Installation{
+		LibTorch: *b.torch, Build: filepath.Join(root, "build-"+b.hash()), Ops: opsHash(b.ops), Gotch: b.gotch, Compiler: b.compiler,
+	}
+	if i.check() == nil {
+		if i.Rejected, err = readRejected(i.Build); err != nil {
+			return nil, err
+		}
+	} else {
+		if err := checkSpace(root, spaceToBuild); err != nil {
+			return nil, err
+		}
+		if err := os.RemoveAll(i.Build); err != nil {
+			return nil, err
+		}
+		if i.Rejected, err = b.make(ctx, i.Build, progress); err != nil {
+			return nil, err
+		}
+	}
+	if err := i.save(home); err != nil {
+		return nil, err
+	}
+	return i, nil
+}
+
+func readRejected(dir string) ([]string, error) {
+	data, err := os.ReadFile(filepath.Join(dir, "rejected.txt"))
+	return strings.Fields(string(data)), err
+}
+
+// cxxCompiler returns the user's C++ compiler in words: the one that the go command would call, or, where that is already
+// our wrapper, the one behind it.
+func cxxCompiler(ctx context.Context, home string) ([]string, error) {
+	env, err := goEnv(ctx, "CXX")
+	if err != nil {
+		return nil, err
+	}
+	words, err := goSplit(env["CXX"])
+	if err != nil || len(words) == 0 {
+		return nil, fmt.Errorf("CXX=%s: not a command", env["CXX"])
+	}
+	if isOurs(home, words[0]) {
+		words = []string{"g++"}
+		if i, err := Installed(home); err == nil {
+			words = i.Compiler
+		}
+	}
+	if _, err := exec.LookPath(words[0]); err != nil {
+		return nil, fmt.Errorf("no C++ compiler (%s): install one (Debian: apt install g++), or set CXX", words[0])
+	}
+	return words, nil
+}
+
+func isOurs(home, path string) bool {
+	return strings.HasPrefix(path, filepath.Join(home, "libtorch")+string(filepath.Separator))
+}
+
+func removeUnfinished(root string) error {
+	left, err := filepath.Glob(filepath.Join(root, temporary+"*"))
+	if err != nil {
+		return err
+	}
+	for _, dir := range left {
+		if err := os.RemoveAll(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}

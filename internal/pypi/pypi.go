@@ -1,0 +1,178 @@
+package pypi
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Wheel is one file of the index, pinned.
+type Wheel struct {
+	Project, Version string
+	SHA256           string   // of the wheel, in hex
+	Size             int64    // of the wheel in bytes
+	Platforms        []string // pip's platform tags; nil for a wheel that runs anywhere
+}
+
+// ErrNoPip says that there is no Python with pip, and how to get one.
+var ErrNoPip = errors.New("python3 with pip is needed to download a package: install it (Debian: apt install python3-pip)")
+
+// Python returns the command of a Python 3 that has pip, or ErrNoPip.
+func Python(ctx context.Context) (string, error) {
+	for _, name := range []string{"python3", "python"} {
+		path, err := exec.LookPath(name)
+		if err != nil {
+			continue
+		}
+		if err := exec.CommandContext(ctx, path, "-m", "pip", "--version").Run(); err == nil {
+			return path, nil
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
+	return "", ErrNoPip
+}
+
+// Download brings the wheel into the folder dir, which exists, and returns its path. pip's temporary files lie in dir too.
+// A file whose SHA-256 is not the pinned one is removed and reported.
+func Download(ctx context.Context, w Wheel, dir string) (string, error) {
+	python, err := Python(ctx)
+	if err != nil {
+		return "", err
+	}
+	dest, err := os.MkdirTemp(dir, "wheel-")
+	if err != nil {
+		return "", err
+	}
+	cmd := exec.CommandContext(ctx, python, pipArgs(w, dest)...)
+	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = time.Second
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &output
+	if err := cmd.Run(); err != nil {
+		if ctx.Err() != nil {
+			return "", ctx.Err()
+		}
+		return "", fmt.Errorf("pip download %s==%s: %w\n%s", w.Project, w.Version, err, lastLines(output.String(), 6))
+	}
+	wheels, err := filepath.Glob(filepath.Join(dest, "*.whl"))
+	if err != nil {
+		return "", err
+	}
+	if len(wheels) != 1 {
+		return "", fmt.Errorf("pip download %s==%s: %d wheels instead of one in %s", w.Project, w.Version, len(wheels), dest)
+	}
+	if err := Check(wheels[0], w.SHA256); err != nil {
+		os.Remove(wheels[0])
+		return "", err
+	}
+	return wheels[0], nil
+}
+
+func pipArgs(w Wheel, dest string) []string {
+	args := []string{
+		"-m", "pip", "download", "--disable-pip-version-check", "--no-input", "--no-cache-dir", "--progress-bar", "off",
+		"--no-deps", "--only-binary=:all:", "--dest", dest,
+	}
+	if w.Platforms != nil {
+		args = append(args, "--python-version", "3.12", "--implementation", "cp")
+	}
+	for _, p := range w.Platforms {
+		args = append(args, "--platform", p)
+	}
+	return append(args, w.Project+"=="+w.Version)
+}
+
+// Check compares the file's SHA-256 with the one in hex.
+func Check(path, want string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return fmt.Errorf("read %s: %w", path, err)
+	}
+	if got := hex.EncodeToString(h.Sum(nil)); got != want {
+		return fmt.Errorf("%s: SHA-256 is %s, the pinned one is %s: the index or something on the way changed the file",
+			filepath.Base(path), got, want)
+	}
+	return nil
+}
+
+// Unpack writes members of the wheel under the folder dir. place returns where a member goes, relative to dir with
+// slashes, or "" for one that is not wanted. A place outside dir is an error, and so is a wheel without a wanted member.
+func Unpack(ctx context.Context, wheel, dir string, place func(member string) string) error {
+	z, err := zip.OpenReader(wheel)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", wheel, err)
+	}
+	defer z.Close()
+	unpacked := 0
+	for _, member := range z.File {
+		to := place(member.Name)
+		if to == "" || member.FileInfo().IsDir() {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if !filepath.IsLocal(filepath.FromSlash(to)) {
+			return fmt.Errorf("%s: member %q would leave the folder", wheel, member.Name)
+		}
+		if err := unpackMember(ctx, member, filepath.Join(dir, filepath.FromSlash(to))); err != nil {
+			return fmt.Errorf("unpack %s of %s: %w", member.Name, filepath.Base(wheel), err)
+		}
+		unpacked++
+	}
+	if unpacked == 0 {
+		return fmt.Errorf("%s: holds nothing of what was wanted", wheel)
+	}
+	return nil
+}
+
+func unpackMember(ctx context.Context, member *zip.File, path string) (err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	r, err := member.Open()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	_, err = io.Copy(f, readerFunc(func(p []byte) (int, error) {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		return r.Read(p)
+	}))
+	return err
+}
+
+// readerFunc lets a copy of half a gigabyte stop between two reads.
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+func lastLines(s string, n int) string {
+	lines := strings.Split(strings.TrimSpace(s), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}
