@@ -96,7 +96,7 @@ func WriteRun(w io.Writer, run Run, tag string) error {
 	}
 	bw := bufio.NewWriter(w)
 	written := 0
-	var line []byte
+	line := make([]byte, 0, 256)
 	var ranker ranker
 	for _, query := range slices.Sorted(maps.Keys(run)) {
 		if err := checkID("query id", query, blanks+"\n"); err != nil {
@@ -110,10 +110,7 @@ func WriteRun(w io.Writer, run Run, tag string) error {
 			if err := checkID("passage id", hit.ID, blanks+"\n"); err != nil {
 				return fmt.Errorf("query %q: %w", query, err)
 			}
-			line = fmt.Appendf(line[:0], "%s Q0 %s %d ", query, hit.ID, i+1)
-			line = strconv.AppendFloat(line, float64(hit.Score), 'g', -1, 32)
-			line = append(append(append(line, ' '), tag...), '\n')
-			if _, err := bw.Write(line); err != nil {
+			if _, err := bw.Write(appendHit(line[:0], query, hit, i+1, tag)); err != nil {
 				return err
 			}
 			written++
@@ -123,6 +120,20 @@ func WriteRun(w io.Writer, run Run, tag string) error {
 		return errors.New("the run has no hits")
 	}
 	return bw.Flush()
+}
+
+// appendHit appends a line of a run file.
+func appendHit(line []byte, query string, hit Hit, rank int, tag string) []byte {
+	line = append(line, query...)
+	line = append(line, " Q0 "...)
+	line = append(line, hit.ID...)
+	line = append(line, ' ')
+	line = strconv.AppendInt(line, int64(rank), 10)
+	line = append(line, ' ')
+	line = strconv.AppendFloat(line, float64(hit.Score), 'g', -1, 32)
+	line = append(line, ' ')
+	line = append(line, tag...)
+	return append(line, '\n')
 }
 
 // parseScore rounds twice, to double and then to single precision, as trec_eval does.
