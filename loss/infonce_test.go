@@ -134,3 +134,9 @@ func TestInfoNCEIsStableAtTinyTemperatures(t *testing.T) {
 	small := value(t, loss.InfoNCE{Temperature: 1.0 / 32}, &loss.Row{}, []float32{1, 0})
 	require.InEpsilon(t, math.Exp(-32), small, 1e-12)
 }
+
+// Judged pairs have a positive and no scored list.
+func TestInfoNCENeedsNoList(t *testing.T) {
+	r := loss.Row{Positive: 1}
+	requireLoss(t, loss.InfoNCE{Temperature: 1}, &r, []float32{0.5, 0.5}, math.Ln2, []float64{0.5, -0.5})
+}

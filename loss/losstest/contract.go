@@ -173,7 +173,7 @@ var malformed = []struct {
 }{
 	{"a list column out of range", func(r *loss.Row, _, _ *[]float32) { r.List[1] = 5 }},
 	{"a negative list column", func(r *loss.Row, _, _ *[]float32) { r.List[1] = -1 }},
-	{"a column twice in the list", func(r *loss.Row, _, _ *[]float32) { r.List[1] = 3 }},
+	{"a column twice in the list", func(r *loss.Row, _, _ *[]float32) { r.List[2] = 0 }},
 	{"fewer teacher scores than the list", func(r *loss.Row, _, _ *[]float32) { r.Teacher = r.Teacher[:2] }},
 	{"no teacher scores", func(r *loss.Row, _, _ *[]float32) { r.Teacher = nil }},
 	{"more teacher scores than the list", func(r *loss.Row, _, _ *[]float32) { r.List = r.List[:2] }},
