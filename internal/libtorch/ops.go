@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"maps"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,7 +25,8 @@ func Ops() []string { return strings.Fields(opsFile) }
 const libtchImport = "github.com/sugarme/gotch/libtch"
 
 // UsedOps returns the C functions that the Go files under root call through gotch's package libtch, whose source lies in
-// the folder libtch. Build tags are not looked at, tests are read too, testdata is not.
+// the folder libtch, and those that the C code of such files names. Build tags are not looked at, tests are read too,
+// testdata is not.
 func UsedOps(root, libtch string) ([]string, error) {
 	calls, err := cCalls(libtch)
 	if err != nil {
@@ -54,20 +56,11 @@ func UsedOps(root, libtch string) ([]string, error) {
 
 // addOps adds what one Go file calls.
 func addOps(ops map[string]bool, path string, calls map[string][]string) error {
-	file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+	file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution|parser.ParseComments)
 	if err != nil {
 		return err
 	}
-	name := ""
-	for _, imp := range file.Imports {
-		if p, err := strconv.Unquote(imp.Path.Value); err != nil || p != libtchImport {
-			continue
-		}
-		name = "libtch"
-		if imp.Name != nil {
-			name = imp.Name.Name
-		}
-	}
+	name := importName(file, libtchImport)
 	if name == "" {
 		return nil
 	}
@@ -79,7 +72,41 @@ func addOps(ops map[string]bool, path string, calls map[string][]string) error {
 			ops[c] = true
 		}
 	}
+	for _, c := range inPreamble.FindAllString(preamble(file), -1) {
+		ops[c] = true
+	}
 	return nil
+}
+
+// importName returns the name by which the file knows the imported package, "" where it does not import it.
+func importName(file *ast.File, path string) string {
+	for _, imp := range file.Imports {
+		if p, err := strconv.Unquote(imp.Path.Value); err != nil || p != path {
+			continue
+		}
+		if imp.Name != nil {
+			return imp.Name.Name
+		}
+		return path[strings.LastIndexByte(path, '/')+1:]
+	}
+	return ""
+}
+
+// inPreamble matches gotch's C functions in C code. What else is named so costs nothing: no wrapper has the name.
+var inPreamble = regexp.MustCompile(`\b(at|atg|atm|ati|ato|ats|atc)_\w+`)
+
+// preamble returns the C code above a file's import "C".
+func preamble(file *ast.File) string {
+	for _, decl := range file.Decls {
+		if d, ok := decl.(*ast.GenDecl); ok && d.Tok == token.IMPORT {
+			for _, spec := range d.Specs {
+				if imp, ok := spec.(*ast.ImportSpec); ok && imp.Path.Value == `"C"` {
+					return d.Doc.Text() + imp.Doc.Text()
+				}
+			}
+		}
+	}
+	return ""
 }
 
 // cCalls maps each Go function of package libtch to the C functions that it calls, through other Go functions too.
