@@ -20,5 +20,5 @@
 //   - InfoNCE: van den Oord et al. 2018, arXiv 1807.03748, equation 4.
 //   - The listwise KL loss, the joint loss and its constants: Tamber et al. 2025, arXiv 2502.19712. Softmax of scores as
 //     a distribution over a list: Cao et al. 2007 (ListNet), ICML 2007.
-//   - MarginMSE: Hofstätter et al. 2020, arXiv 2010.02666, equation 5.
+//   - MarginMSE: Hofstätter et al. 2020, arXiv 2010.02666.
 package loss
