@@ -1,0 +1,179 @@
+package mine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/encoder"
+	"gonum.org/v1/gonum/blas/blas32"
+)
+
+// Dense ranks passages by the inner product of their vectors with the query's: by cosine similarity, since encoders
+// return normalised vectors. The search is exact. It is safe for concurrent use.
+type Dense struct {
+	encoder encoder.Encoder
+	vectors blas32.General
+	largest float32
+}
+
+// encodeBlock is how many texts an encoder is given at a time: enough for it to group texts of like length.
+const encodeBlock = 1024
+
+// NewDense encodes the Content of every passage. progress, which may be nil, is told how many passages are done after
+// every 1,024 of them. An empty corpus is an error.
+func NewDense(ctx context.Context, enc encoder.Encoder, corpus retort.Corpus, progress func(done, total int)) (*Dense, error) {
+	n := corpus.Len()
+	vectors := newMatrix(n, enc.Dim())
+	for start := 0; start < n; start += encodeBlock {
+		texts := make([]string, min(encodeBlock, n-start))
+		for i := range texts {
+			p, err := corpus.At(start + i)
+			if err != nil {
+				return nil, fmt.Errorf("dense: %w", err)
+			}
+			texts[i] = p.Content()
+		}
+		if err := encodeInto(ctx, enc, encoder.Passage, texts, slab(vectors, start, len(texts))); err != nil {
+			return nil, fmt.Errorf("dense: passages %d to %d: %w", start, start+len(texts)-1, err)
+		}
+		if progress != nil {
+			progress(start+len(texts), n)
+		}
+	}
+	return NewDenseVectors(enc, vectors)
+}
+
+// NewDenseVectors returns a Dense over vectors that exist already, one row a passage [n x d] in the order of the corpus.
+// It keeps them without a copy: do not change them afterwards. enc encodes the queries; it may be nil where only
+// SearchVectors and Score are called. No vectors, values that are not finite and a width other than enc.Dim() are errors.
+func NewDenseVectors(enc encoder.Encoder, vectors blas32.General) (*Dense, error) {
+	if vectors.Rows == 0 {
+		return nil, errors.New("dense: the corpus is empty")
+	}
+	largest, err := checkMatrix("passages", vectors)
+	if err != nil {
+		return nil, fmt.Errorf("dense: %w", err)
+	}
+	if enc != nil && vectors.Cols != enc.Dim() {
+		return nil, fmt.Errorf("dense: passages have %d dimensions, the encoder makes %d", vectors.Cols, enc.Dim())
+	}
+	return &Dense{encoder: enc, vectors: vectors, largest: largest}, nil
+}
+
+// Len returns the number of passages.
+func (x *Dense) Len() int { return x.vectors.Rows }
+
+// Vectors returns the passages' vectors [n x d]. Do not change them.
+func (x *Dense) Vectors() blas32.General { return x.vectors }
+
+// Search encodes the queries and returns the k best passages of each. k < 1 is an error.
+func (x *Dense) Search(ctx context.Context, queries []retort.Query, k int) ([][]Hit, error) {
+	if err := checkK(k); err != nil {
+		return nil, fmt.Errorf("dense: %w", err)
+	}
+	vectors, err := x.encode(ctx, queries)
+	if err != nil {
+		return nil, err
+	}
+	return x.SearchVectors(ctx, vectors, k)
+}
+
+// SearchVectors is Search for queries [n x d] that are encoded already.
+func (x *Dense) SearchVectors(ctx context.Context, queries blas32.General, k int) ([][]Hit, error) {
+	if err := checkK(k); err != nil {
+		return nil, fmt.Errorf("dense: %w", err)
+	}
+	if err := checkQueries(queries, x.vectors.Cols, x.largest); err != nil {
+		return nil, fmt.Errorf("dense: %w", err)
+	}
+	return topK(ctx, queries, x.vectors, k)
+}
+
+// Score returns the score of an encoded query [d] for each of the passages with those indices, the very numbers that
+// Search gives.
+func (x *Dense) Score(query []float32, indices []int) ([]float64, error) {
+	q := blas32.General{Rows: 1, Cols: len(query), Stride: len(query), Data: query}
+	if err := checkQueries(q, x.vectors.Cols, x.largest); err != nil {
+		return nil, fmt.Errorf("dense: %w", err)
+	}
+	scores := make([]float64, len(indices))
+	var scratch products
+	for j, i := range indices {
+		if i < 0 || i >= x.vectors.Rows {
+			return nil, fmt.Errorf("dense: score passage %d of a corpus of %d", i, x.vectors.Rows)
+		}
+		err := scratch.each(context.Background(), q, x.vectors, i, i+1, func(_, _ int, s []float32) { scores[j] = float64(s[0]) })
+		if err != nil {
+			return nil, fmt.Errorf("dense: %w", err)
+		}
+	}
+	return scores, nil
+}
+
+// ScoreAll implements [Scorer].
+func (x *Dense) ScoreAll(ctx context.Context, queries []retort.Query) (blas32.General, error) {
+	vectors, err := x.encode(ctx, queries)
+	if err != nil {
+		return blas32.General{}, err
+	}
+	if err := checkQueries(vectors, x.vectors.Cols, x.largest); err != nil {
+		return blas32.General{}, fmt.Errorf("dense: %w", err)
+	}
+	all := newMatrix(len(queries), x.vectors.Rows)
+	tiles := ceilDiv(x.vectors.Rows, passageBlock)
+	blocks := ceilDiv(len(queries), queryBlock)
+	scratch := make([]products, workers(blocks*tiles))
+	err = parallel(ctx, blocks*tiles, func(worker, i int) error {
+		firstQuery, from := i/tiles*queryBlock, i%tiles*passageBlock
+		to := min(from+passageBlock, x.vectors.Rows)
+		rows := slab(vectors, firstQuery, queryBlock)
+		return scratch[worker].each(ctx, rows, x.vectors, from, to, func(q, first int, scores []float32) {
+			copy(rowOf(all, firstQuery+q)[first:], scores)
+		})
+	})
+	if err != nil {
+		return blas32.General{}, fmt.Errorf("dense: score: %w", err)
+	}
+	return all, nil
+}
+
+func (x *Dense) encode(ctx context.Context, queries []retort.Query) (blas32.General, error) {
+	if x.encoder == nil {
+		return blas32.General{}, errors.New("dense: no encoder for the queries: call SearchVectors with their vectors")
+	}
+	vectors := newMatrix(len(queries), x.vectors.Cols)
+	for start := 0; start < len(queries); start += encodeBlock {
+		block := queries[start:min(start+encodeBlock, len(queries))]
+		texts := make([]string, len(block))
+		for i, q := range block {
+			texts[i] = q.Text
+		}
+		if err := encodeInto(ctx, x.encoder, encoder.Query, texts, slab(vectors, start, len(block))); err != nil {
+			return blas32.General{}, fmt.Errorf("dense: queries %d to %d: %w", start, start+len(block)-1, err)
+		}
+	}
+	return vectors, nil
+}
+
+// encodeInto copies one vector a text to the rows of out.
+func encodeInto(ctx context.Context, enc encoder.Encoder, role encoder.Role, texts []string, out blas32.General) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	got, err := enc.Encode(ctx, role, texts)
+	if err != nil {
+		return err
+	}
+	if got.Rows != out.Rows || got.Cols != out.Cols {
+		return fmt.Errorf("the encoder made %d x %d numbers for %d texts of %d dimensions", got.Rows, got.Cols, out.Rows, out.Cols)
+	}
+	if _, err := checkMatrix("vectors", got); err != nil {
+		return err
+	}
+	for i := range got.Rows {
+		copy(rowOf(out, i), rowOf(got, i))
+	}
+	return nil
+}

@@ -1,0 +1,107 @@
+package mine
+
+import (
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/retort-ir/retort"
+)
+
+// ListOptions say which passages of a ranking make a query's list.
+type ListOptions struct {
+	Top    int    // the first so many are taken,
+	Sample int    // and so many drawn at random, each with equal chance,
+	Depth  int    // from those after the top and up to this rank; where they are fewer, all of them
+	Seed   uint64 // of the draw; each query has a draw of its own, whatever the other queries are
+
+	// KeepSource leaves the query's source in its list. Extractive queries must not have it there: a ranker of words
+	// finds the source of a verbatim sentence by far, and the list then teaches nothing but that.
+	KeepSource bool
+	// WithScores writes the ranking's scores to the lists, for a ranking that is the teacher's own.
+	WithScores bool
+}
+
+// DefaultListOptions take the top 5 and 3 of the next 95, without the source.
+func DefaultListOptions() ListOptions { return ListOptions{Top: 5, Sample: 3, Depth: 100} }
+
+// Validate names the first field that is wrong.
+func (o ListOptions) Validate() error {
+	switch {
+	case o.Top < 0:
+		return fmt.Errorf("ListOptions.Top is %d: must be at least 0", o.Top)
+	case o.Sample < 0:
+		return fmt.Errorf("ListOptions.Sample is %d: must be at least 0", o.Sample)
+	case o.Top+o.Sample == 0:
+		return errors.New("ListOptions.Top and Sample are 0: lists would be empty")
+	case o.Depth < o.Top+o.Sample:
+		return fmt.Errorf("ListOptions.Depth is %d: must be at least Top + Sample, %d", o.Depth, o.Top+o.Sample)
+	}
+	return nil
+}
+
+// Lists makes one candidate list a query from its ranking, in the ranking's order. Ranks are counted without the source
+// unless KeepSource is set. A list is shorter where the ranking is, and may be empty. There is one ranking a query; a
+// passage outside the corpus or ranked twice and a source that the corpus lacks are errors.
+func Lists(corpus retort.Corpus, queries []retort.Query, rankings [][]Hit, options ListOptions) ([]retort.List, error) {
+	if err := options.Validate(); err != nil {
+		return nil, err
+	}
+	if len(queries) != len(rankings) {
+		return nil, fmt.Errorf("lists: %d queries and %d rankings", len(queries), len(rankings))
+	}
+	lists := make([]retort.List, len(queries))
+	for i, q := range queries {
+		list, err := options.list(corpus, q, rankings[i])
+		if err != nil {
+			return nil, fmt.Errorf("lists: %w", err)
+		}
+		lists[i] = list
+	}
+	return lists, nil
+}
+
+func (o ListOptions) list(corpus retort.Corpus, q retort.Query, ranking []Hit) (retort.List, error) {
+	source, err := sourceOf(corpus, q)
+	if err != nil {
+		return retort.List{}, err
+	}
+	if err := checkRanking(ranking); err != nil {
+		return retort.List{}, fmt.Errorf("query %q: %w", q.ID, err)
+	}
+	if source >= 0 && !o.KeepSource {
+		ranking = slices.DeleteFunc(slices.Clone(ranking), func(h Hit) bool { return h.Index == source })
+	}
+	list := retort.List{Query: q, IDs: []string{}}
+	for _, h := range o.pick(q.ID, ranking) {
+		p, err := corpus.At(h.Index)
+		if err != nil {
+			return retort.List{}, fmt.Errorf("query %q: %w", q.ID, err)
+		}
+		list.IDs = append(list.IDs, p.ID)
+		if o.WithScores {
+			list.Scores = append(list.Scores, float64(h.Score))
+		}
+	}
+	return list, nil
+}
+
+// pick returns the top and the sample of the ranking, in its order.
+func (o ListOptions) pick(queryID string, ranking []Hit) []Hit {
+	top := min(o.Top, len(ranking))
+	next := ranking[top:max(top, min(o.Depth, len(ranking)))]
+	if len(next) <= o.Sample {
+		return ranking[:top+len(next)]
+	}
+	hash := fnv.New64a()
+	hash.Write([]byte(queryID))
+	draw := rand.New(rand.NewPCG(o.Seed, hash.Sum64())).Perm(len(next))[:o.Sample]
+	slices.Sort(draw)
+	picked := slices.Clone(ranking[:top])
+	for _, at := range draw {
+		picked = append(picked, next[at])
+	}
+	return picked
+}

@@ -1,0 +1,166 @@
+package mine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"runtime"
+
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/blas32"
+)
+
+// Queries and passages are multiplied in blocks of this many, small enough for the processor's cache.
+const (
+	queryBlock   = 32
+	passageBlock = 64
+)
+
+// TopK returns for each query [n x d] the k passages [m x d] with the largest inner products, best first, ties by
+// ascending index; all passages where k > m. The search is exact and takes memory for n*k hits and a few blocks. Equal
+// vectors have equal scores wherever they stand. k < 1, different widths and values that are not finite are errors.
+func TopK(ctx context.Context, queries, passages blas32.General, k int) ([][]Hit, error) {
+	if err := checkK(k); err != nil {
+		return nil, fmt.Errorf("dense top-k: %w", err)
+	}
+	largest, err := checkMatrix("passages", passages)
+	if err != nil {
+		return nil, fmt.Errorf("dense top-k: %w", err)
+	}
+	if err := checkQueries(queries, passages.Cols, largest); err != nil {
+		return nil, fmt.Errorf("dense top-k: %w", err)
+	}
+	return topK(ctx, queries, passages, k)
+}
+
+// checkQueries says whether the queries are well formed, as wide as the passages, and whether no inner product with a
+// passage can overflow.
+func checkQueries(queries blas32.General, d int, largestPassage float32) error {
+	largest, err := checkMatrix("queries", queries)
+	if err != nil {
+		return err
+	}
+	if queries.Rows > 0 && queries.Cols != d {
+		return fmt.Errorf("queries have %d dimensions, passages %d", queries.Cols, d)
+	}
+	if queries.Rows > 0 && d == 0 {
+		return errors.New("vectors have no dimensions")
+	}
+	if float64(largest)*float64(largestPassage)*float64(d) > math.MaxFloat32 {
+		return fmt.Errorf("queries up to %g and passages up to %g: their products overflow: normalise the vectors", largest, largestPassage)
+	}
+	return nil
+}
+
+// topK splits the work into blocks of queries and, where these are fewer than the processors, into shards of passages.
+func topK(ctx context.Context, queries, passages blas32.General, k int) ([][]Hit, error) {
+	k = min(k, passages.Rows)
+	blocks := ceilDiv(queries.Rows, queryBlock)
+	if blocks == 0 || k == 0 {
+		return emptyRankings(queries.Rows), ctx.Err()
+	}
+	tiles := ceilDiv(passages.Rows, passageBlock)
+	shards := min(tiles, ceilDiv(runtime.GOMAXPROCS(0), blocks))
+	found := make([][]best, blocks*shards)
+	scratch := make([]products, workers(len(found)))
+	err := parallel(ctx, len(found), func(worker, i int) error {
+		block, shard := i/shards, i%shards
+		rows := slab(queries, block*queryBlock, queryBlock)
+		tops := make([]best, rows.Rows)
+		for q := range tops {
+			tops[q].k = k
+		}
+		found[i] = tops
+		from, to := shard*tiles/shards*passageBlock, min((shard+1)*tiles/shards*passageBlock, passages.Rows)
+		return scratch[worker].each(ctx, rows, passages, from, to, func(q, first int, scores []float32) {
+			offerAll(&tops[q], first, scores)
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("dense top-k: %w", err)
+	}
+	return mergeShards(found, queries.Rows, shards), nil
+}
+
+func mergeShards(found [][]best, queries, shards int) [][]Hit {
+	rankings := make([][]Hit, queries)
+	for q := range rankings {
+		block := found[q/queryBlock*shards:][:shards]
+		merged := &block[0][q%queryBlock]
+		for _, other := range block[1:] {
+			for _, h := range other[q%queryBlock].hits {
+				merged.offer(h)
+			}
+		}
+		rankings[q] = merged.ranked()
+	}
+	return rankings
+}
+
+// offerAll offers the scores of consecutive passages.
+func offerAll(top *best, first int, scores []float32) {
+	floor, full := top.floor()
+	for j, s := range scores {
+		if full && s <= floor {
+			continue // an equal score has a higher index: passages come in ascending order
+		}
+		top.offer(Hit{Index: first + j, Score: s})
+		floor, full = top.floor()
+	}
+}
+
+// products multiplies a block of queries with passages. It first copies both into rows that begin at a multiple of 16
+// bytes, because gonum's kernels sum in an order that depends on the address, and then the result would too.
+type products struct {
+	queries, passages, scores []float32
+}
+
+// each calls yield with the scores of every query for the passages first, first+1, ..., a block at a time.
+func (p *products) each(ctx context.Context, queries, passages blas32.General, from, to int,
+	yield func(q, first int, scores []float32),
+) error {
+	width := ceilDiv(queries.Cols, 16) * 16
+	if p.scores == nil {
+		p.queries = make([]float32, queryBlock*width)
+		p.passages = make([]float32, passageBlock*width)
+		p.scores = make([]float32, queryBlock*passageBlock)
+	}
+	a := pack(p.queries, width, queries)
+	for start := from; start < to; start += passageBlock {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		b := pack(p.passages, width, slab(passages, start, min(passageBlock, to-start)))
+		c := blas32.General{Rows: a.Rows, Cols: b.Rows, Stride: passageBlock, Data: p.scores}
+		blas32.Gemm(blas.NoTrans, blas.Trans, 1, a, b, 0, c)
+		for q := range a.Rows {
+			yield(q, start, rowOf(c, q))
+		}
+	}
+	return nil
+}
+
+// pack copies the rows of m to rows of the given width in buffer; the rest of each stays 0.
+func pack(buffer []float32, width int, m blas32.General) blas32.General {
+	for i := range m.Rows {
+		copy(buffer[i*width:], rowOf(m, i))
+	}
+	return blas32.General{Rows: m.Rows, Cols: width, Stride: width, Data: buffer}
+}
+
+// slab returns a view of the n rows from start, or as many as there are.
+func slab(m blas32.General, start, n int) blas32.General {
+	n = min(n, m.Rows-start)
+	return blas32.General{Rows: n, Cols: m.Cols, Stride: m.Stride, Data: m.Data[start*m.Stride:]}
+}
+
+func emptyRankings(n int) [][]Hit {
+	rankings := make([][]Hit, n)
+	for i := range rankings {
+		rankings[i] = []Hit{}
+	}
+	return rankings
+}
+
+func ceilDiv(a, b int) int { return (a + b - 1) / b }
