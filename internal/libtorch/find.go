@@ -46,7 +46,7 @@ func find(ctx context.Context) (found *LibTorch, note string, err error) {
 	}
 	found, err = use(ctx, dir, gpu)
 	if err != nil {
-		return nil, fmt.Sprintf("Python's torch is passed over: %v", err), nil
+		return nil, fmt.Sprintf("Python's torch does not serve: %v", err), nil
 	}
 	return found, "", nil
 }

@@ -28,7 +28,7 @@ func Home() (string, error) {
 type Installation struct {
 	LibTorch LibTorch `json:"libtorch"`
 	Build    string   `json:"build"`    // the folder with CXX, stubs and the compiled wrappers
-	Ops      string   `json:"ops"`      // hash of the operation list, or "all"
+	Ops      string   `json:"ops"`      // hash of the operation list, or allOps
 	Gotch    string   `json:"gotch"`    // gotch's folder
 	Compiler []string `json:"compiler"` // the C++ compiler behind CXX, in words
 	Rejected []string `json:"rejected"` // functions of the list that the compiler rejected
@@ -55,6 +55,21 @@ func Installed(home string) (*Installation, error) {
 		return nil, fmt.Errorf(`%s: %w: run "retort libtorch install" again`, path, err)
 	}
 	return &i, nil
+}
+
+// allOps stands for the hash of the operation list where every wrapper is compiled.
+const allOps = "all"
+
+// current returns the installation in home when it is whole and this version of Retort's.
+func current(home string) (*Installation, error) {
+	i, err := Installed(home)
+	if err != nil {
+		return nil, err
+	}
+	if i.Ops != allOps && i.Ops != opsHash(Ops()) {
+		return nil, errors.New(`the installation is for other operations than Retort calls now: run "retort libtorch install" again`)
+	}
+	return i, i.check()
 }
 
 // check says whether what the installation names is still there and is what it was.

@@ -2,10 +2,8 @@ package libtorch
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -53,7 +51,7 @@ func Install(ctx context.Context, home string, o Options, progress io.Writer) (*
 	if err != nil {
 		return nil, err
 	}
-	torch, err := findOrBring(ctx, root, progress)
+	torch, err := findOrBring(ctx, root, compiler, progress)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +59,7 @@ func Install(ctx context.Context, home string, o Options, progress io.Writer) (*
 }
 
 // findOrBring returns the LibTorch to use, which it downloads when there is none.
-func findOrBring(ctx context.Context, root string, progress io.Writer) (*LibTorch, error) {
+func findOrBring(ctx context.Context, root string, compiler []string, progress io.Writer) (*LibTorch, error) {
 	torch, note, err := find(ctx)
 	if err != nil {
 		return nil, err
@@ -69,14 +67,15 @@ func findOrBring(ctx context.Context, root string, progress io.Writer) (*LibTorc
 	if note != "" {
 		fmt.Fprintln(progress, note)
 	}
-	dir := filepath.Join(root, pinned+"-cpu")
-	if torch == nil {
-		if torch, err = use(ctx, dir, false); errors.Is(err, fs.ErrNotExist) || err != nil && os.RemoveAll(dir) == nil {
-			torch, err = bring(ctx, dir, progress)
+	if torch == nil || torch.Standard == "gnu++20" {
+		if _, err := compilerVersion(ctx, compiler); err != nil {
+			return nil, err
 		}
 	}
-	if err != nil {
-		return nil, err
+	if torch == nil {
+		if torch, err = broughtOrBring(ctx, filepath.Join(root, pinned+"-cpu"), progress); err != nil {
+			return nil, err
+		}
 	}
 	kind := "CPU"
 	if torch.CUDA {
@@ -88,6 +87,18 @@ func findOrBring(ctx context.Context, root string, progress io.Writer) (*LibTorc
 			"then install again\n", pinned)
 	}
 	return torch, nil
+}
+
+// broughtOrBring returns the pinned LibTorch in dir, and downloads it when it is not there or not whole any more.
+func broughtOrBring(ctx context.Context, dir string, progress io.Writer) (*LibTorch, error) {
+	torch, err := use(ctx, dir, false)
+	if err == nil {
+		return torch, nil
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return nil, err
+	}
+	return bring(ctx, dir, progress)
 }
 
 func buildWrappers(ctx context.Context, home string, b *build, o Options, progress io.Writer) (*Installation, error) {
