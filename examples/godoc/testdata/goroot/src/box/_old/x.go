@@ -1,0 +1,2 @@
+// Package old must be left out.
+package old

@@ -1,0 +1,2 @@
+// Package secret must be left out.
+package secret

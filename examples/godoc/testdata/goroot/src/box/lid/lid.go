@@ -1,0 +1,2 @@
+// Package lid closes boxes.
+package lid

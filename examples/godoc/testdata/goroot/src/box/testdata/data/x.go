@@ -1,0 +1,2 @@
+// Package data must be left out.
+package data

@@ -1,0 +1,2 @@
+// Tool must be left out.
+package main

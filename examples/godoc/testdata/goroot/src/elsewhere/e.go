@@ -1,0 +1,4 @@
+//go:build plan9
+
+// Package elsewhere is left out on this system.
+package elsewhere

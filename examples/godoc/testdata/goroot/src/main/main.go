@@ -1,0 +1,5 @@
+// Program must be left out.
+package main
+
+// Exported is in no library.
+func Exported() {}

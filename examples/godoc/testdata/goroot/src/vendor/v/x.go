@@ -1,0 +1,2 @@
+// Package v must be left out.
+package v
