@@ -97,7 +97,8 @@ func systemLibraries(ctx context.Context) func(name string) bool {
 			}
 		}
 	}
-	dirs := append(filepath.SplitList(os.Getenv("LD_LIBRARY_PATH")), "/lib64", "/usr/lib64", "/lib", "/usr/lib")
+	dirs := append(filepath.SplitList(os.Getenv("LD_LIBRARY_PATH")), "/lib64", "/usr/lib64", "/lib", "/usr/lib",
+		"/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib/aarch64-linux-gnu", "/usr/lib/aarch64-linux-gnu")
 	return func(name string) bool {
 		return known[name] || strings.HasPrefix(name, "ld-linux") || lookFor(name, dirs) != ""
 	}

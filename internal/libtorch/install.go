@@ -95,6 +95,9 @@ func broughtOrBring(ctx context.Context, dir string, progress io.Writer) (*LibTo
 	if err == nil {
 		return torch, nil
 	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
 	if err := os.RemoveAll(dir); err != nil {
 		return nil, err
 	}

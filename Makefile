@@ -1,0 +1,75 @@
+# Needs Go, g++, make and Python 3 with pip. "make help" lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOFUMPT := mvdan.cc/gofumpt@v0.12.0
+MODEL := .cache/models/all-MiniLM-L6-v2
+
+# The environment without LibTorch, also in a shell that has evaluated "retort libtorch env".
+PLAIN := GOFLAGS='$(filter-out -tags=% --tags=%,$(GOFLAGS))'
+ifneq (,$(findstring /libtorch/build-,$(CXX)))
+PLAIN := env -u CXX -u CGO_LDFLAGS -u CGO_ENABLED $(PLAIN)
+endif
+
+# The environment with LibTorch.
+TORCH := lines="$$(bin/retort-setup libtorch env)"; eval "$$lines";
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+.PHONY: setup
+setup:
+	@$(PLAIN) CGO_ENABLED=0 go build -o bin/retort-setup ./cmd/retort
+
+.PHONY: libtorch
+libtorch: setup ## find or bring LibTorch and compile the wrappers
+	bin/retort-setup libtorch install
+
+.PHONY: model
+model: setup ## bring the demo's encoder, all-MiniLM-L6-v2
+	bin/retort-setup fetch-demo-model -out $(MODEL)
+
+.PHONY: build
+build: libtorch ## build bin/retort with LibTorch
+	$(TORCH) go build -o bin/retort ./cmd/retort
+
+.PHONY: test
+test: libtorch test-plain test-torch ## every test, without LibTorch (race detector) and with it
+
+.PHONY: test-plain
+test-plain: ## the tests that need nothing but Go
+	$(PLAIN) CGO_ENABLED=0 go vet ./...
+	$(PLAIN) CGO_ENABLED=1 go test -race ./...
+
+.PHONY: test-torch
+test-torch: libtorch ## the tests with LibTorch
+	$(TORCH) go vet ./...
+	$(TORCH) go test ./...
+
+.PHONY: soak
+soak: libtorch ## the tests that take long: thousands of passes, kills
+	$(TORCH) RETORT_SOAK=1 go test -count=1 -timeout 2h -run Soak -v ./...
+
+.PHONY: lint
+lint: libtorch ## vet, staticcheck and gofumpt
+	$(PLAIN) go vet ./...
+	$(PLAIN) go run $(STATICCHECK) ./...
+	$(TORCH) go vet ./...
+	$(TORCH) go run $(STATICCHECK) -tags libtorch ./...
+	@files="$$($(PLAIN) go run $(GOFUMPT) -l .)"; if [ -n "$$files" ]; then echo "not formatted by gofumpt:" $$files; exit 1; fi
+
+.PHONY: bench
+bench: libtorch ## the benchmarks
+	$(TORCH) go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: generate
+generate: ## write the generated files again, such as the list of LibTorch's operations
+	$(PLAIN) go generate ./...
+
+.PHONY: clean
+clean: ## remove what make built and downloaded here; runs/ and LibTorch stay
+	rm -rf bin .cache
