@@ -1,6 +1,7 @@
 package mine
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/blevesearch/bleve/v2/analysis"
@@ -20,7 +21,7 @@ type Analyzer interface {
 
 // English returns an analyzer that does what Lucene's EnglishAnalyzer does: words by the Unicode rules (UAX #29), a
 // final 's removed, lower case, Lucene's 33 stop words removed, stemmed by Porter's algorithm (1980, with the two
-// departures of his own C version). Bytes that are not UTF-8 separate words.
+// departures of his own C version). Words are cut after 255 characters. Bytes that are not UTF-8 separate words.
 func English() Analyzer {
 	stopWords := analysis.NewTokenMap()
 	for _, w := range strings.Fields(englishStopWords) {
@@ -54,7 +55,7 @@ type english struct {
 
 func (a english) Terms(text string) []string {
 	// The filters write into the bytes of the tokens, so they get a copy.
-	tokens := a.tokenizer.Tokenize([]byte(strings.ToValidUTF8(text, " ")))
+	tokens := cutLongWords(a.tokenizer.Tokenize([]byte(strings.ToValidUTF8(text, " "))))
 	for _, f := range a.filters {
 		tokens = f.Filter(tokens)
 	}
@@ -65,6 +66,24 @@ func (a english) Terms(text string) []string {
 		}
 	}
 	return terms
+}
+
+// cutLongWords cuts words after every 255 characters, as Lucene does. The stemmer recurses over a row of y's: a word of
+// megabytes would overflow the stack.
+func cutLongWords(tokens analysis.TokenStream) analysis.TokenStream {
+	const longest = 255
+	if !slices.ContainsFunc(tokens, func(t *analysis.Token) bool { return len(t.Term) > longest }) {
+		return tokens
+	}
+	var cut analysis.TokenStream
+	for _, t := range tokens {
+		for rest := string(t.Term); rest != ""; {
+			piece := firstChars(rest, longest)
+			cut = append(cut, &analysis.Token{Term: []byte(piece), Type: t.Type})
+			rest = rest[len(piece):]
+		}
+	}
+	return cut
 }
 
 type code struct{ words Analyzer }

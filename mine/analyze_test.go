@@ -27,6 +27,7 @@ func TestEnglishDoesWhatLuceneDoes(t *testing.T) {
 		{"case and accents", "Naïve CAFÉ", "naïv café"},
 		{"not UTF-8 separates", "wing\xffbody", "wing bodi"},
 		{"ideographs are words of one", "中文 text", "中 文 text"},
+		{"long words are cut", strings.Repeat("é", 255) + "cats", strings.Repeat("é", 255) + " cat"},
 		{"emoji and punctuation are none", "go! ... ???", "go"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -52,6 +53,12 @@ func TestEnglishStemsByPortersAlgorithm(t *testing.T) {
 	} {
 		require.Equal(t, []string{stem}, mine.English().Terms(word), word)
 	}
+}
+
+func TestAWordOfMegabytesIsHarmless(t *testing.T) {
+	text := strings.Repeat("y", 4<<20)
+	require.Len(t, mine.English().Terms(text), (4<<20)/255+1)
+	require.Len(t, mine.Code().Terms(text), (4<<20)/255+1)
 }
 
 func TestCodeSplitsIdentifiers(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/retort-ir/retort"
@@ -161,12 +162,12 @@ func Cut(p retort.Passage, maxChars int) retort.Passage {
 	if utf8.RuneCountInString(p.Content()) <= maxChars {
 		return p
 	}
-	p.Title = firstChars(p.Title, maxChars)
+	title, text := strings.TrimSpace(p.Title), strings.TrimSpace(p.Text)
 	room := maxChars
-	if title := (retort.Passage{Title: p.Title}).Content(); title != "" {
+	if title != "" {
 		room -= utf8.RuneCountInString(title) + 1
 	}
-	p.Text = firstChars((retort.Passage{Text: p.Text}).Content(), room)
+	p.Title, p.Text = firstChars(title, maxChars), firstChars(text, room)
 	return p
 }
 

@@ -18,13 +18,26 @@ func checkMatrix(name string, m blas32.General) (largest float32, err error) {
 	if m.Rows < 0 || m.Cols < 0 || m.Rows > 0 && (m.Stride < m.Cols || len(m.Data) < (m.Rows-1)*m.Stride+m.Cols) {
 		return 0, fmt.Errorf("%s: %d x %d with stride %d do not fit in %d numbers", name, m.Rows, m.Cols, m.Stride, len(m.Data))
 	}
+	// Without the sign, floats are ordered as their bits are, with infinities and NaN above all numbers.
+	var bits uint32
 	for i := range m.Rows {
-		for j, v := range rowOf(m, i) {
-			if v != v || math.IsInf(float64(v), 0) {
-				return 0, fmt.Errorf("%s: vector %d holds %v at %d", name, i, v, j)
-			}
-			largest = max(largest, v, -v)
+		for _, v := range rowOf(m, i) {
+			bits = max(bits, math.Float32bits(v)&^(1<<31))
 		}
 	}
-	return largest, nil
+	if bits >= math.Float32bits(float32(math.Inf(1))) {
+		return 0, fmt.Errorf("%s: %s", name, firstNotFinite(m))
+	}
+	return math.Float32frombits(bits), nil
+}
+
+func firstNotFinite(m blas32.General) string {
+	for i := range m.Rows {
+		for j, v := range rowOf(m, i) {
+			if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
+				return fmt.Sprintf("vector %d holds %v at %d", i, v, j)
+			}
+		}
+	}
+	return "finite"
 }

@@ -13,7 +13,7 @@ import (
 
 // Queries and passages are multiplied in blocks of this many, small enough for the processor's cache.
 const (
-	queryBlock   = 32
+	queryBlock   = 64
 	passageBlock = 64
 )
 
