@@ -1,0 +1,179 @@
+package progress
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// clock stands still until it is moved.
+type clock struct{ t time.Time }
+
+func (c *clock) now() time.Time           { return c.t }
+func (c *clock) forward(by time.Duration) { c.t = c.t.Add(by) }
+
+func plain(w io.Writer) (*Progress, *clock) {
+	c := &clock{time.Unix(1e9, 0)}
+	return &Progress{w: w, now: c.now}, c
+}
+
+func TestPlainLinesAreTheFirstOneInFifteenSecondsAndTheLast(t *testing.T) {
+	var out bytes.Buffer
+	p, c := plain(&out)
+	s := p.Stage("embed passages", 5183)
+	for done := 100; done <= 5100; done += 100 {
+		c.forward(time.Second)
+		s.Set(done)
+	}
+	c.forward(time.Second)
+	s.Set(5183)
+	s.Done()
+	s.Done()
+	s.Set(1)
+	require.Equal(t, `embed passages  0/5,183
+embed passages  1,500/5,183  100/s  37s left
+embed passages  3,000/5,183  100/s  22s left
+embed passages  4,500/5,183  100/s  6.8s left
+embed passages  5,183/5,183  100/s  took 52s
+`, out.String())
+}
+
+func TestTerminalRewritesOneLineFiveTimesASecond(t *testing.T) {
+	var out bytes.Buffer
+	p, c := plain(&out)
+	p.width = func() int { return 40 }
+	s := p.Stage("train", 1000)
+	for done := 1; done <= 1000; done++ {
+		c.forward(time.Millisecond)
+		s.Set(done)
+	}
+	require.NotContains(t, out.String(), "\n")
+	require.Equal(t, 1+5, strings.Count(out.String(), "\r"), "%q", out.String())
+	s.Done()
+	require.Equal(t, "train  1,000/1,000  1,000/s  took 1.0s", screen(out.String())[0])
+}
+
+func TestTerminalLineIsCutToTheWidthAndLeavesNothingBehind(t *testing.T) {
+	var out bytes.Buffer
+	p, c := plain(&out)
+	p.width = func() int { return 20 }
+	s := p.Stage("a stage with a very long name", 7)
+	require.Equal(t, []string{"a stage with a very"}, screen(out.String()))
+	c.forward(time.Second)
+	p.width = func() int { return 12 }
+	s.Set(3)
+	require.Equal(t, []string{"a stage wit"}, screen(out.String()))
+	p.Print("a line of its own")
+	require.Equal(t, []string{"a line of its own", ""}, screen(out.String()))
+	s.Done()
+	require.Equal(t, []string{"a line of its own", "a stage with a very long name  3/7  3.0/s  took 1.0s", ""},
+		screen(out.String()))
+}
+
+func TestWhatALineSays(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		total int
+		after time.Duration
+		tell  func(*Stage)
+		want  string
+	}{
+		{"nothing done", 9, time.Minute, func(*Stage) {}, "x  0/9  took 1m00s"},
+		{"total not known", 0, 10 * time.Second, func(s *Stage) { s.Set(25) }, "x  25  2.5/s  took 10s"},
+		{"slower than one a second", 10, 64 * time.Second, func(s *Stage) { s.Set(8) }, "x  8/10  8s each  took 1m04s"},
+		{
+			"what was there already has no rate", 2000, 10 * time.Second,
+			func(s *Stage) { s.Skip(1500); s.Set(2000) }, "x  2,000/2,000  50/s  took 10s",
+		},
+		{"all was there already", 2000, time.Second, func(s *Stage) { s.Skip(2000) }, "x  2,000/2,000  took 1.0s"},
+		{"a note", 1, time.Hour + 125*time.Second, func(s *Stage) { s.Note("loss 0.42") }, "x  0/1  took 1h02m  loss 0.42"},
+		{"more done than planned", 1, time.Second, func(s *Stage) { s.Set(1234567) }, "x  1,234,567/1  1,234,567/s  took 1.0s"},
+		{"no time has passed", 2, 0, func(s *Stage) { s.Set(2) }, "x  2/2  took 0.0s"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var out bytes.Buffer
+			p, clock := plain(&out)
+			s := p.Stage("x", c.total)
+			clock.forward(c.after)
+			c.tell(s)
+			out.Reset()
+			s.Done()
+			require.Equal(t, c.want+"\n", out.String())
+		})
+	}
+}
+
+func TestQuietWritesNothing(t *testing.T) {
+	p := New(Quiet)
+	require.Nil(t, p.width)
+	s := p.Stage("x", 1)
+	s.Set(1)
+	s.Done()
+}
+
+func TestAWriterThatIsNoTerminalGetsPlainLines(t *testing.T) {
+	require.Nil(t, New(&bytes.Buffer{}).width)
+}
+
+func TestAWriterThatFailsStopsNothing(t *testing.T) {
+	p := New(broken{})
+	s := p.Stage("x", 1)
+	s.Set(1)
+	s.Done()
+	p.Print("y")
+}
+
+func TestConcurrentUse(t *testing.T) {
+	var out bytes.Buffer
+	p := New(&out)
+	s := p.Stage("shared", 400)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			own := p.Stage("own", 100)
+			defer own.Done()
+			for i := range 100 {
+				own.Set(i + 1)
+				s.Set(400)
+				s.Note("busy")
+			}
+		}()
+	}
+	wg.Wait()
+	s.Done()
+	require.Equal(t, 2*5, strings.Count(out.String(), "\n"))
+}
+
+type broken struct{}
+
+func (broken) Write([]byte) (int, error) { return 0, errors.New("closed") }
+
+// screen returns the lines that a terminal shows after the text.
+func screen(text string) []string {
+	var lines []string
+	for _, line := range strings.Split(text, "\n") {
+		var cells []rune
+		at := 0
+		for _, r := range line {
+			if r == '\r' {
+				at = 0
+				continue
+			}
+			if at == len(cells) {
+				cells = append(cells, r)
+			}
+			cells[at] = r
+			at++
+		}
+		lines = append(lines, strings.TrimRight(string(cells), " "))
+	}
+	return lines
+}
