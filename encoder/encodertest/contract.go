@@ -5,6 +5,8 @@ import (
 	"context"
 	"io"
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -494,7 +496,9 @@ func (brokenWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 
 func (c contract) saveUnwritable(t *testing.T) {
 	e := c.open(t)
-	require.Error(t, e.Save(t.TempDir()+"/no/such/folder/model"))
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o644))
+	require.Error(t, e.Save(filepath.Join(file, "model")), "below a file")
 	require.NoError(t, e.Save(t.TempDir()+"/model"))
 }
 
