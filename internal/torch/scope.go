@@ -32,8 +32,8 @@ type Scope struct {
 // Err returns the scope's first error.
 func (s *Scope) Err() error { return s.err }
 
-// Sub runs f in a scope of its own and frees what was made there, but for the result, which passes to s. A long
-// computation without gradients holds little memory this way.
+// Sub runs f in a scope of its own and frees what was made there, but for the result, which passes to s and may be nil. A
+// long computation without gradients holds little memory this way.
 func (s *Scope) Sub(f func(*Scope) Tensor) Tensor {
 	if s.err != nil {
 		return nil
@@ -43,7 +43,7 @@ func (s *Scope) Sub(f func(*Scope) Tensor) Tensor {
 	sub.disown(t)
 	sub.free()
 	s.err = sub.err
-	if s.err != nil {
+	if s.err != nil || t == nil {
 		return nil
 	}
 	s.owned = append(s.owned, t)

@@ -1,0 +1,458 @@
+package bert
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+
+	"gonum.org/v1/gonum/blas/blas32"
+
+	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/internal/safetensors"
+	"github.com/retort-ir/retort/internal/torch"
+)
+
+// Model is a BERT bi-encoder with one tower for both roles, or two. It implements encoder.Trainable, encoder.Splitter,
+// encoder.Parametric and encoder.Fingerprinter.
+type Model struct {
+	rt        *torch.Runtime
+	folder    *Folder
+	precision torch.Type
+	budget    int
+
+	query, passage *network // the same one in a model with one tower
+	frozen         bool     // the passage tower does not learn
+	steps          int      // of AdamW so far
+
+	fingerprints sync.Mutex
+	fingerprint  string // "" after a change of weights
+}
+
+var (
+	_ encoder.Trainable     = (*Model)(nil)
+	_ encoder.Splitter      = (*Model)(nil)
+	_ encoder.Parametric    = (*Model)(nil)
+	_ encoder.Fingerprinter = (*Model)(nil)
+)
+
+// Open reads a model folder and puts its weights on the device. Close must be called once it is no longer needed.
+func Open(ctx context.Context, dir string, o Options) (*Model, error) {
+	folder, err := ReadFolder(dir, o)
+	if err != nil {
+		return nil, err
+	}
+	precision, err := o.precision()
+	if err != nil {
+		return nil, err
+	}
+	rt, err := torch.Open(torch.Options{Threads: o.Threads, GPU: o.GPU})
+	if err != nil {
+		return nil, err
+	}
+	m := &Model{rt: rt, folder: folder, precision: precision, budget: cmp.Or(o.BatchTokens, defaultBatchTokens)}
+	if err := m.load(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", dir, err), m.Close())
+	}
+	return m, nil
+}
+
+const defaultBatchTokens = 4096
+
+func (o Options) precision() (torch.Type, error) {
+	switch o.Precision {
+	case "", "fp32":
+		return torch.Float32, nil
+	case "bf16":
+		return torch.BFloat16, nil
+	}
+	return 0, fmt.Errorf("bert: Options.Precision is %q; fp32 and bf16 are supported", o.Precision)
+}
+
+func (m *Model) load(ctx context.Context) (err error) {
+	if m.query, err = m.folder.Query.Tower.load(ctx, m.rt); err != nil {
+		return err
+	}
+	if m.folder.Shared() {
+		m.passage = m.query
+		return nil
+	}
+	m.passage, err = m.folder.Passage.Tower.load(ctx, m.rt)
+	return err
+}
+
+func (t *Tower) load(ctx context.Context, rt *torch.Runtime) (*network, error) {
+	w, err := t.openWeights()
+	if err != nil {
+		return nil, err
+	}
+	n, err := newNetwork(ctx, rt, t.Config, w.read)
+	return n, errors.Join(err, w.close())
+}
+
+// Close frees the model and ends its thread. Closing twice is harmless.
+func (m *Model) Close() error {
+	err := m.rt.Run(context.Background(), func(s *torch.Scope) error {
+		for _, n := range m.networks() {
+			n.free(s)
+		}
+		return nil
+	})
+	m.query, m.passage = nil, nil
+	if errors.Is(err, torch.ErrClosed) {
+		err = nil
+	}
+	return errors.Join(err, m.rt.Close())
+}
+
+// Dim returns the width of the vectors.
+func (m *Model) Dim() int { return m.folder.Query.Tower.Config.HiddenSize }
+
+// Encode returns one L2-normalised row a text, [len(texts) x d]. Texts are sorted by length and cut into micro-batches
+// of Options.BatchTokens, so that little is computed for padding; a text's row does not depend on its neighbours but for
+// rounding. Between micro-batches the end of ctx is seen.
+func (m *Model) Encode(ctx context.Context, role encoder.Role, texts []string) (blas32.General, error) {
+	in, err := m.prepare(ctx, role, texts)
+	if err != nil {
+		return blas32.General{}, err
+	}
+	out := newMatrix(len(texts), m.Dim())
+	for _, rows := range microBatches(in, m.budget) {
+		if err := m.encodeRows(ctx, in, rows, out); err != nil {
+			return blas32.General{}, err
+		}
+	}
+	return out, nil
+}
+
+func (m *Model) encodeRows(ctx context.Context, in *inputs, rows []int, out blas32.General) error {
+	return m.rt.Run(ctx, func(s *torch.Scope) error {
+		s.NoGrad(func() {
+			values := s.Floats(m.compute(s, in, rows))
+			for i := range values {
+				out.Data[rows[i/out.Cols]*out.Stride+i%out.Cols] = values[i]
+			}
+		})
+		return s.Err()
+	})
+}
+
+// Prepare tokenises texts, on as many cores as there are.
+func (m *Model) Prepare(ctx context.Context, role encoder.Role, texts []string) (encoder.Inputs, error) {
+	return m.prepare(ctx, role, texts)
+}
+
+func (m *Model) prepare(ctx context.Context, role encoder.Role, texts []string) (*inputs, error) {
+	if role != encoder.Query && role != encoder.Passage {
+		return nil, fmt.Errorf("bert: role %d is neither query nor passage", role)
+	}
+	side := m.folder.Side(role)
+	in := &inputs{role: role, ids: make([][]int32, len(texts))}
+	var wg sync.WaitGroup
+	workers := runtime.GOMAXPROCS(0)
+	for w := range workers {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for i := w; i < len(texts) && ctx.Err() == nil; i += workers {
+				in.ids[i] = side.Tower.Tokenizer.Encode(side.Prompt+texts[i], side.Tokens)
+			}
+		}()
+	}
+	wg.Wait()
+	return in, ctx.Err()
+}
+
+// Forward computes the embeddings of the given rows of in as one micro-batch.
+func (m *Model) Forward(ctx context.Context, in encoder.Inputs, rows []int, keepGraph bool) (encoder.Pass, error) {
+	prepared, ok := in.(*inputs)
+	if !ok {
+		return nil, fmt.Errorf("bert: Forward of inputs of type %T, which Prepare did not make", in)
+	}
+	for _, r := range rows {
+		if r < 0 || r >= prepared.Len() {
+			return nil, fmt.Errorf("bert: Forward of row %d of %d", r, prepared.Len())
+		}
+	}
+	p := &pass{m: m, embeddings: newMatrix(len(rows), m.Dim())}
+	if len(rows) == 0 {
+		return p, nil
+	}
+	keepGraph = keepGraph && !(m.frozen && prepared.role == encoder.Passage)
+	err := m.rt.Run(ctx, func(s *torch.Scope) error {
+		if !keepGraph {
+			s.NoGrad(func() { s.CopyFloats(p.embeddings.Data, m.compute(s, prepared, rows)) })
+			return s.Err()
+		}
+		t := m.compute(s, prepared, rows)
+		s.CopyFloats(p.embeddings.Data, t)
+		if s.Err() == nil {
+			p.graph = s.Keep(t)
+		}
+		return s.Err()
+	})
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func (m *Model) compute(s *torch.Scope, in *inputs, rows []int) torch.Tensor {
+	tower := m.folder.Side(in.role).Tower
+	texts := make([][]int32, len(rows))
+	for i, r := range rows {
+		texts[i] = in.ids[r]
+	}
+	return m.network(in.role).forward(s, newBatch(texts, tower.Tokenizer.PadID()), tower.Pooling, m.precision)
+}
+
+// Step is one step of AdamW on every parameter that learns.
+func (m *Model) Step(u encoder.Update) (float64, error) {
+	if err := u.Validate(); err != nil {
+		return 0, err
+	}
+	var norm float64
+	err := m.rt.Run(context.Background(), func(s *torch.Scope) error {
+		for _, n := range m.learning() {
+			norm = hypot(norm, n.gradNorm(s))
+		}
+		if s.Err() != nil {
+			return s.Err()
+		}
+		if !finite(norm) {
+			for _, n := range m.learning() {
+				n.zeroGradients(s)
+			}
+			return errors.Join(s.Err(), encoder.ErrNonFinite)
+		}
+		scale := 1.0
+		if u.ClipNorm > 0 && norm > u.ClipNorm {
+			scale = u.ClipNorm / norm
+		}
+		m.steps++
+		m.changed()
+		for _, n := range m.learning() {
+			n.step(s, m.steps, u, scale)
+		}
+		return s.Err()
+	})
+	return norm, err
+}
+
+// SplitTowers gives the query role a tower of its own; the passage tower no longer learns.
+func (m *Model) SplitTowers() error {
+	if m.folder.Shared() {
+		twin, err := m.query.clone(context.Background(), m.rt)
+		if err != nil {
+			return err
+		}
+		m.passage = m.query
+		m.query = twin
+		tower := *m.folder.Query.Tower
+		folder := *m.folder
+		folder.Query.Tower = &tower
+		m.folder = &folder
+	}
+	m.frozen = true
+	return nil
+}
+
+// Save writes the model as a folder that sentence-transformers loads and Open reads: one tower, or a Router with the
+// routes query and document. Weights that did not learn are copied from the folder that the model was opened from, which
+// must still be there. dir must not exist, or be empty or written by Save before; it is replaced as a whole.
+func (m *Model) Save(dir string) error {
+	learnt := map[*Tower][]safetensors.Tensor{}
+	err := m.rt.Run(context.Background(), func(s *torch.Scope) error {
+		for _, role := range []encoder.Role{encoder.Query, encoder.Passage} {
+			n, tower := m.network(role), m.folder.Side(role).Tower
+			if learnt[tower] != nil || !slices.Contains(m.learning(), n) {
+				continue
+			}
+			for _, p := range n.params {
+				learnt[tower] = append(learnt[tower], safetensors.Tensor{Name: p.name, Shape: p.shape, Values: s.Floats(p.value)})
+			}
+		}
+		return s.Err()
+	})
+	if err != nil {
+		return fmt.Errorf("bert: save: %w", err)
+	}
+	return saveFolder(dir, m.folder, learnt)
+}
+
+// Parameters returns the parameters that learn, in a fixed order. Where both of two towers learn, their names begin with
+// "query." and "passage.".
+func (m *Model) Parameters() []encoder.Parameter {
+	var all []encoder.Parameter
+	for i, n := range m.learning() {
+		prefix := ""
+		if len(m.learning()) > 1 {
+			prefix = [...]string{"query.", "passage."}[i]
+		}
+		for _, p := range n.params {
+			all = append(all, m.parameter(prefix, p))
+		}
+	}
+	return all
+}
+
+func (m *Model) parameter(prefix string, p *parameter) encoder.Parameter {
+	read := func(f func(*torch.Scope) torch.Tensor) ([]float32, error) {
+		values := make([]float32, size(p.shape))
+		err := m.rt.Run(context.Background(), func(s *torch.Scope) error {
+			if t := f(s); t != nil {
+				s.CopyFloats(values, t)
+			}
+			return s.Err()
+		})
+		return values, err
+	}
+	return encoder.Parameter{
+		Name:  prefix + p.name,
+		Shape: slices.Clone(p.shape),
+		Value: func() ([]float32, error) { return read(func(*torch.Scope) torch.Tensor { return p.value }) },
+		Grad:  func() ([]float32, error) { return read(func(s *torch.Scope) torch.Tensor { return s.Grad(p.value) }) },
+		Set: func(values []float32) error {
+			m.changed()
+			return m.rt.Run(context.Background(), func(s *torch.Scope) error { return p.set(s, values) })
+		},
+	}
+}
+
+// Fingerprint is a digest of the weights, the tokenizers, the prompts, the limits, the pooling and the precision. It is
+// computed once for each change of weights.
+func (m *Model) Fingerprint() string {
+	m.fingerprints.Lock()
+	defer m.fingerprints.Unlock()
+	if m.fingerprint != "" {
+		return m.fingerprint
+	}
+	h := sha256.New()
+	fmt.Fprintf(h, "retort bert 1 %d\n", m.precision)
+	for _, role := range []encoder.Role{encoder.Query, encoder.Passage} {
+		side := m.folder.Side(role)
+		fmt.Fprintf(h, "%q %d %s %s %+v\n", side.Prompt, side.Tokens, side.Tower.Pooling, side.Tower.Tokenizer.Fingerprint(), side.Tower.Config)
+	}
+	for _, n := range m.networks() {
+		for _, p := range n.params {
+			values, err := m.parameter("", p).Value()
+			if err != nil {
+				return "" // the model is closed or broken; any other call says why
+			}
+			// Writing to a hash never fails.
+			_ = binary.Write(h, binary.LittleEndian, values)
+		}
+	}
+	m.fingerprint = hex.EncodeToString(h.Sum(nil))
+	return m.fingerprint
+}
+
+// changed forgets the fingerprint of the weights that were.
+func (m *Model) changed() {
+	m.fingerprints.Lock()
+	defer m.fingerprints.Unlock()
+	m.fingerprint = ""
+}
+
+func (m *Model) network(role encoder.Role) *network {
+	if role == encoder.Query {
+		return m.query
+	}
+	return m.passage
+}
+
+// networks returns the model's one or two networks.
+func (m *Model) networks() []*network {
+	switch {
+	case m.query == nil && m.passage == nil:
+		return nil
+	case m.passage == nil || m.passage == m.query:
+		return []*network{m.query}
+	default:
+		return []*network{m.query, m.passage}
+	}
+}
+
+// learning returns the networks that Step changes.
+func (m *Model) learning() []*network {
+	if m.frozen {
+		return []*network{m.query}
+	}
+	return m.networks()
+}
+
+// inputs are tokenised texts.
+type inputs struct {
+	role encoder.Role
+	ids  [][]int32
+}
+
+func (in *inputs) Len() int         { return len(in.ids) }
+func (in *inputs) Tokens(i int) int { return len(in.ids[i]) }
+
+// microBatches sorts texts by descending length and cuts them so that rows times the longest one stays within the budget;
+// a text longer than the budget stands alone.
+func microBatches(in encoder.Inputs, budget int) [][]int {
+	order := make([]int, in.Len())
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(in.Tokens(b), in.Tokens(a)) })
+	var batches [][]int
+	for len(order) > 0 {
+		n := min(len(order), max(1, budget/in.Tokens(order[0])))
+		batches = append(batches, order[:n])
+		order = order[n:]
+	}
+	return batches
+}
+
+// pass is one micro-batch through the model.
+type pass struct {
+	m          *Model
+	embeddings blas32.General
+	graph      torch.Tensor // nil: no graph, or it is used up
+}
+
+func (p *pass) Embeddings() blas32.General { return p.embeddings }
+
+func (p *pass) Backward(grad blas32.General) error {
+	if p.graph == nil {
+		return errors.New("bert: Backward of a pass without a graph: it was used, closed, or made without keepGraph, or its tower does not learn")
+	}
+	values, err := packed(grad, p.embeddings.Rows, p.embeddings.Cols)
+	if err != nil {
+		return err
+	}
+	graph := p.graph
+	p.graph = nil
+	return p.m.rt.Run(context.Background(), func(s *torch.Scope) error {
+		defer s.Free(graph)
+		g := s.FromFloats(values, int64(p.embeddings.Rows), int64(p.embeddings.Cols))
+		// The gradient of sum(y * g) with respect to y is g.
+		s.Backward(s.Sum(s.Mul(graph, g)))
+		return s.Err()
+	})
+}
+
+func (p *pass) Close() error {
+	if p.graph == nil {
+		return nil
+	}
+	graph := p.graph
+	p.graph = nil
+	err := p.m.rt.Run(context.Background(), func(s *torch.Scope) error {
+		s.Free(graph)
+		return nil
+	})
+	if errors.Is(err, torch.ErrClosed) {
+		return nil
+	}
+	return err
+}
