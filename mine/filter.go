@@ -42,7 +42,7 @@ func (s Selection) Counts() map[Reason]int {
 	return counts
 }
 
-// Queries returns the queries that a selection among them kept.
+// Queries returns the queries that a selection among them, all of them, kept.
 func (s Selection) Queries(queries []retort.Query) []retort.Query {
 	kept := make([]retort.Query, len(s.Kept))
 	for i, at := range s.Kept {
@@ -51,7 +51,7 @@ func (s Selection) Queries(queries []retort.Query) []retort.Query {
 	return kept
 }
 
-// Passages returns the passages that a selection among them kept.
+// Passages returns the passages that a selection among those of the corpus kept.
 func (s Selection) Passages(corpus retort.Corpus) ([]retort.Passage, error) {
 	kept := make([]retort.Passage, len(s.Kept))
 	for i, at := range s.Kept {

@@ -1,0 +1,70 @@
+package mine
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"hash"
+	"maps"
+	"math"
+	"slices"
+
+	"github.com/retort-ir/retort/encoder"
+)
+
+// Fingerprint implements [encoder.Fingerprinter]: it is a hash of the terms, the postings and their impacts, so of the
+// corpus, k1 and b. Of the analyzer it holds the type, and its own fingerprint where it has one. It reads the whole index.
+func (x *BM25) Fingerprint() string {
+	h := sha256.New()
+	fmt.Fprintf(h, "bm25 %d %T %q\n", x.passages, x.analyzer, fingerprintOf(x.analyzer))
+	for _, term := range slices.Sorted(maps.Keys(x.terms)) {
+		docs, impact := x.postings(x.terms[term])
+		fmt.Fprintf(h, "%q %d\n", term, len(docs))
+		for i, d := range docs {
+			var pair [8]byte
+			binary.LittleEndian.PutUint32(pair[:4], d)
+			binary.LittleEndian.PutUint32(pair[4:], math.Float32bits(impact[i]))
+			h.Write(pair[:])
+		}
+	}
+	return fmt.Sprintf("bm25:%x", h.Sum(nil))
+}
+
+// Fingerprint implements [encoder.Fingerprinter]: it is a hash of the vectors, the encoder's type, and its
+// fingerprint where it has one. It reads all vectors.
+func (x *Dense) Fingerprint() string {
+	h := sha256.New()
+	fmt.Fprintf(h, "dense %d %d %T %q\n", x.vectors.Rows, x.vectors.Cols, x.encoder, fingerprintOf(x.encoder))
+	for i := range x.vectors.Rows {
+		writeFloats(h, rowOf(x.vectors, i))
+	}
+	return fmt.Sprintf("dense:%x", h.Sum(nil))
+}
+
+// Fingerprint implements [encoder.Fingerprinter] by those of the rankers.
+func (f *ZScoreFusion) Fingerprint() string {
+	h := sha256.New()
+	fmt.Fprintf(h, "z-score %d\n", f.depth)
+	for _, r := range f.rankers {
+		fmt.Fprintf(h, "%T %q\n", r, fingerprintOf(r))
+	}
+	return fmt.Sprintf("z-score:%x", h.Sum(nil))
+}
+
+// fingerprintOf returns the fingerprint of what has one, "" otherwise.
+func fingerprintOf(v any) string {
+	if f, ok := v.(encoder.Fingerprinter); ok {
+		return f.Fingerprint()
+	}
+	return ""
+}
+
+func writeFloats(h hash.Hash, row []float32) {
+	var b bytes.Buffer
+	b.Grow(4 * len(row))
+	for _, v := range row {
+		b.Write(binary.LittleEndian.AppendUint32(b.AvailableBuffer(), math.Float32bits(v)))
+	}
+	h.Write(b.Bytes())
+}
