@@ -100,4 +100,5 @@ TRICKY = [
     "\u180e\u061c\u202eright to left\u202c \u2066iso\u2069",
     "new york New York NEW YORK newyork",
     "word1word word1 xword1",
+    "zwrd xzwrd zwrd1 (zwrd) zwrd_ Zwrd zwrd\u0301 zwrd",
 ]
