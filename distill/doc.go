@@ -1,0 +1,52 @@
+// Package distill trains a small encoder, the student, to reproduce a teacher's scores over lists of passages: listwise
+// distillation (Tamber et al. 2025, arXiv 2502.19712). It knows the student only as an encoder.Trainable and the loss as
+// a loss.Loss, and needs no LibTorch of its own.
+//
+// [Train] takes the student, a corpus and scored lists, and leaves the best student it met in the student given: the
+// untouched one too is a candidate and can win.
+//
+//	opts := distill.DefaultOptions()
+//	result, err := distill.Train(ctx, student, corpus, lists, opts)
+//
+// # Two ways to train
+//
+// With [Both], queries and passages go through the same weights and both learn: the paper's way. With [QueryOnly] the
+// student is split into two towers and only the query's learns. Passage vectors stay what they are, so that a live index
+// need not be rebuilt; they are computed once, and a step costs only its queries.
+//
+// # A step
+//
+// A step takes QueriesPerStep lists and has the gradient of one large batch in the memory of a small one (GradCache: Gao
+// et al. 2021, arXiv 2101.06983), written here for lists:
+//
+//  1. The distinct passages of the lists, each once however many lists it stands in, are sorted by length, cut into
+//     micro-batches by a token budget and encoded without a graph.
+//  2. Blocks of queries Q against all passages P: S = Q Pᵀ, the loss of each row with its gradient dS, then dQ += dS P and
+//     dP += dSᵀ Q. The whole matrix is never held.
+//  3. Each micro-batch is encoded again with its graph and its rows of dQ or dP go backwards through it. Where every step
+//     of the run fits KeepGraphTokens, the graphs of the first pass are kept instead.
+//  4. The gradient is clipped, and AdamW steps at the rate of the schedule: up from 0, then linearly down.
+//
+// The loss of a step is the sum of its rows' losses, each multiplied by its list's weight, divided by the number of rows.
+// [CheckGradient] compares the gradient with that of one plain batch and with central differences.
+//
+// # What a list says
+//
+// A list's scores are the target as a calibration of package teacher gives it: the trainer does not scale them. The
+// positive of InfoNCE is the passage that the teacher puts first. An extractive query, that is one whose Origin starts
+// with "extractive", is cut out of its source, which any lexical teacher therefore puts first by a mile: the source is
+// taken out of the list, is never a negative, and there is no positive.
+//
+// # Choosing the best
+//
+// A tenth of the lists is held out by the passages they come from. Before the first step, after each epoch or every
+// EvalSteps, the student ranks all passages of the held-out lists for each held-out query; nDCG@10 with the teacher's
+// scores of its first ten passages as gains says which student is best. Training stops when Patience evaluations in a row
+// have brought nothing.
+//
+// # Killed and resumed
+//
+// With Options.Dir a run writes checkpoints, and the same call goes on from the last one. On one machine the result has
+// the same bits as that of an undisturbed run. Other lists, settings or another student in the same folder are an error
+// that names what differs.
+package distill

@@ -1,0 +1,191 @@
+package distill
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"math"
+	"slices"
+
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/blas32"
+)
+
+// cutoff is the k of nDCG@k and the number of the teacher's first passages that have a gain.
+const cutoff = 10
+
+// evaluator ranks all passages of the held-out lists for each held-out query.
+type evaluator struct {
+	stepper *stepper
+	dev     []example
+	pool    []int     // distinct passages of the lists
+	ideal   []float64 // DCG@10 of each query
+	gains   []map[int]float64
+}
+
+// newEvaluator returns an error where no list has a passage better than another.
+func newEvaluator(s *stepper) (*evaluator, error) {
+	e := &evaluator{stepper: s, dev: s.data.dev}
+	lists := make([]*example, len(e.dev))
+	for i := range e.dev {
+		lists[i] = &e.dev[i]
+	}
+	e.pool = s.distinct(lists)
+	asTheyAre := inUnitRange(e.dev)
+	var sum float64
+	for _, l := range e.dev {
+		gains := topGains(l.teacher, asTheyAre)
+		byPassage := make(map[int]float64, cutoff)
+		for i, n := range l.list {
+			if gains[i] > 0 {
+				byPassage[int(n)] = gains[i]
+			}
+		}
+		slices.SortFunc(gains, func(a, b float64) int { return cmp.Compare(b, a) })
+		e.gains = append(e.gains, byPassage)
+		e.ideal = append(e.ideal, dcg(gains))
+		sum += e.ideal[len(e.ideal)-1]
+	}
+	if sum == 0 {
+		return nil, errors.New("distill: the teacher's scores of the held-out lists tell no passage from another")
+	}
+	return e, nil
+}
+
+// inUnitRange says whether all scores lie in [0,1], so that they can be gains as they are.
+func inUnitRange(lists []example) bool {
+	for _, l := range lists {
+		for _, s := range l.teacher {
+			if s < 0 || s > 1 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// topGains returns one gain a passage: its score, or its score scaled to [0,1] by the list's lowest and highest; 0 beyond
+// the first ten.
+func topGains(scores []float64, asTheyAre bool) []float64 {
+	gains := make([]float64, len(scores))
+	low, high := slices.Min(scores), slices.Max(scores)
+	for _, i := range first(scores, cutoff) {
+		switch {
+		case asTheyAre:
+			gains[i] = scores[i]
+		case high > low:
+			gains[i] = (scores[i] - low) / (high - low)
+		}
+	}
+	return gains
+}
+
+// score returns the mean nDCG@10 over the queries that have a passage with a gain,
+//
+//	DCG@10 = sum over ranks r = 1..10 of gain(r) / log2(r+1),  nDCG@10 = DCG@10 / DCG@10 of the best order
+//
+// (Järvelin and Kekäläinen 2002, ACM TOIS 20(4)). Equal similarities keep the order of the pool. An extractive query's
+// own source is not ranked.
+func (e *evaluator) score(ctx context.Context) (float64, error) {
+	pool, queries, err := e.encode(ctx)
+	if err != nil {
+		return 0, err
+	}
+	block := min(max(1, blockElements/len(pool.rows)), len(queries.rows))
+	sim := newMatrix(block, len(pool.rows))
+	byQuery := make(map[int]int, len(e.dev))
+	for i, l := range e.dev {
+		byQuery[l.query] = i
+	}
+	sums := make([]float64, len(e.dev)) // summed in the order of the lists
+	for start := 0; start < len(queries.rows); start += block {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		end := min(start+block, len(queries.rows))
+		s := rowsOf(sim, 0, end-start)
+		blas32.Gemm(blas.NoTrans, blas.Trans, 1, rowsOf(queries.vectors, start, end), pool.vectors, 0, s)
+		for i := range s.Rows {
+			list := byQuery[queries.rows[start+i]]
+			sums[list] = e.ndcg(list, pool.rows, row(s, i))
+		}
+	}
+	var sum float64
+	var n int
+	for i, v := range sums {
+		if math.IsNaN(v) {
+			return 0, errors.New("distill: the student's similarities are not numbers")
+		}
+		if e.ideal[i] > 0 {
+			sum += v
+			n++
+		}
+	}
+	return sum / float64(n), nil
+}
+
+// encode returns the pool and the queries with their vectors.
+func (e *evaluator) encode(ctx context.Context) (pool, queries *side, err error) {
+	s := e.stepper
+	rows := make([]int, len(e.dev))
+	for i, l := range e.dev {
+		rows[i] = l.query
+	}
+	queries = newSide(s.queries, rows, s.microBatch)
+	if err := queries.encode(ctx, s.student, false); err != nil {
+		return nil, nil, err
+	}
+	if s.passages == nil {
+		return &side{rows: e.pool, vectors: s.fixed.pick(e.pool)}, queries, nil
+	}
+	pool = newSide(s.passages, slices.Clone(e.pool), s.microBatch)
+	return pool, queries, pool.encode(ctx, s.student, false)
+}
+
+// ndcg returns the nDCG@10 of one query, given its similarities to the pool; NaN where one of them is NaN.
+func (e *evaluator) ndcg(list int, pool []int, sim []float32) float64 {
+	scores := make([]float64, len(sim))
+	for c, n := range pool {
+		scores[c] = float64(sim[c])
+		if math.IsNaN(scores[c]) {
+			return math.NaN()
+		}
+		if slices.Contains(e.dev[list].ignore, int32(n)) {
+			scores[c] = math.Inf(-1)
+		}
+	}
+	if e.ideal[list] == 0 {
+		return 0
+	}
+	var gains []float64
+	for _, c := range first(scores, cutoff) {
+		gains = append(gains, e.gains[list][pool[c]])
+	}
+	return dcg(gains) / e.ideal[list]
+}
+
+// first returns the indices of the k highest scores, best first, equals in their order.
+func first(scores []float64, k int) []int {
+	best := make([]int, 0, k+1)
+	for i, s := range scores {
+		if len(best) == k && s <= scores[best[k-1]] {
+			continue
+		}
+		at := len(best)
+		for at > 0 && s > scores[best[at-1]] {
+			at--
+		}
+		best = slices.Insert(best, at, i)
+		best = best[:min(len(best), k)]
+	}
+	return best
+}
+
+// dcg takes the gains of the ranks, best first.
+func dcg(gains []float64) float64 {
+	var sum float64
+	for i, g := range gains[:min(len(gains), cutoff)] {
+		sum += g / math.Log2(float64(i+2))
+	}
+	return sum
+}

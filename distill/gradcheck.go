@@ -1,0 +1,163 @@
+package distill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/encoder"
+)
+
+// GradientCheck compares the gradient of one step, computed as Train computes it, with two others.
+type GradientCheck struct {
+	Loss float64 // of the step
+	Norm float64 // L2 norm of the gradient over all parameters
+	// Plain is |g - p| / |p| for the gradient p of one batch: every text in one micro-batch with its graph, all
+	// similarities in one block. Rounding explains about 1e-6 in float32.
+	Plain float64
+	// Central is |d - g.v| / |g| for the central difference d of the loss along v, the larger of two directions: that of
+	// g, and that of g plus noise of the same length. In float32 it cannot be much better than 1e-2 where losses have
+	// small temperatures.
+	Central float64
+}
+
+// CheckGradient takes all lists as one step and checks the student's gradient, as a guard for encoders and losses of your
+// own. The student must implement encoder.Parametric. It keeps its weights, but with QueryOnly it is split. Use a few short
+// lists: the plain gradient keeps the graph of them all.
+func CheckGradient(
+	ctx context.Context, student encoder.Trainable, corpus retort.Corpus, lists []retort.List, opts Options,
+) (*GradientCheck, error) {
+	if err := opts.Validate(); err != nil {
+		return nil, err
+	}
+	if len(lists) == 0 {
+		return nil, errors.New("distill: no lists to check the gradient on")
+	}
+	data, err := newDataset(corpus, lists, nil, opts.WholeCorpus)
+	if err != nil {
+		return nil, err
+	}
+	s, err := newStepper(student, corpus, data, opts)
+	if err != nil {
+		return nil, err
+	}
+	texts, _, err := s.passageTexts(ctx, corpus, opts.Vectors)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.prepare(ctx, texts, opts.Vectors, func(Progress) {}); err != nil {
+		return nil, err
+	}
+	batch := make([]*example, len(data.train))
+	for i := range batch {
+		batch[i] = &data.train[i]
+	}
+	return s.check(ctx, batch)
+}
+
+func (s *stepper) check(ctx context.Context, batch []*example) (*GradientCheck, error) {
+	cached, loss, err := s.readGradient(ctx, batch)
+	if err != nil {
+		return nil, err
+	}
+	whole := *s
+	whole.microBatch, whole.block, whole.keepGraph = math.MaxInt, math.MaxInt, true
+	plain, _, err := whole.readGradient(ctx, batch)
+	if err != nil {
+		return nil, err
+	}
+	c := &GradientCheck{Loss: loss, Norm: cached.norm(), Plain: cached.minus(plain).norm() / plain.norm()}
+	if c.Norm == 0 {
+		return nil, errors.New("distill: the gradient is zero: there is nothing to check")
+	}
+	for _, direction := range []Weights{cached, cached.withNoise()} {
+		difference, err := s.centralDifference(ctx, batch, direction, c.Norm)
+		if err != nil {
+			return nil, err
+		}
+		c.Central = max(c.Central, math.Abs(difference-cached.dot(direction)/direction.norm())/c.Norm)
+	}
+	return c, nil
+}
+
+// readGradient leaves the student's gradients zero.
+func (s *stepper) readGradient(ctx context.Context, batch []*example) (Weights, float64, error) {
+	params, err := parameters(s.student)
+	if err != nil {
+		return nil, 0, err
+	}
+	report, err := s.gradient(ctx, batch)
+	if err != nil {
+		return nil, 0, errors.Join(err, s.forgetGradients())
+	}
+	grads := make(Weights, len(params))
+	for i, p := range params {
+		if grads[i], err = p.Grad(); err != nil {
+			return nil, 0, errors.Join(fmt.Errorf("distill: gradient of %s: %w", p.Name, err), s.forgetGradients())
+		}
+	}
+	return grads, report.Loss, s.forgetGradients()
+}
+
+// centralDifference returns the derivative of the loss along a direction, scaled to length 1, from two steps so long that
+// the loss should change by a hundredth.
+func (s *stepper) centralDifference(ctx context.Context, batch []*example, direction Weights, norm float64) (d float64, err error) {
+	start, err := ReadWeights(s.student)
+	if err != nil {
+		return 0, err
+	}
+	h := 0.01 / norm
+	defer func() { err = errors.Join(err, SetInterpolated(s.student, start, start, 0)) }()
+	var values [2]float64
+	for i, step := range []float64{h, -h} {
+		end := start.plus(direction, step/direction.norm())
+		if err := SetInterpolated(s.student, start, end, 1); err != nil {
+			return 0, err
+		}
+		g, report, err := s.forward(ctx, batch)
+		if err := errors.Join(err, g.close()); err != nil {
+			return 0, err
+		}
+		values[i] = report.Loss
+	}
+	return (values[0] - values[1]) / (2 * h), nil
+}
+
+func (w Weights) dot(v Weights) float64 {
+	var sum float64
+	for i := range w {
+		for j, x := range w[i] {
+			sum += float64(x) * float64(v[i][j])
+		}
+	}
+	return sum
+}
+
+func (w Weights) norm() float64 { return math.Sqrt(w.dot(w)) }
+
+// plus returns w + k v.
+func (w Weights) plus(v Weights, k float64) Weights {
+	sum := make(Weights, len(w))
+	for i := range w {
+		sum[i] = make([]float32, len(w[i]))
+		for j, x := range w[i] {
+			sum[i][j] = float32(float64(x) + k*float64(v[i][j]))
+		}
+	}
+	return sum
+}
+
+func (w Weights) minus(v Weights) Weights { return w.plus(v, -1) }
+
+// withNoise adds fixed noise of the same length.
+func (w Weights) withNoise() Weights {
+	noise := w.plus(w, -1)
+	for i := range noise {
+		for j := range noise[i] {
+			noise[i][j] = float32(math.Sin(float64(i + 7*j + j*j%97)))
+		}
+	}
+	return w.plus(noise, w.norm()/noise.norm())
+}

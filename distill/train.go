@@ -1,0 +1,396 @@
+package distill
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"time"
+
+	"gonum.org/v1/gonum/blas/blas32"
+
+	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/encoder"
+)
+
+// Train trains the student on the lists and leaves the best student it met in it.
+//
+// A list must have scores, at least two passages of the corpus and a query id of its own. When the context ends, Train
+// returns its error within a micro-batch and the student is as after the last step that was finished; so it is after every
+// other error. A gradient that is not finite is encoder.ErrNonFinite with the step and its queries; where a row of the loss
+// is at fault, the error names its query.
+//
+// The student belongs to Train until it returns. The same input gives the same bits on one machine.
+func Train(ctx context.Context, student encoder.Trainable, corpus retort.Corpus, lists []retort.List, opts Options) (*Result, error) {
+	t, err := newTrainer(ctx, student, corpus, lists, opts)
+	if err != nil {
+		return nil, err
+	}
+	result, err := t.run(ctx)
+	return result, errors.Join(err, t.close())
+}
+
+// trainer is one run.
+type trainer struct {
+	student   encoder.Trainable
+	opts      Options
+	stepper   *stepper
+	evaluator *evaluator // nil without held-out lists
+	schedule  *schedule
+	start     Weights // for interpolation
+	state     trainState
+	resumed   bool
+	dir       string // of the best student; of the checkpoint too where it is Options.Dir
+	saved     time.Time
+}
+
+func newTrainer(ctx context.Context, student encoder.Trainable, corpus retort.Corpus, lists []retort.List, opts Options) (*trainer, error) {
+	if err := opts.Validate(); err != nil {
+		return nil, err
+	}
+	train, dev, err := opts.split(lists)
+	if err != nil {
+		return nil, err
+	}
+	data, err := newDataset(corpus, train, dev, opts.WholeCorpus)
+	if err != nil {
+		return nil, err
+	}
+	if len(data.train) == 0 {
+		return nil, errors.New("distill: no lists to train on")
+	}
+	t := &trainer{student: student, opts: opts, schedule: newSchedule(len(data.train), opts)}
+	if len(opts.Interpolate) > 0 {
+		if t.start, err = ReadWeights(student); err != nil {
+			return nil, err
+		}
+	}
+	if t.stepper, err = newStepper(student, corpus, data, opts); err != nil {
+		return nil, err
+	}
+	texts, hash, err := t.stepper.passageTexts(ctx, corpus, opts.Vectors)
+	if err != nil {
+		return nil, err
+	}
+	t.state.Run = identity(student, train, dev, hash, opts)
+	if err := t.findCheckpoint(); err != nil {
+		return nil, err
+	}
+	if err := t.stepper.prepare(ctx, texts, opts.Vectors, t.report); err != nil {
+		return nil, errors.Join(err, t.close())
+	}
+	if len(data.dev) > 0 {
+		if t.evaluator, err = newEvaluator(t.stepper); err != nil {
+			return nil, errors.Join(err, t.close())
+		}
+	}
+	t.stepper.keepGraph = t.fitsGraph(opts.KeepGraphTokens)
+	return t, nil
+}
+
+func (o Options) split(lists []retort.List) (train, dev []retort.List, err error) {
+	if o.Evaluate != nil || len(o.Dev) > 0 {
+		return lists, o.Dev, nil
+	}
+	return split(lists, o.DevFraction)
+}
+
+// newStepper leaves out what prepare fills in.
+func newStepper(student encoder.Trainable, corpus retort.Corpus, data *dataset, o Options) (*stepper, error) {
+	if o.Towers == QueryOnly {
+		if _, ok := student.(encoder.Splitter); !ok {
+			return nil, fmt.Errorf("distill: Towers QueryOnly needs a student that implements encoder.Splitter, %T does not", student)
+		}
+	}
+	v := o.Vectors
+	if v.Data != nil && (v.Rows != corpus.Len() || v.Cols != student.Dim() || v.Stride < v.Cols || len(v.Data) < (v.Rows-1)*v.Stride+v.Cols) {
+		return nil, fmt.Errorf("distill: Options.Vectors is [%d x %d] with stride %d and %d elements, want [%d x %d]",
+			v.Rows, v.Cols, v.Stride, len(v.Data), corpus.Len(), student.Dim())
+	}
+	return &stepper{
+		student: student, data: data, loss: o.loss(), queryOnly: o.Towers == QueryOnly,
+		microBatch: o.MicroBatchTokens, block: blockElements, count: o.CountDuplicates, wholeCorpus: o.WholeCorpus,
+	}, nil
+}
+
+// passageTexts reads the passages that must be encoded, and returns a hash of what is known of them.
+func (s *stepper) passageTexts(ctx context.Context, corpus retort.Corpus, vectors blas32.General) ([]string, string, error) {
+	h := sha256.New()
+	if vectors.Data != nil {
+		for i := range vectors.Rows {
+			hashFloats(h, row(vectors, i))
+		}
+		return nil, hex.EncodeToString(h.Sum(nil)), nil
+	}
+	texts := make([]string, len(s.data.passages))
+	for i, index := range s.data.passages {
+		if err := ctx.Err(); err != nil {
+			return nil, "", fmt.Errorf("distill: read passages: %w", err)
+		}
+		p, err := corpus.At(index)
+		if err != nil {
+			return nil, "", fmt.Errorf("distill: read passages: %w", err)
+		}
+		texts[i] = p.Content()
+		fmt.Fprintf(h, "%q %q\n", p.ID, texts[i])
+	}
+	return texts, hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// prepare tokenises the texts or, where passage vectors are fixed, encodes the passages.
+func (s *stepper) prepare(ctx context.Context, texts []string, given blas32.General, report func(Progress)) error {
+	var err error
+	if s.queryOnly {
+		if err := s.student.(encoder.Splitter).SplitTowers(); err != nil {
+			return fmt.Errorf("distill: split the towers: %w", err)
+		}
+	}
+	if s.queries, err = s.student.Prepare(ctx, encoder.Query, s.data.queries); err != nil {
+		return fmt.Errorf("distill: tokenise queries: %w", err)
+	}
+	switch {
+	case !s.queryOnly:
+		if s.passages, err = s.student.Prepare(ctx, encoder.Passage, texts); err != nil {
+			return fmt.Errorf("distill: tokenise passages: %w", err)
+		}
+	case given.Data != nil:
+		s.fixed = vectors{matrix: given, index: s.data.passages}
+	default:
+		if s.fixed.matrix, err = encodeAll(ctx, s.student, texts, report); err != nil {
+			return fmt.Errorf("distill: encode passages: %w", err)
+		}
+	}
+	return nil
+}
+
+// encodeChunk is how many passages are encoded between two reports of progress.
+const encodeChunk = 1024
+
+func encodeAll(ctx context.Context, e encoder.Encoder, texts []string, report func(Progress)) (blas32.General, error) {
+	all := newMatrix(len(texts), e.Dim())
+	for start := 0; start < len(texts); start += encodeChunk {
+		end := min(start+encodeChunk, len(texts))
+		m, err := e.Encode(ctx, encoder.Passage, texts[start:end])
+		if err != nil {
+			return blas32.General{}, err
+		}
+		for i := range m.Rows {
+			copy(row(all, start+i), row(m, i))
+		}
+		report(Progress{Stage: StageEncode, Done: end, Total: len(texts)})
+	}
+	return all, nil
+}
+
+// fitsGraph says whether no step of the run has more than budget tokens.
+func (t *trainer) fitsGraph(budget int) bool {
+	for step := range t.schedule.steps() {
+		if t.stepper.tokens(t.batch(step)) > budget {
+			return false
+		}
+	}
+	return true
+}
+
+func (t *trainer) batch(step int) []*example {
+	numbers := t.schedule.batch(step)
+	batch := make([]*example, len(numbers))
+	for i, n := range numbers {
+		batch[i] = &t.stepper.data.train[n]
+	}
+	return batch
+}
+
+// findCheckpoint makes the folder, and reads the checkpoint where it holds one.
+func (t *trainer) findCheckpoint() error {
+	if t.opts.Dir == "" {
+		var err error
+		t.dir, err = os.MkdirTemp("", "retort-distill-*")
+		return err
+	}
+	t.dir = t.opts.Dir
+	if err := os.MkdirAll(t.dir, 0o755); err != nil {
+		return fmt.Errorf("distill: Options.Dir: %w", err)
+	}
+	path := filepath.Join(t.dir, checkpointName)
+	f, err := openState(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	if err := checkSameRun(path, f.header.Run, t.state.Run); err != nil {
+		return err
+	}
+	t.state, t.resumed = f.header, true
+	return nil
+}
+
+// close removes what a run without a folder of its own has written.
+func (t *trainer) close() error {
+	if t.opts.Dir != "" || t.dir == "" {
+		return nil
+	}
+	return os.RemoveAll(t.dir)
+}
+
+func (t *trainer) run(ctx context.Context) (*Result, error) {
+	if t.resumed {
+		if err := t.load(filepath.Join(t.dir, checkpointName)); err != nil {
+			return nil, err
+		}
+	} else if err := t.finishPart(ctx); err != nil {
+		return nil, err
+	}
+	t.saved = time.Now()
+	for !t.state.Done {
+		if err := t.step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return t.finish(ctx)
+}
+
+func (t *trainer) load(path string) error {
+	f, err := openState(path)
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	return f.load(t.student)
+}
+
+func (t *trainer) step(ctx context.Context) error {
+	step, total := t.state.Step, t.schedule.steps()
+	update := encoder.Update{
+		LR: t.schedule.rate(step), WeightDecay: t.opts.WeightDecay,
+		Beta1: beta1, Beta2: beta2, Eps: eps, ClipNorm: t.opts.ClipNorm,
+	}
+	report, err := t.stepper.step(ctx, t.batch(step), update)
+	if err != nil {
+		return fmt.Errorf("distill: step %d of %d: %w", step+1, total, err)
+	}
+	t.state.Step++
+	t.state.LossSum += report.Loss
+	t.state.LossSteps++
+	t.report(Progress{Stage: StageTrain, Done: t.state.Step, Total: total, Step: report})
+	if t.state.Step%t.evalSteps() == 0 || t.state.Step == total {
+		return t.finishPart(ctx)
+	}
+	if time.Since(t.saved) >= t.opts.CheckpointEvery {
+		return t.checkpoint()
+	}
+	return nil
+}
+
+func (t *trainer) evalSteps() int {
+	if t.opts.EvalSteps > 0 {
+		return t.opts.EvalSteps
+	}
+	return t.schedule.stepsPerEpoch()
+}
+
+// finishPart evaluates the student, keeps it if it is the best so far, decides whether to stop, and writes a checkpoint.
+func (t *trainer) finishPart(ctx context.Context) error {
+	t.state.Done = t.state.Step == t.schedule.steps()
+	if t.opts.evaluates() {
+		if err := t.evaluate(ctx); err != nil {
+			return err
+		}
+	}
+	return t.checkpoint()
+}
+
+func (t *trainer) evaluate(ctx context.Context) error {
+	score, err := t.score(ctx)
+	if err != nil {
+		return fmt.Errorf("distill: evaluation after step %d: %w", t.state.Step, err)
+	}
+	now := Evaluation{
+		Step: t.state.Step, Epoch: float64(t.state.Step) / float64(t.schedule.stepsPerEpoch()), Score: score,
+	}
+	if t.state.LossSteps > 0 {
+		now.TrainLoss = t.state.LossSum / float64(t.state.LossSteps)
+	}
+	if len(t.state.History) > 0 && score <= t.state.Best.Score {
+		t.state.Worse++
+		t.state.Done = t.state.Done || (t.opts.Patience > 0 && t.state.Worse >= t.opts.Patience)
+	} else {
+		t.state.Best, t.state.Worse = now, 0
+		if err := writeState(bestPath(t.dir, now.Step), trainState{Step: now.Step}, t.student); err != nil {
+			return err
+		}
+	}
+	t.state.History = append(t.state.History, now)
+	t.state.LossSum, t.state.LossSteps = 0, 0
+	t.report(Progress{Stage: StageEvaluate, Done: len(t.state.History), Total: t.evaluations()})
+	return nil
+}
+
+// evaluations counts those of a run that is not stopped early.
+func (t *trainer) evaluations() int {
+	return 1 + (t.schedule.steps()+t.evalSteps()-1)/t.evalSteps()
+}
+
+func (t *trainer) score(ctx context.Context) (float64, error) {
+	if t.opts.Evaluate == nil {
+		return t.evaluator.score(ctx)
+	}
+	score, err := t.opts.Evaluate(ctx, t.student)
+	if err == nil && (math.IsNaN(score) || math.IsInf(score, 0)) {
+		err = fmt.Errorf("Options.Evaluate returned %v", score)
+	}
+	return score, err
+}
+
+// checkpoint comes after the best student is written and before older ones are removed, so that whenever it is read its
+// best student is there.
+func (t *trainer) checkpoint() error {
+	if t.opts.Dir != "" {
+		if err := writeState(filepath.Join(t.dir, checkpointName), t.state, t.student); err != nil {
+			return err
+		}
+		t.saved = time.Now()
+	}
+	return removeOtherBests(t.dir, t.state.Best.Step)
+}
+
+// finish brings the best student back.
+func (t *trainer) finish(ctx context.Context) (*Result, error) {
+	result := &Result{
+		Best: t.state.Best, Alpha: 1, History: t.state.History, Steps: t.state.Step, TotalSteps: t.schedule.steps(),
+		TrainLists: len(t.stepper.data.train), DevLists: len(t.stepper.data.dev), KeptGraph: t.stepper.keepGraph,
+	}
+	if !t.opts.evaluates() {
+		result.Best = Evaluation{Step: t.state.Step, Epoch: float64(t.opts.Epochs)}
+		return result, nil
+	}
+	result.AlphaScore = result.Best.Score
+	if t.state.Best.Step != t.state.Step {
+		if err := t.load(bestPath(t.dir, t.state.Best.Step)); err != nil {
+			return nil, err
+		}
+	}
+	if t.start != nil && result.Best.Step > 0 {
+		if err := t.interpolate(ctx, result); err != nil {
+			return nil, err
+		}
+	}
+	return result, nil
+}
+
+func (t *trainer) report(p Progress) {
+	if t.opts.Progress == nil {
+		return
+	}
+	if n := len(t.state.History); n > 0 {
+		p.Last = t.state.History[n-1]
+	}
+	t.opts.Progress(p)
+}
