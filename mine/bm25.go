@@ -70,7 +70,7 @@ func NewBM25(ctx context.Context, corpus retort.Corpus, options BM25Options) (*B
 	if n == 0 {
 		return nil, errors.New("bm25: the corpus is empty")
 	}
-	if n > math.MaxUint32 {
+	if uint64(n) > math.MaxUint32 {
 		return nil, fmt.Errorf("bm25: %d passages: at most %d fit", n, uint32(math.MaxUint32))
 	}
 	build := postings{ids: map[string]uint32{}, lengths: make([]int, n)}

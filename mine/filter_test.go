@@ -125,7 +125,8 @@ func TestNearDuplicatesLooksAtNineNeighbours(t *testing.T) {
 
 func TestCleanAppliesEveryFilter(t *testing.T) {
 	long := strings.Repeat("abcdefghi ", 300)
-	corpus := corpusOf(t, "short", "a passage of some length", long+"one", "A passage of some length!", long+"two", "a passage of some length, and more")
+	corpus := corpusOf(t, "short", "a passage of some length", long+"one", "A passage of some length!", long+"two",
+		"a passage of some length, and more")
 	cleaned, s, err := mine.Clean(context.Background(), corpus, mine.DefaultCleanOptions())
 	require.NoError(t, err)
 	require.Equal(t, []int{2, 5}, s.Kept, "the long ones are equal once they are cut")

@@ -60,7 +60,7 @@ func TestZScoreOfDegenerateRankings(t *testing.T) {
 	}{
 		{"both empty", nil, nil, nil},
 		{"one empty adds nothing", []mine.Hit{hit(1, 3), hit(0, 1)}, nil, []mine.Hit{hit(1, 1), hit(0, -1)}},
-		{"all scores equal add 0", []mine.Hit{hit(1, 3), hit(0, 1)}, []mine.Hit{hit(0, .1), hit(5, .1)}, []mine.Hit{hit(1, 1), hit(0, -1), hit(5, -1)}},
+		{"all equal add 0", []mine.Hit{hit(1, 3), hit(0, 1)}, []mine.Hit{hit(0, .1), hit(5, .1)}, []mine.Hit{hit(1, 1), hit(0, -1), hit(5, -1)}},
 		{"a single hit adds 0", []mine.Hit{hit(9, 3)}, []mine.Hit{hit(4, 1)}, []mine.Hit{hit(4, 0), hit(9, 0)}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

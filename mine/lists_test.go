@@ -53,11 +53,13 @@ func TestListsTakeTheTopAndASampleOfTheNext(t *testing.T) {
 func TestListsKeepSourceAndScoresWhereAsked(t *testing.T) {
 	corpus, ranking := ranked(t, 10)
 	q := retort.Query{ID: "q", Text: "x", Source: "p1"}
-	lists, err := mine.Lists(corpus, []retort.Query{q}, [][]mine.Hit{ranking}, mine.ListOptions{Top: 3, Depth: 3, KeepSource: true, WithScores: true})
+	o := mine.ListOptions{Top: 3, Depth: 3, KeepSource: true, WithScores: true}
+	lists, err := mine.Lists(corpus, []retort.Query{q}, [][]mine.Hit{ranking}, o)
 	require.NoError(t, err)
 	require.Equal(t, []string{"p0", "p1", "p2"}, lists[0].IDs)
 	require.Equal(t, []float64{10, 9, 8}, lists[0].Scores)
-	lists, err = mine.Lists(corpus, []retort.Query{q}, [][]mine.Hit{ranking}, mine.ListOptions{Top: 3, Depth: 3, WithScores: true})
+	o.KeepSource = false
+	lists, err = mine.Lists(corpus, []retort.Query{q}, [][]mine.Hit{ranking}, o)
 	require.NoError(t, err)
 	require.Equal(t, []string{"p0", "p2", "p3"}, lists[0].IDs)
 	require.Equal(t, []float64{10, 8, 7}, lists[0].Scores)

@@ -48,7 +48,7 @@ func checkQueries(queries blas32.General, d int, largestPassage float32) error {
 		return errors.New("vectors have no dimensions")
 	}
 	if float64(largest)*float64(largestPassage)*float64(d) > math.MaxFloat32 {
-		return fmt.Errorf("queries up to %g and passages up to %g: their products overflow: normalise the vectors", largest, largestPassage)
+		return fmt.Errorf("queries up to %g and passages up to %g: products overflow: normalise the vectors", largest, largestPassage)
 	}
 	return nil
 }
