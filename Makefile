@@ -52,7 +52,7 @@ test-torch: libtorch ## the tests with LibTorch
 
 .PHONY: soak
 soak: libtorch ## the tests that take long: thousands of passes, kills
-	$(TORCH) RETORT_SOAK=1 go test -count=1 -timeout 2h -run Soak -v ./...
+	$(TORCH) RETORT_SOAK=1 go test -count=1 -timeout 2h ./...
 
 .PHONY: lint
 lint: libtorch ## vet, staticcheck and gofumpt

@@ -26,6 +26,10 @@ func Env(ctx context.Context, home string) ([]Variable, error) {
 	if err != nil {
 		return nil, err
 	}
+	return i.env(ctx, home)
+}
+
+func (i *Installation) env(ctx context.Context, home string) ([]Variable, error) {
 	user, err := goEnv(ctx, "CGO_LDFLAGS", "GOFLAGS")
 	if err != nil {
 		return nil, err

@@ -25,6 +25,15 @@ const spaceToBuild = 100_000_000
 // Install makes home ready for building with LibTorch and returns what it made. What is there and fits stays. It says on
 // progress what it does, a line each.
 func Install(ctx context.Context, home string, o Options, progress io.Writer) (*Installation, error) {
+	ops := Ops()
+	if o.AllOps {
+		ops = nil
+	}
+	return install(ctx, home, ops, progress)
+}
+
+// install is Install for any list of operations; nil stands for all.
+func install(ctx context.Context, home string, ops []string, progress io.Writer) (*Installation, error) {
 	if err := checkPlatform(runtime.GOOS); err != nil {
 		return nil, err
 	}
@@ -55,7 +64,7 @@ func Install(ctx context.Context, home string, o Options, progress io.Writer) (*
 	if err != nil {
 		return nil, err
 	}
-	return buildWrappers(ctx, home, &build{torch: torch, gotch: gotchDir, compiler: compiler}, o, progress)
+	return buildWrappers(ctx, home, &build{torch: torch, gotch: gotchDir, compiler: compiler, ops: ops}, progress)
 }
 
 // findOrBring returns the LibTorch to use, which it downloads when there is none.
@@ -104,13 +113,10 @@ func broughtOrBring(ctx context.Context, dir string, progress io.Writer) (*LibTo
 	return bring(ctx, dir, progress)
 }
 
-func buildWrappers(ctx context.Context, home string, b *build, o Options, progress io.Writer) (*Installation, error) {
+func buildWrappers(ctx context.Context, home string, b *build, progress io.Writer) (*Installation, error) {
 	var err error
 	if b.sources, err = readSources(b.gotch); err != nil {
 		return nil, err
-	}
-	if !o.AllOps {
-		b.ops = Ops()
 	}
 	root := filepath.Join(home, "libtorch")
 	i := &Installation{
@@ -139,6 +145,9 @@ func buildWrappers(ctx context.Context, home string, b *build, o Options, progre
 
 func readRejected(dir string) ([]string, error) {
 	data, err := os.ReadFile(filepath.Join(dir, "rejected.txt"))
+	if len(data) == 0 {
+		return nil, err
+	}
 	return strings.Fields(string(data)), err
 }
 

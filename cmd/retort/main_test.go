@@ -1,0 +1,67 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestExitCodesAndStreams(t *testing.T) {
+	t.Setenv("RETORT_HOME", t.TempDir())
+	cases := []struct {
+		name           string
+		args           []string
+		code           int
+		stdout, stderr string // a part of what is written; "" for nothing at all
+	}{
+		{"no command", nil, exitUsage, "", "retort libtorch install"},
+		{"help", []string{"-h"}, exitOK, "retort libtorch doctor", ""},
+		{"help as a word", []string{"help"}, exitOK, "retort libtorch doctor", ""},
+		{"help of a command", []string{"help", "libtorch", "env"}, exitOK, `eval "$(retort libtorch env)"`, ""},
+		{"help after a command", []string{"libtorch", "install", "--help"}, exitOK, "-all-ops", ""},
+		{"help of a group", []string{"libtorch", "-h"}, exitOK, "libtorch env", ""},
+		{"a group alone", []string{"libtorch"}, exitUsage, "", "libtorch env"},
+		{"an unknown command", []string{"distil"}, exitUsage, "", `no command "distil"`},
+		{"an unknown flag", []string{"libtorch", "env", "-x"}, exitUsage, "", "flag provided but not defined: -x"},
+		{"two dashes are one", []string{"libtorch", "install", "--all-op"}, exitUsage, "", "not defined: -all-op"},
+		{"a word too many", []string{"libtorch", "env", "now"}, exitUsage, "", `what is "now"?`},
+		{"a missing flag", []string{"fetch-demo-model"}, exitUsage, "", "-out is missing"},
+		{"a failure", []string{"libtorch", "env"}, exitFailure, "", `run "retort libtorch install"`},
+		{"a folder without a model", []string{"fetch-demo-model", "-out", t.TempDir()}, exitFailure, "", "is there but holds no model"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			var stdout, stderr bytes.Buffer
+			require.Equal(t, c.code, run(t.Context(), c.args, &stdout, &stderr), stderr.String())
+			for _, s := range []struct{ want, got string }{{c.stdout, stdout.String()}, {c.stderr, stderr.String()}} {
+				if s.want == "" {
+					require.Empty(t, s.got)
+				} else {
+					require.Contains(t, s.got, s.want)
+				}
+			}
+		})
+	}
+}
+
+func TestEveryCommandHasAnExample(t *testing.T) {
+	for _, c := range commands() {
+		require.NotEmpty(t, c.summary, c.name)
+		require.Contains(t, c.usage, "\nexample", c.name)
+		require.Contains(t, c.usage, "\n  retort "+c.name, c.name)
+	}
+}
+
+func TestAModelThatIsThereIsNotFetchedAgain(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "model.safetensors"), nil, 0o644))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // a download would fail at once
+	var stdout, stderr bytes.Buffer
+	require.Equal(t, exitOK, run(ctx, []string{"fetch-demo-model", "-out", dir}, &stdout, &stderr), stderr.String())
+	require.Equal(t, dir+"\n", stdout.String())
+}

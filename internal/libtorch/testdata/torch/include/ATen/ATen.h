@@ -1,0 +1,3 @@
+#if __cplusplus < 202002L
+#error C++20
+#endif

@@ -1,0 +1,3 @@
+namespace torch {
+int times(int x, int n) { return x * n; }
+} // namespace torch

