@@ -23,13 +23,13 @@ here = pathlib.Path(__file__).parent
 SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
-def train(size, normalizer):
+def train(size, normalizer, texts):
     """A WordPiece tokenizer as Hugging Face saves BERT's."""
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]", max_input_chars_per_word=100))
     tokenizer.normalizer = normalizer
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     trainer = trainers.WordPieceTrainer(vocab_size=size, special_tokens=SPECIALS, show_progress=False)
-    tokenizer.train_from_iterator(sorted(SENTENCES) + [t for t in TRICKY if len(t) < 300], trainer)
+    tokenizer.train_from_iterator(texts, trainer)
     # The trainer's ties depend on the hash of the day; sorted, the file is the same each time it is not retrained.
     pieces = SPECIALS + sorted(set(tokenizer.get_vocab()) - set(SPECIALS))
     vocab = {piece: i for i, piece in enumerate(pieces)}
@@ -65,7 +65,7 @@ def main():
     folder = here / "tokenizer"
     if not (folder / "tokenizer.json").exists():
         normalizer = normalizers.BertNormalizer(strip_accents=False, lowercase=False)
-        cased = train(1500, normalizer)
+        cased = train(1500, normalizer, SENTENCES + [t for t in TRICKY if len(t) < 300])
         # Both cases in one vocabulary, so that every setting finds pieces.
         cased.normalizer = normalizers.BertNormalizer()
         write(folder, cased)
