@@ -317,7 +317,9 @@ func (r reference) loss() float64 {
 	return sum / float64(len(r.lists))
 }
 
-func (r reference) extractive(l retort.List) bool { return strings.HasPrefix(l.Query.Origin, "extractive") }
+func (r reference) extractive(l retort.List) bool {
+	return strings.HasPrefix(l.Query.Origin, "extractive")
+}
 
 func (r reference) candidates(l retort.List) []string {
 	var ids []string

@@ -41,6 +41,7 @@ func newDataset(corpus retort.Corpus, train, dev []retort.List, wholeCorpus bool
 	if b.data.train, err = b.examples(train); err != nil {
 		return nil, err
 	}
+	clear(b.seen) // the same queries may be held out and trained on
 	if b.data.dev, err = b.examples(dev); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,596 @@
+package distill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"gonum.org/v1/gonum/blas/blas32"
+
+	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/encoder/encodertest"
+	"github.com/retort-ir/retort/loss"
+)
+
+var background = context.Background()
+
+func TestTrainingOnTheListsBringsTheStudentNearerToTheTeacher(t *testing.T) {
+	corpus, lists := world(t)
+	for _, towers := range []Towers{Both, QueryOnly} {
+		e, opts := newStudent(t), quick()
+		opts.Towers, opts.Dev, opts.Epochs, opts.LR = towers, lists, 40, 0.1 // the same lists: can it learn at all?
+		result, err := Train(background, e, corpus, lists, opts)
+		require.NoError(t, err)
+		require.Less(t, result.History[0].Score, 0.3, towers)
+		require.Greater(t, result.Best.Score, 0.65, towers)
+		require.Less(t, result.History[len(result.History)-1].TrainLoss, result.History[1].TrainLoss)
+		require.Equal(t, result.Best.Score, result.AlphaScore)
+		require.Equal(t, 40*5, result.TotalSteps)
+		require.Equal(t, result.TotalSteps, result.Steps)
+		require.Equal(t, 24, result.TrainLists)
+	}
+}
+
+func TestTheBestStudentIsTheOneThatIsLeft(t *testing.T) {
+	corpus, lists := world(t)
+	e, opts := newStudent(t), quick()
+	var seen []Weights
+	scores := []float64{0.1, 0.5, 0.3, 0.5, 0.2, 0.4, 0.1, 0.1}
+	opts.Evaluate = func(_ context.Context, student encoder.Encoder) (float64, error) {
+		seen = append(seen, weightsOf(t, student))
+		return scores[len(seen)-1], nil
+	}
+	result, err := Train(background, e, corpus, lists, opts)
+	require.NoError(t, err)
+	require.Len(t, result.History, len(scores), "one before, one every 3 of 20 steps, one at the end")
+	require.Equal(t, 3, result.Best.Step, "the first of equals")
+	require.Equal(t, seen[1], weightsOf(t, e))
+	require.NotEqual(t, seen[7], weightsOf(t, e))
+	require.Equal(t, 24, result.TrainLists)
+	require.Zero(t, result.DevLists)
+}
+
+func TestTheUntouchedStudentCanWin(t *testing.T) {
+	corpus, lists := world(t)
+	e, opts := newStudent(t), quick()
+	before := weightsOf(t, e)
+	opts.Evaluate = func(_ context.Context, student encoder.Encoder) (float64, error) {
+		if fmt.Sprint(before) == fmt.Sprint(weightsOf(t, student)) {
+			return 1, nil
+		}
+		return 0.5, nil
+	}
+	opts.Interpolate = []float64{0.5}
+	result, err := Train(background, e, corpus, lists, opts)
+	require.NoError(t, err)
+	require.Zero(t, result.Best.Step)
+	require.Equal(t, before, weightsOf(t, e))
+}
+
+func TestPatienceEndsTraining(t *testing.T) {
+	corpus, lists := world(t)
+	e, opts := newStudent(t), quick()
+	scores := []float64{0.1, 0.5, 0.3, 0.6, 0.2, 0.6, 0.9, 0.9}
+	n := 0
+	opts.Evaluate = func(context.Context, encoder.Encoder) (float64, error) { n++; return scores[n-1], nil }
+	opts.Patience = 2
+	result, err := Train(background, e, corpus, lists, opts)
+	require.NoError(t, err)
+	require.Equal(t, 15, result.Steps)
+	require.Equal(t, 9, result.Best.Step)
+	require.Len(t, result.History, 6)
+	require.Equal(t, 20, result.TotalSteps)
+}
+
+func TestWithoutAnEvaluationTheLastStudentIsLeft(t *testing.T) {
+	corpus, lists := world(t)
+	e, opts := newStudent(t), quick()
+	opts.DevFraction = 0
+	var last []byte
+	opts.Progress = func(p Progress) { last = stateOf(t, e) }
+	result, err := Train(background, e, corpus, lists, opts)
+	require.NoError(t, err)
+	require.Equal(t, last, stateOf(t, e))
+	require.Empty(t, result.History)
+	require.Equal(t, 20, result.Best.Step)
+}
+
+func TestTheSameInputGivesTheSameBits(t *testing.T) {
+	corpus, lists := world(t)
+	train := func(seed uint64) []byte {
+		e, opts := newStudent(t), quick()
+		opts.DevFraction, opts.Seed = 0, seed
+		_, err := Train(background, e, corpus, lists, opts)
+		require.NoError(t, err)
+		return stateOf(t, e)
+	}
+	require.Equal(t, train(1), train(1))
+	require.NotEqual(t, train(1), train(2))
+}
+
+func TestQueryOnlyLeavesPassageVectorsBitForBit(t *testing.T) {
+	corpus, lists := world(t)
+	var texts []string
+	for i := range corpus.Len() {
+		p, err := corpus.At(i)
+		require.NoError(t, err)
+		texts = append(texts, p.Content())
+	}
+	e, opts := newStudent(t), quick()
+	passages, err := e.Encode(background, encoder.Passage, texts)
+	require.NoError(t, err)
+	queries, err := e.Encode(background, encoder.Query, texts)
+	require.NoError(t, err)
+	opts.Towers, opts.DevFraction = QueryOnly, 0
+	_, err = Train(background, e, corpus, lists, opts)
+	require.NoError(t, err)
+	after, err := e.Encode(background, encoder.Passage, texts)
+	require.NoError(t, err)
+	require.Equal(t, passages, after)
+	after, err = e.Encode(background, encoder.Query, texts)
+	require.NoError(t, err)
+	require.NotEqual(t, queries, after)
+
+	for _, wholeCorpus := range []bool{false, true} {
+		opts.WholeCorpus = wholeCorpus
+		opts.Vectors = blas32.General{}
+		encoded, given := newStudent(t), newStudent(t)
+		_, err = Train(background, encoded, corpus, lists, opts)
+		require.NoError(t, err)
+		opts.Vectors = passages
+		_, err = Train(background, given, corpus, lists, opts)
+		require.NoError(t, err)
+		require.Equal(t, stateOf(t, encoded), stateOf(t, given), "vectors that somebody has computed already")
+	}
+}
+
+func TestQueryOnlyNeedsASplitter(t *testing.T) {
+	corpus, lists := world(t)
+	opts := quick()
+	opts.Towers = QueryOnly
+	_, err := Train(background, struct{ encoder.Trainable }{newStudent(t)}, corpus, lists, opts)
+	require.ErrorContains(t, err, "encoder.Splitter")
+}
+
+func TestInterpolateNeedsParameters(t *testing.T) {
+	corpus, lists := world(t)
+	opts := quick()
+	opts.Interpolate = []float64{0.5}
+	_, err := Train(background, struct{ encoder.Trainable }{newStudent(t)}, corpus, lists, opts)
+	require.ErrorContains(t, err, "encoder.Parametric")
+}
+
+func TestVectorsOfAnotherShapeAreRefused(t *testing.T) {
+	corpus, lists := world(t)
+	for _, v := range []blas32.General{newMatrix(corpus.Len(), 9), newMatrix(3, 8), {Rows: corpus.Len(), Cols: 8, Stride: 8, Data: make([]float32, 9)}} {
+		opts := quick()
+		opts.Towers, opts.Vectors = QueryOnly, v
+		_, err := Train(background, newStudent(t), corpus, lists, opts)
+		require.ErrorContains(t, err, "Options.Vectors")
+	}
+}
+
+func TestInterpolationThatScoresBestWins(t *testing.T) {
+	corpus, lists := world(t)
+	e, opts := newStudent(t), quick()
+	start := weightsOf(t, e)
+	var trained Weights
+	n := 0
+	scores := []float64{0.1, 0.2, 0.3, 0.1, 0.1, 0.1, 0.1, 0.1 /* alphas: */, 0.25, 0.4, 0.35}
+	opts.Evaluate = func(_ context.Context, student encoder.Encoder) (float64, error) {
+		if n == 2 {
+			trained = weightsOf(t, student)
+		}
+		n++
+		return scores[n-1], nil
+	}
+	opts.Interpolate = []float64{0.25, 0.5, 0.75}
+	result, err := Train(background, e, corpus, lists, opts)
+	require.NoError(t, err)
+	require.Equal(t, 0.5, result.Alpha)
+	require.Equal(t, 0.4, result.AlphaScore)
+	require.Equal(t, 0.3, result.Best.Score)
+	got := weightsOf(t, e)
+	for i := range got {
+		for j := range got[i] {
+			require.InDelta(t, (float64(start[i][j])+float64(trained[i][j]))/2, float64(got[i][j]), 1e-6)
+		}
+	}
+}
+
+func TestInterpolationThatFailsLeavesTheBestStudent(t *testing.T) {
+	corpus, lists := world(t)
+	e, opts := newStudent(t), quick()
+	var last Weights
+	n := 0
+	opts.Evaluate = func(_ context.Context, student encoder.Encoder) (float64, error) {
+		n++
+		if n > 8 {
+			return 0, errors.New("out of order")
+		}
+		last = weightsOf(t, student)
+		return float64(n), nil
+	}
+	opts.Interpolate = []float64{0.25}
+	_, err := Train(background, e, corpus, lists, opts)
+	require.ErrorContains(t, err, "out of order")
+	require.Equal(t, last, weightsOf(t, e))
+}
+
+// A run is killed at random moments, within steps and evaluations, until it comes through: the same bits as undisturbed.
+func TestAKilledRunGoesOnToTheSameBits(t *testing.T) {
+	corpus, lists := world(t)
+	for _, test := range []struct {
+		name   string
+		within int // forward passes to a kill
+		change func(*Options)
+	}{
+		{"both towers", 60, func(*Options) {}},
+		{"query side", 20, func(o *Options) { o.Towers = QueryOnly }},
+		{"checkpoints at evaluations only", 150, func(o *Options) { o.CheckpointEvery = time.Hour }},
+		{"kept graphs", 30, func(o *Options) { o.KeepGraphTokens = 1 << 20 }},
+		{"early stop and interpolation", 25, func(o *Options) {
+			o.Patience, o.LR, o.Interpolate = 1, 0.3, []float64{0.25, 0.5}
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			opts := quick()
+			opts.CheckpointEvery = 0
+			test.change(&opts)
+			undisturbed := newStudent(t)
+			want, err := Train(background, undisturbed, corpus, lists, opts)
+			require.NoError(t, err)
+
+			r := rand.New(rand.NewPCG(4, 4))
+			opts.Dir = t.TempDir()
+			kills := 0
+			for {
+				ctx, cancel := context.WithCancel(background)
+				calls := 1 + r.IntN(test.within)
+				e := &student{Encoder: newStudent(t), onForward: func(bool) error {
+					if calls--; calls == 0 {
+						cancel()
+					}
+					return nil
+				}}
+				got, err := Train(ctx, e, corpus, lists, opts)
+				cancel()
+				if err != nil {
+					require.ErrorIs(t, err, context.Canceled)
+					kills++
+					require.Less(t, kills, 1000)
+					continue
+				}
+				require.Equal(t, want, got)
+				require.Equal(t, stateOf(t, undisturbed), stateOf(t, e))
+				break
+			}
+			require.Greater(t, kills, 1)
+
+			again := newStudent(t)
+			got, err := Train(background, again, corpus, lists, opts)
+			require.NoError(t, err)
+			require.Equal(t, want, got, "a finished run is not run again")
+			require.Equal(t, stateOf(t, undisturbed), stateOf(t, again))
+		})
+	}
+}
+
+func TestACheckpointOfAnotherRunIsRefusedByName(t *testing.T) {
+	corpus, lists := world(t)
+	dir := t.TempDir()
+	opts := quick()
+	opts.Dir = dir
+	_, err := Train(background, newStudent(t), corpus, lists, opts)
+	require.NoError(t, err)
+	for _, test := range []struct {
+		want   string
+		change func(o *Options)
+	}{
+		{"LR is 0.02 there and 0.5 here", func(o *Options) { o.LR = 0.5 }},
+		{"Towers is both there and query here", func(o *Options) { o.Towers = QueryOnly }},
+		{"Seed is 0 there and 3 here", func(o *Options) { o.Seed = 3 }},
+		{"Epochs is 4 there and 5 here", func(o *Options) { o.Epochs = 5 }},
+		{"Loss is", func(o *Options) { o.Loss = loss.ListwiseKL{} }},
+		{"Loss is", func(o *Options) { o.Loss = loss.ListwiseKL{StudentTemperature: 0.1} }},
+		{"other held-out lists", func(o *Options) { o.DevFraction = 0.5 }},
+	} {
+		other := opts
+		test.change(&other)
+		_, err := Train(background, newStudent(t), corpus, lists, other)
+		require.ErrorContains(t, err, test.want)
+		require.ErrorContains(t, err, dir)
+	}
+	_, err = Train(background, newStudent(t), corpus, lists[1:], opts)
+	require.ErrorContains(t, err, "lists")
+	e, err := encodertest.New(encodertest.Options{Dim: 8, Buckets: 256, Seed: 6})
+	require.NoError(t, err)
+	_, err = Train(background, e, corpus, lists, opts)
+	require.ErrorContains(t, err, "another student")
+}
+
+func TestADamagedCheckpointIsAnError(t *testing.T) {
+	corpus, lists := world(t)
+	opts := quick()
+	opts.Dir = t.TempDir()
+	_, err := Train(background, newStudent(t), corpus, lists, opts)
+	require.NoError(t, err)
+	path := filepath.Join(opts.Dir, checkpointName)
+	whole, err := os.ReadFile(path)
+	require.NoError(t, err)
+	flipped := append([]byte(nil), whole...)
+	flipped[len(flipped)/2] ^= 1
+	for name, content := range map[string][]byte{
+		"empty": {}, "one byte": whole[:1], "half": whole[:len(whole)/2], "last byte lost": whole[:len(whole)-1], "a bit flipped": flipped,
+	} {
+		require.NoError(t, os.WriteFile(path, content, 0o644))
+		e := newStudent(t)
+		before := weightsOf(t, e)
+		_, err = Train(background, e, corpus, lists, opts)
+		require.ErrorContains(t, err, "damaged", name)
+		require.ErrorContains(t, err, path, name)
+		require.Equal(t, before, weightsOf(t, e), name)
+	}
+}
+
+func TestOnlyTheFilesOfTheLastCheckpointStay(t *testing.T) {
+	corpus, lists := world(t)
+	opts := quick()
+	opts.Dir = filepath.Join(t.TempDir(), "new", "folder")
+	result, err := Train(background, newStudent(t), corpus, lists, opts)
+	require.NoError(t, err)
+	entries, err := os.ReadDir(opts.Dir)
+	require.NoError(t, err)
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	require.Equal(t, []string{fmt.Sprintf("best-%d.state", result.Best.Step), "checkpoint"}, names)
+}
+
+func TestWithoutAFolderNothingIsLeftBehind(t *testing.T) {
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp)
+	corpus, lists := world(t)
+	_, err := Train(background, newStudent(t), corpus, lists, quick())
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(background)
+	opts := quick()
+	opts.Progress = func(p Progress) { cancel() }
+	_, err = Train(ctx, newStudent(t), corpus, lists, opts)
+	require.ErrorIs(t, err, context.Canceled)
+	entries, err := os.ReadDir(temp)
+	require.NoError(t, err)
+	require.Empty(t, entries)
+}
+
+func TestAFolderThatCannotBeMadeIsAnError(t *testing.T) {
+	corpus, lists := world(t)
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o644))
+	opts := quick()
+	opts.Dir = filepath.Join(file, "run")
+	_, err := Train(background, newStudent(t), corpus, lists, opts)
+	require.ErrorContains(t, err, "Options.Dir")
+}
+
+// The context ends at every forward pass in turn: the student is as after one of the finished steps, without gradients.
+func TestACancelledStudentIsAsAfterItsLastStep(t *testing.T) {
+	corpus, lists := world(t)
+	opts := quick()
+	opts.Epochs, opts.DevFraction = 1, 0
+	var states [][]byte
+	e := newStudent(t)
+	states = append(states, stateOf(t, e))
+	opts.Progress = func(p Progress) { states = append(states, stateOf(t, e)) }
+	_, err := Train(background, e, corpus, lists, opts)
+	require.NoError(t, err)
+	opts.Progress = nil
+	for at := 1; ; at++ {
+		ctx, cancel := context.WithCancel(background)
+		calls, steps := 0, 0
+		e := &student{
+			Encoder: newStudent(t),
+			onForward: func(bool) error {
+				if calls++; calls == at {
+					cancel()
+				}
+				return nil
+			},
+			onStep: func() error { steps++; return nil },
+		}
+		_, err := Train(ctx, e, corpus, lists, opts)
+		cancel()
+		if err == nil {
+			require.Greater(t, at, 20)
+			return
+		}
+		require.ErrorIs(t, err, context.Canceled)
+		require.Equal(t, states[steps], stateOf(t, e), "forward pass %d", at)
+		require.Zero(t, gradNorm(t, e), "forward pass %d", at)
+	}
+}
+
+func TestAnEndedContextTrainsNothing(t *testing.T) {
+	corpus, lists := world(t)
+	ctx, cancel := context.WithCancel(background)
+	cancel()
+	for _, towers := range []Towers{Both, QueryOnly} {
+		e, opts := newStudent(t), quick()
+		opts.Towers = towers
+		before := weightsOf(t, e)
+		_, err := Train(ctx, e, corpus, lists, opts)
+		require.ErrorIs(t, err, context.Canceled)
+		require.Equal(t, before, weightsOf(t, e))
+	}
+}
+
+func TestAGradientThatIsNotFiniteNamesTheStepAndItsQueries(t *testing.T) {
+	corpus, lists := world(t)
+	e, opts := newStudent(t), quick()
+	opts.DevFraction, opts.EvalSteps = 0, 0
+	opts.Loss = explodes{DefaultLoss(), "q3.1"}
+	var before Weights
+	steps := 0
+	opts.Progress = func(p Progress) { before, steps = weightsOf(t, e), p.Done }
+	_, err := Train(background, e, corpus, lists, opts)
+	require.ErrorIs(t, err, encoder.ErrNonFinite)
+	require.ErrorContains(t, err, fmt.Sprintf("step %d of", steps+1))
+	require.ErrorContains(t, err, `"q3.1"`)
+	if steps > 0 {
+		require.Equal(t, before, weightsOf(t, e))
+	}
+	require.Zero(t, gradNorm(t, e))
+}
+
+type explodes struct {
+	loss.Loss
+	ID string
+}
+
+func (l explodes) Row(r *loss.Row, sim, grad []float32, scale float64) (float64, error) {
+	if r.ID == l.ID {
+		grad[r.List[0]] = float32(math.Inf(1))
+	}
+	return l.Loss.Row(r, sim, grad, scale)
+}
+
+func TestARowThatFailsNamesItsQuery(t *testing.T) {
+	corpus, lists := world(t)
+	e, opts := newStudent(t), quick()
+	opts.Loss = loss.InfoNCE{Temperature: 0.1, MaskRatio: 0.5}
+	opts.DevFraction = 0
+	lists[7].Scores[2] = 1.5 // outside the range that a mask is defined on
+	_, err := Train(background, e, corpus, lists, opts)
+	require.ErrorContains(t, err, `"q2.1"`)
+}
+
+func TestFailuresOfTheStudentAreReturned(t *testing.T) {
+	corpus, lists := world(t)
+	broken := errors.New("the device fell off")
+	calls := 0
+	e := &student{Encoder: newStudent(t), onForward: func(keep bool) error {
+		if calls++; keep && calls > 30 {
+			return broken
+		}
+		return nil
+	}}
+	_, err := Train(background, e, corpus, lists, quick())
+	require.ErrorIs(t, err, broken)
+	require.ErrorContains(t, err, "step ")
+}
+
+func TestProgressTellsEveryStepAndEvaluation(t *testing.T) {
+	corpus, lists := world(t)
+	for _, towers := range []Towers{Both, QueryOnly} {
+		opts := quick()
+		opts.Towers = towers
+		var stages []Stage
+		var steps []Progress
+		opts.Progress = func(p Progress) {
+			stages = append(stages, p.Stage)
+			if p.Stage == StageTrain {
+				steps = append(steps, p)
+			}
+			require.LessOrEqual(t, p.Done, p.Total)
+		}
+		result, err := Train(background, newStudent(t), corpus, lists, opts)
+		require.NoError(t, err)
+		require.Len(t, steps, result.Steps)
+		if towers == QueryOnly {
+			require.Equal(t, StageEncode, stages[0])
+			stages = stages[1:]
+		}
+		require.Equal(t, []Stage{StageEvaluate, StageTrain, StageTrain, StageTrain, StageEvaluate}, stages[:5])
+		require.Equal(t, StageEvaluate, stages[len(stages)-1])
+		require.Equal(t, result.History[0], steps[0].Last)
+		for i, p := range steps {
+			require.Equal(t, i+1, p.Done)
+			require.Positive(t, p.Step.Loss)
+			require.Positive(t, p.Step.LR)
+			require.Positive(t, p.Step.GradNorm)
+			require.Positive(t, p.Step.Queries)
+			require.Positive(t, p.Step.Tokens)
+			require.Greater(t, p.Step.Passages, p.Step.Queries)
+		}
+	}
+}
+
+func TestGraphsAreKeptOnlyWhereEveryStepFits(t *testing.T) {
+	corpus, lists := world(t)
+	opts := quick()
+	opts.DevFraction = 0
+	largest := 0
+	opts.Progress = func(p Progress) { largest = max(largest, p.Step.Tokens) }
+	_, err := Train(background, newStudent(t), corpus, lists, opts)
+	require.NoError(t, err)
+	opts.Progress = nil
+	for budget, want := range map[int]bool{largest: true, largest - 1: false, 0: false} {
+		opts.KeepGraphTokens = budget
+		without := 0
+		e := &student{Encoder: newStudent(t), onForward: func(keep bool) error {
+			if !keep {
+				without++
+			}
+			return nil
+		}}
+		result, err := Train(background, e, corpus, lists, opts)
+		require.NoError(t, err)
+		require.Equal(t, want, result.KeptGraph, budget)
+		require.Equal(t, want, without == 0, "passes without a graph")
+	}
+}
+
+func TestOptionsValidateNamesTheWrongField(t *testing.T) {
+	require.NoError(t, DefaultOptions().Validate())
+	for _, test := range []struct {
+		field  string
+		change func(*Options)
+	}{
+		{"Towers", func(o *Options) { o.Towers = 7 }},
+		{"Epochs", func(o *Options) { o.Epochs = 0 }},
+		{"QueriesPerStep", func(o *Options) { o.QueriesPerStep = -1 }},
+		{"LR", func(o *Options) { o.LR = math.NaN() }},
+		{"LR", func(o *Options) { o.LR = 0 }},
+		{"Warmup", func(o *Options) { o.Warmup = 1.1 }},
+		{"MinLR", func(o *Options) { o.MinLR = -0.1 }},
+		{"WeightDecay", func(o *Options) { o.WeightDecay = math.Inf(1) }},
+		{"ClipNorm", func(o *Options) { o.ClipNorm = -1 }},
+		{"MicroBatchTokens", func(o *Options) { o.MicroBatchTokens = 0 }},
+		{"KeepGraphTokens", func(o *Options) { o.KeepGraphTokens = -1 }},
+		{"DevFraction", func(o *Options) { o.DevFraction = 1 }},
+		{"EvalSteps", func(o *Options) { o.EvalSteps = -1 }},
+		{"Patience", func(o *Options) { o.Patience = -1 }},
+		{"CheckpointEvery", func(o *Options) { o.CheckpointEvery = -time.Second }},
+		{"Loss", func(o *Options) { o.Loss = loss.InfoNCE{Temperature: -1} }},
+		{"WholeCorpus", func(o *Options) { o.WholeCorpus = true }},
+		{"CountDuplicates", func(o *Options) { o.Towers, o.WholeCorpus, o.CountDuplicates = QueryOnly, true, true }},
+		{"Vectors", func(o *Options) { o.Vectors = newMatrix(1, 1) }},
+		{"Interpolate", func(o *Options) { o.Interpolate = []float64{1.5} }},
+		{"Interpolate", func(o *Options) { o.DevFraction, o.Interpolate = 0, []float64{0.5} }},
+	} {
+		o := DefaultOptions()
+		test.change(&o)
+		require.ErrorContains(t, o.Validate(), "Options."+test.field)
+		corpus, lists := world(t)
+		_, err := Train(background, newStudent(t), corpus, lists, o)
+		require.Error(t, err)
+	}
+}
+
+func TestNoListsAreAnError(t *testing.T) {
+	corpus, _ := world(t)
+	opts := quick()
+	for _, fraction := range []float64{0, 0.1} {
+		opts.DevFraction = fraction
+		_, err := Train(background, newStudent(t), corpus, nil, opts)
+		require.Error(t, err)
+	}
+}
