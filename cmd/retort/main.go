@@ -25,6 +25,9 @@ type command struct {
 // commands is every command, in the order of the help.
 func commands() []command {
 	return []command{
+		evalCommand,
+		searchCommand,
+		embedCommand,
 		libtorchInstall,
 		libtorchEnv,
 		libtorchDoctor,

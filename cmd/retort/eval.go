@@ -1,0 +1,279 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/retort-ir/retort/eval"
+	"github.com/retort-ir/retort/internal/progress"
+	"github.com/retort-ir/retort/mine"
+)
+
+var evalCommand = command{
+	name:    "eval",
+	summary: "measure a model or BM25 on a corpus with judged queries",
+	usage: `-corpus FILE -queries FILE -qrels FILE (-model DIR | -bm25) [flags]
+
+Ranks the corpus for every judged query, to a depth of 1,000, and prints nDCG@10, R@100, MAP and MRR@10 as trec_eval
+computes them, with the number of queries. With another run it prints how much this one is better: the mean difference
+over the queries, its 95% interval (bootstrap) and its p-value (paired randomisation test).
+
+  -corpus FILE          passages: JSON Lines with _id, title, text
+  -queries FILE         queries: JSON Lines with _id, text; those without judgements are left out
+  -qrels FILE           judgements: query-id, corpus-id, score (BEIR), or TREC's four columns
+  -collection DIR       in place of these three, a folder in BEIR layout
+  -split NAME           its judgements, qrels/NAME.tsv (test)
+  -metrics LIST         of ndcg@K, recall@K, mrr@K, precision@K, map (ndcg@10,recall@100,map,mrr@10)
+  -run OUT.trec         write the ranking as a TREC run
+  -compare A.trec       compare with the run A: this one minus A
+  -json                 print {"ndcg@10":..,"recall@100":..,"map":..,"mrr@10":..,"queries":n}` + rankerUsage + `
+
+example: is the model better than BM25?
+  retort eval -collection ./scifact -bm25 -run bm25.trec
+  retort eval -collection ./scifact -model ./all-MiniLM-L6-v2 -compare bm25.trec
+`,
+	run: runEval,
+}
+
+const (
+	evalDepth   = 1000 // of the rankings
+	searchBlock = 256  // queries between two lines of progress
+)
+
+// evalFlags are the flags of eval.
+type evalFlags struct {
+	corpus, queries, qrels string
+	collection, split      string
+	metrics                []eval.Metric
+	run, compare           string
+	json                   bool
+	ranker                 rankerFlags
+}
+
+func runEval(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	var f evalFlags
+	if err := f.parse(args); err != nil {
+		return err
+	}
+	if f.run != "" {
+		if err := checkWritable(f.run); err != nil {
+			return err
+		}
+	}
+	c, err := f.load(ctx)
+	if err != nil {
+		return err
+	}
+	other, err := f.loadOther(c, stderr)
+	if err != nil {
+		return err
+	}
+	run, err := f.rank(ctx, c, progress.New(stderr))
+	if err != nil {
+		return err
+	}
+	report, err := eval.Evaluate(c.Qrels, run, f.metrics...)
+	if err != nil {
+		return err
+	}
+	if f.run != "" {
+		if err := eval.SaveRun(f.run, run, f.ranker.name()); err != nil {
+			return err
+		}
+	}
+	if other == nil {
+		return f.print(stdout, report)
+	}
+	return f.printComparison(ctx, stdout, other, report)
+}
+
+func (f *evalFlags) parse(args []string) error {
+	flags := flag.NewFlagSet("eval", flag.ContinueOnError)
+	flags.StringVar(&f.corpus, "corpus", "", "")
+	flags.StringVar(&f.queries, "queries", "", "")
+	flags.StringVar(&f.qrels, "qrels", "", "")
+	flags.StringVar(&f.collection, "collection", "", "")
+	flags.StringVar(&f.split, "split", "test", "")
+	metrics := flags.String("metrics", "ndcg@10,recall@100,map,mrr@10", "")
+	flags.StringVar(&f.run, "run", "", "")
+	flags.StringVar(&f.compare, "compare", "", "")
+	flags.BoolVar(&f.json, "json", false, "")
+	f.ranker.add(flags)
+	if _, err := parseArgs(flags, args); err != nil {
+		return err
+	}
+	if err := f.checkInput(flags); err != nil {
+		return err
+	}
+	var err error
+	if f.metrics, err = parseMetrics(*metrics); err != nil {
+		return fmt.Errorf("%w: -metrics: %w", errUsage, err)
+	}
+	return f.ranker.check(flags)
+}
+
+func (f *evalFlags) checkInput(flags *flag.FlagSet) error {
+	if f.collection == "" {
+		return required(flags, "corpus", "queries", "qrels")
+	}
+	if f.corpus+f.queries+f.qrels != "" {
+		return fmt.Errorf("%w: -collection stands in place of -corpus, -queries and -qrels", errUsage)
+	}
+	return required(flags, "split")
+}
+
+func parseMetrics(list string) ([]eval.Metric, error) {
+	var metrics []eval.Metric
+	for _, name := range strings.Split(list, ",") {
+		m, err := eval.ParseMetric(strings.TrimSpace(name))
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(metrics, func(other eval.Metric) bool { return other.Name == m.Name }) {
+			return nil, fmt.Errorf("%s is asked for twice", m.Name)
+		}
+		metrics = append(metrics, m)
+	}
+	return metrics, nil
+}
+
+func (f *evalFlags) load(ctx context.Context) (*eval.Collection, error) {
+	if f.collection == "" {
+		return loadCollection(ctx, f.corpus, f.queries, f.qrels)
+	}
+	return await(ctx, func() (*eval.Collection, error) { return eval.LoadCollection(f.collection, f.split) })
+}
+
+// loadOther returns the report of the run to compare with, or nil where there is none.
+func (f *evalFlags) loadOther(c *eval.Collection, stderr io.Writer) (*eval.Report, error) {
+	if f.compare == "" {
+		return nil, nil
+	}
+	run, err := eval.LoadRun(f.compare)
+	if err != nil {
+		return nil, err
+	}
+	missing := 0
+	for query := range c.Qrels {
+		if run[query] == nil {
+			missing++
+		}
+	}
+	if missing == len(c.Qrels) {
+		return nil, fmt.Errorf("%s answers none of the %d judged queries: is it a run of another collection?", f.compare, missing)
+	}
+	if missing > 0 {
+		fmt.Fprintf(stderr, "%s lacks %d of the %d judged queries: they count as 0 there\n", f.compare, missing, len(c.Qrels))
+	}
+	return eval.Evaluate(c.Qrels, run, f.metrics...)
+}
+
+// rank answers the judged queries.
+func (f *evalFlags) rank(ctx context.Context, c *eval.Collection, p *progress.Progress) (run eval.Run, err error) {
+	ranker, done, err := f.ranker.open(ctx, c.Corpus, p)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, done()) }()
+	return search(ctx, ranker, c, p)
+}
+
+func search(ctx context.Context, ranker mine.Retriever, c *eval.Collection, p *progress.Progress) (eval.Run, error) {
+	stage := p.Stage("answer queries", len(c.Queries))
+	defer stage.Done()
+	run := make(eval.Run, len(c.Queries))
+	for block := range slices.Chunk(c.Queries, searchBlock) {
+		rankings, err := ranker.Search(ctx, block, evalDepth)
+		if err != nil {
+			return nil, err
+		}
+		for i, q := range block {
+			if run[q.ID], err = named(c, rankings[i]); err != nil {
+				return nil, err
+			}
+		}
+		stage.Set(len(run))
+	}
+	return run, nil
+}
+
+// named replaces the hits' indices by ids.
+func named(c *eval.Collection, hits []mine.Hit) ([]eval.Hit, error) {
+	out := make([]eval.Hit, len(hits))
+	for i, h := range hits {
+		p, err := c.Corpus.At(h.Index)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = eval.Hit{ID: p.ID, Score: h.Score}
+	}
+	return out, nil
+}
+
+func (f *evalFlags) print(w io.Writer, report *eval.Report) error {
+	if f.json {
+		return json.NewEncoder(w).Encode(report)
+	}
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, m := range f.metrics {
+		fmt.Fprintf(table, "%s\t%.4f\n", display(m), report.Mean(m))
+	}
+	fmt.Fprintf(table, "queries\t%d\n", len(report.Queries))
+	return table.Flush()
+}
+
+func (f *evalFlags) printComparison(ctx context.Context, w io.Writer, before, after *eval.Report) error {
+	differences := map[string]eval.Comparison{}
+	for _, m := range f.metrics {
+		d, err := eval.Compare(ctx, before, after, m, 1)
+		if err != nil {
+			return err
+		}
+		differences[m.Name] = d
+	}
+	if f.json {
+		return json.NewEncoder(w).Encode(comparison{after, f.compare, before, differences})
+	}
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(table, "\tthis run\t%s\tdifference\t95%% interval\tp\n", filepath.Base(f.compare))
+	for _, m := range f.metrics {
+		d := differences[m.Name]
+		fmt.Fprintf(table, "%s\t%.4f\t%.4f\t%+.4f\t%+.4f to %+.4f\t%.2g\n",
+			display(m), after.Mean(m), before.Mean(m), d.Delta, d.Low, d.High, d.P)
+	}
+	fmt.Fprintf(table, "queries\t%d\n", len(after.Queries))
+	return table.Flush()
+}
+
+// comparison is what -json prints with -compare: the members of the report, and one more.
+type comparison struct {
+	report      *eval.Report
+	name        string
+	other       *eval.Report
+	differences map[string]eval.Comparison
+}
+
+func (c comparison) MarshalJSON() ([]byte, error) {
+	report, err := json.Marshal(c.report)
+	if err != nil {
+		return nil, err
+	}
+	compared, err := json.Marshal(map[string]any{"run": c.name, "means": c.other, "differences": c.differences})
+	if err != nil {
+		return nil, err
+	}
+	return fmt.Appendf(nil, `%s,"compare":%s}`, strings.TrimSuffix(string(report), "}"), compared), nil
+}
+
+// display is a metric's name as papers write it.
+func display(m eval.Metric) string {
+	return strings.NewReplacer("ndcg", "nDCG", "recall", "R", "precision", "P", "mrr", "MRR", "map", "MAP").Replace(m.Name)
+}

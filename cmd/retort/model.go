@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/encoder/bert"
+	"github.com/retort-ir/retort/internal/npy"
+	"github.com/retort-ir/retort/internal/progress"
+	"github.com/retort-ir/retort/mine"
+)
+
+// modelFlags are the flags of every command that opens a model.
+type modelFlags struct {
+	dir     string
+	options bert.Options
+}
+
+// modelUsage explains them, with their defaults in parentheses.
+const modelUsage = `
+  -model DIR            the encoder: a folder in the layout of Hugging Face or sentence-transformers
+  -threads N            processor threads (as many as there are cores)
+  -gpu N                compute on this CUDA device, counted from 1 (0, the processor)
+  -precision P          fp32, or bf16, which is fast on a GPU and on processors with AMX or AVX512_BF16 only (fp32)
+  -query-prompt TEXT    stands in front of every query (what the folder says)
+  -passage-prompt TEXT  stands in front of every passage (what the folder says)
+  -query-tokens N       longest query in tokens, prompt included (what the folder says)
+  -passage-tokens N     longest passage in tokens, prompt included (what the folder says)
+  -pooling P            mean or cls (what the folder says)`
+
+func (m *modelFlags) add(flags *flag.FlagSet) {
+	flags.StringVar(&m.dir, "model", "", "")
+	flags.IntVar(&m.options.Threads, "threads", 0, "")
+	flags.IntVar(&m.options.GPU, "gpu", 0, "")
+	flags.StringVar(&m.options.Precision, "precision", "fp32", "")
+	flags.Func("query-prompt", "", func(s string) error { m.options.QueryPrompt = &s; return nil })
+	flags.Func("passage-prompt", "", func(s string) error { m.options.PassagePrompt = &s; return nil })
+	flags.IntVar(&m.options.QueryTokens, "query-tokens", 0, "")
+	flags.IntVar(&m.options.PassageTokens, "passage-tokens", 0, "")
+	flags.StringVar(&m.options.Pooling, "pooling", "", "")
+}
+
+// check says what is wrong with the flags, as far as that is known before the model is read.
+func (m *modelFlags) check() error {
+	if m.dir == "" {
+		return fmt.Errorf("%w: -model is missing", errUsage)
+	}
+	for _, f := range []struct {
+		name  string
+		value int
+	}{
+		{"-threads", m.options.Threads},
+		{"-gpu", m.options.GPU},
+		{"-query-tokens", m.options.QueryTokens},
+		{"-passage-tokens", m.options.PassageTokens},
+	} {
+		if f.value < 0 {
+			return fmt.Errorf("%w: %s is %d", errUsage, f.name, f.value)
+		}
+	}
+	if err := oneOf("-precision", m.options.Precision, "fp32", "bf16"); err != nil {
+		return err
+	}
+	if m.options.Pooling == "" {
+		return nil
+	}
+	return oneOf("-pooling", m.options.Pooling, string(bert.Mean), string(bert.CLS))
+}
+
+// open reads the model. The caller closes it.
+func (m *modelFlags) open(ctx context.Context) (*bert.Model, error) {
+	return bert.Open(ctx, m.dir, m.options)
+}
+
+// rankerFlags choose what ranks passages, a model or BM25.
+type rankerFlags struct {
+	model    modelFlags
+	vectors  string
+	bm25     bool
+	k1, b    float64
+	analyzer string
+}
+
+// rankerUsage explains them.
+const rankerUsage = modelUsage + `
+  -vectors FILE.npy     the passages' vectors, which "retort embed -role passage" made from the same corpus and model
+  -bm25                 rank with BM25, no model
+  -k1 K -b B            its settings (.9 and .4, the values of Anserini; those of Lucene are 1.2 and .75)
+  -analyzer A           what it takes for words: english, or code, which also splits identifiers (english)`
+
+func (r *rankerFlags) add(flags *flag.FlagSet) {
+	r.model.add(flags)
+	flags.StringVar(&r.vectors, "vectors", "", "")
+	flags.BoolVar(&r.bm25, "bm25", false, "")
+	flags.Float64Var(&r.k1, "k1", .9, "")
+	flags.Float64Var(&r.b, "b", .4, "")
+	flags.StringVar(&r.analyzer, "analyzer", "english", "")
+}
+
+// check says what is wrong with the flags, which were parsed: also one that the other kind of ranker would not see.
+func (r *rankerFlags) check(flags *flag.FlagSet) error {
+	if r.bm25 == (r.model.dir != "") {
+		return fmt.Errorf("%w: give either -model DIR or -bm25", errUsage)
+	}
+	var wrong error
+	flags.Visit(func(f *flag.Flag) {
+		ofBM25 := slices.Contains([]string{"k1", "b", "analyzer"}, f.Name)
+		ofModel := slices.Contains([]string{
+			"vectors", "threads", "gpu", "precision", "query-prompt", "passage-prompt", "query-tokens", "passage-tokens", "pooling",
+		}, f.Name)
+		if ofBM25 && !r.bm25 || ofModel && r.bm25 {
+			wrong = fmt.Errorf("%w: -%s has no effect on this kind of ranker", errUsage, f.Name)
+		}
+	})
+	if wrong != nil {
+		return wrong
+	}
+	if !r.bm25 {
+		return r.model.check()
+	}
+	if !(r.k1 >= 0) || math.IsInf(r.k1, 0) {
+		return fmt.Errorf("%w: -k1 is %v, want a number of 0 or more", errUsage, r.k1)
+	}
+	if !(r.b >= 0 && r.b <= 1) {
+		return fmt.Errorf("%w: -b is %v, want a number in [0,1]", errUsage, r.b)
+	}
+	return oneOf("-analyzer", r.analyzer, "english", "code")
+}
+
+// name is how the ranker is called in a run file.
+func (r *rankerFlags) name() string {
+	if r.bm25 {
+		return "bm25"
+	}
+	return "dense"
+}
+
+// open makes the ranker of the corpus. The caller calls the function it returns once it is done with it.
+func (r *rankerFlags) open(ctx context.Context, corpus retort.Corpus, p *progress.Progress) (mine.Retriever, func() error, error) {
+	if r.bm25 {
+		index, err := mine.NewBM25(ctx, corpus, r.bm25Options())
+		return index, func() error { return nil }, err
+	}
+	model, err := r.model.open(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	index, err := newDense(ctx, model, corpus, r.vectors, p)
+	if err != nil {
+		return nil, nil, errors.Join(err, model.Close())
+	}
+	return index, model.Close, nil
+}
+
+func (r *rankerFlags) bm25Options() mine.BM25Options {
+	options := mine.BM25Options{K1: r.k1, B: r.b, Analyzer: mine.English()}
+	if r.k1 == 0 && r.b == 0 {
+		options.B = 1 // without k1 it has no effect, and zero in both means the defaults
+	}
+	if r.analyzer == "code" {
+		options.Analyzer = mine.Code()
+	}
+	return options
+}
+
+// newDense encodes the passages, or reads their vectors where that is the name of a file.
+func newDense(ctx context.Context, enc encoder.Encoder, corpus retort.Corpus, vectors string, p *progress.Progress) (*mine.Dense, error) {
+	if vectors != "" {
+		return readDense(enc, corpus, vectors)
+	}
+	stage := p.Stage("encode passages", corpus.Len())
+	defer stage.Done()
+	return mine.NewDense(ctx, enc, corpus, func(done, _ int) { stage.Set(done) })
+}
+
+func readDense(enc encoder.Encoder, corpus retort.Corpus, path string) (*mine.Dense, error) {
+	m, err := npy.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if m.Rows != corpus.Len() {
+		return nil, fmt.Errorf("%s holds %d vectors, the corpus %d passages: do they belong together?", path, m.Rows, corpus.Len())
+	}
+	index, err := mine.NewDenseVectors(enc, m)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return index, nil
+}
+
+// oneOf is a usage error where the flag's value is none of those.
+func oneOf(name, value string, values ...string) error {
+	if slices.Contains(values, value) {
+		return nil
+	}
+	return fmt.Errorf("%w: %s is %q, want %s", errUsage, name, value, strings.Join(values, " or "))
+}
