@@ -128,6 +128,47 @@ func TestSentenceQueries(t *testing.T) {
 	}
 }
 
+func TestSentencesAreCutToTheirClaim(t *testing.T) {
+	for in, want := range map[string]string{
+		"CONCLUSIONS: Statins reduce mortality.":                           "Statins reduce mortality.",
+		"CONCLUSIONS Statins reduce mortality.":                            "Statins reduce mortality.",
+		"Objective To assess the effect of eggs.":                          "To assess the effect of eggs.",
+		"COPD Assessment Tests are short.":                                 "COPD Assessment Tests are short.",
+		"Results vary with age.":                                           "Results vary with age.",
+		"However, strength did not change.":                                "strength did not change.",
+		"These results suggest that Notch signalling is involved.":         "Notch signalling is involved.",
+		"Here we show that p53 is needed.":                                 "p53 is needed.",
+		"It is well known that shocks heat the wall.":                      "shocks heat the wall.",
+		"Thus, in conclusion we stop.":                                     "in conclusion we stop.",
+		"See [Client.Do] and [the guide](https://example.org/x) [3, 4-6].": "See Client.Do and the guide.",
+		"The mean (SD) ratio was f(x) at **most** `1.5`.":                  "The mean ratio was f(x) at most 1.5.",
+	} {
+		require.Equal(t, want, withoutOpening(plain(in)))
+	}
+}
+
+func TestFitPrefersNothingToAHalfSentence(t *testing.T) {
+	for _, c := range []struct {
+		name, in, want string
+		cut            bool
+	}{
+		{"short enough", "The wall is cold.", "The wall is cold", false},
+		{"cut at a comma", "The wall is cold, and the flow over it is slow.", "The wall is cold", true},
+		{"a number's comma is none", "About 31,209 women in all of Norway took part", "", true},
+		{"the verb comes late", "Between 1990 and 2000, all patients were seen once more", "", true},
+		{"too short", "It works.", "", false},
+		{"a path", "lib/time/zone/info.zip", "", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, cut := fit(c.in, 4, 6)
+			require.Equal(t, c.want, got)
+			if got != "" {
+				require.Equal(t, c.cut, cut)
+			}
+		})
+	}
+}
+
 func TestTitleQueriesAreOfHeadingsAndNeverWhole(t *testing.T) {
 	for i := range symbols {
 		require.Empty(t, texts(t, symbols, i, TypeTitle))

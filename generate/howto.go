@@ -29,7 +29,8 @@ func howToQueries(d *document, _ *rand.Rand) []string {
 	return queries
 }
 
-var genericSubject = regexp.MustCompile(`^(?:(?:This|The|Each) (?:function|method|command|procedure|option|setting|tool|program|package|feature)|It) `)
+var genericSubject = regexp.MustCompile(`^(?:(?:This|The|Each) (?:function|method|command|procedure|option|` +
+	`setting|tool|program|package|feature)|It) `)
 
 // actionOfSymbol turns "Shutdown gracefully shuts down the server" into "gracefully shut down the server". The subject is
 // the passage's symbol or a word that stands for it.
@@ -121,10 +122,12 @@ func inBaseForm(words []string) []string {
 	return words
 }
 
+const verbPhrase = `((?:[a-z]+ly )?[a-z]+ `
+
 var (
-	purpose = regexp.MustCompile(`^(?:[Ii]n order to|[Tt]o|If you (?:want|need|wish|would like) to) ((?:[a-z]+ly )?[a-z]+ [^,]+),`)
-	ability = regexp.MustCompile(`^(?:You can(?: also)?|(?:.{3,60}) (?:lets|allows|enables) you(?: to)?|` +
-		`Use .{3,60}? to|.{3,60} (?:is|are|can be) used to|Follow these steps to|It is possible to) (?:then )?((?:[a-z]+ly )?[a-z]+ .+)$`)
+	purpose = regexp.MustCompile(`^(?:[Ii]n order to|[Tt]o|If you (?:want|need|wish|would like) to) ` + verbPhrase + `[^,]+),`)
+	ability = regexp.MustCompile(`^(?:You can(?: also)?|.{3,60} (?:lets|allows|enables) you(?: to)?|Use .{3,60}? to|` +
+		`.{3,60} (?:is|are|can be) used to|Follow these steps to|It is possible to) (?:then )?` + verbPhrase + `.+)$`)
 )
 
 // actionOfAdvice finds the action in "To reset your password, open ..." and "You can export your data as a file".
@@ -143,9 +146,10 @@ func actionOfAdvice(s string) string {
 }
 
 var (
-	clauseEnd = regexp.MustCompile(`, (?:(?:and|or) (?:it|then|if)|but|so|which|where|when|if|unless|until|because|since|as|after|before|even|except|then|` +
-		`it|returning|for example|such)\b|[;:—](?: |$)|\.(?: |$)| - `)
-	looseEnd = regexp.MustCompile(`(?i) (?:if|when|unless|which|that|so|because|since|where|and|or|but|while|as|using|by|with|without|for|from|to|in|into|on|at|of) `)
+	clauseEnd = regexp.MustCompile(`, (?:(?:and|or) (?:it|then|if)|but|so|which|where|when|if|unless|until|because|since|as|after|` +
+		`before|even|except|then|it|returning|for example|such)\b|[;:—](?: |$)|\.(?: |$)| - `)
+	looseEnd = regexp.MustCompile(`(?i) (?:if|when|unless|which|that|so|because|since|where|and|or|but|while|as|using|by|with|` +
+		`without|for|from|to|in|into|on|at|of) `)
 )
 
 // fitAction ends an action at its first clause and, while that is too long, at the last word that begins a further part.
@@ -167,9 +171,11 @@ func fitAction(s string, fewest, most int) string {
 		s = s[:end]
 	}
 	s = trimPunctuation(s)
-	for words := strings.Fields(s); len(words) > 0 && (isStopWord(words[len(words)-1]) && !particles[words[len(words)-1]]); words = strings.Fields(s) {
-		s = strings.Join(words[:len(words)-1], " ")
+	words := strings.Fields(s)
+	for len(words) > 0 && isStopWord(words[len(words)-1]) && !particles[words[len(words)-1]] {
+		words = words[:len(words)-1]
 	}
+	s = strings.Join(words, " ")
 	if len(tokenize(s)) < max(fewest, 2) {
 		return ""
 	}

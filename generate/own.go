@@ -26,7 +26,9 @@ func ownNames(title string, identifiers bool) own {
 }
 
 // kinds are words that stand before a symbol in titles and sentences.
-var kinds = set("package func function method type class interface struct module const constant var variable field command macro enum trait def")
+var kinds = set(`
+	package func function method type class interface struct module const constant var variable field command macro enum trait def
+`)
 
 // isIdentifier tells "net/http.Server", "json.Marshal", "pushBack", "push_back()" and "func Marshal" from headings.
 func isIdentifier(title string) bool {

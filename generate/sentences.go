@@ -87,8 +87,8 @@ func isIndented(line string) bool {
 	return strings.HasPrefix(line, "\t") || strings.HasPrefix(line, "    ")
 }
 
-// looksLikeHeading reports whether a first line is a heading of the next and not its beginning: short, without an end, the next with a
-// capital.
+// looksLikeHeading reports whether a first line is a heading of the next and not its beginning: short, without an end, the
+// next with a capital.
 func looksLikeHeading(line, next string) bool {
 	const longest = 50
 	line = strings.TrimSpace(line)

@@ -7,14 +7,13 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 )
 
-// sentenceQueries returns the sentences that stand for themselves, in random order; those with a hole where the symbol stood
-// come last.
+// sentenceQueries returns the sentences that stand for themselves, in random order: first those that fit, then those cut
+// short, last those with a hole where the symbol stood.
 func sentenceQueries(d *document, rng *rand.Rand) []string {
-	var whole, torn []string
+	var whole, cut, torn []string
 	for _, s := range d.sentences {
 		if startsWithPronoun(s.text) || initials.MatchString(s.text) {
 			continue
@@ -23,19 +22,21 @@ func sentenceQueries(d *document, rng *rand.Rand) []string {
 		if s.led {
 			text = copula.ReplaceAllString(text, "")
 		}
-		text = fit(withoutOpening(text), d.options.MinWords, d.options.MaxWords)
+		text, shorter := fit(withoutOpening(text), d.options.MinWords, d.options.MaxWords)
 		switch {
 		case text == "":
 		case s.torn:
 			torn = append(torn, text)
+		case shorter:
+			cut = append(cut, text)
 		default:
 			whole = append(whole, text)
 		}
 	}
-	for _, queries := range [][]string{whole, torn} {
+	for _, queries := range [][]string{whole, cut, torn} {
 		rng.Shuffle(len(queries), func(i, j int) { queries[i], queries[j] = queries[j], queries[i] })
 	}
-	return append(whole, torn...)
+	return slices.Concat(whole, cut, torn)
 }
 
 var (
@@ -214,103 +215,4 @@ func weightedOrder(items []string, weight func(string) float64, rng *rand.Rand) 
 	}
 	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(keys[i], keys[j]) })
 	return order
-}
-
-var (
-	goLink       = regexp.MustCompile(`\[([*\pL_][\pL\pN_.*]*)\]`)
-	mdLink       = regexp.MustCompile(`\[([^\]]+)\]\([^)\s]+\)`)
-	citation     = regexp.MustCompile(`\s?\[\d[\d,;\s–-]*\]`)
-	inBrackets   = regexp.MustCompile(`(^|\s)\([^()]*\)`)
-	url          = regexp.MustCompile(`https?://\S+`)
-	sectionLabel = regexp.MustCompile(`^(?:\p{Lu}[\p{Lu} /&]{3,}:?\s+|(?i:background|objectives?|purpose|aims?|methods?|results?|` +
-		`conclusions?|introduction|findings|interpretation|significance|summary|note|warning|tip|example):\s+)(\S)`)
-	opening = regexp.MustCompile(`(?i)^(?:however|moreover|furthermore|in addition|additionally|thus|therefore|hence|finally|in contrast|` +
-		`by contrast|for example|for instance|in particular|in summary|in conclusion|in this (?:study|paper|work|article|report)|here|` +
-		`consequently|nevertheless|similarly|interestingly|importantly|overall|together|notably),?\s+`)
-	claim = regexp.MustCompile(`(?i)^(?:(?:here,? )?we (?:have )?(?:also |further |now )?(?:find|found|show|showed|shown|report|reported|demonstrate|` +
-		`demonstrated|conclude|concluded|observe|observed|suggest|suggested|propose|hypothesi[sz]ed) that|` +
-		`(?:these|our|the|this) (?:(?:present|current|new) )?(?:results?|findings?|data|study|studies|work|analysis|observations?) ` +
-		`(?:strongly |further |also |clearly )?(?:suggests?|indicates?|shows?|showed|demonstrates?|demonstrated|provides? evidence|supports? the hypothesis|confirms?) that|` +
-		`it (?:is|was|has been) (?:\w+ly )?(?:found|shown|concluded|suggested|demonstrated|known|established) that|note that|be aware that|keep in mind that)\s+`)
-	spaces      = regexp.MustCompile(`\s+`)
-	strayBefore = regexp.MustCompile(`\s+([,.;:!?])`)
-)
-
-// plain takes out what a person would not type: links' brackets, citations, asides in brackets, addresses, emphasis.
-func plain(s string) string {
-	s = mdLink.ReplaceAllString(s, "$1")
-	s = goLink.ReplaceAllString(s, "$1")
-	s = citation.ReplaceAllString(s, "")
-	s = url.ReplaceAllString(s, "")
-	s = inBrackets.ReplaceAllString(s, "")
-	s = strings.NewReplacer("`", "", "**", "", "“", `"`, "”", `"`).Replace(s)
-	return tidy(s)
-}
-
-// withoutOpening drops a section's label, a connecting word and "we found that", so that the claim itself remains.
-func withoutOpening(s string) string {
-	s = sectionLabel.ReplaceAllString(s, "$1")
-	s = opening.ReplaceAllString(s, "")
-	return claim.ReplaceAllString(s, "")
-}
-
-func tidy(s string) string {
-	s = strayBefore.ReplaceAllString(spaces.ReplaceAllString(s, " "), "$1")
-	return strings.TrimLeft(strings.TrimSpace(s), ",.;:!? ")
-}
-
-func trimPunctuation(s string) string {
-	s = strings.TrimFunc(s, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(`.,;:!?-–—"*`, r) })
-	// A bracket whose other half is gone.
-	if strings.Count(s, "(") != strings.Count(s, ")") {
-		s = strings.TrimSpace(strings.NewReplacer("(", " ", ")", " ").Replace(s))
-	}
-	if strings.Count(s, "[") != strings.Count(s, "]") {
-		s = strings.NewReplacer("[", " ", "]", " ").Replace(s)
-	}
-	if strings.Count(s, `"`)%2 != 0 {
-		s = strings.ReplaceAll(s, `"`, "")
-	}
-	return strings.Join(strings.Fields(s), " ")
-}
-
-// fit returns a sentence without its end, a long one cut at a comma or semicolon; "" where nothing of a fitting length is left.
-func fit(s string, fewest, most int) string {
-	s = trimPunctuation(s)
-	for len(tokenize(s)) > most {
-		i := strings.LastIndexAny(s, ",;:—")
-		if i < 0 {
-			return ""
-		}
-		s = trimPunctuation(s[:i])
-	}
-	if len(tokenize(s)) < fewest || len(strings.Fields(s)) < fewest { // a path is many tokens and no sentence
-		return ""
-	}
-	return s
-}
-
-var pronouns = set("it its this that these those they their them he she his her such here there both")
-
-func startsWithPronoun(s string) bool {
-	tokens := tokenize(s)
-	return len(tokens) > 0 && pronouns[strings.ToLower(tokens[0].text)]
-}
-
-// isCode reports whether a sentence is rather a line of a program: symbols of one, or few letters.
-func isCode(s string) bool {
-	for _, sign := range []string{":=", "==", "!=", "=>", "->", "();", "{", "}", "&&", "||", "</", "/>", "\\"} {
-		if strings.Contains(s, sign) {
-			return true
-		}
-	}
-	letters, others := 0, 0
-	for _, r := range s {
-		if unicode.IsLetter(r) || unicode.IsMark(r) || r == ' ' {
-			letters++
-		} else {
-			others++
-		}
-	}
-	return others*3 > letters
 }

@@ -95,7 +95,8 @@ var plainVerbs = set(`
 	remain remains remained become becomes became occur occurs occurred appear appears appeared seem seems
 	provide provides provided require requires required include includes included including contain contains contained
 	return returns returned set sets call calls called make makes made take takes taken give gives given get gets got
-	read reads write writes create creates created allow allows allowed represent represents represented defines defined describes described
+	read reads write writes create creates created allow allows allowed represent represents represented
+	defines defined describes described
 	implements implemented holds specifies specified performed obtained conducted presented discussed proposed developed
 	based associated related compared according following followed versus
 	click choose select enter go open want need needs know help

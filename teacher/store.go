@@ -56,9 +56,9 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// OpenStore opens the store in the folder, which it makes where there is none. What a kill or power cut left unfinished at the end of the
-// file is cut off and reported to log (nil: slog.Default()). Damage before the end is ErrCorrupt, with the offset. A store
-// that is open elsewhere is ErrLocked.
+// OpenStore opens the store in the folder, which it makes where there is none. What a kill or power cut left unfinished at
+// the end of the file is cut off and reported to log (nil: slog.Default()). Damage before the end is ErrCorrupt, with the
+// offset. A store that is open elsewhere is ErrLocked.
 func OpenStore(ctx context.Context, dir string, log *slog.Logger) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("open the score cache: %w", err)
@@ -180,7 +180,8 @@ func parseRecord(data []byte) (record, bool) {
 }
 
 // readRecords reads a store's file. It returns the scores and the size of what is good: the header and the records up to
-// the end, or up to the first bad record when no good one follows it. A bad record before a good one is ErrCorrupt, and so is a long run of them.
+// the end, or up to the first bad record when no good one follows it.
+// A bad record before a good one is ErrCorrupt, and so is a long run of them.
 func readRecords(ctx context.Context, r io.Reader) (map[key]float64, int64, error) {
 	scores := map[key]float64{}
 	br := bufio.NewReaderSize(r, 1<<20)
