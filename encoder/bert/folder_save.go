@@ -22,11 +22,12 @@ type retortConfig struct {
 // saveFolder writes the model of f as a folder that sentence-transformers 5 and 6 load and ReadFolder reads: one tower as
 // Transformer, Pooling, Normalize, two as a Router with the routes query and document. trained holds the weights of the
 // towers that have changed, by their names in a BertModel; the file of another tower is copied byte by byte. The folder
-// appears whole or not at all; dir must not exist, or be an empty folder or one that saveFolder wrote, which is replaced.
+// appears whole or not at all; dir must not exist, or be an empty folder or one that saveFolder wrote, which is replaced; it cannot be
+// the one that the model was opened from.
 //
 // In sentence-transformers the length limit of a single tower is the larger one of the two roles'.
 func saveFolder(dir string, f *Folder, trained map[*Tower][]safetensors.Tensor) (err error) {
-	if err := checkTarget(dir); err != nil {
+	if err := checkTarget(dir, f.Dir); err != nil {
 		return fmt.Errorf("save model: %w", err)
 	}
 	dir = filepath.Clean(dir)
@@ -51,8 +52,9 @@ func saveFolder(dir string, f *Folder, trained map[*Tower][]safetensors.Tensor) 
 	return replaceDir(temporary, dir)
 }
 
-// checkTarget refuses to replace what saveFolder did not write.
-func checkTarget(dir string) error {
+// checkTarget refuses to replace what saveFolder did not write, and the folder that the model was opened from, which a
+// later save still reads.
+func checkTarget(dir, source string) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, os.ErrNotExist) || err == nil && len(entries) == 0 {
 		return nil
@@ -60,10 +62,25 @@ func checkTarget(dir string) error {
 	if err != nil {
 		return err
 	}
+	if same, err := sameFolder(dir, source); err != nil || same {
+		return errors.Join(fmt.Errorf("%s is where the model was opened from; name another folder", dir), err)
+	}
 	if _, err := os.Stat(filepath.Join(dir, retortJSON)); err != nil {
 		return fmt.Errorf("%s is there and was not written by Retort (it has no %s); name another folder", dir, retortJSON)
 	}
 	return nil
+}
+
+func sameFolder(a, b string) (bool, error) {
+	x, err := os.Stat(a)
+	if err != nil {
+		return false, err
+	}
+	y, err := os.Stat(b)
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil && os.SameFile(x, y), err
 }
 
 // replaceDir puts the folder from in the place of to. Where to holds an older model, that is moved aside first and removed

@@ -333,7 +333,9 @@ func testTokenizerJSON(t testing.TB, change func(map[string]any)) tokenizerFile 
 
 // testVocab returns the same vocabulary as a vocab.txt.
 func testVocab(t testing.TB) []byte {
-	var j struct{ Model struct{ Vocab map[string]int } }
+	var j struct {
+		Model struct{ Vocab map[string]int }
+	}
 	readGolden(t, "testdata/tokenizer/tokenizer.json", &j)
 	lines := make([]string, len(j.Model.Vocab))
 	for piece, id := range j.Model.Vocab {
