@@ -356,10 +356,13 @@ func (s *tokenizerSpec) readConfig(raw []byte) error {
 	return nil
 }
 
+// mostChars bounds the length of a word that is looked for piece by piece, since the search is quadratic in it.
+const mostChars = 1000
+
 // build checks the vocabulary and makes the tokenizer of it.
 func (s *tokenizerSpec) build() (*Tokenizer, error) {
-	if s.maxChars < 1 {
-		return nil, fmt.Errorf("model.max_input_chars_per_word is %d", s.maxChars)
+	if s.maxChars < 1 || s.maxChars > mostChars {
+		return nil, fmt.Errorf("model.max_input_chars_per_word is %d; 1 to %d are supported", s.maxChars, mostChars)
 	}
 	if err := checkIDs(s.vocab); err != nil {
 		return nil, err

@@ -218,7 +218,7 @@ func TestBadTokenizersAreErrorsThatNameFileAndField(t *testing.T) {
 		"two with one id":    {vocab(map[string]any{"a": 1, "b": 1}), `"a" and "b" have the same id 1`},
 		"a negative id":      {vocab(map[string]any{"a": -1}), `id -1 of "a" is out of range`},
 		"an id that is text": {vocab(map[string]any{"a": "x"}), "model.vocab is not an object of ids"},
-		"words of no length": {model(func(m map[string]any) { m["max_input_chars_per_word"] = 0 }), "max_input_chars_per_word is 0"},
+		"words of no length": {model(func(m map[string]any) { m["max_input_chars_per_word"] = 0 }), "max_input_chars_per_word is 0; 1 to 1000"},
 		"another normalizer": {top(func(j map[string]any) { j["normalizer"] = map[string]any{"type": "NFKC"} }), "normalizer.type is NFKC"},
 		"no normalizer":      {top(func(j map[string]any) { j["normalizer"] = nil }), "normalizer is not a BertNormalizer"},
 		"another splitting": {
