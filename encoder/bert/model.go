@@ -52,6 +52,9 @@ func Open(ctx context.Context, dir string, o Options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.BatchTokens < 0 {
+		return nil, fmt.Errorf("bert: Options.BatchTokens is %d", o.BatchTokens)
+	}
 	rt, err := torch.Open(torch.Options{Threads: o.Threads, GPU: o.GPU})
 	if err != nil {
 		return nil, err
