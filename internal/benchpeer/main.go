@@ -1,0 +1,120 @@
+// Command benchpeer is Retort's side of "make bench-peer", which scripts/bench_peer.py drives. It opens a model, prints
+// the texts to encode as one line of JSON, and then answers each line of its input:
+//
+//	time     encodes all texts and prints the seconds that it took
+//	vectors  encodes all texts and prints the vectors as JSON
+//
+// Start-up and the transport of vectors are thus no part of what is measured.
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"time"
+
+	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/encoder/bert"
+	"github.com/retort-ir/retort/examples/godoc"
+	"github.com/retort-ir/retort/internal/libtorch"
+)
+
+func main() {
+	model := flag.String("model", "", "model folder")
+	texts := flag.Int("texts", 512, "number of texts")
+	threads := flag.Int("threads", 0, "threads; 0: as many as there are cores")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := run(ctx, *model, *texts, *threads, os.Stdin, os.Stdout)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "benchpeer:", err)
+		os.Exit(1)
+	}
+}
+
+// opening is the first line of output.
+type opening struct {
+	Go       string   `json:"go"`       // the version whose documentation the texts are
+	LibTorch string   `json:"libtorch"` // version
+	Texts    []string `json:"texts"`
+}
+
+func run(ctx context.Context, dir string, n, threads int, in io.Reader, out io.Writer) (err error) {
+	o, err := open(ctx, n)
+	if err != nil {
+		return err
+	}
+	model, err := bert.Open(ctx, dir, bert.Options{Threads: threads})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, model.Close()) }()
+	answers := json.NewEncoder(out)
+	if err := answers.Encode(o); err != nil {
+		return err
+	}
+	lines := bufio.NewScanner(in)
+	for lines.Scan() {
+		start := time.Now()
+		vectors, err := model.Encode(ctx, encoder.Passage, o.Texts)
+		if err != nil {
+			return err
+		}
+		var answer any = time.Since(start).Seconds()
+		switch lines.Text() {
+		case "time":
+		case "vectors":
+			answer = vectors.Data
+		default:
+			return fmt.Errorf("unknown request %q", lines.Text())
+		}
+		if err := answers.Encode(answer); err != nil {
+			return err
+		}
+	}
+	return lines.Err()
+}
+
+func open(ctx context.Context, n int) (*opening, error) {
+	goroot, err := godoc.GOROOT(ctx)
+	if err != nil {
+		return nil, err
+	}
+	version, err := godoc.Version(goroot)
+	if err != nil {
+		return nil, err
+	}
+	passages, err := godoc.Build(ctx, goroot)
+	if err != nil {
+		return nil, err
+	}
+	o := &opening{Go: version, Texts: spread(passages, n)}
+	home, err := libtorch.Home()
+	if err != nil {
+		return nil, err
+	}
+	installed, err := libtorch.Installed(home)
+	if err != nil {
+		return nil, err
+	}
+	o.LibTorch = installed.LibTorch.Version
+	return o, nil
+}
+
+// spread returns the contents of n passages at equal distances.
+func spread(passages []retort.Passage, n int) []string {
+	n = min(n, len(passages))
+	texts := make([]string, n)
+	for i := range texts {
+		texts[i] = passages[i*len(passages)/n].Content()
+	}
+	return texts
+}
