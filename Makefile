@@ -37,6 +37,10 @@ model: setup ## bring the demo's encoder, all-MiniLM-L6-v2
 build: libtorch ## build bin/retort with LibTorch
 	$(TORCH) go build -o bin/retort ./cmd/retort
 
+.PHONY: demo
+demo: build model ## specialise a real encoder on your own Go's documentation, and measure it
+	bin/retort demo -model $(MODEL) -out runs/godoc
+
 .PHONY: test
 test: libtorch test-plain test-torch ## every test, without LibTorch (race detector) and with it
 
@@ -65,6 +69,20 @@ lint: libtorch ## vet, staticcheck and gofumpt
 .PHONY: bench
 bench: libtorch ## the benchmarks
 	$(TORCH) go test -run '^$$' -bench . -benchmem ./...
+
+BENCH_PEER := .cache/bench-peer
+PYTHON ?= $(BENCH_PEER)/venv/bin/python
+
+$(BENCH_PEER)/venv/bin/python:
+	python3 -m venv $(BENCH_PEER)/venv.new
+	$(BENCH_PEER)/venv.new/bin/python -m pip install -q torch==2.15.0 sentence-transformers==6.2.0
+	rm -rf $(BENCH_PEER)/venv && mv $(BENCH_PEER)/venv.new $(BENCH_PEER)/venv
+
+.PHONY: bench-peer
+bench-peer: libtorch model $(PYTHON) ## encoding speed beside sentence-transformers' (PYTHON=... where that is installed)
+	mkdir -p $(BENCH_PEER)
+	$(TORCH) go build -o $(BENCH_PEER)/benchpeer ./internal/benchpeer
+	$(PYTHON) scripts/bench_peer.py $(BENCH_PEER)/benchpeer $(MODEL) $(BENCH_PEER_ARGS)
 
 .PHONY: generate
 generate: ## write the generated files again, such as the list of LibTorch's operations

@@ -84,7 +84,7 @@ def main():
     theirs = encode()
     ours = numpy.asarray(retort.ask("vectors"), dtype=numpy.float32).reshape(theirs.shape)
     n = len(retort.texts)
-    tokens = sum(int(peer.tokenize([text])["attention_mask"].sum()) for text in retort.texts)
+    tokens = sum(int(peer.preprocess([text])["attention_mask"].sum()) for text in retort.texts)
     print(f"{n} texts of {retort.go}'s documentation, {tokens} tokens, fp32, {args.threads} threads, batch size of the peer {args.batch_size}")
     print(f"LibTorch {retort.libtorch}, sentence-transformers {sentence_transformers.__version__}")
     print(f"largest difference between the two sides' vectors: {numpy.abs(theirs - ours).max():.1e}\n")
