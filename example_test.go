@@ -1,0 +1,56 @@
+package retort_test
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/retort-ir/retort"
+)
+
+// A corpus comes from JSON Lines with BEIR's field names. LoadCorpus does this for a file.
+func Example() {
+	const lines = `{"_id": "bufio.Scanner", "title": "bufio.Scanner", "text": "reads a file line by line"}
+{"_id": "sort.Slice", "title": "sort.Slice", "text": "sorts a slice by a function"}
+`
+	var passages []retort.Passage
+	for p, err := range retort.ReadPassages(strings.NewReader(lines), "corpus.jsonl") {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		passages = append(passages, p)
+	}
+	corpus, err := retort.NewCorpus(passages)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	i, _ := corpus.Index("sort.Slice")
+	p, err := corpus.At(i)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(corpus.Len(), "passages")
+	fmt.Println(p.Content())
+	// Output:
+	// 2 passages
+	// sort.Slice sorts a slice by a function
+}
+
+// An error names the file and the line.
+func ExampleReadPassages() {
+	const lines = `{"_id": "a", "text": "the first"}
+{"title": "without an id", "text": "the second"}
+`
+	for p, err := range retort.ReadPassages(strings.NewReader(lines), "corpus.jsonl") {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(p.ID)
+	}
+	// Output:
+	// a
+	// corpus.jsonl:2: no "_id"
+}
