@@ -25,12 +25,14 @@ type command struct {
 // commands is every command, in the order of the help.
 func commands() []command {
 	return []command{
+		distillCommand,
 		evalCommand,
 		searchCommand,
 		embedCommand,
 		libtorchInstall,
 		libtorchEnv,
 		libtorchDoctor,
+		demoCommand,
 		fetchDemoModel,
 	}
 }

@@ -1,0 +1,100 @@
+package distill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"gonum.org/v1/gonum/blas/blas32"
+
+	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/generate"
+	"github.com/retort-ir/retort/mine"
+)
+
+// KnownItems measure a student without judgements: each query was made from one passage, which the student should find
+// among others. With queries of a type that is not trained on, it tells a student that has learnt the corpus from one
+// that has learnt to agree with its teacher, which almost any training does. MRR is an Options.Evaluate.
+type KnownItems struct {
+	queries []string
+	sources []int // by number in texts
+	texts   []string
+	fixed   bool
+	vectors blas32.General // of texts, once they are encoded and fixed
+}
+
+// NewKnownItems takes generated queries and a pool of passages: the queries' sources, and others spread evenly over the
+// corpus, at most size in all. A title's query is looked for among texts without titles. frozen says that the student's passage
+// vectors do not change (QueryOnly): then the pool is encoded once.
+func NewKnownItems(corpus retort.Corpus, queries []retort.Query, size int, frozen bool) (*KnownItems, error) {
+	if len(queries) == 0 {
+		return nil, errors.New("distill: no known-item queries")
+	}
+	k := &KnownItems{fixed: frozen}
+	number := map[int]int{} // of a passage in texts, by its index in the corpus
+	untitled := queries[0].Type == generate.TypeTitle
+	add := func(index int) error {
+		if _, ok := number[index]; ok {
+			return nil
+		}
+		p, err := corpus.At(index)
+		if err != nil {
+			return fmt.Errorf("distill: known items: %w", err)
+		}
+		if untitled {
+			p.Title = ""
+		}
+		number[index] = len(k.texts)
+		k.texts = append(k.texts, p.Content())
+		return nil
+	}
+	for _, q := range queries {
+		index, ok := corpus.Index(q.Source)
+		if !ok {
+			return nil, fmt.Errorf("distill: known-item query %q: its source %q is not in the corpus", q.ID, q.Source)
+		}
+		if err := add(index); err != nil {
+			return nil, err
+		}
+		k.queries, k.sources = append(k.queries, q.Text), append(k.sources, number[index])
+	}
+	size = min(size, corpus.Len())
+	for i := 0; i < size && len(k.texts) < size; i++ {
+		if err := add(i * corpus.Len() / size); err != nil {
+			return nil, err
+		}
+	}
+	return k, nil
+}
+
+// MRR returns the mean reciprocal rank of the sources, 0 beyond rank 10.
+func (k *KnownItems) MRR(ctx context.Context, student encoder.Encoder) (float64, error) {
+	passages := k.vectors
+	if passages.Data == nil {
+		var err error
+		if passages, err = student.Encode(ctx, encoder.Passage, k.texts); err != nil {
+			return 0, fmt.Errorf("distill: known items: %w", err)
+		}
+		if k.fixed {
+			k.vectors = passages
+		}
+	}
+	queries, err := student.Encode(ctx, encoder.Query, k.queries)
+	if err != nil {
+		return 0, fmt.Errorf("distill: known items: %w", err)
+	}
+	rankings, err := mine.TopK(ctx, queries, passages, cutoff)
+	if err != nil {
+		return 0, fmt.Errorf("distill: known items: %w", err)
+	}
+	var sum float64
+	for i, hits := range rankings {
+		for rank, h := range hits {
+			if h.Index == k.sources[i] {
+				sum += 1 / float64(rank+1)
+			}
+		}
+	}
+	return sum / float64(len(rankings)), nil
+}
