@@ -76,7 +76,23 @@ func (m *modelFlags) check() error {
 
 // open reads the model. The caller closes it.
 func (m *modelFlags) open(ctx context.Context) (*bert.Model, error) {
-	return bert.Open(ctx, m.dir, m.options)
+	model, err := bert.Open(ctx, m.dir, m.options)
+	if err != nil {
+		return nil, withFlag(err)
+	}
+	return model, nil
+}
+
+// withFlag names the flag of the option that the error of a model speaks of.
+func withFlag(err error) error {
+	for option, name := range map[string]string{
+		"Options.Pooling": "pooling", "Options.QueryTokens": "query-tokens", "Options.PassageTokens": "passage-tokens",
+	} {
+		if strings.Contains(err.Error(), option) {
+			return fmt.Errorf("%w (flag -%s)", err, name)
+		}
+	}
+	return err
 }
 
 // rankerFlags choose what ranks passages, a model or BM25.

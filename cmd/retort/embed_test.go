@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"gonum.org/v1/gonum/blas/blas32"
+
+	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/encoder/encodertest"
+	"github.com/retort-ir/retort/internal/npy"
+	"github.com/retort-ir/retort/internal/progress"
+)
+
+// quiet shows no progress.
+func quiet() *progress.Progress { return progress.New(progress.Quiet) }
+
+func inMemoryEncoder(t *testing.T) *encodertest.Encoder {
+	t.Helper()
+	enc, err := encodertest.New(encodertest.Options{Seed: 1})
+	require.NoError(t, err)
+	return enc
+}
+
+func TestEmbedWritesARowAText(t *testing.T) {
+	enc := inMemoryEncoder(t)
+	texts := make([]string, embedBlock+3) // more than one block
+	for i := range texts {
+		texts[i] = fmt.Sprintf("text %d of %d", rand.IntN(1000), i)
+	}
+	path := filepath.Join(t.TempDir(), "vectors.npy")
+	require.NoError(t, embed(t.Context(), enc, encoder.Passage, texts, path, quiet()))
+	got, err := npy.ReadFile(path)
+	require.NoError(t, err)
+	want, err := enc.Encode(t.Context(), encoder.Passage, texts)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+}
+
+func TestEmbedReadsContentOfPassagesAndTextOfQueries(t *testing.T) {
+	dir := collection(t, nil)
+	passages, err := loadTexts(t.Context(), encoder.Passage, dir+"/corpus.jsonl")
+	require.NoError(t, err)
+	require.Equal(t, "bufio.Scanner Reads a file line by line.", passages[0])
+	require.Len(t, passages, 4)
+	queries, err := loadTexts(t.Context(), encoder.Query, dir+"/queries.jsonl")
+	require.NoError(t, err)
+	require.Equal(t, []string{"line by line", "separator", "slurp", "file"}, queries)
+}
+
+func TestEmbedThatEndsEarlyLeavesNothingBehind(t *testing.T) {
+	failure := errors.New("out of memory")
+	for _, c := range []struct {
+		name string
+		end  func(context.CancelFunc) error
+		want error
+	}{
+		{"failure", func(context.CancelFunc) error { return failure }, failure},
+		{"interrupt", func(cancel context.CancelFunc) error { cancel(); return nil }, context.Canceled},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			blocks := 0
+			enc := interrupted{inMemoryEncoder(t), func() error {
+				if blocks++; blocks == 2 {
+					return c.end(cancel)
+				}
+				return nil
+			}}
+			dir := t.TempDir()
+			err := embed(ctx, enc, encoder.Query, make([]string, 3*embedBlock), filepath.Join(dir, "vectors.npy"), quiet())
+			require.ErrorIs(t, err, c.want)
+			require.Empty(t, names(t, dir))
+			require.LessOrEqual(t, blocks, 3)
+		})
+	}
+}
+
+func TestDenseVectorsFromAFileRankAsThoseEncodedNow(t *testing.T) {
+	enc := inMemoryEncoder(t)
+	corpus, err := loadCorpus(t.Context(), collection(t, nil)+"/corpus.jsonl")
+	require.NoError(t, err)
+	texts, err := loadTexts(t.Context(), encoder.Passage, collection(t, nil)+"/corpus.jsonl")
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "vectors.npy")
+	require.NoError(t, embed(t.Context(), enc, encoder.Passage, texts, path, quiet()))
+
+	queries := []retort.Query{{ID: "1", Text: "reads a file"}, {ID: "2", Text: "separator"}}
+	encoded, err := newDense(t.Context(), enc, corpus, "", quiet())
+	require.NoError(t, err)
+	want, err := encoded.Search(t.Context(), queries, 4)
+	require.NoError(t, err)
+	read, err := newDense(t.Context(), enc, corpus, path, quiet())
+	require.NoError(t, err)
+	got, err := read.Search(t.Context(), queries, 4)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+}
+
+func TestDenseVectorsThatDoNotFitAreRefused(t *testing.T) {
+	enc := inMemoryEncoder(t)
+	corpus, err := loadCorpus(t.Context(), collection(t, nil)+"/corpus.jsonl")
+	require.NoError(t, err)
+	for _, c := range []struct {
+		name       string
+		rows, cols int
+		want       string
+	}{
+		{"too few", 3, enc.Dim(), "holds 3 vectors, the corpus 4 passages"},
+		{"too wide", 4, enc.Dim() + 1, fmt.Sprintf("passages have %d dimensions, the encoder makes %d", enc.Dim()+1, enc.Dim())},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "vectors.npy")
+			m := blas32.General{Rows: c.rows, Cols: c.cols, Stride: c.cols, Data: make([]float32, c.rows*c.cols)}
+			require.NoError(t, npy.WriteFile(path, m))
+			_, err := newDense(t.Context(), enc, corpus, path, quiet())
+			require.ErrorContains(t, err, c.want)
+			require.ErrorContains(t, err, path)
+		})
+	}
+}
+
+// interrupted calls before ahead of every Encode.
+type interrupted struct {
+	encoder.Encoder
+	before func() error
+}
+
+func (e interrupted) Encode(ctx context.Context, role encoder.Role, texts []string) (blas32.General, error) {
+	if err := e.before(); err != nil {
+		return blas32.General{}, err
+	}
+	return e.Encoder.Encode(ctx, role, texts)
+}

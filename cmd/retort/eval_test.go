@@ -1,0 +1,133 @@
+package main
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/retort-ir/retort/eval"
+)
+
+// rank2 is nDCG with the only relevant passage on rank 2.
+var rank2 = 1 / math.Log2(3)
+
+func TestEvalPrintsTheMeansOverTheJudgedQueries(t *testing.T) {
+	dir := collection(t, nil)
+	want := "nDCG@10  0.5436\nR@100    0.6667\nMAP      0.5000\nMRR@10   0.5000\nqueries  3\n"
+	require.Equal(t, want, succeed(t, "eval", "-collection", dir, "-bm25"))
+	require.Equal(t, want, succeed(t, "eval", "-corpus", dir+"/corpus.jsonl", "-queries", dir+"/queries.jsonl",
+		"-qrels", dir+"/qrels/test.tsv", "-bm25"))
+	require.Equal(t, "P@1      0.3333\nMAP      0.5000\nqueries  3\n",
+		succeed(t, "eval", "-collection", dir, "-bm25", "-metrics", "precision@1, map"))
+}
+
+func TestEvalJSONHasTheFieldsOfTheReport(t *testing.T) {
+	var got map[string]float64
+	out := succeed(t, "eval", "-collection", collection(t, nil), "-bm25", "-json")
+	require.NoError(t, json.Unmarshal([]byte(out), &got), out)
+	require.InDeltaMapValues(t, map[string]float64{
+		"ndcg@10": (1 + rank2) / 3, "recall@100": 2. / 3, "map": .5, "mrr@10": .5, "queries": 3,
+	}, got, 1e-12)
+}
+
+func TestEvalWritesARunThatScoresTheSame(t *testing.T) {
+	dir := collection(t, nil)
+	path := filepath.Join(dir, "bm25.trec")
+	succeed(t, "eval", "-collection", dir, "-bm25", "-run", path)
+	run, err := eval.LoadRun(path)
+	require.NoError(t, err)
+	require.Len(t, run, 2, "q3 has no hits, the last query no judgements")
+	qrels, err := eval.LoadQrels(filepath.Join(dir, "qrels/test.tsv"))
+	require.NoError(t, err)
+	report, err := eval.Evaluate(qrels, run)
+	require.NoError(t, err)
+	require.InDelta(t, (1+rank2)/3, report.Mean(eval.NDCG(10)), 1e-12)
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Regexp(t, `^q1 Q0 scan 1 \S+ bm25\nq2 Q0 split 1 `, string(text))
+}
+
+func TestEvalComparesThisRunMinusTheOther(t *testing.T) {
+	dir := collection(t, nil)
+	// The two differences are rank2-1 and -1: of their four assignments of signs, two are as far from 0.
+	args := []string{"eval", "-collection", dir, "-bm25", "-compare", dir + "/other.trec", "-metrics", "ndcg@10"}
+	require.Regexp(t, `this run +other.trec +difference +95% interval +p
+nDCG@10 +0.5436 +1.0000 +-0.4564 +-1.0000 to \+0.0000 +0.5
+queries +3
+$`, succeed(t, args...))
+
+	var got struct {
+		NDCG    float64 `json:"ndcg@10"`
+		Queries int     `json:"queries"`
+		Compare struct {
+			Run         string
+			Means       map[string]float64
+			Differences map[string]eval.Comparison
+		}
+	}
+	out := succeed(t, append(args, "-json")...)
+	require.NoError(t, json.Unmarshal([]byte(out), &got), out)
+	require.InDelta(t, (1+rank2)/3, got.NDCG, 1e-12)
+	require.Equal(t, 3, got.Queries)
+	require.Equal(t, dir+"/other.trec", got.Compare.Run)
+	require.Equal(t, 1., got.Compare.Means["ndcg@10"])
+	d := got.Compare.Differences["ndcg@10"]
+	require.InDelta(t, (rank2-2)/3, d.Delta, 1e-12)
+	require.Equal(t, .5, d.P)
+	require.Equal(t, 2, d.Worse)
+}
+
+func TestEvalSaysWhenTheOtherRunLacksQueries(t *testing.T) {
+	dir := collection(t, map[string]string{"short.trec": "q1 Q0 scan 1 9 a\n"})
+	code, _, stderr := cli(t.Context(), "eval", "-collection", dir, "-bm25", "-compare", dir+"/short.trec")
+	require.Equal(t, exitOK, code)
+	require.Contains(t, stderr, "short.trec lacks 2 of the 3 judged queries")
+}
+
+func TestBM25SettingsReachTheIndex(t *testing.T) {
+	dir := collection(t, map[string]string{
+		"queries.jsonl": `{"_id":"q1","text":"scanner"}` + "\n",
+		"qrels/dev.tsv": "q1\tscan\t1\n",
+	})
+	eval := func(flags ...string) string {
+		return succeed(t, append([]string{"eval", "-collection", dir, "-split", "dev", "-bm25", "-metrics", "mrr@10"}, flags...)...)
+	}
+	require.Contains(t, eval("-analyzer", "english"), "MRR@10   0.0000", "bufio.Scanner is one word")
+	require.Contains(t, eval("-analyzer", "code"), "MRR@10   1.0000")
+
+	score := func(flags ...string) float32 {
+		path := filepath.Join(t.TempDir(), "run.trec")
+		eval(append(flags, "-analyzer", "code", "-run", path)...)
+		run := loadRun(t, path)
+		return run["q1"][0].Score
+	}
+	idf := math.Log(1 + (4-1+.5)/(1+.5))
+	require.InDelta(t, idf, score("-k1", "0", "-b", "0"), 1e-6, "without k1 a term counts as its idf")
+	require.InDelta(t, idf/(1+2), score("-k1", "2", "-b", "0"), 1e-6)
+}
+
+func loadRun(t *testing.T, path string) eval.Run {
+	t.Helper()
+	run, err := eval.LoadRun(path)
+	require.NoError(t, err)
+	return run
+}
+
+// The figures are those of Lucene's formula with its English analysis, computed by another program (title and text, k1 .9
+// b .4); the folder holds the BEIR collections.
+func TestEvalOfJudgedCollections(t *testing.T) {
+	dir := os.Getenv("RETORT_COLLECTIONS")
+	if dir == "" {
+		t.Skip("set RETORT_COLLECTIONS to the folder of scifact, nfcorpus and cranfield in BEIR layout")
+	}
+	for name, want := range map[string]float64{"scifact": .6777, "nfcorpus": .3200, "cranfield": .3420} {
+		var got map[string]float64
+		out := succeed(t, "eval", "-collection", filepath.Join(dir, name), "-bm25", "-json")
+		require.NoError(t, json.Unmarshal([]byte(out), &got))
+		require.InDelta(t, want, got["ndcg@10"], .005, name)
+	}
+}

@@ -1,0 +1,116 @@
+//go:build libtorch
+
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"gonum.org/v1/gonum/blas/blas32"
+
+	"github.com/retort-ir/retort/eval"
+	"github.com/retort-ir/retort/internal/npy"
+)
+
+var tiny = filepath.Join("..", "..", "encoder", "bert", "testdata", "tiny")
+
+// The vectors are those of sentence-transformers, from the golden files of encoder/bert.
+func TestEmbedEqualsSentenceTransformers(t *testing.T) {
+	text, err := os.ReadFile(tiny + ".json")
+	require.NoError(t, err)
+	var golden map[string]json.RawMessage
+	require.NoError(t, json.Unmarshal(text, &golden))
+	for _, role := range []string{"query", "passage"} {
+		t.Run(role, func(t *testing.T) {
+			var want struct {
+				Texts      []string
+				Embeddings [][]float32
+			}
+			require.NoError(t, json.Unmarshal(golden[role], &want))
+			records, out := filepath.Join(t.TempDir(), "records.jsonl"), filepath.Join(t.TempDir(), "vectors.npy")
+			rows := writeRecords(t, records, want.Texts)
+			succeed(t, "embed", records, "-model", tiny, "-role", role, "-out", out, "-threads", "1")
+			got, err := npy.ReadFile(out)
+			require.NoError(t, err)
+			require.Equal(t, len(rows), got.Rows)
+			for i, row := range rows {
+				require.InDeltaSlice(t, want.Embeddings[row], got.Data[i*got.Stride:][:got.Cols], 1e-5, want.Texts[row])
+			}
+		})
+	}
+}
+
+// writeRecords writes a record a text that is one for queries and for passages, and returns their indices. A query needs
+// a text, and a passage's text is trimmed.
+func writeRecords(t *testing.T, path string, texts []string) (rows []int) {
+	t.Helper()
+	f, err := os.Create(path)
+	require.NoError(t, err)
+	defer f.Close()
+	for i, text := range texts {
+		if text == "" || text != strings.TrimSpace(text) {
+			continue
+		}
+		require.NoError(t, json.NewEncoder(f).Encode(map[string]string{"_id": string(rune('a' + i)), "text": text}))
+		rows = append(rows, i)
+	}
+	return rows
+}
+
+func TestModelCommandsAgreeWithEachOther(t *testing.T) {
+	dir := collection(t, nil)
+	vectors, runs := dir+"/corpus.npy", [2]string{dir + "/a.trec", dir + "/b.trec"}
+	require.Regexp(t, `corpus.npy: 4 x 32\n$`, succeed(t, "embed", "-model", tiny, "-role", "passage", dir+"/corpus.jsonl", "-out", vectors))
+	succeed(t, "eval", "-collection", dir, "-model", tiny, "-run", runs[0])
+	out := succeed(t, "eval", "-collection", dir, "-model", tiny, "-vectors", vectors, "-run", runs[1], "-compare", runs[0])
+	require.Contains(t, out, "+0.0000 to +0.0000  1\n", "the same vectors, encoded or read")
+	a := loadRun(t, runs[0])
+	require.Len(t, a["q3"], 4, "a dense ranker ranks every passage")
+	require.Equal(t, a, loadRun(t, runs[1]))
+
+	found := succeed(t, "search", "-corpus", dir+"/corpus.jsonl", "-model", tiny, "-k", "1", "line by line")
+	eval.Rank(a["q1"])
+	require.Contains(t, found, "  "+a["q1"][0].ID+"  ")
+}
+
+func TestModelOptionsReachTheModel(t *testing.T) {
+	dir := collection(t, nil)
+	embed := func(role, file string, flags ...string) blas32.General {
+		out := filepath.Join(t.TempDir(), "x.npy")
+		succeed(t, append([]string{"embed", "-model", tiny, "-role", role, dir + "/" + file, "-out", out}, flags...)...)
+		m, err := npy.ReadFile(out)
+		require.NoError(t, err)
+		return m
+	}
+	query, passage := embed("query", "queries.jsonl"), embed("passage", "corpus.jsonl")
+	require.NotEqual(t, query, embed("query", "queries.jsonl", "-query-prompt", ""))
+	require.Equal(t, query, embed("query", "queries.jsonl", "-passage-prompt", "", "-passage-tokens", "4"))
+	require.NotEqual(t, passage, embed("passage", "corpus.jsonl", "-passage-prompt", "x "))
+	require.NotEqual(t, passage, embed("passage", "corpus.jsonl", "-passage-tokens", "5"))
+	require.NotEqual(t, query, embed("query", "queries.jsonl", "-query-tokens", "4"))
+	require.NotEqual(t, query, embed("query", "queries.jsonl", "-pooling", "cls"))
+}
+
+func TestModelInputThatDoesNotFitIsNamed(t *testing.T) {
+	dir := collection(t, nil)
+	wide := blas32.General{Rows: 4, Cols: 5, Stride: 5, Data: make([]float32, 20)}
+	require.NoError(t, npy.WriteFile(dir+"/wide.npy", wide))
+	for _, c := range []struct{ name, flags, want string }{
+		{"vectors of the wrong width", "-vectors DIR/wide.npy", "DIR/wide.npy: dense: passages have 5 dimensions, the encoder makes 32"},
+		{"vectors that are none", "-vectors DIR/corpus.jsonl", "DIR/corpus.jsonl: no .npy file"},
+		{"no such vectors", "-vectors DIR/gone.npy", "DIR/gone.npy: no such file"},
+		{"a limit beyond the model's positions", "-query-tokens 4000", "4000"},
+		{"no such GPU", "-gpu 99", "GPU 99"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			args := "search -corpus DIR/corpus.jsonl -model " + tiny + " " + c.flags + " line"
+			code, _, stderr := cli(t.Context(), strings.Fields(strings.ReplaceAll(args, "DIR", dir))...)
+			require.Equal(t, exitFailure, code)
+			require.Contains(t, strings.ReplaceAll(stderr, dir, "DIR"), c.want)
+		})
+	}
+}
