@@ -22,31 +22,37 @@ func TestBadInputIsNamed(t *testing.T) {
 		want  string
 	}{
 		{
-			"malformed JSON", map[string]string{"corpus.jsonl": corpus + `{"_id":"x",` + "\n"},
+			"malformed JSON",
+			map[string]string{"corpus.jsonl": corpus + `{"_id":"x",` + "\n"},
 			eval, "DIR/corpus.jsonl:5: malformed JSON",
 		},
 		{"a passage without id", map[string]string{"corpus.jsonl": corpus + `{"id":"x"}`}, eval, `DIR/corpus.jsonl:5: no "_id"`},
 		{
-			"a passage twice", map[string]string{"corpus.jsonl": corpus + `{"_id":"cut"}`},
+			"a passage twice",
+			map[string]string{"corpus.jsonl": corpus + `{"_id":"cut"}`},
 			eval, `DIR/corpus.jsonl: record 5: id "cut" is taken by record 3`,
 		},
 		{
-			"a query twice", map[string]string{"queries.jsonl": `{"_id":"q1","text":"a"}` + "\n" + `{"_id":"q1","text":"b"}`},
+			"a query twice",
+			map[string]string{"queries.jsonl": `{"_id":"q1","text":"a"}` + "\n" + `{"_id":"q1","text":"b"}`},
 			eval, `DIR/queries.jsonl: record 2: id "q1" is taken by record 1`,
 		},
 		{"a query without text", map[string]string{"queries.jsonl": `{"_id":"q1"}`}, eval, `DIR/queries.jsonl:1: query "q1" has no text`},
 		{"an empty corpus", map[string]string{"corpus.jsonl": "\n"}, eval, "DIR/corpus.jsonl: no records"},
 		{"an empty corpus to search", map[string]string{"corpus.jsonl": ""}, "search -corpus DIR/corpus.jsonl -bm25 x", "DIR/corpus.jsonl: no records"},
 		{
-			"invalid UTF-8", map[string]string{"corpus.jsonl": corpus + "{\"_id\":\"x\",\"text\":\"\xff\"}"},
+			"invalid UTF-8",
+			map[string]string{"corpus.jsonl": corpus + "{\"_id\":\"x\",\"text\":\"\xff\"}"},
 			eval, "DIR/corpus.jsonl:5: invalid UTF-8",
 		},
 		{
-			"qrels of unknown passages", map[string]string{"qrels/test.tsv": "q1\tscan\t1\nq2\tgone\t1\n"},
+			"qrels of unknown passages",
+			map[string]string{"qrels/test.tsv": "q1\tscan\t1\nq2\tgone\t1\n"},
 			eval, `DIR/qrels/test.tsv: the qrels name 1 passages that are not in the corpus ("gone")`,
 		},
 		{
-			"qrels of unknown queries", map[string]string{"qrels/test.tsv": "q9\tscan\t1\n"},
+			"qrels of unknown queries",
+			map[string]string{"qrels/test.tsv": "q9\tscan\t1\n"},
 			eval, `DIR/qrels/test.tsv: the qrels name 1 queries that are not in the queries ("q9")`,
 		},
 		{"malformed qrels", map[string]string{"qrels/test.tsv": "q1\tscan\t1\nq1 cut\n"}, eval, "DIR/qrels/test.tsv:2: "},
@@ -59,7 +65,8 @@ func TestBadInputIsNamed(t *testing.T) {
 		{"no such run", nil, eval + " -compare DIR/gone.trec", "DIR/gone.trec: no such file"},
 		{"a malformed run", map[string]string{"bad.trec": "q1 scan 1\n"}, eval + " -compare DIR/bad.trec", "DIR/bad.trec:1: 3 columns, want 6"},
 		{
-			"the run of another collection", map[string]string{"bad.trec": "x Q0 y 1 1 z\n"},
+			"the run of another collection",
+			map[string]string{"bad.trec": "x Q0 y 1 1 z\n"},
 			eval + " -compare DIR/bad.trec", "DIR/bad.trec answers none of the 3 judged queries",
 		},
 		{"a run without a folder", nil, eval + " -run DIR/gone/out.trec", "cannot write DIR/gone/out.trec"},
@@ -76,7 +83,8 @@ func TestBadInputIsNamed(t *testing.T) {
 			"set Options.Pooling to mean or cls (flag -pooling)",
 		},
 		{
-			"a tokenizer that is missing", map[string]string{"model/config.json": readString(t, tiny+"/config.json")},
+			"a tokenizer that is missing",
+			map[string]string{"model/config.json": readString(t, tiny+"/config.json")},
 			"embed -model DIR/model -pooling mean -role query DIR/queries.jsonl -out DIR/x.npy", "DIR/model",
 		},
 		{
@@ -84,7 +92,8 @@ func TestBadInputIsNamed(t *testing.T) {
 			"cannot write DIR/gone/x.npy",
 		},
 		{
-			"malformed JSON to embed", map[string]string{"queries.jsonl": "{}\n"},
+			"malformed JSON to embed",
+			map[string]string{"queries.jsonl": "{}\n"},
 			"embed -model " + tiny + " -role query DIR/queries.jsonl -out DIR/x.npy", `DIR/queries.jsonl:1: no "_id"`,
 		},
 	} {
