@@ -32,8 +32,9 @@ example:
 	run: runEmbed,
 }
 
-// embedBlock is how many texts are encoded at a time: enough for an encoder to group those of like length.
-const embedBlock = 1024
+// embedBlock is how many texts are encoded between two lines of progress: enough for an encoder to group those of like
+// length (2 to 5% of padding on passages of 100 to 250 words).
+const embedBlock = 256
 
 func runEmbed(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	flags := flag.NewFlagSet("embed", flag.ContinueOnError)

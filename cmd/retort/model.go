@@ -187,7 +187,9 @@ func (r *rankerFlags) bm25Options() mine.BM25Options {
 }
 
 // newDense encodes the passages, or reads their vectors where that is the name of a file.
-func newDense(ctx context.Context, enc encoder.Encoder, corpus retort.Corpus, vectors string, p *progress.Progress) (*mine.Dense, error) {
+func newDense(ctx context.Context, enc encoder.Encoder, corpus retort.Corpus, vectors string,
+	p *progress.Progress,
+) (*mine.Dense, error) {
 	if vectors != "" {
 		return readDense(enc, corpus, vectors)
 	}
