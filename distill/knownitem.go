@@ -24,12 +24,28 @@ type KnownItems struct {
 	vectors blas32.General // of texts, once they are encoded and fixed
 }
 
+// HoldOut makes n known-item queries with the generator, which should make a type that is not trained on, and a pool of
+// 1,000 passages. frozen is that of NewKnownItems.
+func HoldOut(ctx context.Context, corpus retort.Corpus, g generate.QueryGenerator, n int, seed uint64, frozen bool) (*KnownItems, error) {
+	p := Pipeline{Corpus: corpus, Generator: g, Mining: MiningOptions{MaxQueries: n, Seed: seed}}
+	queries, err := p.MakeQueries(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	return NewKnownItems(corpus, queries, knownItemPool, frozen)
+}
+
+const knownItemPool = 1000
+
+// ErrNoKnownItems says that a corpus gave no query of the type that was to be held out.
+var ErrNoKnownItems = errors.New("distill: no known-item queries")
+
 // NewKnownItems takes generated queries and a pool of passages: the queries' sources, and others spread evenly over the
 // corpus, at most size in all. A title's query is looked for among texts without titles. frozen says that the student's passage
 // vectors do not change (QueryOnly): then the pool is encoded once.
 func NewKnownItems(corpus retort.Corpus, queries []retort.Query, size int, frozen bool) (*KnownItems, error) {
 	if len(queries) == 0 {
-		return nil, errors.New("distill: no known-item queries")
+		return nil, ErrNoKnownItems
 	}
 	k := &KnownItems{fixed: frozen}
 	number := map[int]int{} // of a passage in texts, by its index in the corpus

@@ -171,24 +171,17 @@ func (s *specialisation) selection(ctx context.Context) (func(context.Context, e
 	if s.judged != nil {
 		return s.judgedNDCG, nil
 	}
-	queries, err := s.knownItems(ctx)
+	known, err := s.knownItems(ctx)
 	if err != nil {
 		return nil, err
 	}
-	k, err := distill.NewKnownItems(s.corpus, queries, knownItemPool, s.training.Towers == distill.QueryOnly)
-	if err != nil {
-		return nil, fmt.Errorf("%w: give judged queries with -queries and -qrels", err)
-	}
-	return k.MRR, nil
+	return known.MRR, nil
 }
 
-const (
-	knownItemQueries = 300
-	knownItemPool    = 1000 // passages among which they are looked for
-)
+const knownItemQueries = 300
 
 // knownItems are queries of the first type that is not trained on and of which the corpus gives any.
-func (s *specialisation) knownItems(ctx context.Context) ([]retort.Query, error) {
+func (s *specialisation) knownItems(ctx context.Context) (*distill.KnownItems, error) {
 	for _, kind := range []string{generate.TypeTitle, generate.TypeKeywords, generate.TypePhrase, generate.TypeSentence} {
 		if slices.Contains(s.types, kind) {
 			continue
@@ -197,13 +190,14 @@ func (s *specialisation) knownItems(ctx context.Context) ([]retort.Query, error)
 		if err != nil {
 			return nil, err
 		}
-		p := distill.Pipeline{Corpus: s.corpus, Generator: g, Mining: distill.MiningOptions{MaxQueries: knownItemQueries, Seed: s.mining.Seed}}
-		queries, err := p.MakeQueries(ctx, nil)
-		if err != nil || len(queries) > 0 {
-			return queries, err
+		frozen := s.training.Towers == distill.QueryOnly
+		known, err := distill.HoldOut(ctx, s.corpus, g, knownItemQueries, s.mining.Seed, frozen)
+		if !errors.Is(err, distill.ErrNoKnownItems) {
+			return known, err
 		}
 	}
-	return nil, errors.New("no known-item queries: every type is trained on, or the corpus gives none")
+	return nil, errors.New("no known-item queries, since every type is trained on or the corpus gives none: " +
+		"give judged queries with -queries and -qrels")
 }
 
 // judgedNDCG ranks the corpus, or where passages change the judged passages and the first ranker's best, for the judged

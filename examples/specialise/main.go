@@ -55,12 +55,21 @@ func specialise(ctx context.Context, corpusFile, modelDir, outDir string) (err e
 	if err != nil {
 		return err
 	}
-	queries, err := generate.NewExtractive(ctx, corpus, generate.Options{})
+	queries, err := generate.NewExtractive(ctx, corpus, generate.Options{Types: []string{generate.TypeSentence, generate.TypeHowTo}})
+	if err != nil {
+		return err
+	}
+	others, err := generate.NewExtractive(ctx, corpus, generate.Options{Types: []string{generate.TypeKeywords}})
+	if err != nil {
+		return err
+	}
+	heldOut, err := distill.HoldOut(ctx, corpus, others, 300, 1, true) // queries of another type choose the best student
 	if err != nil {
 		return err
 	}
 	training := distill.DefaultOptions()
 	training.Towers = distill.QueryOnly // an index of passage vectors stays valid
+	training.LR, training.DevFraction, training.Evaluate = 2e-4, 0, heldOut.MRR
 	p := distill.Pipeline{
 		Student: student, Corpus: corpus, Generator: queries, Ranker: fusion, Vectors: dense.Vectors(),
 		Mining: distill.DefaultMiningOptions(), Training: training,
@@ -70,6 +79,6 @@ func specialise(ctx context.Context, corpusFile, modelDir, outDir string) (err e
 		return err
 	}
 	best := outcome.Training.Best
-	fmt.Printf("%d lists; best after step %d: nDCG@10 %.3f on held-out lists\n", outcome.Funnel.Lists, best.Step, best.Score)
+	fmt.Printf("%d lists; best after step %d: MRR@10 %.3f on held-out queries\n", outcome.Funnel.Lists, best.Step, best.Score)
 	return student.Save(outDir)
 }

@@ -1,0 +1,97 @@
+//go:build libtorch
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// runFolder writes a corpus of sentences that differ in their words, with a few judged queries.
+func runFolder(t *testing.T) string {
+	t.Helper()
+	things := []string{"file", "server", "string", "number", "channel", "slice", "map", "clock"}
+	acts := []string{"opens", "closes", "sorts", "copies", "counts", "prints"}
+	var corpus, queries, qrels strings.Builder
+	for i, act := range acts {
+		for j, thing := range things {
+			id := fmt.Sprintf("p%d%d", i, j)
+			fmt.Fprintf(&corpus, `{"_id":%q,"title":"","text":"It %s the %s that the caller names. The %s is then ready for other callers."}`+"\n",
+				id, act, thing, thing)
+			if i == j {
+				fmt.Fprintf(&queries, `{"_id":"q%d","text":"how it %s a %s"}`+"\n", i, act, thing)
+				fmt.Fprintf(&qrels, "q%d\t%s\t1\n", i, id)
+			}
+		}
+	}
+	fmt.Fprintln(&queries, `{"_id":"unjudged","text":"copies of a map"}`)
+	return collection(t, map[string]string{"corpus.jsonl": corpus.String(), "queries.jsonl": queries.String(), "qrels/test.tsv": qrels.String()})
+}
+
+func TestDistillLeavesARunThatTheOtherCommandsRead(t *testing.T) {
+	for name, flags := range map[string]string{
+		"query":  "",
+		"both":   "-towers both",
+		"judged": "-queries DIR/queries.jsonl -qrels DIR/qrels/test.tsv",
+		"last":   "-keep last",
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := runFolder(t)
+			command := strings.Fields(strings.ReplaceAll("distill -corpus DIR/corpus.jsonl -model "+tiny+" -out DIR/run -threads 1 -batch 4 -epochs 1 "+flags, "DIR", dir))
+			out := succeed(t, command...)
+			require.Contains(t, out, filepath.Join(dir, "run", "model"))
+			for _, file := range []string{"corpus.jsonl", "queries.jsonl", "lists.jsonl", "vectors.npy", "results.json", "student/model.safetensors"} {
+				require.FileExists(t, filepath.Join(dir, "run", file))
+			}
+			var results struct {
+				Training struct{ Steps int }
+			}
+			raw, err := os.ReadFile(filepath.Join(dir, "run", "results.json"))
+			require.NoError(t, err)
+			require.NoError(t, json.Unmarshal(raw, &results))
+			require.Positive(t, results.Training.Steps)
+
+			evaluation := []string{"eval", "-collection", dir, "-threads", "1", "-model"}
+			succeed(t, append(evaluation, filepath.Join(dir, "run", "model"))...)
+			require.Equal(t, succeed(t, append(evaluation, tiny)...), succeed(t, append(evaluation, filepath.Join(dir, "run", "student"))...),
+				"the student is the model as it was")
+			again := succeed(t, command...)
+			require.Equal(t, out[:strings.Index(out, " lists,")], again[:strings.Index(again, " lists,")], "a second run reuses the first")
+		})
+	}
+}
+
+func TestDistillTrainsOnTheUsersOwnLists(t *testing.T) {
+	dir := runFolder(t)
+	lists := ""
+	for i := range 6 {
+		lists += fmt.Sprintf(`{"query":{"_id":"l%d","text":"how it works %d"},"ids":["p%d0","p%d1","p%d2"],"scores":[1,0.5,0]}`+"\n", i, i, i, i, i)
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "lists.jsonl"), []byte(lists), 0o600))
+	out := succeed(t, "distill", "-corpus", dir+"/corpus.jsonl", "-model", tiny, "-out", dir+"/run", "-lists", dir+"/lists.jsonl", "-batch", "2", "-threads", "1", "-keep", "last")
+	require.Contains(t, out, "6 lists, 9 of 9 steps")
+}
+
+func TestDistillIntoAFolderThatCannotBeWrittenIsAnError(t *testing.T) {
+	dir := runFolder(t)
+	code, _, stderr := cli(t.Context(), "distill", "-corpus", dir+"/corpus.jsonl", "-model", tiny, "-out", dir+"/corpus.jsonl/run")
+	require.Equal(t, exitFailure, code)
+	require.Contains(t, stderr, "corpus.jsonl")
+	require.Equal(t, 1, strings.Count(stderr, "\n"), stderr)
+}
+
+func TestDistillEndsWithItsContext(t *testing.T) {
+	dir := runFolder(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	code, _, _ := cli(ctx, "distill", "-corpus", dir+"/corpus.jsonl", "-model", tiny, "-out", dir+"/run")
+	require.Equal(t, exitFailure, code)
+	require.NoDirExists(t, filepath.Join(dir, "run", "model"))
+}
