@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/retort-ir/retort/internal/atomicfile"
 	"github.com/retort-ir/retort/internal/jsonl"
 )
 
@@ -49,20 +50,22 @@ func LoadLists(path string) ([]List, error) {
 
 // SaveCorpus writes a corpus as JSON Lines. The file appears whole or not at all.
 func SaveCorpus(path string, c Corpus) error {
-	var failed error
-	err := jsonl.WriteFile(path, func(yield func(Passage) bool) {
-		for i := range c.Len() {
-			p, err := c.At(i)
-			if err != nil {
-				failed = err
-				return
+	return atomicfile.Write(path, func(w io.Writer) error {
+		var failed error
+		err := jsonl.Write(w, func(yield func(Passage) bool) {
+			for i := range c.Len() {
+				p, err := c.At(i)
+				if err != nil {
+					failed = err
+					return
+				}
+				if !yield(p) {
+					return
+				}
 			}
-			if !yield(p) {
-				return
-			}
-		}
+		})
+		return errors.Join(failed, err)
 	})
-	return errors.Join(failed, err)
 }
 
 // SaveQueries writes queries as JSON Lines. The file appears whole or not at all.

@@ -69,14 +69,16 @@ func WriteFile[T any](path string, values iter.Seq[T]) error {
 	return atomicfile.Write(path, func(w io.Writer) error { return Write(w, values) })
 }
 
-// Write writes one value a line.
+// Write writes one value a line. An error names the record, counted from 1.
 func Write[T any](w io.Writer, values iter.Seq[T]) error {
 	bw := bufio.NewWriter(w)
 	enc := json.NewEncoder(bw)
 	enc.SetEscapeHTML(false)
+	number := 0
 	for v := range values {
+		number++
 		if err := enc.Encode(v); err != nil {
-			return err
+			return fmt.Errorf("record %d: %w", number, err)
 		}
 	}
 	return bw.Flush()
@@ -101,7 +103,7 @@ func readLine(br *bufio.Reader) ([]byte, error) {
 	for {
 		part, err := br.ReadSlice('\n')
 		line = append(line, part...)
-		if len(line) > MaxLine {
+		if len(bytes.TrimSuffix(line, []byte("\n"))) > MaxLine {
 			return nil, fmt.Errorf("line longer than %d bytes: is this JSON Lines?", MaxLine)
 		}
 		switch {

@@ -1,0 +1,194 @@
+package retort_test
+
+import (
+	"errors"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/retort-ir/retort"
+)
+
+func write(t *testing.T, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "x.jsonl")
+	require.NoError(t, os.WriteFile(path, []byte(content), 0o644))
+	return path
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return string(data)
+}
+
+// loaders are the three Load functions without their values, for what they have in common.
+var loaders = map[string]func(path string) error{
+	"corpus":  func(path string) error { _, err := retort.LoadCorpus(path); return err },
+	"queries": func(path string) error { _, err := retort.LoadQueries(path); return err },
+	"lists":   func(path string) error { _, err := retort.LoadLists(path); return err },
+}
+
+func TestSaveThenLoadCorpus(t *testing.T) {
+	passages := []retort.Passage{
+		{ID: "a<b>&c", Title: "<h1>", Text: "x && y > z"},
+		{ID: "日本", Title: "É😀", Text: "line\nbreak\u2028\ttab \"quoted\" \\"},
+		{ID: "empty"},
+	}
+	want, err := retort.NewCorpus(passages)
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "corpus.jsonl")
+	require.NoError(t, retort.SaveCorpus(path, want))
+	got, err := retort.LoadCorpus(path)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	require.True(t, strings.HasPrefix(read(t, path), `{"_id":"a<b>&c","title":"<h1>","text":"x && y > z"}`+"\n"))
+}
+
+func TestSaveThenLoadQueries(t *testing.T) {
+	want := []retort.Query{
+		{ID: "1", Text: "is a < b & c?"},
+		{ID: "2", Text: "日本 é", Type: "question", Source: "p<1>", Origin: "sentence"},
+	}
+	path := filepath.Join(t.TempDir(), "queries.jsonl")
+	require.NoError(t, retort.SaveQueries(path, want))
+	got, err := retort.LoadQueries(path)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	require.True(t, strings.HasPrefix(read(t, path), `{"_id":"1","text":"is a < b & c?"}`+"\n"))
+}
+
+func TestSaveThenLoadLists(t *testing.T) {
+	want := []retort.List{
+		{Query: retort.Query{ID: "1", Text: "a < b"}, IDs: []string{"p<1>", "é"}},
+		{
+			Query: retort.Query{ID: "2", Text: "b"}, IDs: []string{"x", "y", "z"},
+			Scores: []float64{1.0 / 3, -math.MaxFloat64, math.SmallestNonzeroFloat64}, Weight: 0.1,
+		},
+	}
+	path := filepath.Join(t.TempDir(), "lists.jsonl")
+	require.NoError(t, retort.SaveLists(path, want))
+	got, err := retort.LoadLists(path)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	require.True(t, strings.HasPrefix(read(t, path), `{"query":{"_id":"1","text":"a < b"},"ids":["p<1>","é"]}`+"\n"))
+}
+
+func TestLoadReadsBEIRFields(t *testing.T) {
+	c, err := retort.LoadCorpus(write(t, "\ufeff"+`{"_id":"1","title":"T","text":"x","metadata":{"url":""}}`+"\r\n\r\n"+
+		`{"_id":"2","text":"y"}`))
+	require.NoError(t, err)
+	require.Equal(t, 2, c.Len())
+	p, err := c.At(1)
+	require.NoError(t, err)
+	require.Equal(t, retort.Passage{ID: "2", Text: "y"}, p)
+}
+
+func TestLoadErrorsNameTheFile(t *testing.T) {
+	for name, load := range loaders {
+		t.Run(name, func(t *testing.T) {
+			missing := filepath.Join(t.TempDir(), "missing.jsonl")
+			err := load(missing)
+			require.ErrorIs(t, err, fs.ErrNotExist)
+			require.ErrorContains(t, err, missing)
+
+			for content, want := range map[string]string{
+				"":       ": no records",
+				"\n \n":  ": no records",
+				"\n{":    ":2: malformed JSON",
+				"\n{}":   `:2: no "_id"`,
+				"\n\xff": ":2: invalid UTF-8",
+			} {
+				path := write(t, content)
+				require.ErrorContains(t, load(path), path+want)
+			}
+		})
+	}
+}
+
+func TestLoadRefusesRepeatedIDsAndNamesBothRecords(t *testing.T) {
+	for name, line := range map[string]string{
+		"corpus":  `{"_id":"ID","text":"x"}`,
+		"queries": `{"_id":"ID","text":"x"}`,
+		"lists":   `{"query":{"_id":"ID","text":"x"},"ids":["p"]}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			var lines []string
+			for _, id := range []string{"a", "b", "c", "b"} {
+				lines = append(lines, strings.Replace(line, "ID", id, 1))
+			}
+			path := write(t, strings.Join(lines, "\n"))
+			require.EqualError(t, loaders[name](path), path+`: record 4: id "b" is taken by record 2`)
+		})
+	}
+}
+
+func TestLoadQueriesRefusesAQueryWithoutText(t *testing.T) {
+	path := write(t, `{"_id":"a","text":"x"}`+"\n"+`{"_id":"b"}`)
+	_, err := retort.LoadQueries(path)
+	require.EqualError(t, err, path+`:2: query "b" has no text`)
+}
+
+func TestLoadListsRefusesBadLists(t *testing.T) {
+	for _, c := range []struct {
+		name, rest, want string
+	}{
+		{"fewer scores than ids", `"ids":["a","b"],"scores":[1]`, `list of query "q" has 2 ids and 1 scores`},
+		{"more scores than ids", `"ids":["a"],"scores":[1,2]`, `list of query "q" has 1 ids and 2 scores`},
+		{"no scores for the ids", `"ids":["a"],"scores":[]`, `list of query "q" has 1 ids and 0 scores`},
+		{"a passage twice", `"ids":["a","b","a"],"scores":[3,2,1]`, `list of query "q" holds passage "a" twice`},
+		{"negative weight", `"ids":["a"],"weight":-0.5`, `list of query "q" has weight -0.5`},
+		{"NaN score", `"ids":["a"],"scores":[NaN]`, "malformed JSON"},
+		{"NaN score as text", `"ids":["a"],"scores":["NaN"]`, "malformed JSON"},
+		{"infinite score", `"ids":["a"],"scores":[1e999]`, "malformed JSON"},
+		{"infinite weight", `"ids":["a"],"weight":1e999`, "malformed JSON"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := write(t, "\n"+`{"query":{"_id":"q","text":"x"},`+c.rest+"}\n")
+			_, err := retort.LoadLists(path)
+			require.ErrorContains(t, err, path+":2: "+c.want)
+		})
+	}
+	path := write(t, `{"query":{"_id":"q"},"ids":["a"]}`)
+	_, err := retort.LoadLists(path)
+	require.EqualError(t, err, path+`:1: query "q" has no text`)
+}
+
+func TestSaveListsRefusesNaNAndLeavesTheOldFile(t *testing.T) {
+	path := write(t, "old")
+	for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+		err := retort.SaveLists(path, []retort.List{
+			{Query: retort.Query{ID: "1", Text: "x"}, IDs: []string{"a"}, Scores: []float64{1}},
+			{Query: retort.Query{ID: "2", Text: "x"}, IDs: []string{"a"}, Scores: []float64{bad}},
+		})
+		require.ErrorContains(t, err, path)
+		require.ErrorContains(t, err, "record 2")
+		require.Equal(t, "old", read(t, path))
+	}
+}
+
+var errTorn = errors.New("page torn out")
+
+// tornCorpus fails at its second passage.
+type tornCorpus struct{ *retort.MemoryCorpus }
+
+func (c tornCorpus) At(i int) (retort.Passage, error) {
+	if i == 1 {
+		return retort.Passage{}, errTorn
+	}
+	return c.MemoryCorpus.At(i)
+}
+
+func TestSaveCorpusThatCannotBeReadLeavesTheOldFile(t *testing.T) {
+	c, err := retort.NewCorpus([]retort.Passage{{ID: "a"}, {ID: "b"}, {ID: "c"}})
+	require.NoError(t, err)
+	path := write(t, "old")
+	require.ErrorIs(t, retort.SaveCorpus(path, tornCorpus{c}), errTorn)
+	require.Equal(t, "old", read(t, path))
+}
