@@ -86,11 +86,24 @@ func NewKnownItems(corpus retort.Corpus, queries []retort.Query, size int, froze
 
 // MRR returns the mean reciprocal rank of the sources, 0 beyond rank 10.
 func (k *KnownItems) MRR(ctx context.Context, student encoder.Encoder) (float64, error) {
+	ranks, err := k.ReciprocalRanks(ctx, student)
+	if err != nil {
+		return 0, err
+	}
+	var sum float64
+	for _, r := range ranks {
+		sum += r
+	}
+	return sum / float64(len(ranks)), nil
+}
+
+// ReciprocalRanks returns one value a query, for a paired test of two students.
+func (k *KnownItems) ReciprocalRanks(ctx context.Context, student encoder.Encoder) ([]float64, error) {
 	passages := k.vectors
 	if passages.Data == nil {
 		var err error
 		if passages, err = student.Encode(ctx, encoder.Passage, k.texts); err != nil {
-			return 0, fmt.Errorf("distill: known items: %w", err)
+			return nil, fmt.Errorf("distill: known items: %w", err)
 		}
 		if k.fixed {
 			k.vectors = passages
@@ -98,19 +111,19 @@ func (k *KnownItems) MRR(ctx context.Context, student encoder.Encoder) (float64,
 	}
 	queries, err := student.Encode(ctx, encoder.Query, k.queries)
 	if err != nil {
-		return 0, fmt.Errorf("distill: known items: %w", err)
+		return nil, fmt.Errorf("distill: known items: %w", err)
 	}
 	rankings, err := mine.TopK(ctx, queries, passages, cutoff)
 	if err != nil {
-		return 0, fmt.Errorf("distill: known items: %w", err)
+		return nil, fmt.Errorf("distill: known items: %w", err)
 	}
-	var sum float64
+	reciprocal := make([]float64, len(rankings))
 	for i, hits := range rankings {
 		for rank, h := range hits {
 			if h.Index == k.sources[i] {
-				sum += 1 / float64(rank+1)
+				reciprocal[i] = 1 / float64(rank+1)
 			}
 		}
 	}
-	return sum / float64(len(rankings)), nil
+	return reciprocal, nil
 }

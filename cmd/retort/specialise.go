@@ -42,6 +42,7 @@ type specialisation struct {
 	dense  *mine.Dense // over the student's vectors as they were
 	bm25   *mine.BM25
 	fusion *mine.ZScoreFusion
+	known  *distill.KnownItems // nil where judged queries choose, or nothing does
 }
 
 // The names in a run folder.
@@ -145,10 +146,56 @@ func (s *specialisation) train(ctx context.Context) (*distill.Outcome, error) {
 			return nil, err
 		}
 	}
+	keepStart, err := s.guard(ctx)
+	if err != nil {
+		return nil, err
+	}
 	if out.Training, err = p.Train(ctx, out.Lists); err != nil {
 		return nil, err
 	}
+	if err := keepStart(out.Training); err != nil {
+		return nil, err
+	}
 	return out, s.model.Save(s.path(runModel))
+}
+
+// guardP is the p-value that a gain on known items must be below: a best of several students is easily a little better
+// by chance, and almost any training makes some difference.
+const guardP = 0.05
+
+// guard remembers the student as it is and how it finds the known items. What it returns brings the student back, unless
+// the trained one finds them better beyond doubt. Judged queries need no such guard: they are what counts.
+func (s *specialisation) guard(ctx context.Context) (func(*distill.Result) error, error) {
+	if s.known == nil {
+		return func(*distill.Result) error { return nil }, nil
+	}
+	if s.training.Towers == distill.QueryOnly {
+		// Now, as Train would, so that the weights remembered are those that learn.
+		if err := s.model.SplitTowers(); err != nil {
+			return nil, err
+		}
+	}
+	before, err := s.known.ReciprocalRanks(ctx, s.model)
+	if err != nil {
+		return nil, err
+	}
+	start, err := distill.ReadWeights(s.model)
+	if err != nil {
+		return nil, err
+	}
+	return func(result *distill.Result) error {
+		after, err := s.known.ReciprocalRanks(ctx, s.model)
+		if err != nil {
+			return err
+		}
+		gain, err := eval.Paired(ctx, before, after, s.mining.Seed)
+		if err != nil || gain.Delta > 0 && gain.P < guardP {
+			return err
+		}
+		s.progress.Print(fmt.Sprintf("the model stays as it was: known items %+.4f, p %.2g", gain.Delta, gain.P))
+		result.Best, result.Alpha = result.History[0], 0
+		return distill.SetInterpolated(s.model, start, start, 0)
+	}, nil
 }
 
 func (s *specialisation) makeLists(ctx context.Context, p *distill.Pipeline, out *distill.Outcome) error {
@@ -171,11 +218,11 @@ func (s *specialisation) selection(ctx context.Context) (func(context.Context, e
 	if s.judged != nil {
 		return s.judgedNDCG, nil
 	}
-	known, err := s.knownItems(ctx)
-	if err != nil {
+	var err error
+	if s.known, err = s.knownItems(ctx); err != nil {
 		return nil, err
 	}
-	return known.MRR, nil
+	return s.known.MRR, nil
 }
 
 const knownItemQueries = 300
