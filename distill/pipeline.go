@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"slices"
 
@@ -65,16 +64,6 @@ type MiningOptions struct {
 	StudentTemperature float64
 	Seed               uint64
 }
-
-// Target says how a teacher's scores become what the student is to reproduce.
-type Target uint8
-
-const (
-	// MinMax scales each list's scores to [0,1], as teacher.MinMax does.
-	MinMax Target = iota
-	// StudentScale adds the teacher's z-scores to the similarities of the student as it was: teacher.OnStudentScale.
-	StudentScale
-)
 
 // DefaultMiningOptions take the whole top 100 of the ranking, of queries that find their source in the top 20.
 func DefaultMiningOptions() MiningOptions {
@@ -208,15 +197,7 @@ func (o MiningOptions) Validate() error {
 			return fmt.Errorf("distill: MiningOptions.%s is %d, want at least %d", f.name, f.value, f.least)
 		}
 	}
-	switch {
-	case o.Target > StudentScale:
-		return fmt.Errorf("distill: MiningOptions.Target is %d, want MinMax or StudentScale", o.Target)
-	case o.Target == StudentScale && !(o.Gamma >= 0 && !math.IsInf(o.Gamma, 0)):
-		return fmt.Errorf("distill: MiningOptions.Gamma is %v, want at least 0", o.Gamma)
-	case o.Target == StudentScale && !(o.StudentTemperature > 0 && !math.IsInf(o.StudentTemperature, 0)):
-		return fmt.Errorf("distill: MiningOptions.StudentTemperature is %v, want above 0", o.StudentTemperature)
-	}
-	return nil
+	return o.validateTarget()
 }
 
 // rankBlock is how many queries are ranked between two reports of progress.
@@ -287,57 +268,6 @@ func (p *Pipeline) score(ctx context.Context, lists []retort.List) error {
 		p.report(StageScore, i+1, len(lists))
 	}
 	return nil
-}
-
-func (p *Pipeline) calibrate(ctx context.Context, lists []retort.List) error {
-	if p.Mining.Target == StudentScale {
-		return p.onStudentScale(ctx, lists)
-	}
-	for i := range lists {
-		scaled, err := teacher.MinMax(lists[i].Scores)
-		if err != nil {
-			return fmt.Errorf("distill: query %q: %w", lists[i].Query.ID, err)
-		}
-		lists[i].Scores = scaled
-	}
-	return nil
-}
-
-func (p *Pipeline) onStudentScale(ctx context.Context, lists []retort.List) error {
-	dense, err := mine.NewDenseVectors(p.Student, p.Vectors)
-	if err != nil {
-		return fmt.Errorf("distill: StudentScale needs Pipeline.Vectors: %w", err)
-	}
-	for start := 0; start < len(lists); start += rankBlock {
-		block := lists[start:min(start+rankBlock, len(lists))]
-		texts := make([]string, len(block))
-		for i, l := range block {
-			texts[i] = l.Query.Text
-		}
-		queries, err := p.Student.Encode(ctx, encoder.Query, texts)
-		if err != nil {
-			return fmt.Errorf("distill: encode queries: %w", err)
-		}
-		for i := range block {
-			if err := p.rescale(dense, row(queries, i), &block[i]); err != nil {
-				return fmt.Errorf("distill: query %q: %w", block[i].Query.ID, err)
-			}
-		}
-	}
-	return nil
-}
-
-func (p *Pipeline) rescale(dense *mine.Dense, query []float32, l *retort.List) error {
-	passages := make([]int, len(l.IDs))
-	for i, id := range l.IDs {
-		passages[i], _ = p.Corpus.Index(id)
-	}
-	similarities, err := dense.Score(query, passages)
-	if err != nil {
-		return err
-	}
-	l.Scores, err = teacher.OnStudentScale(similarities, teacher.ZScores(l.Scores), p.Mining.StudentTemperature, p.Mining.Gamma)
-	return err
 }
 
 func (p *Pipeline) report(stage Stage, done, total int) {
