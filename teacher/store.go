@@ -14,6 +14,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+
+	"github.com/retort-ir/retort/internal/filelock"
 )
 
 // StoreFile is the name of the file that a store keeps in its folder.
@@ -80,8 +82,10 @@ func OpenStore(ctx context.Context, dir string, log *slog.Logger) (*Store, error
 }
 
 func (s *Store) open(ctx context.Context, log *slog.Logger) error {
-	if err := lock(s.file); err != nil {
-		return fmt.Errorf("%s: %w", s.path, err)
+	if err := filelock.Lock(s.file); errors.Is(err, filelock.ErrLocked) {
+		return fmt.Errorf("%s: %w: %w", s.path, ErrLocked, err)
+	} else if err != nil {
+		return err
 	}
 	info, err := s.file.Stat()
 	if err != nil {

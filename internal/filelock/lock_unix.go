@@ -1,6 +1,6 @@
 //go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
 
-package teacher
+package filelock
 
 import (
 	"errors"
@@ -10,8 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lock takes the file for this store alone until it is closed or the process ends.
-func lock(f *os.File) error {
+// Lock takes the open file for this handle alone until it is closed or the process ends. ErrLocked, at once, where another
+// has it.
+func Lock(f *os.File) error {
 	for {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		switch {
@@ -19,9 +20,9 @@ func lock(f *os.File) error {
 			return nil
 		case errors.Is(err, unix.EINTR):
 		case errors.Is(err, unix.EWOULDBLOCK):
-			return fmt.Errorf("%w by another process, or opened twice by this one", ErrLocked)
+			return ErrLocked
 		default:
-			return fmt.Errorf("lock: %w", err)
+			return fmt.Errorf("lock %s: %w", f.Name(), err)
 		}
 	}
 }
