@@ -1,0 +1,136 @@
+package mine
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/retort-ir/retort"
+)
+
+// The reasons of the filters of lists.
+const (
+	ReasonSourceNotFirst Reason = "source not the teacher's first"
+	ReasonLowTopScore    Reason = "top score below the percentile"
+	ReasonShortList      Reason = "list too short"
+)
+
+// Lists returns the lists that a selection among them, all of them, kept.
+func (s Selection) Lists(lists []retort.List) []retort.List {
+	kept := make([]retort.List, len(s.Kept))
+	for i, at := range s.Kept {
+		kept[i] = lists[at]
+	}
+	return kept
+}
+
+// SourceFirst keeps the scored lists in which no passage has a higher score than the query's source, so that the teacher
+// agrees with the generator about what answers the query (Tamber et al. 2025). Lists whose query has no source are kept,
+// and those of extractive queries that hold no source: it was taken out so that they do not learn to find a verbatim
+// sentence (see [ListOptions]). Any other list that lacks its source is dropped. Lists without scores are an error.
+func SourceFirst(lists []retort.List) (Selection, error) {
+	dropped := map[int]Drop{}
+	for i, l := range lists {
+		top, err := topScore(l)
+		if err != nil {
+			return Selection{}, fmt.Errorf("source first: %w", err)
+		}
+		if l.Query.Source == "" {
+			continue
+		}
+		at := slices.Index(l.IDs, l.Query.Source)
+		if at < 0 && isExtractive(l.Query) {
+			continue
+		}
+		if at < 0 || l.Scores[at] < top {
+			dropped[i] = Drop{i, ReasonSourceNotFirst, -1}
+		}
+	}
+	return selectAll(len(lists), dropped), nil
+}
+
+// TopScore drops the lists whose highest score is below the p-th percentile, 0 <= p <= 100, of all scores of all lists
+// with the same query type: queries that nothing in the corpus answers well. Tamber et al. 2025 take p = 25.
+//
+// Percentiles are interpolated linearly between the closest ranks, as numpy.percentile does. The scores must be the
+// teacher's own, comparable between lists: once each list is scaled to [0,1] by itself, every list has the same top. An
+// empty list is dropped; lists without scores are an error.
+func TopScore(lists []retort.List, p float64) (Selection, error) {
+	if !(0 <= p && p <= 100) {
+		return Selection{}, fmt.Errorf("top score: percentile is %v: must be in [0,100]", p)
+	}
+	tops := make([]float64, len(lists))
+	scores := map[string][]float64{} // by query type
+	for i, l := range lists {
+		var err error
+		if tops[i], err = topScore(l); err != nil {
+			return Selection{}, fmt.Errorf("top score: %w", err)
+		}
+		scores[l.Query.Type] = append(scores[l.Query.Type], l.Scores...)
+	}
+	least := make(map[string]float64, len(scores))
+	for kind, all := range scores {
+		if len(all) > 0 {
+			slices.Sort(all)
+			least[kind] = percentile(all, p)
+		}
+	}
+	dropped := map[int]Drop{}
+	for i, l := range lists {
+		if len(l.IDs) == 0 || tops[i] < least[l.Query.Type] {
+			dropped[i] = Drop{i, ReasonLowTopScore, -1}
+		}
+	}
+	return selectAll(len(lists), dropped), nil
+}
+
+// ListLength drops the lists of fewer than least passages. Tamber et al. 2025 take 20. The lists need no scores; least < 1
+// is an error.
+func ListLength(lists []retort.List, least int) (Selection, error) {
+	if least < 1 {
+		return Selection{}, fmt.Errorf("list length: the least is %d: must be at least 1", least)
+	}
+	dropped := map[int]Drop{}
+	for i, l := range lists {
+		if len(l.IDs) < least {
+			dropped[i] = Drop{i, ReasonShortList, -1}
+		}
+	}
+	return selectAll(len(lists), dropped), nil
+}
+
+// topScore returns the highest score of a list, -Inf for an empty one.
+func topScore(l retort.List) (float64, error) {
+	if len(l.Scores) != len(l.IDs) {
+		what := fmt.Sprintf("%d passages and %d scores", len(l.IDs), len(l.Scores))
+		if l.Scores == nil {
+			what = "no scores: a teacher must score it first"
+		}
+		return 0, fmt.Errorf("list of query %q has %s", l.Query.ID, what)
+	}
+	top := math.Inf(-1)
+	for i, s := range l.Scores {
+		if math.IsNaN(s) || math.IsInf(s, 0) {
+			return 0, fmt.Errorf("list of query %q has score %v for passage %q", l.Query.ID, s, l.IDs[i])
+		}
+		top = max(top, s)
+	}
+	return top, nil
+}
+
+// percentile interpolates linearly between the closest ranks of sorted values, of which there is at least one.
+func percentile(sorted []float64, p float64) float64 {
+	at := p / 100 * float64(len(sorted)-1)
+	below := int(at)
+	if below+1 >= len(sorted) {
+		return sorted[len(sorted)-1]
+	}
+	fraction := at - float64(below)
+	return sorted[below]*(1-fraction) + sorted[below+1]*fraction
+}
+
+// isExtractive says whether a query's text was cut out of its source.
+func isExtractive(q retort.Query) bool {
+	return q.Source != "" && strings.HasPrefix(q.Origin, "extractive")
+}

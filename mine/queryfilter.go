@@ -1,0 +1,151 @@
+package mine
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/retort-ir/retort"
+)
+
+// The reasons of the filters of queries; that of near-duplicates is ReasonNearDuplicate.
+const (
+	ReasonFewWords  Reason = "too few words"
+	ReasonManyWords Reason = "too many words"
+)
+
+// QueryLength drops the generated queries of fewer than least words or more than most; most 0 means no limit. Words are
+// what white space separates. Tamber et al. 2025 keep queries under 20 words. Queries without a source are a person's and
+// are kept.
+func QueryLength(queries []retort.Query, least, most int) (Selection, error) {
+	if least < 0 || most < 0 || most > 0 && most < least {
+		return Selection{}, fmt.Errorf("query length: from %d to %d words: want 0 <= least <= most, or most 0 for no limit",
+			least, most)
+	}
+	dropped := map[int]Drop{}
+	for i, q := range queries {
+		if q.Source == "" {
+			continue
+		}
+		words := len(strings.Fields(q.Text))
+		switch {
+		case words < least:
+			dropped[i] = Drop{i, ReasonFewWords, -1}
+		case most > 0 && words > most:
+			dropped[i] = Drop{i, ReasonManyWords, -1}
+		}
+	}
+	return selectAll(len(queries), dropped), nil
+}
+
+// NearDuplicateQueries drops each query whose words are nearly those of an earlier one that stays. How near is the
+// overlap of their sets of words, letter case, punctuation and order aside:
+//
+//	|A ∩ B| / |A ∪ B| >= overlap, 0 < overlap <= 1
+//
+// (the Jaccard coefficient); 1 asks for the same words. What a query repeats is Drop.Of. A query without letters and
+// digits is kept.
+//
+// Every query is compared with all that can be near enough, found by their rarest words: where sets of n words overlap so
+// far, they share one of the rarest n - ceil(overlap·n) + 1 of either. References: Chaudhuri, Ganti, Kaushik (2006), "A
+// primitive operator for similarity joins in data cleaning", ICDE; Bayardo, Ma, Srikant (2007), "Scaling up all pairs
+// similarity search", WWW.
+func NearDuplicateQueries(ctx context.Context, queries []retort.Query, overlap float64) (Selection, error) {
+	if !(overlap > 0 && overlap <= 1) {
+		return Selection{}, fmt.Errorf("near-duplicate queries: overlap is %v: must be above 0 and at most 1", overlap)
+	}
+	sets := wordSets(queries)
+	holders := map[int32][]int{} // word to the queries that stay and have it among their rarest
+	compared := make([]int, len(queries))
+	dropped := map[int]Drop{}
+	for i, set := range sets {
+		if err := ctx.Err(); err != nil {
+			return Selection{}, fmt.Errorf("near-duplicate queries: %w", err)
+		}
+		rarest := set[:rarestWords(len(set), overlap)]
+		if of := firstNear(sets, i, rarest, holders, compared, overlap); of >= 0 {
+			dropped[i] = Drop{i, ReasonNearDuplicate, of}
+			continue
+		}
+		for _, word := range rarest {
+			holders[word] = append(holders[word], i)
+		}
+	}
+	return selectAll(len(queries), dropped), nil
+}
+
+// firstNear returns the first query that stays and is near the i-th, or -1. compared marks what was looked at for it.
+func firstNear(sets [][]int32, i int, rarest []int32, holders map[int32][]int, compared []int, overlap float64) int {
+	first := -1
+	for _, word := range rarest {
+		for _, j := range holders[word] {
+			if first >= 0 && j >= first {
+				break // they ascend
+			}
+			if compared[j] == i+1 {
+				continue
+			}
+			compared[j] = i + 1
+			if isNear(sets[i], sets[j], overlap) {
+				first = j
+			}
+		}
+	}
+	return first
+}
+
+// wordSets returns each query's distinct words as their ranks by frequency, the rarest first.
+func wordSets(queries []retort.Query) [][]int32 {
+	words := make([][]string, len(queries))
+	count := map[string]int{}
+	for i, q := range queries {
+		words[i] = strings.Fields(normalise(q.Text))
+		slices.Sort(words[i])
+		words[i] = slices.Compact(words[i])
+		for _, w := range words[i] {
+			count[w]++
+		}
+	}
+	order := make([]string, 0, len(count))
+	for w := range count {
+		order = append(order, w)
+	}
+	slices.SortFunc(order, func(a, b string) int { return cmp.Or(cmp.Compare(count[a], count[b]), strings.Compare(a, b)) })
+	rank := make(map[string]int32, len(order))
+	for i, w := range order {
+		rank[w] = int32(i)
+	}
+	sets := make([][]int32, len(queries))
+	for i := range words {
+		for _, w := range words[i] {
+			sets[i] = append(sets[i], rank[w])
+		}
+		slices.Sort(sets[i])
+	}
+	return sets
+}
+
+// rarestWords returns how many of a set's n words must be looked at: n - ceil(overlap·n) + 1.
+func rarestWords(n int, overlap float64) int {
+	// The product may be a rounding above a whole number; one word more costs time and nothing else.
+	return min(n, n-int(math.Ceil(overlap*float64(n)-1e-9))+1)
+}
+
+// isNear merges two ascending sets.
+func isNear(a, b []int32, overlap float64) bool {
+	shared := 0
+	for i, j := 0, 0; i < len(a) && j < len(b); {
+		switch {
+		case a[i] < b[j]:
+			i++
+		case a[i] > b[j]:
+			j++
+		default:
+			shared, i, j = shared+1, i+1, j+1
+		}
+	}
+	return float64(shared) >= overlap*float64(len(a)+len(b)-shared)-1e-9
+}
