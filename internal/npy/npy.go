@@ -50,17 +50,35 @@ func NewWriter(w io.Writer, rows, cols int) (*Writer, error) {
 	if rows < 0 || cols < 0 {
 		return nil, fmt.Errorf("npy: a matrix of %d x %d", rows, cols)
 	}
-	header := fmt.Sprintf("{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }", rows, cols)
-	prefix := len(magic) + 2 + 2 // version, length of the header
-	padding := alignment - (prefix+len(header)+1)%alignment
-	header += strings.Repeat(" ", padding%alignment) + "\n"
-
 	b := bufio.NewWriterSize(w, 1<<16)
-	b.WriteString(magic)
-	b.Write([]byte{1, 0})
-	b.Write(binary.LittleEndian.AppendUint16(nil, uint16(len(header))))
-	_, err := b.WriteString(header) // reports the errors of the writes before it, too
+	_, err := b.Write(header(rows, cols))
 	return &Writer{w: b, rows: rows, cols: cols}, err
+}
+
+// Continue returns a Writer that goes on after the first done rows of a [rows x cols] matrix: w is at [Offset] of that
+// row.
+func Continue(w io.Writer, rows, cols, done int) (*Writer, error) {
+	if done < 0 || done > rows || cols < 0 {
+		return nil, fmt.Errorf("npy: row %d of a matrix of %d x %d", done, rows, cols)
+	}
+	return &Writer{w: bufio.NewWriterSize(w, 1<<16), rows: rows - done, cols: cols}, nil
+}
+
+// Offset returns where in the file of a [rows x cols] matrix, as Writer writes it, a row begins.
+func Offset(rows, cols, row int) int64 {
+	return int64(len(header(rows, cols))) + 4*int64(row)*int64(cols)
+}
+
+// header returns what stands before the numbers.
+func header(rows, cols int) []byte {
+	text := fmt.Sprintf("{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }", rows, cols)
+	prefix := len(magic) + 2 + 2 // version, length of the text
+	padding := alignment - (prefix+len(text)+1)%alignment
+	text += strings.Repeat(" ", padding%alignment) + "\n"
+
+	b := append([]byte(magic), 1, 0)
+	b = binary.LittleEndian.AppendUint16(b, uint16(len(text)))
+	return append(b, text...)
 }
 
 // Append writes the rows of m.
@@ -78,6 +96,9 @@ func (w *Writer) Append(m blas32.General) error {
 	w.rows -= m.Rows
 	return nil
 }
+
+// Flush writes what is buffered.
+func (w *Writer) Flush() error { return w.w.Flush() }
 
 // Close writes what is buffered. Rows that are missing are an error.
 func (w *Writer) Close() error {
@@ -105,33 +126,47 @@ func ReadFile(path string) (blas32.General, error) {
 // Read is [ReadFile] over a stream of size bytes. name stands for it in errors.
 func Read(r io.Reader, size int64, name string) (blas32.General, error) {
 	m, err := read(bufio.NewReaderSize(r, 1<<16), size)
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		err = errors.New("truncated")
-	}
 	if err != nil {
-		return blas32.General{}, fmt.Errorf("%s: %w", name, err)
+		return blas32.General{}, named(name, err)
 	}
 	return m, nil
 }
 
+func named(name string, err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = errors.New("truncated")
+	}
+	return fmt.Errorf("%s: %w", name, err)
+}
+
 func read(r *bufio.Reader, size int64) (blas32.General, error) {
-	header, prefix, err := readHeader(r)
+	m, _, err := readShape(r, size)
 	if err != nil {
 		return blas32.General{}, err
+	}
+	m.Data = make([]float32, m.Rows*m.Cols)
+	return m, readNumbers(r, m.Data)
+}
+
+// readShape returns the matrix without its numbers, and where in the file of size bytes these begin.
+func readShape(r io.Reader, size int64) (m blas32.General, offset int, err error) {
+	header, prefix, err := readHeader(r)
+	if err != nil {
+		return blas32.General{}, 0, err
 	}
 	rows, cols, err := parseHeader(header)
 	if err != nil {
-		return blas32.General{}, err
+		return blas32.General{}, 0, err
 	}
-	have := size - int64(prefix+len(header))
-	if cols > 0 && int64(rows) > math.MaxInt64/4/int64(cols) || 4*int64(rows)*int64(cols) > have {
-		return blas32.General{}, fmt.Errorf("truncated: %d x %d numbers do not fit in %d bytes", rows, cols, have)
+	offset = prefix + len(header)
+	have := size - int64(offset)
+	if int64(rows) > math.MaxInt64/4/int64(cols) || 4*int64(rows)*int64(cols) > have {
+		return blas32.General{}, 0, fmt.Errorf("truncated: %d x %d numbers do not fit in %d bytes", rows, cols, have)
 	}
 	if extra := have - 4*int64(rows)*int64(cols); extra > 0 {
-		return blas32.General{}, fmt.Errorf("%d bytes follow the %d x %d numbers", extra, rows, cols)
+		return blas32.General{}, 0, fmt.Errorf("%d bytes follow the %d x %d numbers", extra, rows, cols)
 	}
-	m := blas32.General{Rows: rows, Cols: cols, Stride: cols, Data: make([]float32, rows*cols)}
-	return m, readNumbers(r, m.Data)
+	return blas32.General{Rows: rows, Cols: cols, Stride: cols}, offset, nil
 }
 
 func readNumbers(r io.Reader, values []float32) error {

@@ -1,0 +1,72 @@
+// Package mmap shows a file as bytes in memory. On Unix the file is mapped: its pages belong to the system's cache, come
+// from the disk when they are touched and go when memory is short. Elsewhere the file is read.
+package mmap
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"sync"
+)
+
+// File is a file that can be read as bytes. It is safe for concurrent use, except that nothing may use the bytes once
+// Close has been called.
+type File struct {
+	data  []byte
+	close func([]byte) error
+	once  sync.Once
+	err   error
+}
+
+// Open maps the file at path. While it is mapped the file must not shrink: reading what is gone ends the program.
+// Replacing it by a rename is harmless, the map then shows the old file.
+func Open(path string) (*File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	m, err := Map(f)
+	return m, errors.Join(err, f.Close())
+}
+
+// Map maps an open file, whole. The file may be closed and removed afterwards.
+func Map(f *os.File) (*File, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file", f.Name())
+	}
+	if info.Size() == 0 {
+		return &File{close: func([]byte) error { return nil }}, nil
+	}
+	if info.Size() > math.MaxInt {
+		return nil, fmt.Errorf("%s: %d bytes do not fit in the address space", f.Name(), info.Size())
+	}
+	data, unmap, err := view(f, int(info.Size()))
+	if err != nil {
+		return nil, fmt.Errorf("map %s: %w", f.Name(), err)
+	}
+	return &File{data: data, close: unmap}, nil
+}
+
+// Bytes returns the file's bytes. Do not change them: they may be read-only, and writing would end the program.
+func (f *File) Bytes() []byte { return f.data }
+
+// Close gives the map back. Closing twice is harmless.
+func (f *File) Close() error {
+	f.once.Do(func() { f.err = f.close(f.data) })
+	return f.err
+}
+
+// read is the view where files cannot be mapped.
+func read(f *os.File, size int) ([]byte, func([]byte) error, error) {
+	data := make([]byte, size)
+	if _, err := io.ReadFull(io.NewSectionReader(f, 0, int64(size)), data); err != nil {
+		return nil, nil, err
+	}
+	return data, func([]byte) error { return nil }, nil
+}
