@@ -1,7 +1,6 @@
 package distill
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -9,60 +8,50 @@ import (
 	"gonum.org/v1/gonum/blas/blas32"
 
 	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/internal/matrix"
 )
 
-// side is the texts of one role in a step, with one row of vectors and of gradients a text. Rows are sorted by length, so
-// that a micro-batch is a run of rows.
+// side is the texts of one role in a step, with one row of vectors and of gradients a text, in the order of the
+// micro-batches: each is a run of rows.
 type side struct {
 	inputs  encoder.Inputs
-	rows    []int // of inputs
-	ends    []int // of the micro-batches, in rows
+	batches [][]int // micro-batches of rows of inputs
+	rows    []int   // the same, end to end
 	tokens  int
 	vectors blas32.General
 	grad    blas32.General
 	passes  []encoder.Pass // kept open, one a micro-batch; or none
 }
 
-// newSide sorts rows, which it keeps, and cuts them so that no micro-batch has more than budget tokens, padding included,
-// unless it is a single text.
+// newSide cuts rows into micro-batches of at most budget tokens (see encoder.MicroBatches).
 func newSide(inputs encoder.Inputs, rows []int, budget int) *side {
-	slices.SortFunc(rows, func(a, b int) int {
-		return cmp.Or(cmp.Compare(inputs.Tokens(a), inputs.Tokens(b)), cmp.Compare(a, b))
-	})
-	s := &side{inputs: inputs, rows: rows}
-	start := 0
-	for i, r := range rows {
+	s := &side{inputs: inputs, batches: encoder.MicroBatches(inputs, rows, budget)}
+	s.rows = slices.Concat(s.batches...)
+	for _, r := range rows {
 		s.tokens += inputs.Tokens(r)
-		if i > start && (i+1-start)*inputs.Tokens(r) > budget {
-			s.ends = append(s.ends, i)
-			start = i
-		}
-	}
-	if len(rows) > 0 {
-		s.ends = append(s.ends, len(rows))
 	}
 	return s
 }
 
 // encode fills vectors [len(rows) x d]. With keep the passes stay open for backward.
 func (s *side) encode(ctx context.Context, student encoder.Trainable, keep bool) error {
-	s.vectors = newMatrix(len(s.rows), student.Dim())
+	s.vectors = matrix.New(len(s.rows), student.Dim())
 	start := 0
-	for _, end := range s.ends {
-		pass, err := forward(ctx, student, s.inputs, s.rows[start:end], keep)
+	for _, rows := range s.batches {
+		pass, err := forward(ctx, student, s.inputs, rows, keep)
 		if err != nil {
 			return err
 		}
 		out := pass.Embeddings()
 		for i := range out.Rows {
-			copy(row(s.vectors, start+i), row(out, i))
+			copy(matrix.Row(s.vectors, start+i), matrix.Row(out, i))
 		}
 		if keep {
 			s.passes = append(s.passes, pass)
 		} else if err := pass.Close(); err != nil {
 			return err
 		}
-		start = end
+		start += len(rows)
 	}
 	return nil
 }
@@ -70,7 +59,7 @@ func (s *side) encode(ctx context.Context, student encoder.Trainable, keep bool)
 // backward adds grad's part to the student's gradients.
 func (s *side) backward(ctx context.Context, student encoder.Trainable) error {
 	start := 0
-	for i, end := range s.ends {
+	for i, rows := range s.batches {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -79,15 +68,15 @@ func (s *side) backward(ctx context.Context, student encoder.Trainable) error {
 			pass = s.passes[i]
 		} else {
 			var err error
-			if pass, err = forward(ctx, student, s.inputs, s.rows[start:end], true); err != nil {
+			if pass, err = forward(ctx, student, s.inputs, rows, true); err != nil {
 				return err
 			}
 		}
-		err := pass.Backward(rowsOf(s.grad, start, end))
+		err := pass.Backward(matrix.Rows(s.grad, start, start+len(rows)))
 		if err := errors.Join(err, pass.Close()); err != nil {
 			return err
 		}
-		start = end
+		start += len(rows)
 	}
 	return nil
 }
@@ -109,15 +98,4 @@ func forward(ctx context.Context, student encoder.Trainable, in encoder.Inputs, 
 	return student.Forward(ctx, in, rows, keep)
 }
 
-func newMatrix(rows, cols int) blas32.General {
-	return blas32.General{Rows: rows, Cols: cols, Stride: max(cols, 1), Data: make([]float32, rows*cols)}
-}
-
-func row(m blas32.General, i int) []float32 { return m.Data[i*m.Stride : i*m.Stride+m.Cols] }
-
-// rowsOf returns rows start to end, sharing m's memory.
-func rowsOf(m blas32.General, start, end int) blas32.General {
-	m.Rows = end - start
-	m.Data = m.Data[start*m.Stride : (end-1)*m.Stride+m.Cols]
-	return m
-}
+func row(m blas32.General, i int) []float32 { return matrix.Row(m, i) }

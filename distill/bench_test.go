@@ -8,6 +8,7 @@ import (
 
 	"gonum.org/v1/gonum/blas/blas32"
 
+	"github.com/retort-ir/retort/internal/matrix"
 	"github.com/retort-ir/retort/loss"
 )
 
@@ -24,9 +25,9 @@ func BenchmarkStepLoss(b *testing.B) {
 			for i := range rows {
 				rows[i] = loss.Row{ID: fmt.Sprint(i), List: []int32{0, 1, 2}, Teacher: []float64{1, 0.5, 0}}
 			}
-			dq, dp := newMatrix(size.queries, 384), blas32.General{}
+			dq, dp := matrix.New(size.queries, 384), blas32.General{}
 			if size.passagesLearn {
-				dp = newMatrix(size.passages, 384)
+				dp = matrix.New(size.passages, 384)
 			}
 			for b.Loop() {
 				if _, err := stepLoss(context.Background(), DefaultLoss(), rows, q, p, dq, dp, blockElements); err != nil {
@@ -38,7 +39,7 @@ func BenchmarkStepLoss(b *testing.B) {
 }
 
 func randomMatrix(r *rand.Rand, rows, cols int) blas32.General {
-	m := newMatrix(rows, cols)
+	m := matrix.New(rows, cols)
 	for i := range m.Data {
 		m.Data[i] = float32(r.NormFloat64()) / 20
 	}

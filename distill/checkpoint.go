@@ -26,6 +26,7 @@ import (
 type trainState struct {
 	Run       map[string]string `json:"run"` // all that decides the result: see identity
 	Step      int               `json:"step"`
+	PartDone  bool              `json:"part_done"` // the steps up to an evaluation are made, the evaluation is not
 	Done      bool              `json:"done"`
 	Best      Evaluation        `json:"best"`
 	Worse     int               `json:"worse"` // evaluations since the best one

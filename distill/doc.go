@@ -33,9 +33,9 @@
 // # What a list says
 //
 // A list's scores are the target as a calibration of package teacher gives it: the trainer does not scale them. The
-// positive of InfoNCE is the passage that the teacher puts first. An extractive query, that is one whose Origin starts
-// with "extractive", is cut out of its source, which any lexical teacher therefore puts first by a mile: the source is
-// taken out of the list, is never a negative, and there is no positive.
+// positive of InfoNCE is the passage that the teacher puts first. An extractive query ([generate.IsExtractive]) is
+// cut out of its source, which any lexical teacher therefore puts first by a mile: the source is taken out of the list, is
+// never a negative, and there is no positive.
 //
 // # Choosing the best
 //
@@ -46,7 +46,8 @@
 //
 // # Killed and resumed
 //
-// With Options.Dir a run writes checkpoints, and the same call goes on from the last one. On one machine the result has
+// With Options.Dir a run writes checkpoints, and the same call goes on from the last one: after the end of the context no
+// step is lost, after a kill those of CheckpointEvery at most. On one machine the result has
 // the same bits as that of an undisturbed run. Other lists, settings or another student in the same folder are an error
 // that names what differs.
 package distill

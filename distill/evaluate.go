@@ -9,6 +9,8 @@ import (
 
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas32"
+
+	"github.com/retort-ir/retort/internal/matrix"
 )
 
 // cutoff is the k of nDCG@k and the number of the teacher's first passages that have a gain.
@@ -92,7 +94,7 @@ func (e *evaluator) score(ctx context.Context) (float64, error) {
 		return 0, err
 	}
 	block := min(max(1, blockElements/len(pool.rows)), len(queries.rows))
-	sim := newMatrix(block, len(pool.rows))
+	sim := matrix.New(block, len(pool.rows))
 	byQuery := make(map[int]int, len(e.dev))
 	for i, l := range e.dev {
 		byQuery[l.query] = i
@@ -103,11 +105,11 @@ func (e *evaluator) score(ctx context.Context) (float64, error) {
 			return 0, err
 		}
 		end := min(start+block, len(queries.rows))
-		s := rowsOf(sim, 0, end-start)
-		blas32.Gemm(blas.NoTrans, blas.Trans, 1, rowsOf(queries.vectors, start, end), pool.vectors, 0, s)
+		s := matrix.Rows(sim, 0, end-start)
+		blas32.Gemm(blas.NoTrans, blas.Trans, 1, matrix.Rows(queries.vectors, start, end), pool.vectors, 0, s)
 		for i := range s.Rows {
 			list := byQuery[queries.rows[start+i]]
-			sums[list] = e.ndcg(list, pool.rows, row(s, i))
+			sums[list] = e.ndcg(list, pool.rows, matrix.Row(s, i))
 		}
 	}
 	var sum float64
@@ -138,7 +140,7 @@ func (e *evaluator) encode(ctx context.Context) (pool, queries *side, err error)
 	if s.passages == nil {
 		return &side{rows: e.pool, vectors: s.fixed.pick(e.pool)}, queries, nil
 	}
-	pool = newSide(s.passages, slices.Clone(e.pool), s.microBatch)
+	pool = newSide(s.passages, e.pool, s.microBatch)
 	return pool, queries, pool.encode(ctx, s.student, false)
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/internal/matrix"
 )
 
 // angles is an encoder whose vectors are given: a text is its angle.
@@ -18,9 +19,9 @@ type angles map[string]float64
 func (angles) Dim() int { return 2 }
 
 func (a angles) Encode(_ context.Context, _ encoder.Role, texts []string) (blas32.General, error) {
-	m := newMatrix(len(texts), 2)
+	m := matrix.New(len(texts), 2)
 	for i, text := range texts {
-		row(m, i)[0], row(m, i)[1] = float32(math.Cos(a[text])), float32(math.Sin(a[text]))
+		matrix.Row(m, i)[0], matrix.Row(m, i)[1] = float32(math.Cos(a[text])), float32(math.Sin(a[text]))
 	}
 	return m, nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/encoder/encodertest"
+	"github.com/retort-ir/retort/internal/matrix"
 	"github.com/retort-ir/retort/loss"
 )
 
@@ -111,8 +112,8 @@ func (w wholeStep) Step(_ context.Context, rows []loss.Row, q, p, dq, dp blas32.
 	for i := range rows {
 		sim, grad := make([]float32, p.Rows), make([]float32, p.Rows)
 		for c := range sim {
-			for k, x := range row(q, i) {
-				sim[c] += x * row(p, c)[k]
+			for k, x := range matrix.Row(q, i) {
+				sim[c] += x * matrix.Row(p, c)[k]
 			}
 		}
 		value, err := w.rows.Row(&rows[i], sim, grad, 1/float64(len(rows)))
@@ -122,8 +123,8 @@ func (w wholeStep) Step(_ context.Context, rows []loss.Row, q, p, dq, dp blas32.
 		sum += value
 		for c, g := range grad {
 			for k := range q.Cols {
-				row(dq, i)[k] += g * row(p, c)[k]
-				row(dp, c)[k] += g * row(q, i)[k]
+				matrix.Row(dq, i)[k] += g * matrix.Row(p, c)[k]
+				matrix.Row(dp, c)[k] += g * matrix.Row(q, i)[k]
 			}
 		}
 	}
@@ -145,36 +146,6 @@ func TestAPassageInManyListsIsEncodedOnce(t *testing.T) {
 	require.Less(t, report.Passages, 3*6)
 	require.Equal(t, s.tokens(everything(s)), report.Tokens)
 	require.NoError(t, s.forgetGradients())
-}
-
-func TestMicroBatchesKeepTheBudget(t *testing.T) {
-	e := newStudent(t)
-	var texts []string
-	for i := range 50 {
-		texts = append(texts, strings.Repeat("word ", i*7%23))
-	}
-	in, err := e.Prepare(context.Background(), encoder.Passage, texts)
-	require.NoError(t, err)
-	for budget := 1; budget <= 200; budget++ {
-		rows := make([]int, len(texts))
-		for i := range rows {
-			rows[i] = i
-		}
-		s := newSide(in, rows, budget)
-		start := 0
-		for _, end := range s.ends {
-			longest := 0
-			for _, r := range s.rows[start:end] {
-				longest = max(longest, in.Tokens(r))
-			}
-			if end-start > 1 {
-				require.LessOrEqual(t, (end-start)*longest, budget)
-			}
-			require.Greater(t, end, start)
-			start = end
-		}
-		require.Equal(t, len(texts), start)
-	}
 }
 
 func TestCheckGradientFindsAWrongLoss(t *testing.T) {

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/generate"
 )
 
 // example is a list by numbers. Passages are numbers in dataset.passages.
@@ -88,7 +88,7 @@ func (b *builder) example(l retort.List) (example, error) {
 	own := make(map[int32]bool, len(l.IDs))
 	best := -1
 	for i, id := range l.IDs {
-		if isExtractive(l.Query) && id == l.Query.Source {
+		if generate.IsExtractive(l.Query) && id == l.Query.Source {
 			continue
 		}
 		index, ok := b.corpus.Index(id)
@@ -109,7 +109,7 @@ func (b *builder) example(l retort.List) (example, error) {
 	if len(e.list) < 2 {
 		return example{}, fmt.Errorf("it has %d passages besides its own source, want at least 2", len(e.list))
 	}
-	if !isExtractive(l.Query) {
+	if !generate.IsExtractive(l.Query) {
 		e.positive = e.list[best]
 	}
 	return e, nil
@@ -144,7 +144,7 @@ func (b *builder) check(l retort.List) error {
 // ignoreSources comes last: a source matters only where some list holds it.
 func (b *builder) ignoreSources(examples []example, lists []retort.List) {
 	for i, l := range lists {
-		if !isExtractive(l.Query) {
+		if !generate.IsExtractive(l.Query) {
 			continue
 		}
 		if index, ok := b.corpus.Index(l.Query.Source); ok {
@@ -155,10 +155,7 @@ func (b *builder) ignoreSources(examples []example, lists []retort.List) {
 	}
 }
 
-// isExtractive says whether a query's text was cut out of its source.
-func isExtractive(q retort.Query) bool {
-	return q.Source != "" && strings.HasPrefix(q.Origin, "extractive")
-}
+func isExtractive(q retort.Query) bool { return generate.IsExtractive(q) }
 
 // split holds out a share of the sources with all their lists; a list without a source stands for itself. Which ones is
 // decided by a hash of the id, so neither the order of the lists nor a seed matters.

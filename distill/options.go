@@ -90,7 +90,7 @@ type Options struct {
 
 	// Dir is the folder of checkpoints; empty means none. It is made where it does not exist.
 	Dir string
-	// CheckpointEvery is the time between checkpoints; there is one after each evaluation too.
+	// CheckpointEvery is the time between checkpoints. There is one after each evaluation too, and one when the context ends.
 	CheckpointEvery time.Duration
 
 	// Progress, where set, is called after every step and now and then during what takes long, from Train's goroutine.

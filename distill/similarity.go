@@ -9,6 +9,7 @@ import (
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas32"
 
+	"github.com/retort-ir/retort/internal/matrix"
 	"github.com/retort-ir/retort/loss"
 )
 
@@ -21,19 +22,19 @@ const blockElements = 4 << 20
 func stepLoss(ctx context.Context, l loss.Loss, rows []loss.Row, q, p, dq, dp blas32.General, block int) (float64, error) {
 	if batch, ok := l.(loss.Batch); ok {
 		if dp.Data == nil {
-			dp = newMatrix(p.Rows, p.Cols)
+			dp = matrix.New(p.Rows, p.Cols)
 		}
 		return batch.Step(ctx, rows, q, p, dq, dp)
 	}
 	block = min(max(1, block/max(1, p.Rows)), len(rows))
-	sim, grad := newMatrix(block, p.Rows), newMatrix(block, p.Rows)
+	sim, grad := matrix.New(block, p.Rows), matrix.New(block, p.Rows)
 	var sum float64
 	for start := 0; start < len(rows); start += block {
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}
 		end := min(start+block, len(rows))
-		s, ds, qs := rowsOf(sim, 0, end-start), rowsOf(grad, 0, end-start), rowsOf(q, start, end)
+		s, ds, qs := matrix.Rows(sim, 0, end-start), matrix.Rows(grad, 0, end-start), matrix.Rows(q, start, end)
 		blas32.Gemm(blas.NoTrans, blas.Trans, 1, qs, p, 0, s)
 		clear(ds.Data)
 		value, err := rowLosses(l, rows[start:end], s, ds, 1/float64(len(rows)))
@@ -41,7 +42,7 @@ func stepLoss(ctx context.Context, l loss.Loss, rows []loss.Row, q, p, dq, dp bl
 			return 0, err
 		}
 		sum += value
-		blas32.Gemm(blas.NoTrans, blas.NoTrans, 1, ds, p, 1, rowsOf(dq, start, end))
+		blas32.Gemm(blas.NoTrans, blas.NoTrans, 1, ds, p, 1, matrix.Rows(dq, start, end))
 		if dp.Data != nil {
 			blas32.Gemm(blas.Trans, blas.NoTrans, 1, ds, qs, 1, dp)
 		}
@@ -59,7 +60,7 @@ func rowLosses(l loss.Loss, rows []loss.Row, sim, grad blas32.General, scale flo
 		go func() {
 			defer wg.Done()
 			for i := w; i < len(rows); i += workers {
-				values[i], errs[i] = l.Row(&rows[i], row(sim, i), row(grad, i), scale)
+				values[i], errs[i] = l.Row(&rows[i], matrix.Row(sim, i), matrix.Row(grad, i), scale)
 			}
 		}()
 	}

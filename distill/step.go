@@ -2,7 +2,6 @@ package distill
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 	"gonum.org/v1/gonum/blas/blas32"
 
 	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/internal/matrix"
 	"github.com/retort-ir/retort/loss"
 )
 
@@ -45,9 +45,9 @@ type vectors struct {
 
 func (v vectors) row(n int32) []float32 {
 	if v.index == nil {
-		return row(v.matrix, int(n))
+		return matrix.Row(v.matrix, int(n))
 	}
-	return row(v.matrix, v.index[n])
+	return matrix.Row(v.matrix, v.index[n])
 }
 
 // step makes one step of the optimiser. On an error the weights are those before it and the gradients are zero.
@@ -94,8 +94,8 @@ func (g graph) close() error { return errors.Join(g.queries.close(), g.passages.
 // an error too.
 func (s *stepper) forward(ctx context.Context, batch []*example) (graph, StepReport, error) {
 	start := time.Now()
-	batch = s.byLength(batch)
 	g := graph{queries: newSide(s.queries, queryRows(batch), s.microBatch), passages: s.passageSide(batch)}
+	batch = inOrder(batch, g.queries.rows)
 	report := StepReport{Queries: len(batch)}
 	if err := g.queries.encode(ctx, s.student, s.keepGraph); err != nil {
 		return g, report, err
@@ -107,9 +107,9 @@ func (s *stepper) forward(ctx context.Context, batch []*example) (graph, StepRep
 	report.Encode = time.Since(start)
 
 	start = time.Now()
-	g.queries.grad = newMatrix(len(batch), s.student.Dim())
+	g.queries.grad = matrix.New(len(batch), s.student.Dim())
 	if s.passages != nil {
-		g.passages.grad = newMatrix(len(g.passages.rows), s.student.Dim())
+		g.passages.grad = matrix.New(len(g.passages.rows), s.student.Dim())
 	}
 	var err error
 	report.Loss, err = stepLoss(ctx, s.loss, s.lossRows(batch, report.Passages),
@@ -118,11 +118,17 @@ func (s *stepper) forward(ctx context.Context, batch []*example) (graph, StepRep
 	return g, report, err
 }
 
-// byLength puts the lists in the order that newSide has for their queries.
-func (s *stepper) byLength(batch []*example) []*example {
-	return slices.SortedFunc(slices.Values(batch), func(a, b *example) int {
-		return cmp.Or(cmp.Compare(s.queries.Tokens(a.query), s.queries.Tokens(b.query)), cmp.Compare(a.query, b.query))
-	})
+// inOrder returns the lists in the order of their queries' numbers in rows.
+func inOrder(batch []*example, rows []int) []*example {
+	byQuery := make(map[int]*example, len(batch))
+	for _, e := range batch {
+		byQuery[e.query] = e
+	}
+	ordered := make([]*example, len(rows))
+	for i, r := range rows {
+		ordered[i] = byQuery[r]
+	}
+	return ordered
 }
 
 func queryRows(batch []*example) []int {
@@ -183,9 +189,9 @@ func (s *stepper) encodePassages(ctx context.Context, passages *side) error {
 }
 
 func (v vectors) pick(numbers []int) blas32.General {
-	m := newMatrix(len(numbers), v.matrix.Cols)
+	m := matrix.New(len(numbers), v.matrix.Cols)
 	for i, n := range numbers {
-		copy(row(m, i), v.row(int32(n)))
+		copy(matrix.Row(m, i), v.row(int32(n)))
 	}
 	return m
 }

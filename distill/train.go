@@ -15,13 +15,15 @@ import (
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/internal/matrix"
 )
 
 // Train trains the student on the lists and leaves the best student it met in it.
 //
 // A list must have scores, at least two passages of the corpus and a query id of its own. When the context ends, Train
-// returns its error within a micro-batch and the student is as after the last step that was finished; so it is after every
-// other error. A gradient that is not finite is encoder.ErrNonFinite with the step and its queries; where a row of the loss
+// gives up the step or evaluation at hand within a micro-batch, writes a checkpoint where Options.Dir asks for them, and
+// returns the context's error; the student is as after the last step that was finished, and so is the checkpoint. After
+// every other error the student is so too, and the checkpoint stays the one before. A gradient that is not finite is encoder.ErrNonFinite with the step and its queries; where a row of the loss
 // is at fault, the error names its query.
 //
 // The student belongs to Train until it returns. The same input gives the same bits on one machine.
@@ -44,8 +46,9 @@ type trainer struct {
 	start     Weights // for interpolation
 	state     trainState
 	resumed   bool
-	dir       string // of the best student; of the checkpoint too where it is Options.Dir
-	saved     time.Time
+	dir       string    // of the best student; of the checkpoint too where it is Options.Dir
+	saved     time.Time // when the last checkpoint was written, or training began
+	savedStep int       // of that checkpoint
 }
 
 func newTrainer(ctx context.Context, student encoder.Trainable, corpus retort.Corpus, lists []retort.List, opts Options) (*trainer, error) {
@@ -106,10 +109,10 @@ func newStepper(student encoder.Trainable, corpus retort.Corpus, data *dataset, 
 			return nil, fmt.Errorf("distill: Towers QueryOnly needs a student that implements encoder.Splitter, %T does not", student)
 		}
 	}
-	v := o.Vectors
-	if v.Data != nil && (v.Rows != corpus.Len() || v.Cols != student.Dim() || v.Stride < v.Cols || len(v.Data) < (v.Rows-1)*v.Stride+v.Cols) {
-		return nil, fmt.Errorf("distill: Options.Vectors is [%d x %d] with stride %d and %d elements, want [%d x %d]",
-			v.Rows, v.Cols, v.Stride, len(v.Data), corpus.Len(), student.Dim())
+	if o.Vectors.Data != nil {
+		if err := matrix.Check(o.Vectors, corpus.Len(), student.Dim()); err != nil {
+			return nil, fmt.Errorf("distill: Options.Vectors: %w", err)
+		}
 	}
 	return &stepper{
 		student: student, data: data, loss: o.loss(), queryOnly: o.Towers == QueryOnly,
@@ -122,7 +125,7 @@ func (s *stepper) passageTexts(ctx context.Context, corpus retort.Corpus, vector
 	h := sha256.New()
 	if vectors.Data != nil {
 		for i := range vectors.Rows {
-			hashFloats(h, row(vectors, i))
+			hashFloats(h, matrix.Row(vectors, i))
 		}
 		return nil, hex.EncodeToString(h.Sum(nil)), nil
 	}
@@ -171,7 +174,7 @@ func (s *stepper) prepare(ctx context.Context, texts []string, given blas32.Gene
 const encodeChunk = 1024
 
 func encodeAll(ctx context.Context, e encoder.Encoder, texts []string, report func(Progress)) (blas32.General, error) {
-	all := newMatrix(len(texts), e.Dim())
+	all := matrix.New(len(texts), e.Dim())
 	for start := 0; start < len(texts); start += encodeChunk {
 		end := min(start+encodeChunk, len(texts))
 		m, err := e.Encode(ctx, encoder.Passage, texts[start:end])
@@ -179,7 +182,7 @@ func encodeAll(ctx context.Context, e encoder.Encoder, texts []string, report fu
 			return blas32.General{}, err
 		}
 		for i := range m.Rows {
-			copy(row(all, start+i), row(m, i))
+			copy(matrix.Row(all, start+i), matrix.Row(m, i))
 		}
 		report(Progress{Stage: StageEncode, Done: end, Total: len(texts)})
 	}
@@ -245,16 +248,34 @@ func (t *trainer) run(ctx context.Context) (*Result, error) {
 		if err := t.load(filepath.Join(t.dir, checkpointName)); err != nil {
 			return nil, err
 		}
-	} else if err := t.finishPart(ctx); err != nil {
-		return nil, err
+		t.savedStep = t.state.Step
+	} else {
+		t.state.PartDone = true // the untouched student is evaluated first
 	}
 	t.saved = time.Now()
 	for !t.state.Done {
-		if err := t.step(ctx); err != nil {
-			return nil, err
+		if err := t.advance(ctx); err != nil {
+			return nil, errors.Join(err, t.checkpointAtEnd(ctx))
 		}
 	}
 	return t.finish(ctx)
+}
+
+// advance finishes the part, where its steps are made, or else makes a step.
+func (t *trainer) advance(ctx context.Context) error {
+	if t.state.PartDone {
+		return t.finishPart(ctx)
+	}
+	return t.step(ctx)
+}
+
+// checkpointAtEnd saves the steps since the last checkpoint where the context has ended. After another error it does not:
+// what broke the student may have broken its state.
+func (t *trainer) checkpointAtEnd(ctx context.Context) error {
+	if ctx.Err() == nil || t.state.Step == t.savedStep {
+		return nil
+	}
+	return t.checkpoint()
 }
 
 func (t *trainer) load(path string) error {
@@ -280,9 +301,7 @@ func (t *trainer) step(ctx context.Context) error {
 	t.state.LossSum += report.Loss
 	t.state.LossSteps++
 	t.report(Progress{Stage: StageTrain, Done: t.state.Step, Total: total, Step: report})
-	if t.state.Step%t.evalSteps() == 0 || t.state.Step == total {
-		return t.finishPart(ctx)
-	}
+	t.state.PartDone = t.state.Step%t.evalSteps() == 0 || t.state.Step == total
 	if time.Since(t.saved) >= t.opts.CheckpointEvery {
 		return t.checkpoint()
 	}
@@ -296,14 +315,15 @@ func (t *trainer) evalSteps() int {
 	return t.schedule.stepsPerEpoch()
 }
 
-// finishPart evaluates the student, keeps it if it is the best so far, decides whether to stop, and writes a checkpoint.
+// finishPart comes after the steps between two evaluations: it evaluates the student, keeps it if it is the best so far, decides whether to stop, and writes a checkpoint.
 func (t *trainer) finishPart(ctx context.Context) error {
-	t.state.Done = t.state.Step == t.schedule.steps()
 	if t.opts.evaluates() {
 		if err := t.evaluate(ctx); err != nil {
 			return err
 		}
 	}
+	t.state.PartDone = false
+	t.state.Done = t.state.Done || t.state.Step == t.schedule.steps()
 	return t.checkpoint()
 }
 
@@ -320,12 +340,12 @@ func (t *trainer) evaluate(ctx context.Context) error {
 	}
 	if len(t.state.History) > 0 && score <= t.state.Best.Score {
 		t.state.Worse++
-		t.state.Done = t.state.Done || (t.opts.Patience > 0 && t.state.Worse >= t.opts.Patience)
+		t.state.Done = t.opts.Patience > 0 && t.state.Worse >= t.opts.Patience
 	} else {
-		t.state.Best, t.state.Worse = now, 0
 		if err := writeState(bestPath(t.dir, now.Step), trainState{Step: now.Step}, t.student); err != nil {
 			return err
 		}
+		t.state.Best, t.state.Worse = now, 0
 	}
 	t.state.History = append(t.state.History, now)
 	t.state.LossSum, t.state.LossSteps = 0, 0
@@ -356,7 +376,7 @@ func (t *trainer) checkpoint() error {
 		if err := writeState(filepath.Join(t.dir, checkpointName), t.state, t.student); err != nil {
 			return err
 		}
-		t.saved = time.Now()
+		t.saved, t.savedStep = time.Now(), t.state.Step
 	}
 	return removeOtherBests(t.dir, t.state.Best.Step)
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/encoder/encodertest"
+	"github.com/retort-ir/retort/internal/matrix"
 	"github.com/retort-ir/retort/loss"
 )
 
@@ -170,7 +171,7 @@ func TestInterpolateNeedsParameters(t *testing.T) {
 
 func TestVectorsOfAnotherShapeAreRefused(t *testing.T) {
 	corpus, lists := world(t)
-	for _, v := range []blas32.General{newMatrix(corpus.Len(), 9), newMatrix(3, 8), {Rows: corpus.Len(), Cols: 8, Stride: 8, Data: make([]float32, 9)}} {
+	for _, v := range []blas32.General{matrix.New(corpus.Len(), 9), matrix.New(3, 8), {Rows: corpus.Len(), Cols: 8, Stride: 8, Data: make([]float32, 9)}} {
 		opts := quick()
 		opts.Towers, opts.Vectors = QueryOnly, v
 		_, err := Train(background, newStudent(t), corpus, lists, opts)
@@ -227,20 +228,30 @@ func TestInterpolationThatFailsLeavesTheBestStudent(t *testing.T) {
 	require.Equal(t, last, weightsOf(t, e))
 }
 
-// A run is killed at random moments, within steps and evaluations, until it comes through: the same bits as undisturbed.
-func TestAKilledRunGoesOnToTheSameBits(t *testing.T) {
+// errKilled ends a run as a kill would: Train has no occasion to save anything.
+var errKilled = errors.New("killed")
+
+// A run ends at random moments, within steps and evaluations, until it comes through: the same bits as undisturbed.
+func TestARunThatWasEndedGoesOnToTheSameBits(t *testing.T) {
 	corpus, lists := world(t)
 	for _, test := range []struct {
 		name   string
-		within int // forward passes to a kill
+		within int // forward passes to an end
+		cancel bool
 		change func(*Options)
 	}{
-		{"both towers", 60, func(*Options) {}},
-		{"query side", 20, func(o *Options) { o.Towers = QueryOnly }},
-		{"checkpoints at evaluations only", 150, func(o *Options) { o.CheckpointEvery = time.Hour }},
-		{"kept graphs", 30, func(o *Options) { o.KeepGraphTokens = 1 << 20 }},
-		{"early stop and interpolation", 25, func(o *Options) {
+		{"killed, both towers", 60, false, func(*Options) {}},
+		{"killed, query side", 20, false, func(o *Options) { o.Towers = QueryOnly }},
+		{"killed, checkpoints at evaluations only", 150, false, func(o *Options) { o.CheckpointEvery = time.Hour }},
+		{"killed, kept graphs", 30, false, func(o *Options) { o.KeepGraphTokens = 1 << 20 }},
+		{"killed, early stop and interpolation", 25, false, func(o *Options) {
 			o.Patience, o.LR, o.Interpolate = 1, 0.3, []float64{0.25, 0.5}
+		}},
+		{"cancelled, both towers", 60, true, func(o *Options) { o.CheckpointEvery = time.Hour }},
+		{"cancelled, query side", 20, true, func(o *Options) { o.Towers, o.CheckpointEvery = QueryOnly, time.Hour }},
+		{"cancelled, no evaluations", 60, true, func(o *Options) { o.DevFraction, o.CheckpointEvery = 0, time.Hour }},
+		{"cancelled, early stop and interpolation", 25, true, func(o *Options) {
+			o.Patience, o.LR, o.Interpolate, o.CheckpointEvery = 1, 0.3, []float64{0.25, 0.5}, time.Hour
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -253,29 +264,40 @@ func TestAKilledRunGoesOnToTheSameBits(t *testing.T) {
 
 			r := rand.New(rand.NewPCG(4, 4))
 			opts.Dir = t.TempDir()
-			kills := 0
+			ends, steps := 0, 0
 			for {
 				ctx, cancel := context.WithCancel(background)
 				calls := 1 + r.IntN(test.within)
-				e := &student{Encoder: newStudent(t), onForward: func(bool) error {
-					if calls--; calls == 0 {
+				e := &student{
+					Encoder: newStudent(t),
+					onForward: func(bool) error {
+						if calls--; calls != 0 {
+							return nil
+						}
+						if !test.cancel {
+							return errKilled
+						}
 						cancel()
-					}
-					return nil
-				}}
+						return nil
+					},
+					onStep: func() error { steps++; return nil },
+				}
 				got, err := Train(ctx, e, corpus, lists, opts)
 				cancel()
 				if err != nil {
-					require.ErrorIs(t, err, context.Canceled)
-					kills++
-					require.Less(t, kills, 1000)
+					require.True(t, errors.Is(err, context.Canceled) == test.cancel && errors.Is(err, errKilled) != test.cancel, err)
+					ends++
+					require.Less(t, ends, 1000)
 					continue
+				}
+				if test.cancel {
+					require.Equal(t, want.Steps, steps, "each step is made once")
 				}
 				require.Equal(t, want, got)
 				require.Equal(t, stateOf(t, undisturbed), stateOf(t, e))
 				break
 			}
-			require.Greater(t, kills, 1)
+			require.Greater(t, ends, 1)
 
 			again := newStudent(t)
 			got, err := Train(background, again, corpus, lists, opts)
@@ -284,6 +306,57 @@ func TestAKilledRunGoesOnToTheSameBits(t *testing.T) {
 			require.Equal(t, stateOf(t, undisturbed), stateOf(t, again))
 		})
 	}
+}
+
+func TestACancelledRunLeavesACheckpointOfItsLastStep(t *testing.T) {
+	corpus, lists := world(t)
+	opts := quick()
+	opts.CheckpointEvery, opts.EvalSteps, opts.Dir = time.Hour, 1000, t.TempDir()
+	ctx, cancel := context.WithCancel(background)
+	defer cancel()
+	opts.Progress = func(p Progress) {
+		if p.Stage == StageTrain && p.Done == 7 {
+			cancel()
+		}
+	}
+	e := newStudent(t)
+	_, err := Train(ctx, e, corpus, lists, opts)
+	require.ErrorIs(t, err, context.Canceled)
+	f, err := openState(filepath.Join(opts.Dir, checkpointName))
+	require.NoError(t, err)
+	defer f.close()
+	require.Equal(t, 7, f.header.Step)
+	saved := newStudent(t)
+	require.NoError(t, f.load(saved))
+	require.Equal(t, stateOf(t, e), stateOf(t, saved))
+
+	// A run that is cancelled before it has made a step writes nothing anew.
+	before, err := os.Stat(filepath.Join(opts.Dir, checkpointName))
+	require.NoError(t, err)
+	_, err = Train(ctx, newStudent(t), corpus, lists, opts)
+	require.ErrorIs(t, err, context.Canceled)
+	after, err := os.Stat(filepath.Join(opts.Dir, checkpointName))
+	require.NoError(t, err)
+	require.True(t, os.SameFile(before, after))
+}
+
+func TestACheckpointThatCannotBeWrittenAtTheEndIsToldBesideTheCause(t *testing.T) {
+	corpus, lists := world(t)
+	opts := quick()
+	opts.CheckpointEvery, opts.EvalSteps, opts.Dir = time.Hour, 1000, filepath.Join(t.TempDir(), "run")
+	ctx, cancel := context.WithCancel(background)
+	defer cancel()
+	var removed error
+	opts.Progress = func(p Progress) {
+		if p.Stage == StageTrain && p.Done == 7 {
+			removed = os.RemoveAll(opts.Dir)
+			cancel()
+		}
+	}
+	_, err := Train(ctx, newStudent(t), corpus, lists, opts)
+	require.NoError(t, removed)
+	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
 func TestACheckpointOfAnotherRunIsRefusedByName(t *testing.T) {
@@ -578,7 +651,7 @@ func TestOptionsValidateNamesTheWrongField(t *testing.T) {
 		{"Loss", func(o *Options) { o.Loss = loss.InfoNCE{Temperature: -1} }},
 		{"WholeCorpus", func(o *Options) { o.WholeCorpus = true }},
 		{"CountDuplicates", func(o *Options) { o.Towers, o.WholeCorpus, o.CountDuplicates = QueryOnly, true, true }},
-		{"Vectors", func(o *Options) { o.Vectors = newMatrix(1, 1) }},
+		{"Vectors", func(o *Options) { o.Vectors = matrix.New(1, 1) }},
 		{"Interpolate", func(o *Options) { o.Interpolate = []float64{1.5} }},
 		{"Interpolate", func(o *Options) { o.DevFraction, o.Interpolate = 0, []float64{0.5} }},
 	} {

@@ -25,6 +25,17 @@ const (
 	TypeHowTo    = "howto"    // "how to gracefully shut down the server", from "Shutdown gracefully shuts down the server"
 )
 
+// OriginExtractive is the Origin of the queries that Extractive makes. A generator of one's own whose queries are cut out of
+// their passages should use it too, alone or with more behind it ("extractive/titles"): see IsExtractive.
+const OriginExtractive = "extractive"
+
+// IsExtractive says whether a query's text was cut out of its source: it has one, and its Origin begins with
+// OriginExtractive. Any ranker that counts words puts the source of such a query first, whatever it is worth, so the
+// source serves to filter queries and not as a passage to learn from.
+func IsExtractive(q retort.Query) bool {
+	return q.Source != "" && strings.HasPrefix(q.Origin, OriginExtractive)
+}
+
 // Types returns all types of query that Extractive makes.
 func Types() []string {
 	return []string{TypeSentence, TypeTitle, TypeKeywords, TypePhrase, TypeHowTo}
@@ -158,7 +169,7 @@ func (e *Extractive) Generate(ctx context.Context, p retort.Passage) ([]retort.Q
 				Text:   texts[i][n],
 				Type:   t,
 				Source: p.ID,
-				Origin: "extractive",
+				Origin: OriginExtractive,
 			})
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"gonum.org/v1/gonum/blas/blas32"
 
 	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/internal/matrix"
 )
 
 // Tolerances say how far an implementation may be from exact.
@@ -110,9 +111,9 @@ func (c contract) encodeRows(t *testing.T) {
 		requireUnitRows(t, all, len(texts), e.Dim())
 		for i, text := range texts {
 			alone := encode(t, e, role, []string{text})
-			require.InDeltaSlice(t, toFloat64(row(alone, 0)), toFloat64(row(all, i)), c.tol.Embedding, "%s %q", role, text)
+			require.InDeltaSlice(t, toFloat64(matrix.Row(alone, 0)), toFloat64(matrix.Row(all, i)), c.tol.Embedding, "%s %q", role, text)
 			for j := range i {
-				require.Greater(t, distance(row(all, i), row(all, j)), 100*c.tol.Embedding, "texts %d and %d have one vector", i, j)
+				require.Greater(t, distance(matrix.Row(all, i), matrix.Row(all, j)), 100*c.tol.Embedding, "texts %d and %d have one vector", i, j)
 			}
 		}
 		again := encode(t, e, role, texts)
@@ -221,7 +222,7 @@ func (c contract) forwardEqualsEncode(t *testing.T) {
 				got := pass.Embeddings()
 				requireUnitRows(t, got, len(rows), e.Dim())
 				for i, r := range rows {
-					require.InDeltaSlice(t, toFloat64(row(want, r)), toFloat64(row(got, i)), c.tol.Embedding, "%s, rows %v", role, rows)
+					require.InDeltaSlice(t, toFloat64(matrix.Row(want, r)), toFloat64(matrix.Row(got, i)), c.tol.Embedding, "%s, rows %v", role, rows)
 				}
 				require.NoError(t, pass.Close())
 			}
@@ -281,12 +282,12 @@ func (c contract) backwardStride(t *testing.T) {
 	e := c.open(t)
 	in := prepare(t, e, encoder.Query, texts)
 	dense := probe(2, e.Dim())
-	wide := newMatrix(2, e.Dim()+3)
+	wide := matrix.New(2, e.Dim()+3)
 	for i := range wide.Data {
 		wide.Data[i] = 99
 	}
 	for i := range 2 {
-		copy(row(wide, i), row(dense, i))
+		copy(matrix.Row(wide, i), matrix.Row(dense, i))
 	}
 	wide.Cols = e.Dim()
 	backward(t, e, in, []int{1, 3}, dense)
@@ -338,7 +339,7 @@ func (c contract) closeOrder(t *testing.T) {
 		passes[i] = forward(t, e, in, []int{i}, i%2 == 0)
 	}
 	for _, i := range []int{2, 0, 4, 1, 3} {
-		require.InDeltaSlice(t, toFloat64(row(want, i)), toFloat64(row(passes[i].Embeddings(), 0)), c.tol.Embedding)
+		require.InDeltaSlice(t, toFloat64(matrix.Row(want, i)), toFloat64(matrix.Row(passes[i].Embeddings(), 0)), c.tol.Embedding)
 		if i == 0 {
 			require.NoError(t, passes[i].Backward(probe(1, e.Dim())))
 		}

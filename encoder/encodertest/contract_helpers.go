@@ -12,6 +12,7 @@ import (
 	"gonum.org/v1/gonum/blas/blas32"
 
 	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/internal/matrix"
 )
 
 func encode(t *testing.T, e encoder.Encoder, role encoder.Role, texts []string) blas32.General {
@@ -110,13 +111,13 @@ func requireUnitRows(t *testing.T, m blas32.General, rows, cols int) {
 	require.Equal(t, rows, m.Rows)
 	require.Equal(t, cols, m.Cols)
 	for i := range rows {
-		require.InDelta(t, 1, l2(row(m, i)), 1e-5, "norm of row %d", i)
+		require.InDelta(t, 1, l2(matrix.Row(m, i)), 1e-5, "norm of row %d", i)
 	}
 }
 
 // probe returns a fixed matrix without structure, elements in [-1,1].
 func probe(rows, cols int) blas32.General {
-	m := newMatrix(rows, cols)
+	m := matrix.New(rows, cols)
 	for i := range m.Data {
 		m.Data[i] = float32(math.Sin(float64(1 + 7*i + i*i)))
 	}
@@ -124,9 +125,9 @@ func probe(rows, cols int) blas32.General {
 }
 
 func pick(m blas32.General, rows []int) blas32.General {
-	out := newMatrix(len(rows), m.Cols)
+	out := matrix.New(len(rows), m.Cols)
 	for i, r := range rows {
-		copy(row(out, i), row(m, r))
+		copy(matrix.Row(out, i), matrix.Row(m, r))
 	}
 	return out
 }
@@ -166,8 +167,8 @@ func largest(x []float32, k int) []int {
 func dot(a, b blas32.General) float64 {
 	var sum float64
 	for i := range a.Rows {
-		for j, x := range row(a, i) {
-			sum += float64(x) * float64(row(b, i)[j])
+		for j, x := range matrix.Row(a, i) {
+			sum += float64(x) * float64(matrix.Row(b, i)[j])
 		}
 	}
 	return sum

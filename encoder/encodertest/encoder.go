@@ -13,6 +13,7 @@ import (
 	"gonum.org/v1/gonum/blas/blas32"
 
 	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/internal/matrix"
 )
 
 // Options of an Encoder. The zero value works.
@@ -92,13 +93,13 @@ func (e *Encoder) Encode(ctx context.Context, role encoder.Role, texts []string)
 	if err != nil {
 		return blas32.General{}, err
 	}
-	out := newMatrix(len(texts), e.Dim())
+	out := matrix.New(len(texts), e.Dim())
 	t := e.tower(role)
 	for i, tokens := range in.tokens {
 		if err := ctx.Err(); err != nil {
 			return blas32.General{}, err
 		}
-		t.forward(tokens).writeTo(row(out, i))
+		t.forward(tokens).writeTo(matrix.Row(out, i))
 	}
 	return out, nil
 }
@@ -114,7 +115,7 @@ func (e *Encoder) Forward(ctx context.Context, in encoder.Inputs, rows []int, ke
 	if !ok {
 		return nil, fmt.Errorf("encodertest: inputs of type %T were not prepared by this encoder", in)
 	}
-	p := &pass{encoder: e, tower: e.tower(prepared.role), out: newMatrix(len(rows), e.Dim()), keepGraph: keepGraph}
+	p := &pass{encoder: e, tower: e.tower(prepared.role), out: matrix.New(len(rows), e.Dim()), keepGraph: keepGraph}
 	for i, r := range rows {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -123,7 +124,7 @@ func (e *Encoder) Forward(ctx context.Context, in encoder.Inputs, rows []int, ke
 			return nil, fmt.Errorf("encodertest: row %d of inputs of %d", r, prepared.Len())
 		}
 		a := p.tower.forward(prepared.tokens[r])
-		a.writeTo(row(p.out, i))
+		a.writeTo(matrix.Row(p.out, i))
 		if keepGraph {
 			p.graph = append(p.graph, a)
 		}
@@ -229,7 +230,7 @@ func (p *pass) Backward(grad blas32.General) error {
 		return errors.New("encodertest: Backward through passages of an encoder whose passage tower does not learn")
 	}
 	for i, a := range p.graph {
-		p.tower.backward(a, row(grad, i))
+		p.tower.backward(a, matrix.Row(grad, i))
 	}
 	p.graph = nil
 	return nil
@@ -244,12 +245,6 @@ func (p *pass) Close() error {
 	p.graph, p.out = nil, blas32.General{}
 	return nil
 }
-
-func newMatrix(rows, cols int) blas32.General {
-	return blas32.General{Rows: rows, Cols: cols, Stride: cols, Data: make([]float32, rows*cols)}
-}
-
-func row(m blas32.General, i int) []float32 { return m.Data[i*m.Stride : i*m.Stride+m.Cols] }
 
 func clone(x []float32) []float32 { return append([]float32(nil), x...) }
 

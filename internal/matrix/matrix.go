@@ -1,0 +1,36 @@
+// Package matrix has what blas32.General lacks: making one, and reading it by rows. Matrices are row-major; a row begins
+// Stride elements behind the one before it.
+package matrix
+
+import (
+	"fmt"
+
+	"gonum.org/v1/gonum/blas/blas32"
+)
+
+// New returns a matrix of zeros [rows x cols] without gaps between its rows.
+func New(rows, cols int) blas32.General {
+	// BLAS refuses a stride of 0.
+	return blas32.General{Rows: rows, Cols: cols, Stride: max(cols, 1), Data: make([]float32, rows*cols)}
+}
+
+// Row returns row i, sharing m's memory.
+func Row(m blas32.General, i int) []float32 { return m.Data[i*m.Stride : i*m.Stride+m.Cols] }
+
+// Rows returns rows start to end, end not among them, sharing m's memory. There must be at least one.
+func Rows(m blas32.General, start, end int) blas32.General {
+	m.Rows = end - start
+	m.Data = m.Data[start*m.Stride : (end-1)*m.Stride+m.Cols]
+	return m
+}
+
+// Check returns an error where m is not [rows x cols] or its data are too short for that.
+func Check(m blas32.General, rows, cols int) error {
+	if m.Rows != rows || m.Cols != cols {
+		return fmt.Errorf("it is [%d x %d], want [%d x %d]", m.Rows, m.Cols, rows, cols)
+	}
+	if rows > 0 && (m.Stride < cols || len(m.Data) < (rows-1)*m.Stride+cols) {
+		return fmt.Errorf("it is [%d x %d] with stride %d in %d values, too few", m.Rows, m.Cols, m.Stride, len(m.Data))
+	}
+	return nil
+}
