@@ -15,20 +15,9 @@ import (
 // parseArgs parses flags and the arguments with those names, in any order; "--" ends the flags. Each argument must be
 // there.
 func parseArgs(flags *flag.FlagSet, args []string, names ...string) ([]string, error) {
-	var values []string
-	for {
-		if err := parse(flags, args, len(args)); err != nil {
-			return nil, err
-		}
-		parsed := len(args) - flags.NArg()
-		rest := flags.Args()
-		if parsed > 0 && args[parsed-1] == "--" {
-			values, rest = append(values, rest...), nil
-		}
-		if len(rest) == 0 {
-			break
-		}
-		values, args = append(values, rest[0]), rest[1:]
+	values, err := parseWords(flags, args)
+	if err != nil {
+		return nil, err
 	}
 	if len(values) > len(names) {
 		return nil, fmt.Errorf("%w: what is %q?", errUsage, values[len(names)])
@@ -37,6 +26,25 @@ func parseArgs(flags *flag.FlagSet, args []string, names ...string) ([]string, e
 		return nil, fmt.Errorf("%w: %s is missing", errUsage, names[len(values)])
 	}
 	return values, nil
+}
+
+// parseWords is parseArgs for any number of arguments.
+func parseWords(flags *flag.FlagSet, args []string) ([]string, error) {
+	var values []string
+	for {
+		if err := parse(flags, args, len(args)); err != nil {
+			return nil, err
+		}
+		parsed := len(args) - flags.NArg()
+		rest := flags.Args()
+		if parsed > 0 && args[parsed-1] == "--" {
+			return append(values, rest...), nil
+		}
+		if len(rest) == 0 {
+			return values, nil
+		}
+		values, args = append(values, rest[0]), rest[1:]
+	}
 }
 
 // required is a usage error that names the first flag that was not given.

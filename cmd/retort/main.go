@@ -27,6 +27,7 @@ func commands() []command {
 	return []command{
 		distillCommand,
 		evalCommand,
+		compareCommand,
 		searchCommand,
 		embedCommand,
 		libtorchInstall,

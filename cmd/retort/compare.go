@@ -1,0 +1,373 @@
+package main
+
+import (
+	"context"
+	"encoding/csv"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"unicode"
+
+	"gonum.org/v1/gonum/stat"
+
+	"github.com/retort-ir/retort/eval"
+	"github.com/retort-ir/retort/internal/results"
+)
+
+var compareCommand = command{
+	name:    "compare",
+	summary: "compare runs query by query, with p-values",
+	usage: `RUN_A RUN_B ... [flags]
+
+For every set of queries that all the runs were evaluated on: how much each run's model is better than the one it started
+from ("before"), and how much RUN_B and those after it are better than RUN_A. Each line is the mean difference over the
+queries in common, its 95% interval (bootstrap), its p-value (paired randomisation test), and that p-value adjusted for
+the number of lines (Holm): a difference is significant at 5% where the adjusted value is at most .05. Queries and sets
+that a run lacks are left out, and named on stderr.
+
+  -metric NAME          as the runs were evaluated: ndcg@K, recall@K, mrr@K, ... (ndcg@10)
+  -format FORMAT        text, md (Markdown) or csv (text)
+
+example: is the second run better than the first?
+  retort compare runs/monday runs/tuesday
+  retort compare runs/monday runs/tuesday -metric recall@100 -format md >comparison.md
+`,
+	run: runCompare,
+}
+
+// evaluatedRun is a run folder's results.
+type evaluatedRun struct {
+	name    string
+	records []results.Record
+}
+
+// comparedPair is a line of the table: a system of a run against another system, over the queries of a set.
+type comparedPair struct {
+	set, run, against  string
+	mean, againstsMean float64
+	eval.Comparison
+	holm float64 // Comparison.P adjusted for all lines
+}
+
+func runCompare(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("compare", flag.ContinueOnError)
+	metric := flags.String("metric", "ndcg@10", "")
+	format := flags.String("format", "text", "")
+	dirs, err := parseWords(flags, args)
+	if err != nil {
+		return err
+	}
+	if len(dirs) < 2 {
+		return fmt.Errorf("%w: want at least two run folders", errUsage)
+	}
+	if err := required(flags, "metric"); err != nil {
+		return err
+	}
+	write := map[string]func(io.Writer, string, []comparedPair) error{
+		"text": writeComparisonText, "md": writeComparisonMarkdown, "csv": writeComparisonCSV,
+	}[*format]
+	if write == nil {
+		return fmt.Errorf("%w: -format is %q: want text, md or csv", errUsage, *format)
+	}
+	runs, err := loadRuns(ctx, dirs)
+	if err != nil {
+		return err
+	}
+	pairs, notes, err := compareRuns(ctx, runs, *metric)
+	for _, note := range notes {
+		fmt.Fprintln(stderr, note)
+	}
+	if err != nil {
+		return err
+	}
+	return write(stdout, *metric, pairs)
+}
+
+// loadRuns names the runs by the last part of their path, and by all of it where that is not enough to tell them apart.
+func loadRuns(ctx context.Context, dirs []string) ([]evaluatedRun, error) {
+	short, seen := map[string]int{}, map[string]bool{}
+	paths := make([]string, len(dirs))
+	for i, dir := range dirs {
+		path, err := filepath.Abs(dir)
+		if err != nil {
+			return nil, err
+		}
+		if seen[path] {
+			return nil, fmt.Errorf("%w: %s is given twice", errUsage, dir)
+		}
+		seen[path] = true
+		short[filepath.Base(path)]++
+		paths[i] = path
+	}
+	runs := make([]evaluatedRun, len(dirs))
+	for i, dir := range dirs {
+		records, err := await(ctx, func() ([]results.Record, error) { return results.Load(dir) })
+		if err != nil {
+			return nil, err
+		}
+		runs[i] = evaluatedRun{filepath.Base(paths[i]), records}
+		if short[runs[i].name] > 1 {
+			runs[i].name = dir
+		}
+	}
+	return runs, nil
+}
+
+// compareRuns returns the lines of the table, and notes on what was left out, which are there on an error too.
+func compareRuns(ctx context.Context, runs []evaluatedRun, metric string) (pairs []comparedPair, notes []string, err error) {
+	sets, notes := sharedSets(runs)
+	if len(sets) == 0 {
+		return nil, notes, errors.New("the runs have no set of queries in common: were they evaluated on the same collection?")
+	}
+	for _, set := range sets {
+		more, left, err := compareSet(ctx, set, runs, metric)
+		notes = append(notes, left...)
+		if err != nil {
+			return nil, notes, fmt.Errorf("set %q: %w", set, err)
+		}
+		pairs = append(pairs, more...)
+	}
+	p := make([]float64, len(pairs))
+	for i := range pairs {
+		p[i] = pairs[i].P
+	}
+	for i, adjusted := range eval.Holm(p) {
+		pairs[i].holm = adjusted
+	}
+	return pairs, notes, nil
+}
+
+// sharedSets returns the sets for which every run has a student's results, in the order of the first run.
+func sharedSets(runs []evaluatedRun) (shared, notes []string) {
+	var all []string
+	for _, r := range runs {
+		for _, set := range results.Sets(r.records) {
+			if !slices.Contains(all, set) {
+				all = append(all, set)
+			}
+		}
+	}
+	for _, set := range all {
+		var lacking []string
+		for _, r := range runs {
+			if len(results.Of(r.records, set, results.After)) == 0 {
+				lacking = append(lacking, r.name)
+			}
+		}
+		if len(lacking) == 0 {
+			shared = append(shared, set)
+		} else {
+			notes = append(notes, fmt.Sprintf("set %q is left out: %s lacks it", set, strings.Join(lacking, ", ")))
+		}
+	}
+	return shared, notes
+}
+
+// comparedSystem is one column of values: a run's student, or the model that it started from.
+type comparedSystem struct {
+	name    string
+	records map[string]results.Record // by query
+	values  []float64                 // of the queries in common
+}
+
+func compareSet(ctx context.Context, set string, runs []evaluatedRun, metric string) ([]comparedPair, []string, error) {
+	var afters, befores []*comparedSystem // aligned with runs; a run without the set's "before" has nil there
+	var all []*comparedSystem
+	for _, r := range runs {
+		after := &comparedSystem{name: r.name, records: results.Of(r.records, set, results.After)}
+		before := &comparedSystem{name: r.name + " before", records: results.Of(r.records, set, results.Before)}
+		all = append(all, after)
+		if len(before.records) == 0 {
+			before = nil
+		} else {
+			all = append(all, before)
+		}
+		afters, befores = append(afters, after), append(befores, before)
+	}
+	queries, notes := commonQueries(set, all)
+	if len(queries) == 0 {
+		return nil, notes, errors.New("no query is in all of the runs: are they of the same collection?")
+	}
+	for _, s := range all {
+		if err := s.fill(queries, metric); err != nil {
+			return nil, notes, err
+		}
+	}
+	notes = append(notes, nameBefores(set, runs, befores)...)
+
+	var pairs []comparedPair
+	add := func(s, against *comparedSystem) error {
+		c, err := eval.Paired(ctx, against.values, s.values, 1)
+		if err != nil {
+			return err
+		}
+		pairs = append(pairs, comparedPair{
+			set: set, run: s.name, against: against.name, mean: stat.Mean(s.values, nil), againstsMean: stat.Mean(against.values, nil), Comparison: c,
+		})
+		return nil
+	}
+	for i, before := range befores {
+		if before == nil {
+			continue
+		}
+		if err := add(afters[i], before); err != nil {
+			return nil, notes, err
+		}
+	}
+	for _, after := range afters[1:] {
+		if err := add(after, afters[0]); err != nil {
+			return nil, notes, err
+		}
+	}
+	return pairs, notes, nil
+}
+
+// commonQueries returns the ids that all systems have, ascending, and notes on the others.
+func commonQueries(set string, systems []*comparedSystem) (common, notes []string) {
+	count := map[string]int{}
+	for _, s := range systems {
+		for query := range s.records {
+			count[query]++
+		}
+	}
+	all := slices.Sorted(maps.Keys(count))
+	for _, query := range all {
+		if count[query] == len(systems) {
+			common = append(common, query)
+		}
+	}
+	for _, s := range systems {
+		var missing []string
+		for _, query := range all {
+			if _, ok := s.records[query]; !ok {
+				missing = append(missing, query)
+			}
+		}
+		if len(missing) > 0 {
+			notes = append(notes, fmt.Sprintf("set %q: %s lacks %d of the %d queries, which are left out: %s",
+				set, s.name, len(missing), len(all), firstNames(missing)))
+		}
+	}
+	return common, notes
+}
+
+// firstNames lists the first ten.
+func firstNames(names []string) string {
+	const shown = 10
+	list := printable(strings.Join(names[:min(shown, len(names))], ", "))
+	if len(names) > shown {
+		list += fmt.Sprintf(" and %d more", len(names)-shown)
+	}
+	return list
+}
+
+func (s *comparedSystem) fill(queries []string, metric string) error {
+	for _, query := range queries {
+		metrics := s.records[query].Metrics
+		value, ok := metrics[metric]
+		if !ok {
+			return fmt.Errorf("%s has no %s of query %q; it has %s", s.name, metric, query,
+				strings.Join(slices.Sorted(maps.Keys(metrics)), ", "))
+		}
+		s.values = append(s.values, value)
+	}
+	return nil
+}
+
+// nameBefores calls the models that the runs started from just "before" where they gave the same values.
+func nameBefores(set string, runs []evaluatedRun, befores []*comparedSystem) (notes []string) {
+	var first *comparedSystem
+	same := true
+	for i, s := range befores {
+		switch {
+		case s == nil:
+			notes = append(notes, fmt.Sprintf("set %q: %s has no results of the model before training", set, runs[i].name))
+		case first == nil:
+			first = s
+		case !slices.EqualFunc(first.values, s.values, func(a, b float64) bool { return math.Abs(a-b) <= 1e-9 }):
+			same = false
+		}
+	}
+	if !same {
+		return append(notes, fmt.Sprintf("set %q: the runs started from models of different quality, each is compared with its own", set))
+	}
+	for _, s := range befores {
+		if s != nil {
+			s.name = "before"
+		}
+	}
+	return notes
+}
+
+// comparisonCells returns the table's head and lines, for a reader.
+func comparisonCells(pairs []comparedPair) [][]string {
+	table := [][]string{{
+		"set", "run", "mean", "against", "mean", "queries", "won", "lost", "difference", "95% interval", "p", "p (Holm)",
+	}}
+	for _, c := range pairs {
+		table = append(table, []string{
+			printable(c.set), printable(c.run), fmt.Sprintf("%.4f", c.mean), printable(c.against), fmt.Sprintf("%.4f", c.againstsMean),
+			strconv.Itoa(c.N), strconv.Itoa(c.Better), strconv.Itoa(c.Worse), fmt.Sprintf("%+.4f", c.Delta),
+			fmt.Sprintf("%+.4f to %+.4f", c.Low, c.High), fmt.Sprintf("%.2g", c.P), fmt.Sprintf("%.2g", c.holm),
+		})
+	}
+	return table
+}
+
+// printable keeps names from breaking a line or a terminal.
+func printable(name string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, name)
+}
+
+func writeComparisonText(w io.Writer, metric string, pairs []comparedPair) error {
+	fmt.Fprintf(w, "%s, paired by query\n\n", display(eval.Metric{Name: metric}))
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, line := range comparisonCells(pairs) {
+		fmt.Fprintln(table, strings.Join(line, "\t"))
+	}
+	return table.Flush()
+}
+
+func writeComparisonMarkdown(w io.Writer, metric string, pairs []comparedPair) error {
+	fmt.Fprintf(w, "%s, paired by query\n\n", display(eval.Metric{Name: metric}))
+	for i, line := range comparisonCells(pairs) {
+		for j := range line {
+			line[j] = strings.ReplaceAll(line[j], "|", `\|`)
+		}
+		fmt.Fprintf(w, "| %s |\n", strings.Join(line, " | "))
+		if i == 0 {
+			fmt.Fprintln(w, "|---|---|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|")
+		}
+	}
+	return nil
+}
+
+// writeComparisonCSV writes the figures unrounded.
+func writeComparisonCSV(w io.Writer, metric string, pairs []comparedPair) error {
+	table := csv.NewWriter(w)
+	table.Write([]string{
+		"metric", "set", "run", "mean", "against", "against_mean", "queries", "won", "lost", "difference", "low", "high", "p", "p_holm",
+	})
+	number := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
+	for _, c := range pairs {
+		table.Write([]string{
+			metric, c.set, c.run, number(c.mean), c.against, number(c.againstsMean), strconv.Itoa(c.N), strconv.Itoa(c.Better),
+			strconv.Itoa(c.Worse), number(c.Delta), number(c.Low), number(c.High), number(c.P), number(c.holm),
+		})
+	}
+	table.Flush()
+	return table.Error()
+}
