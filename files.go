@@ -6,7 +6,7 @@ import (
 	"io"
 	"iter"
 	"math"
-	"slices"
+	"unicode/utf8"
 
 	"github.com/retort-ir/retort/internal/atomicfile"
 	"github.com/retort-ir/retort/internal/jsonl"
@@ -40,62 +40,148 @@ func LoadCorpus(path string) (*MemoryCorpus, error) {
 
 // LoadQueries reads queries from a JSON Lines file. A file without queries and a repeated id are errors.
 func LoadQueries(path string) ([]Query, error) {
-	return load(path, checkQuery, func(q Query) string { return q.ID })
+	return load(path, checkQuery, Query.id)
 }
 
 // LoadLists reads lists from a JSON Lines file. A file without lists and a repeated query id are errors.
 func LoadLists(path string) ([]List, error) {
-	return load(path, checkList, func(l List) string { return l.Query.ID })
+	return load(path, checkList, List.id)
 }
 
-// SaveCorpus writes a corpus as JSON Lines. The file appears whole or not at all.
+// SaveCorpus writes a corpus as JSON Lines. The file appears whole or not at all. What LoadCorpus would refuse is an error
+// that names the passage, and so is text that is not valid UTF-8, which JSON cannot hold.
 func SaveCorpus(path string, c Corpus) error {
-	return atomicfile.Write(path, func(w io.Writer) error {
-		var failed error
-		err := jsonl.Write(w, func(yield func(Passage) bool) {
-			for i := range c.Len() {
-				p, err := c.At(i)
-				if err != nil {
-					failed = err
-					return
-				}
-				if !yield(p) {
-					return
-				}
+	return save(path, func(yield func(Passage, error) bool) {
+		for i := range c.Len() {
+			p, err := c.At(i)
+			if err == nil {
+				err = checkSavedPassage(c, i, p)
 			}
-		})
-		return errors.Join(failed, err)
+			if !yield(p, err) {
+				return
+			}
+		}
 	})
 }
 
-// SaveQueries writes queries as JSON Lines. The file appears whole or not at all.
+// SaveQueries writes queries as JSON Lines, with errors as those of SaveCorpus.
 func SaveQueries(path string, queries []Query) error {
-	return jsonl.WriteFile(path, slices.Values(queries))
+	return save(path, checked(queries, checkQuery, Query.id, Query.strings))
 }
 
-// SaveLists writes lists as JSON Lines. The file appears whole or not at all.
+// SaveLists writes lists as JSON Lines, with errors as those of SaveCorpus.
 func SaveLists(path string, lists []List) error {
-	return jsonl.WriteFile(path, slices.Values(lists))
+	return save(path, checked(lists, checkList, List.id, List.strings))
 }
 
 func load[T any](path string, check func(T) error, id func(T) string) ([]T, error) {
 	var values []T
-	seen := map[string]int{} // id to the number of its record
+	seen := uniqueIDs{}
 	for v, err := range jsonl.ReadFile(path, check) {
 		if err != nil {
 			return nil, err
 		}
 		values = append(values, v)
-		if first, ok := seen[id(v)]; ok {
-			return nil, fmt.Errorf("%s: record %d: id %q is taken by record %d", path, len(values), id(v), first)
+		if err := seen.add(id(v), len(values)); err != nil {
+			return nil, fmt.Errorf("%s: record %d: %w", path, len(values), err)
 		}
-		seen[id(v)] = len(values)
 	}
 	if len(values) == 0 {
-		return nil, fmt.Errorf("%s: no records", path)
+		return nil, fmt.Errorf("%s: %w", path, errNoRecords)
 	}
 	return values, nil
 }
+
+// save writes the values up to the first error, in which case what was at path stays.
+func save[T any](path string, values iter.Seq2[T, error]) error {
+	return atomicfile.Write(path, func(w io.Writer) error {
+		var failed error
+		number := 0
+		err := jsonl.Write(w, func(yield func(T) bool) {
+			for v, err := range values {
+				number++
+				if err != nil {
+					failed = fmt.Errorf("record %d: %w", number, err)
+					return
+				}
+				if !yield(v) {
+					return
+				}
+			}
+		})
+		switch {
+		case failed != nil:
+			return failed
+		case err == nil && number == 0:
+			return errNoRecords
+		}
+		return err
+	})
+}
+
+// checked yields each value with what is wrong with it.
+func checked[T any](values []T, check func(T) error, id func(T) string, strings func(T) []string) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		seen := uniqueIDs{}
+		for i, v := range values {
+			err := check(v)
+			if err == nil {
+				err = checkUTF8(id(v), strings(v))
+			}
+			if err == nil {
+				err = seen.add(id(v), i+1)
+			}
+			if !yield(v, err) {
+				return
+			}
+		}
+	}
+}
+
+var errNoRecords = errors.New("no records")
+
+// uniqueIDs has the number of the record of each id.
+type uniqueIDs map[string]int
+
+func (u uniqueIDs) add(id string, record int) error {
+	if first, ok := u[id]; ok {
+		return fmt.Errorf("id %q is taken by record %d", id, first)
+	}
+	u[id] = record
+	return nil
+}
+
+// checkSavedPassage asks the corpus itself where an id belongs, so that a corpus of any size needs no memory here.
+func checkSavedPassage(c Corpus, i int, p Passage) error {
+	if err := checkPassage(p); err != nil {
+		return err
+	}
+	switch first, ok := c.Index(p.ID); {
+	case !ok:
+		return fmt.Errorf("the corpus does not know the id %q of its own passage %d", p.ID, i)
+	case first != i:
+		return fmt.Errorf("id %q is taken by record %d", p.ID, first+1)
+	}
+	return checkUTF8(p.ID, []string{p.ID, p.Title, p.Text})
+}
+
+// checkUTF8 is for what is written: encoding/json would put another character in place of the bytes.
+func checkUTF8(id string, values []string) error {
+	for _, s := range values {
+		if !utf8.ValidString(s) {
+			return fmt.Errorf("id %q: invalid UTF-8", id)
+		}
+	}
+	return nil
+}
+
+func (q Query) id() string { return q.ID }
+
+func (q Query) strings() []string { return []string{q.ID, q.Text, q.Type, q.Source, q.Origin} }
+
+func (l List) id() string { return l.Query.ID }
+
+func (l List) strings() []string { return append(l.Query.strings(), l.IDs...) }
 
 func checkPassage(p Passage) error {
 	if p.ID == "" {

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -160,18 +161,88 @@ func TestLoadListsRefusesBadLists(t *testing.T) {
 	require.EqualError(t, err, path+`:1: query "q" has no text`)
 }
 
-func TestSaveListsRefusesNaNAndLeavesTheOldFile(t *testing.T) {
-	path := write(t, "old")
-	for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
-		err := retort.SaveLists(path, []retort.List{
-			{Query: retort.Query{ID: "1", Text: "x"}, IDs: []string{"a"}, Scores: []float64{1}},
-			{Query: retort.Query{ID: "2", Text: "x"}, IDs: []string{"a"}, Scores: []float64{bad}},
+func TestSaveRefusesWhatLoadWouldRefuseAndLeavesTheOldFile(t *testing.T) {
+	query := func(id string) retort.Query { return retort.Query{ID: id, Text: "x"} }
+	list := func(change func(*retort.List)) []retort.List {
+		l := retort.List{Query: query("2"), IDs: []string{"a", "b"}, Scores: []float64{2, 1}}
+		change(&l)
+		return []retort.List{{Query: query("1"), IDs: []string{"a"}}, l}
+	}
+	passages := func(all ...retort.Passage) func(string) error {
+		return func(path string) error { return retort.SaveCorpus(path, looseCorpus(all)) }
+	}
+	queries := func(all ...retort.Query) func(string) error {
+		return func(path string) error { return retort.SaveQueries(path, all) }
+	}
+	lists := func(change func(*retort.List)) func(string) error {
+		return func(path string) error { return retort.SaveLists(path, list(change)) }
+	}
+	for _, c := range []struct {
+		name string
+		save func(path string) error
+		want string
+	}{
+		{"empty corpus", passages(), "no records"},
+		{"passage without id", passages(retort.Passage{ID: "a"}, retort.Passage{Text: "x"}), `record 2: no "_id"`},
+		{
+			"two passages of one id", passages(retort.Passage{ID: "a"}, retort.Passage{ID: "b"}, retort.Passage{ID: "a"}),
+			`record 3: id "a" is taken by record 1`,
+		},
+		{"passage of broken text", passages(retort.Passage{ID: "a", Text: "\xff"}), `record 1: id "a": invalid UTF-8`},
+		{"passage of broken id", passages(retort.Passage{ID: "\xff"}), `record 1: id "\xff": invalid UTF-8`},
+
+		{"no queries", queries(), "no records"},
+		{"query without id", queries(query("1"), query("")), `record 2: no "_id"`},
+		{"query without text", queries(query("1"), retort.Query{ID: "2"}), `record 2: query "2" has no text`},
+		{"two queries of one id", queries(query("1"), query("2"), query("2")), `record 3: id "2" is taken by record 2`},
+		{"query of broken source", queries(retort.Query{ID: "1", Text: "x", Source: "\xff"}), `record 1: id "1": invalid UTF-8`},
+
+		{"no lists", func(path string) error { return retort.SaveLists(path, nil) }, "no records"},
+		{"list of a query without id", lists(func(l *retort.List) { l.Query.ID = "" }), `record 2: no "_id"`},
+		{"list of a query without text", lists(func(l *retort.List) { l.Query.Text = "" }), `record 2: query "2" has no text`},
+		{"two lists of one query", lists(func(l *retort.List) { l.Query.ID = "1" }), `record 2: id "1" is taken by record 1`},
+		{"fewer scores", lists(func(l *retort.List) { l.Scores = l.Scores[:1] }), `record 2: list of query "2" has 2 ids and 1 scores`},
+		{"more scores", lists(func(l *retort.List) { l.IDs = l.IDs[:1] }), `record 2: list of query "2" has 1 ids and 2 scores`},
+		{"a passage twice", lists(func(l *retort.List) { l.IDs[1] = "a" }), `record 2: list of query "2" holds passage "a" twice`},
+		{"NaN", lists(func(l *retort.List) { l.Scores[1] = math.NaN() }), `record 2: list of query "2" has score NaN for passage "b"`},
+		{"infinite", lists(func(l *retort.List) { l.Scores[0] = math.Inf(-1) }), `record 2: list of query "2" has score -Inf for passage "a"`},
+		{"negative weight", lists(func(l *retort.List) { l.Weight = -1 }), `record 2: list of query "2" has weight -1`},
+		{"infinite weight", lists(func(l *retort.List) { l.Weight = math.Inf(1) }), `record 2: list of query "2" has weight +Inf`},
+		{"passage id of broken text", lists(func(l *retort.List) { l.IDs[1] = "\xff" }), `record 2: id "2": invalid UTF-8`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := write(t, "old")
+			require.EqualError(t, c.save(path), "write "+path+": "+c.want)
+			require.Equal(t, "old", read(t, path))
+			entries, err := os.ReadDir(filepath.Dir(path))
+			require.NoError(t, err)
+			require.Len(t, entries, 1, "a temporary file is left")
 		})
-		require.ErrorContains(t, err, path)
-		require.ErrorContains(t, err, "record 2")
-		require.Equal(t, "old", read(t, path))
 	}
 }
+
+// looseCorpus is a Corpus of a user's own that does not check its passages.
+type looseCorpus []retort.Passage
+
+func (c looseCorpus) Len() int                         { return len(c) }
+func (c looseCorpus) At(i int) (retort.Passage, error) { return c[i], nil }
+
+func (c looseCorpus) Index(id string) (int, bool) {
+	i := slices.IndexFunc(c, func(p retort.Passage) bool { return p.ID == id })
+	return i, i >= 0
+}
+
+func TestSaveCorpusRefusesACorpusThatDoesNotKnowItsOwnIDs(t *testing.T) {
+	c, err := retort.NewCorpus([]retort.Passage{{ID: "a"}, {ID: "b"}})
+	require.NoError(t, err)
+	path := write(t, "old")
+	require.ErrorContains(t, retort.SaveCorpus(path, forgetfulCorpus{c}), `record 1: the corpus does not know the id "a"`)
+	require.Equal(t, "old", read(t, path))
+}
+
+type forgetfulCorpus struct{ *retort.MemoryCorpus }
+
+func (forgetfulCorpus) Index(string) (int, bool) { return 0, false }
 
 var errTorn = errors.New("page torn out")
 

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 	"sync"
@@ -15,6 +16,7 @@ import (
 	"gonum.org/v1/gonum/blas/blas32"
 
 	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/internal/matrix"
 	"github.com/retort-ir/retort/internal/safetensors"
 	"github.com/retort-ir/retort/internal/torch"
 )
@@ -125,8 +127,12 @@ func (m *Model) Encode(ctx context.Context, role encoder.Role, texts []string) (
 	if err != nil {
 		return blas32.General{}, err
 	}
-	out := newMatrix(len(texts), m.Dim())
-	for _, rows := range microBatches(in, m.budget) {
+	rows := make([]int, len(texts))
+	for i := range rows {
+		rows[i] = i
+	}
+	out := matrix.New(len(texts), m.Dim())
+	for _, rows := range encoder.MicroBatches(in, rows, m.budget) {
 		if err := m.encodeRows(ctx, in, rows, out); err != nil {
 			return blas32.General{}, err
 		}
@@ -183,7 +189,7 @@ func (m *Model) Forward(ctx context.Context, in encoder.Inputs, rows []int, keep
 			return nil, fmt.Errorf("bert: Forward of row %d of %d", r, prepared.Len())
 		}
 	}
-	p := &pass{m: m, embeddings: newMatrix(len(rows), m.Dim())}
+	p := &pass{m: m, embeddings: matrix.New(len(rows), m.Dim())}
 	if len(rows) == 0 {
 		return p, nil
 	}
@@ -223,12 +229,12 @@ func (m *Model) Step(u encoder.Update) (float64, error) {
 	var norm float64
 	err := m.rt.Run(context.Background(), func(s *torch.Scope) error {
 		for _, n := range m.learning() {
-			norm = hypot(norm, n.gradNorm(s))
+			norm = math.Hypot(norm, n.gradNorm(s))
 		}
 		if s.Err() != nil {
 			return s.Err()
 		}
-		if !finite(norm) {
+		if math.IsNaN(norm) || math.IsInf(norm, 0) {
 			for _, n := range m.learning() {
 				n.zeroGradients(s)
 			}
@@ -388,74 +394,4 @@ func (m *Model) learning() []*network {
 		return []*network{m.query}
 	}
 	return m.networks()
-}
-
-// inputs are tokenised texts.
-type inputs struct {
-	role encoder.Role
-	ids  [][]int32
-}
-
-func (in *inputs) Len() int         { return len(in.ids) }
-func (in *inputs) Tokens(i int) int { return len(in.ids[i]) }
-
-// microBatches sorts texts by descending length and cuts them so that rows times the longest one stays within the budget;
-// a text longer than the budget stands alone.
-func microBatches(in encoder.Inputs, budget int) [][]int {
-	order := make([]int, in.Len())
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(in.Tokens(b), in.Tokens(a)) })
-	var batches [][]int
-	for len(order) > 0 {
-		n := min(len(order), max(1, budget/in.Tokens(order[0])))
-		batches = append(batches, order[:n])
-		order = order[n:]
-	}
-	return batches
-}
-
-// pass is one micro-batch through the model.
-type pass struct {
-	m          *Model
-	embeddings blas32.General
-	graph      torch.Tensor // nil: no graph, or it is used up
-}
-
-func (p *pass) Embeddings() blas32.General { return p.embeddings }
-
-func (p *pass) Backward(grad blas32.General) error {
-	if p.graph == nil {
-		return errors.New("bert: Backward of a pass without a graph: it was used, closed, or made without keepGraph, or its tower does not learn")
-	}
-	values, err := packed(grad, p.embeddings.Rows, p.embeddings.Cols)
-	if err != nil {
-		return err
-	}
-	graph := p.graph
-	p.graph = nil
-	return p.m.rt.Run(context.Background(), func(s *torch.Scope) error {
-		defer s.Free(graph)
-		g := s.FromFloats(values, int64(p.embeddings.Rows), int64(p.embeddings.Cols))
-		// The gradient of sum(y * g) with respect to y is g.
-		s.Backward(s.Sum(s.Mul(graph, g)))
-		return s.Err()
-	})
-}
-
-func (p *pass) Close() error {
-	if p.graph == nil {
-		return nil
-	}
-	graph := p.graph
-	p.graph = nil
-	err := p.m.rt.Run(context.Background(), func(s *torch.Scope) error {
-		s.Free(graph)
-		return nil
-	})
-	if errors.Is(err, torch.ErrClosed) {
-		return nil
-	}
-	return err
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/encoder/encodertest"
+	"github.com/retort-ir/retort/internal/matrix"
 	"github.com/retort-ir/retort/internal/safetensors"
 )
 
@@ -219,7 +220,7 @@ func train(t *testing.T, m *Model, g golden) {
 		require.NoError(t, err)
 		pass, err := m.Forward(t.Context(), in, span(0, len(texts)), true)
 		require.NoError(t, err)
-		grad := newMatrix(len(texts), m.Dim())
+		grad := matrix.New(len(texts), m.Dim())
 		for i := range grad.Data {
 			grad.Data[i] = float32(i%7) - 3
 		}
@@ -241,14 +242,14 @@ func requireRows(t *testing.T, want [][]float32, got blas32.General) {
 	t.Helper()
 	require.Equal(t, len(want), got.Rows)
 	for i, row := range want {
-		require.InDeltaSlice(t, row, got.Data[i*got.Stride:i*got.Stride+got.Cols], 1e-5, "row %d", i)
+		require.InDeltaSlice(t, row, matrix.Row(got, i), 1e-5, "row %d", i)
 	}
 }
 
 func matrixOf(rows [][]float32) blas32.General {
-	m := newMatrix(len(rows), len(rows[0]))
+	m := matrix.New(len(rows), len(rows[0]))
 	for i, row := range rows {
-		copy(m.Data[i*m.Stride:], row)
+		copy(matrix.Row(m, i), row)
 	}
 	return m
 }

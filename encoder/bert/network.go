@@ -298,3 +298,11 @@ func int64s(shape []int) []int64 {
 	}
 	return out
 }
+
+func size(shape []int) int {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	return n
+}

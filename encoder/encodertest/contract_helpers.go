@@ -88,20 +88,23 @@ func grad(t *testing.T, p encoder.Parameter) []float32 {
 	return g
 }
 
+// values are those of all parameters, end to end.
 func values(t *testing.T, e encoder.Trainable) []float32 {
 	t.Helper()
-	var all []float32
-	for _, p := range parameters(t, e) {
-		all = append(all, value(t, p)...)
-	}
-	return all
+	return ofAll(t, e, value)
 }
 
+// gradients are those of all parameters, end to end.
 func gradients(t *testing.T, e encoder.Trainable) []float32 {
+	t.Helper()
+	return ofAll(t, e, grad)
+}
+
+func ofAll(t *testing.T, e encoder.Trainable, read func(*testing.T, encoder.Parameter) []float32) []float32 {
 	t.Helper()
 	var all []float32
 	for _, p := range parameters(t, e) {
-		all = append(all, grad(t, p)...)
+		all = append(all, read(t, p)...)
 	}
 	return all
 }

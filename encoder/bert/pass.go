@@ -1,0 +1,77 @@
+package bert
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"gonum.org/v1/gonum/blas/blas32"
+
+	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/internal/matrix"
+	"github.com/retort-ir/retort/internal/torch"
+)
+
+// inputs are tokenised texts.
+type inputs struct {
+	role encoder.Role
+	ids  [][]int32
+}
+
+func (in *inputs) Len() int         { return len(in.ids) }
+func (in *inputs) Tokens(i int) int { return len(in.ids[i]) }
+
+// pass is one micro-batch through the model.
+type pass struct {
+	m          *Model
+	embeddings blas32.General
+	graph      torch.Tensor // nil: no graph, or it is used up
+}
+
+func (p *pass) Embeddings() blas32.General { return p.embeddings }
+
+func (p *pass) Backward(grad blas32.General) error {
+	if p.graph == nil {
+		return errors.New("bert: Backward of a pass without a graph: it was used, closed, or made without keepGraph, or its tower does not learn")
+	}
+	if err := matrix.Check(grad, p.embeddings.Rows, p.embeddings.Cols); err != nil {
+		return fmt.Errorf("bert: gradient of the embeddings: %w", err)
+	}
+	graph := p.graph
+	p.graph = nil
+	return p.m.rt.Run(context.Background(), func(s *torch.Scope) error {
+		defer s.Free(graph)
+		g := s.FromFloats(packed(grad), int64(p.embeddings.Rows), int64(p.embeddings.Cols))
+		// The gradient of sum(y * g) with respect to y is g.
+		s.Backward(s.Sum(s.Mul(graph, g)))
+		return s.Err()
+	})
+}
+
+func (p *pass) Close() error {
+	if p.graph == nil {
+		return nil
+	}
+	graph := p.graph
+	p.graph = nil
+	err := p.m.rt.Run(context.Background(), func(s *torch.Scope) error {
+		s.Free(graph)
+		return nil
+	})
+	if errors.Is(err, torch.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// packed returns a matrix's values without gaps between its rows.
+func packed(m blas32.General) []float32 {
+	if m.Stride == m.Cols {
+		return m.Data[:m.Rows*m.Cols]
+	}
+	values := make([]float32, 0, m.Rows*m.Cols)
+	for i := range m.Rows {
+		values = append(values, matrix.Row(m, i)...)
+	}
+	return values
+}
