@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
+	"sync"
 
 	"github.com/retort-ir/retort"
 	"gonum.org/v1/gonum/blas/blas32"
@@ -18,7 +18,20 @@ type BM25Options struct {
 	K1, B float64
 	// Analyzer makes the terms of passages and queries; nil means English().
 	Analyzer Analyzer
+	// MemoryBudget is how many bytes the index may take in memory while it is built, about; 0 means 512 MiB, and other
+	// values are at least 1 MiB. An index that needs more is built by runs on disk and searched there, with the same
+	// scores. Beside it go 8 bytes a passage.
+	MemoryBudget int64
+	// Dir is the folder for the files of an index on disk; "" means os.TempDir(), which on some systems is itself in
+	// memory. The files need about twice the size of the index while it is built. On Unix they have no name once they are
+	// open, so that a killed program leaves none behind; elsewhere Close removes them.
+	Dir string
 }
+
+const (
+	defaultMemoryBudget = 512 << 20
+	leastMemoryBudget   = 1 << 20
+)
 
 // Validate names the first field that is wrong.
 func (o BM25Options) Validate() error {
@@ -27,6 +40,9 @@ func (o BM25Options) Validate() error {
 	}
 	if !(o.B >= 0 && o.B <= 1) {
 		return fmt.Errorf("BM25Options.B is %v: must be in [0,1]", o.B)
+	}
+	if o.MemoryBudget != 0 && o.MemoryBudget < leastMemoryBudget {
+		return fmt.Errorf("BM25Options.MemoryBudget is %d: must be 0 or at least %d bytes", o.MemoryBudget, leastMemoryBudget)
 	}
 	return nil
 }
@@ -38,29 +54,39 @@ func (o BM25Options) withDefaults() BM25Options {
 	if o.Analyzer == nil {
 		o.Analyzer = English()
 	}
+	if o.MemoryBudget == 0 {
+		o.MemoryBudget = defaultMemoryBudget
+	}
 	return o
 }
 
-// BM25 is an index of a corpus in memory that scores passages by BM25 in Lucene's form (BM25Similarity since Lucene 8;
-// Robertson and Zaragoza 2009, "The Probabilistic Relevance Framework: BM25 and Beyond"):
+// BM25 is an index of a corpus that scores passages by BM25 in Lucene's form (BM25Similarity since Lucene 8; Robertson
+// and Zaragoza 2009, "The Probabilistic Relevance Framework: BM25 and Beyond"):
 //
 //	score(q, p) = sum over the terms t of q of qf(t) idf(t) tf(t,p) / (tf(t,p) + k1 (1 - b + b |p| / avg))
 //	idf(t)      = ln(1 + (N - df(t) + .5) / (df(t) + .5))
 //
 // qf and tf are the term's frequencies in query and passage, df the number of passages that hold it, |p| the number of
 // terms of the passage, N the number of passages that have any term, and avg their mean length. |p| is exact, where
-// Lucene keeps one byte of it. An index takes 8 bytes a posting (a term in a passage). It is safe for concurrent use.
+// Lucene keeps one byte of it. A posting (a term in a passage) takes one to two bytes in most corpora.
+//
+// The index is in memory, or on disk where it is larger than BM25Options.MemoryBudget: then Close it. It is safe for
+// concurrent use.
 type BM25 struct {
 	analyzer Analyzer
-	passages int
-	terms    map[string]uint32
-	// The postings of term t are first[t] <= i < first[t+1], by ascending passage.
-	first  []int
-	docs   []uint32
-	impact []float32 // of one occurrence of the term in a query
+	norms    []float64 // of each passage: k1 (1 - b + b |p| / avg)
+	nonEmpty float64   // N
+	index    *invertedIndex
+
+	open   sync.RWMutex // held for writing by Close
+	closed bool
 }
 
-// NewBM25 indexes the Content of every passage. An empty corpus is an error.
+// errClosedIndex is the error of a BM25 that is used after Close.
+var errClosedIndex = errors.New("bm25: the index is closed")
+
+// NewBM25 indexes the Content of every passage. An empty corpus is an error. An index that does not fit in the memory
+// budget is written to options.Dir; errors of the disk name the file.
 func NewBM25(ctx context.Context, corpus retort.Corpus, options BM25Options) (*BM25, error) {
 	if err := options.Validate(); err != nil {
 		return nil, err
@@ -73,27 +99,81 @@ func NewBM25(ctx context.Context, corpus retort.Corpus, options BM25Options) (*B
 	if uint64(n) > math.MaxUint32 {
 		return nil, fmt.Errorf("bm25: %d passages: at most %d fit", n, uint32(math.MaxUint32))
 	}
-	build := postings{ids: map[string]uint32{}, lengths: make([]int, n)}
+	b := newIndexBuilder(options.Dir, options.MemoryBudget)
+	defer b.discard()
+	lengths, err := addPassages(ctx, b, corpus, options.Analyzer)
+	if err != nil {
+		return nil, err
+	}
+	index, err := b.finish(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("bm25: %w", err)
+	}
+	x := &BM25{analyzer: options.Analyzer, norms: lengths, index: index}
+	x.normalise(options)
+	return x, nil
+}
+
+// addPassages adds every passage to the index in the making and returns their lengths in terms.
+func addPassages(ctx context.Context, b *indexBuilder, corpus retort.Corpus, analyzer Analyzer) (lengths []float64, err error) {
+	n := corpus.Len()
+	lengths = make([]float64, n)
 	analyzed := make([][]string, min(n, 1024))
 	for start := 0; start < n; start += len(analyzed) {
 		block := analyzed[:min(len(analyzed), n-start)]
 		err := parallel(ctx, len(block), func(_, i int) error {
 			p, err := corpus.At(start + i)
-			block[i] = options.Analyzer.Terms(p.Content())
+			block[i] = analyzer.Terms(p.Content())
 			return err
 		})
 		if err != nil {
 			return nil, fmt.Errorf("bm25: index passages %d to %d: %w", start, start+len(block)-1, err)
 		}
 		for i, terms := range block {
-			build.add(start+i, terms)
+			lengths[start+i] = float64(len(terms))
+			if err := b.add(ctx, uint32(start+i), terms); err != nil {
+				return nil, fmt.Errorf("bm25: index passage %d: %w", start+i, err)
+			}
 		}
 	}
-	return build.index(options), nil
+	return lengths, nil
+}
+
+// normalise turns the lengths in x.norms into what the formula needs of them.
+func (x *BM25) normalise(options BM25Options) {
+	var total float64
+	for _, length := range x.norms {
+		total += length
+		if length > 0 {
+			x.nonEmpty++
+		}
+	}
+	mean := total / max(x.nonEmpty, 1)
+	for i, length := range x.norms {
+		x.norms[i] = 0 // a passage without terms has no postings
+		if length > 0 {
+			x.norms[i] = options.K1 * (1 - options.B + options.B*length/mean)
+		}
+	}
+}
+
+// Close gives back what an index on disk holds; searches after it are errors. It waits for those that run. Closing twice,
+// and not closing an index in memory, are harmless.
+func (x *BM25) Close() error {
+	x.open.Lock()
+	defer x.open.Unlock()
+	if x.closed {
+		return nil
+	}
+	x.closed = true
+	return x.index.close()
 }
 
 // Len returns the number of passages.
-func (x *BM25) Len() int { return x.passages }
+func (x *BM25) Len() int { return len(x.norms) }
+
+// OnDisk says whether the index was larger than the memory budget.
+func (x *BM25) OnDisk() bool { return x.index.onDisk }
 
 // Search returns for each query its k best passages among those that share a term with it: none for a query without
 // terms. k < 1 is an error.
@@ -102,31 +182,63 @@ func (x *BM25) Search(ctx context.Context, queries []retort.Query, k int) ([][]H
 		return nil, fmt.Errorf("bm25: %w", err)
 	}
 	rankings := make([][]Hit, len(queries))
-	sums := make([]accumulator, workers(len(queries)))
-	err := parallel(ctx, len(queries), func(worker, i int) error {
-		rankings[i] = x.search(queries[i].Text, min(k, x.passages), &sums[worker])
-		return nil
+	err := x.eachQuery(ctx, queries, func(q int, sums *window, terms []postings) error {
+		top := best{k: min(k, x.Len())}
+		err := x.accumulate(ctx, terms, sums, func(first uint32) {
+			floor, full := top.floor()
+			for _, at := range sums.touched[:sums.n] {
+				score := float32(sums.score[at])
+				if full && score < floor {
+					continue
+				}
+				top.offer(Hit{Index: int(first) + int(at), Score: score})
+				floor, full = top.floor()
+			}
+		})
+		rankings[q] = top.ranked()
+		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("bm25: search: %w", err)
+		return nil, err
 	}
 	return rankings, nil
+}
+
+// ScoreAll implements [Scorer].
+func (x *BM25) ScoreAll(ctx context.Context, queries []retort.Query) (blas32.General, error) {
+	scores := newMatrix(len(queries), x.Len())
+	err := x.eachQuery(ctx, queries, func(q int, sums *window, terms []postings) error {
+		row := rowOf(scores, q)
+		return x.accumulate(ctx, terms, sums, func(first uint32) {
+			for _, at := range sums.touched[:sums.n] {
+				row[int(first)+int(at)] = float32(sums.score[at])
+			}
+		})
+	})
+	if err != nil {
+		return blas32.General{}, err
+	}
+	return scores, nil
 }
 
 // Score returns the score of the query for each of the passages with those indices, the very numbers that Search gives;
 // 0 where a passage has none of its terms.
 func (x *BM25) Score(query string, indices []int) ([]float64, error) {
 	for _, i := range indices {
-		if i < 0 || i >= x.passages {
-			return nil, fmt.Errorf("bm25: score passage %d of a corpus of %d", i, x.passages)
+		if i < 0 || i >= x.Len() {
+			return nil, fmt.Errorf("bm25: score passage %d of a corpus of %d", i, x.Len())
 		}
 	}
+	x.open.RLock()
+	defer x.open.RUnlock()
+	if x.closed {
+		return nil, errClosedIndex
+	}
 	sums := make([]float64, len(indices))
-	for _, t := range x.parse(query) {
-		docs, impact := x.postings(t.id)
+	for _, t := range x.parse(query, nil) {
 		for j, i := range indices {
-			if at, ok := slices.BinarySearch(docs, uint32(i)); ok {
-				sums[j] += t.weight * float64(impact[at])
+			if tf := t.frequency(uint32(i)); tf > 0 {
+				sums[j] += float64(t.weight * float64(impact(t.idf, tf, x.norms[i])))
 			}
 		}
 	}
@@ -136,154 +248,52 @@ func (x *BM25) Score(query string, indices []int) ([]float64, error) {
 	return sums, nil
 }
 
-// ScoreAll implements [Scorer].
-func (x *BM25) ScoreAll(ctx context.Context, queries []retort.Query) (blas32.General, error) {
-	scores := newMatrix(len(queries), x.passages)
-	sums := make([]accumulator, workers(len(queries)))
+// eachQuery calls do with the terms of every query, several at a time.
+func (x *BM25) eachQuery(ctx context.Context, queries []retort.Query, do func(q int, sums *window, terms []postings) error) error {
+	x.open.RLock()
+	defer x.open.RUnlock()
+	if x.closed {
+		return errClosedIndex
+	}
+	sums := make([]window, workers(len(queries)))
+	terms := make([][]postings, len(sums))
 	err := parallel(ctx, len(queries), func(worker, q int) error {
-		row, sum := rowOf(scores, q), &sums[worker]
-		x.accumulate(queries[q].Text, sum)
-		for _, d := range sum.touched {
-			row[d] = float32(sum.score[d])
-		}
-		sum.reset()
-		return nil
+		terms[worker] = x.parse(queries[q].Text, terms[worker][:0])
+		return do(q, &sums[worker], terms[worker])
 	})
 	if err != nil {
-		return blas32.General{}, fmt.Errorf("bm25: score: %w", err)
+		return fmt.Errorf("bm25: search: %w", err)
 	}
-	return scores, nil
+	return nil
 }
 
-func (x *BM25) search(query string, k int, sum *accumulator) []Hit {
-	x.accumulate(query, sum)
-	defer sum.reset()
-	top := best{k: k}
-	for _, d := range sum.touched {
-		top.offer(Hit{Index: int(d), Score: float32(sum.score[d])})
-	}
-	return top.ranked()
-}
-
-// accumulate adds up the scores of every passage that shares a term with the query.
-func (x *BM25) accumulate(query string, sum *accumulator) {
-	if sum.score == nil {
-		sum.score = make([]float64, x.passages)
-	}
-	for _, t := range x.parse(query) {
-		docs, impact := x.postings(t.id)
-		for i, d := range docs {
-			if sum.score[d] == 0 {
-				sum.touched = append(sum.touched, d)
-			}
-			sum.score[d] += t.weight * float64(impact[i])
-		}
-	}
-}
-
-// accumulator holds the score of every passage and which of them are not 0: every impact is above 0.
-type accumulator struct {
-	score   []float64
-	touched []uint32
-}
-
-func (a *accumulator) reset() {
-	for _, d := range a.touched {
-		a.score[d] = 0
-	}
-	a.touched = a.touched[:0]
-}
-
-// queryTerm is a distinct term of a query and how often it occurs there.
-type queryTerm struct {
-	id     uint32
-	weight float64
-}
-
-// parse returns the query's terms that the index has, in the order of their first occurrence.
-func (x *BM25) parse(query string) []queryTerm {
-	var terms []queryTerm
+// parse appends the postings of the query's terms that the index has, in the order of their first occurrence.
+func (x *BM25) parse(query string, terms []postings) []postings {
+	seen := map[string]int{} // term to its place in terms, -1 where the index lacks it
 	for _, term := range x.analyzer.Terms(query) {
-		id, ok := x.terms[term]
+		if at, ok := seen[term]; ok {
+			if at >= 0 {
+				terms[at].weight++
+			}
+			continue
+		}
+		found, ok := x.index.find(term)
 		if !ok {
+			seen[term] = -1
 			continue
 		}
-		if at := slices.IndexFunc(terms, func(t queryTerm) bool { return t.id == id }); at >= 0 {
-			terms[at].weight++
-			continue
-		}
-		terms = append(terms, queryTerm{id, 1})
+		seen[term] = len(terms)
+		found.weight, found.idf = 1, x.idf(found.df)
+		terms = append(terms, found)
 	}
 	return terms
 }
 
-func (x *BM25) postings(term uint32) ([]uint32, []float32) {
-	from, to := x.first[term], x.first[term+1]
-	return x.docs[from:to], x.impact[from:to]
+func (x *BM25) idf(df int) float64 {
+	return math.Log1p((x.nonEmpty - float64(df) + .5) / (float64(df) + .5))
 }
 
-// postings is an index in the making: what its terms' impacts are is known only when all passages are.
-type postings struct {
-	ids     map[string]uint32
-	lists   [][]posting // of each term
-	total   int
-	lengths []int // of the passages, in terms
-}
-
-type posting struct{ doc, tf uint32 }
-
-func (b *postings) add(doc int, terms []string) {
-	b.lengths[doc] = len(terms)
-	for _, term := range terms {
-		id, ok := b.ids[term]
-		if !ok {
-			id = uint32(len(b.lists))
-			b.ids[term] = id
-			b.lists = append(b.lists, nil)
-		}
-		list := b.lists[id]
-		if last := len(list) - 1; last >= 0 && list[last].doc == uint32(doc) {
-			list[last].tf++
-			continue
-		}
-		b.lists[id] = append(list, posting{uint32(doc), 1})
-		b.total++
-	}
-}
-
-func (b *postings) index(options BM25Options) *BM25 {
-	x := &BM25{
-		analyzer: options.Analyzer,
-		passages: len(b.lengths),
-		terms:    b.ids,
-		first:    make([]int, 1, len(b.lists)+1),
-		docs:     make([]uint32, 0, b.total),
-		impact:   make([]float32, 0, b.total),
-	}
-	withTerms, mean := b.statistics()
-	for id, list := range b.lists {
-		df := float64(len(list))
-		idf := math.Log1p((withTerms - df + .5) / (df + .5))
-		for _, p := range list {
-			tf, length := float64(p.tf), float64(b.lengths[p.doc])
-			norm := options.K1 * (1 - options.B + options.B*length/mean)
-			x.docs = append(x.docs, p.doc)
-			x.impact = append(x.impact, float32(idf*tf/(tf+norm)))
-		}
-		x.first = append(x.first, len(x.docs))
-		b.lists[id] = nil
-	}
-	return x
-}
-
-// statistics returns the number of passages that have any term, and their mean length.
-func (b *postings) statistics() (n, mean float64) {
-	total := 0
-	for _, length := range b.lengths {
-		total += length
-		if length > 0 {
-			n++
-		}
-	}
-	return n, float64(total) / max(n, 1)
+// impact is what one occurrence of a term in a query adds to the score: above 0.
+func impact(idf float64, tf uint32, norm float64) float32 {
+	return float32(idf * float64(tf) / (float64(tf) + norm))
 }

@@ -191,6 +191,7 @@ func TestBM25BadInputIsAnError(t *testing.T) {
 		{"k1 not a number", build(corpus, mine.BM25Options{K1: math.NaN()}), "BM25Options.K1"},
 		{"infinite k1", build(corpus, mine.BM25Options{K1: math.Inf(1)}), "BM25Options.K1"},
 		{"b above 1", build(corpus, mine.BM25Options{K1: 1, B: 1.1}), "BM25Options.B"},
+		{"a budget of nothing", build(corpus, mine.BM25Options{MemoryBudget: 1000}), "BM25Options.MemoryBudget"},
 		{"b not a number", build(corpus, mine.BM25Options{K1: 1, B: math.NaN()}), "BM25Options.B"},
 		{"k of 0", search(0), "k is 0"},
 		{"negative k", search(-3), "k is -3"},

@@ -6,27 +6,37 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash"
-	"maps"
 	"math"
-	"slices"
 
 	"github.com/retort-ir/retort/encoder"
 )
 
 // Fingerprint implements [encoder.Fingerprinter]: it is a hash of the terms, the postings and their impacts, so of the
-// corpus, k1 and b. Of the analyzer it holds the type, and its own fingerprint where it has one. It reads the whole index.
+// corpus, k1 and b, and does not depend on whether the index is on disk. Of the analyzer it holds the type, and its own
+// fingerprint where it has one. It reads the whole index. After Close it is "".
 func (x *BM25) Fingerprint() string {
+	x.open.RLock()
+	defer x.open.RUnlock()
+	if x.closed {
+		return ""
+	}
 	h := sha256.New()
-	fmt.Fprintf(h, "bm25 %d %T %q\n", x.passages, x.analyzer, fingerprintOf(x.analyzer))
-	for _, term := range slices.Sorted(maps.Keys(x.terms)) {
-		docs, impact := x.postings(x.terms[term])
-		fmt.Fprintf(h, "%q %d\n", term, len(docs))
-		for i, d := range docs {
-			var pair [8]byte
-			binary.LittleEndian.PutUint32(pair[:4], d)
-			binary.LittleEndian.PutUint32(pair[4:], math.Float32bits(impact[i]))
-			h.Write(pair[:])
+	fmt.Fprintf(h, "bm25 %d %T %q\n", x.Len(), x.analyzer, fingerprintOf(x.analyzer))
+	var pairs []byte
+	for entry := range x.index.all() {
+		fmt.Fprintf(h, "%q %d\n", entry.term, entry.df)
+		p, idf := newPostings(entry.df, entry.data), x.idf(entry.df)
+		for range entry.df {
+			p.advance()
+			pairs = binary.LittleEndian.AppendUint32(pairs, p.passage)
+			pairs = binary.LittleEndian.AppendUint32(pairs, math.Float32bits(impact(idf, p.tf, x.norms[p.passage])))
+			if len(pairs) > 1<<15 {
+				h.Write(pairs)
+				pairs = pairs[:0]
+			}
 		}
+		h.Write(pairs)
+		pairs = pairs[:0]
 	}
 	return fmt.Sprintf("bm25:%x", h.Sum(nil))
 }
