@@ -78,7 +78,7 @@ func TopScore(lists []retort.List, p float64) (Selection, error) {
 	}
 	dropped := map[int]Drop{}
 	for i, l := range lists {
-		if len(l.IDs) == 0 || tops[i] < least[l.Query.Type] {
+		if tops[i] < least[l.Query.Type] {
 			dropped[i] = Drop{i, ReasonLowTopScore, -1}
 		}
 	}

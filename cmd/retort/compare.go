@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/csv"
 	"errors"
 	"flag"
 	"fmt"
@@ -11,10 +10,7 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
-	"text/tabwriter"
-	"unicode"
 
 	"gonum.org/v1/gonum/stat"
 
@@ -51,8 +47,8 @@ type evaluatedRun struct {
 
 // comparedPair is a line of the table: a system of a run against another system, over the queries of a set.
 type comparedPair struct {
-	set, run, against  string
-	mean, againstsMean float64
+	set, run, against string
+	mean, againstMean float64
 	eval.Comparison
 	holm float64 // Comparison.P adjusted for all lines
 }
@@ -210,7 +206,8 @@ func compareSet(ctx context.Context, set string, runs []evaluatedRun, metric str
 			return err
 		}
 		pairs = append(pairs, comparedPair{
-			set: set, run: s.name, against: against.name, mean: stat.Mean(s.values, nil), againstsMean: stat.Mean(against.values, nil), Comparison: c,
+			set: set, run: s.name, mean: stat.Mean(s.values, nil), against: against.name, againstMean: stat.Mean(against.values, nil),
+			Comparison: c,
 		})
 		return nil
 	}
@@ -297,7 +294,7 @@ func nameBefores(set string, runs []evaluatedRun, befores []*comparedSystem) (no
 		}
 	}
 	if !same {
-		return append(notes, fmt.Sprintf("set %q: the runs started from models of different quality, each is compared with its own", set))
+		return append(notes, fmt.Sprintf("set %q: the runs started from different models, each is compared with its own", set))
 	}
 	for _, s := range befores {
 		if s != nil {
@@ -305,69 +302,4 @@ func nameBefores(set string, runs []evaluatedRun, befores []*comparedSystem) (no
 		}
 	}
 	return notes
-}
-
-// comparisonCells returns the table's head and lines, for a reader.
-func comparisonCells(pairs []comparedPair) [][]string {
-	table := [][]string{{
-		"set", "run", "mean", "against", "mean", "queries", "won", "lost", "difference", "95% interval", "p", "p (Holm)",
-	}}
-	for _, c := range pairs {
-		table = append(table, []string{
-			printable(c.set), printable(c.run), fmt.Sprintf("%.4f", c.mean), printable(c.against), fmt.Sprintf("%.4f", c.againstsMean),
-			strconv.Itoa(c.N), strconv.Itoa(c.Better), strconv.Itoa(c.Worse), fmt.Sprintf("%+.4f", c.Delta),
-			fmt.Sprintf("%+.4f to %+.4f", c.Low, c.High), fmt.Sprintf("%.2g", c.P), fmt.Sprintf("%.2g", c.holm),
-		})
-	}
-	return table
-}
-
-// printable keeps names from breaking a line or a terminal.
-func printable(name string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, name)
-}
-
-func writeComparisonText(w io.Writer, metric string, pairs []comparedPair) error {
-	fmt.Fprintf(w, "%s, paired by query\n\n", display(eval.Metric{Name: metric}))
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, line := range comparisonCells(pairs) {
-		fmt.Fprintln(table, strings.Join(line, "\t"))
-	}
-	return table.Flush()
-}
-
-func writeComparisonMarkdown(w io.Writer, metric string, pairs []comparedPair) error {
-	fmt.Fprintf(w, "%s, paired by query\n\n", display(eval.Metric{Name: metric}))
-	for i, line := range comparisonCells(pairs) {
-		for j := range line {
-			line[j] = strings.ReplaceAll(line[j], "|", `\|`)
-		}
-		fmt.Fprintf(w, "| %s |\n", strings.Join(line, " | "))
-		if i == 0 {
-			fmt.Fprintln(w, "|---|---|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|")
-		}
-	}
-	return nil
-}
-
-// writeComparisonCSV writes the figures unrounded.
-func writeComparisonCSV(w io.Writer, metric string, pairs []comparedPair) error {
-	table := csv.NewWriter(w)
-	table.Write([]string{
-		"metric", "set", "run", "mean", "against", "against_mean", "queries", "won", "lost", "difference", "low", "high", "p", "p_holm",
-	})
-	number := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
-	for _, c := range pairs {
-		table.Write([]string{
-			metric, c.set, c.run, number(c.mean), c.against, number(c.againstsMean), strconv.Itoa(c.N), strconv.Itoa(c.Better),
-			strconv.Itoa(c.Worse), number(c.Delta), number(c.Low), number(c.High), number(c.P), number(c.holm),
-		})
-	}
-	table.Flush()
-	return table.Error()
 }

@@ -151,7 +151,7 @@ func TestCompareKeepsDifferentStartingModelsApart(t *testing.T) {
 	b := saveRun(t, dir, "b", answers{"judged", "before", []float64{.1, .3}}, answers{"judged", "after", []float64{.3, .3}})
 	code, stdout, stderr := cli(t.Context(), "compare", "-format", "csv", a, b)
 	require.Equal(t, exitOK, code, stderr)
-	require.Contains(t, stderr, `set "judged": the runs started from models of different quality, each is compared with its own`)
+	require.Contains(t, stderr, `set "judged": the runs started from different models, each is compared with its own`)
 	require.Contains(t, stdout, "judged,a,0.3,a before,0.15")
 	require.Contains(t, stdout, "judged,b,0.3,b before,0.2")
 }
