@@ -1,0 +1,43 @@
+//go:build libtorch
+
+package main
+
+import (
+	"context"
+	"io"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/retort-ir/retort/encoder/bert"
+	"github.com/retort-ir/retort/examples/service/live"
+)
+
+var tiny = filepath.Join("..", "..", "encoder", "bert", "testdata", "tiny")
+
+func openTiny(ctx context.Context, dir string) (model, error) {
+	m, err := bert.Open(ctx, dir, bert.Options{Threads: 1})
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// The same as on the in-memory encoder, on LibTorch: a real BERT, though a tiny one with random weights.
+func TestNoSearchFailsWhileABERTIsSwapped(t *testing.T) {
+	z := &zoo{open: openTiny}
+	f := start(t, t.TempDir(), tiny, func(o *settings) {
+		o.Open = z.Open
+		o.Tune = func(j *live.Job) {
+			j.Last, j.Generated, j.Training.LR, j.Training.Epochs = true, 200, 1e-3, 2 // it has nothing to be better at
+		}
+	})
+	f.zoo = z
+	searchThroughASwap(t, f)
+}
+
+func TestNoFolderIsNoModel(t *testing.T) {
+	err := run(t.Context(), []string{"-model", filepath.Join(t.TempDir(), "none"), "-dir", t.TempDir()}, io.Discard)
+	require.ErrorContains(t, err, "none")
+}

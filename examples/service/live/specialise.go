@@ -1,0 +1,139 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"gonum.org/v1/gonum/blas/blas32"
+
+	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/distill"
+	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/eval"
+	"github.com/retort-ir/retort/generate"
+	"github.com/retort-ir/retort/mine"
+)
+
+// Job makes the query tower of a model good at a corpus whose passage vectors stay as they are. Start from NewJob.
+type Job struct {
+	Corpus  retort.Corpus
+	Vectors blas32.General // [Corpus.Len() x d], by the student as it is before the job
+	BM25    *mine.BM25     // over the corpus; together with the student it is the teacher
+	Queries []retort.Query // that people asked; they have no judgements
+	// Generated is the most queries made of the passages; 0 means all.
+	Generated int
+	// MaxP is the p-value below which held-out queries must be found better for the student to be taken; 1: by any gain.
+	MaxP float64
+	// Last takes the student as it is after the last step, whatever the held-out queries say.
+	Last     bool
+	Training distill.Options // Run sets Towers and Evaluate
+	// Progress, where set, is told how far a stage is.
+	Progress func(stage distill.Stage, done, total int)
+}
+
+// NewJob returns the job that examples/specialise does: at most 2,000 generated queries, 3 epochs at 2e-4.
+func NewJob(corpus retort.Corpus, vectors blas32.General, bm25 *mine.BM25) Job {
+	j := Job{Corpus: corpus, Vectors: vectors, BM25: bm25, Generated: 2000, MaxP: 0.05, Training: distill.DefaultOptions()}
+	j.Training.LR, j.Training.DevFraction = 2e-4, 0
+	return j
+}
+
+// Outcome says what a job brought. Before and After are MRR@10 over held-out queries, which were made of passages as the
+// generated ones are, but of another type.
+type Outcome struct {
+	Lists   int     `json:"lists"` // trained on
+	Queries int     `json:"held_out"`
+	Before  float64 `json:"mrr_before"`
+	After   float64 `json:"mrr_after"`
+	P       float64 `json:"p"` // of the difference, paired
+	// Taken says whether the gain is more than chance explains (P < Job.MaxP), or Job.Last was set. A student that is not
+	// taken is best thrown away.
+	Taken bool `json:"taken"`
+}
+
+// heldOut is how many queries judge the student.
+const heldOut = 300
+
+// rankedDepth is how many passages of each ranking the teacher's scores are standardised by.
+const rankedDepth = 100
+
+// Run trains the student, which belongs to it until it returns, and stops soon after ctx ends. The student must implement
+// encoder.Splitter and make the vectors of Job.Vectors. Whatever the outcome, its passage tower is unchanged.
+func (j Job) Run(ctx context.Context, student encoder.Trainable) (*Outcome, error) {
+	known, err := j.knownItems(ctx)
+	if err != nil {
+		return nil, err
+	}
+	before, err := known.ReciprocalRanks(ctx, student)
+	if err != nil {
+		return nil, err
+	}
+	trained, err := j.train(ctx, student, known)
+	if err != nil {
+		return nil, err
+	}
+	after, err := known.ReciprocalRanks(ctx, student)
+	if err != nil {
+		return nil, err
+	}
+	gain, err := eval.Paired(ctx, before, after, 1)
+	if err != nil {
+		return nil, err
+	}
+	return &Outcome{
+		Lists: trained.Funnel.Lists, Queries: gain.N, Before: mean(before), After: mean(after), P: gain.P,
+		Taken: j.Last || gain.Delta > 0 && (gain.P < j.MaxP || j.MaxP >= 1),
+	}, nil
+}
+
+func (j Job) train(ctx context.Context, student encoder.Trainable, known *distill.KnownItems) (*distill.Outcome, error) {
+	dense, err := mine.NewDenseVectors(student, j.Vectors)
+	if err != nil {
+		return nil, err
+	}
+	fusion, err := mine.NewZScoreFusion(rankedDepth, j.BM25, dense)
+	if err != nil {
+		return nil, err
+	}
+	made, err := generate.NewExtractive(ctx, j.Corpus, generate.Options{Types: []string{generate.TypeSentence, generate.TypeHowTo}})
+	if err != nil {
+		return nil, err
+	}
+	p := distill.Pipeline{
+		Student: student, Corpus: j.Corpus, Generator: made, Queries: j.Queries, Ranker: fusion, Vectors: j.Vectors,
+		Mining: distill.DefaultMiningOptions(), Training: j.Training, Progress: j.Progress,
+	}
+	p.Mining.MaxQueries = j.Generated
+	p.Training.Towers = distill.QueryOnly
+	if !j.Last {
+		p.Training.Evaluate = known.MRR
+	}
+	if j.Progress != nil {
+		p.Training.Progress = func(now distill.Progress) { j.Progress(now.Stage, now.Done, now.Total) }
+	}
+	return p.Run(ctx)
+}
+
+// knownItems are queries of the first of the types not trained on that the corpus gives.
+func (j Job) knownItems(ctx context.Context) (*distill.KnownItems, error) {
+	for _, kind := range []string{generate.TypeKeywords, generate.TypeTitle, generate.TypePhrase} {
+		made, err := generate.NewExtractive(ctx, j.Corpus, generate.Options{Types: []string{kind}})
+		if err != nil {
+			return nil, err
+		}
+		known, err := distill.HoldOut(ctx, j.Corpus, made, heldOut, 1, true)
+		if !errors.Is(err, distill.ErrNoKnownItems) {
+			return known, err
+		}
+	}
+	return nil, fmt.Errorf("the corpus of %d passages gives no queries to judge a student by: their texts are too short", j.Corpus.Len())
+}
+
+func mean(values []float64) float64 {
+	var sum float64
+	for _, v := range values {
+		sum += v
+	}
+	return sum / float64(len(values))
+}

@@ -1,0 +1,134 @@
+// Command service is a search service that specialises its own query encoder while it answers:
+//
+//	go run -tags libtorch ./examples/service -model ./all-MiniLM-L6-v2 -corpus corpus.jsonl
+//
+// README.md says what it answers.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+	"time"
+
+	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/encoder/bert"
+	"github.com/retort-ir/retort/examples/godoc"
+	"github.com/retort-ir/retort/examples/service/live"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
+	switch err := run(ctx, os.Args[1:], os.Stderr); {
+	case errors.Is(err, flag.ErrHelp):
+		os.Exit(2)
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		os.Exit(130)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "service:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, stderr io.Writer) error {
+	flags := flag.NewFlagSet("service", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	address := flags.String("addr", "127.0.0.1:8080", "address to listen on")
+	corpusFile := flags.String("corpus", "", "passages as JSON Lines; without it the documentation of this machine's Go")
+	modelDir := flags.String("model", "", "folder of the model (required)")
+	dir := flags.String("dir", "runs/service", "folder of the queries asked and of the specialised model")
+	every := flags.Int("every", 0, "specialise after so many new queries; 0: only on POST /specialise")
+	generated := flags.Int("generated", 2000, "most queries made of the passages for a training")
+	threads := flags.Int("train-threads", max(1, runtime.GOMAXPROCS(0)/2), "threads that a training may use")
+	if err := flags.Parse(args); err != nil {
+		return flag.ErrHelp
+	}
+	if *modelDir == "" || flags.NArg() > 0 || *every < 0 || *generated < 1 || *threads < 1 {
+		fmt.Fprintln(stderr, "usage: service -model FOLDER [flags]; numbers must be positive")
+		flags.PrintDefaults()
+		return flag.ErrHelp
+	}
+	corpus, err := readCorpus(ctx, *corpusFile)
+	if err != nil {
+		return err
+	}
+	s, err := openService(ctx, corpus, settings{
+		Dir: *dir, Model: *modelDir, Every: *every, Log: slog.New(slog.NewTextHandler(stderr, nil)),
+		Open: func(ctx context.Context, dir string, train bool) (model, error) {
+			var o bert.Options
+			if train {
+				o.Threads = *threads
+			}
+			m, err := bert.Open(ctx, dir, o)
+			if err != nil {
+				return nil, err // not m: a nil *bert.Model is no nil model
+			}
+			return m, nil
+		},
+		Tune: func(j *live.Job) { j.Generated = *generated },
+	})
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", *address)
+	if err != nil {
+		return errors.Join(err, s.close(ctx))
+	}
+	return s.serve(ctx, listener)
+}
+
+// readCorpus reads the user's corpus, or makes the demo's.
+func readCorpus(ctx context.Context, path string) (*retort.MemoryCorpus, error) {
+	if path != "" {
+		return retort.LoadCorpus(path)
+	}
+	root, err := godoc.GOROOT(ctx)
+	if err != nil {
+		return nil, err
+	}
+	passages, err := godoc.Build(ctx, root)
+	if err != nil {
+		return nil, err
+	}
+	return retort.NewCorpus(passages)
+}
+
+// patience is how long searches may go on after ctx has ended, and then how long closing waits for the last of them.
+const patience = 800 * time.Millisecond
+
+// serve answers until ctx ends, then lets the searches in flight finish, cancels a training, and closes the service.
+func (s *service) serve(ctx context.Context, l net.Listener) error {
+	server := &http.Server{
+		Handler: s.handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
+		WriteTimeout: searchTime + 5*time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn),
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(l) }()
+	s.Log.Info("listening", "address", "http://"+l.Addr().String())
+	var err error
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+		s.Log.Info("shutting down")
+	}
+	s.stop()
+	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	if server.Shutdown(late) != nil {
+		err = errors.Join(err, server.Close())
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	return errors.Join(err, s.close(last))
+}

@@ -1,0 +1,374 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/distill"
+	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/examples/service/live"
+	"github.com/retort-ir/retort/mine"
+)
+
+// model is what the service needs of an encoder: *bert.Model, or a test's.
+type model interface {
+	encoder.Trainable
+	encoder.Fingerprinter
+	Close() error
+}
+
+// settings of a service.
+type settings struct {
+	Dir   string // holds queries.jsonl and the specialised model
+	Model string // the folder of the model that embeds the passages
+	// Open opens a model folder, to serve or to train.
+	Open func(ctx context.Context, dir string, train bool) (model, error)
+	// Every is how many new queries start a training; 0: only a request does.
+	Every int
+	// Tune changes the job, where set.
+	Tune func(*live.Job)
+	Log  *slog.Logger
+}
+
+// service is a search over one corpus. Its index of passage vectors is made once; only the query encoder changes.
+type service struct {
+	settings
+	corpus  retort.Corpus
+	index   *mine.Dense
+	bm25    *mine.BM25
+	encoder *live.Encoder
+	queries *queryLog
+	base    string // what the specialised models of this base are called, up to the count of queries
+	context context.Context
+	cancel  context.CancelFunc
+	jobs    sync.WaitGroup
+
+	mu      sync.Mutex
+	trained int // queries asked when the last finished training began; -1: none yet
+	tried   int // the same of the last that began, so that one that fails is not tried at every query
+	closed  bool
+	state   training
+}
+
+// training is what GET /health says about it.
+type training struct {
+	Running bool          `json:"running"`
+	Stage   distill.Stage `json:"stage,omitempty"`
+	Done    int           `json:"done,omitempty"`
+	Total   int           `json:"total,omitempty"`
+	Runs    int           `json:"runs"`           // finished or failed
+	Last    *live.Outcome `json:"last,omitempty"` // of the last that finished
+	Error   string        `json:"error,omitempty"`
+}
+
+// The reasons why a training does not start.
+var (
+	errRunning = errors.New("the model is being specialised already: see /health")
+	errNothing = errors.New("no query was asked since the last training, which would have the same result")
+	errClosing = errors.New("the service is shutting down")
+)
+
+// mostQueries is the most of people's queries that are trained on: the latest.
+const mostQueries = 10_000
+
+// openService embeds the corpus and opens the newest specialised model, if there is one.
+func openService(ctx context.Context, corpus retort.Corpus, o settings) (s *service, err error) {
+	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
+		return nil, err
+	}
+	s = &service{settings: o, corpus: corpus, trained: -1}
+	base, err := o.Open(ctx, o.Model, false)
+	if err != nil {
+		return nil, err
+	}
+	s.encoder = live.New(base)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.encoder.Close(context.WithoutCancel(ctx)))
+		}
+	}()
+	start := time.Now()
+	dense, err := mine.NewDense(ctx, base, corpus, func(done, total int) { o.Log.Info("embedding", "passages", done, "of", total) })
+	if err != nil {
+		return nil, err
+	}
+	if s.index, err = mine.NewDenseVectors(nil, dense.Vectors()); err != nil { // without the encoder, which will be closed one day
+		return nil, err
+	}
+	if s.bm25, err = mine.NewBM25(ctx, corpus, mine.BM25Options{}); err != nil {
+		return nil, err
+	}
+	o.Log.Info("index ready", "passages", corpus.Len(), "seconds", time.Since(start).Round(time.Millisecond).Seconds())
+	s.base = fmt.Sprintf("model-%.12s-", base.Fingerprint())
+	if err := s.openNewest(ctx); err != nil {
+		return nil, err
+	}
+	var torn int64
+	if s.queries, torn, err = openQueryLog(filepath.Join(o.Dir, "queries.jsonl")); err != nil {
+		return nil, err
+	}
+	if torn > 0 {
+		o.Log.Warn("cut a torn line off the queries", "bytes", torn)
+	}
+	s.context, s.cancel = context.WithCancel(context.Background())
+	return s, nil
+}
+
+// openNewest swaps the newest specialised model of this base in.
+func (s *service) openNewest(ctx context.Context) error {
+	found, err := s.specialised()
+	if err != nil || len(found) == 0 {
+		return err
+	}
+	newest := slices.Max(found)
+	dir := s.modelDir(newest)
+	next, err := s.Open(ctx, dir, false)
+	if err != nil {
+		return fmt.Errorf("%w (remove %s to serve the model as it was)", err, dir)
+	}
+	closed, err := s.encoder.Swap(next)
+	if err != nil {
+		return err
+	}
+	s.trained, s.tried = newest, newest
+	s.Log.Info("serving the specialised model", "folder", dir)
+	return <-closed
+}
+
+func (s *service) modelDir(queries int) string {
+	return filepath.Join(s.Dir, s.base+strconv.Itoa(queries))
+}
+
+// specialised returns how many queries each of the specialised models has seen.
+func (s *service) specialised() ([]int, error) {
+	entries, err := os.ReadDir(s.Dir)
+	if err != nil {
+		return nil, err
+	}
+	var found []int
+	for _, e := range entries {
+		count, ok := strings.CutPrefix(e.Name(), s.base)
+		if n, err := strconv.Atoi(count); ok && err == nil {
+			found = append(found, n)
+		}
+	}
+	return found, nil
+}
+
+// answer is one search's.
+type answer struct {
+	Query      string  `json:"query"`
+	Generation int     `json:"generation"` // of the encoder that answered: 1 is the first since the start
+	Hits       []found `json:"hits"`
+}
+
+type found struct {
+	ID    string  `json:"id"`
+	Title string  `json:"title"`
+	Text  string  `json:"text"`
+	Score float32 `json:"score"` // cosine
+}
+
+// search answers with the encoder that is current when it begins.
+func (s *service) search(ctx context.Context, text string, k int) (*answer, error) {
+	lease, err := s.encoder.Acquire()
+	if err != nil {
+		return nil, err
+	}
+	defer lease.Release()
+	vector, err := lease.Encode(ctx, encoder.Query, []string{text})
+	if err != nil {
+		return nil, err
+	}
+	rankings, err := s.index.SearchVectors(ctx, vector, k)
+	if err != nil {
+		return nil, err
+	}
+	a := &answer{Query: text, Generation: lease.Generation, Hits: []found{}}
+	for _, h := range rankings[0] {
+		p, err := s.corpus.At(h.Index)
+		if err != nil {
+			return nil, err
+		}
+		a.Hits = append(a.Hits, found{p.ID, p.Title, p.Text, h.Score})
+	}
+	return a, nil
+}
+
+// collect remembers a query that was answered, and trains where enough new ones have come. A search does not fail for it.
+func (s *service) collect(text string) {
+	asked, err := s.queries.add(text, time.Now())
+	if err != nil {
+		s.Log.Error("a query was not kept", "error", err)
+		return
+	}
+	if s.Every == 0 {
+		return
+	}
+	s.mu.Lock()
+	due := asked-s.tried >= s.Every && !s.state.Running
+	s.mu.Unlock()
+	if due {
+		// Another request may have been faster.
+		if err := s.specialise(); err != nil && !errors.Is(err, errRunning) && !errors.Is(err, errClosing) {
+			s.Log.Error("not specialised", "error", err)
+		}
+	}
+}
+
+// specialise starts a training in the background.
+func (s *service) specialise() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return errClosing
+	case s.state.Running:
+		return errRunning
+	case s.trained == s.queries.asked():
+		return errNothing
+	}
+	s.state.Running, s.state.Error = true, ""
+	s.tried = s.queries.asked()
+	s.jobs.Add(1)
+	go func() {
+		defer s.jobs.Done()
+		outcome, asked, err := s.train(s.context)
+		s.finish(outcome, asked, err)
+	}()
+	return nil
+}
+
+func (s *service) finish(outcome *live.Outcome, asked int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state = training{Runs: s.state.Runs + 1, Last: s.state.Last}
+	if s.context.Err() != nil {
+		s.Log.Info("training cancelled")
+		return
+	}
+	if err != nil {
+		s.state.Error = err.Error()
+		s.Log.Error("not specialised", "error", err)
+		return
+	}
+	s.state.Last, s.trained = outcome, asked
+	s.Log.Info("specialised", "taken", outcome.Taken, "mrr_before", outcome.Before, "mrr_after", outcome.After, "p", outcome.P)
+}
+
+// train specialises a second copy of the model, as it was at first, on all that was asked until now. Where that found the
+// held-out queries better beyond doubt, it is saved and answers from now on.
+func (s *service) train(ctx context.Context) (outcome *live.Outcome, asked int, err error) {
+	student, err := s.Open(ctx, s.Model, true)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer func() {
+		if student != nil {
+			err = errors.Join(err, student.Close())
+		}
+	}()
+	j := live.NewJob(s.corpus, s.index.Vectors(), s.bm25)
+	if j.Queries, asked, err = s.queries.distinct(mostQueries); err != nil {
+		return nil, 0, err
+	}
+	j.Progress = s.progress
+	if s.Tune != nil {
+		s.Tune(&j)
+	}
+	s.Log.Info("specialising", "asked", asked, "distinct", len(j.Queries))
+	outcome, err = j.Run(ctx, student)
+	if err != nil || !outcome.Taken {
+		return outcome, asked, err
+	}
+	if err := student.Save(s.modelDir(asked)); err != nil {
+		return nil, 0, err
+	}
+	// What it needed to learn is freed before the new model is read.
+	trained := student
+	student = nil
+	if err := trained.Close(); err != nil {
+		return nil, 0, err
+	}
+	return outcome, asked, s.swap(ctx, asked)
+}
+
+// swap serves the model that has seen so many queries, and removes those before it.
+func (s *service) swap(ctx context.Context, asked int) error {
+	next, err := s.Open(ctx, s.modelDir(asked), false)
+	if err != nil {
+		return err
+	}
+	closed, err := s.encoder.Swap(next)
+	if err != nil {
+		return err
+	}
+	s.Log.Info("swapped the query encoder", "generation", s.encoder.Generation())
+	if err := <-closed; err != nil {
+		return err
+	}
+	older, err := s.specialised()
+	for _, n := range older {
+		if n != asked {
+			err = errors.Join(err, os.RemoveAll(s.modelDir(n)))
+		}
+	}
+	return err
+}
+
+func (s *service) progress(stage distill.Stage, done, total int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state.Stage, s.state.Done, s.state.Total = stage, done, total
+}
+
+// health is what GET /health answers.
+type health struct {
+	Status     string   `json:"status"`
+	Passages   int      `json:"passages"`
+	Asked      int      `json:"asked"`
+	Generation int      `json:"generation"` // of the query encoder; counted from the start of the process
+	Model      string   `json:"model"`      // "specialised", or "as it was"
+	Training   training `json:"training"`
+}
+
+func (s *service) health() health {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := health{
+		Status: "ok", Passages: s.corpus.Len(), Asked: s.queries.asked(), Generation: s.encoder.Generation(),
+		Model: "as it was", Training: s.state,
+	}
+	if h.Generation > 1 {
+		h.Model = "specialised"
+	}
+	if s.closed {
+		h.Status = "shutting down"
+	}
+	return h
+}
+
+// stop ends a training and lets no new one start. Searches go on.
+func (s *service) stop() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.cancel()
+}
+
+// close stops, waits for the training to have ended and for the last search, and closes all.
+func (s *service) close(ctx context.Context) error {
+	s.stop()
+	s.jobs.Wait()
+	return errors.Join(s.encoder.Close(ctx), s.queries.close())
+}
