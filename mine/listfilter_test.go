@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/generate"
 	"github.com/retort-ir/retort/mine"
 	"github.com/stretchr/testify/require"
 )
@@ -118,4 +119,17 @@ func TestListFiltersBadInputIsAnError(t *testing.T) {
 	}
 	_, err := mine.ListLength(nil, 0)
 	require.ErrorContains(t, err, "the least is 0")
+}
+
+// Package mine does not import generate, so it knows an extractive query by itself.
+func TestSourceFirstKnowsExtractiveQueriesAsGenerateDoes(t *testing.T) {
+	for _, origin := range []string{"", "extractive", "extractive/2", "llm extractive", "Extractive"} {
+		for _, source := range []string{"", "taken out"} {
+			l := scoredList("q", 1)
+			l.Query.Source, l.Query.Origin = source, origin
+			s, err := mine.SourceFirst([]retort.List{l})
+			require.NoError(t, err)
+			require.Equal(t, source == "" || generate.IsExtractive(l.Query), len(s.Kept) == 1, "origin %q, source %q", origin, source)
+		}
+	}
 }
