@@ -1,7 +1,10 @@
 package retort_test
 
 import (
+	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/retort-ir/retort"
@@ -53,4 +56,33 @@ func ExampleReadPassages() {
 	// Output:
 	// a
 	// corpus.jsonl:2: no "_id"
+}
+
+// A corpus of millions of passages stays in its file.
+func ExampleOpenCorpus() {
+	dir, err := os.MkdirTemp("", "corpus")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "corpus.jsonl")
+	const lines = `{"_id": "bufio.Scanner", "text": "reads a file line by line"}
+{"_id": "sort.Slice", "text": "sorts a slice by a function"}
+`
+	if err := os.WriteFile(path, []byte(lines), 0o644); err != nil {
+		fmt.Println(err)
+		return
+	}
+	corpus, err := retort.OpenCorpus(context.Background(), path)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer corpus.Close()
+	i, _ := corpus.Index("sort.Slice")
+	p, err := corpus.At(i)
+	fmt.Println(i, p.Text, err)
+	// Output:
+	// 1 sorts a slice by a function <nil>
 }

@@ -29,7 +29,8 @@ func ReadLists(r io.Reader, name string) iter.Seq2[List, error] {
 	return jsonl.Read(r, name, checkList)
 }
 
-// LoadCorpus reads a corpus from a JSON Lines file into memory. An empty corpus and a repeated id are errors.
+// LoadCorpus reads a corpus from a JSON Lines file into memory. An empty corpus and a repeated id are errors. [OpenCorpus]
+// leaves the passages in the file.
 func LoadCorpus(path string) (*MemoryCorpus, error) {
 	passages, err := load(path, checkPassage, func(p Passage) string { return p.ID })
 	if err != nil {

@@ -22,28 +22,49 @@ const MaxLine = 16 << 20
 // error ends the sequence; it names the file and the line.
 func Read[T any](r io.Reader, name string, check func(T) error) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		var zero T
+		for record, err := range ReadRecords(r, name, check) {
+			if !yield(record.Value, err) {
+				return
+			}
+		}
+	}
+}
+
+// Record is a value and its place in the stream.
+type Record[T any] struct {
+	Value  T
+	Offset int64 // of the line's first byte
+}
+
+// ReadRecords is Read with the place of every value. [Decode] of the bytes from there to the end of the line gives the
+// value again.
+func ReadRecords[T any](r io.Reader, name string, check func(T) error) iter.Seq2[Record[T], error] {
+	return func(yield func(Record[T], error) bool) {
 		br := bufio.NewReaderSize(r, 64<<10)
+		next := int64(0)
 		for number := 1; ; number++ {
 			line, err := readLine(br)
 			if err == io.EOF {
 				return
 			}
-			if err == nil && number == 1 {
-				line = bytes.TrimPrefix(line, []byte("\ufeff"))
+			offset := next
+			next += int64(len(line)) + 1
+			if mark := []byte("\ufeff"); err == nil && number == 1 && bytes.HasPrefix(line, mark) {
+				line = line[len(mark):]
+				offset += int64(len(mark))
 			}
 			var v T
 			if err == nil {
 				if len(bytes.TrimSpace(line)) == 0 {
 					continue
 				}
-				err = decode(line, &v, check)
+				v, err = Decode(line, check)
 			}
 			if err != nil {
-				yield(zero, fmt.Errorf("%s:%d: %w", name, number, err))
+				yield(Record[T]{}, fmt.Errorf("%s:%d: %w", name, number, err))
 				return
 			}
-			if !yield(v, nil) {
+			if !yield(Record[T]{v, offset}, nil) {
 				return
 			}
 		}
@@ -84,17 +105,19 @@ func Write[T any](w io.Writer, values iter.Seq[T]) error {
 	return bw.Flush()
 }
 
-func decode[T any](line []byte, v *T, check func(T) error) error {
+// Decode returns the value of one line, checked by check (which may be nil).
+func Decode[T any](line []byte, check func(T) error) (T, error) {
+	var v T
 	if !utf8.Valid(line) {
-		return errors.New("invalid UTF-8")
+		return v, errors.New("invalid UTF-8")
 	}
-	if err := json.Unmarshal(line, v); err != nil {
-		return fmt.Errorf("malformed JSON: %w", err)
+	if err := json.Unmarshal(line, &v); err != nil {
+		return v, fmt.Errorf("malformed JSON: %w", err)
 	}
 	if check == nil {
-		return nil
+		return v, nil
 	}
-	return check(*v)
+	return v, check(v)
 }
 
 // readLine returns the next line without its end, or io.EOF when there is none.

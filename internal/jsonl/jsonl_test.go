@@ -136,6 +136,20 @@ func TestReadLineLength(t *testing.T) {
 	}
 }
 
+func TestReadRecordsGivesThePlaceOfEveryLine(t *testing.T) {
+	const in = "\ufeff{\"id\":\"a\"}\r\n\n \t\n{\"id\":\"日\"}\n  {\"id\":\"c\"}"
+	var got []string
+	for r, err := range jsonl.ReadRecords(strings.NewReader(in), "x.jsonl", checkRecord) {
+		require.NoError(t, err)
+		line, _, _ := strings.Cut(in[r.Offset:], "\n")
+		again, err := jsonl.Decode([]byte(line), checkRecord)
+		require.NoError(t, err)
+		require.Equal(t, r.Value, again)
+		got = append(got, again.ID)
+	}
+	require.Equal(t, []string{"a", "日", "c"}, got)
+}
+
 func TestReadStopsEarly(t *testing.T) {
 	n := 0
 	for r, err := range jsonl.Read(strings.NewReader("{\"id\":\"a\"}\nnot JSON\n"), "x.jsonl", checkRecord) {
