@@ -245,10 +245,16 @@ func (s *stepper) tokens(batch []*example) int {
 	return sum
 }
 
-// forgetGradients zeroes what Backward has added up, if it has: by the way of the state, which does not hold gradients.
+// forgetGradients zeroes what Backward has added up, if it has. Every Trainable can do that by the way of its state, which
+// does not hold gradients.
 func (s *stepper) forgetGradients() error {
 	if !s.dirty {
 		return nil
+	}
+	if z, ok := s.student.(encoder.GradientZeroer); ok {
+		err := z.ZeroGradients()
+		s.dirty = err != nil
+		return err
 	}
 	var state bytes.Buffer
 	if err := s.student.SaveState(&state); err != nil {

@@ -460,7 +460,8 @@ func TestAFolderThatCannotBeMadeIsAnError(t *testing.T) {
 	require.ErrorContains(t, err, "Options.Dir")
 }
 
-// The context ends at every forward pass in turn: the student is as after one of the finished steps, without gradients.
+// The context ends at every forward pass in turn: the student is as after one of the finished steps, without gradients,
+// whether it can drop them itself or not.
 func TestACancelledStudentIsAsAfterItsLastStep(t *testing.T) {
 	corpus, lists := world(t)
 	opts := quick()
@@ -472,28 +473,36 @@ func TestACancelledStudentIsAsAfterItsLastStep(t *testing.T) {
 	_, err := Train(background, e, corpus, lists, opts)
 	require.NoError(t, err)
 	opts.Progress = nil
-	for at := 1; ; at++ {
-		ctx, cancel := context.WithCancel(background)
-		calls, steps := 0, 0
-		e := &student{
-			Encoder: newStudent(t),
-			onForward: func(bool) error {
-				if calls++; calls == at {
-					cancel()
+	for name, seen := range map[string]func(*student) encoder.Trainable{
+		"GradientZeroer": func(e *student) encoder.Trainable { return e },
+		"Trainable only": func(e *student) encoder.Trainable { return struct{ encoder.Trainable }{e} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			at := 1
+			for ; ; at++ {
+				ctx, cancel := context.WithCancel(background)
+				calls, steps := 0, 0
+				e := &student{
+					Encoder: newStudent(t),
+					onForward: func(bool) error {
+						if calls++; calls == at {
+							cancel()
+						}
+						return nil
+					},
+					onStep: func() error { steps++; return nil },
 				}
-				return nil
-			},
-			onStep: func() error { steps++; return nil },
-		}
-		_, err := Train(ctx, e, corpus, lists, opts)
-		cancel()
-		if err == nil {
+				_, err := Train(ctx, seen(e), corpus, lists, opts)
+				cancel()
+				if err == nil {
+					break
+				}
+				require.ErrorIs(t, err, context.Canceled)
+				require.Equal(t, states[steps], stateOf(t, e), "forward pass %d", at)
+				require.Zero(t, gradNorm(t, e), "forward pass %d", at)
+			}
 			require.Greater(t, at, 20)
-			return
-		}
-		require.ErrorIs(t, err, context.Canceled)
-		require.Equal(t, states[steps], stateOf(t, e), "forward pass %d", at)
-		require.Zero(t, gradNorm(t, e), "forward pass %d", at)
+		})
 	}
 }
 

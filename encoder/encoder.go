@@ -115,6 +115,12 @@ type Splitter interface {
 	SplitTowers() error
 }
 
+// GradientZeroer is implemented by a Trainable that can drop the gradients that Backward has added up since the last Step.
+// Those of another are dropped by saving and loading its state, which takes some seconds with a big model.
+type GradientZeroer interface {
+	ZeroGradients() error
+}
+
 // Parametric is implemented by encoders that show their parameters, for gradient checks and interpolation.
 type Parametric interface {
 	// Parameters returns the trainable parameters in a fixed order.

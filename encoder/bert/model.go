@@ -21,8 +21,7 @@ import (
 	"github.com/retort-ir/retort/internal/torch"
 )
 
-// Model is a BERT bi-encoder with one tower for both roles, or two. It implements encoder.Trainable, encoder.Splitter,
-// encoder.Parametric and encoder.Fingerprinter.
+// Model is a BERT bi-encoder with one tower for both roles, or two. It implements every interface of package encoder.
 type Model struct {
 	rt        *torch.Runtime
 	folder    *Folder
@@ -38,10 +37,11 @@ type Model struct {
 }
 
 var (
-	_ encoder.Trainable     = (*Model)(nil)
-	_ encoder.Splitter      = (*Model)(nil)
-	_ encoder.Parametric    = (*Model)(nil)
-	_ encoder.Fingerprinter = (*Model)(nil)
+	_ encoder.Trainable      = (*Model)(nil)
+	_ encoder.Splitter       = (*Model)(nil)
+	_ encoder.GradientZeroer = (*Model)(nil)
+	_ encoder.Parametric     = (*Model)(nil)
+	_ encoder.Fingerprinter  = (*Model)(nil)
 )
 
 // Open reads a model folder and puts its weights on the device. Close must be called once it is no longer needed.
@@ -235,9 +235,7 @@ func (m *Model) Step(u encoder.Update) (float64, error) {
 			return s.Err()
 		}
 		if math.IsNaN(norm) || math.IsInf(norm, 0) {
-			for _, n := range m.learning() {
-				n.zeroGradients(s)
-			}
+			m.zeroGradients(s)
 			return errors.Join(s.Err(), encoder.ErrNonFinite)
 		}
 		scale := 1.0
@@ -252,6 +250,20 @@ func (m *Model) Step(u encoder.Update) (float64, error) {
 		return s.Err()
 	})
 	return norm, err
+}
+
+// ZeroGradients drops what Backward has added up since the last Step.
+func (m *Model) ZeroGradients() error {
+	return m.rt.Run(context.Background(), func(s *torch.Scope) error {
+		m.zeroGradients(s)
+		return s.Err()
+	})
+}
+
+func (m *Model) zeroGradients(s *torch.Scope) {
+	for _, n := range m.learning() {
+		n.zeroGradients(s)
+	}
 }
 
 // SplitTowers gives the query role a tower of its own; the passage tower no longer learns.

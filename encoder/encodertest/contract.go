@@ -75,6 +75,7 @@ func TestWithin(t *testing.T, open func(t *testing.T) encoder.Trainable, tol Tol
 		{"Backward out of turn is an error", c.backwardErrors},
 		{"passes close in any order", c.closeOrder},
 		{"gradients add up", c.gradientsAddUp},
+		{"ZeroGradients drops the gradients alone", c.zeroGradients},
 		{"Step is AdamW", c.stepIsAdamW},
 		{"Step clips the gradient", c.stepClips},
 		{"Step without a gradient only decays", c.stepDecays},
@@ -362,6 +363,22 @@ func (c contract) gradientsAddUp(t *testing.T) {
 		backward(t, e, in, rows, pick(g, rows))
 	}
 	require.Less(t, relative(gradients(t, e), want), c.tol.Weight)
+}
+
+func (c contract) zeroGradients(t *testing.T) {
+	e := c.open(t)
+	zeroer, ok := e.(encoder.GradientZeroer)
+	if !ok {
+		t.Skip("it does not implement encoder.GradientZeroer")
+	}
+	require.NoError(t, zeroer.ZeroGradients(), "before there are any")
+	in := prepare(t, e, encoder.Query, texts)
+	backward(t, e, in, allRows(in), probe(len(texts), e.Dim()))
+	require.NotZero(t, l2(gradients(t, e)))
+	before := save(t, e)
+	require.NoError(t, zeroer.ZeroGradients())
+	require.Zero(t, l2(gradients(t, e)))
+	require.Equal(t, before, save(t, e), "weights or moments changed")
 }
 
 func (c contract) stepIsAdamW(t *testing.T) {

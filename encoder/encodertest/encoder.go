@@ -61,7 +61,7 @@ func (o Options) Validate() error {
 // The tokens are one token for the role and then the text's words, lower-cased, hashed into the buckets, cut to the role's
 // limit. It computes in float64 and keeps weights, gradients and moments in float32.
 //
-// It implements encoder.Trainable, encoder.Splitter, encoder.Parametric and encoder.Fingerprinter.
+// It implements every interface of package encoder.
 type Encoder struct {
 	options Options
 	query   *tower
@@ -153,6 +153,12 @@ func (e *Encoder) Step(u encoder.Update) (float64, error) {
 	e.steps++
 	e.query.adamW(u, e.steps, float32(scale))
 	return norm, nil
+}
+
+// ZeroGradients implements encoder.GradientZeroer.
+func (e *Encoder) ZeroGradients() error {
+	e.query.zeroGrad()
+	return nil
 }
 
 // SplitTowers implements encoder.Splitter.
@@ -249,8 +255,9 @@ func (p *pass) Close() error {
 func clone(x []float32) []float32 { return append([]float32(nil), x...) }
 
 var (
-	_ encoder.Trainable     = (*Encoder)(nil)
-	_ encoder.Splitter      = (*Encoder)(nil)
-	_ encoder.Parametric    = (*Encoder)(nil)
-	_ encoder.Fingerprinter = (*Encoder)(nil)
+	_ encoder.Trainable      = (*Encoder)(nil)
+	_ encoder.Splitter       = (*Encoder)(nil)
+	_ encoder.GradientZeroer = (*Encoder)(nil)
+	_ encoder.Parametric     = (*Encoder)(nil)
+	_ encoder.Fingerprinter  = (*Encoder)(nil)
 )
