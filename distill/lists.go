@@ -155,8 +155,6 @@ func (b *builder) ignoreSources(examples []example, lists []retort.List) {
 	}
 }
 
-func isExtractive(q retort.Query) bool { return generate.IsExtractive(q) }
-
 // split holds out a share of the sources with all their lists; a list without a source stands for itself. Which ones is
 // decided by a hash of the id, so neither the order of the lists nor a seed matters.
 func split(lists []retort.List, fraction float64) (train, dev []retort.List, err error) {

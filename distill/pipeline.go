@@ -2,6 +2,7 @@ package distill
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/generate"
 	"github.com/retort-ir/retort/mine"
 	"github.com/retort-ir/retort/teacher"
@@ -25,6 +27,8 @@ type Pipeline struct {
 	Generator generate.QueryGenerator
 	// Queries are the user's own, without judgements; lists are made for them too.
 	Queries []retort.Query
+	// Lists are the user's own, scored: Run trains on them as they are, and nothing is generated, mined or scored.
+	Lists []retort.List
 	// Ranker ranks the corpus for every query; the candidate lists come from its rankings.
 	Ranker mine.Retriever
 	// Teacher scores the lists. Where it is nil the Ranker is the teacher: its scores are taken.
@@ -32,19 +36,46 @@ type Pipeline struct {
 	// Vectors are the student's passage vectors [Corpus.Len() x d] where somebody has computed them already; StudentScale
 	// and QueryOnly need vectors and otherwise encode what they need.
 	Vectors blas32.General
+	// TestQueries are what the student is measured by later: queries that equal one of them are not trained on. TestSources
+	// are the ids of passages of which no generated query is used: where they are those that are relevant to a test query,
+	// no passage is shared by training and test.
+	TestQueries []retort.Query
+	TestSources map[string]bool
 
 	Mining   MiningOptions
 	Training Options
+
+	// Guard, where set, returns one value a query, more is better, before and after training. The trained student is kept
+	// only where the mean is higher and the paired randomisation test gives p < GuardP; otherwise Student is as it was.
+	// KnownItems.ReciprocalRanks is one.
+	Guard func(ctx context.Context, student encoder.Encoder) ([]float64, error)
+	// Measure, where set, is called before training and after it, with trained true, and emits what it finds about Student:
+	// records that are objects in JSON, the same in the same order whenever it is called.
+	Measure func(ctx context.Context, trained bool, emit func(record any) error) error
+
+	// Folder, where set, keeps what every stage of Run makes, so that Run goes on where a killed one stopped, and redoes
+	// only what depends on something that has changed. Training.Dir is then ignored. See OpenFolder.
+	Folder *Folder
+	// Versions hold, by stage, a text that stands for what cannot say by a Fingerprint (encoder.Fingerprinter) what it is: a
+	// Generator, Ranker or Teacher without one, for which its Go type stands otherwise, and the functions Measure
+	// (StageEvaluate) and Training.Evaluate and Guard (StageTrain). Change the text where their results change.
+	Versions map[Stage]string
 
 	// Progress, where set, is told of the stages before training; Training.Progress of training.
 	Progress func(stage Stage, done, total int)
 }
 
-// The stages before training.
+// GuardP is the p-value that a gain of Pipeline.Guard must be below: a best of several students is easily a little better
+// by chance.
+const GuardP = 0.05
+
+// The stages of Run in their order, besides StageTrain and StageEvaluate, which come last.
 const (
 	StageGenerate Stage = "generate" // Done and Total count passages
 	StageMine     Stage = "mine"     // queries
 	StageScore    Stage = "score"    // queries
+	StageFilter   Stage = "filter"   // lists
+	StageBefore   Stage = "before"   // what Measure finds before training
 )
 
 // MiningOptions say how queries become scored lists. Start from DefaultMiningOptions.
@@ -57,7 +88,19 @@ type MiningOptions struct {
 	RoundTrip int
 	// Top passages of a ranking are taken into the list, and Sample drawn from those after it up to rank Depth.
 	Top, Sample, Depth int
-	Target             Target
+	// MinWords and MaxWords bound a generated query's length; 0: no bound.
+	MinWords, MaxWords int
+	// NearDuplicate drops a query whose set of words overlaps an earlier one's so far (mine.NearDuplicateQueries), in
+	// (0,1]; 0 drops only those whose normal form is the same.
+	NearDuplicate float64
+	// MinList drops lists of fewer passages; 0 means 2, which are always needed.
+	MinList int
+	// SourceFirst keeps only lists in which the teacher puts the source first (mine.SourceFirst).
+	SourceFirst bool
+	// TopPercentile drops lists whose highest raw score is below this percentile of all scores (mine.TopScore), in
+	// [0,100]; 0 keeps all. It needs a teacher whose scores can be compared between lists.
+	TopPercentile float64
+	Target        Target
 	// Gamma weighs the teacher's z-scores in StudentScale.
 	Gamma float64
 	// StudentTemperature of StudentScale; the loss must have it for both teacher and student.
@@ -74,12 +117,13 @@ func DefaultMiningOptions() MiningOptions {
 type Funnel struct {
 	Generated int            `json:"generated"`  // queries that the generator made
 	Distinct  int            `json:"distinct"`   // of those, without duplicates
-	Drawn     int            `json:"drawn"`      // of those, within MaxQueries
+	Drawn     int            `json:"drawn"`      // of those that passed the filters, within MaxQueries
 	Own       int            `json:"own"`        // queries that the user gave
 	RoundTrip int            `json:"round_trip"` // that found their source
-	TooShort  int            `json:"too_short"`  // lists of fewer than two passages, dropped
+	TooShort  int            `json:"too_short"`  // lists of too few passages, dropped
 	Lists     int            `json:"lists"`
 	ByType    map[string]int `json:"by_type"` // lists by the type of their query
+	mine.Funnel
 }
 
 // Outcome is what a whole run did.
@@ -87,96 +131,62 @@ type Outcome struct {
 	Lists    []retort.List
 	Funnel   Funnel
 	Training *Result
+	// Guard is how the trained student differed from the untouched one where Pipeline.Guard asked; nil where it did not.
+	// Where it did not hold, Training.Best is the untouched student's evaluation and Training.Alpha 0.
+	Guard *eval.Comparison
+	// Measured is what Pipeline.Measure emitted, before and after training.
+	Measured []json.RawMessage
 }
 
-// Run goes the whole way and leaves the best student in Student.
+// Run goes the whole way and leaves the best student in Student. With a Folder the student is also saved there as "model".
 func (p *Pipeline) Run(ctx context.Context) (*Outcome, error) {
-	out := &Outcome{}
-	queries, err := p.MakeQueries(ctx, &out.Funnel)
+	out := &Outcome{Lists: p.Lists}
+	j, err := p.job(ctx, &out.Funnel)
 	if err != nil {
 		return nil, err
 	}
-	if out.Lists, err = p.MakeLists(ctx, queries, &out.Funnel); err != nil {
-		return nil, err
-	}
-	out.Training, err = p.Train(ctx, out.Lists)
-	return out, err
-}
-
-// MakeQueries returns the user's queries and generated ones, without duplicates. funnel may be nil.
-func (p *Pipeline) MakeQueries(ctx context.Context, funnel *Funnel) ([]retort.Query, error) {
-	funnel = orNew(funnel)
-	funnel.Own = len(p.Queries)
-	if p.Generator == nil {
-		if len(p.Queries) == 0 {
-			return nil, errors.New("distill: Pipeline has neither Generator nor Queries")
-		}
-		return p.Queries, nil
-	}
-	var made []retort.Query
-	passage, total := 0, p.Corpus.Len()
-	for q, err := range generate.All(ctx, p.Generator, p.Corpus, 0) {
-		if err != nil {
-			return nil, fmt.Errorf("distill: %w", err)
-		}
-		if i, ok := p.Corpus.Index(q.Source); ok && i/reportEvery != passage/reportEvery {
-			p.report(StageGenerate, i, total)
-		}
-		passage, _ = p.Corpus.Index(q.Source)
-		made = append(made, q)
-	}
-	p.report(StageGenerate, total, total)
-	funnel.Generated = len(made)
-	// The user's come first, so that a generated copy of one is the one that goes.
-	all, _ := generate.Dedup(append(slices.Clone(p.Queries), made...))
-	own, made := all[:len(p.Queries)], all[len(p.Queries):]
-	funnel.Distinct = len(made)
-	made = draw(made, p.Mining.MaxQueries, p.Mining.Seed)
-	funnel.Drawn = len(made)
-	return append(slices.Clone(own), made...), nil
-}
-
-// MakeLists ranks the corpus for the queries, drops those that do not find their source, and returns scored lists.
-// funnel may be nil.
-func (p *Pipeline) MakeLists(ctx context.Context, queries []retort.Query, funnel *Funnel) ([]retort.List, error) {
-	funnel = orNew(funnel)
-	if err := p.Mining.Validate(); err != nil {
-		return nil, err
-	}
-	queries, rankings, err := p.rank(ctx, queries)
-	if err != nil {
-		return nil, err
-	}
-	funnel.RoundTrip = len(queries)
-	lists, err := p.lists(queries, rankings)
-	if err != nil {
-		return nil, fmt.Errorf("distill: %w", err)
-	}
-	long := slices.DeleteFunc(lists, func(l retort.List) bool { return len(l.IDs) < 2 })
-	funnel.TooShort = funnel.RoundTrip - len(long)
-	long = draw(long, p.Mining.MaxLists, p.Mining.Seed)
-	if p.Teacher != nil {
-		if err := p.score(ctx, long); err != nil {
+	if p.Lists == nil {
+		if out.Lists, err = j.makeLists(ctx); err != nil {
 			return nil, err
 		}
 	}
-	if err := p.calibrate(ctx, long); err != nil {
+	before, err := j.measure(ctx, StageBefore, nil)
+	if err != nil {
 		return nil, err
 	}
-	funnel.Lists, funnel.ByType = len(long), map[string]int{}
-	for _, l := range long {
-		funnel.ByType[l.Query.Type]++
+	if err := j.train(ctx, out); err != nil {
+		return nil, err
 	}
-	return long, nil
+	out.Measured, err = j.measure(ctx, StageEvaluate, before)
+	return out, err
 }
 
-// Train trains the student on lists whose scores are targets, as MakeLists returns them.
+// MakeQueries returns the user's queries and generated ones, without duplicates and what the filters of queries drop. It
+// reads and writes no Folder. funnel may be nil.
+func (p *Pipeline) MakeQueries(ctx context.Context, funnel *Funnel) ([]retort.Query, error) {
+	return p.inMemory(funnel).queries(ctx)
+}
+
+// MakeLists ranks the corpus for the queries, drops those that do not find their source, and returns scored lists. It
+// reads and writes no Folder. funnel may be nil.
+func (p *Pipeline) MakeLists(ctx context.Context, queries []retort.Query, funnel *Funnel) ([]retort.List, error) {
+	if err := p.Mining.Validate(); err != nil {
+		return nil, err
+	}
+	return p.inMemory(funnel).lists(ctx, queries)
+}
+
+// Train trains the student on lists whose scores are targets, as MakeLists returns them. It reads and writes no Folder.
 func (p *Pipeline) Train(ctx context.Context, lists []retort.List) (*Result, error) {
+	return Train(ctx, p.Student, p.Corpus, lists, p.trainingOptions())
+}
+
+func (p *Pipeline) trainingOptions() Options {
 	o := p.Training
 	if o.Towers == QueryOnly && o.Vectors.Data == nil {
 		o.Vectors = p.Vectors
 	}
-	return Train(ctx, p.Student, p.Corpus, lists, o)
+	return o
 }
 
 // Validate names the first field that is wrong.
@@ -192,88 +202,23 @@ func (o MiningOptions) Validate() error {
 		{"Top", o.Top, 0},
 		{"Sample", o.Sample, 0},
 		{"Depth", o.Depth, max(o.Top+o.Sample, 2, o.RoundTrip)},
+		{"MinWords", o.MinWords, 0},
+		{"MaxWords", o.MaxWords, 0},
+		{"MinList", o.MinList, 0},
 	} {
 		if f.value < f.least {
 			return fmt.Errorf("distill: MiningOptions.%s is %d, want at least %d", f.name, f.value, f.least)
 		}
 	}
+	switch {
+	case o.MaxWords > 0 && o.MaxWords < o.MinWords:
+		return fmt.Errorf("distill: MiningOptions.MaxWords is %d, want at least MinWords, %d", o.MaxWords, o.MinWords)
+	case !(o.NearDuplicate >= 0 && o.NearDuplicate <= 1):
+		return fmt.Errorf("distill: MiningOptions.NearDuplicate is %v, want it in [0,1]", o.NearDuplicate)
+	case !(o.TopPercentile >= 0 && o.TopPercentile <= 100):
+		return fmt.Errorf("distill: MiningOptions.TopPercentile is %v, want it in [0,100]", o.TopPercentile)
+	}
 	return o.validateTarget()
-}
-
-// rankBlock is how many queries are ranked between two reports of progress.
-const rankBlock = 256
-
-// reportEvery is the number of passages between two reports of progress.
-const reportEvery = 256
-
-// rank returns the queries that pass the round trip, with their rankings.
-func (p *Pipeline) rank(ctx context.Context, queries []retort.Query) ([]retort.Query, [][]mine.Hit, error) {
-	var kept []retort.Query
-	var rankings [][]mine.Hit
-	// One more than the list needs: an extractive query's source leaves it.
-	depth := p.Mining.Depth + 1
-	for start := 0; start < len(queries); start += rankBlock {
-		block := queries[start:min(start+rankBlock, len(queries))]
-		hits, err := p.Ranker.Search(ctx, block, depth)
-		if err != nil {
-			return nil, nil, fmt.Errorf("distill: rank: %w", err)
-		}
-		selection := mine.Selection{Kept: indices(len(block))}
-		if p.Mining.RoundTrip > 0 {
-			if selection, err = mine.RoundTrip(p.Corpus, block, hits, p.Mining.RoundTrip); err != nil {
-				return nil, nil, fmt.Errorf("distill: %w", err)
-			}
-		}
-		for _, i := range selection.Kept {
-			kept, rankings = append(kept, block[i]), append(rankings, hits[i])
-		}
-		p.report(StageMine, start+len(block), len(queries))
-	}
-	return kept, rankings, nil
-}
-
-// lists makes one list a query. Extractive queries lose their source, others keep it.
-func (p *Pipeline) lists(queries []retort.Query, rankings [][]mine.Hit) ([]retort.List, error) {
-	o := mine.ListOptions{
-		Top: p.Mining.Top, Sample: p.Mining.Sample, Depth: p.Mining.Depth, Seed: p.Mining.Seed, WithScores: p.Teacher == nil,
-	}
-	lists := make([]retort.List, len(queries))
-	for i, q := range queries {
-		o.KeepSource = !isExtractive(q)
-		one, err := mine.Lists(p.Corpus, queries[i:i+1], rankings[i:i+1], o)
-		if err != nil {
-			return nil, err
-		}
-		lists[i] = one[0]
-	}
-	return lists, nil
-}
-
-// score asks the teacher, one list after the other.
-func (p *Pipeline) score(ctx context.Context, lists []retort.List) error {
-	for i, l := range lists {
-		passages := make([]retort.Passage, len(l.IDs))
-		for j, id := range l.IDs {
-			index, _ := p.Corpus.Index(id)
-			var err error
-			if passages[j], err = p.Corpus.At(index); err != nil {
-				return fmt.Errorf("distill: score: %w", err)
-			}
-		}
-		scores, err := teacher.Score(ctx, p.Teacher, l.Query, passages)
-		if err != nil {
-			return fmt.Errorf("distill: %w", err)
-		}
-		lists[i].Scores = scores
-		p.report(StageScore, i+1, len(lists))
-	}
-	return nil
-}
-
-func (p *Pipeline) report(stage Stage, done, total int) {
-	if p.Progress != nil {
-		p.Progress(stage, done, total)
-	}
 }
 
 // draw returns n of the values in their order, each with equal chance; all of them where n is 0 or not fewer.
@@ -290,17 +235,10 @@ func draw[T any](values []T, n int, seed uint64) []T {
 	return out
 }
 
-func indices(n int) []int {
-	all := make([]int, n)
-	for i := range all {
-		all[i] = i
+func (p *Pipeline) report(stage Stage, done, total int) {
+	if p.Progress != nil {
+		p.Progress(stage, done, total)
 	}
-	return all
 }
 
-func orNew(f *Funnel) *Funnel {
-	if f == nil {
-		return &Funnel{}
-	}
-	return f
-}
+var errNoQueries = errors.New("distill: Pipeline has neither Generator nor Queries")

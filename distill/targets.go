@@ -33,6 +33,17 @@ func (o MiningOptions) validateTarget() error {
 	return nil
 }
 
+// targetSettings are what decides how calibrate changes scores.
+func (p *Pipeline) targetSettings() settings {
+	if p.Mining.Target != StudentScale {
+		return settings{"target": "min-max"}
+	}
+	return settings{
+		"target": "student's scale", "gamma": fmt.Sprint(p.Mining.Gamma), "student_temperature": fmt.Sprint(p.Mining.StudentTemperature),
+		"student": fingerprint(p.Student),
+	}
+}
+
 // calibrate turns the lists' raw scores into targets, in place.
 func (p *Pipeline) calibrate(ctx context.Context, lists []retort.List) error {
 	if p.Mining.Target == StudentScale {

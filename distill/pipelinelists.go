@@ -1,0 +1,398 @@
+package distill
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/generate"
+	"github.com/retort-ir/retort/mine"
+	"github.com/retort-ir/retort/teacher"
+)
+
+// rankBlock is how many queries are ranked at a time. What a ranker computes may depend on it in the last bits, so a run
+// that goes on keeps to the same blocks.
+const rankBlock = 256
+
+// reportEvery is the number of passages between two reports of progress.
+const reportEvery = 256
+
+// generated is a record of StageGenerate: what the generator made of one passage.
+type generated struct {
+	Passage string         `json:"passage"`
+	Queries []retort.Query `json:"queries"`
+}
+
+// ranked is a record of StageMine: the ranking of one query, to a depth of one more than MiningOptions.Depth.
+type ranked struct {
+	Query      retort.Query `json:"query"`
+	IDs        []string     `json:"ids"` // best first
+	Scores     []float32    `json:"scores"`
+	SourceRank int          `json:"source_rank,omitempty"` // from 1; 0: not among them
+}
+
+func (j *job) makeLists(ctx context.Context) ([]retort.List, error) {
+	if err := j.Mining.Validate(); err != nil {
+		return nil, err
+	}
+	queries, err := j.queries(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return j.lists(ctx, queries)
+}
+
+// queries returns those that are ranked.
+func (j *job) queries(ctx context.Context) ([]retort.Query, error) {
+	if j.Generator == nil && len(j.Queries) == 0 {
+		return nil, errNoQueries
+	}
+	j.funnel.Own = len(j.Queries)
+	made, err := j.generate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	j.funnel.Generated = len(made)
+	// The user's come first, so that a generated copy of one is the one that goes.
+	own, _ := generate.Dedup(j.Queries)
+	all, _ := generate.Dedup(append(own, made...))
+	j.funnel.Distinct = len(all) - len(own)
+	all, kept, err := j.filterQueries(ctx, all, len(own))
+	if err != nil {
+		return nil, fmt.Errorf("distill: %w", err)
+	}
+	drawn := draw(all[kept:], j.Mining.MaxQueries, j.Mining.Seed)
+	j.funnel.Drawn = len(drawn)
+	return append(slices.Clone(all[:kept]), drawn...), nil
+}
+
+// generate makes queries of every passage.
+func (j *job) generate(ctx context.Context) ([]retort.Query, error) {
+	if j.Generator == nil {
+		return nil, nil
+	}
+	records, err := records(ctx, j, StageGenerate, nil,
+		func() settings { return settings{"generator": fingerprint(j.Generator)} },
+		func(have int, emit func(generated) error) error { return j.generateFrom(ctx, have, emit) })
+	if err != nil {
+		return nil, err
+	}
+	var queries []retort.Query
+	for _, r := range records {
+		queries = append(queries, r.Queries...)
+	}
+	return queries, nil
+}
+
+// generateFrom goes on with the passage of that index.
+func (j *job) generateFrom(ctx context.Context, passage int, emit func(generated) error) error {
+	total := j.Corpus.Len()
+	next := passage // to be emitted
+	var queries []retort.Query
+	// emitTo emits the passages before index, of which the first has made the queries so far and the others none.
+	emitTo := func(index int) error {
+		for ; next < index; next++ {
+			p, err := j.Corpus.At(next)
+			if err != nil {
+				return err
+			}
+			if err := emit(generated{p.ID, append([]retort.Query{}, queries...)}); err != nil {
+				return err
+			}
+			queries = nil
+			if next%reportEvery == 0 {
+				j.report(StageGenerate, next, total)
+			}
+		}
+		return nil
+	}
+	for q, err := range generate.All(ctx, j.Generator, tail{j.Corpus, passage}, 0) {
+		if err != nil {
+			return fmt.Errorf("distill: %w", err)
+		}
+		if index, _ := j.Corpus.Index(q.Source); index > next {
+			if err := emitTo(index); err != nil {
+				return fmt.Errorf("distill: %w", err)
+			}
+		}
+		queries = append(queries, q)
+	}
+	if err := emitTo(total); err != nil {
+		return fmt.Errorf("distill: %w", err)
+	}
+	j.report(StageGenerate, total, total)
+	return nil
+}
+
+// tail is a corpus from a passage on, for generate.All, which asks for no ids.
+type tail struct {
+	retort.Corpus
+	start int
+}
+
+func (t tail) Len() int                         { return t.Corpus.Len() - t.start }
+func (t tail) At(i int) (retort.Passage, error) { return t.Corpus.At(t.start + i) }
+
+// filterQueries drops what is not worth ranking. The first own of the queries are the user's; it returns how many of those
+// are left.
+func (j *job) filterQueries(ctx context.Context, queries []retort.Query, own int) ([]retort.Query, int, error) {
+	o := j.Mining
+	filters := []struct {
+		name   string
+		wanted bool
+		filter func([]retort.Query) (mine.Selection, error)
+	}{
+		{"length", o.MinWords > 0 || o.MaxWords > 0, func(qs []retort.Query) (mine.Selection, error) {
+			return mine.QueryLength(qs, o.MinWords, o.MaxWords)
+		}},
+		{"near-duplicates", o.NearDuplicate > 0, func(qs []retort.Query) (mine.Selection, error) {
+			return mine.NearDuplicateQueries(ctx, qs, o.NearDuplicate)
+		}},
+		{"test queries", len(j.TestQueries) > 0, func(qs []retort.Query) (mine.Selection, error) {
+			return mine.TestQueries(qs, j.TestQueries), nil
+		}},
+		{"test sources", len(j.TestSources) > 0, func(qs []retort.Query) (mine.Selection, error) {
+			return mine.TestSources(qs, j.TestSources), nil
+		}},
+	}
+	for _, f := range filters {
+		if !f.wanted {
+			continue
+		}
+		selection, err := f.filter(queries)
+		if err != nil {
+			return nil, 0, err
+		}
+		if queries, err = j.funnel.Queries(f.name, queries, selection); err != nil {
+			return nil, 0, err
+		}
+		own, _ = slices.BinarySearch(selection.Kept, own)
+	}
+	return queries, own, nil
+}
+
+// lists ranks, scores, filters and calibrates.
+func (j *job) lists(ctx context.Context, queries []retort.Query) ([]retort.List, error) {
+	rankings, err := j.rank(ctx, queries)
+	if err != nil {
+		return nil, err
+	}
+	lists, err := j.candidates(rankings)
+	if err != nil {
+		return nil, fmt.Errorf("distill: %w", err)
+	}
+	if lists, err = j.score(ctx, lists); err != nil {
+		return nil, err
+	}
+	if lists, err = j.filterLists(lists); err != nil {
+		return nil, fmt.Errorf("distill: %w", err)
+	}
+	if lists, err = j.target(ctx, lists); err != nil {
+		return nil, err
+	}
+	j.funnel.Lists, j.funnel.ByType = len(lists), map[string]int{}
+	for _, l := range lists {
+		j.funnel.ByType[l.Query.Type]++
+	}
+	return lists, nil
+}
+
+func (j *job) rank(ctx context.Context, queries []retort.Query) ([]ranked, error) {
+	identity := func() settings {
+		return settings{"ranker": fingerprint(j.Ranker), "queries": hashOf(queries), "depth": fmt.Sprint(j.Mining.Depth)}
+	}
+	return records(ctx, j, StageMine, j.generates(), identity, func(have int, emit func(ranked) error) error {
+		for start := have - have%rankBlock; start < len(queries); start += rankBlock {
+			block := queries[start:min(start+rankBlock, len(queries))]
+			// One more than the list needs: an extractive query's source leaves it.
+			hits, err := j.Ranker.Search(ctx, block, j.Mining.Depth+1)
+			if err != nil {
+				return fmt.Errorf("distill: rank: %w", err)
+			}
+			if len(hits) != len(block) {
+				return fmt.Errorf("distill: rank: the ranker gave %d rankings for %d queries", len(hits), len(block))
+			}
+			for i := max(0, have-start); i < len(block); i++ {
+				r, err := j.named(block[i], hits[i])
+				if err != nil {
+					return fmt.Errorf("distill: rank: %w", err)
+				}
+				if err := emit(r); err != nil {
+					return fmt.Errorf("distill: %w", err)
+				}
+			}
+			j.report(StageMine, start+len(block), len(queries))
+		}
+		return nil
+	})
+}
+
+// named replaces the hits' indices by ids.
+func (j *job) named(q retort.Query, hits []mine.Hit) (ranked, error) {
+	r := ranked{Query: q, IDs: make([]string, len(hits)), Scores: make([]float32, len(hits))}
+	if _, ok := j.Corpus.Index(q.Source); q.Source != "" && !ok {
+		return ranked{}, fmt.Errorf("query %q: its source %q is not in the corpus", q.ID, q.Source)
+	}
+	for i, h := range hits {
+		p, err := j.Corpus.At(h.Index)
+		if err != nil {
+			return ranked{}, fmt.Errorf("query %q: %w", q.ID, err)
+		}
+		r.IDs[i], r.Scores[i] = p.ID, h.Score
+		if p.ID == q.Source {
+			r.SourceRank = i + 1
+		}
+	}
+	return r, nil
+}
+
+// candidates returns the lists that the teacher is to score, with the ranker's scores where that is the teacher.
+func (j *job) candidates(rankings []ranked) ([]retort.List, error) {
+	queries := make([]retort.Query, len(rankings))
+	for i, r := range rankings {
+		queries[i] = r.Query
+	}
+	found := mine.Selection{}
+	for i, r := range rankings {
+		if j.Mining.RoundTrip == 0 || r.Query.Source == "" || r.SourceRank > 0 && r.SourceRank <= j.Mining.RoundTrip {
+			found.Kept = append(found.Kept, i)
+		} else {
+			found.Dropped = append(found.Dropped, mine.Drop{Index: i, Reason: mine.ReasonNotInTopK, Of: -1})
+		}
+	}
+	if _, err := j.funnel.Queries("round trip", queries, found); err != nil {
+		return nil, err
+	}
+	j.funnel.RoundTrip = len(found.Kept)
+	lists := make([]retort.List, len(found.Kept))
+	for i, at := range found.Kept {
+		var err error
+		if lists[i], err = j.candidate(rankings[at]); err != nil {
+			return nil, err
+		}
+	}
+	long, err := mine.ListLength(lists, max(j.Mining.MinList, 2))
+	if err != nil {
+		return nil, err
+	}
+	j.funnel.TooShort = len(long.Dropped)
+	if lists, err = j.funnel.Funnel.Lists("list length", lists, long); err != nil {
+		return nil, err
+	}
+	return draw(lists, j.Mining.MaxLists, j.Mining.Seed), nil
+}
+
+// candidate picks the passages of one list. Extractive queries lose their source, others keep it.
+func (j *job) candidate(r ranked) (retort.List, error) {
+	hits := make([]mine.Hit, len(r.IDs))
+	for i, id := range r.IDs {
+		index, ok := j.Corpus.Index(id)
+		if !ok {
+			return retort.List{}, fmt.Errorf("query %q: passage %q is not in the corpus", r.Query.ID, id)
+		}
+		hits[i] = mine.Hit{Index: index, Score: r.Scores[i]}
+	}
+	lists, err := mine.Lists(j.Corpus, []retort.Query{r.Query}, [][]mine.Hit{hits}, mine.ListOptions{
+		Top: j.Mining.Top, Sample: j.Mining.Sample, Depth: j.Mining.Depth, Seed: j.Mining.Seed,
+		WithScores: j.Teacher == nil, KeepSource: !generate.IsExtractive(r.Query),
+	})
+	if err != nil {
+		return retort.List{}, err
+	}
+	return lists[0], nil
+}
+
+// score asks the teacher, one list after the other.
+func (j *job) score(ctx context.Context, lists []retort.List) ([]retort.List, error) {
+	identity := func() settings {
+		if j.Teacher == nil {
+			return settings{"teacher": "the ranker", "lists": hashOf(lists)}
+		}
+		return settings{"teacher": fingerprint(j.Teacher), "lists": hashOf(lists)}
+	}
+	return records(ctx, j, StageScore, []Stage{StageMine}, identity, func(have int, emit func(retort.List) error) error {
+		for i := have; i < len(lists); i++ {
+			l := lists[i]
+			if j.Teacher != nil {
+				var err error
+				if l.Scores, err = j.ask(ctx, l); err != nil {
+					return err
+				}
+				j.report(StageScore, i+1, len(lists))
+			}
+			if err := emit(l); err != nil {
+				return fmt.Errorf("distill: %w", err)
+			}
+		}
+		return ctx.Err()
+	})
+}
+
+func (j *job) ask(ctx context.Context, l retort.List) ([]float64, error) {
+	passages := make([]retort.Passage, len(l.IDs))
+	for i, id := range l.IDs {
+		index, _ := j.Corpus.Index(id)
+		var err error
+		if passages[i], err = j.Corpus.At(index); err != nil {
+			return nil, fmt.Errorf("distill: score: %w", err)
+		}
+	}
+	scores, err := teacher.Score(ctx, j.Teacher, l.Query, passages)
+	if err != nil {
+		return nil, fmt.Errorf("distill: %w", err)
+	}
+	return scores, nil
+}
+
+// filterLists drops lists by their raw scores.
+func (j *job) filterLists(lists []retort.List) ([]retort.List, error) {
+	if j.Mining.SourceFirst {
+		first, err := mine.SourceFirst(lists)
+		if err != nil {
+			return nil, err
+		}
+		if lists, err = j.funnel.Funnel.Lists("teacher's first", lists, first); err != nil {
+			return nil, err
+		}
+	}
+	if j.Mining.TopPercentile > 0 {
+		high, err := mine.TopScore(lists, j.Mining.TopPercentile)
+		if err != nil {
+			return nil, err
+		}
+		if lists, err = j.funnel.Funnel.Lists("top score", lists, high); err != nil {
+			return nil, err
+		}
+	}
+	return lists, nil
+}
+
+// target turns raw scores into what the student is to reproduce.
+func (j *job) target(ctx context.Context, lists []retort.List) ([]retort.List, error) {
+	identity := func() settings {
+		s := j.targetSettings()
+		s["lists"] = hashOf(lists)
+		return s
+	}
+	return records(ctx, j, StageFilter, []Stage{StageScore}, identity, func(have int, emit func(retort.List) error) error {
+		targets := slices.Clone(lists)
+		if err := j.calibrate(ctx, targets); err != nil {
+			return err
+		}
+		for _, l := range targets[have:] {
+			if err := emit(l); err != nil {
+				return fmt.Errorf("distill: %w", err)
+			}
+		}
+		return nil
+	})
+}
+
+// generates names the stage that made queries, if one did.
+func (j *job) generates() []Stage {
+	if j.Generator == nil {
+		return nil
+	}
+	return []Stage{StageGenerate}
+}

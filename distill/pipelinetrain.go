@@ -1,0 +1,317 @@
+package distill
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/eval"
+	"github.com/retort-ir/retort/internal/runfolder"
+)
+
+// The names in a run folder besides those of the stages' records.
+const (
+	folderCheckpoints = "checkpoints" // while the student is trained
+	folderState       = "train.state" // the trained student's weights and moments
+	folderModel       = "model"       // the same, to be deployed
+)
+
+// trained is a record of StageTrain: a step, an evaluation or, last, the result.
+type trained struct {
+	Step       *trainedStep     `json:"step,omitempty"`
+	Evaluation *Evaluation      `json:"evaluation,omitempty"`
+	Result     *Result          `json:"result,omitempty"`
+	Guard      *eval.Comparison `json:"guard,omitempty"` // beside Result
+}
+
+// trainedStep is what is the same whenever the step is made.
+type trainedStep struct {
+	Step     int     `json:"step"` // from 1
+	Loss     float64 `json:"loss"`
+	LR       float64 `json:"lr"`
+	GradNorm float64 `json:"grad_norm"`
+	Queries  int     `json:"queries"`
+	Passages int     `json:"passages"`
+	Tokens   int     `json:"tokens"`
+}
+
+// train leaves the student to keep in Student and says in out how it came about.
+func (j *job) train(ctx context.Context, out *Outcome) error {
+	if j.folder == nil {
+		return j.trainGuarded(ctx, j.trainingOptions(), out)
+	}
+	s, err := j.trainSettings(ctx, out)
+	if err != nil {
+		return err
+	}
+	var reads []Stage
+	if j.Lists == nil {
+		reads = []Stage{StageFilter}
+	}
+	stage, err := j.begin(StageTrain, s, reads, []string{folderCheckpoints, folderState, folderModel})
+	if err != nil {
+		return err
+	}
+	if err := j.trainStage(ctx, stage, out); err != nil {
+		return errors.Join(err, stage.Stop())
+	}
+	return nil
+}
+
+// trainSettings is all that decides the trained student.
+func (j *job) trainSettings(ctx context.Context, out *Outcome) (settings, error) {
+	o := j.trainingOptions()
+	s := identity(j.Student, out.Lists, o.Dev, "", o)
+	delete(s, "passages")
+	s["DevFraction"], s["Interpolate"] = fmt.Sprint(o.DevFraction), fmt.Sprint(o.Interpolate)
+	s["Guard"] = fmt.Sprint(j.Guard != nil)
+	if o.Vectors.Data != nil {
+		h := sha256.New()
+		for i := range o.Vectors.Rows {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			hashFloats(h, row(o.Vectors, i))
+		}
+		s["vectors"] = hex.EncodeToString(h.Sum(nil))
+	}
+	return s, nil
+}
+
+func (j *job) trainStage(ctx context.Context, stage *runfolder.Stage, out *Outcome) error {
+	records, err := readAll[trained](ctx, stage)
+	if err != nil {
+		return err
+	}
+	if n := len(records); n == 0 || records[n-1].Result == nil {
+		if err := j.trainOn(ctx, stage, records, out); err != nil {
+			return err
+		}
+	} else {
+		out.Training, out.Guard = records[n-1].Result, records[n-1].Guard
+		if err := j.loadTrained(); err != nil {
+			return err
+		}
+	}
+	if err := stage.Finish(); err != nil {
+		return err
+	}
+	return os.RemoveAll(j.folder.Path(folderCheckpoints))
+}
+
+// trainOn trains from the last checkpoint on, if there is one.
+func (j *job) trainOn(ctx context.Context, stage *runfolder.Stage, records []trained, out *Outcome) error {
+	o := j.trainingOptions()
+	o.Dir = j.folder.Path(folderCheckpoints)
+	w := &trainWriter{stage: stage, next: o.Progress, evaluated: -1}
+	for _, r := range records {
+		w.seen(r)
+	}
+	if err := w.checkCheckpoint(o.Dir); err != nil {
+		return err
+	}
+	o.Progress = w.progress
+	trainCtx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	w.fail = cancel
+	if err := j.trainGuarded(trainCtx, o, out); err != nil {
+		if cause := context.Cause(trainCtx); cause != nil && ctx.Err() == nil {
+			return fmt.Errorf("distill: %w", cause) // a record could not be written
+		}
+		return err
+	}
+	if err := context.Cause(trainCtx); err != nil {
+		return fmt.Errorf("distill: %w", err)
+	}
+	if err := writeState(j.folder.Path(folderState), trainState{Step: out.Training.Best.Step}, j.Student); err != nil {
+		return err
+	}
+	if err := j.Student.Save(j.folder.Path(folderModel)); err != nil {
+		return err
+	}
+	return stage.Append(trained{Result: out.Training, Guard: out.Guard})
+}
+
+// loadTrained brings back the student of an earlier call.
+func (j *job) loadTrained() error {
+	path := j.folder.Path(folderState)
+	f, err := openState(path)
+	if err != nil {
+		return fmt.Errorf("%w; to train anew, remove %s too", err, j.folder.Path(string(StageTrain)+".jsonl"))
+	}
+	defer f.close()
+	if err := j.split(); err != nil {
+		return err
+	}
+	if err := f.load(j.Student); err != nil {
+		return err
+	}
+	model := j.folder.Path(folderModel)
+	if _, err := os.Stat(model); errors.Is(err, fs.ErrNotExist) {
+		return j.Student.Save(model)
+	}
+	return nil
+}
+
+// split gives the student the towers that it is trained with.
+func (j *job) split() error {
+	if j.Training.Towers != QueryOnly {
+		return nil
+	}
+	s, ok := j.Student.(encoder.Splitter)
+	if !ok {
+		return fmt.Errorf("distill: Towers QueryOnly needs a student that implements encoder.Splitter, %T does not", j.Student)
+	}
+	if err := s.SplitTowers(); err != nil {
+		return fmt.Errorf("distill: split the towers: %w", err)
+	}
+	return nil
+}
+
+// trainGuarded trains, and brings the student back as it was where the guard does not hold.
+func (j *job) trainGuarded(ctx context.Context, o Options, out *Outcome) error {
+	var before []float64
+	var start Weights
+	var err error
+	if j.Guard != nil {
+		if err := j.split(); err != nil { // as Train would, so that the weights remembered are those that learn
+			return err
+		}
+		if start, err = ReadWeights(j.Student); err != nil {
+			return err
+		}
+		if before, err = j.Guard(ctx, j.Student); err != nil {
+			return fmt.Errorf("distill: Guard: %w", err)
+		}
+	}
+	if out.Training, err = Train(ctx, j.Student, j.Corpus, out.Lists, o); err != nil || j.Guard == nil {
+		return err
+	}
+	after, err := j.Guard(ctx, j.Student)
+	if err != nil {
+		return fmt.Errorf("distill: Guard: %w", err)
+	}
+	gain, err := eval.Paired(ctx, before, after, j.Mining.Seed)
+	if err != nil {
+		return fmt.Errorf("distill: Guard: %w", err)
+	}
+	out.Guard = &gain
+	if gain.Delta > 0 && gain.P < GuardP {
+		return nil
+	}
+	out.Training.Best, out.Training.Alpha = Evaluation{}, 0
+	if len(out.Training.History) > 0 {
+		out.Training.Best = out.Training.History[0]
+	}
+	return SetInterpolated(j.Student, start, start, 0)
+}
+
+// trainWriter writes the records of training, each once: what is trained again from a checkpoint is there already.
+type trainWriter struct {
+	stage     *runfolder.Stage
+	next      func(Progress)
+	fail      context.CancelCauseFunc
+	step      int // the last one written
+	evaluated int // the step of the last evaluation written; -1: none
+}
+
+func (w *trainWriter) seen(r trained) {
+	if r.Step != nil {
+		w.step = r.Step.Step
+	}
+	if r.Evaluation != nil {
+		w.evaluated = r.Evaluation.Step
+	}
+}
+
+// checkCheckpoint removes the checkpoints where one is ahead of the records, some of which were then cut off by a repair.
+func (w *trainWriter) checkCheckpoint(dir string) error {
+	f, err := openState(filepath.Join(dir, checkpointName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	state := f.header
+	if err := f.close(); err != nil {
+		return err
+	}
+	evaluated := -1
+	if n := len(state.History); n > 0 {
+		evaluated = state.History[n-1].Step
+	}
+	if state.Step > w.step || evaluated > w.evaluated {
+		return os.RemoveAll(dir)
+	}
+	return nil
+}
+
+func (w *trainWriter) progress(p Progress) {
+	var r trained
+	switch {
+	case p.Stage == StageTrain && p.Done > w.step:
+		r.Step = &trainedStep{
+			Step: p.Done, Loss: p.Step.Loss, LR: p.Step.LR, GradNorm: p.Step.GradNorm,
+			Queries: p.Step.Queries, Passages: p.Step.Passages, Tokens: p.Step.Tokens,
+		}
+	case p.Stage == StageEvaluate && p.Last.Step > w.evaluated:
+		r.Evaluation = &p.Last
+	}
+	if r.Step != nil || r.Evaluation != nil {
+		if err := w.stage.Append(r); err != nil {
+			w.fail(err)
+		}
+		w.seen(r)
+	}
+	if w.next != nil {
+		w.next(p)
+	}
+}
+
+// measure runs Measure for one of the two stages that are its own. StageEvaluate has the records of StageBefore too.
+func (j *job) measure(ctx context.Context, name Stage, before []json.RawMessage) ([]json.RawMessage, error) {
+	if j.Measure == nil {
+		return nil, nil
+	}
+	identity := func() settings {
+		if name == StageBefore {
+			return settings{"student": fingerprint(j.Student), "ranker": fingerprint(j.Ranker)}
+		}
+		return settings{"student": fingerprint(j.Student)}
+	}
+	reads := []Stage{StageBefore, StageTrain}
+	if name == StageBefore {
+		reads = nil
+	}
+	return records(ctx, j, name, reads, identity, func(have int, emit func(json.RawMessage) error) error {
+		n := 0
+		emitNew := func(record any) error {
+			n++
+			if n <= have {
+				return nil
+			}
+			data, err := json.Marshal(record)
+			if err != nil {
+				return fmt.Errorf("record %d: %w", n, err)
+			}
+			return emit(data)
+		}
+		for _, r := range before {
+			if err := emitNew(r); err != nil {
+				return fmt.Errorf("distill: %w", err)
+			}
+		}
+		if err := j.Measure(ctx, name == StageEvaluate, emitNew); err != nil {
+			return fmt.Errorf("distill: Measure: %w", err)
+		}
+		return nil
+	})
+}
