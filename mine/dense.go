@@ -1,12 +1,15 @@
 package mine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/internal/npy"
 	"gonum.org/v1/gonum/blas/blas32"
 )
 
@@ -16,33 +19,57 @@ type Dense struct {
 	encoder encoder.Encoder
 	vectors blas32.General
 	largest float32
+	file    *npy.Mapped // of the vectors, where they are in one
 }
 
-// encodeBlock is how many texts an encoder is given at a time: enough for it to group texts of like length.
-const encodeBlock = 1024
-
 // NewDense encodes the Content of every passage. progress, which may be nil, is told how many passages are done after
-// every 1,024 of them. An empty corpus is an error.
+// every 128 of them. An empty corpus is an error. [WriteVectors] and [OpenDense] do the same for a corpus whose vectors
+// are larger than memory.
 func NewDense(ctx context.Context, enc encoder.Encoder, corpus retort.Corpus, progress func(done, total int)) (*Dense, error) {
 	n := corpus.Len()
 	vectors := newMatrix(n, enc.Dim())
 	for start := 0; start < n; start += encodeBlock {
-		texts := make([]string, min(encodeBlock, n-start))
-		for i := range texts {
-			p, err := corpus.At(start + i)
-			if err != nil {
-				return nil, fmt.Errorf("dense: %w", err)
+		texts, err := contents(corpus, start, min(start+encodeBlock, n))
+		if err != nil {
+			return nil, fmt.Errorf("dense: %w", err)
+		}
+		err = encodeInto(ctx, enc, encoder.Passage, texts, slab(vectors, start, len(texts)), func(done int) {
+			if progress != nil {
+				progress(start+done, n)
 			}
-			texts[i] = p.Content()
-		}
-		if err := encodeInto(ctx, enc, encoder.Passage, texts, slab(vectors, start, len(texts))); err != nil {
+		})
+		if err != nil {
 			return nil, fmt.Errorf("dense: passages %d to %d: %w", start, start+len(texts)-1, err)
-		}
-		if progress != nil {
-			progress(start+len(texts), n)
 		}
 	}
 	return NewDenseVectors(enc, vectors)
+}
+
+// OpenDense returns a Dense over the vectors in a .npy file of float32, one row a passage [n x d] in the order of the
+// corpus, as [WriteVectors] and numpy.save write it. The file is mapped: the vectors take no memory of the program's own
+// and come from the disk as they are read (where files cannot be mapped they are read at once). While it is open the file
+// may be replaced by a rename, but must not shrink. Close it. Errors are as those of [NewDenseVectors].
+func OpenDense(enc encoder.Encoder, path string) (*Dense, error) {
+	file, err := npy.Map(path)
+	if err != nil {
+		return nil, err
+	}
+	x, err := NewDenseVectors(enc, file.Matrix)
+	if err != nil {
+		file.Close()
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	x.file = file
+	return x, nil
+}
+
+// Close gives a file that [OpenDense] mapped back. Nothing may use x, nor a matrix that Vectors returned, after that or at
+// the same time. Closing any other Dense is harmless.
+func (x *Dense) Close() error {
+	if x.file == nil {
+		return nil
+	}
+	return x.file.Close()
 }
 
 // NewDenseVectors returns a Dense over vectors that exist already, one row a passage [n x d] in the order of the corpus.
@@ -150,30 +177,71 @@ func (x *Dense) encode(ctx context.Context, queries []retort.Query) (blas32.Gene
 		for i, q := range block {
 			texts[i] = q.Text
 		}
-		if err := encodeInto(ctx, x.encoder, encoder.Query, texts, slab(vectors, start, len(block))); err != nil {
+		if err := encodeInto(ctx, x.encoder, encoder.Query, texts, slab(vectors, start, len(block)), func(int) {}); err != nil {
 			return blas32.General{}, fmt.Errorf("dense: queries %d to %d: %w", start, start+len(block)-1, err)
 		}
 	}
 	return vectors, nil
 }
 
-// encodeInto copies one vector a text to the rows of out.
-func encodeInto(ctx context.Context, enc encoder.Encoder, role encoder.Role, texts []string, out blas32.General) error {
+// Of encodeBlock texts those of like length are given to the encoder together, encodeBatch at a time: enough for it to
+// fill its own batches, few enough for progress that moves and a prompt end.
+const (
+	encodeBlock = 1024
+	encodeBatch = 128
+)
+
+// encodeInto copies one vector a text to the rows of out. progress is told how many texts are done.
+func encodeInto(ctx context.Context, enc encoder.Encoder, role encoder.Role, texts []string, out blas32.General, progress func(done int)) error {
+	order := make([]int, len(texts))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(len(texts[a]), len(texts[b])) })
+	batch := make([]string, 0, encodeBatch)
+	for start := 0; start < len(order); start += encodeBatch {
+		rows := order[start:min(start+encodeBatch, len(order))]
+		batch = batch[:0]
+		for _, row := range rows {
+			batch = append(batch, texts[row])
+		}
+		vectors, err := encodeBatchOf(ctx, enc, role, batch, out.Cols)
+		if err != nil {
+			return err
+		}
+		for i, row := range rows {
+			copy(rowOf(out, row), rowOf(vectors, i))
+		}
+		progress(start + len(rows))
+	}
+	return nil
+}
+
+// encodeBatchOf returns the encoder's vectors, checked.
+func encodeBatchOf(ctx context.Context, enc encoder.Encoder, role encoder.Role, texts []string, dim int) (blas32.General, error) {
 	if err := ctx.Err(); err != nil {
-		return err
+		return blas32.General{}, err
 	}
 	got, err := enc.Encode(ctx, role, texts)
 	if err != nil {
-		return err
+		return blas32.General{}, err
 	}
-	if got.Rows != out.Rows || got.Cols != out.Cols {
-		return fmt.Errorf("the encoder made %d x %d numbers for %d texts of %d dimensions", got.Rows, got.Cols, out.Rows, out.Cols)
+	if got.Rows != len(texts) || got.Cols != dim {
+		return blas32.General{}, fmt.Errorf("the encoder made %d x %d numbers for %d texts of %d dimensions", got.Rows, got.Cols, len(texts), dim)
 	}
-	if _, err := checkMatrix("vectors", got); err != nil {
-		return err
+	_, err = checkMatrix("vectors", got)
+	return got, err
+}
+
+// contents returns the Content of the passages from, from+1, ... below to.
+func contents(corpus retort.Corpus, from, to int) ([]string, error) {
+	texts := make([]string, to-from)
+	for i := range texts {
+		p, err := corpus.At(from + i)
+		if err != nil {
+			return nil, err
+		}
+		texts[i] = p.Content()
 	}
-	for i := range got.Rows {
-		copy(rowOf(out, i), rowOf(got, i))
-	}
-	return nil
+	return texts, nil
 }

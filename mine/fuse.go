@@ -169,6 +169,14 @@ type ZScoreFusion struct {
 	chunk   int
 }
 
+// The scores of so many queries for all passages are held at a time, twice: of one ranker and their sum. From 4 million
+// passages on these are 32 bytes a passage.
+const (
+	fusedScores = 1 << 24
+	leastFused  = 4
+	mostFused   = 1024
+)
+
 // NewZScoreFusion fuses rankers of one corpus. depth is 100 in most of Retort.
 func NewZScoreFusion(depth int, rankers ...Scorer) (*ZScoreFusion, error) {
 	if err := checkDepth(depth); err != nil {
@@ -183,8 +191,7 @@ func NewZScoreFusion(depth int, rankers ...Scorer) (*ZScoreFusion, error) {
 			return nil, fmt.Errorf("z-score: ranker %d has %d passages, ranker 0 has %d: they must rank one corpus", r, ranker.Len(), n)
 		}
 	}
-	const scores = 1 << 22 // of one ranker held at a time
-	return &ZScoreFusion{rankers: rankers, depth: depth, chunk: max(1, min(1024, scores/max(n, 1)))}, nil
+	return &ZScoreFusion{rankers: rankers, depth: depth, chunk: max(leastFused, min(mostFused, fusedScores/max(n, 1)))}, nil
 }
 
 // Len returns the number of passages.

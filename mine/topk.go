@@ -18,7 +18,8 @@ const (
 )
 
 // TopK returns for each query [n x d] the k passages [m x d] with the largest inner products, best first, ties by
-// ascending index; all passages where k > m. The search is exact and takes memory for n*k hits and a few blocks. Equal
+// ascending index; all passages where k > m. The search is exact and takes memory for n*k hits and a few blocks,
+// and reads the passages once. Equal
 // vectors have equal scores wherever they stand. k < 1, different widths and values that are not finite are errors.
 func TopK(ctx context.Context, queries, passages blas32.General, k int) ([][]Hit, error) {
 	if err := checkK(k); err != nil {
@@ -53,32 +54,40 @@ func checkQueries(queries blas32.General, d int, largestPassage float32) error {
 	return nil
 }
 
-// topK splits the work into blocks of queries and, where these are fewer than the processors, into shards of passages.
+// slabBytes is how much of the passages' vectors all queries are multiplied with before the next come: vectors on disk
+// are read once, however many queries there are.
+const slabBytes = 32 << 20
+
+// topK splits the work into slabs of passages, one after the other, and each of these into blocks of queries and, where
+// blocks are fewer than the processors, shards of passages.
 func topK(ctx context.Context, queries, passages blas32.General, k int) ([][]Hit, error) {
 	k = min(k, passages.Rows)
 	blocks := ceilDiv(queries.Rows, queryBlock)
 	if blocks == 0 || k == 0 {
 		return emptyRankings(queries.Rows), ctx.Err()
 	}
-	tiles := ceilDiv(passages.Rows, passageBlock)
-	shards := min(tiles, ceilDiv(runtime.GOMAXPROCS(0), blocks))
+	rows := max(1, slabBytes/(4*passages.Cols)/passageBlock) * passageBlock
+	shards := min(ceilDiv(min(rows, passages.Rows), passageBlock), ceilDiv(runtime.GOMAXPROCS(0), blocks))
 	found := make([][]best, blocks*shards)
-	scratch := make([]products, workers(len(found)))
-	err := parallel(ctx, len(found), func(worker, i int) error {
-		block, shard := i/shards, i%shards
-		rows := slab(queries, block*queryBlock, queryBlock)
-		tops := make([]best, rows.Rows)
-		for q := range tops {
-			tops[q].k = k
+	for i := range found {
+		found[i] = make([]best, min(queryBlock, queries.Rows-i/shards*queryBlock))
+		for q := range found[i] {
+			found[i][q].k = k
 		}
-		found[i] = tops
-		from, to := shard*tiles/shards*passageBlock, min((shard+1)*tiles/shards*passageBlock, passages.Rows)
-		return scratch[worker].each(ctx, rows, passages, from, to, func(q, first int, scores []float32) {
-			offerAll(&tops[q], first, scores)
+	}
+	scratch := make([]products, workers(len(found)))
+	for start := 0; start < passages.Rows; start += rows {
+		tiles := ceilDiv(min(rows, passages.Rows-start), passageBlock)
+		err := parallel(ctx, len(found), func(worker, i int) error {
+			block, shard := i/shards, i%shards
+			from := start + shard*tiles/shards*passageBlock
+			to := min(start+(shard+1)*tiles/shards*passageBlock, passages.Rows)
+			return scratch[worker].each(ctx, slab(queries, block*queryBlock, queryBlock), passages, from, to,
+				func(q, first int, scores []float32) { offerAll(&found[i][q], first, scores) })
 		})
-	})
-	if err != nil {
-		return nil, fmt.Errorf("dense top-k: %w", err)
+		if err != nil {
+			return nil, fmt.Errorf("dense top-k: %w", err)
+		}
 	}
 	return mergeShards(found, queries.Rows, shards), nil
 }

@@ -28,6 +28,11 @@ func Write(path string, write func(io.Writer) error) (err error) {
 	if err := f.Chmod(0o644); err != nil {
 		return err
 	}
+	return Commit(f, path)
+}
+
+// Commit syncs a file that is written, closes it and renames it to path, in the same folder.
+func Commit(f *os.File, path string) error {
 	if err := f.Sync(); err != nil {
 		return err
 	}
