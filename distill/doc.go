@@ -42,7 +42,8 @@
 // A tenth of the lists is held out by the passages they come from. Before the first step, after each epoch or every
 // EvalSteps, the student ranks all passages of the held-out lists for each held-out query; nDCG@10 with the teacher's
 // scores of its first ten passages as gains says which student is best. Training stops when Patience evaluations in a row
-// have brought nothing.
+// have brought nothing. This measures agreement with the teacher; Options.DevFraction says where it misleads, and
+// Options.Evaluate puts another measure in its place.
 //
 // # Killed and resumed
 //

@@ -2,7 +2,7 @@
 // the texts to encode as one line of JSON, and then answers each line of its input:
 //
 //	time     encodes all texts and prints the seconds that it took
-//	vectors  encodes all texts and prints the vectors as JSON
+//	vectors  encodes all texts and prints the vectors end to end as one JSON array
 //
 // Start-up and the transport of vectors are thus no part of what is measured.
 package main
@@ -31,6 +31,10 @@ func main() {
 	texts := flag.Int("texts", 512, "number of texts")
 	threads := flag.Int("threads", 0, "threads; 0: as many as there are cores")
 	flag.Parse()
+	if *texts < 1 {
+		fmt.Fprintf(os.Stderr, "benchpeer: -texts is %d, want at least 1\n", *texts)
+		os.Exit(2)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := run(ctx, *model, *texts, *threads, os.Stdin, os.Stdout)
 	stop()
@@ -57,30 +61,41 @@ func run(ctx context.Context, dir string, n, threads int, in io.Reader, out io.W
 		return err
 	}
 	defer func() { err = errors.Join(err, model.Close()) }()
+	return serve(ctx, model, o, in, out)
+}
+
+// serve prints o and answers the requests until in ends.
+func serve(ctx context.Context, e encoder.Encoder, o *opening, in io.Reader, out io.Writer) error {
 	answers := json.NewEncoder(out)
 	if err := answers.Encode(o); err != nil {
 		return err
 	}
 	lines := bufio.NewScanner(in)
 	for lines.Scan() {
-		start := time.Now()
-		vectors, err := model.Encode(ctx, encoder.Passage, o.Texts)
+		answer, err := answerTo(ctx, lines.Text(), e, o.Texts)
 		if err != nil {
 			return err
-		}
-		var answer any = time.Since(start).Seconds()
-		switch lines.Text() {
-		case "time":
-		case "vectors":
-			answer = vectors.Data
-		default:
-			return fmt.Errorf("unknown request %q", lines.Text())
 		}
 		if err := answers.Encode(answer); err != nil {
 			return err
 		}
 	}
 	return lines.Err()
+}
+
+func answerTo(ctx context.Context, request string, e encoder.Encoder, texts []string) (any, error) {
+	if request != "time" && request != "vectors" {
+		return nil, fmt.Errorf("unknown request %q: time and vectors are known", request)
+	}
+	start := time.Now()
+	vectors, err := e.Encode(ctx, encoder.Passage, texts)
+	if err != nil {
+		return nil, err
+	}
+	if request == "time" {
+		return time.Since(start).Seconds(), nil
+	}
+	return vectors.Data, nil
 }
 
 func open(ctx context.Context, n int) (*opening, error) {
