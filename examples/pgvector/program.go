@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/distill"
+	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/eval"
+	"github.com/retort-ir/retort/examples/service/live"
+	"github.com/retort-ir/retort/mine"
+)
+
+// model is what the program needs of an encoder: *bert.Model, or a test's.
+type model interface {
+	encoder.Trainable
+	encoder.Fingerprinter
+	Close() error
+}
+
+// program is one run: write the vectors, measure, specialise, swap, measure, while queries are asked all the time.
+type program struct {
+	config  *pgxpool.Config
+	open    func(ctx context.Context, train bool) (model, error) // the model as it was
+	corpus  retort.Corpus
+	queries []string         // that the traffic asks
+	judged  *eval.Collection // to measure; nil where there are none
+	tune    func(*live.Job)
+	after   time.Duration // how long queries go on after the swap
+	rate    float64       // queries a second
+	out     io.Writer
+	log     func(format string, args ...any) // progress
+}
+
+// workers is how many queries are asked at the same time, at most.
+const workers = 4
+
+func (p *program) run(ctx context.Context) (err error) {
+	base, err := p.open(ctx, false)
+	if err != nil {
+		return err
+	}
+	queries := live.New(base)
+	defer func() { err = errors.Join(err, queries.Close(context.WithoutCancel(ctx))) }()
+	db, err := openStore(ctx, p.config, base.Dim())
+	if err != nil {
+		return err
+	}
+	defer db.close()
+	t := &traffic{
+		store: db, encoder: queries, queries: p.queries, workers: workers,
+		every: time.Duration(workers * float64(time.Second) / p.rate),
+	}
+	t.enter("vectors are written", 0)
+	stop := t.start(ctx)
+	defer stop()
+	if err := p.specialise(ctx, db, queries, base, t); err != nil {
+		return err
+	}
+	stop()
+	if err := t.print(p.out); err != nil {
+		return err
+	}
+	asked, failed, first := t.total()
+	fmt.Fprintf(p.out, "%d queries, %d failed\n", asked, failed)
+	if failed > 0 {
+		return fmt.Errorf("%d of %d queries failed, the first one %w", failed, asked, first)
+	}
+	return nil
+}
+
+// specialise does the work while the traffic runs.
+func (p *program) specialise(ctx context.Context, db *store, queries *live.Encoder, base model, t *traffic) error {
+	start := time.Now()
+	wrote, err := db.write(ctx, p.corpus, base, func(done, total int) { p.log("vectors: %d of %d", done, total) })
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(p.out, "%d of %d vectors written in %.0f s, the others were there\n", wrote, p.corpus.Len(), time.Since(start).Seconds())
+	full := min(k, p.corpus.Len())
+	t.enter("the index is made", full)
+	if err := db.index(ctx); err != nil {
+		return err
+	}
+	before, err := p.measure(ctx, db, queries)
+	if err != nil {
+		return err
+	}
+	t.enter("a second copy of the model is trained", full)
+	student, outcome, err := p.train(ctx, db)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(p.out, "trained on %d lists: MRR@10 on %d held-out queries %.3f before, %.3f after (p = %.2g)\n",
+		outcome.Lists, outcome.Queries, outcome.Before, outcome.After, outcome.P)
+	if !outcome.Taken {
+		fmt.Fprintln(p.out, "the model stays as it was: held-out queries are not found better beyond doubt")
+		return student.Close()
+	}
+	t.enter("the encoder is swapped, and after", full)
+	closed, err := queries.Swap(student)
+	if err != nil {
+		return err
+	}
+	if err := <-closed; err != nil {
+		return fmt.Errorf("close the model before: %w", err)
+	}
+	after, err := p.measure(ctx, db, queries)
+	if err != nil {
+		return err
+	}
+	if err := p.compare(ctx, before, after); err != nil {
+		return err
+	}
+	select {
+	case <-time.After(p.after):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// mostAsked is the most queries of people that are trained on: the latest.
+const mostAsked = 10_000
+
+// train specialises a second copy of the model on vectors and queries out of the database. The caller closes the student.
+func (p *program) train(ctx context.Context, db *store) (student model, outcome *live.Outcome, err error) {
+	vectors, err := db.vectors(ctx, p.corpus)
+	if err != nil {
+		return nil, nil, err
+	}
+	bm25, err := mine.NewBM25(ctx, p.corpus, mine.BM25Options{Analyzer: mine.Code()})
+	if err != nil {
+		return nil, nil, err
+	}
+	j := live.NewJob(p.corpus, vectors, bm25)
+	if j.Queries, err = db.asked(ctx, mostAsked); err != nil {
+		return nil, nil, err
+	}
+	stage := distill.Stage("")
+	j.Progress = func(now distill.Stage, done, total int) {
+		if now != stage || done == total {
+			p.log("%s: %d of %d", now, done, total)
+		}
+		stage = now
+	}
+	p.tune(&j)
+	if student, err = p.open(ctx, true); err != nil {
+		return nil, nil, err
+	}
+	if outcome, err = j.Run(ctx, student); err != nil {
+		return nil, nil, errors.Join(err, student.Close())
+	}
+	return student, outcome, nil
+}
+
+// measure searches the database for the judged queries. It returns nil where there are none.
+func (p *program) measure(ctx context.Context, db *store, e *live.Encoder) (*eval.Report, error) {
+	if p.judged == nil {
+		return nil, nil
+	}
+	run := eval.Run{}
+	for _, q := range p.judged.Queries {
+		_, hits, err := ask(ctx, db, e, q.Text)
+		if err != nil {
+			return nil, err
+		}
+		for _, h := range hits {
+			run[q.ID] = append(run[q.ID], eval.Hit(h))
+		}
+	}
+	return eval.Evaluate(p.judged.Qrels, run, eval.NDCG(k))
+}
+
+func (p *program) compare(ctx context.Context, before, after *eval.Report) error {
+	if before == nil {
+		return nil
+	}
+	metric := eval.NDCG(k)
+	c, err := eval.Compare(ctx, before, after, metric, 1)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(p.out, "nDCG@10 on %d judged queries: %.4f before, %.4f after (%+.4f, 95%% interval %+.4f to %+.4f, p = %.2g)\n",
+		c.N, before.Mean(metric), after.Mean(metric), c.Delta, c.Low, c.High, c.P)
+	return nil
+}
