@@ -18,12 +18,12 @@ var (
 	strayBefore = regexp.MustCompile(`\s+([,.;:!?])`)
 )
 
-// What stands before the claim of a sentence. Labels end with a colon, or a capital follows.
+// What stands before the claim of a sentence and is dropped. Labels end with a colon, or a capital follows.
 var (
 	sectionLabel = regexp.MustCompile(`^(?:\p{Lu}[\p{Lu} /&]{3,}:\s+|(?i:` + labels + `):\s+|(?:` + titleCase(labels) + `|` +
 		strings.ToUpper(labels) + `)\s+)(\p{Lu}|\d)`)
-	opening = regexp.MustCompile(`^(?i:` + connectives + `),?\s+`)
-	claim   = regexp.MustCompile(`^(?i:` + weFound + `|` + resultsShow + `|` + itWasFound + `|` + reminders + `)\s+`)
+	connective = regexp.MustCompile(`^(?i:` + connectives + `),?\s+`)
+	foundThat  = regexp.MustCompile(`^(?i:` + weFound + `|` + resultsShow + `|` + itWasFound + `|` + reminders + `)\s+`)
 )
 
 const (
@@ -64,8 +64,8 @@ func plain(s string) string {
 // withoutOpening drops a section's label, a connecting word and "we found that", so that the claim itself remains.
 func withoutOpening(s string) string {
 	s = sectionLabel.ReplaceAllString(s, "$1")
-	s = opening.ReplaceAllString(s, "")
-	return claim.ReplaceAllString(s, "")
+	s = connective.ReplaceAllString(s, "")
+	return foundThat.ReplaceAllString(s, "")
 }
 
 func tidy(s string) string {

@@ -136,8 +136,8 @@ func NewExtractive(ctx context.Context, corpus retort.Corpus, options Options) (
 	return e, nil
 }
 
-// Generate returns queries of the passage, which need not be of the corpus. Their ids are
-// passage#type#n with n counting from 0 within the type.
+// Generate returns queries of the passage, which need not be of the corpus. Their ids are passage#type#n, with n rising from
+// 0 within the type; a number is left out where another type has made the same query.
 func (e *Extractive) Generate(ctx context.Context, p retort.Passage) ([]retort.Query, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -241,7 +241,7 @@ func readSentence(raw string, o own) sentence {
 	return s
 }
 
-// makers return more queries than are taken, those to be taken first first; ofType filters them.
+// makers return the texts of a type's queries, those to be taken first in front, more than are taken. ofType filters them.
 var makers = map[string]func(*document, *rand.Rand) []string{
 	TypeSentence: sentenceQueries,
 	TypeTitle:    titleQueries,
@@ -256,7 +256,7 @@ func (e *Extractive) ofType(d *document, queryType string) []string {
 	seen := map[string]bool{}
 	for _, text := range makers[queryType](d, e.random(d.id, queryType)) {
 		normal := Normalize(text)
-		if normal == "" || seen[normal] || d.own.in(text) {
+		if normal == "" || seen[normal] || d.own.isIn(text) {
 			continue
 		}
 		seen[normal] = true
@@ -282,7 +282,7 @@ func (e *Extractive) cut(text string) string {
 
 // idf is Lucene's: ln(1 + (N - df + .5) / (df + .5)), > 0.
 func (e *Extractive) idf(word string) float64 {
-	df := float64(min(e.df[word], e.n))
+	df := float64(e.df[word])
 	return math.Log1p((float64(e.n) - df + .5) / (df + .5))
 }
 

@@ -373,7 +373,7 @@ func FuzzGenerate(f *testing.F) {
 		own := ownNames(strings.TrimSpace(strings.ToValidUTF8(title, "")), false)
 		for _, q := range queries {
 			require.NotEmpty(t, Normalize(q.Text))
-			require.False(t, own.in(q.Text), "%q holds %q", q.Text, title)
+			require.False(t, own.isIn(q.Text), "%q holds %q", q.Text, title)
 			require.NotContains(t, q.Text, "\n")
 		}
 	})

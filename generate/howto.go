@@ -59,7 +59,7 @@ func actionOfSymbol(s sentence) string {
 		return ""
 	}
 	words = words[1:]
-	if finite[words[0]] { // "Instants can be compared": the word before was a noun
+	if auxiliaries[words[0]] { // "Instants can be compared": the word before was a noun
 		return ""
 	}
 	switch {
@@ -75,7 +75,8 @@ func actionOfSymbol(s sentence) string {
 	return strings.Join(append(append(adverbs, verb), inBaseForm(words)...), " ")
 }
 
-var finite = set("is are was were be can could may might must shall should will would do does did have has had")
+// auxiliaries show that the word before them is a subject.
+var auxiliaries = set("is are was were be can could may might must shall should will would do does did have has had")
 
 // afterSymbol returns what follows the passage's symbol ("Shutdown", "The Shutdown method", "Package http") where a sentence
 // begins with it.
@@ -148,7 +149,7 @@ func actionOfAdvice(s string) string {
 var (
 	clauseEnd = regexp.MustCompile(`, (?:(?:and|or) (?:it|then|if)|but|so|which|where|when|if|unless|until|because|since|as|after|` +
 		`before|even|except|then|it|returning|for example|such)\b|[;:—](?: |$)|\.(?: |$)| - `)
-	looseEnd = regexp.MustCompile(`(?i) (?:if|when|unless|which|that|so|because|since|where|and|or|but|while|as|using|by|with|` +
+	furtherPart = regexp.MustCompile(`(?i) (?:if|when|unless|which|that|so|because|since|where|and|or|but|while|as|using|by|with|` +
 		`without|for|from|to|in|into|on|at|of) `)
 )
 
@@ -162,7 +163,7 @@ func fitAction(s string, fewest, most int) string {
 	}
 	for len(tokenize(s)) > most {
 		end := strings.LastIndexByte(s, ',')
-		if parts := looseEnd.FindAllStringIndex(s, -1); len(parts) > 0 {
+		if parts := furtherPart.FindAllStringIndex(s, -1); len(parts) > 0 {
 			end = max(end, parts[len(parts)-1][0])
 		}
 		if end < 0 {

@@ -76,8 +76,8 @@ func lastIdentifier(title string) string {
 	return title[i+1:]
 }
 
-// in reports whether the text holds the title or the symbol whole.
-func (o own) in(text string) bool {
+// isIn reports whether the text holds the title or the symbol whole.
+func (o own) isIn(text string) bool {
 	if len(o.heading) > 0 && containsRun(strings.Fields(Normalize(text)), o.heading) {
 		return true
 	}

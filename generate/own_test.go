@@ -54,9 +54,9 @@ func TestOwnNamesAreFoundWhole(t *testing.T) {
 		{"Breast cancer: survival", "Breast Cancer Survival", true},
 		{"", "anything", false},
 	} {
-		require.Equal(t, c.want, ownNames(c.title, false).in(c.text), "%s in %q", c.title, c.text)
+		require.Equal(t, c.want, ownNames(c.title, false).isIn(c.text), "%s in %q", c.title, c.text)
 	}
-	require.True(t, ownNames("append", true).in("use append here"), "a plain word is a symbol among identifiers")
+	require.True(t, ownNames("append", true).isIn("use append here"), "a plain word is a symbol among identifiers")
 }
 
 func TestOwnSymbolIsTakenOut(t *testing.T) {

@@ -46,8 +46,8 @@ var (
 
 var titleBreak = regexp.MustCompile(`: |; |\? |\. | [-–—] |—`)
 
-// titleQueries returns parts of a heading, then its content words without the least telling ones. The whole is left to the
-// filter on own names.
+// titleQueries returns parts of a heading, then its content words without the least telling ones, more of them left out each
+// time. None is the whole heading: a part may be, and is dropped by ofType then.
 func titleQueries(d *document, rng *rand.Rand) []string {
 	var queries []string
 	parts := titleBreak.Split(plain(d.title), -1)

@@ -29,19 +29,18 @@ func baseForm(verb string) (string, bool) {
 	}
 }
 
-// irregular are the verbs that the endings would get wrong.
+// irregular are the verbs that the endings would get wrong, or that are stop words.
 var irregular = map[string]string{
-	"does": "do", "goes": "go", "runs": "run", "adds": "add", "gets": "get", "sets": "set", "puts": "put", "cuts": "cut",
+	"does": "do", "uses": "use",
 	"dies": "die", "lies": "lie", "ties": "tie", "unties": "untie",
 	"caches": "cache", "aches": "ache", "axes": "axe",
 	"focuses": "focus", "biases": "bias", "aliases": "alias",
-	"uses": "use",
 }
 
 // stateVerbs say what a thing is, not what it does: nobody asks how to do that.
 var stateVerbs = set(`
 	represent describe define implement hold contain specify indicate denote provide mean consist belong occur happen
-	appear exist refer stand need want differ satisfy require behave panic satisfy correspond depend seem remain become fail
+	appear exist refer stand need want differ require behave panic satisfy correspond depend seem remain become fail
 	embed equal work include lack constitute belong possess comprise deserve
 `)
 

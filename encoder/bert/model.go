@@ -26,7 +26,7 @@ type Model struct {
 	rt        *torch.Runtime
 	folder    *Folder
 	precision torch.Type
-	budget    int
+	budget    int // tokens of a micro-batch of Encode, padding included
 
 	query, passage *network // the same one in a model with one tower
 	frozen         bool     // the passage tower does not learn
@@ -268,6 +268,9 @@ func (m *Model) zeroGradients(s *torch.Scope) {
 
 // SplitTowers gives the query role a tower of its own; the passage tower no longer learns.
 func (m *Model) SplitTowers() error {
+	if m.query == nil {
+		return torch.ErrClosed
+	}
 	if m.folder.Shared() {
 		twin, err := m.query.clone(context.Background(), m.rt)
 		if err != nil {
@@ -347,11 +350,11 @@ func (m *Model) parameter(prefix string, p *parameter) encoder.Parameter {
 }
 
 // Fingerprint is a digest of the weights, the tokenizers, the prompts, the limits, the pooling and the precision. It is
-// computed once for each change of weights.
+// computed once for each change of weights; that of a closed model is "" where nobody has asked for it before.
 func (m *Model) Fingerprint() string {
 	m.fingerprints.Lock()
 	defer m.fingerprints.Unlock()
-	if m.fingerprint != "" {
+	if m.fingerprint != "" || m.query == nil {
 		return m.fingerprint
 	}
 	h := sha256.New()
@@ -364,7 +367,7 @@ func (m *Model) Fingerprint() string {
 		for _, p := range n.params {
 			values, err := m.parameter("", p).Value()
 			if err != nil {
-				return "" // the model is closed or broken; any other call says why
+				return "" // the runtime is broken; any other call says why
 			}
 			// Writing to a hash never fails.
 			_ = binary.Write(h, binary.LittleEndian, values)
@@ -388,7 +391,7 @@ func (m *Model) network(role encoder.Role) *network {
 	return m.passage
 }
 
-// networks returns the model's one or two networks.
+// networks returns the model's one or two networks, the query's first; none once it is closed.
 func (m *Model) networks() []*network {
 	switch {
 	case m.query == nil && m.passage == nil:
@@ -402,8 +405,9 @@ func (m *Model) networks() []*network {
 
 // learning returns the networks that Step changes.
 func (m *Model) learning() []*network {
-	if m.frozen {
-		return []*network{m.query}
+	all := m.networks()
+	if m.frozen && len(all) > 0 {
+		return all[:1]
 	}
-	return m.networks()
+	return all
 }

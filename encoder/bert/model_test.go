@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -19,6 +20,7 @@ import (
 	"github.com/retort-ir/retort/encoder/encodertest"
 	"github.com/retort-ir/retort/internal/matrix"
 	"github.com/retort-ir/retort/internal/safetensors"
+	"github.com/retort-ir/retort/internal/torch"
 )
 
 func openModel(t testing.TB, dir string, o Options) *Model {
@@ -157,17 +159,37 @@ func TestBadOptionsAndUseAfterClose(t *testing.T) {
 		require.ErrorContains(t, err, want)
 	}
 	m := openModel(t, "testdata/tiny", Options{})
-	in, err := m.Prepare(t.Context(), encoder.Query, []string{"text"})
-	require.NoError(t, err)
-	pass, err := m.Forward(t.Context(), in, []int{0}, true)
-	require.NoError(t, err)
-	require.NoError(t, pass.Close())
-	require.NoError(t, m.Close())
-	require.NoError(t, m.Close())
-	_, err = m.Encode(t.Context(), encoder.Query, []string{"text"})
-	require.Error(t, err)
-	_, err = m.Encode(t.Context(), encoder.Role(7), []string{"text"})
+	_, err := m.Encode(t.Context(), encoder.Role(7), []string{"text"})
 	require.ErrorContains(t, err, "role 7")
+	for _, split := range []bool{false, true} {
+		m := openModel(t, "testdata/tiny", Options{})
+		if split {
+			require.NoError(t, m.SplitTowers())
+		}
+		var state bytes.Buffer
+		require.NoError(t, m.SaveState(&state))
+		in, err := m.Prepare(t.Context(), encoder.Query, []string{"text"})
+		require.NoError(t, err)
+		pass, err := m.Forward(t.Context(), in, []int{0}, true)
+		require.NoError(t, err)
+		require.NoError(t, pass.Close())
+		require.NoError(t, m.Close())
+		require.NoError(t, m.Close())
+		for name, use := range map[string]func() error{
+			"Encode":        func() error { _, err := m.Encode(t.Context(), encoder.Query, []string{"text"}); return err },
+			"Forward":       func() error { _, err := m.Forward(t.Context(), in, []int{0}, true); return err },
+			"Step":          func() error { _, err := m.Step(encoder.Update{Eps: 1}); return err },
+			"ZeroGradients": m.ZeroGradients,
+			"SplitTowers":   m.SplitTowers,
+			"SaveState":     func() error { return m.SaveState(io.Discard) },
+			"LoadState":     func() error { return m.LoadState(&state) },
+			"Save":          func() error { return m.Save(filepath.Join(t.TempDir(), "model")) },
+		} {
+			require.ErrorIs(t, use(), torch.ErrClosed, "%s, split %v", name, split)
+		}
+		require.Empty(t, m.Parameters())
+		require.Empty(t, m.Fingerprint())
+	}
 }
 
 func TestEncodeLeavesNoTensors(t *testing.T) {

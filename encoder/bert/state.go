@@ -51,6 +51,9 @@ func (m *Model) LoadState(r io.Reader) error {
 
 // checkState reads all of the state's shapes before anything is changed.
 func (m *Model) checkState(f *safetensors.File) (steps int, err error) {
+	if m.query == nil {
+		return 0, torch.ErrClosed
+	}
 	if got := f.Metadata()["format"]; got != stateFormat {
 		return 0, fmt.Errorf("bert: a state of format %q, want %q", got, stateFormat)
 	}

@@ -37,8 +37,8 @@ type tokenizerFile struct {
 
 // LoadTokenizer reads the tokenizer of a model folder: tokenizer.json, or vocab.txt where there is none. As in the
 // transformers package, do_lower_case (true where it is left out), strip_accents and tokenize_chinese_chars of
-// tokenizer_config.json win over tokenizer.json, unless its tokenizer_class is one of no model's own. A tokenizer.json
-// without tokenizer_config.json stands for itself, as in the tokenizers package.
+// tokenizer_config.json win over tokenizer.json, unless its tokenizer_class is a general one (PreTrainedTokenizerFast,
+// TokenizersBackend). A tokenizer.json without tokenizer_config.json stands for itself, as in the tokenizers package.
 func LoadTokenizer(dir string) (*Tokenizer, error) {
 	var files []tokenizerFile
 	for _, name := range []string{tokenizerJSON, vocabTXT, tokenizerConfig, specialTokens, addedTokens} {
@@ -73,14 +73,14 @@ func newTokenizer(dir string, files []tokenizerFile) (*Tokenizer, error) {
 type tokenizerSpec struct {
 	source     string // the file that holds the vocabulary
 	vocab      map[string]int
-	prefix     string
-	maxChars   int
+	prefix     string // of a piece that does not begin its word
+	maxChars   int    // a longer word is unknown
 	normalizer normalizer
 	added      []jsonToken
 	cls, sep   string
 	pad, unk   string
 	mask       string
-	maxLength  int
+	maxLength  int // model_max_length; 0 where no file gives one
 }
 
 func readSpec(dir string, files []tokenizerFile) (*tokenizerSpec, error) {

@@ -39,7 +39,7 @@ func (n normalizer) append(dst []byte, s string) []byte {
 	return dst
 }
 
-// appendASCII does what append does to characters that have neither accents nor Chinese neighbours.
+// appendASCII is append for ASCII, which has neither accents nor Chinese characters.
 func (n normalizer) appendASCII(dst []byte, s string) []byte {
 	for i := range len(s) {
 		c := s[i]
