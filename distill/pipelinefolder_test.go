@@ -51,10 +51,10 @@ func (g wordsGenerator) Generate(_ context.Context, p retort.Passage) ([]retort.
 }
 
 // smallRun is a pipeline with every stage, small enough to be run many times. It is the same at each call.
-func smallRun() (*Pipeline, error) {
+func smallRun(size int) (*Pipeline, error) {
 	words := []string{"alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta"}
 	var passages []retort.Passage
-	for i := range 40 {
+	for i := range size {
 		text := fmt.Sprintf("%s %s number%d", words[i%8], words[(3*i+1)%8], i)
 		passages = append(passages, retort.Passage{ID: fmt.Sprint("p", i), Title: words[i%5], Text: text})
 	}
@@ -120,7 +120,7 @@ func smallRun() (*Pipeline, error) {
 
 func newSmallRun(t testing.TB) *Pipeline {
 	t.Helper()
-	p, err := smallRun()
+	p, err := smallRun(40)
 	require.NoError(t, err)
 	return p
 }
@@ -231,6 +231,7 @@ func TestAChangedSettingRedoesOnlyWhatDependsOnIt(t *testing.T) {
 		}, "filter before train evaluate"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel() // most of the time goes to syncing files
 			dir := t.TempDir()
 			runIn(t, dir, newSmallRun(t))
 			changed, anew := newSmallRun(t), newSmallRun(t)
@@ -322,6 +323,7 @@ func TestFilesThatWereDeletedByHandAreMadeAgain(t *testing.T) {
 	want, _ := runIn(t, undisturbed, newSmallRun(t))
 	for _, name := range append([]string{"model", "manifest.json"}, stageFiles...) {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			dir := t.TempDir()
 			runIn(t, dir, newSmallRun(t))
 			require.NoError(t, os.RemoveAll(filepath.Join(dir, name)))
