@@ -30,6 +30,7 @@ func commands() []command {
 		compareCommand,
 		searchCommand,
 		embedCommand,
+		reportCommand,
 		libtorchInstall,
 		libtorchEnv,
 		libtorchDoctor,

@@ -67,7 +67,17 @@ func TestLoadNamesTheFileAndWhatIsWrong(t *testing.T) {
 // What Load accepts can be drawn, and saved and loaded again to the same.
 func FuzzLoad(f *testing.F) {
 	dir := f.TempDir()
-	require.NoError(f, report.Save(dir, sample(f)))
+	small := sample(f) // every field, few of each
+	small.Sets = small.Sets[:1]
+	helped, hurt := small.Sets[0].Extremes(1)
+	small.Sets[0].Gains = []report.Gain{small.Sets[0].Gains[helped[0]], small.Sets[0].Gains[hurt[0]]}
+	small.Training = sampleTraining(40)
+	for i := range small.Scores {
+		for j := range small.Scores[i].Series {
+			small.Scores[i].Series[j].Histogram = report.Histogram{Low: -1, High: 1, Counts: []int{1, 0, 3}, Below: 2}
+		}
+	}
+	require.NoError(f, report.Save(dir, small))
 	saved, err := os.ReadFile(filepath.Join(dir, report.DataFile))
 	require.NoError(f, err)
 	f.Add(saved)

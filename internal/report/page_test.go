@@ -308,7 +308,9 @@ func TestTextsAreEscapedWhereverTheyStand(t *testing.T) {
 }
 
 // stripQuoted empties attribute values in double quotes, in which an apostrophe or "onerror" is harmless.
-func stripQuoted(page string) string { return regexp.MustCompile(`="[^"]*"`).ReplaceAllString(page, `=""`) }
+func stripQuoted(page string) string {
+	return regexp.MustCompile(`="[^"]*"`).ReplaceAllString(page, `=""`)
+}
 
 func TestWriteNamesWhatIsWrongAndWritesNothing(t *testing.T) {
 	nan := math.NaN()
