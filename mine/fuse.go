@@ -231,10 +231,10 @@ func (f *ZScoreFusion) ScoreAll(ctx context.Context, queries []retort.Query) (bl
 			return blas32.General{}, fmt.Errorf("z-score: ranker %d: %w", r, err)
 		}
 		err = parallel(ctx, len(queries), func(_, q int) error {
-			row := rowOf(scores, q)
+			row, total := rowOf(scores, q), rowOf(sum, q)
 			scale := standardise(rankAll(row, f.depth))
-			for i, total := range rowOf(sum, q) {
-				rowOf(sum, q)[i] = total + float32(scale.z(row[i]))
+			for i, score := range row {
+				total[i] += float32(scale.z(score))
 			}
 			return nil
 		})

@@ -18,17 +18,32 @@ func checkMatrix(name string, m blas32.General) (largest float32, err error) {
 	if m.Rows < 0 || m.Cols < 0 || m.Rows > 0 && (m.Stride < m.Cols || len(m.Data) < (m.Rows-1)*m.Stride+m.Cols) {
 		return 0, fmt.Errorf("%s: %d x %d with stride %d do not fit in %d numbers", name, m.Rows, m.Cols, m.Stride, len(m.Data))
 	}
-	// Without the sign, floats are ordered as their bits are, with infinities and NaN above all numbers.
 	var bits uint32
 	for i := range m.Rows {
-		for _, v := range rowOf(m, i) {
-			bits = max(bits, math.Float32bits(v)&^(1<<31))
-		}
+		bits = max(bits, largestBits(rowOf(m, i)))
 	}
 	if bits >= math.Float32bits(float32(math.Inf(1))) {
 		return 0, fmt.Errorf("%s: %s", name, firstNotFinite(m))
 	}
 	return math.Float32frombits(bits), nil
+}
+
+// largestBits returns the bits of the largest absolute value. Without the sign, floats are ordered as their bits are, with
+// infinities and NaN above all numbers.
+func largestBits(row []float32) uint32 {
+	const sign = 1 << 31
+	var a, b, c, d uint32 // four at a time: none waits for another
+	for len(row) >= 4 {
+		a = max(a, math.Float32bits(row[0])&^sign)
+		b = max(b, math.Float32bits(row[1])&^sign)
+		c = max(c, math.Float32bits(row[2])&^sign)
+		d = max(d, math.Float32bits(row[3])&^sign)
+		row = row[4:]
+	}
+	for _, v := range row {
+		a = max(a, math.Float32bits(v)&^sign)
+	}
+	return max(a, b, c, d)
 }
 
 func firstNotFinite(m blas32.General) string {
