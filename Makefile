@@ -95,7 +95,7 @@ $(PGSERVER):
 .PHONY: example-pgvector
 example-pgvector: libtorch model $(PGSERVER) ## swap the query encoder of a search in PostgreSQL while queries run
 	$(TORCH) go build -o .cache/example-pgvector ./examples/pgvector
-	PYTHONPATH=$(PGSERVER) python3 examples/pgvector/with_postgres.py .cache/example-pgvector -model $(MODEL) $(PGVECTOR_ARGS)
+	PYTHONPATH=$(PGSERVER) python3 examples/pgvector/with_postgres.py .cache/example-pgvector -model $(MODEL) -last $(PGVECTOR_ARGS)
 
 .PHONY: test-pgvector
 test-pgvector: $(PGSERVER) ## the tests of examples/pgvector, which need a database

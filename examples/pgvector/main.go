@@ -67,7 +67,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			j.Generated, j.Last = *generated, *last
 		},
 		open: func(ctx context.Context, train bool) (model, error) {
-			var o bert.Options
+			o := bert.Options{BatchTokens: 512} // a query waits for one batch of passages, not for 256 of them
 			if train {
 				o.Threads = max(1, runtime.GOMAXPROCS(0)/2)
 			}

@@ -82,7 +82,7 @@ func (p *program) specialise(ctx context.Context, db *store, queries *live.Encod
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(p.out, "%d of %d vectors written in %.0f s, the others were there\n", wrote, p.corpus.Len(), time.Since(start).Seconds())
+	fmt.Fprintf(p.out, "%d vectors written in %.0f s, %d were there\n", wrote, time.Since(start).Seconds(), p.corpus.Len()-wrote)
 	full := min(k, p.corpus.Len())
 	t.enter("the index is made", full)
 	if err := db.index(ctx); err != nil {
@@ -100,6 +100,9 @@ func (p *program) specialise(ctx context.Context, db *store, queries *live.Encod
 	fmt.Fprintf(p.out, "trained on %d lists: MRR@10 on %d held-out queries %.3f before, %.3f after (p = %.2g)\n",
 		outcome.Lists, outcome.Queries, outcome.Before, outcome.After, outcome.P)
 	if !outcome.Taken {
+		if before != nil {
+			fmt.Fprintf(p.out, "nDCG@10 on %d judged queries: %.4f\n", len(before.Queries), before.Mean(eval.NDCG(k)))
+		}
 		fmt.Fprintln(p.out, "the model stays as it was: held-out queries are not found better beyond doubt")
 		return student.Close()
 	}

@@ -67,7 +67,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		Open: func(ctx context.Context, dir string, train bool) (model, error) {
 			var o bert.Options
 			if train {
-				o.Threads = *threads
+				o.Threads, o.BatchTokens = *threads, 1024 // the end of a context is seen between batches
 			}
 			m, err := bert.Open(ctx, dir, o)
 			if err != nil {
@@ -130,5 +130,11 @@ func (s *service) serve(ctx context.Context, l net.Listener) error {
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
-	return errors.Join(err, s.close(last))
+	closed := s.close(last)
+	if errors.Is(closed, errLate) {
+		s.Log.Warn("the process ends before the training has: nothing is lost but the training")
+		return err
+	}
+	s.Log.Info("stopped")
+	return errors.Join(err, closed)
 }

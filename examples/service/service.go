@@ -283,6 +283,7 @@ func (s *service) train(ctx context.Context) (outcome *live.Outcome, asked int, 
 		return nil, 0, err
 	}
 	j.Progress = s.progress
+	j.Training.MicroBatchTokens = 512 // a shutdown waits for one micro-batch
 	if s.Tune != nil {
 		s.Tune(&j)
 	}
@@ -366,9 +367,22 @@ func (s *service) stop() {
 	s.cancel()
 }
 
-// close stops, waits for the training to have ended and for the last search, and closes all.
+// errLate says that a training had not stopped in time. Whatever is on disk is whole.
+var errLate = errors.New("the training did not stop in time")
+
+// close stops, waits for the training and the last search to end, and closes all. Where ctx ends first, what is in use
+// stays open.
 func (s *service) close(ctx context.Context) error {
 	s.stop()
-	s.jobs.Wait()
-	return errors.Join(s.encoder.Close(ctx), s.queries.close())
+	ended := make(chan struct{})
+	go func() {
+		s.jobs.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return errors.Join(s.encoder.Close(ctx), s.queries.close())
+	case <-ctx.Done():
+		return errors.Join(errLate, s.queries.close())
+	}
 }
