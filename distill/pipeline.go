@@ -1,6 +1,7 @@
 package distill
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -80,14 +81,19 @@ const (
 
 // MiningOptions say how queries become scored lists. Start from DefaultMiningOptions.
 type MiningOptions struct {
-	// MaxQueries is the most generated queries that are used, drawn by Seed; 0 means all.
+	// MaxQueries is the most generated queries that are used, drawn by Seed and evenly over their sources: a passage with
+	// more queries than others is preferred by the student afterwards. 0 means all.
 	MaxQueries int
-	// MaxLists is the most lists that are trained on, drawn by Seed after the round trip; 0 means all.
+	// MaxLists is the most lists that are trained on, drawn as MaxQueries are, after the round trip; 0 means all.
 	MaxLists int
 	// RoundTrip keeps a generated query only where its source is among the Ranker's first so many; 0 keeps all.
 	RoundTrip int
 	// Top passages of a ranking are taken into the list, and Sample drawn from those after it up to rank Depth.
 	Top, Sample, Depth int
+	// KeepSource leaves an extractive query's source in its list, its raw score no higher than the best of the others': a
+	// ranker of words finds the source of a verbatim sentence by far, and the list would teach nothing but that. False
+	// takes it out. The sources of other queries always stay, as they are.
+	KeepSource bool
 	// MinWords and MaxWords bound a generated query's length; 0: no bound.
 	MinWords, MaxWords int
 	// NearDuplicate drops a query whose set of words overlaps an earlier one's so far (mine.NearDuplicateQueries), in
@@ -221,12 +227,22 @@ func (o MiningOptions) Validate() error {
 	return o.validateTarget()
 }
 
-// draw returns n of the values in their order, each with equal chance; all of them where n is 0 or not fewer.
-func draw[T any](values []T, n int, seed uint64) []T {
+// drawEvenly returns n of the values in their order, drawn by seed so that no source has two more than another that could
+// have given one more; all of them where n is 0 or not fewer.
+func drawEvenly[T any](values []T, source func(T) string, n int, seed uint64) []T {
 	if n == 0 || n >= len(values) {
 		return values
 	}
-	chosen := rand.New(rand.NewPCG(seed, 0)).Perm(len(values))[:n]
+	order := rand.New(rand.NewPCG(seed, 0)).Perm(len(values))
+	round := make([]int, len(values)) // how many of its source stand before the value in the order
+	seen := map[string]int{}
+	for _, at := range order {
+		s := source(values[at])
+		round[at] = seen[s]
+		seen[s]++
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(round[a], round[b]) })
+	chosen := order[:n]
 	slices.Sort(chosen)
 	out := make([]T, n)
 	for i, at := range chosen {

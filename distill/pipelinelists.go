@@ -62,7 +62,7 @@ func (j *job) queries(ctx context.Context) ([]retort.Query, error) {
 	if err != nil {
 		return nil, fmt.Errorf("distill: %w", err)
 	}
-	drawn := draw(all[kept:], j.Mining.MaxQueries, j.Mining.Seed)
+	drawn := drawEvenly(all[kept:], func(q retort.Query) string { return q.Source }, j.Mining.MaxQueries, j.Mining.Seed)
 	j.funnel.Drawn = len(drawn)
 	return append(slices.Clone(all[:kept]), drawn...), nil
 }
@@ -205,7 +205,7 @@ func (j *job) rank(ctx context.Context, queries []retort.Query) ([]ranked, error
 	return records(ctx, j, StageMine, j.generates(), identity, func(have int, emit func(ranked) error) error {
 		for start := have - have%rankBlock; start < len(queries); start += rankBlock {
 			block := queries[start:min(start+rankBlock, len(queries))]
-			// One more than the list needs: an extractive query's source leaves it.
+			// One more than the list needs, since a source may leave it.
 			hits, err := j.Ranker.Search(ctx, block, j.Mining.Depth+1)
 			if err != nil {
 				return fmt.Errorf("distill: rank: %w", err)
@@ -280,10 +280,10 @@ func (j *job) candidates(rankings []ranked) ([]retort.List, error) {
 	if lists, err = j.funnel.Funnel.Lists("list length", lists, long); err != nil {
 		return nil, err
 	}
-	return draw(lists, j.Mining.MaxLists, j.Mining.Seed), nil
+	return drawEvenly(lists, func(l retort.List) string { return l.Query.Source }, j.Mining.MaxLists, j.Mining.Seed), nil
 }
 
-// candidate picks the passages of one list. Extractive queries lose their source, others keep it.
+// candidate picks the passages of one list.
 func (j *job) candidate(r ranked) (retort.List, error) {
 	hits := make([]mine.Hit, len(r.IDs))
 	for i, id := range r.IDs {
@@ -295,7 +295,7 @@ func (j *job) candidate(r ranked) (retort.List, error) {
 	}
 	lists, err := mine.Lists(j.Corpus, []retort.Query{r.Query}, [][]mine.Hit{hits}, mine.ListOptions{
 		Top: j.Mining.Top, Sample: j.Mining.Sample, Depth: j.Mining.Depth, Seed: j.Mining.Seed,
-		WithScores: j.Teacher == nil, KeepSource: !generate.IsExtractive(r.Query),
+		WithScores: j.Teacher == nil, KeepSource: j.Mining.KeepSource || !generate.IsExtractive(r.Query),
 	})
 	if err != nil {
 		return retort.List{}, err

@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/generate"
 	"github.com/retort-ir/retort/mine"
 	"github.com/retort-ir/retort/teacher"
 )
@@ -36,16 +38,21 @@ func (o MiningOptions) validateTarget() error {
 // targetSettings are what decides how calibrate changes scores.
 func (p *Pipeline) targetSettings() settings {
 	if p.Mining.Target != StudentScale {
-		return settings{"target": "min-max"}
+		return settings{"target": "min-max", "keep_source": fmt.Sprint(p.Mining.KeepSource)}
 	}
 	return settings{
-		"target": "student's scale", "gamma": fmt.Sprint(p.Mining.Gamma), "student_temperature": fmt.Sprint(p.Mining.StudentTemperature),
+		"target": "student's scale", "keep_source": fmt.Sprint(p.Mining.KeepSource), "gamma": fmt.Sprint(p.Mining.Gamma), "student_temperature": fmt.Sprint(p.Mining.StudentTemperature),
 		"student": fingerprint(p.Student),
 	}
 }
 
-// calibrate turns the lists' raw scores into targets, in place.
+// calibrate turns the lists' raw scores into targets, in place of the old.
 func (p *Pipeline) calibrate(ctx context.Context, lists []retort.List) error {
+	for i, l := range lists {
+		if generate.IsExtractive(l.Query) {
+			lists[i].Scores = capSource(l)
+		}
+	}
 	if p.Mining.Target == StudentScale {
 		return p.onStudentScale(ctx, lists)
 	}
@@ -57,6 +64,18 @@ func (p *Pipeline) calibrate(ctx context.Context, lists []retort.List) error {
 		lists[i].Scores = scaled
 	}
 	return nil
+}
+
+// capSource returns the list's scores, its source's no higher than the best of the others'.
+func capSource(l retort.List) []float64 {
+	at := slices.Index(l.IDs, l.Query.Source)
+	if at < 0 || len(l.Scores) < 2 {
+		return l.Scores
+	}
+	best := slices.Max(slices.Concat(l.Scores[:at], l.Scores[at+1:]))
+	capped := slices.Clone(l.Scores)
+	capped[at] = min(capped[at], best)
+	return capped
 }
 
 func (p *Pipeline) onStudentScale(ctx context.Context, lists []retort.List) error {

@@ -1,6 +1,7 @@
 package mine
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -17,8 +18,9 @@ type ListOptions struct {
 	Depth  int    // from those after the top and up to this rank; where they are fewer, all of them
 	Seed   uint64 // of the draw; each query has a draw of its own, whatever the other queries are
 
-	// KeepSource leaves the query's source in its list. Extractive queries must not have it there: a ranker of words
-	// finds the source of a verbatim sentence by far, and the list then teaches nothing but that.
+	// KeepSource has the query's source in its list wherever the ranking has it down to Depth, in the place of the last
+	// passage where it was not picked; otherwise it is never there. A ranker of words finds the source of an extractive query
+	// by far, and with its scores as they are the list teaches nothing but that.
 	KeepSource bool
 	// WithScores writes the ranking's scores to the lists, for a ranking that is the teacher's own.
 	WithScores bool
@@ -75,7 +77,11 @@ func (o ListOptions) list(corpus retort.Corpus, q retort.Query, ranking []Hit) (
 		ranking = slices.DeleteFunc(slices.Clone(ranking), func(h Hit) bool { return h.Index == source })
 	}
 	list := retort.List{Query: q, IDs: []string{}}
-	for _, h := range o.pick(q.ID, ranking) {
+	picked := o.pick(q.ID, ranking)
+	if o.KeepSource {
+		picked = withSource(picked, ranking[:min(o.Depth, len(ranking))], source)
+	}
+	for _, h := range picked {
 		p, err := corpus.At(h.Index)
 		if err != nil {
 			return retort.List{}, fmt.Errorf("query %q: %w", q.ID, err)
@@ -103,5 +109,21 @@ func (o ListOptions) pick(queryID string, ranking []Hit) []Hit {
 	for _, at := range draw {
 		picked = append(picked, next[at])
 	}
+	return picked
+}
+
+// withSource puts the source in the place of the last hit where the ranking has it and the picked hits do not.
+func withSource(picked, ranking []Hit, source int) []Hit {
+	isSource := func(h Hit) bool { return h.Index == source }
+	at := slices.IndexFunc(ranking, isSource)
+	if at < 0 || slices.ContainsFunc(picked, isSource) {
+		return picked
+	}
+	rank := map[int]int{}
+	for r, h := range ranking {
+		rank[h.Index] = r
+	}
+	picked = append(slices.Clone(picked[:len(picked)-1]), ranking[at])
+	slices.SortFunc(picked, func(a, b Hit) int { return cmp.Compare(rank[a.Index], rank[b.Index]) })
 	return picked
 }

@@ -121,3 +121,25 @@ func TestListsBadInputIsAnError(t *testing.T) {
 		})
 	}
 }
+
+func TestListsPutAKeptSourceInPlaceOfTheLast(t *testing.T) {
+	corpus, ranking := ranked(t, 10)
+	o := mine.ListOptions{Top: 3, Depth: 6, KeepSource: true}
+	for _, c := range []struct {
+		source string
+		ids    []string
+	}{
+		{"p0", []string{"p0", "p1", "p2"}},
+		{"p5", []string{"p0", "p1", "p5"}},
+		{"p6", []string{"p0", "p1", "p2"}}, // below the depth
+		{"", []string{"p0", "p1", "p2"}},
+	} {
+		lists, err := mine.Lists(corpus, []retort.Query{{ID: "q", Text: "x", Source: c.source}}, [][]mine.Hit{ranking}, o)
+		require.NoError(t, err)
+		require.Equal(t, c.ids, lists[0].IDs, c.source)
+	}
+	o.Top, o.Sample = 0, 1
+	lists, err := mine.Lists(corpus, []retort.Query{{ID: "q", Text: "x", Source: "p4"}}, [][]mine.Hit{ranking}, o)
+	require.NoError(t, err)
+	require.Equal(t, []string{"p4"}, lists[0].IDs)
+}
