@@ -1,10 +1,8 @@
 package mine
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"unicode"
 
@@ -14,33 +12,40 @@ import (
 // duplicateNeighbours is how many followers in sorted order a passage is compared with.
 const duplicateNeighbours = 9
 
+// duplicateMemory is how many bytes of texts NearDuplicates holds. A corpus of more is read several times.
+const duplicateMemory = 256 << 20
+
 // NearDuplicates drops each passage whose Content another passage holds, whole words one after the other, letter case,
 // punctuation and space aside; of equal ones the first is kept. As in Tamber et al. 2025 a passage is compared with its
 // next nine in the order of the texts and with nine in the order of the texts read backwards, not with all others:
 // it finds beginnings, ends and whole copies, but a text from the middle of another only by chance. A passage without
 // letters and digits is kept.
+//
+// It holds up to 256 MiB of texts and a few numbers a passage: a larger corpus is read about four times.
 func NearDuplicates(ctx context.Context, corpus retort.Corpus) (Selection, error) {
-	texts := make([]string, corpus.Len())
-	if err := eachContent(ctx, corpus, func(i int, content string) { texts[i] = normalise(content) }); err != nil {
+	s, err := nearDuplicates(ctx, corpus, duplicateMemory)
+	if err != nil {
 		return Selection{}, fmt.Errorf("near-duplicates: %w", err)
 	}
-	dropped := map[int]Drop{}
-	order := make([]int, 0, len(texts))
-	for i, text := range texts {
-		if text != "" {
-			order = append(order, i)
-		}
+	return s, nil
+}
+
+func nearDuplicates(ctx context.Context, corpus retort.Corpus, memory int) (Selection, error) {
+	texts, order, err := newTextReader(ctx, corpus, memory)
+	if err != nil {
+		return Selection{}, err
 	}
-	for _, compare := range []func(a, b string) int{strings.Compare, compareBackwards} {
-		slices.SortFunc(order, func(a, b int) int {
-			return cmp.Or(compare(texts[a], texts[b]), cmp.Compare(a, b))
-		})
+	dropped := map[int]Drop{}
+	for _, backwards := range []bool{false, true} {
+		if err := texts.sort(ctx, order, 0, backwards); err != nil {
+			return Selection{}, err
+		}
 		if err := dropAmongNeighbours(ctx, texts, order, dropped); err != nil {
-			return Selection{}, fmt.Errorf("near-duplicates: %w", err)
+			return Selection{}, err
 		}
 	}
 	followChains(dropped)
-	return selectAll(len(texts), dropped), nil
+	return selectAll(corpus.Len(), dropped), nil
 }
 
 // followChains names for each near-duplicate a passage that stays, since the one that held it may have gone later.
@@ -58,39 +63,51 @@ func followChains(dropped map[int]Drop) {
 }
 
 // dropAmongNeighbours compares each text with the next nine that stay.
-func dropAmongNeighbours(ctx context.Context, texts []string, order []int, dropped map[int]Drop) error {
+func dropAmongNeighbours(ctx context.Context, texts *textReader, order []int, dropped map[int]Drop) error {
+	near := map[int]string{} // the texts of the passages at hand
+	text := func(i int) (string, error) {
+		if _, ok := near[i]; !ok {
+			text, err := texts.read(i)
+			if err != nil {
+				return "", err
+			}
+			near[i] = text
+		}
+		return near[i], nil
+	}
 	for at, a := range order {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if _, gone := dropped[a]; gone {
-			continue
-		}
 		compared := 0
 		for _, b := range order[at+1:] {
+			if _, gone := dropped[a]; gone || compared == duplicateNeighbours {
+				break
+			}
 			if _, gone := dropped[b]; gone {
 				continue
 			}
-			part, whole := partAndWhole(a, b, texts)
-			if strings.Contains(texts[whole], texts[part]) {
-				dropped[part] = Drop{part, ReasonNearDuplicate, whole}
-			} else if compared++; compared == duplicateNeighbours {
-				break
+			ta, err := text(a)
+			if err != nil {
+				return err
 			}
-			if _, gone := dropped[a]; gone {
-				break
+			tb, err := text(b)
+			if err != nil {
+				return err
+			}
+			switch aIsPart := len(ta) < len(tb) || len(ta) == len(tb) && a > b; { // of equal ones the later is the part
+			case aIsPart && strings.Contains(tb, ta):
+				dropped[a] = Drop{a, ReasonNearDuplicate, b}
+			case !aIsPart && strings.Contains(ta, tb):
+				dropped[b] = Drop{b, ReasonNearDuplicate, a}
+				delete(near, b)
+			default:
+				compared++
 			}
 		}
+		delete(near, a)
 	}
 	return nil
-}
-
-// partAndWhole says which of two passages can only be a part of the other: the shorter, of equal ones the later.
-func partAndWhole(a, b int, texts []string) (part, whole int) {
-	if len(texts[a]) < len(texts[b]) || len(texts[a]) == len(texts[b]) && a > b {
-		return a, b
-	}
-	return b, a
 }
 
 // normalise returns the lower-case words of a text, each with a space on both sides; "" for a text without words.
@@ -112,14 +129,4 @@ func normalise(text string) string {
 		b.WriteByte(' ')
 	}
 	return b.String()
-}
-
-// compareBackwards orders texts by their last bytes first.
-func compareBackwards(a, b string) int {
-	for i := 1; i <= min(len(a), len(b)); i++ {
-		if c := cmp.Compare(a[len(a)-i], b[len(b)-i]); c != 0 {
-			return c
-		}
-	}
-	return cmp.Compare(len(a), len(b))
 }
