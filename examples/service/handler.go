@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 )
 
@@ -18,7 +17,6 @@ const (
 	defaultK       = 10
 	mostK          = 100
 	mostInFlight   = 64 // more wait
-	searchTime     = 10 * time.Second
 )
 
 // handler serves GET /search, POST /specialise and GET /health.
@@ -26,7 +24,7 @@ func (s *service) handler() http.Handler {
 	slots := make(chan struct{}, mostInFlight)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /search", func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), searchTime)
+		ctx, cancel := context.WithTimeout(r.Context(), s.SearchTime)
 		defer cancel()
 		select {
 		case slots <- struct{}{}:
@@ -54,7 +52,7 @@ func (s *service) serveSearch(ctx context.Context, w http.ResponseWriter, r *htt
 		reply(w, http.StatusOK, a)
 	case r.Context().Err() != nil: // nobody listens any more
 	case ctx.Err() != nil:
-		refuse(w, http.StatusServiceUnavailable, fmt.Errorf("no answer within %s: try again", searchTime))
+		refuse(w, http.StatusServiceUnavailable, fmt.Errorf("no answer within %s: try again", s.SearchTime))
 	default:
 		s.Log.Error("search", "query", text, "error", err)
 		refuse(w, http.StatusInternalServerError, errors.New("the search failed: the service's log says why"))

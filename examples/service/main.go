@@ -63,7 +63,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		return err
 	}
 	s, err := openService(ctx, corpus, settings{
-		Dir: *dir, Model: *modelDir, Every: *every, Log: slog.New(slog.NewTextHandler(stderr, nil)),
+		Dir: *dir, Model: *modelDir, Every: *every, SearchTime: 10 * time.Second, Log: slog.New(slog.NewTextHandler(stderr, nil)),
 		Open: func(ctx context.Context, dir string, train bool) (model, error) {
 			var o bert.Options
 			if train {
@@ -110,7 +110,7 @@ const patience = 800 * time.Millisecond
 func (s *service) serve(ctx context.Context, l net.Listener) error {
 	server := &http.Server{
 		Handler: s.handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
-		WriteTimeout: searchTime + 5*time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		WriteTimeout: s.SearchTime + 5*time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
 		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn),
 	}
 	failed := make(chan error, 1)

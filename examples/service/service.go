@@ -35,6 +35,8 @@ type settings struct {
 	Open func(ctx context.Context, dir string, train bool) (model, error)
 	// Every is how many new queries start a training; 0: only a request does.
 	Every int
+	// SearchTime is how long a search may take.
+	SearchTime time.Duration
 	// Tune changes the job, where set.
 	Tune func(*live.Job)
 	Log  *slog.Logger
@@ -81,7 +83,7 @@ var (
 // mostQueries is the most of people's queries that are trained on: the latest.
 const mostQueries = 10_000
 
-// openService embeds the corpus and opens the newest specialised model, if there is one.
+// openService embeds the corpus, unless an earlier start has, and opens the newest specialised model, if there is one.
 func openService(ctx context.Context, corpus retort.Corpus, o settings) (s *service, err error) {
 	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
 		return nil, err
@@ -98,11 +100,11 @@ func openService(ctx context.Context, corpus retort.Corpus, o settings) (s *serv
 		}
 	}()
 	start := time.Now()
-	dense, err := mine.NewDense(ctx, base, corpus, func(done, total int) { o.Log.Info("embedding", "passages", done, "of", total) })
+	vectors, err := s.embed(ctx, base)
 	if err != nil {
 		return nil, err
 	}
-	if s.index, err = mine.NewDenseVectors(nil, dense.Vectors()); err != nil { // without the encoder, which will be closed one day
+	if s.index, err = mine.NewDenseVectors(nil, vectors); err != nil { // without the encoder, which will be closed one day
 		return nil, err
 	}
 	if s.bm25, err = mine.NewBM25(ctx, corpus, mine.BM25Options{}); err != nil {

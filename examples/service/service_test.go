@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -140,7 +141,10 @@ type fixture struct {
 func start(t *testing.T, dir, modelDir string, change func(*settings)) *fixture {
 	t.Helper()
 	f := &fixture{zoo: &zoo{open: openInMemory}}
-	o := settings{Dir: dir, Model: modelDir, Open: f.zoo.Open, Tune: eager, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	o := settings{
+		Dir: dir, Model: modelDir, Open: f.zoo.Open, Tune: eager, SearchTime: time.Minute,
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	}
 	if change != nil {
 		change(&o)
 	}
@@ -370,6 +374,41 @@ func TestARestartServesTheSpecialisedModelAndKeepsTheQueries(t *testing.T) {
 	require.Equal(t, "as it was", start(t, dir, otherDir, nil).health().Model)
 }
 
+func TestARestartEmbedsOnlyWhatIsNew(t *testing.T) {
+	dir, modelDir := t.TempDir(), saveInMemory(t)
+	n := int64(handbook(t).Len())
+	embedded := func(modelDir string) int64 {
+		f := start(t, dir, modelDir, nil)
+		defer f.end(t)
+		dense, err := mine.NewDense(t.Context(), f.zoo.all[0].model, f.corpus, nil)
+		require.NoError(t, err)
+		require.Equal(t, dense.Vectors().Data, f.index.Vectors().Data)
+		return f.zoo.all[0].passages.Load()
+	}
+	require.Equal(t, n, embedded(modelDir))
+	require.Zero(t, embedded(modelDir))
+
+	files, err := filepath.Glob(filepath.Join(dir, "vectors-*"))
+	require.NoError(t, err)
+	require.Len(t, files, 1)
+	raw, err := os.ReadFile(files[0])
+	require.NoError(t, err)
+	for _, damaged := range [][]byte{raw[:len(raw)-1], raw[:10], nil, append([]byte{raw[0] ^ 1}, raw[1:]...)} {
+		require.NoError(t, os.WriteFile(files[0], damaged, 0o644))
+		require.Equal(t, n, embedded(modelDir), "a damaged file is not believed")
+	}
+	require.Zero(t, embedded(modelDir))
+
+	other, err := encodertest.New(encodertest.Options{Seed: 4})
+	require.NoError(t, err)
+	otherDir := filepath.Join(t.TempDir(), "other")
+	require.NoError(t, other.Save(otherDir))
+	require.Equal(t, n, embedded(otherDir), "another model")
+	files, err = filepath.Glob(filepath.Join(dir, "vectors-*"))
+	require.NoError(t, err)
+	require.Len(t, files, 1, "one file at a time")
+}
+
 func TestAModelThatIsNotBetterIsNotServed(t *testing.T) {
 	f := start(t, t.TempDir(), saveInMemory(t), func(o *settings) {
 		o.Tune = func(j *live.Job) { j.Generated, j.Training.LR = 200, 1e-6 }
@@ -463,6 +502,19 @@ func TestShutdownCancelsATrainingWithinTwoSeconds(t *testing.T) {
 	require.Equal(t, "shutting down", f.health().Status)
 	_, err = http.Get("http://" + l.Addr().String() + "/health")
 	require.Error(t, err)
+}
+
+func TestASearchThatTakesTooLongIsRefused(t *testing.T) {
+	f := start(t, t.TempDir(), saveInMemory(t), func(o *settings) { o.SearchTime = time.Millisecond })
+	f.zoo.all[0].before = func(string) { time.Sleep(50 * time.Millisecond) }
+	r, err := http.Get(f.server.URL + "/search?q=slow")
+	require.NoError(t, err)
+	defer r.Body.Close()
+	body, err := io.ReadAll(r.Body)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusServiceUnavailable, r.StatusCode)
+	require.Contains(t, string(body), "no answer within 1ms")
+	require.Zero(t, f.queries.asked())
 }
 
 func TestBadRequestsGetAPlainError(t *testing.T) {
