@@ -206,7 +206,7 @@ func (f *fixture) trained(t *testing.T, runs int) (h health) {
 		h = health{}
 		require.NoError(t, json.NewDecoder(r.Body).Decode(&h))
 		return h.Training.Runs >= runs && !h.Training.Running
-	}, time.Minute, 5*time.Millisecond)
+	}, 2*time.Minute, 5*time.Millisecond)
 	return h
 }
 
@@ -253,14 +253,14 @@ func searchThroughASwap(t *testing.T, f *fixture) {
 			}
 		}()
 	}
-	require.Eventually(t, func() bool { return early.Load() > 20 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return early.Load() > 20 }, time.Minute, time.Millisecond)
 	status, text := f.post(t)
 	require.Equal(t, http.StatusAccepted, status, text)
 	h := f.trained(t, 1)
 	require.Empty(t, h.Training.Error)
 	require.True(t, h.Training.Last.Taken, "%+v", h.Training.Last)
 	more := late.Load() + 20
-	require.Eventually(t, func() bool { return late.Load() > more || failed.Load() > 0 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return late.Load() > more || failed.Load() > 0 }, time.Minute, time.Millisecond)
 	end()
 	require.Zero(t, failed.Load())
 	t.Logf("%d searches, %d before the swap and %d after, 0 failed; %+v", asked.Load(), early.Load(), late.Load(), *h.Training.Last)
@@ -325,7 +325,7 @@ func TestASearchInFlightKeepsItsEncoderThroughASwap(t *testing.T) {
 	<-entered
 	status, text := f.post(t)
 	require.Equal(t, http.StatusAccepted, status, text)
-	require.Eventually(t, func() bool { return f.encoder.Generation() == 2 }, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool { return f.encoder.Generation() == 2 }, 2*time.Minute, time.Millisecond)
 	quick, err := f.ask("quick", 3)
 	require.NoError(t, err)
 	require.Equal(t, 2, quick.Generation)

@@ -131,7 +131,7 @@ func TestACancelledJobStopsAtOnce(t *testing.T) {
 		}
 		_, err := j.Run(ctx, student)
 		require.ErrorIs(t, err, context.Canceled, at)
-		require.Less(t, time.Since(cancelled), time.Second, at)
+		require.Less(t, time.Since(cancelled), 2*time.Second, at)
 		cancel()
 	}
 }
