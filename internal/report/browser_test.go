@@ -55,6 +55,9 @@ var findChromium = sync.OnceValues(func() (path, why string) {
 	return "", why
 })
 
+// browserTimeout is for a machine that is busy; otherwise it takes two seconds.
+const browserTimeout = 4 * time.Minute
+
 // browse opens a page and returns what it has become, and what the browser says.
 func browse(ctx context.Context, browser, url string, flags ...string) (dom, log string, err error) {
 	profile, err := os.MkdirTemp("", "retort-chromium")
@@ -62,7 +65,7 @@ func browse(ctx context.Context, browser, url string, flags ...string) (dom, log
 		return "", "", err
 	}
 	defer os.RemoveAll(profile) // t.TempDir would fail where a helper process still writes
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, browserTimeout)
 	defer cancel()
 	args := append([]string{
 		"--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-extensions",

@@ -9,6 +9,8 @@ import (
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"github.com/retort-ir/retort/eval"
 )
 
 // Most of what a chart of this width can show.
@@ -42,7 +44,7 @@ func differencesChart(set QuerySet) (*chart, error) {
 	var names []string
 	for i, m := range rows {
 		c, y := m.Difference, float64(len(rows)-1-i)
-		colour := verdictColour(c.Low, c.High)
+		colour := colourOf(c)
 		interval, err := line(plotter.XYs{{X: c.Low, Y: y}, {X: c.High, Y: y}}, colour, 2)
 		if err != nil {
 			return nil, err
@@ -69,15 +71,15 @@ func differencesChart(set QuerySet) (*chart, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &chart{Title: title, SVG: markup, Note: "Right of 0: better after. An interval that crosses 0 may be chance."}, nil
+	return &chart{Title: title, SVG: markup, Note: "Right of 0: better after. Grey may be chance."}, nil
 }
 
-// verdictColour is blue where an interval lies above 0, orange below, grey across.
-func verdictColour(low, high float64) colour {
-	switch {
-	case low > 0:
+// colourOf is that of the table: blue for a gain, orange for a loss, grey for what may be chance.
+func colourOf(c *eval.Comparison) colour {
+	switch _, kind := judge(c); kind {
+	case better.name:
 		return better
-	case high < 0:
+	case worse.name:
 		return worse
 	}
 	return neutral

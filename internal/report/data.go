@@ -96,6 +96,10 @@ type Gain struct {
 	Text   string  `json:"text,omitempty"`
 	Before float64 `json:"before"` // the metric's value with the student as it was
 	After  float64 `json:"after"`  // and with the one that was kept
+	// FirstBefore and FirstAfter are the ranks, from 1, of the first relevant passage; 0: not known, or not found at all. They
+	// are shown for the extreme queries.
+	FirstBefore int `json:"first_before,omitempty"`
+	FirstAfter  int `json:"first_after,omitempty"`
 	// TopBefore and TopAfter are the first passages of the two rankings, best first, about five. Only the ten most helped and
 	// the ten most hurt queries (QuerySet.Extremes) need them, and Text; others are not shown.
 	TopBefore []Hit `json:"top_before,omitempty"`

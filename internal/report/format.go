@@ -109,13 +109,18 @@ func date(t time.Time) string {
 	return t.UTC().Format("2 January 2006, 15:04 UTC")
 }
 
-// shorten returns the first n characters of s in one line, with "..." where something is cut.
+// shorten returns the first n characters of s in one line, cut between words where they are not too long, with an ellipsis
+// where something is cut.
 func shorten(s string, n int) string {
 	s = strings.Join(strings.Fields(s), " ")
 	chars := 0
 	for at := range s {
 		if chars == n {
-			return strings.TrimSpace(s[:at]) + " \u2026"
+			cut := s[:at]
+			if space := strings.LastIndexByte(cut, ' '); s[at] != ' ' && space > len(cut)*3/4 {
+				cut = cut[:space]
+			}
+			return strings.TrimSpace(cut) + " \u2026"
 		}
 		chars++
 	}

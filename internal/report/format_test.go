@@ -35,10 +35,13 @@ func TestNumbersAreWrittenAsPapersWriteThem(t *testing.T) {
 	}
 }
 
-func TestShortenCutsCharactersNotBytes(t *testing.T) {
+func TestShortenCutsBetweenWordsAndNeverInACharacter(t *testing.T) {
 	require.Equal(t, "é é", shorten(" é\n\té ", 3))
 	require.Equal(t, "éé …", shorten("ééé", 2))
 	require.Equal(t, "a …", shorten("a bcd", 2))
+	require.Equal(t, "12345678 …", shorten("12345678 abc", 10))
+	require.Equal(t, "12345 …", shorten("12345 789", 5))
+	require.Equal(t, "1 3456 …", shorten("1 3456789", 6), "a long word is cut")
 	require.Equal(t, "", shorten("", 2))
 }
 

@@ -258,6 +258,7 @@ type extreme struct {
 	Open                      bool
 	ID, Text                  string
 	Gain, Before, After, Kind string
+	First                     string // where the first relevant passage stands
 	Lists                     []ranking
 }
 
@@ -322,12 +323,22 @@ func extremes(set QuerySet, indices []int, kind string, open bool) []extreme {
 		e := extreme{
 			Open: open && n == 0, ID: g.ID, Text: g.Text, Kind: kind, Gain: signed(g.gain()), Before: number(g.Before), After: number(g.After),
 		}
+		if g.FirstBefore > 0 || g.FirstAfter > 0 {
+			e.First = fmt.Sprintf("First relevant passage: %s before, %s after.", rank(g.FirstBefore), rank(g.FirstAfter))
+		}
 		if len(g.TopBefore)+len(g.TopAfter) > 0 {
 			e.Lists = []ranking{{"Before", hits(g.TopBefore, nil)}, {"After", hits(g.TopAfter, g.TopBefore)}}
 		}
 		all = append(all, e)
 	}
 	return all
+}
+
+func rank(n int) string {
+	if n < 1 {
+		return "not found"
+	}
+	return "rank " + count(n)
 }
 
 // passageLength is how many characters of a passage are shown.

@@ -81,14 +81,17 @@ func TestTheTenMostHelpedAndHurtStandWithTheirPassagesBeforeAndAfter(t *testing.
 		set.Gains = append(set.Gains, report.Gain{ID: fmt.Sprintf("q%02d", i), Before: 0.4, After: 0.4 + float64(i-20)/100})
 	}
 	set.Gains[39].Text = "the most helped query"
+	set.Gains[39].FirstAfter = 1
+	set.Gains[38].FirstBefore, set.Gains[38].FirstAfter = 1034, 2
 	set.Gains[39].TopBefore = []report.Hit{{ID: "p1", Text: "first before"}, {ID: "p2", Title: "the title of p2"}}
 	set.Gains[39].TopAfter = []report.Hit{{ID: "p2", Score: 0.71, Grade: 2, Text: strings.Repeat("long ", 100)}, {ID: "p3"}}
 	got := words(page(t, report.Data{Sets: []report.QuerySet{set}}))
 	require.Regexp(t, "The most helped .*q39.*q38.*q30 .*The most hurt .*q00.*q01.*q09 ", got)
 	require.NotContains(t, got, "q29")
 	require.NotContains(t, got, "q10")
-	require.Contains(t, got, "+.1900 the most helped query .4000 before, .5900 after · q39 Before 1 p1 .0000 first before 2 p2 .0000 the title of p2 "+
+	require.Contains(t, got, "+.1900 the most helped query .4000 before, .5900 after · q39 First relevant passage: not found before, rank 1 after. Before 1 p1 .0000 first before 2 p2 .0000 the title of p2 "+
 		"After 1 p2 relevant (2) was 2 .7100 "+strings.Repeat("long ", 48)+"… 2 p3 new here .0000")
+	require.Contains(t, got, "First relevant passage: rank 1,034 before, rank 2 after.")
 	require.Contains(t, got, "gained 19 as before 1 lost 20 mean gain in nDCG@10 −.0050 median gain −.0050")
 	require.Contains(t, got, "The passages of this query were not recorded.")
 }

@@ -1,10 +1,13 @@
 package report_test
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,6 +21,22 @@ import (
 // sample is a run with everything that a page shows. Its numbers are made up and look like a run's.
 func sample(t testing.TB) report.Data {
 	t.Helper()
+	madeOnce.Do(func() {
+		var err error
+		made, err = json.Marshal(makeSample(t))
+		require.NoError(t, err)
+	})
+	var d report.Data
+	require.NoError(t, json.Unmarshal(made, &d), "a copy of its own for every test")
+	return d
+}
+
+var (
+	madeOnce sync.Once
+	made     []byte
+)
+
+func makeSample(t testing.TB) report.Data {
 	return report.Data{
 		Version: report.Version,
 		Title:   "godoc",
@@ -83,7 +102,7 @@ func judged(t testing.TB, name string, n int, shift float64, seed uint64) report
 		return r
 	}
 	before := evaluation(0, nil)
-	set, err := report.Judged(t.Context(), name, report.Systems{
+	set, err := report.Judged(context.Background(), name, report.Systems{
 		BM25: evaluation(-0.05, before), Before: before, Teacher: evaluation(0.03, before), After: evaluation(shift, before),
 	}, 1)
 	require.NoError(t, err)
@@ -92,6 +111,7 @@ func judged(t testing.TB, name string, n int, shift float64, seed uint64) report
 		g := &set.Gains[i]
 		g.Text = fmt.Sprintf("how do I stop a server without dropping the requests that are under way (%d)", i)
 		g.TopBefore, g.TopAfter = samplePassages(i), samplePassages(i+2)
+		g.FirstBefore, g.FirstAfter = 1+i%40, 1+i%7
 	}
 	return set
 }
@@ -156,7 +176,7 @@ func sampleScores(t testing.TB) []report.Distribution {
 	draw := func(low, high, mean, deviation float64) report.Histogram {
 		h, err := report.NewHistogram(low, high, 50)
 		require.NoError(t, err)
-		for range 100_000 {
+		for range 20_000 {
 			h.Add(mean + deviation*random.NormFloat64())
 		}
 		return *h
