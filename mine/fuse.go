@@ -167,6 +167,9 @@ type ZScoreFusion struct {
 	rankers []Scorer
 	depth   int
 	chunk   int
+
+	// From so many passages on a search goes by threshold, over so many candidates of each ranker.
+	large, candidates int
 }
 
 // The scores of so many queries for all passages are held at a time, twice: of one ranker and their sum. From 4 million
@@ -191,7 +194,10 @@ func NewZScoreFusion(depth int, rankers ...Scorer) (*ZScoreFusion, error) {
 			return nil, fmt.Errorf("z-score: ranker %d has %d passages, ranker 0 has %d: they must rank one corpus", r, ranker.Len(), n)
 		}
 	}
-	return &ZScoreFusion{rankers: rankers, depth: depth, chunk: max(leastFused, min(mostFused, fusedScores/max(n, 1)))}, nil
+	return &ZScoreFusion{
+		rankers: rankers, depth: depth, chunk: max(leastFused, min(mostFused, fusedScores/max(n, 1))),
+		large: thresholdPassages, candidates: thresholdDepth,
+	}, nil
 }
 
 // Len returns the number of passages.
@@ -202,14 +208,59 @@ func (f *ZScoreFusion) Search(ctx context.Context, queries []retort.Query, k int
 	if err := checkK(k); err != nil {
 		return nil, fmt.Errorf("z-score: %w", err)
 	}
+	rankers, ok := f.candidateRankers()
+	if !ok || f.Len() < f.large {
+		return f.searchAll(ctx, queries, k)
+	}
 	rankings := make([][]Hit, 0, len(queries))
+	for start := 0; start < len(queries); start += mostFused {
+		block := queries[start:min(start+mostFused, len(queries))]
+		found, err := f.searchByThreshold(ctx, rankers, block, k)
+		if err != nil {
+			return nil, err
+		}
+		if err := f.searchUnsettled(ctx, block, found, k); err != nil {
+			return nil, err
+		}
+		rankings = append(rankings, found...)
+	}
+	return rankings, nil
+}
+
+// searchUnsettled fills in the rankings that are nil.
+func (f *ZScoreFusion) searchUnsettled(ctx context.Context, queries []retort.Query, rankings [][]Hit, k int) error {
+	var unsettled []retort.Query
+	for q, ranking := range rankings {
+		if ranking == nil {
+			unsettled = append(unsettled, queries[q])
+		}
+	}
+	found, err := f.searchAll(ctx, unsettled, k)
+	if err != nil {
+		return err
+	}
+	for q, ranking := range rankings {
+		if ranking == nil {
+			rankings[q], found = found[0], found[1:]
+		}
+	}
+	return nil
+}
+
+// searchAll ranks all passages by their scores.
+func (f *ZScoreFusion) searchAll(ctx context.Context, queries []retort.Query, k int) ([][]Hit, error) {
+	rankings := make([][]Hit, len(queries))
 	for start := 0; start < len(queries); start += f.chunk {
 		scores, err := f.ScoreAll(ctx, queries[start:min(start+f.chunk, len(queries))])
 		if err != nil {
 			return nil, err
 		}
-		for q := range scores.Rows {
-			rankings = append(rankings, rankAll(rowOf(scores, q), k))
+		err = parallel(ctx, scores.Rows, func(_, q int) error {
+			rankings[start+q] = rankAll(rowOf(scores, q), k)
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("z-score: %w", err)
 		}
 	}
 	return rankings, nil
