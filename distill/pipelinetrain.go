@@ -133,7 +133,11 @@ func (j *job) trainOn(ctx context.Context, stage *runfolder.Stage, records []tra
 	if err := writeState(j.folder.Path(folderState), trainState{Step: out.Training.Best.Step}, j.Student); err != nil {
 		return err
 	}
-	if err := j.Student.Save(j.folder.Path(folderModel)); err != nil {
+	model := j.folder.Path(folderModel)
+	if err := os.RemoveAll(model); err != nil { // of a call that was killed between here and the next line but one
+		return err
+	}
+	if err := j.Student.Save(model); err != nil {
 		return err
 	}
 	return stage.Append(trained{Result: out.Training, Guard: out.Guard})

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -50,10 +51,31 @@ func Open(ctx context.Context, dir string, log *slog.Logger) (*Folder, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := f.check(ctx); err != nil {
+	if err := errors.Join(f.removeTemporary(), f.check(ctx)); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
+}
+
+// removeTemporary removes what a kill has left of files that were to appear whole or not at all, here and one folder down.
+func (f *Folder) removeTemporary() error {
+	var errs []error
+	for _, pattern := range []string{".*.tmp-*", filepath.Join("*", ".*.tmp-*")} {
+		paths, err := filepath.Glob(filepath.Join(escape(f.dir), pattern))
+		errs = append(errs, err)
+		for _, path := range paths {
+			errs = append(errs, os.RemoveAll(path))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// escape makes a path stand for itself in a pattern.
+func escape(path string) string {
+	if runtime.GOOS == "windows" {
+		return path // where a backslash separates names, and only [ could be meant otherwise
+	}
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }
 
 // open locks the folder and reads the manifest.

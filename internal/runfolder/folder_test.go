@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -20,12 +21,14 @@ const holdDir = "RETORT_RUNFOLDER_TEST_HOLD"
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(holdDir); dir != "" {
-		if _, err := Open(context.Background(), dir, nil); err != nil {
+		f, err := Open(context.Background(), dir, nil)
+		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
 		fmt.Println("open")
 		time.Sleep(time.Minute)
+		runtime.KeepAlive(f)
 		return
 	}
 	os.Exit(m.Run())
@@ -312,6 +315,22 @@ func TestRepairOfAFolderWithoutARunMakesNothing(t *testing.T) {
 	entries, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	require.Empty(t, entries)
+}
+
+func TestWhatAKillLeftOfWholeFilesIsRemoved(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a[b]*")
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, ".model.tmp-123", "x"), 0o755))
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "checkpoints"), 0o755))
+	for _, name := range []string{".manifest.json.tmp-9", "checkpoints/.checkpoint.tmp-1", "checkpoints/checkpoint", ".hidden", "mine.tmp-1"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), nil, 0o600))
+	}
+	openFolder(t, dir)
+	require.NoDirExists(t, filepath.Join(dir, ".model.tmp-123"))
+	require.NoFileExists(t, filepath.Join(dir, ".manifest.json.tmp-9"))
+	require.NoFileExists(t, filepath.Join(dir, "checkpoints/.checkpoint.tmp-1"))
+	for _, name := range []string{"checkpoints/checkpoint", ".hidden", "mine.tmp-1"} {
+		require.FileExists(t, filepath.Join(dir, name))
+	}
 }
 
 func TestAStageWaitsForWhatItReads(t *testing.T) {
