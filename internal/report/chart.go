@@ -53,7 +53,7 @@ func newPlot(x, y string) *plot.Plot {
 		axis.Width = 0.75
 		axis.Padding = 0
 		axis.Label.Padding = 5
-		axis.Label.TextStyle.Color = ink
+		axis.Label.TextStyle.Color = axisName
 		axis.Label.TextStyle.Font = sans()
 		axis.Tick.Label.Color = muted
 		axis.Tick.Label.Font = sans()
@@ -95,7 +95,7 @@ func svg(p *plot.Plot, height float64, title, description string) (markup templa
 	if _, err := canvas.WriteTo(&b); err != nil {
 		return "", err
 	}
-	return template.HTML(accessible(b.String(), height, p, title, description)), nil
+	return template.HTML(accessible(b.String(), height, title, description)), nil
 }
 
 var (
@@ -108,29 +108,23 @@ var (
 // the style sheet. Scripts that gonum/plot's own font lacks, and whose width it does not know, stay as they are.
 func fitted(element string) string {
 	m := texts.FindStringSubmatch(element)
-	width := ""
+	class, width := "", ""
+	if m[2] == "fill:var(--"+axisName.name+")" {
+		class = ` class="axis"`
+	}
 	label := html.UnescapeString(m[3])
 	if strings.IndexFunc(label, func(r rune) bool { return r > unicode.MaxLatin1 && r != '\u2212' && r != '\u2026' }) < 0 {
 		box, _, _ := plot.DefaultTextHandler.Box(label, sans())
 		width = fmt.Sprintf(` textLength="%.1f" lengthAdjust="spacingAndGlyphs"`, box.Points())
 	}
-	return fmt.Sprintf(`<text %s%s style="%s">%s</text>`, m[1], width, m[2], m[3])
+	return fmt.Sprintf(`<text%s %s%s style="%s">%s</text>`, class, m[1], width, m[2], m[3])
 }
 
 // accessible turns a file of vgsvg's into an element of the page: as wide as its column, in the reader's colours, with
 // a title, a description, and names of axes that a program can find.
-func accessible(file string, height float64, p *plot.Plot, title, description string) string {
+func accessible(file string, height float64, title, description string) string {
 	body := themed(head.ReplaceAllString(file, ""))
 	body = texts.ReplaceAllStringFunc(body, fitted)
-	for _, name := range []string{p.X.Label.Text, p.Y.Label.Text} {
-		marked := `>` + template.HTMLEscapeString(name) + `</text>`
-		at := strings.LastIndex(body, marked)
-		if at < 0 {
-			continue
-		}
-		start := strings.LastIndex(body[:at], "<text ")
-		body = body[:start] + `<text class="axis" ` + body[start+len("<text "):]
-	}
 	body = spaces.ReplaceAllString(body, "\n")
 	opening := fmt.Sprintf(`<svg viewBox="0 0 %d %s" role="img" aria-label="%s"><title>%s</title><desc>%s</desc>`, chartWidth,
 		strconv.FormatFloat(height, 'g', 5, 64), template.HTMLEscapeString(title+". "+description),

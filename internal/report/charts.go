@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -94,7 +95,7 @@ func gainsChart(set QuerySet) (*chart, error) {
 	if len(gains) == 0 {
 		return nil, nil
 	}
-	p := newPlot("queries, sorted by gain", "gain in "+set.GainMetric)
+	p := newPlot("queries, sorted by gain", "gain in "+cmp.Or(set.GainMetric, "the metric"))
 	p.Add(grid(true, false))
 	for _, side := range []struct {
 		colour colour
@@ -151,11 +152,7 @@ func lossChart(t *Training) (*chart, error) {
 		return nil, nil
 	}
 	each := binned(t.Steps)
-	name := t.Loss
-	if name == "" {
-		name = "loss"
-	}
-	p := newPlot("training step", name)
+	p := newPlot("training step", cmp.Or(t.Loss, "loss"))
 	p.Add(grid(true, false))
 	thin, err := line(each, neutral, 0.75)
 	if err != nil {
@@ -222,10 +219,7 @@ func devChart(t *Training) (*chart, error) {
 			best = append(best, at)
 		}
 	}
-	measure := t.DevMeasure
-	if measure == "" {
-		measure = "dev score"
-	}
+	measure := cmp.Or(t.DevMeasure, "dev score")
 	p := newPlot("training step", measure)
 	p.Add(grid(true, false))
 	last := points[len(points)-1].X
@@ -283,7 +277,7 @@ func thinned(points plotter.XYs) plotter.XYs {
 
 // scoresChart shows histograms as outlines, as shares of each series.
 func scoresChart(d Distribution) (*chart, error) {
-	p := newPlot(d.Axis, "share of scores, %")
+	p := newPlot(cmp.Or(d.Axis, "score"), "share of scores, %")
 	p.Add(grid(true, false))
 	c := &chart{Title: d.Title}
 	low, high, outside := math.Inf(1), math.Inf(-1), 0

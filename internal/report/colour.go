@@ -14,18 +14,19 @@ type colour struct {
 
 // The colours. Charts tell series apart by lines of different kinds too, for print and for eyes that see no difference.
 var (
-	paper   = colour{"paper", "#ffffff", "#16181b"}
-	ink     = colour{"ink", "#1b1e23", "#e6e4df"}
-	muted   = colour{"muted", "#5a616b", "#a2a9b3"}
-	rule    = colour{"rule", "#dcdfe4", "#353a41"}
-	panel   = colour{"panel", "#f5f6f8", "#1f2226"}
-	better  = colour{"better", "#1d5fbf", "#82b3f7"}
-	worse   = colour{"worse", "#b8450f", "#f29c66"}
-	neutral = colour{"neutral", "#717986", "#8f97a3"}
-	shade   = colour{"shade", "#b9bec6", "#50565f"} // says that a table goes on
+	paper    = colour{"paper", "#ffffff", "#16181b"}
+	ink      = colour{"ink", "#1b1e23", "#e6e4df"}
+	axisName = colour{"axis", ink.light, ink.dark} // a name of its own tells a program what is the name of an axis
+	muted    = colour{"muted", "#5a616b", "#a2a9b3"}
+	rule     = colour{"rule", "#dcdfe4", "#353a41"}
+	panel    = colour{"panel", "#f5f6f8", "#1f2226"}
+	better   = colour{"better", "#1d5fbf", "#82b3f7"}
+	worse    = colour{"worse", "#b8450f", "#f29c66"}
+	neutral  = colour{"neutral", "#717986", "#8f97a3"}
+	shade    = colour{"shade", "#b9bec6", "#50565f"} // says that a table goes on
 )
 
-var palette = []colour{paper, ink, muted, rule, panel, better, worse, neutral, shade}
+var palette = []colour{paper, ink, axisName, muted, rule, panel, better, worse, neutral, shade}
 
 // css defines the colours as variables.
 func css(value func(colour) string) string {

@@ -179,11 +179,11 @@ func TestEveryChartHasATitleAndAxisNames(t *testing.T) {
 				Name: "s", Gains: []report.Gain{{ID: "a"}},
 				Metrics: []report.Metric{{Name: "m", Before: &one, After: &one, Difference: &eval.Comparison{P: 1, N: 1}}},
 			}},
-			Training: &report.Training{Steps: []report.Step{{Step: 1, Loss: 3}}, Evaluations: []report.Evaluation{{Score: 0}}},
+			Training: &report.Training{Steps: []report.Step{{Step: 1, Loss: 3}}, Evaluations: []report.Evaluation{{Score: 0}}, DevMeasure: "training step"},
 			Scores: []report.Distribution{
-				{Title: "t", Axis: "a", Series: []report.Series{{Name: "x", Histogram: report.Histogram{High: 1, Counts: []int{0}}}}},
+				{Title: "t", Series: []report.Series{{Name: "x", Histogram: report.Histogram{High: 1, Counts: []int{0}}}}},
 			},
-			Stages: []report.Stage{{Name: "x", PeakBytes: 1}},
+			Stages: []report.Stage{{Name: "stage", PeakBytes: 1}, {Name: "seconds"}},
 			Funnel: mine.Funnel{Filters: []mine.FilterCount{{Name: "f"}}},
 		},
 		"the largest numbers": {
