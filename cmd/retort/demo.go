@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -13,7 +16,7 @@ import (
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/examples/godoc"
-	"github.com/retort-ir/retort/mine"
+	"github.com/retort-ir/retort/internal/results"
 )
 
 var demoCommand = command{
@@ -33,42 +36,49 @@ example:
 
 func runDemo(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	start := time.Now()
-	f := distillFlags{types: "sentence,howto", analyzer: "code", keep: "best", maxQueries: 4000, seed: 1}
+	f := &distillFlags{}
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
+	defaults := flag.NewFlagSet("distill", flag.ContinueOnError)
+	f.add(defaults)
 	flags.StringVar(&f.out, "out", "runs/godoc", "")
 	flags.StringVar(&f.towers, "towers", "query", "")
+	f.model = modelFlags{}
 	f.model.add(flags)
 	if _, err := parseArgs(flags, args); err != nil {
 		return err
 	}
-	if err := errors.Join(required(flags, "model"), f.model.check(), oneOf("-towers", f.towers, "query", "both")); err != nil {
+	f.analyzer = "code"
+	if err := errors.Join(required(flags, "model"), f.check()); err != nil {
 		return err
 	}
 	s := f.job(stderr)
+	if err := s.lockExisting(ctx); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
 	d, err := readDemo(ctx, s)
 	if err != nil {
 		return err
 	}
-	if s.model, err = f.model.open(ctx); err != nil {
+	model, err := f.model.open(ctx)
+	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.model.Close()) }()
+	s.model = model
 	if err := s.prepare(ctx); err != nil {
 		return err
 	}
-	if err := d.before(ctx, s); err != nil {
+	out, err := s.train(ctx)
+	if err != nil {
 		return err
 	}
-	if _, err := s.train(ctx); err != nil {
-		return err
-	}
-	if err := d.after(ctx, s); err != nil {
+	if err := d.read(ctx, out.Measured); err != nil {
 		return err
 	}
 	if err := s.writeResults(d.results(seconds(start))); err != nil {
 		return err
 	}
-	if err := d.print(stdout, s); err != nil {
+	if err := d.print(stdout); err != nil {
 		return err
 	}
 	fmt.Fprintf(stdout, "\n%s in %.0f s; figures in %s\n", d.version, seconds(start), s.path(runResults))
@@ -79,9 +89,8 @@ func runDemo(ctx context.Context, args []string, stdout, stderr io.Writer) (err 
 type demo struct {
 	version string
 	sets    []*demoSet
-	sample  []retort.Query // shown side by side
-	first   [][]mine.Hit   // their rankings before
-	second  [][]mine.Hit   // and after
+	sample  []retort.Query // shown side by side, of the last set
+	records []results.Record
 }
 
 // demoSet is one set of judged queries.
@@ -124,10 +133,13 @@ func readDemo(ctx context.Context, s *specialisation) (*demo, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.judged = judgedSet(s.corpus, dev)
+	s.judged = judgedOn(s.corpus, dev)
 	d.sets = []*demoSet{
-		{key: "examples", title: "doc sentences of examples", collection: judgedSet(s.corpus, examples)},
-		{key: "written", title: "written queries, test half", collection: judgedSet(s.corpus, test)},
+		{key: "examples", title: "doc sentences of examples", collection: judgedOn(s.corpus, examples)},
+		{key: "written", title: "written queries, test half", collection: judgedOn(s.corpus, test)},
+	}
+	for _, set := range d.sets {
+		s.sets = append(s.sets, judgedSet{set.key, set.collection})
 	}
 	for i := range shown {
 		d.sample = append(d.sample, test.Queries[(2*i+1)*len(test.Queries)/(2*shown)])
@@ -135,44 +147,44 @@ func readDemo(ctx context.Context, s *specialisation) (*demo, error) {
 	return d, nil
 }
 
-func judgedSet(corpus retort.Corpus, set *godoc.QuerySet) *eval.Collection {
+func judgedOn(corpus retort.Corpus, set *godoc.QuerySet) *eval.Collection {
 	return &eval.Collection{Corpus: corpus, Queries: set.Queries, Qrels: set.Qrels}
 }
 
-func (d *demo) before(ctx context.Context, s *specialisation) (err error) {
-	for _, set := range d.sets {
-		if set.bm25, err = s.measure(ctx, s.bm25, set.collection); err != nil {
-			return err
-		}
-		if set.before, err = s.measure(ctx, s.dense, set.collection); err != nil {
-			return err
-		}
-		if set.teacher, err = s.measure(ctx, s.fusion, set.collection); err != nil {
+// read takes what was measured.
+func (d *demo) read(ctx context.Context, measured []json.RawMessage) error {
+	d.records = make([]results.Record, len(measured))
+	for i, data := range measured {
+		if err := json.Unmarshal(data, &d.records[i]); err != nil {
 			return err
 		}
 	}
-	d.first, err = s.dense.Search(ctx, d.sample, shownDepth)
-	return err
-}
-
-func (d *demo) after(ctx context.Context, s *specialisation) error {
-	dense, err := s.after(ctx)
-	if err != nil {
-		return err
-	}
 	for _, set := range d.sets {
-		if set.after, err = s.measure(ctx, dense, set.collection); err != nil {
-			return err
-		}
+		set.bm25, set.before = d.report(set, results.BM25), d.report(set, results.Before)
+		set.teacher, set.after = d.report(set, results.Teacher), d.report(set, results.After)
 		set.differences = map[string]eval.Comparison{}
 		for _, m := range runMetrics() {
+			var err error
 			if set.differences[m.Name], err = eval.Compare(ctx, set.before, set.after, m, 1); err != nil {
 				return err
 			}
 		}
 	}
-	d.second, err = dense.Search(ctx, d.sample, shownDepth)
-	return err
+	return nil
+}
+
+// report is what one system did with the queries of a set.
+func (d *demo) report(set *demoSet, system string) *eval.Report {
+	records := results.Of(d.records, set.key, system)
+	r := &eval.Report{Queries: slices.Sorted(maps.Keys(records))}
+	for _, m := range runMetrics() {
+		values := make([]float64, len(r.Queries))
+		for i, q := range r.Queries {
+			values[i] = records[q].Metrics[m.Name]
+		}
+		r.Metrics, r.Values = append(r.Metrics, m.Name), append(r.Values, values)
+	}
+	return r
 }
 
 func (d *demo) results(seconds float64) map[string]any {
@@ -187,7 +199,7 @@ func (d *demo) results(seconds float64) map[string]any {
 	return map[string]any{"queries": queries, "go": d.version, "seconds": seconds}
 }
 
-func (d *demo) print(w io.Writer, s *specialisation) error {
+func (d *demo) print(w io.Writer) error {
 	for _, set := range d.sets {
 		fmt.Fprintf(w, "\n%s (%d queries)\n", set.title, len(set.after.Queries))
 		table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -201,20 +213,14 @@ func (d *demo) print(w io.Writer, s *specialisation) error {
 			return err
 		}
 	}
-	for i, q := range d.sample {
+	written := d.sets[len(d.sets)-1]
+	before, after := results.Of(d.records, written.key, results.Before), results.Of(d.records, written.key, results.After)
+	for _, q := range d.sample {
 		fmt.Fprintf(w, "\n%q\n", q.Text)
 		table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 		fmt.Fprintln(table, "  before\tafter")
 		for rank := range shownDepth {
-			before, err := d.hit(s, i, d.first, rank)
-			if err != nil {
-				return err
-			}
-			after, err := d.hit(s, i, d.second, rank)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(table, "  %s\t%s\n", before, after)
+			fmt.Fprintf(table, "  %s\t%s\n", hit(written, q.ID, before[q.ID].Top, rank), hit(written, q.ID, after[q.ID].Top, rank))
 		}
 		if err := table.Flush(); err != nil {
 			return err
@@ -224,17 +230,13 @@ func (d *demo) print(w io.Writer, s *specialisation) error {
 }
 
 // hit is a passage's id, marked where it is relevant.
-func (d *demo) hit(s *specialisation, query int, rankings [][]mine.Hit, rank int) (string, error) {
-	if rank >= len(rankings[query]) {
-		return "", nil
+func hit(set *demoSet, query string, ranking []string, rank int) string {
+	if rank >= len(ranking) {
+		return ""
 	}
-	p, err := s.corpus.At(rankings[query][rank].Index)
-	if err != nil {
-		return "", err
+	id := ranking[rank]
+	if set.collection.Qrels[query][id] > 0 {
+		return id + " *"
 	}
-	written := d.sets[len(d.sets)-1].collection
-	if written.Qrels[d.sample[query].ID][p.ID] > 0 {
-		return p.ID + " *", nil
-	}
-	return strings.TrimSpace(p.ID), nil
+	return strings.TrimSpace(id)
 }

@@ -1,11 +1,76 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/retort-ir/retort/encoder/encodertest"
+	"github.com/retort-ir/retort/internal/results"
+	"github.com/retort-ir/retort/internal/runfolder"
 )
+
+// runFolder writes a corpus of sentences that differ in their words, with a few judged queries.
+func runFolder(t *testing.T) string {
+	t.Helper()
+	things := []string{"file", "server", "string", "number", "channel", "slice", "map", "clock"}
+	acts := []string{"opens", "closes", "sorts", "copies", "counts", "prints"}
+	var corpus, queries, qrels strings.Builder
+	for i, act := range acts {
+		for j, thing := range things {
+			id := fmt.Sprintf("p%d%d", i, j)
+			fmt.Fprintf(&corpus, `{"_id":%q,"title":"","text":"It %s the %s that the caller names. The %s is then ready for other callers."}`+"\n",
+				id, act, thing, thing)
+			if i == j {
+				fmt.Fprintf(&queries, `{"_id":"q%d","text":"how it %s a %s"}`+"\n", i, act, thing)
+				fmt.Fprintf(&qrels, "q%d\t%s\t1\n", i, id)
+			}
+		}
+	}
+	fmt.Fprintln(&queries, `{"_id":"unjudged","text":"copies of a map"}`)
+	return collection(t, map[string]string{"corpus.jsonl": corpus.String(), "queries.jsonl": queries.String(), "qrels/test.tsv": qrels.String()})
+}
+
+// fakeModel stands for a model of LibTorch.
+type fakeModel struct{ *encodertest.Encoder }
+
+func (fakeModel) Close() error { return nil }
+
+// distillFake is "retort distill" with a small model in memory, seeded by the model's folder. It returns what is printed.
+func distillFake(t *testing.T, ctx context.Context, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
+	a, err := parseDistill(args)
+	require.NoError(t, err)
+	require.NoError(t, a.check())
+	var out, log bytes.Buffer
+	s := a.job(&log)
+	s.settings = a.values()
+	open := func() (student, error) {
+		seed, err := os.ReadFile(filepath.Join(a.model.dir, "seed"))
+		if err != nil {
+			return nil, err
+		}
+		model, err := encodertest.New(encodertest.Options{Dim: 8, Buckets: 64, Seed: uint64(len(seed))})
+		return fakeModel{model}, err
+	}
+	err = s.do(ctx, func() error { return a.load(ctx, s) }, open, &out)
+	return out.String(), log.String(), err
+}
+
+// fakeArgs are a command line of distillFake in a folder of runFolder's, which gets the model.
+func fakeArgs(t *testing.T, dir string, more ...string) []string {
+	t.Helper()
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "model"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "model", "seed"), []byte("x"), 0o600))
+	return append([]string{"-corpus", dir + "/corpus.jsonl", "-model", dir + "/model", "-out", dir + "/run", "-epochs", "2", "-batch", "8"}, more...)
+}
 
 func TestBadInputToDistillIsNamed(t *testing.T) {
 	const good = "distill -corpus DIR/corpus.jsonl -model DIR/none -out DIR/run"
@@ -45,4 +110,91 @@ func TestBadInputToDistillIsNamed(t *testing.T) {
 			require.NotContains(t, names(t, dir), "run", "nothing is left behind")
 		})
 	}
+}
+
+func TestDistillKeepsEveryStageAndGoesOn(t *testing.T) {
+	for name, flags := range map[string]string{
+		"query": "", "both": "-towers both", "judged": "-queries DIR/queries.jsonl -qrels DIR/qrels/test.tsv", "last": "-keep last",
+		"judged, both": "-towers both -queries DIR/queries.jsonl -qrels DIR/qrels/test.tsv",
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := runFolder(t)
+			args := fakeArgs(t, dir, strings.Fields(strings.ReplaceAll(flags, "DIR", dir))...)
+			out, _, err := distillFake(t, t.Context(), args...)
+			require.NoError(t, err)
+			require.Contains(t, out, filepath.Join(dir, "run", "model"))
+			again, log, err := distillFake(t, t.Context(), args...)
+			require.NoError(t, err)
+			seconds := regexp.MustCompile(`, \d+ s\n`)
+			require.Equal(t, seconds.ReplaceAllString(out, ""), seconds.ReplaceAllString(again, ""))
+			require.NotContains(t, log, "redone")
+			require.NotContains(t, log, "train ", "nothing is trained again")
+			require.NotContains(t, log, "encode passages", "nothing is encoded again")
+
+			records, err := results.Load(filepath.Join(dir, "run"))
+			require.NoError(t, err)
+			want := []string{"known items"}
+			switch {
+			case strings.Contains(name, "judged"):
+				want = []string{"judged"}
+				require.Len(t, results.Of(records, "judged", results.Teacher), 6)
+				require.Len(t, results.Of(records, "judged", results.BM25), 6)
+			case name == "last":
+				want = nil
+			}
+			require.Equal(t, want, results.Sets(records))
+			for _, set := range want {
+				require.Equal(t, len(results.Of(records, set, results.Before)), len(results.Of(records, set, results.After)))
+			}
+			m, err := runfolder.ReadManifest(filepath.Join(dir, "run"))
+			require.NoError(t, err)
+			require.Equal(t, "2", m.Settings["epochs"])
+			require.Len(t, m.Inputs["corpus"], 64)
+			require.EqualValues(t, 1, m.Seed)
+		})
+	}
+}
+
+func TestASecondDistillOfARunIsRefused(t *testing.T) {
+	dir := runFolder(t)
+	args := fakeArgs(t, dir)
+	held, err := runfolder.Open(t.Context(), filepath.Join(dir, "run"), nil)
+	require.NoError(t, err)
+	_, _, err = distillFake(t, t.Context(), args...)
+	require.EqualError(t, err, fmt.Sprintf("the run %s/run is in use by process %d: wait for it, or take another folder", dir, os.Getpid()))
+	require.NoError(t, held.Close())
+	_, _, err = distillFake(t, t.Context(), args...)
+	require.NoError(t, err)
+}
+
+func TestDistillReportsDamageAndRepairRemovesIt(t *testing.T) {
+	dir := runFolder(t)
+	args := fakeArgs(t, dir)
+	run := filepath.Join(dir, "run")
+	_, _, err := distillFake(t, t.Context(), args...)
+	require.NoError(t, err)
+	whole, err := os.ReadFile(run + "/mine.jsonl")
+	require.NoError(t, err)
+	lines := bytes.SplitAfter(whole, []byte("\n"))
+	damaged := bytes.Clone(whole)
+	damaged[len(lines[0])+12] ^= 1
+	require.NoError(t, os.WriteFile(run+"/mine.jsonl", damaged, 0o600))
+	_, _, err = distillFake(t, t.Context(), args...)
+	require.ErrorContains(t, err, fmt.Sprintf("%s/mine.jsonl:2: record at byte offset %d: checksum does not match", run, len(lines[0])))
+	require.ErrorContains(t, err, `run "retort repair `+run+`"`)
+
+	out := succeed(t, "repair", run)
+	require.Equal(t, fmt.Sprintf("%s/mine.jsonl:2: cut at byte offset %d: 1 records kept, %d to be redone\n", run, len(lines[0]), len(lines)-2), out)
+	require.Equal(t, "nothing to repair in "+run+"\n", succeed(t, "repair", run))
+	require.Regexp(t, `mine +running +1 .* goes on`, succeed(t, "status", run))
+	_, log, err := distillFake(t, t.Context(), args...)
+	require.NoError(t, err)
+	require.NotContains(t, log, "redone", "the same came out, so what reads it stays")
+	now, err := os.ReadFile(run + "/mine.jsonl")
+	require.NoError(t, err)
+	require.Equal(t, whole, now)
+
+	code, _, stderr := cli(t.Context(), "repair", dir)
+	require.Equal(t, exitFailure, code)
+	require.Contains(t, stderr, dir+" holds no run")
 }

@@ -14,27 +14,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// runFolder writes a corpus of sentences that differ in their words, with a few judged queries.
-func runFolder(t *testing.T) string {
-	t.Helper()
-	things := []string{"file", "server", "string", "number", "channel", "slice", "map", "clock"}
-	acts := []string{"opens", "closes", "sorts", "copies", "counts", "prints"}
-	var corpus, queries, qrels strings.Builder
-	for i, act := range acts {
-		for j, thing := range things {
-			id := fmt.Sprintf("p%d%d", i, j)
-			fmt.Fprintf(&corpus, `{"_id":%q,"title":"","text":"It %s the %s that the caller names. The %s is then ready for other callers."}`+"\n",
-				id, act, thing, thing)
-			if i == j {
-				fmt.Fprintf(&queries, `{"_id":"q%d","text":"how it %s a %s"}`+"\n", i, act, thing)
-				fmt.Fprintf(&qrels, "q%d\t%s\t1\n", i, id)
-			}
-		}
-	}
-	fmt.Fprintln(&queries, `{"_id":"unjudged","text":"copies of a map"}`)
-	return collection(t, map[string]string{"corpus.jsonl": corpus.String(), "queries.jsonl": queries.String(), "qrels/test.tsv": qrels.String()})
-}
-
 func TestDistillLeavesARunThatTheOtherCommandsRead(t *testing.T) {
 	for name, flags := range map[string]string{
 		"query":  "",
@@ -47,7 +26,7 @@ func TestDistillLeavesARunThatTheOtherCommandsRead(t *testing.T) {
 			command := strings.Fields(strings.ReplaceAll("distill -corpus DIR/corpus.jsonl -model "+tiny+" -out DIR/run -threads 1 -batch 4 -epochs 1 "+flags, "DIR", dir))
 			out := succeed(t, command...)
 			require.Contains(t, out, filepath.Join(dir, "run", "model"))
-			for _, file := range []string{"corpus.jsonl", "queries.jsonl", "lists.jsonl", "vectors.npy", "results.json", "student/model.safetensors"} {
+			for _, file := range []string{"corpus.jsonl", "mine.jsonl", "filter.jsonl", "evaluate.jsonl", "vectors.npy", "results.json", "student/model.safetensors"} {
 				require.FileExists(t, filepath.Join(dir, "run", file))
 			}
 			var results struct {

@@ -26,6 +26,8 @@ type command struct {
 func commands() []command {
 	return []command{
 		distillCommand,
+		statusCommand,
+		repairCommand,
 		evalCommand,
 		compareCommand,
 		searchCommand,

@@ -3,270 +3,430 @@ package main
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/distill"
 	"github.com/retort-ir/retort/encoder"
-	"github.com/retort-ir/retort/encoder/bert"
 	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/generate"
 	"github.com/retort-ir/retort/internal/atomicfile"
-	"github.com/retort-ir/retort/internal/npy"
 	"github.com/retort-ir/retort/internal/progress"
+	"github.com/retort-ir/retort/internal/results"
+	"github.com/retort-ir/retort/internal/runfolder"
 	"github.com/retort-ir/retort/mine"
 )
 
+// student is what the job needs of a model.
+type student interface {
+	encoder.Trainable
+	encoder.Splitter
+	encoder.Parametric
+	encoder.Fingerprinter
+	Close() error
+}
+
+// student opens the model when it is called.
+func (m *modelFlags) student(ctx context.Context) func() (student, error) {
+	return func() (student, error) {
+		model, err := m.open(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return model, nil
+	}
+}
+
 // specialisation makes a student good at a corpus, in a run folder: the job of distill and of the demo.
 type specialisation struct {
-	corpus   *retort.MemoryCorpus
-	model    *bert.Model
+	corpus   retort.Corpus
+	model    student
 	out      string
 	analyzer mine.Analyzer
 	types    []string         // of generated queries
 	queries  []retort.Query   // the user's own, to train on
 	lists    []retort.List    // the user's own, scored; nothing is generated
 	judged   *eval.Collection // queries that choose the best student; nil: known items do
+	sets     []judgedSet      // that the student is measured on, before and after
 	last     bool             // take the last student, not the best
 	mining   distill.MiningOptions
 	training distill.Options
 	progress *progress.Progress
+	settings map[string]string // all of them, for the manifest
+	inputs   map[string]string // hashes of the files that they name
 
-	dense  *mine.Dense // over the student's vectors as they were
-	bm25   *mine.BM25
-	fusion *mine.ZScoreFusion
-	known  *distill.KnownItems // nil where judged queries choose, or nothing does
+	folder  *distill.Folder
+	closers []func() error
+	dense   *mine.Dense // over the student's vectors as they were
+	bm25    *mine.BM25
+	fusion  *mine.ZScoreFusion
+	known   *distill.KnownItems // nil where judged queries choose, or nothing does
+	pool    *eval.Collection    // of the judged queries where passages learn
 }
 
-// The names in a run folder.
+// judgedSet is a set of judged queries with its name.
+type judgedSet struct {
+	name       string
+	collection *eval.Collection
+}
+
+// The names in a run folder besides those of package distill.
 const (
-	runCorpus      = "corpus.jsonl"
-	runQueries     = "queries.jsonl"
-	runLists       = "lists.jsonl"
-	runStudent     = "student" // the model as it was
-	runModel       = "model"   // the specialised one
-	runCheckpoints = "checkpoints"
-	runVectors     = "vectors.npy" // of the passages, by the model as it was
-	runResults     = "results.json"
+	runCorpus  = "corpus.jsonl"
+	runStudent = "student"     // the model as it was
+	runModel   = "model"       // the specialised one
+	runVectors = "vectors.npy" // of the passages, by the model as it was
+	runResults = "results.json"
 )
 
 func (s *specialisation) path(name string) string { return filepath.Join(s.out, name) }
 
-// prepare writes the corpus and the model as they are, encodes the passages, and makes the rankers.
+// lockExisting opens the run's folder where there is one, so that a second process is refused at once.
+func (s *specialisation) lockExisting(ctx context.Context) error {
+	if _, err := os.Stat(s.path(runfolder.LockFile)); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return s.lock(ctx)
+}
+
+func (s *specialisation) lock(ctx context.Context) error {
+	if s.folder != nil {
+		return nil
+	}
+	var err error
+	s.folder, err = distill.OpenFolder(ctx, s.out, slog.New(lineHandler{s.progress}))
+	return err
+}
+
+func (s *specialisation) close() error {
+	var errs []error
+	if s.model != nil {
+		errs = append(errs, s.model.Close())
+	}
+	for _, c := range slices.Backward(s.closers) {
+		errs = append(errs, c())
+	}
+	if s.folder != nil {
+		errs = append(errs, s.folder.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// prepare opens the folder, writes the corpus and the model as they are, encodes the passages, and makes the rankers.
 func (s *specialisation) prepare(ctx context.Context) error {
-	if err := os.MkdirAll(s.out, 0o755); err != nil {
+	if err := s.lock(ctx); err != nil {
 		return err
 	}
-	if err := retort.SaveCorpus(s.path(runCorpus), s.corpus); err != nil {
+	if err := s.keepInputs(); err != nil {
 		return err
 	}
-	if err := s.model.Save(s.path(runStudent)); err != nil {
+	if err := s.folder.Describe(s.mining.Seed, s.settings, s.inputs); err != nil {
 		return err
 	}
 	var err error
-	if s.bm25, err = mine.NewBM25(ctx, s.corpus, mine.BM25Options{Analyzer: s.analyzer}); err != nil {
+	if s.bm25, err = mine.NewBM25(ctx, s.corpus, mine.BM25Options{Analyzer: s.analyzer, Dir: s.out}); err != nil {
 		return err
 	}
+	s.closers = append(s.closers, s.bm25.Close)
 	if s.dense, err = s.encodePassages(ctx); err != nil {
 		return err
 	}
+	s.closers = append(s.closers, s.dense.Close)
 	s.fusion, err = mine.NewZScoreFusion(rankedDepth, s.bm25, s.dense)
 	return err
+}
+
+// keepInputs copies the corpus and the model into the folder, unless they are there.
+func (s *specialisation) keepInputs() error {
+	var had map[string]string
+	if m, err := runfolder.ReadManifest(s.out); err == nil {
+		had = m.Inputs
+	}
+	for _, c := range []struct {
+		input, name string
+		save        func(path string) error
+	}{
+		{"corpus", runCorpus, func(path string) error { return retort.SaveCorpus(path, s.corpus) }},
+		{"model", runStudent, func(path string) error { return s.model.Save(path) }},
+	} {
+		hash, ok := s.inputs[c.input]
+		if _, err := os.Stat(s.path(c.name)); err == nil && ok && had[c.input] == hash {
+			continue
+		}
+		if err := os.RemoveAll(s.path(c.name)); err != nil {
+			return err
+		}
+		if err := c.save(s.path(c.name)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // rankedDepth is how many passages of each ranker's ranking its scores are standardised by.
 const rankedDepth = 100
 
-// encodePassages takes the vectors of an earlier run of the same model and corpus, if the folder holds them.
+// encodePassages takes the vectors of an earlier run of the same model and corpus, if the folder holds them. It goes on
+// where an encoding was cut off.
 func (s *specialisation) encodePassages(ctx context.Context) (*mine.Dense, error) {
-	key, err := s.vectorsKey()
+	key, err := s.vectorsKey(ctx)
 	if err != nil {
 		return nil, err
 	}
-	keyPath := s.path(runVectors) + ".key"
+	path, keyPath := s.path(runVectors), s.path(runVectors)+".key"
 	if old, err := os.ReadFile(keyPath); err == nil && string(old) == key {
-		if dense, err := readDense(s.model, s.corpus, s.path(runVectors)); err == nil {
+		if dense, err := mine.OpenDense(s.model, path); err == nil && dense.Len() == s.corpus.Len() {
 			return dense, nil
 		}
-	}
-	dense, err := newDense(ctx, s.model, s.corpus, "", s.progress)
-	if err != nil {
-		return nil, err
 	}
 	// The key goes first and comes last, so that it never stands beside other vectors.
 	if err := os.Remove(keyPath); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
-	if err := npy.WriteFile(s.path(runVectors), dense.Vectors()); err != nil {
+	if err := s.writeVectors(ctx, path); err != nil {
 		return nil, err
 	}
-	return dense, atomicfile.Write(keyPath, func(w io.Writer) error {
+	err = atomicfile.Write(keyPath, func(w io.Writer) error {
 		_, err := io.WriteString(w, key)
 		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return mine.OpenDense(s.model, path)
+}
+
+func (s *specialisation) writeVectors(ctx context.Context, path string) error {
+	var stage *progress.Stage
+	defer func() {
+		if stage != nil {
+			stage.Done()
+		}
+	}()
+	return mine.WriteVectors(ctx, s.model, s.corpus, path, func(done, total int) {
+		if stage == nil {
+			stage = s.progress.Stage("encode passages", total)
+		}
+		stage.Set(done)
 	})
 }
 
 // vectorsKey stands for what the passage vectors depend on.
-func (s *specialisation) vectorsKey() (string, error) {
-	corpus, err := os.ReadFile(s.path(runCorpus))
-	if err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("%s %x\n", s.model.Fingerprint(), sha256.Sum256(corpus)), nil
+func (s *specialisation) vectorsKey(ctx context.Context) (string, error) {
+	corpus, err := hashPath(ctx, s.path(runCorpus))
+	return fmt.Sprintf("%s %s\n", s.model.Fingerprint(), corpus), err
 }
 
-// train leaves the best student in the model and saves it.
+// train leaves the best student in the model and in the folder.
 func (s *specialisation) train(ctx context.Context) (*distill.Outcome, error) {
-	p := distill.Pipeline{
-		Student: s.model, Corpus: s.corpus, Queries: s.queries, Ranker: s.fusion, Vectors: s.dense.Vectors(),
-		Mining: s.mining, Training: s.training, Progress: s.stages(),
-	}
-	p.Training.Dir = s.path(runCheckpoints)
-	p.Training.Progress = s.steps()
 	generator, err := generate.NewExtractive(ctx, s.corpus, generate.Options{Types: s.types, Seed: s.mining.Seed})
 	if err != nil {
 		return nil, err
 	}
-	p.Generator = generator
+	p := distill.Pipeline{
+		Student: s.model, Corpus: s.corpus, Generator: generator, Queries: s.queries, Lists: s.lists, Ranker: s.fusion,
+		Vectors: s.dense.Vectors(), Mining: s.mining, Training: s.training, Folder: s.folder, Progress: s.stages(), Measure: s.measureAll,
+	}
+	p.Training.Progress = s.steps()
+	if s.judged != nil {
+		p.TestQueries = s.judged.Queries
+	}
+	chosen := "last"
 	if !s.last {
-		if p.Training.Evaluate, err = s.selection(ctx); err != nil {
+		if p.Training.Evaluate, chosen, err = s.selection(ctx); err != nil {
 			return nil, err
 		}
 	}
-	out := &distill.Outcome{Lists: s.lists}
-	if s.lists == nil {
-		if err := s.makeLists(ctx, &p, out); err != nil {
-			return nil, err
-		}
+	if s.known != nil {
+		// A best of several students is easily a little better by chance. Judged queries need no such guard: they are what counts.
+		p.Guard = s.known.ReciprocalRanks
 	}
-	keepStart, err := s.guard(ctx)
+	sets, err := s.hashSets()
 	if err != nil {
 		return nil, err
 	}
-	if out.Training, err = p.Train(ctx, out.Lists); err != nil {
+	p.Versions = map[distill.Stage]string{
+		distill.StageGenerate: fmt.Sprintf("%s, seed %d", strings.Join(s.types, ","), s.mining.Seed),
+		distill.StageTrain:    chosen,
+		distill.StageBefore:   sets, distill.StageEvaluate: sets,
+	}
+	out, err := p.Run(ctx)
+	if err != nil {
 		return nil, err
 	}
-	if err := keepStart(out.Training); err != nil {
-		return nil, err
+	if out.Guard != nil && out.Training.Alpha == 0 {
+		s.progress.Print(fmt.Sprintf("the model stays as it was: known items %+.4f, p %.2g", out.Guard.Delta, out.Guard.P))
 	}
-	return out, s.model.Save(s.path(runModel))
+	return out, nil
 }
 
-// guardP is the p-value that a gain on known items must be below: a best of several students is easily a little better
-// by chance, and almost any training makes some difference.
-const guardP = 0.05
+// hashSets stands for what the student is measured on.
+func (s *specialisation) hashSets() (string, error) {
+	h := sha256.New()
+	enc := json.NewEncoder(h)
+	for _, set := range s.measuredSets() {
+		if err := enc.Encode([]any{set.name, set.collection.Queries, set.collection.Qrels}); err != nil {
+			return "", err
+		}
+	}
+	if s.known != nil {
+		fmt.Fprintf(h, "known items, seed %d", s.mining.Seed)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
 
-// guard remembers the student as it is and how it finds the known items. What it returns brings the student back, unless
-// the trained one finds them better beyond doubt. Judged queries need no such guard: they are what counts.
-func (s *specialisation) guard(ctx context.Context) (func(*distill.Result) error, error) {
+func (s *specialisation) measuredSets() []judgedSet {
+	if s.sets == nil && s.judged != nil {
+		return []judgedSet{{setJudged, s.judged}}
+	}
+	return s.sets
+}
+
+// The names of sets of queries in evaluate.jsonl.
+const (
+	setJudged = "judged"
+	setKnown  = "known items"
+)
+
+// topKept is how many passages of a ranking are kept beside its metrics.
+const topKept = 10
+
+// measureAll is distill.Pipeline.Measure.
+func (s *specialisation) measureAll(ctx context.Context, trained bool, emit func(any) error) error {
+	systems := map[string]mine.Retriever{results.BM25: s.bm25, results.Before: s.dense, results.Teacher: s.fusion}
+	order := []string{results.BM25, results.Before, results.Teacher}
+	if trained {
+		order = []string{results.After}
+		if len(s.measuredSets()) > 0 {
+			dense, err := s.after(ctx)
+			if err != nil {
+				return err
+			}
+			systems[results.After] = dense
+		}
+	}
+	for _, set := range s.measuredSets() {
+		for _, system := range order {
+			if err := s.measureSystem(ctx, set, system, systems[system], emit); err != nil {
+				return err
+			}
+		}
+	}
 	if s.known == nil {
-		return func(*distill.Result) error { return nil }, nil
+		return nil
 	}
-	if s.training.Towers == distill.QueryOnly {
-		// Now, as Train would, so that the weights remembered are those that learn.
-		if err := s.model.SplitTowers(); err != nil {
-			return nil, err
-		}
+	system := results.Before
+	if trained {
+		system = results.After
 	}
-	before, err := s.known.ReciprocalRanks(ctx, s.model)
-	if err != nil {
-		return nil, err
-	}
-	start, err := distill.ReadWeights(s.model)
-	if err != nil {
-		return nil, err
-	}
-	return func(result *distill.Result) error {
-		after, err := s.known.ReciprocalRanks(ctx, s.model)
-		if err != nil {
-			return err
-		}
-		gain, err := eval.Paired(ctx, before, after, s.mining.Seed)
-		if err != nil || gain.Delta > 0 && gain.P < guardP {
-			return err
-		}
-		s.progress.Print(fmt.Sprintf("the model stays as it was: known items %+.4f, p %.2g", gain.Delta, gain.P))
-		result.Best, result.Alpha = result.History[0], 0
-		return distill.SetInterpolated(s.model, start, start, 0)
-	}, nil
+	return s.measureKnown(ctx, system, emit)
 }
 
-func (s *specialisation) makeLists(ctx context.Context, p *distill.Pipeline, out *distill.Outcome) error {
-	queries, err := p.MakeQueries(ctx, &out.Funnel)
+func (s *specialisation) measureSystem(ctx context.Context, set judgedSet, system string, ranker mine.Retriever, emit func(any) error) error {
+	run, report, err := measure(ctx, ranker, set.collection)
 	if err != nil {
 		return err
 	}
-	if err := retort.SaveQueries(s.path(runQueries), queries); err != nil {
+	for i, query := range report.Queries {
+		r := results.Record{Set: set.name, System: system, Query: query, Metrics: results.Metrics{}, Top: []string{}}
+		for m, name := range report.Metrics {
+			r.Metrics[name] = report.Values[m][i]
+		}
+		for _, h := range run[query][:min(topKept, len(run[query]))] {
+			r.Top = append(r.Top, h.ID)
+		}
+		if err := emit(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *specialisation) measureKnown(ctx context.Context, system string, emit func(any) error) error {
+	ranks, err := s.known.ReciprocalRanks(ctx, s.model)
+	if err != nil {
 		return err
 	}
-	if out.Lists, err = p.MakeLists(ctx, queries, &out.Funnel); err != nil {
-		return err
+	for i, rr := range ranks {
+		r := results.Record{
+			Set: setKnown, System: system, Query: fmt.Sprint("known-", i+1),
+			Metrics: results.Metrics{eval.MRR(10).Name: rr}, Top: []string{},
+		}
+		if err := emit(r); err != nil {
+			return err
+		}
 	}
-	return retort.SaveLists(s.path(runLists), out.Lists)
+	return nil
 }
 
 // selection is what chooses the best student: judged queries where there are any, or else generated ones of a type that
-// is not trained on.
-func (s *specialisation) selection(ctx context.Context) (func(context.Context, encoder.Encoder) (float64, error), error) {
+// is not trained on. It also returns a text that stands for it.
+func (s *specialisation) selection(ctx context.Context) (func(context.Context, encoder.Encoder) (float64, error), string, error) {
 	if s.judged != nil {
-		return s.judgedNDCG, nil
+		h := sha256.New()
+		err := json.NewEncoder(h).Encode([]any{s.judged.Queries, s.judged.Qrels})
+		if err == nil && s.training.Towers == distill.Both {
+			s.pool, err = s.judgedPool(ctx)
+		}
+		return s.judgedNDCG, "judged queries " + hex.EncodeToString(h.Sum(nil)), err
 	}
 	var err error
-	if s.known, err = s.knownItems(ctx); err != nil {
-		return nil, err
+	var kind string
+	if s.known, kind, err = s.knownItems(ctx); err != nil {
+		return nil, "", err
 	}
-	return s.known.MRR, nil
+	return s.known.MRR, fmt.Sprintf("known items: %s, seed %d", kind, s.mining.Seed), nil
 }
 
 const knownItemQueries = 300
 
 // knownItems are queries of the first type that is not trained on and of which the corpus gives any.
-func (s *specialisation) knownItems(ctx context.Context) (*distill.KnownItems, error) {
+func (s *specialisation) knownItems(ctx context.Context) (*distill.KnownItems, string, error) {
 	for _, kind := range []string{generate.TypeTitle, generate.TypeKeywords, generate.TypePhrase, generate.TypeSentence} {
 		if slices.Contains(s.types, kind) {
 			continue
 		}
 		g, err := generate.NewExtractive(ctx, s.corpus, generate.Options{Types: []string{kind}, Seed: s.mining.Seed})
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		frozen := s.training.Towers == distill.QueryOnly
 		known, err := distill.HoldOut(ctx, s.corpus, g, knownItemQueries, s.mining.Seed, frozen)
 		if !errors.Is(err, distill.ErrNoKnownItems) {
-			return known, err
+			return known, kind, err
 		}
 	}
-	return nil, errors.New("no known-item queries, since every type is trained on or the corpus gives none: " +
+	return nil, "", errors.New("no known-item queries, since every type is trained on or the corpus gives none: " +
 		"give judged queries with -queries and -qrels")
 }
 
 // judgedNDCG ranks the corpus, or where passages change the judged passages and the first ranker's best, for the judged
 // queries.
 func (s *specialisation) judgedNDCG(ctx context.Context, student encoder.Encoder) (float64, error) {
-	pool, vectors := s.corpus, s.dense.Vectors()
+	collection, vectors := s.judged, s.dense.Vectors()
 	if s.training.Towers == distill.Both {
-		var err error
-		if pool, err = s.judgedPool(ctx); err != nil {
-			return 0, err
-		}
-		dense, err := mine.NewDense(ctx, student, pool, nil)
+		dense, err := mine.NewDense(ctx, student, s.pool.Corpus, nil)
 		if err != nil {
 			return 0, err
 		}
-		vectors = dense.Vectors()
+		collection, vectors = s.pool, dense.Vectors()
 	}
 	dense, err := mine.NewDenseVectors(student, vectors)
 	if err != nil {
 		return 0, err
 	}
-	report, err := s.measure(ctx, dense, &eval.Collection{Corpus: pool, Queries: s.judged.Queries, Qrels: s.judged.Qrels})
+	_, report, err := measure(ctx, dense, collection)
 	if err != nil {
 		return 0, err
 	}
@@ -276,7 +436,8 @@ func (s *specialisation) judgedNDCG(ctx context.Context, student encoder.Encoder
 // judgedPoolDepth is how many of the start's best passages a judged query puts into the pool.
 const judgedPoolDepth = 10
 
-func (s *specialisation) judgedPool(ctx context.Context) (*retort.MemoryCorpus, error) {
+// judgedPool is made before the student changes, which the fusion would follow.
+func (s *specialisation) judgedPool(ctx context.Context) (*eval.Collection, error) {
 	in := map[int]bool{}
 	rankings, err := s.fusion.Search(ctx, s.judged.Queries, judgedPoolDepth)
 	if err != nil {
@@ -303,7 +464,8 @@ func (s *specialisation) judgedPool(ctx context.Context) (*retort.MemoryCorpus, 
 		}
 		passages = append(passages, p)
 	}
-	return retort.NewCorpus(passages)
+	pool, err := retort.NewCorpus(passages)
+	return &eval.Collection{Corpus: pool, Queries: s.judged.Queries, Qrels: s.judged.Qrels}, err
 }
 
 // after is the student as it is now over the whole corpus.
@@ -314,21 +476,14 @@ func (s *specialisation) after(ctx context.Context) (*mine.Dense, error) {
 	return newDense(ctx, s.model, s.corpus, "", s.progress)
 }
 
-// measure ranks to the depth that R@100 needs.
-func (s *specialisation) measure(ctx context.Context, ranker mine.Retriever, c *eval.Collection) (*eval.Report, error) {
-	rankings, err := ranker.Search(ctx, c.Queries, rankedDepth)
+// measure ranks the corpus for the judged queries, as eval does, and returns the report too.
+func measure(ctx context.Context, ranker mine.Retriever, c *eval.Collection) (eval.Run, *eval.Report, error) {
+	run, err := search(ctx, ranker, c, progress.New(progress.Quiet))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	run := make(eval.Run, len(c.Queries))
-	for i, q := range c.Queries {
-		hits, err := named(c, rankings[i])
-		if err != nil {
-			return nil, err
-		}
-		run[q.ID] = hits
-	}
-	return eval.Evaluate(c.Qrels, run, runMetrics()...)
+	report, err := eval.Evaluate(c.Qrels, run, runMetrics()...)
+	return run, report, err
 }
 
 // runMetrics are those that a run is measured by.
@@ -386,3 +541,54 @@ func (s *specialisation) writeResults(v any) error {
 
 // seconds since a moment, in tenths.
 func seconds(start time.Time) float64 { return float64(time.Since(start).Milliseconds()/100) / 10 }
+
+// selectedBy names what chose the best model.
+func (s *specialisation) selectedBy() string {
+	if s.judged != nil {
+		return eval.NDCG(10).Name + " of the judged queries"
+	}
+	return "known-item mrr@10"
+}
+
+// hashPath hashes a file, or the names and contents of a folder's files.
+func hashPath(ctx context.Context, path string) (string, error) {
+	h := sha256.New()
+	err := filepath.WalkDir(path, func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return errors.Join(err, ctx.Err())
+		}
+		f, err := os.Open(name) // follows links, which model folders are often made of
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if relative, _ := filepath.Rel(path, name); relative != "." {
+			fmt.Fprintf(h, "%q\n", relative)
+		}
+		if _, err := io.Copy(h, f); err != nil {
+			return err
+		}
+		return ctx.Err()
+	})
+	return hex.EncodeToString(h.Sum(nil)), err
+}
+
+// lineHandler shows what a run folder reports as a line: the message, then its values.
+type lineHandler struct{ progress *progress.Progress }
+
+func (h lineHandler) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h lineHandler) Handle(_ context.Context, r slog.Record) error {
+	line := r.Message
+	separator := ": "
+	r.Attrs(func(a slog.Attr) bool {
+		line += fmt.Sprintf("%s%s %v", separator, a.Key, a.Value)
+		separator = ", "
+		return true
+	})
+	h.progress.Print(line)
+	return nil
+}
+
+func (h lineHandler) WithAttrs([]slog.Attr) slog.Handler { return h }
+func (h lineHandler) WithGroup(string) slog.Handler      { return h }

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+
+	"github.com/retort-ir/retort/internal/progress"
+	"github.com/retort-ir/retort/internal/runfolder"
+)
+
+var repairCommand = command{
+	name:    "repair",
+	summary: "cut the damage out of a run's files",
+	usage: `RUN
+
+Cuts every stage's file of the run before its first record that is not as it was written, and says how many records the
+next "retort distill" makes again. What a kill leaves behind needs no repair: that is done by itself.
+
+example:
+  retort repair runs/mine
+`,
+	run: runRepair,
+}
+
+func runRepair(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	words, err := parseArgs(flag.NewFlagSet("repair", flag.ContinueOnError), args, "RUN")
+	if err != nil {
+		return err
+	}
+	dir := words[0]
+	repaired, err := runfolder.Repair(ctx, dir, slog.New(lineHandler{progress.New(stderr)}))
+	for _, r := range repaired {
+		fmt.Fprintf(stdout, "%s:%d: cut at byte offset %d: %d records kept, %d to be redone\n", r.Path, r.Line, r.Offset, r.Kept, r.Redone)
+	}
+	if err != nil {
+		return noRun(dir, err)
+	}
+	if len(repaired) == 0 {
+		fmt.Fprintln(stdout, "nothing to repair in", dir)
+	}
+	return nil
+}
+
+// noRun says in words that a folder holds no run.
+func noRun(dir string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s holds no run: there is no %s (%w)", dir, runfolder.ManifestFile, err)
+	}
+	return err
+}

@@ -1,0 +1,215 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/retort-ir/retort/distill"
+	"github.com/retort-ir/retort/internal/runfolder"
+)
+
+var statusCommand = command{
+	name:    "status",
+	summary: "show how far a run is, and what would be redone",
+	usage: `RUN [-c retort.yaml] [flags of distill]
+
+Shows the stages of a run with their records and seconds. With a settings file or flags of distill it says what
+"retort distill" would redo with these settings, and why: flags alone change the settings of the run, a file replaces them.
+It changes nothing, and can be called while the run works.
+
+example: what would another learning rate cost?
+  retort status runs/mine -lr 1e-4
+`,
+	run: runStatus,
+}
+
+func runStatus(ctx context.Context, args []string, stdout, _ io.Writer) error {
+	a, err := parseDistill(args)
+	if err != nil {
+		return err
+	}
+	if len(a.words) != 1 {
+		return fmt.Errorf("%w: name one run", errUsage)
+	}
+	dir := a.words[0]
+	m, err := runfolder.ReadManifest(dir)
+	if err != nil {
+		return noRun(dir, err)
+	}
+	if err := a.recorded(m, args); err != nil {
+		return err
+	}
+	changes, err := a.changes(ctx, m)
+	if err != nil {
+		return err
+	}
+	return printStatus(stdout, dir, m, redone(dir, m, changes))
+}
+
+// recorded gives the settings that neither a file nor a flag names the values that the run has.
+func (a *distillArgs) recorded(m *runfolder.Manifest, args []string) error {
+	if a.file != "" || len(m.Settings) == 0 {
+		return nil
+	}
+	for name, value := range m.Settings {
+		if a.flags.Lookup(name) == nil {
+			continue // of another version
+		}
+		if err := a.flags.Set(name, value); err != nil {
+			return fmt.Errorf("%s: setting %s: %w", runfolder.ManifestFile, name, err)
+		}
+	}
+	_, err := parseWords(a.flags, args) // once more, since flags win
+	return err
+}
+
+// change is a setting or a file that is not what it was.
+type change struct {
+	what   string
+	stages []distill.Stage
+}
+
+// changes are those since the run was last called.
+func (a *distillArgs) changes(ctx context.Context, m *runfolder.Manifest) ([]change, error) {
+	var changes []change
+	if len(m.Settings) == 0 {
+		return nil, nil // not a run of distill
+	}
+	now := a.values()
+	for _, g := range settingGroups() {
+		for _, s := range g.settings {
+			if slices.Contains(fileSettings, s.name) {
+				continue // by their contents
+			}
+			was, is := map[string]string{}, map[string]string{}
+			if v, ok := m.Settings[s.name]; ok {
+				was[s.name] = v
+			}
+			if v, ok := now[s.name]; ok {
+				is[s.name] = v
+			}
+			for _, what := range runfolder.Differences(was, is) {
+				changes = append(changes, change{what, s.stages})
+			}
+		}
+	}
+	files, err := a.fileChanges(ctx, m)
+	return append(changes, files...), err
+}
+
+// fileSettings name files and folders.
+var fileSettings = []string{"corpus", "model", "queries", "qrels", "lists", "out"}
+
+func (a *distillArgs) fileChanges(ctx context.Context, m *runfolder.Manifest) ([]change, error) {
+	hashes, err := a.hashes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var changes []change
+	for _, name := range fileSettings[:5] {
+		path := a.flags.Lookup(name).Value.String()
+		was, had := m.Inputs[name]
+		is, has := hashes[name]
+		what := ""
+		switch {
+		case path != "" && !has:
+			what = fmt.Sprintf("%s: %s is not there", name, path)
+		case had && !has:
+			what = name + " is gone"
+		case has && !had:
+			what = fmt.Sprintf("%s is new (%s)", name, path)
+		case was != is:
+			what = fmt.Sprintf("%s has changed (%s)", name, path)
+		}
+		if what != "" {
+			changes = append(changes, change{what, findSetting(name).stages})
+		}
+	}
+	return changes, nil
+}
+
+// redone says for each stage of the run what the next call of distill does with it; "" where it leaves it alone.
+func redone(dir string, m *runfolder.Manifest, changes []change) map[string]string {
+	next := map[string]string{}
+	for _, e := range m.Stages {
+		var why []string
+		for _, c := range changes {
+			if slices.Contains(c.stages, distill.Stage(e.Name)) {
+				why = append(why, c.what)
+			}
+		}
+		_, err := os.Stat(filepath.Join(dir, e.File))
+		switch stale := m.Stale(e.Name); {
+		case errors.Is(err, fs.ErrNotExist):
+			next[e.Name] = "redone: " + e.File + " is gone"
+		case len(why) > 0:
+			next[e.Name] = "redone: " + strings.Join(why, "; ")
+		case e.State == runfolder.Running && stale == "not finished":
+			next[e.Name] = "goes on"
+		case stale != "":
+			next[e.Name] = "redone: " + stale
+		}
+	}
+	// What reads a stage that is done again is done again too, unless that comes out the same.
+	for _, e := range m.Stages {
+		if !strings.HasPrefix(next[e.Name], "redone") {
+			continue
+		}
+		gone := strings.HasSuffix(next[e.Name], " is gone")
+		for _, reader := range m.Readers(e.Name) {
+			switch {
+			case strings.HasPrefix(next[reader], "redone"):
+			case gone:
+				next[reader] = "redone: it comes after " + e.Name
+			default:
+				next[reader] = fmt.Sprintf("redone after %s, unless that comes out the same", e.Name)
+			}
+		}
+	}
+	return next
+}
+
+func printStatus(w io.Writer, dir string, m *runfolder.Manifest, next map[string]string) error {
+	fmt.Fprintf(w, "%s, seed %d, written by retort %s\n\n", dir, m.Seed, m.Retort)
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "stage\tstate\trecords\tseconds\tnext run")
+	for _, stage := range stageOrder(m) {
+		e := m.Find(stage)
+		if e == nil {
+			fmt.Fprintf(table, "%s\tnot begun\t\t\t\n", stage)
+			continue
+		}
+		fmt.Fprintf(table, "%s\t%s\t%d\t%.1f\t%s\n", e.Name, e.State, e.Count, e.Seconds, next[e.Name])
+	}
+	return table.Flush()
+}
+
+// stageOrder is that of a run of distill, and then the others'.
+func stageOrder(m *runfolder.Manifest) []string {
+	var order []string
+	lists := m.Settings["lists"] != "" || len(m.Settings) == 0
+	for _, s := range []distill.Stage{
+		distill.StageGenerate, distill.StageMine, distill.StageScore, distill.StageFilter, distill.StageBefore, distill.StageTrain,
+		distill.StageEvaluate,
+	} {
+		if m.Find(string(s)) != nil || !lists {
+			order = append(order, string(s))
+		}
+	}
+	others := map[string]bool{}
+	for _, e := range m.Stages {
+		if !slices.Contains(order, e.Name) {
+			others[e.Name] = true
+		}
+	}
+	return append(order, slices.Sorted(maps.Keys(others))...)
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// changedSettings has for every setting another value than that of fakeArgs and settingOf.
+var changedSettings = map[string]string{
+	"corpus": "DIR/other.jsonl", "model": "DIR/othermodel", "queries": "DIR/otherqueries.jsonl", "qrels": "DIR/qrels/test.tsv", "towers": "both", "seed": "2",
+	"types": "sentence", "max-queries": "10", "min-words": "9", "max-words": "7", "near-duplicate": "0.5", "analyzer": "code",
+	"depth": "120", "round-trip": "1", "top": "4", "sample": "7", "keep-source": "true", "min-list": "5", "max-lists": "9", "source-first": "true",
+	"top-percentile": "100", "target": "student-scale", "gamma": "2", "epochs": "1", "batch": "4", "lr": "0.01", "warmup": "0.5",
+	"weight-decay": "0.5", "clip-norm": "0.1", "eval-steps": "2", "patience": "1", "keep": "last", "micro-batch-tokens": "50",
+	"keep-graph-tokens": "50", "checkpoint-every": "2m0s", "threads": "1",
+}
+
+// unchanged are settings of which a test with a model in memory can say nothing.
+var unchanged = map[string]bool{
+	"out": true, "lists": true, "query-prompt": true, "passage-prompt": true, "query-tokens": true, "passage-tokens": true,
+	"pooling": true, "precision": true, "gpu": true,
+}
+
+// without are settings that make no difference to the test's lists, so that nothing comes out otherwise.
+var without = map[string]bool{"source-first": true, "min-list": true}
+
+// What status foretells is what distill does: no stage is redone of which it has not said so, and one of those whose own
+// settings have changed is. RETORT_SOAK=1 (make soak) tries every setting.
+func TestStatusForetellsWhatIsRedone(t *testing.T) {
+	dir := runFolder(t)
+	args := append(fakeArgs(t, dir), "-queries", dir+"/queries.jsonl")
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "othermodel"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "othermodel", "seed"), []byte("xx"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "otherqueries.jsonl"), []byte(`{"_id":"other","text":"how it sorts a channel"}`+"\n"), 0o600))
+	corpus, err := os.ReadFile(filepath.Join(dir, "corpus.jsonl"))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "other.jsonl"), corpus[:bytes.LastIndexByte(corpus[:len(corpus)*3/4], '\n')+1], 0o600))
+	_, _, err = distillFake(t, t.Context(), args...)
+	require.NoError(t, err)
+	require.NotContains(t, succeed(t, "status", dir+"/run"), "redone")
+
+	for _, g := range settingGroups() {
+		for _, s := range g.settings {
+			value, ok := changedSettings[s.name]
+			if !ok {
+				require.True(t, unchanged[s.name], s.name)
+				continue
+			}
+			if os.Getenv("RETORT_SOAK") == "" && !slices.Contains([]string{"corpus", "types", "depth", "max-lists", "target", "lr", "threads"}, s.name) {
+				continue
+			}
+			t.Run(s.name, func(t *testing.T) {
+				t.Parallel() // most of the time goes to syncing files
+				run := filepath.Join(t.TempDir(), "run")
+				require.NoError(t, os.CopyFS(run, os.DirFS(dir+"/run")))
+				args := append(slices.Clone(args), "-out", run)
+				switch s.name {
+				case "gamma":
+					args = append(args, "-target", "student-scale")
+				case "sample":
+					args = append(args, "-top", "5")
+				}
+				_, _, err := distillFake(t, t.Context(), args...)
+				require.NoError(t, err)
+				foretold(t, s, args, "-"+s.name+"="+strings.ReplaceAll(value, "DIR", dir), run)
+			})
+		}
+	}
+}
+
+// foretold compares what status says of a change with what distill does.
+func foretold(t *testing.T, s setting, args []string, change, run string) {
+	status := succeed(t, "status", run, change)
+	_, log, err := distillFake(t, t.Context(), append(args, change)...)
+	require.NoError(t, err)
+	own := 0
+	for _, match := range regexp.MustCompile(`(?m)^a stage is redone: stage (\w+)`).FindAllStringSubmatch(log, -1) {
+		stage := match[1]
+		require.Regexp(t, `(?m)^`+stage+` .*redone`, status, "%s\n%s", status, log)
+		if regexp.MustCompile(`(?m)^` + stage + ` .*redone: `).MatchString(status) {
+			own++
+		}
+	}
+	require.Equal(t, len(s.stages) > 0 && !without[s.name], own > 0, "%s\n%s", status, log)
+	require.NotContains(t, succeed(t, "status", run), "redone", "what it recorded is the new setting")
+}
+
+func TestStatusShowsStagesAndReasons(t *testing.T) {
+	dir := runFolder(t)
+	args := fakeArgs(t, dir)
+	_, _, err := distillFake(t, t.Context(), args...)
+	require.NoError(t, err)
+	before := names(t, dir+"/run")
+	out := succeed(t, "status", dir+"/run")
+	require.Regexp(t, `generate +complete +48 +\d+\.\d *\n`, out)
+	require.Regexp(t, `evaluate +complete`, out)
+
+	out = succeed(t, "status", "-lr", "1e-4", dir+"/run")
+	require.Regexp(t, `train .* redone: lr was 0, is 0.0001\n`, out)
+	require.Regexp(t, `evaluate .* redone after train, unless that comes out the same\n`, out)
+	require.NotRegexp(t, `filter .*redone`, out)
+
+	require.NoError(t, os.Remove(dir+"/run/score.jsonl"))
+	out = succeed(t, "status", dir+"/run")
+	require.Regexp(t, `score .* redone: score.jsonl is gone\n`, out)
+	require.Regexp(t, `train .* redone: it comes after score\n`, out)
+	require.NotRegexp(t, `mine .*redone`, out)
+
+	file := filepath.Join(dir, "retort.yaml")
+	require.NoError(t, os.WriteFile(file, []byte("corpus: "+dir+"/corpus.jsonl\nmodel: "+dir+"/model\nepochs: 2\nbatch: 8\nround-trip: 3\n"), 0o600))
+	out = succeed(t, "status", dir+"/run", "-c", file)
+	require.Regexp(t, `train .* redone: it comes after score\n`, out)
+	require.NoError(t, os.WriteFile(dir+"/corpus.jsonl", []byte("{}"), 0o600))
+	require.Regexp(t, `generate .*redone: corpus has changed \(`+dir+`/corpus.jsonl\)`, succeed(t, "status", dir+"/run"))
+
+	after := names(t, dir+"/run")
+	require.Subset(t, before, after, "status writes nothing")
+	require.Len(t, after, len(before)-1)
+	code, _, stderr := cli(t.Context(), "status", dir)
+	require.Equal(t, exitFailure, code)
+	require.Contains(t, stderr, dir+" holds no run")
+	code, _, _ = cli(t.Context(), "status")
+	require.Equal(t, exitUsage, code)
+}
