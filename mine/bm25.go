@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/internal/matrix"
 	"gonum.org/v1/gonum/blas/blas32"
 )
 
@@ -206,9 +207,9 @@ func (x *BM25) Search(ctx context.Context, queries []retort.Query, k int) ([][]H
 
 // ScoreAll implements [Scorer].
 func (x *BM25) ScoreAll(ctx context.Context, queries []retort.Query) (blas32.General, error) {
-	scores := newMatrix(len(queries), x.Len())
+	scores := matrix.New(len(queries), x.Len())
 	err := x.eachQuery(ctx, queries, func(q int, sums *window, terms []postings) error {
-		row := rowOf(scores, q)
+		row := matrix.Row(scores, q)
 		return x.accumulate(ctx, terms, sums, func(first uint32) {
 			for _, at := range sums.touched[:sums.n] {
 				row[int(first)+int(at)] = float32(sums.score[at])

@@ -9,6 +9,7 @@ import (
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/internal/matrix"
 	"github.com/retort-ir/retort/internal/npy"
 	"gonum.org/v1/gonum/blas/blas32"
 )
@@ -27,7 +28,7 @@ type Dense struct {
 // are larger than memory.
 func NewDense(ctx context.Context, enc encoder.Encoder, corpus retort.Corpus, progress func(done, total int)) (*Dense, error) {
 	n := corpus.Len()
-	vectors := newMatrix(n, enc.Dim())
+	vectors := matrix.New(n, enc.Dim())
 	for start := 0; start < n; start += encodeBlock {
 		texts, err := contents(corpus, start, min(start+encodeBlock, n))
 		if err != nil {
@@ -148,7 +149,7 @@ func (x *Dense) ScoreAll(ctx context.Context, queries []retort.Query) (blas32.Ge
 	if err := checkQueries(vectors, x.vectors.Cols, x.largest); err != nil {
 		return blas32.General{}, fmt.Errorf("dense: %w", err)
 	}
-	all := newMatrix(len(queries), x.vectors.Rows)
+	all := matrix.New(len(queries), x.vectors.Rows)
 	tiles := ceilDiv(x.vectors.Rows, passageBlock)
 	blocks := ceilDiv(len(queries), queryBlock)
 	scratch := make([]products, workers(blocks*tiles))
@@ -157,7 +158,7 @@ func (x *Dense) ScoreAll(ctx context.Context, queries []retort.Query) (blas32.Ge
 		to := min(from+passageBlock, x.vectors.Rows)
 		rows := slab(vectors, firstQuery, queryBlock)
 		return scratch[worker].each(ctx, rows, x.vectors, from, to, func(q, first int, scores []float32) {
-			copy(rowOf(all, firstQuery+q)[first:], scores)
+			copy(matrix.Row(all, firstQuery+q)[first:], scores)
 		})
 	})
 	if err != nil {
@@ -170,7 +171,7 @@ func (x *Dense) encode(ctx context.Context, queries []retort.Query) (blas32.Gene
 	if x.encoder == nil {
 		return blas32.General{}, errors.New("dense: no encoder for the queries: call SearchVectors with their vectors")
 	}
-	vectors := newMatrix(len(queries), x.vectors.Cols)
+	vectors := matrix.New(len(queries), x.vectors.Cols)
 	for start := 0; start < len(queries); start += encodeBlock {
 		block := queries[start:min(start+encodeBlock, len(queries))]
 		texts := make([]string, len(block))
@@ -210,7 +211,7 @@ func encodeInto(ctx context.Context, enc encoder.Encoder, role encoder.Role, tex
 			return err
 		}
 		for i, row := range rows {
-			copy(rowOf(out, row), rowOf(vectors, i))
+			copy(matrix.Row(out, row), matrix.Row(vectors, i))
 		}
 		progress(start + len(rows))
 	}

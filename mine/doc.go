@@ -1,8 +1,11 @@
 // Package mine finds the candidate passages of a query and decides which passages and queries are worth training on.
 //
-// Rankers: [BM25] (Lucene's formula over an index in memory), [Dense] (exact search by inner product with the vectors of
-// an encoder) and [ZScoreFusion], a sum of standardised scores of several. All are a [Retriever], which returns the best
-// k, and a [Scorer], which scores every passage. [ZScore] and [RRF] fuse rankings that exist already.
+// Rankers: [BM25] (Lucene's formula over an index), [Dense] (exact search by inner product with the vectors of an encoder)
+// and [ZScoreFusion], a sum of standardised scores of several. All are a [Retriever], which returns the best k, and a
+// [Scorer], which scores every passage. [ZScore] and [RRF] fuse rankings that exist already.
+//
+// A corpus of millions of passages takes little memory: retort.OpenCorpus leaves it in its file, NewBM25 goes to the disk
+// beyond BM25Options.MemoryBudget, [WriteVectors] and [OpenDense] keep the vectors in a file. Close what you open.
 //
 // Filters: [Clean] prepares a corpus by dropping what is [TooShort] and [NearDuplicates] and by [Cut]; [RoundTrip] keeps
 // the generated queries that find their own source; [QueryLength], [NearDuplicateQueries], [TestQueries] and [TestSources]

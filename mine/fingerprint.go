@@ -9,6 +9,7 @@ import (
 	"math"
 
 	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/internal/matrix"
 )
 
 // Fingerprint implements [encoder.Fingerprinter]: it is a hash of the terms, the postings and their impacts, so of the
@@ -47,7 +48,7 @@ func (x *Dense) Fingerprint() string {
 	h := sha256.New()
 	fmt.Fprintf(h, "dense %d %d %T %q\n", x.vectors.Rows, x.vectors.Cols, x.encoder, fingerprintOf(x.encoder))
 	for i := range x.vectors.Rows {
-		writeFloats(h, rowOf(x.vectors, i))
+		writeFloats(h, matrix.Row(x.vectors, i))
 	}
 	return fmt.Sprintf("dense:%x", h.Sum(nil))
 }

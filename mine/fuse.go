@@ -7,6 +7,7 @@ import (
 	"math"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/internal/matrix"
 	"gonum.org/v1/gonum/blas/blas32"
 )
 
@@ -256,7 +257,7 @@ func (f *ZScoreFusion) searchAll(ctx context.Context, queries []retort.Query, k 
 			return nil, err
 		}
 		err = parallel(ctx, scores.Rows, func(_, q int) error {
-			rankings[start+q] = rankAll(rowOf(scores, q), k)
+			rankings[start+q] = rankAll(matrix.Row(scores, q), k)
 			return nil
 		})
 		if err != nil {
@@ -268,7 +269,7 @@ func (f *ZScoreFusion) searchAll(ctx context.Context, queries []retort.Query, k 
 
 // ScoreAll implements [Scorer].
 func (f *ZScoreFusion) ScoreAll(ctx context.Context, queries []retort.Query) (blas32.General, error) {
-	sum := newMatrix(len(queries), f.Len())
+	sum := matrix.New(len(queries), f.Len())
 	for r, ranker := range f.rankers {
 		scores, err := ranker.ScoreAll(ctx, queries)
 		if err != nil {
@@ -282,7 +283,7 @@ func (f *ZScoreFusion) ScoreAll(ctx context.Context, queries []retort.Query) (bl
 			return blas32.General{}, fmt.Errorf("z-score: ranker %d: %w", r, err)
 		}
 		err = parallel(ctx, len(queries), func(_, q int) error {
-			row, total := rowOf(scores, q), rowOf(sum, q)
+			row, total := matrix.Row(scores, q), matrix.Row(sum, q)
 			scale := standardise(rankAll(row, f.depth))
 			for i, score := range row {
 				total[i] += float32(scale.z(score))

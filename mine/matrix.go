@@ -4,14 +4,9 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/retort-ir/retort/internal/matrix"
 	"gonum.org/v1/gonum/blas/blas32"
 )
-
-func newMatrix(rows, cols int) blas32.General {
-	return blas32.General{Rows: rows, Cols: cols, Stride: cols, Data: make([]float32, rows*cols)}
-}
-
-func rowOf(m blas32.General, i int) []float32 { return m.Data[i*m.Stride : i*m.Stride+m.Cols] }
 
 // checkMatrix says whether the matrix is well formed and finite, and returns its largest absolute value.
 func checkMatrix(name string, m blas32.General) (largest float32, err error) {
@@ -20,7 +15,7 @@ func checkMatrix(name string, m blas32.General) (largest float32, err error) {
 	}
 	var bits uint32
 	for i := range m.Rows {
-		bits = max(bits, largestBits(rowOf(m, i)))
+		bits = max(bits, largestBits(matrix.Row(m, i)))
 	}
 	if bits >= math.Float32bits(float32(math.Inf(1))) {
 		return 0, fmt.Errorf("%s: %s", name, firstNotFinite(m))
@@ -48,7 +43,7 @@ func largestBits(row []float32) uint32 {
 
 func firstNotFinite(m blas32.General) string {
 	for i := range m.Rows {
-		for j, v := range rowOf(m, i) {
+		for j, v := range matrix.Row(m, i) {
 			if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
 				return fmt.Sprintf("vector %d holds %v at %d", i, v, j)
 			}

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/internal/matrix"
 )
 
 // A fused search of a large corpus does not need the scores of all passages: the best stand among the first of at least
@@ -40,7 +41,7 @@ func (x *Dense) candidates(ctx context.Context, queries []retort.Query, depth in
 		return nil, nil, err
 	}
 	rankings, err := x.SearchVectors(ctx, vectors, depth)
-	return rankings, func(q int, indices []int) ([]float64, error) { return x.Score(rowOf(vectors, q), indices) }, err
+	return rankings, func(q int, indices []int) ([]float64, error) { return x.Score(matrix.Row(vectors, q), indices) }, err
 }
 
 // candidateRankers returns the rankers if all of them can be fused by threshold.

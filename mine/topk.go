@@ -7,6 +7,7 @@ import (
 	"math"
 	"runtime"
 
+	"github.com/retort-ir/retort/internal/matrix"
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas32"
 )
@@ -144,7 +145,7 @@ func (p *products) each(ctx context.Context, queries, passages blas32.General, f
 		c := blas32.General{Rows: a.Rows, Cols: b.Rows, Stride: passageBlock, Data: p.scores}
 		blas32.Gemm(blas.NoTrans, blas.Trans, 1, a, b, 0, c)
 		for q := range a.Rows {
-			yield(q, start, rowOf(c, q))
+			yield(q, start, matrix.Row(c, q))
 		}
 	}
 	return nil
@@ -153,7 +154,7 @@ func (p *products) each(ctx context.Context, queries, passages blas32.General, f
 // pack copies the rows of m to rows of the given width in buffer; the rest of each stays 0.
 func pack(buffer []float32, width int, m blas32.General) blas32.General {
 	for i := range m.Rows {
-		copy(buffer[i*width:], rowOf(m, i))
+		copy(buffer[i*width:], matrix.Row(m, i))
 	}
 	return blas32.General{Rows: m.Rows, Cols: width, Stride: width, Data: buffer}
 }

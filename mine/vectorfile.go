@@ -16,6 +16,7 @@ import (
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/internal/atomicfile"
 	"github.com/retort-ir/retort/internal/filelock"
+	"github.com/retort-ir/retort/internal/matrix"
 	"github.com/retort-ir/retort/internal/npy"
 )
 
@@ -135,7 +136,7 @@ func (w *vectorFile) writeBlock(ctx context.Context, rows *npy.Writer, start int
 	if err != nil {
 		return err
 	}
-	vectors := newMatrix(len(texts), w.encoder.Dim())
+	vectors := matrix.New(len(texts), w.encoder.Dim())
 	if err := encodeInto(ctx, w.encoder, encoder.Passage, texts, vectors, progress); err != nil {
 		return err
 	}
@@ -144,7 +145,7 @@ func (w *vectorFile) writeBlock(ctx context.Context, rows *npy.Writer, start int
 	}
 	h := sha256.New()
 	for i := range vectors.Rows {
-		writeFloats(h, rowOf(vectors, i))
+		writeFloats(h, matrix.Row(vectors, i))
 	}
 	return w.note(journalBlock{Texts: hashTexts(texts), Vectors: hex.EncodeToString(h.Sum(nil))})
 }
