@@ -400,7 +400,7 @@ func trainingBody(t *Training) (any, error) {
 	body.Charts = append(body.Charts, dev)
 	kept := fmt.Sprintf("The student after step %s was kept.", count(t.BestStep))
 	if t.BestStep == 0 {
-		kept = "The untouched student was kept: no evaluation was better."
+		kept = "The untouched student was kept."
 	}
 	body.Facts = append(body.Facts, kept)
 	return body, nil
