@@ -29,7 +29,7 @@ var distillCommand = command{
        retort distill -init [FILE]
 
 Makes queries of the passages, ranks the corpus for each by BM25 and the model together, and trains the model to rank as
-the two do. The best model met is written to RUN/model, which Retort and sentence-transformers load; the model as it was
+the two do: its own similarities, moved by what BM25 says. The best model met is written to RUN/model, which Retort and sentence-transformers load; the model as it was
 can win. What every stage makes is kept in RUN: called again after a kill it goes on where it was, and after a change of
 settings it redoes only what depends on them. "retort status RUN" shows how far it is.
 
@@ -43,10 +43,10 @@ settings it redoes only what depends on them. "retort status RUN" shows how far 
   -qrels FILE           judgements of some of -queries: these are not trained on, they choose the best model. Without any
                         it is chosen by generated queries of a type that is not trained on
   -lists FILE           train on your own scored lists instead: JSON Lines with query, ids, scores in [0,1]
-  -types LIST           of generated queries: sentence, title, keywords, phrase, howto (sentence,howto)
-  -max-queries N        generated queries to use, drawn at random (4000)
-  -max-lists N          lists to train on, drawn at random; 0: all (query: 0, both: 1000)
-  -epochs N -lr R -batch N   (query: 3, 2e-4, 32; both: 1, 1e-4, 16)
+  -types LIST           of generated queries: sentence, title, keywords, phrase, howto (sentence,title,phrase,howto)
+  -max-queries N        generated queries to use, drawn evenly over the passages (10000)
+  -max-lists N          lists to train on, drawn evenly over the passages; 0: all (query: 0, both: 1000)
+  -epochs N -lr R -batch N   (query: 1, 1e-4, 64; both: 1, 5e-5, 16)
   -keep last            take the last model, not the best (best)
   -analyzer A           BM25's terms: english, or code, which also splits identifiers (english)
   -seed N               (1)
@@ -88,8 +88,8 @@ func (f *distillFlags) add(flags *flag.FlagSet) {
 
 func (f *distillFlags) addMining(flags *flag.FlagSet) {
 	m := &f.mining
-	flags.StringVar(&f.types, "types", "sentence,howto", "")
-	flags.IntVar(&m.MaxQueries, "max-queries", 4000, "")
+	flags.StringVar(&f.types, "types", "sentence,title,phrase,howto", "")
+	flags.IntVar(&m.MaxQueries, "max-queries", 10000, "")
 	flags.IntVar(&m.MinWords, "min-words", m.MinWords, "")
 	flags.IntVar(&m.MaxWords, "max-words", m.MaxWords, "")
 	flags.Float64Var(&m.NearDuplicate, "near-duplicate", m.NearDuplicate, "")
@@ -98,12 +98,12 @@ func (f *distillFlags) addMining(flags *flag.FlagSet) {
 	flags.IntVar(&m.RoundTrip, "round-trip", m.RoundTrip, "")
 	flags.IntVar(&m.Top, "top", 0, "")
 	flags.IntVar(&m.Sample, "sample", 0, "")
-	flags.BoolVar(&m.KeepSource, "keep-source", m.KeepSource, "")
+	flags.BoolVar(&m.KeepSource, "keep-source", true, "")
 	flags.IntVar(&m.MinList, "min-list", m.MinList, "")
 	flags.IntVar(&m.MaxLists, "max-lists", 0, "")
 	flags.BoolVar(&m.SourceFirst, "source-first", m.SourceFirst, "")
 	flags.Float64Var(&m.TopPercentile, "top-percentile", m.TopPercentile, "")
-	flags.StringVar(&f.target, "target", "min-max", "")
+	flags.StringVar(&f.target, "target", "student-scale", "")
 	flags.Float64Var(&m.Gamma, "gamma", m.Gamma, "")
 }
 
@@ -298,10 +298,10 @@ func (f *distillFlags) job(stderr io.Writer) *specialisation {
 
 // towersDefaults fills in what is left to the kind of training.
 func (f *distillFlags) towersDefaults(s *specialisation) {
-	epochs, batch, lr, top, sample, lists := 3, 32, 2e-4, distill.DefaultMiningOptions().Top, 0, 0
+	epochs, batch, lr, top, sample, lists := 1, 64, 1e-4, distill.DefaultMiningOptions().Top, 0, 0
 	s.training.Towers = distill.QueryOnly
 	if f.towers == "both" {
-		epochs, batch, lr, top, sample, lists = 1, 16, 1e-4, 5, 3, 1000
+		epochs, batch, lr, top, sample, lists = 1, 16, 5e-5, 5, 3, 1000
 		s.training.Towers = distill.Both
 	}
 	s.training.Epochs, s.training.QueriesPerStep = cmp.Or(s.training.Epochs, epochs), cmp.Or(s.training.QueriesPerStep, batch)

@@ -26,6 +26,7 @@ import (
 	"github.com/retort-ir/retort/internal/results"
 	"github.com/retort-ir/retort/internal/runfolder"
 	"github.com/retort-ir/retort/mine"
+	"github.com/retort-ir/retort/teacher"
 )
 
 // student is what the job needs of a model.
@@ -237,6 +238,10 @@ func (s *specialisation) train(ctx context.Context) (*distill.Outcome, error) {
 	p := distill.Pipeline{
 		Student: s.model, Corpus: s.corpus, Generator: generator, Queries: s.queries, Lists: s.lists, Ranker: s.fusion,
 		Vectors: s.dense.Vectors(), Mining: s.mining, Training: s.training, Folder: s.folder, Progress: s.stages(), Measure: s.measureAll,
+	}
+	if s.mining.Target == distill.StudentScale {
+		// The student's own part of the fusion is in the target already.
+		p.Teacher = teacher.FromIndex(s.corpus, s.bm25)
 	}
 	p.Training.Progress = s.steps()
 	if s.judged != nil {
