@@ -52,6 +52,7 @@ type job struct {
 	*Pipeline
 	folder *runfolder.Folder // nil: all stays in memory
 	corpus string            // hash of it, where there is a folder
+	ranker string            // its fingerprint, once it was asked for: it may read a whole index
 	funnel *Funnel
 }
 
@@ -145,6 +146,14 @@ func readAll[T any](ctx context.Context, stage *runfolder.Stage) ([]T, error) {
 		values = append(values, v)
 	}
 	return values, nil
+}
+
+// rankerFingerprint is that of the Ranker as it is before training.
+func (j *job) rankerFingerprint() string {
+	if j.ranker == "" {
+		j.ranker = fingerprint(j.Ranker)
+	}
+	return j.ranker
 }
 
 // fingerprint stands for a part of the pipeline: its own fingerprint, or its type.

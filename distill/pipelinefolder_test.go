@@ -201,6 +201,8 @@ func TestARunInAFolderGivesWhatARunInMemoryGives(t *testing.T) {
 }
 
 func TestAChangedSettingRedoesOnlyWhatDependsOnIt(t *testing.T) {
+	first := t.TempDir()
+	runIn(t, first, newSmallRun(t))
 	for _, c := range []struct {
 		name   string
 		change func(*Pipeline)
@@ -233,7 +235,7 @@ func TestAChangedSettingRedoesOnlyWhatDependsOnIt(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel() // most of the time goes to syncing files
 			dir := t.TempDir()
-			runIn(t, dir, newSmallRun(t))
+			require.NoError(t, os.CopyFS(dir, os.DirFS(first)))
 			changed, anew := newSmallRun(t), newSmallRun(t)
 			c.change(changed)
 			c.change(anew)
@@ -325,7 +327,7 @@ func TestFilesThatWereDeletedByHandAreMadeAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			runIn(t, dir, newSmallRun(t))
+			require.NoError(t, os.CopyFS(dir, os.DirFS(undisturbed)))
 			require.NoError(t, os.RemoveAll(filepath.Join(dir, name)))
 			got, log := runIn(t, dir, newSmallRun(t))
 			require.Equal(t, want, got)

@@ -200,7 +200,7 @@ func (j *job) lists(ctx context.Context, queries []retort.Query) ([]retort.List,
 
 func (j *job) rank(ctx context.Context, queries []retort.Query) ([]ranked, error) {
 	identity := func() settings {
-		return settings{"ranker": fingerprint(j.Ranker), "queries": hashOf(queries), "depth": fmt.Sprint(j.Mining.Depth)}
+		return settings{"ranker": j.rankerFingerprint(), "queries": hashOf(queries), "depth": fmt.Sprint(j.Mining.Depth)}
 	}
 	return records(ctx, j, StageMine, j.generates(), identity, func(have int, emit func(ranked) error) error {
 		for start := have - have%rankBlock; start < len(queries); start += rankBlock {

@@ -287,7 +287,7 @@ func (j *job) measure(ctx context.Context, name Stage, before []json.RawMessage)
 	}
 	identity := func() settings {
 		if name == StageBefore {
-			return settings{"student": fingerprint(j.Student), "ranker": fingerprint(j.Ranker)}
+			return settings{"student": fingerprint(j.Student), "ranker": j.rankerFingerprint()}
 		}
 		return settings{"student": fingerprint(j.Student)}
 	}
