@@ -106,6 +106,9 @@ func (p *program) specialise(ctx context.Context, db *store, queries *live.Encod
 		fmt.Fprintln(p.out, "the model stays as it was: held-out queries are not found better beyond doubt")
 		return student.Close()
 	}
+	if outcome.P >= heldOutP || outcome.After < outcome.Before {
+		fmt.Fprintln(p.out, "held-out queries do not show it to be better; -last takes it all the same")
+	}
 	t.enter("the encoder is swapped, and after", full)
 	closed, err := queries.Swap(student)
 	if err != nil {
@@ -129,6 +132,9 @@ func (p *program) specialise(ctx context.Context, db *store, queries *live.Encod
 	}
 }
 
+// heldOutP is the p-value above which a gain on held-out queries may well be chance.
+const heldOutP = 0.05
+
 // mostAsked is the most queries of people that are trained on: the latest.
 const mostAsked = 10_000
 
@@ -146,13 +152,7 @@ func (p *program) train(ctx context.Context, db *store) (student model, outcome 
 	if j.Queries, err = db.asked(ctx, mostAsked); err != nil {
 		return nil, nil, err
 	}
-	stage := distill.Stage("")
-	j.Progress = func(now distill.Stage, done, total int) {
-		if now != stage || done == total {
-			p.log("%s: %d of %d", now, done, total)
-		}
-		stage = now
-	}
+	j.Progress = p.progress()
 	p.tune(&j)
 	if student, err = p.open(ctx, true); err != nil {
 		return nil, nil, err
@@ -161,6 +161,18 @@ func (p *program) train(ctx context.Context, db *store) (student model, outcome 
 		return nil, nil, errors.Join(err, student.Close())
 	}
 	return student, outcome, nil
+}
+
+// progress tells of a stage's begin and end, and every ten seconds.
+func (p *program) progress() func(distill.Stage, int, int) {
+	stage, told := distill.Stage(""), time.Time{}
+	return func(now distill.Stage, done, total int) {
+		if now == stage && done < total && time.Since(told) < 10*time.Second {
+			return
+		}
+		p.log("%s: %d of %d", now, done, total)
+		stage, told = now, time.Now()
+	}
 }
 
 // measure searches the database for the judged queries. It returns nil where there are none.

@@ -285,7 +285,6 @@ func (s *service) train(ctx context.Context) (outcome *live.Outcome, asked int, 
 		return nil, 0, err
 	}
 	j.Progress = s.progress
-	j.Training.MicroBatchTokens = 512 // a shutdown waits for one micro-batch
 	if s.Tune != nil {
 		s.Tune(&j)
 	}

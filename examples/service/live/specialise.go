@@ -36,6 +36,7 @@ type Job struct {
 func NewJob(corpus retort.Corpus, vectors blas32.General, bm25 *mine.BM25) Job {
 	j := Job{Corpus: corpus, Vectors: vectors, BM25: bm25, Generated: 2000, MaxP: 0.05, Training: distill.DefaultOptions()}
 	j.Training.LR, j.Training.DevFraction = 2e-4, 0
+	j.Training.MicroBatchTokens = 512 // a job that is cancelled ends with a micro-batch
 	return j
 }
 
