@@ -51,4 +51,7 @@
 // step is lost, after a kill those of CheckpointEvery at most. On one machine the result has
 // the same bits as that of an undisturbed run. Other lists, settings or another student in the same folder are an error
 // that names what differs.
+//
+// With Pipeline.Folder ([OpenFolder]) that holds for every stage of a run: each record is kept once it is made, and only
+// what depends on a change is redone.
 package distill

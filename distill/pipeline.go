@@ -62,7 +62,8 @@ type Pipeline struct {
 	// (StageEvaluate) and Training.Evaluate and Guard (StageTrain). Change the text where their results change.
 	Versions map[Stage]string
 
-	// Progress, where set, is told of the stages before training; Training.Progress of training.
+	// Progress, where set, is told of the stages before training, first of what is done already; Training.Progress of
+	// training.
 	Progress func(stage Stage, done, total int)
 }
 

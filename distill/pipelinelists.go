@@ -88,6 +88,7 @@ func (j *job) generate(ctx context.Context) ([]retort.Query, error) {
 // generateFrom goes on with the passage of that index.
 func (j *job) generateFrom(ctx context.Context, passage int, emit func(generated) error) error {
 	total := j.Corpus.Len()
+	j.report(StageGenerate, passage, total)
 	next := passage // to be emitted
 	var queries []retort.Query
 	// emitTo emits the passages before index, of which the first has made the queries so far and the others none.
@@ -203,6 +204,7 @@ func (j *job) rank(ctx context.Context, queries []retort.Query) ([]ranked, error
 		return settings{"ranker": j.rankerFingerprint(), "queries": hashOf(queries), "depth": fmt.Sprint(j.Mining.Depth)}
 	}
 	return records(ctx, j, StageMine, j.generates(), identity, func(have int, emit func(ranked) error) error {
+		j.report(StageMine, have, len(queries))
 		for start := have - have%rankBlock; start < len(queries); start += rankBlock {
 			block := queries[start:min(start+rankBlock, len(queries))]
 			// One more than the list needs, since a source may leave it.
@@ -312,6 +314,9 @@ func (j *job) score(ctx context.Context, lists []retort.List) ([]retort.List, er
 		return settings{"teacher": fingerprint(j.Teacher), "lists": hashOf(lists)}
 	}
 	return records(ctx, j, StageScore, []Stage{StageMine}, identity, func(have int, emit func(retort.List) error) error {
+		if j.Teacher != nil {
+			j.report(StageScore, have, len(lists))
+		}
 		for i := have; i < len(lists); i++ {
 			l := lists[i]
 			if j.Teacher != nil {

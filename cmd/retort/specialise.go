@@ -504,6 +504,7 @@ func (s *specialisation) stages() func(distill.Stage, int, int) {
 	return func(now distill.Stage, done, total int) {
 		if stage == nil || now != current {
 			current, stage = now, s.progress.Stage(names[now], total)
+			stage.Skip(done) // what an earlier call has done
 		}
 		stage.Set(done)
 		if done == total {
