@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
 	"iter"
 	"os"
 	"path/filepath"
@@ -38,6 +39,7 @@ type Stage struct {
 	count  int
 	size   int64
 	sum    hash.Hash
+	broken bool      // a write has failed
 	since  time.Time // when the seconds were counted last
 	synced time.Time
 }
@@ -130,7 +132,7 @@ func (s *Stage) Append(record any) error {
 	}
 	// Written at an offset of our own: what a failed write left there is written over, or cut off by the next Open.
 	if _, err := s.file.WriteAt(line, s.size); err != nil {
-		return s.failed(errors.Join(err, s.file.Truncate(s.size)))
+		return errors.Join(s.failed(err), s.file.Truncate(s.size))
 	}
 	s.sum.Write(line)
 	s.size += int64(len(line))
@@ -142,6 +144,11 @@ func (s *Stage) Append(record any) error {
 }
 
 func (s *Stage) failed(err error) error {
+	s.broken = true
+	var named *fs.PathError
+	if errors.As(err, &named) {
+		err = named.Err // the path is said already
+	}
 	return fmt.Errorf("write %s: %w (its %d records are safe: once the cause is gone, the same command goes on from there)",
 		filepath.Clean(s.path), err, s.count)
 }
@@ -183,7 +190,10 @@ func (s *Stage) Stop() error {
 	if s.file == nil {
 		return nil
 	}
-	err := s.sync()
+	var err error
+	if !s.broken { // or what went wrong would be said twice
+		err = s.sync()
+	}
 	s.keep()
 	err = errors.Join(err, s.file.Close())
 	s.file = nil
