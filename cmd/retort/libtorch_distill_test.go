@@ -54,7 +54,7 @@ func TestDistillTrainsOnTheUsersOwnLists(t *testing.T) {
 		lists += fmt.Sprintf(`{"query":{"_id":"l%d","text":"how it works %d"},"ids":["p%d0","p%d1","p%d2"],"scores":[1,0.5,0]}`+"\n", i, i, i, i, i)
 	}
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "lists.jsonl"), []byte(lists), 0o600))
-	out := succeed(t, "distill", "-corpus", dir+"/corpus.jsonl", "-model", tiny, "-out", dir+"/run", "-lists", dir+"/lists.jsonl", "-batch", "2", "-threads", "1", "-keep", "last")
+	out := succeed(t, "distill", "-corpus", dir+"/corpus.jsonl", "-model", tiny, "-out", dir+"/run", "-lists", dir+"/lists.jsonl", "-batch", "2", "-epochs", "3", "-threads", "1", "-keep", "last")
 	require.Contains(t, out, "6 lists, 9 of 9 steps")
 }
 
