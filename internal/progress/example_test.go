@@ -6,7 +6,7 @@ import (
 	"github.com/retort-ir/retort/internal/progress"
 )
 
-// A log gets the first line of a stage, the last, and one every 15 seconds between.
+// A log gets the first line of a stage, the last, and one a minute between.
 func Example() {
 	p := progress.New(os.Stdout)
 	s := p.Stage("read the clock", 3)

@@ -1,17 +1,18 @@
 // Package progress shows how far the stages of a long job are: stage, done / total, rate, time left. On a terminal it
-// rewrites one line in place; elsewhere it writes a plain line now and then, so that a log stays short.
+// rewrites one line in place; elsewhere it writes a plain line a minute, so that a log stays short; or it writes JSON for
+// programs.
 package progress
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
-	"os"
+	"math"
 	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
-
-	"golang.org/x/term"
 )
 
 // Quiet is a writer on which nothing is shown.
@@ -20,23 +21,57 @@ var Quiet io.Writer = io.Discard
 // How often a stage is shown at most.
 const (
 	terminalEvery = 200 * time.Millisecond
-	plainEvery    = 15 * time.Second
+	plainEvery    = time.Minute
+	jsonEvery     = time.Second
 )
 
-// Progress shows stages on one writer. It is safe for concurrent use, and so are its stages. What the writer refuses is
-// lost: a job does not fail because nobody can watch it.
+// Progress shows stages on one writer, and is itself a writer, for lines that stand above what is rewritten in place. It is
+// safe for concurrent use, and so are its stages. What the writer refuses is lost: a job does not fail because nobody can
+// watch it.
 type Progress struct {
 	mu    sync.Mutex
 	w     io.Writer
 	now   func() time.Time
-	width func() int // of the terminal, in columns; nil where the writer is none
-	drawn int        // columns of the line in place
-	shown time.Time  // when the line in place was written last
+	width func() int    // of the terminal, in columns; nil where the writer is none
+	json  *json.Encoder // nil where people read
+	drawn int           // columns of the line in place
+	shown time.Time     // when the line in place was written last
+	begun []byte        // of a line that Write has not seen the end of; for JSON
 }
 
-// New returns a Progress that writes to w, usually os.Stderr. On Quiet it does nothing.
+// New returns a Progress that writes to w, usually os.Stderr; w itself where that is a Progress. On Quiet it does nothing.
 func New(w io.Writer) *Progress {
+	if p, ok := w.(*Progress); ok {
+		return p
+	}
 	return &Progress{w: w, now: time.Now, width: terminalWidth(w)}
+}
+
+// NewJSON returns a Progress that writes an Event a line.
+func NewJSON(w io.Writer) *Progress {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	return &Progress{w: w, now: time.Now, json: enc}
+}
+
+// Event is a line of JSON: how far a stage is, at its beginning, once a second, and at its end; or a message.
+type Event struct {
+	Type string `json:"type"` // "progress" or "message"
+
+	Stage       string  `json:"stage,omitempty"`
+	Done        int     `json:"done"`
+	Total       int     `json:"total,omitempty"`        // 0: not known
+	Rate        float64 `json:"rate,omitempty"`         // units a second
+	SecondsLeft float64 `json:"seconds_left,omitempty"` // at this rate
+	Seconds     float64 `json:"seconds"`                // since the stage began
+	Ended       bool    `json:"ended,omitempty"`
+	Note        string  `json:"note,omitempty"` // such as "loss 0.42"
+}
+
+// message is a line of text as JSON.
+type message struct {
+	Type string `json:"type"` // "message"
+	Text string `json:"text"`
 }
 
 // Stage begins a stage of total units of work; total < 1 means that their number is not known.
@@ -49,11 +84,46 @@ func (p *Progress) Stage(name string, total int) *Stage {
 }
 
 // Print writes a line of its own, above the line that is rewritten in place.
-func (p *Progress) Print(line string) {
+func (p *Progress) Print(line string) { fmt.Fprintln(p, line) }
+
+// Write writes text above the line that is rewritten in place. It never fails.
+func (p *Progress) Write(text []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.json != nil {
+		p.writeMessages(text)
+		return len(text), nil
+	}
 	p.erase()
-	fmt.Fprintln(p.w, line)
+	p.w.Write(text)
+	return len(text), nil
+}
+
+func (p *Progress) writeMessages(text []byte) {
+	p.begun = append(p.begun, text...)
+	for {
+		line, rest, ok := bytes.Cut(p.begun, []byte("\n"))
+		if !ok {
+			return
+		}
+		p.begun = rest
+		if line = bytes.TrimSpace(line); len(line) > 0 {
+			p.json.Encode(message{"message", string(line)})
+		}
+	}
+}
+
+// Close leaves what is drawn of an unfinished stage on a line of its own, so that others can write to the terminal.
+func (p *Progress) Close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.begun) > 0 {
+		p.writeMessages([]byte("\n"))
+	}
+	if p.drawn > 0 {
+		fmt.Fprintln(p.w)
+		p.drawn = 0
+	}
 }
 
 // Stage is one part of a job. It ends with Done.
@@ -90,6 +160,10 @@ func (s *Stage) Done() {
 	if s.p.w == Quiet {
 		return
 	}
+	if s.p.json != nil {
+		s.p.json.Encode(s.event(s.p.now()))
+		return
+	}
 	s.p.erase()
 	fmt.Fprintln(s.p.w, s.line(s.p.now()))
 }
@@ -101,11 +175,16 @@ func (s *Stage) update(change func()) {
 		return
 	}
 	change()
-	now := s.p.now()
-	if s.p.width != nil && now.Sub(s.p.shown) < terminalEvery || s.p.width == nil && now.Sub(s.shown) < plainEvery {
-		return
+	now, last, every := s.p.now(), s.shown, plainEvery
+	switch {
+	case s.p.json != nil:
+		every = jsonEvery
+	case s.p.width != nil:
+		last, every = s.p.shown, terminalEvery
 	}
-	s.show(now)
+	if now.Sub(last) >= every {
+		s.show(now)
+	}
 }
 
 func (s *Stage) show(now time.Time) {
@@ -113,12 +192,40 @@ func (s *Stage) show(now time.Time) {
 		return
 	}
 	s.shown = now
-	if s.p.width != nil {
+	switch {
+	case s.p.json != nil:
+		s.p.json.Encode(s.event(now))
+	case s.p.width != nil:
 		s.p.rewrite(s.line(now), now)
-		return
+	default:
+		fmt.Fprintln(s.p.w, s.line(now))
 	}
-	fmt.Fprintln(s.p.w, s.line(now))
 }
+
+// speed returns the units a second and the time left, which are 0 where they are not known.
+func (s *Stage) speed(now time.Time) (perSecond float64, left time.Duration) {
+	elapsed := now.Sub(s.began)
+	fresh := s.done - s.skipped
+	if fresh <= 0 || elapsed <= 0 {
+		return 0, 0
+	}
+	if units := s.total - s.done; units > 0 && !s.ended {
+		left = time.Duration(float64(elapsed) / float64(fresh) * float64(units))
+	}
+	return float64(fresh) / elapsed.Seconds(), left
+}
+
+func (s *Stage) event(now time.Time) Event {
+	e := Event{
+		Type: "progress", Stage: s.name, Done: s.done, Total: max(s.total, 0), Seconds: tenths(now.Sub(s.began)),
+		Ended: s.ended, Note: s.note,
+	}
+	perSecond, left := s.speed(now)
+	e.Rate, e.SecondsLeft = math.Round(perSecond*1000)/1000, tenths(left)
+	return e
+}
+
+func tenths(d time.Duration) float64 { return math.Round(d.Seconds()*10) / 10 }
 
 // line is what is known of the stage.
 func (s *Stage) line(now time.Time) string {
@@ -126,15 +233,14 @@ func (s *Stage) line(now time.Time) string {
 	if s.total > 0 {
 		parts[1] += "/" + grouped(s.total)
 	}
-	elapsed := now.Sub(s.began)
-	if fresh := s.done - s.skipped; fresh > 0 && elapsed > 0 {
-		parts = append(parts, rate(float64(fresh)/elapsed.Seconds()))
-		if left := s.total - s.done; left > 0 && !s.ended {
-			parts = append(parts, short(time.Duration(float64(elapsed)/float64(fresh)*float64(left)))+" left")
+	if perSecond, left := s.speed(now); perSecond > 0 {
+		parts = append(parts, rate(perSecond))
+		if left > 0 {
+			parts = append(parts, short(left)+" left")
 		}
 	}
 	if s.ended {
-		parts = append(parts, "took "+short(elapsed))
+		parts = append(parts, "took "+short(now.Sub(s.began)))
 	}
 	if s.note != "" {
 		parts = append(parts, s.note)
@@ -159,21 +265,6 @@ func (p *Progress) erase() {
 	}
 	fmt.Fprint(p.w, "\r", strings.Repeat(" ", p.drawn), "\r")
 	p.drawn, p.shown = 0, time.Time{}
-}
-
-// terminalWidth returns a function that asks for the width of the terminal behind w, or nil where there is none.
-func terminalWidth(w io.Writer) func() int {
-	f, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) || os.Getenv("TERM") == "dumb" {
-		return nil
-	}
-	return func() int {
-		width, _, err := term.GetSize(int(f.Fd()))
-		if err != nil || width < 1 {
-			return 80
-		}
-		return width
-	}
 }
 
 // grouped writes a number with a comma between thousands.

@@ -3,6 +3,7 @@ package progress
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"sync"
@@ -23,25 +24,66 @@ func plain(w io.Writer) (*Progress, *clock) {
 	return &Progress{w: w, now: c.now}, c
 }
 
-func TestPlainLinesAreTheFirstOneInFifteenSecondsAndTheLast(t *testing.T) {
+func TestPlainLinesAreTheFirstOneAMinuteAndTheLast(t *testing.T) {
 	var out bytes.Buffer
 	p, c := plain(&out)
-	s := p.Stage("embed passages", 5183)
-	for done := 100; done <= 5100; done += 100 {
+	s := p.Stage("embed passages", 20700)
+	for done := 100; done <= 20700; done += 100 {
 		c.forward(time.Second)
 		s.Set(done)
 	}
-	c.forward(time.Second)
-	s.Set(5183)
 	s.Done()
 	s.Done()
 	s.Set(1)
-	require.Equal(t, `embed passages  0/5,183
-embed passages  1,500/5,183  100/s  37s left
-embed passages  3,000/5,183  100/s  22s left
-embed passages  4,500/5,183  100/s  6.8s left
-embed passages  5,183/5,183  100/s  took 52s
+	require.Equal(t, `embed passages  0/20,700
+embed passages  6,000/20,700  100/s  2m27s left
+embed passages  12,000/20,700  100/s  1m27s left
+embed passages  18,000/20,700  100/s  27s left
+embed passages  20,700/20,700  100/s  took 3m27s
 `, out.String())
+}
+
+func TestJSONIsAnEventASecondAndOneAtTheEnd(t *testing.T) {
+	var out bytes.Buffer
+	p := NewJSON(&out)
+	c := &clock{time.Unix(1e9, 0)}
+	p.now = c.now
+	s := p.Stage("train", 40)
+	s.Skip(10)
+	for done := 11; done <= 30; done++ {
+		c.forward(100 * time.Millisecond)
+		s.Set(done)
+	}
+	fmt.Fprint(p, "first line\n\nsecond <")
+	s.Note("loss 0.5")
+	s.Done()
+	p.Stage("count", 0).Done()
+	p.Close()
+	require.Equal(t, `{"type":"progress","stage":"train","done":0,"total":40,"seconds":0}
+{"type":"progress","stage":"train","done":20,"total":40,"rate":10,"seconds_left":2,"seconds":1}
+{"type":"progress","stage":"train","done":30,"total":40,"rate":10,"seconds_left":1,"seconds":2}
+{"type":"message","text":"first line"}
+{"type":"progress","stage":"train","done":30,"total":40,"rate":10,"seconds":2,"ended":true,"note":"loss 0.5"}
+{"type":"progress","stage":"count","done":0,"seconds":0}
+{"type":"progress","stage":"count","done":0,"seconds":0,"ended":true}
+{"type":"message","text":"second <"}
+`, out.String())
+}
+
+func TestWhatIsWrittenToAProgressStandsAboveTheLineInPlace(t *testing.T) {
+	var out bytes.Buffer
+	p, _ := plain(&out)
+	p.width = func() int { return 40 }
+	require.Same(t, p, New(p))
+	p.Stage("train", 1000)
+	n, err := fmt.Fprintln(p, "a warning")
+	require.NoError(t, err)
+	require.Equal(t, 10, n)
+	p.Stage("evaluate", 10)
+	p.Close()
+	p.Close()
+	out.WriteString("an error")
+	require.Equal(t, []string{"a warning", "evaluate  0/10", "an error"}, screen(out.String()))
 }
 
 func TestTerminalRewritesOneLineFiveTimesASecond(t *testing.T) {
