@@ -87,7 +87,7 @@ func topGains(scores []float64, asTheyAre bool) []float64 {
 //	DCG@10 = sum over ranks r = 1..10 of gain(r) / log2(r+1),  nDCG@10 = DCG@10 / DCG@10 of the best order
 //
 // (Järvelin and Kekäläinen 2002, ACM TOIS 20(4)). Equal similarities keep the order of the pool. An extractive query's
-// own source is not ranked.
+// own source is ranked only where its list holds it.
 func (e *evaluator) score(ctx context.Context) (float64, error) {
 	pool, queries, err := e.encode(ctx)
 	if err != nil {
@@ -152,7 +152,7 @@ func (e *evaluator) ndcg(list int, pool []int, sim []float32) float64 {
 		if math.IsNaN(scores[c]) {
 			return math.NaN()
 		}
-		if slices.Contains(e.dev[list].ignore, int32(n)) {
+		if l := e.dev[list]; slices.Contains(l.ignore, int32(n)) && !slices.Contains(l.list, int32(n)) {
 			scores[c] = math.Inf(-1)
 		}
 	}

@@ -263,7 +263,7 @@ func (r reference) loss() float64 {
 	}
 	vectors, count := map[string][]float64{}, map[string]float64{}
 	for _, l := range r.lists {
-		for _, id := range r.candidates(l) {
+		for _, id := range l.IDs {
 			count[id]++
 		}
 	}
@@ -292,16 +292,6 @@ func (r reference) extractive(l retort.List) bool {
 	return strings.HasPrefix(l.Query.Origin, "extractive")
 }
 
-func (r reference) candidates(l retort.List) []string {
-	var ids []string
-	for _, id := range l.IDs {
-		if !r.extractive(l) || id != l.Query.Source {
-			ids = append(ids, id)
-		}
-	}
-	return ids
-}
-
 func (r reference) score(l retort.List, id string) float64 {
 	for i := range l.IDs {
 		if l.IDs[i] == id {
@@ -313,11 +303,11 @@ func (r reference) score(l retort.List, id string) float64 {
 
 func (r reference) kl(l retort.List, q []float64, vectors map[string][]float64) float64 {
 	var zp, zq, kl float64
-	for _, id := range r.candidates(l) {
+	for _, id := range l.IDs {
 		zp += math.Exp(r.score(l, id) / 0.3)
 		zq += math.Exp(product(q, vectors[id]) / 0.05)
 	}
-	for _, id := range r.candidates(l) {
+	for _, id := range l.IDs {
 		p := math.Exp(r.score(l, id)/0.3) / zp
 		kl += p * math.Log(p/(math.Exp(product(q, vectors[id])/0.05)/zq))
 	}

@@ -88,9 +88,6 @@ func (b *builder) example(l retort.List) (example, error) {
 	own := make(map[int32]bool, len(l.IDs))
 	best := -1
 	for i, id := range l.IDs {
-		if generate.IsExtractive(l.Query) && id == l.Query.Source {
-			continue
-		}
 		index, ok := b.corpus.Index(id)
 		if !ok {
 			return example{}, fmt.Errorf("passage %q is not in the corpus", id)
@@ -105,9 +102,6 @@ func (b *builder) example(l retort.List) (example, error) {
 		if best < 0 || l.Scores[i] > e.teacher[best] {
 			best = len(e.list) - 1
 		}
-	}
-	if len(e.list) < 2 {
-		return example{}, fmt.Errorf("it has %d passages besides its own source, want at least 2", len(e.list))
 	}
 	if !generate.IsExtractive(l.Query) {
 		e.positive = e.list[best]

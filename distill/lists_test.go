@@ -28,10 +28,6 @@ func TestABadListIsAnErrorThatNamesItsQuery(t *testing.T) {
 		{"weight NaN", func(l *retort.List) { l.Weight = math.NaN() }},
 		{"no text", func(l *retort.List) { l.Query.Text = "" }},
 		{"another list has a query with this id", func(l *retort.List) { l.Query.ID = "q0.1" }},
-		{"1 passages besides its own source", func(l *retort.List) {
-			l.Query.Origin = "extractive"
-			l.IDs, l.Scores = l.IDs[:2], l.Scores[:2]
-		}},
 	} {
 		corpus, lists := world(t)
 		test.spoil(&lists[0])
@@ -91,7 +87,7 @@ func TestSourceAndPositiveFollowTheOriginOfTheQuery(t *testing.T) {
 	}{
 		{[]string{"a", "b", "c"}, []string{"b"}, nil},
 		{[]string{"a", "b", "c"}, []string{"b"}, nil},
-		{[]string{"a", "c"}, nil, []string{"b"}},
+		{[]string{"a", "b", "c"}, nil, []string{"b"}}, // as the list says, but neither positive nor negative of InfoNCE
 		{[]string{"a", "b", "c"}, nil, nil}, // nobody lists d
 		{[]string{"a", "b", "c"}, []string{"b"}, nil},
 	} {
@@ -104,7 +100,7 @@ func TestSourceAndPositiveFollowTheOriginOfTheQuery(t *testing.T) {
 			require.Equal(t, want.positive, ids([]int32{e.positive}), e.id)
 		}
 	}
-	require.Equal(t, []float64{0.2, 0.9}, data.train[2].teacher)
+	require.Equal(t, []float64{0.2, 0.9, 0.9}, data.train[2].teacher)
 	require.Len(t, data.passages, 3)
 }
 
