@@ -88,7 +88,7 @@ func TestSourceAndPositiveFollowTheOriginOfTheQuery(t *testing.T) {
 		{[]string{"a", "b", "c"}, []string{"b"}, nil},
 		{[]string{"a", "b", "c"}, []string{"b"}, nil},
 		{[]string{"a", "b", "c"}, nil, []string{"b"}}, // as the list says, but neither positive nor negative of InfoNCE
-		{[]string{"a", "b", "c"}, nil, nil}, // nobody lists d
+		{[]string{"a", "b", "c"}, nil, nil},           // nobody lists d
 		{[]string{"a", "b", "c"}, []string{"b"}, nil},
 	} {
 		e := data.train[i]
