@@ -394,7 +394,7 @@ func (s *specialisation) selection(ctx context.Context) (func(context.Context, e
 	return s.known.MRR, fmt.Sprintf("known items: %s, seed %d", kind, s.mining.Seed), nil
 }
 
-const knownItemQueries = 300
+const knownItemQueries = 1000
 
 // knownItems are queries of the first type that is not trained on and of which the corpus gives any.
 func (s *specialisation) knownItems(ctx context.Context) (*distill.KnownItems, string, error) {
