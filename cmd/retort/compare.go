@@ -36,7 +36,8 @@ example: is the second run better than the first?
   retort compare runs/monday runs/tuesday
   retort compare runs/monday runs/tuesday -metric recall@100 -format md >comparison.md
 `,
-	run: runCompare,
+	json: true,
+	run:  runCompare,
 }
 
 // evaluatedRun is a run folder's results.
@@ -83,6 +84,9 @@ func runCompare(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	}
 	if err != nil {
 		return err
+	}
+	if wantsJSON(stdout) {
+		return writeResult(stdout, comparisonResult(*metric, pairs))
 	}
 	return write(stdout, *metric, pairs)
 }

@@ -31,7 +31,7 @@ half of queries written as Go programmers ask them. The dev half chooses among t
 example:
   retort demo -model "$(retort fetch-demo-model -out ./all-MiniLM-L6-v2)"
 `,
-	run: runDemo,
+	run: runDemo, json: true, resumes: true,
 }
 
 func runDemo(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
@@ -77,6 +77,9 @@ func runDemo(ctx context.Context, args []string, stdout, stderr io.Writer) (err 
 	}
 	if err := s.writeResults(d.results(seconds(start))); err != nil {
 		return err
+	}
+	if wantsJSON(stdout) {
+		return writeResult(stdout, d.results(seconds(start)))
 	}
 	if err := d.print(stdout); err != nil {
 		return err

@@ -56,7 +56,7 @@ example:
   retort distill -corpus corpus.jsonl -model ./all-MiniLM-L6-v2 -out runs/mine
   retort search -corpus corpus.jsonl -model runs/mine/model "how do I ..."
 `,
-	run: runDistill,
+	json: true, resumes: true, run: runDistill,
 }
 
 // distillFlags are the settings of distill.
@@ -265,13 +265,11 @@ func (s *specialisation) do(ctx context.Context, load func() error, open func() 
 	if err != nil {
 		return err
 	}
-	t := out.Training
-	fmt.Fprintf(stdout, "%s\n%d lists, %d of %d steps, %.0f s\n", s.path(runModel), t.TrainLists, t.Steps, t.TotalSteps, seconds(start))
-	if len(t.History) > 0 {
-		fmt.Fprintf(stdout, "%s: %.4f before, %.4f after (the best, after %d steps)\n", s.selectedBy(), t.History[0].Score, t.Best.Score, t.Best.Step)
+	if err := s.printOutcome(stdout, out, seconds(start)); err != nil {
+		return err
 	}
 	return s.writeResults(map[string]any{
-		"funnel": out.Funnel, "training": t, "guard": out.Guard, "selected_by": s.selectedBy(), "seconds": seconds(start),
+		"funnel": out.Funnel, "training": out.Training, "guard": out.Guard, "selected_by": s.selectedBy(), "seconds": seconds(start),
 	})
 }
 

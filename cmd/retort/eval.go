@@ -40,7 +40,8 @@ example: is the model better than BM25?
   retort eval -collection ./scifact -bm25 -run bm25.trec
   retort eval -collection ./scifact -model ./all-MiniLM-L6-v2 -compare bm25.trec
 `,
-	run: runEval,
+	json: true,
+	run:  runEval,
 }
 
 const (
@@ -54,7 +55,6 @@ type evalFlags struct {
 	collection, split      string
 	metrics                []eval.Metric
 	run, compare           string
-	json                   bool
 	ranker                 rankerFlags
 }
 
@@ -105,7 +105,6 @@ func (f *evalFlags) parse(args []string) error {
 	metrics := flags.String("metrics", "ndcg@10,recall@100,map,mrr@10", "")
 	flags.StringVar(&f.run, "run", "", "")
 	flags.StringVar(&f.compare, "compare", "", "")
-	flags.BoolVar(&f.json, "json", false, "")
 	f.ranker.add(flags)
 	if _, err := parseArgs(flags, args); err != nil {
 		return err
@@ -219,8 +218,8 @@ func named(c *eval.Collection, hits []mine.Hit) ([]eval.Hit, error) {
 }
 
 func (f *evalFlags) print(w io.Writer, report *eval.Report) error {
-	if f.json {
-		return json.NewEncoder(w).Encode(report)
+	if wantsJSON(w) {
+		return writeResult(w, report)
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, m := range f.metrics {
@@ -239,8 +238,8 @@ func (f *evalFlags) printComparison(ctx context.Context, w io.Writer, before, af
 		}
 		differences[m.Name] = d
 	}
-	if f.json {
-		return json.NewEncoder(w).Encode(comparison{after, f.compare, before, differences})
+	if wantsJSON(w) {
+		return writeResult(w, comparison{after, f.compare, before, differences})
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(table, "\tthis run\t%s\tdifference\t95%% interval\tp\n", filepath.Base(f.compare))

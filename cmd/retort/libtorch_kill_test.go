@@ -3,7 +3,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -19,22 +18,6 @@ import (
 
 	"github.com/retort-ir/retort/internal/runfolder"
 )
-
-// commandLine is the environment variable that makes this test binary the command, with these arguments in JSON.
-const commandLine = "RETORT_COMMAND_TEST"
-
-func TestMain(m *testing.M) {
-	text := os.Getenv(commandLine)
-	if text == "" {
-		os.Exit(m.Run())
-	}
-	var args []string
-	if err := json.Unmarshal([]byte(text), &args); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(exitUsage)
-	}
-	os.Exit(run(context.Background(), args, os.Stdout, os.Stderr))
-}
 
 // startAndKill runs the command and kills it after a while, unless it ends before. It says whether it was killed.
 func startAndKill(t *testing.T, after time.Duration, args []string) bool {

@@ -8,18 +8,20 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 )
 
-// command is one of retort's commands. run parses args, which follow the command's name, with newFlags.
+// command is one of retort's commands. run parses args, which follow the command's name, by parse or what calls it, before
+// it does anything else.
 type command struct {
 	name    string // one word, or several for a command of a group: "libtorch install"
 	summary string // one line
 	usage   string // arguments, then examples
 	run     func(ctx context.Context, args []string, stdout, stderr io.Writer) error
+	json    bool // has a result in JSON: see wantsJSON
+	resumes bool // goes on where it was interrupted
 	hidden  bool // not listed
+	raw     bool // takes its arguments as they are
 }
 
 // commands is every command, in the order of the help.
@@ -38,24 +40,27 @@ func commands() []command {
 		libtorchDoctor,
 		demoCommand,
 		fetchDemoModel,
+		completionCommand,
+		versionCommand,
+		completeCommand(),
 	}
 }
 
-// Exit codes.
-const (
-	exitOK      = 0
-	exitFailure = 1
-	exitUsage   = 2
-)
-
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // the first Ctrl-C ends the context, the second kills
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+// flags returns a command's flags, or nil for a raw one.
+func (c *command) flags() *flag.FlagSet {
+	if c.raw {
+		return nil
+	}
+	var asked *helpAsked
+	if !errors.As(c.run(context.Background(), []string{"-h"}, io.Discard, io.Discard), &asked) {
+		return nil
+	}
+	return asked.flags
 }
 
-// errUsage marks a wrong command line. What is wrong is on stderr already when it has no text of its own.
-var errUsage = errors.New("wrong usage")
+func main() {
+	os.Exit(untilInterrupted(func(ctx context.Context) int { return run(ctx, os.Args[1:], os.Stdout, os.Stderr) }))
+}
 
 // run finds the command that args name and returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -64,27 +69,40 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	if isHelp(args[0]) {
-		printHelp(stdout, strings.Join(args[1:], " "))
-		return exitOK
+		return help(args[1:], stdout, stderr)
+	}
+	if args[0] == "-version" || args[0] == "--version" {
+		args = []string{versionCommand.name}
 	}
 	c, rest := find(args)
 	if c == nil {
 		return unknown(args, stdout, stderr)
 	}
-	err := c.run(ctx, rest, stdout, stderr)
-	switch {
-	case err == nil:
-		return exitOK
-	case errors.Is(err, flag.ErrHelp):
+	return c.execute(ctx, rest, stdout, stderr)
+}
+
+// execute runs the command and returns the exit code.
+func (c *command) execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	mode, args, err := takeOutputMode(c, args)
+	if err == nil {
+		out, p := &output{w: stdout, json: mode.json}, mode.progress(stderr)
+		done := announceStop(ctx, c, p)
+		err = c.run(ctx, args, out, p)
+		done()
+		p.Close()
+		if err == nil {
+			err = out.err
+		}
+	}
+	if errors.Is(err, flag.ErrHelp) {
 		printUsage(stdout, c)
 		return exitOK
-	case errors.Is(err, errUsage):
-		fmt.Fprintf(stderr, "retort %s: %v\n\n", c.name, err)
-		printUsage(stderr, c)
-		return exitUsage
 	}
-	fmt.Fprintf(stderr, "retort %s: %v\n", c.name, err)
-	return exitFailure
+	code := exitCode(ctx, err)
+	if code != exitOK {
+		mode.fail(stderr, c, err, code)
+	}
+	return code
 }
 
 // find returns the command with the longest name that begins args, and what follows the name.
@@ -114,7 +132,8 @@ func unknown(args []string, stdout, stderr io.Writer) int {
 		printHelp(stderr, args[0])
 		return exitUsage
 	}
-	fmt.Fprintf(stderr, "retort: no command %q: \"retort -h\" lists them\n", args[0])
+	fmt.Fprintf(stderr, "%s no command %q%s: \"retort -h\" lists them\n", alarm(stderr, "retort:"), args[0],
+		suggestCommand(args[0]))
 	return exitUsage
 }
 
@@ -122,24 +141,73 @@ func isHelp(arg string) bool {
 	return arg == "help" || arg == "-h" || arg == "--h" || arg == "-help" || arg == "--help"
 }
 
-// printHelp lists the commands whose name begins with prefix, or shows the one that has just this name.
-func printHelp(w io.Writer, prefix string) {
-	if c, _ := find(strings.Fields(prefix)); c != nil {
-		printUsage(w, c)
-		return
+// helpTopics are explained by "retort help TOPIC".
+var helpTopics = []struct {
+	name, summary string
+	print         func(io.Writer)
+}{
+	{"exit-codes", "what the exit codes say", printExitCodes},
+	{"output", "standard output and error, -quiet, -json, colours", func(w io.Writer) { fmt.Fprint(w, outputHelp) }},
+}
+
+// help answers "retort help ...".
+func help(args []string, stdout, stderr io.Writer) int {
+	if len(args) == 0 {
+		printHelp(stdout, "")
+		return exitOK
 	}
+	if c, rest := find(args); c != nil && len(rest) == 0 {
+		printUsage(stdout, c)
+		return exitOK
+	}
+	for _, t := range helpTopics {
+		if t.name == args[0] {
+			t.print(stdout)
+			return exitOK
+		}
+	}
+	return unknown(append(args[:1:1], "-h"), stdout, stderr)
+}
+
+// printHelp lists the commands whose name begins with prefix.
+func printHelp(w io.Writer, prefix string) {
 	fmt.Fprint(w, "Retort makes a dense retriever good at your corpus.\n\n")
+	fmt.Fprintln(w, heading(w, "Commands"))
 	for _, c := range commands() {
 		if !c.hidden && strings.HasPrefix(c.name, prefix) {
 			fmt.Fprintf(w, "  retort %-18s %s\n", c.name, c.summary)
 		}
 	}
-	fmt.Fprint(w, "\n\"retort COMMAND -h\" explains a command with an example.\n")
+	fmt.Fprintf(w, "\n%s\n", heading(w, "Help"))
+	fmt.Fprintf(w, "  retort %-18s %s\n", "COMMAND -h", "explains a command with an example")
+	for _, t := range helpTopics {
+		fmt.Fprintf(w, "  retort %-18s %s\n", "help "+t.name, t.summary)
+	}
 }
 
 func printUsage(w io.Writer, c *command) {
-	fmt.Fprintf(w, "%s\n\nusage: retort %s %s\n", c.summary, c.name, strings.TrimSpace(c.usage))
+	fmt.Fprintf(w, "%s\n\n%s %s\n", c.summary, heading(w, "usage:"), strings.TrimSpace("retort "+c.name+" "+strings.TrimSpace(c.usage)))
+	if c.raw {
+		return
+	}
+	fmt.Fprint(w, "\nWith -quiet it writes nothing but errors and the result")
+	if c.json {
+		fmt.Fprint(w, ", with -json both as JSON, and its progress")
+	}
+	fmt.Fprint(w, ": \"retort help output\" says more.\n")
 }
+
+// usageLine is the first paragraph of a command's usage.
+func usageLine(c *command) string {
+	arguments, _, _ := strings.Cut(c.usage, "\n\n")
+	return strings.TrimSpace("usage: retort " + c.name + " " + strings.TrimSpace(arguments))
+}
+
+// helpAsked is the flag.ErrHelp of these flags.
+type helpAsked struct{ flags *flag.FlagSet }
+
+func (*helpAsked) Error() string { return flag.ErrHelp.Error() }
+func (*helpAsked) Unwrap() error { return flag.ErrHelp }
 
 // parse parses a command's flags. -h gives flag.ErrHelp, anything wrong errUsage; more than most words after the flags
 // are wrong too.
@@ -148,9 +216,9 @@ func parse(flags *flag.FlagSet, args []string, most int) error {
 	flags.Usage = func() {}
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
-			return err
+			return &helpAsked{flags}
 		}
-		return fmt.Errorf("%w: %w", errUsage, err)
+		return fmt.Errorf("%w: %w", errUsage, suggestFlag(flags, err))
 	}
 	if flags.NArg() > most {
 		return fmt.Errorf("%w: what is %q?", errUsage, flags.Arg(most))

@@ -24,7 +24,7 @@ next "retort distill" makes again. What a kill leaves behind needs no repair: th
 example:
   retort repair runs/mine
 `,
-	run: runRepair,
+	run: runRepair, json: true,
 }
 
 func runRepair(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -34,6 +34,9 @@ func runRepair(ctx context.Context, args []string, stdout, stderr io.Writer) err
 	}
 	dir := words[0]
 	repaired, err := runfolder.Repair(ctx, dir, slog.New(lineHandler{progress.New(stderr)}))
+	if wantsJSON(stdout) && err == nil {
+		return writeResult(stdout, repairResult(dir, repaired))
+	}
 	for _, r := range repaired {
 		fmt.Fprintf(stdout, "%s:%d: cut at byte offset %d: %d records kept, %d to be redone\n", r.Path, r.Line, r.Offset, r.Kept, r.Redone)
 	}

@@ -28,7 +28,8 @@ whole corpus first; "retort embed" does that once, and -vectors takes what it ma
 example:
   retort search -corpus corpus.jsonl -model ./all-MiniLM-L6-v2 "go through a file line by line"
 `,
-	run: runSearch,
+	json: true,
+	run:  runSearch,
 }
 
 const snippetRunes = 160
@@ -67,6 +68,9 @@ func runSearch(ctx context.Context, args []string, stdout, stderr io.Writer) (er
 	rankings, err := retriever.Search(ctx, []retort.Query{{ID: "1", Text: values[0]}}, *k)
 	if err != nil {
 		return err
+	}
+	if wantsJSON(stdout) {
+		return printHitsJSON(stdout, corpus, rankings[0])
 	}
 	if len(rankings[0]) == 0 {
 		fmt.Fprintln(stderr, "no passage has a word of the query")

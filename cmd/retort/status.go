@@ -29,7 +29,7 @@ It changes nothing, and can be called while the run works.
 example: what would another learning rate cost?
   retort status runs/mine -lr 1e-4
 `,
-	run: runStatus,
+	run: runStatus, json: true,
 }
 
 func runStatus(ctx context.Context, args []string, stdout, _ io.Writer) error {
@@ -51,6 +51,9 @@ func runStatus(ctx context.Context, args []string, stdout, _ io.Writer) error {
 	changes, err := a.changes(ctx, m)
 	if err != nil {
 		return err
+	}
+	if wantsJSON(stdout) {
+		return writeResult(stdout, statusResult(dir, m, redone(dir, m, changes)))
 	}
 	return printStatus(stdout, dir, m, redone(dir, m, changes))
 }

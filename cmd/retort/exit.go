@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/retort-ir/retort/internal/runfolder"
+)
+
+// Exit codes.
+const (
+	exitOK          = 0
+	exitFailure     = 1
+	exitUsage       = 2
+	exitBusy        = 3
+	exitInterrupted = 128 + int(syscall.SIGINT)
+	exitTerminated  = 128 + int(syscall.SIGTERM)
+)
+
+// exitCodes says what they mean.
+var exitCodes = []struct {
+	code    int
+	meaning string
+}{
+	{exitOK, "done"},
+	{exitFailure, "failed; standard error says why"},
+	{exitUsage, "a wrong command line; nothing was begun"},
+	{exitBusy, "another process works on the run; nothing was begun"},
+	{exitInterrupted, "ended by Ctrl-C; what was made is kept where the command can go on with it"},
+	{exitTerminated, "ended by SIGTERM, likewise"},
+}
+
+// errUsage marks a wrong command line.
+var errUsage = errors.New("wrong usage")
+
+// exitCode is that of a command which returned err.
+func exitCode(ctx context.Context, err error) int {
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return exitOK
+	case errors.Is(err, errUsage):
+		return exitUsage
+	case ctx.Err() != nil:
+		var by signalled
+		if errors.As(context.Cause(ctx), &by) {
+			return by.exitCode()
+		}
+		return exitInterrupted
+	case errors.Is(err, runfolder.ErrInUse):
+		return exitBusy
+	}
+	return exitFailure
+}
+
+// signalled is why a context ended: a signal came.
+type signalled struct{ os.Signal }
+
+func (s signalled) Error() string { return s.String() }
+
+func (s signalled) exitCode() int {
+	if s.Signal == syscall.SIGTERM {
+		return exitTerminated
+	}
+	return exitInterrupted
+}
+
+// untilInterrupted returns f's exit code. The first Ctrl-C or SIGTERM ends f's context, the second the process.
+func untilInterrupted(f func(context.Context) int) int {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		cancel(signalled{<-signals})
+		os.Exit(signalled{<-signals}.exitCode())
+	}()
+	return f(ctx)
+}
+
+func printExitCodes(w io.Writer) {
+	fmt.Fprintln(w, heading(w, "Exit codes"))
+	for _, e := range exitCodes {
+		fmt.Fprintf(w, "  %-4d %s\n", e.code, e.meaning)
+	}
+}

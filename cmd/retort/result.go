@@ -1,0 +1,130 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/distill"
+	"github.com/retort-ir/retort/internal/runfolder"
+	"github.com/retort-ir/retort/mine"
+)
+
+// distillResult is the result of distill in JSON.
+type distillResult struct {
+	Run        string  `json:"run"`
+	Model      string  `json:"model"`
+	Lists      int     `json:"lists"`
+	Steps      int     `json:"steps"`
+	TotalSteps int     `json:"total_steps"`
+	Seconds    float64 `json:"seconds"`
+	// Where a model was chosen:
+	SelectedBy string   `json:"selected_by,omitempty"`
+	Before     *float64 `json:"before,omitempty"`
+	After      *float64 `json:"after,omitempty"`
+	BestStep   *int     `json:"best_step,omitempty"`
+}
+
+// printOutcome prints what distill has brought.
+func (s *specialisation) printOutcome(w io.Writer, out *distill.Outcome, seconds float64) error {
+	t := out.Training
+	r := distillResult{
+		Run: s.out, Model: s.path(runModel), Lists: t.TrainLists, Steps: t.Steps, TotalSteps: t.TotalSteps, Seconds: seconds,
+	}
+	if len(t.History) > 0 {
+		r.SelectedBy, r.Before, r.After, r.BestStep = s.selectedBy(), &t.History[0].Score, &t.Best.Score, &t.Best.Step
+	}
+	if wantsJSON(w) {
+		return writeResult(w, r)
+	}
+	fmt.Fprintf(w, "%s\n%d lists, %d of %d steps, %.0f s\n", r.Model, r.Lists, r.Steps, r.TotalSteps, seconds)
+	if r.Before != nil {
+		fmt.Fprintf(w, "%s: %.4f before, %.4f after (the best, after %d steps)\n", r.SelectedBy, *r.Before, *r.After, *r.BestStep)
+	}
+	return nil
+}
+
+// runStatusResult is the result of status in JSON.
+type runStatusResult struct {
+	Run    string        `json:"run"`
+	Seed   uint64        `json:"seed"`
+	Retort string        `json:"retort"` // the version that wrote it
+	Stages []stageStatus `json:"stages"`
+}
+
+type stageStatus struct {
+	Stage   string  `json:"stage"`
+	State   string  `json:"state"` // "not begun", or that of the manifest
+	Records int     `json:"records"`
+	Seconds float64 `json:"seconds"`
+	Next    string  `json:"next"` // what the next run does with it; "": nothing
+}
+
+func statusResult(dir string, m *runfolder.Manifest, next map[string]string) runStatusResult {
+	r := runStatusResult{Run: dir, Seed: m.Seed, Retort: m.Retort}
+	for _, name := range stageOrder(m) {
+		s := stageStatus{Stage: name, State: "not begun"}
+		if e := m.Find(name); e != nil {
+			s = stageStatus{name, string(e.State), e.Count, e.Seconds, next[name]}
+		}
+		r.Stages = append(r.Stages, s)
+	}
+	return r
+}
+
+// repairResult is the result of repair in JSON.
+func repairResult(dir string, repaired []runfolder.Repaired) map[string]any {
+	cuts := []map[string]any{}
+	for _, r := range repaired {
+		cuts = append(cuts, map[string]any{"file": r.Path, "line": r.Line, "offset": r.Offset, "kept": r.Kept, "redone": r.Redone})
+	}
+	return map[string]any{"run": dir, "cuts": cuts}
+}
+
+// comparisonLine is a line of compare's table in JSON, unrounded, by the names of its CSV.
+type comparisonLine struct {
+	Set         string  `json:"set"`
+	Run         string  `json:"run"`
+	Mean        float64 `json:"mean"`
+	Against     string  `json:"against"`
+	AgainstMean float64 `json:"against_mean"`
+	Queries     int     `json:"queries"`
+	Won         int     `json:"won"`
+	Lost        int     `json:"lost"`
+	Difference  float64 `json:"difference"`
+	Low         float64 `json:"low"`
+	High        float64 `json:"high"`
+	P           float64 `json:"p"`
+	PHolm       float64 `json:"p_holm"`
+}
+
+func comparisonResult(metric string, pairs []comparedPair) map[string]any {
+	lines := make([]comparisonLine, len(pairs))
+	for i, c := range pairs {
+		lines[i] = comparisonLine{
+			c.set, c.run, c.mean, c.against, c.againstMean, c.N, c.Better, c.Worse, c.Delta, c.Low, c.High, c.P, c.holm,
+		}
+	}
+	return map[string]any{"metric": metric, "comparisons": lines}
+}
+
+// hitResult is a passage that search found, in JSON.
+type hitResult struct {
+	Rank  int     `json:"rank"`
+	Score float32 `json:"score"`
+	ID    string  `json:"_id"`
+	Title string  `json:"title"`
+	Text  string  `json:"text"`
+}
+
+func printHitsJSON(w io.Writer, corpus retort.Corpus, hits []mine.Hit) error {
+	found := make([]hitResult, len(hits))
+	for i, h := range hits {
+		p, err := corpus.At(h.Index)
+		if err != nil {
+			return err
+		}
+		found[i] = hitResult{i + 1, h.Score, p.ID, p.Title, p.Text}
+	}
+	return writeResult(w, map[string]any{"hits": found})
+}
