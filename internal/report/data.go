@@ -164,7 +164,7 @@ type Stage struct {
 	Name string `json:"name"`
 	// Seconds is wall-clock time, summed over all attempts.
 	Seconds float64 `json:"seconds"`
-	// PeakBytes is the highest resident memory of the process during the stage, in bytes; 0: not measured.
+	// PeakBytes is the highest resident memory of the process until the stage ended, in bytes; 0: not measured.
 	PeakBytes int64 `json:"peak_bytes,omitempty"`
 	// Records is how many records the stage wrote, of what Unit names ("queries"); 0: none to count.
 	Records int    `json:"records,omitempty"`

@@ -522,7 +522,7 @@ func costBody(stages []Stage) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	memoryChart, err := bars("Peak memory of each stage", "MiB, resident", "stage", memory)
+	memoryChart, err := bars("Peak memory up to the end of each stage", "MiB, resident", "stage", memory)
 	if err != nil {
 		return nil, err
 	}

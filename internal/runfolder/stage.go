@@ -17,6 +17,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/retort-ir/retort/internal/rss"
 )
 
 // Spec describes a stage. Its file is Name.jsonl.
@@ -162,6 +164,7 @@ func (s *Stage) sync() error {
 	s.entry.Count = s.count
 	s.entry.Seconds += max(0, now.Sub(s.since).Seconds()) // a clock that is set back takes nothing away
 	s.since = now
+	s.entry.Peak = max(s.entry.Peak, rss.Peak())
 	return s.folder.save()
 }
 

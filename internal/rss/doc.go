@@ -1,0 +1,2 @@
+// Package rss tells how much memory the process has taken.
+package rss
