@@ -72,7 +72,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return help(args[1:], stdout, stderr)
 	}
 	if args[0] == "-version" || args[0] == "--version" {
-		args = []string{versionCommand.name}
+		args = append([]string{versionCommand.name}, args[1:]...)
 	}
 	c, rest := find(args)
 	if c == nil {
@@ -129,11 +129,14 @@ func unknown(args []string, stdout, stderr io.Writer) int {
 			printHelp(stdout, args[0])
 			return exitOK
 		}
-		printHelp(stderr, args[0])
-		return exitUsage
+		if len(args) == 1 || strings.HasPrefix(args[1], "-") {
+			printHelp(stderr, args[0])
+			return exitUsage
+		}
+		args = []string{args[0] + " " + args[1]}
+		break
 	}
-	fmt.Fprintf(stderr, "%s no command %q%s: \"retort -h\" lists them\n", alarm(stderr, "retort:"), args[0],
-		suggestCommand(args[0]))
+	fmt.Fprintf(stderr, "%s no command %q%s: \"retort -h\" lists them\n", alarm(stderr, "retort:"), args[0], suggestCommand(args[0]))
 	return exitUsage
 }
 

@@ -113,7 +113,7 @@ func (m outputMode) progress(stderr io.Writer) *progress.Progress {
 
 // fail writes why the command failed.
 func (m outputMode) fail(w io.Writer, c *command, err error, code int) {
-	text := err.Error()
+	text := strings.ReplaceAll(err.Error(), errUsage.Error()+": ", "")
 	if errors.Is(err, context.Canceled) && code >= exitInterrupted {
 		text = interruptedText(c, text)
 	}

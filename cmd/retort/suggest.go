@@ -10,6 +10,9 @@ import (
 func suggestion(typed string, names []string) string {
 	best, fewest := "", max(1, min(len(typed)/2, 3))+1
 	for _, name := range names {
+		if name == typed {
+			continue // known elsewhere
+		}
 		n := edits(strings.ToLower(typed), name)
 		if len(typed) > 2 && strings.HasPrefix(name, typed) {
 			n = min(n, 1)
