@@ -9,6 +9,7 @@ import (
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/generate"
 	"github.com/retort-ir/retort/mine"
 )
@@ -18,10 +19,10 @@ import (
 // that has learnt to agree with its teacher, which almost any training does. MRR is an Options.Evaluate.
 type KnownItems struct {
 	queries []string
-	sources []int // by number in texts
-	texts   []string
+	sources []int // by number in pool
+	pool    []retort.Passage
 	fixed   bool
-	vectors blas32.General // of texts, once they are encoded and fixed
+	vectors blas32.General // of pool, once they are encoded and fixed
 }
 
 // HoldOut makes n known-item queries with the generator, which should make a type that is not trained on, and a pool of
@@ -48,7 +49,7 @@ func NewKnownItems(corpus retort.Corpus, queries []retort.Query, size int, froze
 		return nil, ErrNoKnownItems
 	}
 	k := &KnownItems{fixed: frozen}
-	number := map[int]int{} // of a passage in texts, by its index in the corpus
+	number := map[int]int{} // of a passage in the pool, by its index in the corpus
 	untitled := queries[0].Type == generate.TypeTitle
 	add := func(index int) error {
 		if _, ok := number[index]; ok {
@@ -61,8 +62,8 @@ func NewKnownItems(corpus retort.Corpus, queries []retort.Query, size int, froze
 		if untitled {
 			p.Title = ""
 		}
-		number[index] = len(k.texts)
-		k.texts = append(k.texts, p.Content())
+		number[index] = len(k.pool)
+		k.pool = append(k.pool, p)
 		return nil
 	}
 	for _, q := range queries {
@@ -76,7 +77,7 @@ func NewKnownItems(corpus retort.Corpus, queries []retort.Query, size int, froze
 		k.queries, k.sources = append(k.queries, q.Text), append(k.sources, number[index])
 	}
 	size = min(size, corpus.Len())
-	for i := 0; i < size && len(k.texts) < size; i++ {
+	for i := 0; i < size && len(k.pool) < size; i++ {
 		if err := add(i * corpus.Len() / size); err != nil {
 			return nil, err
 		}
@@ -99,10 +100,31 @@ func (k *KnownItems) MRR(ctx context.Context, student encoder.Encoder) (float64,
 
 // ReciprocalRanks returns one value a query, for a paired test of two students.
 func (k *KnownItems) ReciprocalRanks(ctx context.Context, student encoder.Encoder) ([]float64, error) {
+	rankings, err := k.Search(ctx, student)
+	if err != nil {
+		return nil, err
+	}
+	reciprocal := make([]float64, len(rankings))
+	for i, hits := range rankings {
+		for rank, h := range hits {
+			if h.Index == k.sources[i] {
+				reciprocal[i] = 1 / float64(rank+1)
+			}
+		}
+	}
+	return reciprocal, nil
+}
+
+// Search returns the ten first passages of the pool for each query, as indices in the corpus of Collection.
+func (k *KnownItems) Search(ctx context.Context, student encoder.Encoder) ([][]mine.Hit, error) {
 	passages := k.vectors
 	if passages.Data == nil {
+		texts := make([]string, len(k.pool))
+		for i, p := range k.pool {
+			texts[i] = p.Content()
+		}
 		var err error
-		if passages, err = student.Encode(ctx, encoder.Passage, k.texts); err != nil {
+		if passages, err = student.Encode(ctx, encoder.Passage, texts); err != nil {
 			return nil, fmt.Errorf("distill: known items: %w", err)
 		}
 		if k.fixed {
@@ -117,13 +139,20 @@ func (k *KnownItems) ReciprocalRanks(ctx context.Context, student encoder.Encode
 	if err != nil {
 		return nil, fmt.Errorf("distill: known items: %w", err)
 	}
-	reciprocal := make([]float64, len(rankings))
-	for i, hits := range rankings {
-		for rank, h := range hits {
-			if h.Index == k.sources[i] {
-				reciprocal[i] = 1 / float64(rank+1)
-			}
-		}
+	return rankings, nil
+}
+
+// Collection returns the queries, named known-1 and so on, the pool, and the queries' sources as what is relevant.
+func (k *KnownItems) Collection() (*eval.Collection, error) {
+	pool, err := retort.NewCorpus(k.pool)
+	if err != nil {
+		return nil, fmt.Errorf("distill: known items: %w", err)
 	}
-	return reciprocal, nil
+	c := &eval.Collection{Corpus: pool, Qrels: eval.Qrels{}}
+	for i, text := range k.queries {
+		q := retort.Query{ID: fmt.Sprint("known-", i+1), Text: text, Source: k.pool[k.sources[i]].ID}
+		c.Queries = append(c.Queries, q)
+		c.Qrels[q.ID] = map[string]int{q.Source: 1}
+	}
+	return c, nil
 }

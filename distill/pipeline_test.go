@@ -11,6 +11,7 @@ import (
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/encoder/encodertest"
+	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/generate"
 	"github.com/retort-ir/retort/mine"
 	"github.com/retort-ir/retort/teacher"
@@ -197,6 +198,23 @@ func TestKnownItemsAreTheMeanReciprocalRankOfTheSources(t *testing.T) {
 	require.NoError(t, err)
 	require.Less(t, mrr, 1.0)
 	require.GreaterOrEqual(t, mrr, 4.0/6)
+
+	c, err := k.Collection()
+	require.NoError(t, err)
+	rankings, err := k.Search(t.Context(), p.Student)
+	require.NoError(t, err)
+	run := eval.Run{}
+	for i, q := range c.Queries {
+		require.Equal(t, queries[i].Text, q.Text)
+		for _, h := range rankings[i] {
+			passage, err := c.Corpus.At(h.Index)
+			require.NoError(t, err)
+			run[q.ID] = append(run[q.ID], eval.Hit{ID: passage.ID, Score: h.Score})
+		}
+	}
+	report, err := eval.Evaluate(c.Qrels, run, eval.MRR(10))
+	require.NoError(t, err)
+	require.InDelta(t, mrr, report.Mean(eval.MRR(10)), 1e-9, "the judged collection of the same queries says the same")
 
 	_, err = NewKnownItems(p.Corpus, nil, 10, false)
 	require.Error(t, err)

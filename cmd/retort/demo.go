@@ -7,8 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -16,6 +14,7 @@ import (
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/examples/godoc"
+	"github.com/retort-ir/retort/internal/report"
 	"github.com/retort-ir/retort/internal/results"
 )
 
@@ -60,11 +59,11 @@ func runDemo(ctx context.Context, args []string, stdout, stderr io.Writer) (err 
 	if err != nil {
 		return err
 	}
-	model, err := f.model.open(ctx)
-	if err != nil {
+	s.settings = (&distillArgs{distillFlags: *f, flags: defaults}).values()
+	s.open = f.model.student(ctx)
+	if s.model, err = s.open(); err != nil {
 		return err
 	}
-	s.model = model
 	if err := s.prepare(ctx); err != nil {
 		return err
 	}
@@ -78,13 +77,16 @@ func runDemo(ctx context.Context, args []string, stdout, stderr io.Writer) (err 
 	if err := s.writeResults(d.results(seconds(start))); err != nil {
 		return err
 	}
+	if err := s.saveReport(ctx, out); err != nil {
+		return err
+	}
 	if wantsJSON(stdout) {
 		return writeResult(stdout, d.results(seconds(start)))
 	}
 	if err := d.print(stdout); err != nil {
 		return err
 	}
-	fmt.Fprintf(stdout, "\n%s in %.0f s; figures in %s\n", d.version, seconds(start), s.path(runResults))
+	fmt.Fprintf(stdout, "\n%s in %.0f s; figures in %s\nreport: %s\n", d.version, seconds(start), s.path(runResults), s.path(report.PageFile))
 	return nil
 }
 
@@ -142,7 +144,7 @@ func readDemo(ctx context.Context, s *specialisation) (*demo, error) {
 		{key: "written", title: "written queries, test half", collection: judgedOn(s.corpus, test)},
 	}
 	for _, set := range d.sets {
-		s.sets = append(s.sets, judgedSet{set.key, set.collection})
+		s.sets = append(s.sets, judgedSet{set.key, set.title, set.collection})
 	}
 	for i := range shown {
 		d.sample = append(d.sample, test.Queries[(2*i+1)*len(test.Queries)/(2*shown)])
@@ -163,8 +165,8 @@ func (d *demo) read(ctx context.Context, measured []json.RawMessage) error {
 		}
 	}
 	for _, set := range d.sets {
-		set.bm25, set.before = d.report(set, results.BM25), d.report(set, results.Before)
-		set.teacher, set.after = d.report(set, results.Teacher), d.report(set, results.After)
+		set.bm25, set.before = reportOf(d.records, set.key, results.BM25), reportOf(d.records, set.key, results.Before)
+		set.teacher, set.after = reportOf(d.records, set.key, results.Teacher), reportOf(d.records, set.key, results.After)
 		set.differences = map[string]eval.Comparison{}
 		for _, m := range runMetrics() {
 			var err error
@@ -174,20 +176,6 @@ func (d *demo) read(ctx context.Context, measured []json.RawMessage) error {
 		}
 	}
 	return nil
-}
-
-// report is what one system did with the queries of a set.
-func (d *demo) report(set *demoSet, system string) *eval.Report {
-	records := results.Of(d.records, set.key, system)
-	r := &eval.Report{Queries: slices.Sorted(maps.Keys(records))}
-	for _, m := range runMetrics() {
-		values := make([]float64, len(r.Queries))
-		for i, q := range r.Queries {
-			values[i] = records[q].Metrics[m.Name]
-		}
-		r.Metrics, r.Values = append(r.Metrics, m.Name), append(r.Values, values)
-	}
-	return r
 }
 
 func (d *demo) results(seconds float64) map[string]any {

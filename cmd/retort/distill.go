@@ -256,7 +256,7 @@ func (s *specialisation) do(ctx context.Context, load func() error, open func() 
 	if err != nil {
 		return err
 	}
-	s.model = model
+	s.model, s.open = model, open
 	start := time.Now()
 	if err := s.prepare(ctx); err != nil {
 		return err
@@ -265,19 +265,23 @@ func (s *specialisation) do(ctx context.Context, load func() error, open func() 
 	if err != nil {
 		return err
 	}
-	if err := s.printOutcome(stdout, out, seconds(start)); err != nil {
-		return err
-	}
-	return s.writeResults(map[string]any{
+	err = s.writeResults(map[string]any{
 		"funnel": out.Funnel, "training": out.Training, "guard": out.Guard, "selected_by": s.selectedBy(), "seconds": seconds(start),
 	})
+	if err != nil {
+		return err
+	}
+	if err := s.saveReport(ctx, out); err != nil {
+		return err
+	}
+	return s.printOutcome(stdout, out, seconds(start))
 }
 
 // job turns the settings into those of the stages.
 func (f *distillFlags) job(stderr io.Writer) *specialisation {
 	s := &specialisation{
 		out: f.out, analyzer: mine.English(), types: strings.Split(f.types, ","), progress: progress.New(stderr),
-		mining: f.mining, training: f.training, last: f.keep == "last",
+		mining: f.mining, training: f.training, last: f.keep == "last", modelDir: f.model.dir,
 	}
 	if f.analyzer == "code" {
 		s.analyzer = mine.Code()

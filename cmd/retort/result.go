@@ -6,6 +6,7 @@ import (
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/distill"
+	"github.com/retort-ir/retort/internal/report"
 	"github.com/retort-ir/retort/internal/runfolder"
 	"github.com/retort-ir/retort/mine"
 )
@@ -14,6 +15,7 @@ import (
 type distillResult struct {
 	Run        string  `json:"run"`
 	Model      string  `json:"model"`
+	Report     string  `json:"report"` // the page
 	Lists      int     `json:"lists"`
 	Steps      int     `json:"steps"`
 	TotalSteps int     `json:"total_steps"`
@@ -29,7 +31,7 @@ type distillResult struct {
 func (s *specialisation) printOutcome(w io.Writer, out *distill.Outcome, seconds float64) error {
 	t := out.Training
 	r := distillResult{
-		Run: s.out, Model: s.path(runModel), Lists: t.TrainLists, Steps: t.Steps, TotalSteps: t.TotalSteps, Seconds: seconds,
+		Run: s.out, Model: s.path(runModel), Report: s.path(report.PageFile), Lists: t.TrainLists, Steps: t.Steps, TotalSteps: t.TotalSteps, Seconds: seconds,
 	}
 	if len(t.History) > 0 {
 		r.SelectedBy, r.Before, r.After, r.BestStep = s.selectedBy(), &t.History[0].Score, &t.Best.Score, &t.Best.Step
@@ -41,6 +43,7 @@ func (s *specialisation) printOutcome(w io.Writer, out *distill.Outcome, seconds
 	if r.Before != nil {
 		fmt.Fprintf(w, "%s: %.4f before, %.4f after (the best, after %d steps)\n", r.SelectedBy, *r.Before, *r.After, *r.BestStep)
 	}
+	fmt.Fprintf(w, "report: %s\n", r.Report)
 	return nil
 }
 

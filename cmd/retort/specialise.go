@@ -23,7 +23,9 @@ import (
 	"github.com/retort-ir/retort/generate"
 	"github.com/retort-ir/retort/internal/atomicfile"
 	"github.com/retort-ir/retort/internal/progress"
+	"github.com/retort-ir/retort/internal/report"
 	"github.com/retort-ir/retort/internal/results"
+	"github.com/retort-ir/retort/internal/rss"
 	"github.com/retort-ir/retort/internal/runfolder"
 	"github.com/retort-ir/retort/mine"
 	"github.com/retort-ir/retort/teacher"
@@ -66,6 +68,8 @@ type specialisation struct {
 	progress *progress.Progress
 	settings map[string]string // all of them, for the manifest
 	inputs   map[string]string // hashes of the files that they name
+	modelDir string            // where the model was opened
+	open     func() (student, error)
 
 	folder  *distill.Folder
 	closers []func() error
@@ -74,11 +78,14 @@ type specialisation struct {
 	fusion  *mine.ZScoreFusion
 	known   *distill.KnownItems // nil where judged queries choose, or nothing does
 	pool    *eval.Collection    // of the judged queries where passages learn
+	// encoding is what it took to encode the passages in this call; zero where an earlier one did.
+	encoding report.Stage
 }
 
-// judgedSet is a set of judged queries with its name.
+// judgedSet is a set of judged queries.
 type judgedSet struct {
-	name       string
+	name       string // in evaluate.jsonl
+	title      string // in the report
 	collection *eval.Collection
 }
 
@@ -195,9 +202,11 @@ func (s *specialisation) encodePassages(ctx context.Context) (*mine.Dense, error
 	if err := os.Remove(keyPath); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
+	start := time.Now()
 	if err := s.writeVectors(ctx, path); err != nil {
 		return nil, err
 	}
+	s.encoding = report.Stage{Seconds: time.Since(start).Seconds(), PeakBytes: rss.Peak()}
 	err = atomicfile.Write(keyPath, func(w io.Writer) error {
 		_, err := io.WriteString(w, key)
 		return err
@@ -286,14 +295,14 @@ func (s *specialisation) hashSets() (string, error) {
 		}
 	}
 	if s.known != nil {
-		fmt.Fprintf(h, "known items, seed %d", s.mining.Seed)
+		fmt.Fprintf(h, "known items with passages, seed %d", s.mining.Seed)
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 func (s *specialisation) measuredSets() []judgedSet {
 	if s.sets == nil && s.judged != nil {
-		return []judgedSet{{setJudged, s.judged}}
+		return []judgedSet{{setJudged, "your judged queries", s.judged}}
 	}
 	return s.sets
 }
@@ -359,14 +368,25 @@ func (s *specialisation) measureSystem(ctx context.Context, set judgedSet, syste
 }
 
 func (s *specialisation) measureKnown(ctx context.Context, system string, emit func(any) error) error {
-	ranks, err := s.known.ReciprocalRanks(ctx, s.model)
+	collection, err := s.known.Collection()
 	if err != nil {
 		return err
 	}
-	for i, rr := range ranks {
-		r := results.Record{
-			Set: setKnown, System: system, Query: fmt.Sprint("known-", i+1),
-			Metrics: results.Metrics{eval.MRR(10).Name: rr}, Top: []string{},
+	rankings, err := s.known.Search(ctx, s.model)
+	if err != nil {
+		return err
+	}
+	for i, q := range collection.Queries {
+		r := results.Record{Set: setKnown, System: system, Query: q.ID, Metrics: results.Metrics{eval.MRR(10).Name: 0}, Top: []string{}}
+		for rank, h := range rankings[i] {
+			p, err := collection.Corpus.At(h.Index)
+			if err != nil {
+				return err
+			}
+			r.Top = append(r.Top, p.ID)
+			if p.ID == q.Source {
+				r.Metrics[eval.MRR(10).Name] = 1 / float64(rank+1)
+			}
 		}
 		if err := emit(r); err != nil {
 			return err

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/distill"
+	"github.com/retort-ir/retort/internal/jsonl"
+	"github.com/retort-ir/retort/internal/report"
+	"github.com/retort-ir/retort/internal/results"
+	"github.com/retort-ir/retort/internal/runfolder"
+)
+
+func TestDistillLeavesAReportOfItsFigures(t *testing.T) {
+	for name, c := range map[string]struct {
+		flags  string
+		sets   []string // in the report and, beside it, in evaluate.jsonl
+		scores int      // charts
+	}{
+		"query":        {"", []string{"known items", "known items"}, 2},
+		"both":         {"-towers both -target min-max", []string{"known items", "known items"}, 3},
+		"judged":       {"-queries DIR/queries.jsonl -qrels DIR/qrels/test.tsv", []string{"your judged queries", "judged"}, 2},
+		"judged, both": {"-towers both -queries DIR/queries.jsonl -qrels DIR/qrels/test.tsv", []string{"your judged queries", "judged"}, 2},
+		"last":         {"-keep last", nil, 2},
+		"own lists":    {"-lists DIR/lists.jsonl", []string{"known items", "known items"}, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := runFolder(t)
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "lists.jsonl"), []byte(
+				`{"query":{"_id":"l","text":"how it works"},"ids":["p00","p10","p20"],"scores":[1,0.5,0]}`+"\n"+
+					`{"query":{"_id":"m","text":"how it sorts"},"ids":["p21","p22"],"scores":[0.25,1]}`+"\n"), 0o600))
+			run := filepath.Join(dir, "run")
+			args := fakeArgs(t, dir, strings.Fields(strings.ReplaceAll(c.flags, "DIR", dir))...)
+			out, _, err := distillFake(t, t.Context(), args...)
+			require.NoError(t, err)
+			require.True(t, strings.HasSuffix(out, "report: "+run+"/report.html\n"), out)
+			d, err := report.Load(run + "/report.json")
+			require.NoError(t, err)
+			require.NoError(t, d.Validate())
+			require.Equal(t, "run", d.Title)
+
+			requireSets(t, run, d, c.sets)
+			requireTraining(t, run, d)
+			requireScores(t, run, d, c.scores)
+			requireManifest(t, run, d)
+
+			page := read(t, run+"/report.html")
+			require.NoError(t, os.Remove(run+"/report.html"))
+			require.Equal(t, run+"/report.html\n", succeed(t, "report", run))
+			require.Equal(t, page, read(t, run+"/report.html"))
+			data := read(t, run+"/report.json")
+			_, _, err = distillFake(t, t.Context(), args...)
+			require.NoError(t, err)
+			require.Equal(t, data, read(t, run+"/report.json"), "a call that does nothing changes nothing")
+		})
+	}
+}
+
+// requireSets wants the means of evaluate.jsonl, and passages of the queries that changed.
+func requireSets(t *testing.T, run string, d report.Data, names []string) {
+	t.Helper()
+	if names == nil {
+		require.Empty(t, d.Sets)
+		require.Contains(t, d.Missing[report.SectionQuality], "-keep last")
+		return
+	}
+	require.Len(t, d.Sets, 1)
+	set := d.Sets[0]
+	require.Equal(t, names[0], set.Name)
+	records, err := results.Load(run)
+	require.NoError(t, err)
+	for _, m := range set.Metrics {
+		metric := strings.NewReplacer("nDCG", "ndcg", "R@", "recall@", "MRR", "mrr").Replace(m.Name)
+		for system, mean := range map[string]*float64{results.Before: m.Before, results.After: m.After, results.BM25: m.BM25, results.Teacher: m.Teacher} {
+			of := results.Of(records, names[1], system)
+			if len(of) == 0 {
+				require.Nil(t, mean)
+				continue
+			}
+			sum := 0.0
+			for _, r := range of {
+				sum += r.Metrics[metric]
+			}
+			require.InDelta(t, sum/float64(len(of)), *mean, 1e-9, "%s of %s", metric, system)
+		}
+		require.InDelta(t, *m.After-*m.Before, m.Difference.Delta, 1e-9)
+	}
+	before := results.Of(records, names[1], results.Before)
+	helped, hurt := set.Extremes(report.ExtremeQueries)
+	for _, i := range append(helped, hurt...) {
+		g := set.Gains[i]
+		require.NotEmpty(t, g.Text)
+		require.Len(t, g.TopBefore, 5)
+		for rank, h := range g.TopBefore {
+			require.Equal(t, before[g.ID].Top[rank], h.ID)
+			require.NotEmpty(t, h.Text)
+			if rank > 0 {
+				require.LessOrEqual(t, h.Score, g.TopBefore[rank-1].Score+1e-5, "the model as it was ranked so")
+			}
+		}
+		for rank, h := range g.TopAfter[1:] {
+			require.LessOrEqual(t, h.Score, g.TopAfter[rank].Score+1e-5, "the student that was kept ranks so")
+		}
+	}
+}
+
+func requireTraining(t *testing.T, run string, d report.Data) {
+	t.Helper()
+	var figures struct{ Training distill.Result }
+	require.NoError(t, json.Unmarshal([]byte(read(t, run+"/results.json")), &figures))
+	require.Len(t, d.Training.Steps, figures.Training.Steps)
+	require.Len(t, d.Training.Evaluations, len(figures.Training.History))
+	for i, e := range figures.Training.History {
+		require.Equal(t, report.Evaluation{Step: e.Step, Score: e.Score}, d.Training.Evaluations[i])
+	}
+	require.Equal(t, figures.Training.Best.Step, d.Training.BestStep)
+	require.NotEmpty(t, d.Outcome)
+}
+
+func requireScores(t *testing.T, run string, d report.Data, charts int) {
+	t.Helper()
+	require.Len(t, d.Scores, charts)
+	if len(d.Funnel.Filters) == 0 {
+		return // of own lists
+	}
+	lists, scores := 0, 0
+	for l, err := range jsonl.ReadFile[retort.List](run+"/score.jsonl", nil) {
+		require.NoError(t, err)
+		lists, scores = lists+1, scores+len(l.Scores)
+	}
+	require.Equal(t, scores, d.Scores[0].Series[0].Histogram.Total())
+	student := d.Scores[1]
+	require.Equal(t, student.Series[0].Histogram.Total(), student.Series[1].Histogram.Total())
+	require.NotEqual(t, student.Series[0].Histogram, report.Histogram{})
+	last := d.Funnel.Filters[len(d.Funnel.Filters)-1].Total()
+	require.GreaterOrEqual(t, last.Kept, lists)
+}
+
+func requireManifest(t *testing.T, run string, d report.Data) {
+	t.Helper()
+	m, err := runfolder.ReadManifest(run)
+	require.NoError(t, err)
+	require.Equal(t, "encode passages", d.Stages[0].Name)
+	require.Positive(t, d.Stages[0].Seconds)
+	require.Len(t, d.Stages, 1+len(m.Stages))
+	hashes := map[string]string{}
+	for _, h := range d.Hashes {
+		hashes[h.Name] = h.SHA256
+		require.Len(t, h.SHA256, 64)
+	}
+	for _, e := range m.Stages {
+		require.Equal(t, e.SHA256, hashes[e.Name])
+	}
+	require.Equal(t, m.Inputs["corpus"], hashes["corpus"])
+	require.Equal(t, m.Inputs["model"], hashes["model"])
+	settings := map[string]string{}
+	for _, s := range d.Settings {
+		settings[s.Name] = s.Value
+	}
+	require.Equal(t, "2", settings["epochs"])
+	require.NotEqual(t, "0", settings["lr"], "what was taken, not what was left out")
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return string(data)
+}

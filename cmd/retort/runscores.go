@@ -1,0 +1,302 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"iter"
+	"math"
+	"slices"
+
+	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/distill"
+	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/eval"
+	"github.com/retort-ir/retort/internal/report"
+	"github.com/retort-ir/retort/internal/results"
+)
+
+// How many lists the student's similarities are shown of: enough for a smooth outline, and few enough that to encode their
+// queries, or with both towers their passages too, takes seconds.
+const listsShown, listsShownBoth = 500, 100
+
+const scoreBins = 60
+
+// scores are the distributions of the teacher's scores, and of the student's similarities on the same lists.
+func (r *reporter) scores(ctx context.Context) error {
+	raw, err := histogramOf(ctx, r.stageLists(distill.StageScore))
+	if err != nil {
+		return err
+	}
+	if raw.Total() == 0 {
+		return nil
+	}
+	axis := "sum of two z-scores"
+	switch {
+	case r.s.lists != nil:
+		axis = "score"
+	case r.s.mining.Target == distill.StudentScale:
+		axis = "BM25 score"
+	}
+	r.data.Scores = []report.Distribution{{
+		Title: "The teacher's raw scores", Axis: axis, Series: []report.Series{{Name: "teacher", Histogram: *raw}},
+	}}
+	return r.similarities(ctx)
+}
+
+// histogramOf reads the scores twice: their range is not known before.
+func histogramOf(ctx context.Context, lists iter.Seq2[retort.List, error]) (*report.Histogram, error) {
+	low, high := math.Inf(1), math.Inf(-1)
+	err := eachScore(ctx, lists, func(v float64) { low, high = min(low, v), max(high, v) })
+	if err != nil {
+		return nil, err
+	}
+	if room := 1e-6 * max(1, math.Abs(low)); !(high-low > room) { // none, or all alike
+		low, high = min(low, 0)-1, max(high, 0)+1
+	}
+	h, err := report.NewHistogram(low, high, scoreBins)
+	if err != nil {
+		return nil, err
+	}
+	return h, eachScore(ctx, lists, h.Add)
+}
+
+func eachScore(ctx context.Context, lists iter.Seq2[retort.List, error], do func(float64)) error {
+	for l, err := range lists {
+		if err := cmp.Or(err, ctx.Err()); err != nil {
+			return err
+		}
+		for _, v := range l.Scores {
+			do(v)
+		}
+	}
+	return nil
+}
+
+// similarities are those of the student on some of the lists that it was trained on, before and after, beside the targets.
+func (r *reporter) similarities(ctx context.Context) error {
+	most := listsShownBoth
+	if r.fixed() {
+		most = listsShown
+	}
+	total := len(r.s.lists)
+	if e := r.manifest.Find(string(distill.StageFilter)); e != nil && r.s.lists == nil {
+		total = e.Count
+	}
+	var lists []retort.List
+	every, n := (total+most-1)/most, 0
+	for l, err := range r.stageLists(distill.StageFilter) {
+		if err := cmp.Or(err, ctx.Err()); err != nil {
+			return err
+		}
+		if n%every == 0 {
+			lists = append(lists, l)
+		}
+		n++
+	}
+	before, err := r.similarityOf(ctx, r.before, true, lists)
+	if err != nil {
+		return err
+	}
+	after, err := r.similarityOf(ctx, r.s.model, r.fixed(), lists)
+	if err != nil {
+		return err
+	}
+	targets := report.Series{Name: "target", Histogram: report.Histogram{Low: 0, High: 1, Counts: make([]int, scoreBins)}}
+	onScale := r.s.lists == nil && r.s.mining.Target == distill.StudentScale
+	if onScale {
+		targets.Histogram = similarityBins()
+	}
+	for _, l := range lists {
+		for _, v := range l.Scores {
+			targets.Histogram.Add(v)
+		}
+	}
+	which := fmt.Sprintf("of %d lists", len(lists))
+	if len(lists) < n {
+		which = fmt.Sprintf("of %d of the %d lists", len(lists), n)
+	}
+	student := report.Distribution{
+		Title: "The student's similarities, " + which, Axis: "cosine similarity",
+		Series: []report.Series{{Name: "after", Histogram: after}, {Name: "before", Histogram: before}},
+	}
+	if onScale {
+		student.Series = append(student.Series, targets)
+		r.data.Scores = append(r.data.Scores, student)
+		return nil
+	}
+	r.data.Scores = append(r.data.Scores, student, report.Distribution{
+		Title: "What the student was to reproduce, " + which, Axis: "target", Series: []report.Series{targets},
+	})
+	return nil
+}
+
+// similarityBins are fine, since most similarities of a model lie close together.
+func similarityBins() report.Histogram {
+	return report.Histogram{Low: -1, High: 1, Counts: make([]int, 4*scoreBins)}
+}
+
+// fixed says that training left the passages' vectors as they were.
+func (r *reporter) fixed() bool { return r.s.training.Towers == distill.QueryOnly }
+
+func (r *reporter) similarityOf(ctx context.Context, model student, fixed bool, lists []retort.List) (report.Histogram, error) {
+	h := similarityBins()
+	texts := make([]string, len(lists))
+	ids := map[string]bool{}
+	for i, l := range lists {
+		texts[i] = l.Query.Text
+		for _, id := range l.IDs {
+			ids[id] = true
+		}
+	}
+	queries, err := encodeRows(ctx, model, encoder.Query, texts)
+	if err != nil {
+		return h, err
+	}
+	passages, err := r.passageRows(ctx, model, fixed, r.s.corpus, ids)
+	if err != nil {
+		return h, err
+	}
+	for i, l := range lists {
+		for _, id := range l.IDs {
+			h.Add(dot(queries[i], passages[id]))
+		}
+	}
+	return h, nil
+}
+
+// passageRows are the vectors of passages by their ids. fixed says that those of the corpus as it was encoded at first will do.
+func (r *reporter) passageRows(ctx context.Context, model student, fixed bool, corpus retort.Corpus, ids map[string]bool) (map[string][]float32, error) {
+	rows := make(map[string][]float32, len(ids))
+	var names, texts []string
+	for id := range ids {
+		index, ok := corpus.Index(id)
+		if !ok {
+			return nil, fmt.Errorf("passage %q is not in the corpus", id)
+		}
+		if fixed {
+			all := r.s.dense.Vectors()
+			rows[id] = all.Data[index*all.Stride:][:all.Cols]
+			continue
+		}
+		p, err := corpus.At(index)
+		if err != nil {
+			return nil, err
+		}
+		names, texts = append(names, id), append(texts, p.Content())
+	}
+	vectors, err := encodeRows(ctx, model, encoder.Passage, texts)
+	if err != nil {
+		return nil, err
+	}
+	for i, id := range names {
+		rows[id] = vectors[i]
+	}
+	return rows, nil
+}
+
+func encodeRows(ctx context.Context, model student, role encoder.Role, texts []string) ([][]float32, error) {
+	if len(texts) == 0 {
+		return nil, nil
+	}
+	m, err := model.Encode(ctx, role, texts)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([][]float32, m.Rows)
+	for i := range rows {
+		rows[i] = m.Data[i*m.Stride:][:m.Cols]
+	}
+	return rows, nil
+}
+
+func dot(a, b []float32) float64 {
+	var sum float64
+	for i, v := range a {
+		sum += float64(v) * float64(b[i])
+	}
+	return sum
+}
+
+// hitsShown is how many passages of a ranking stand on the page, and hitText how many bytes of each the data keep.
+const hitsShown, hitText = 5, 600
+
+// showExtremes gives the queries that gained and lost most their texts and passages.
+func (r *reporter) showExtremes(ctx context.Context, shown *report.QuerySet, set judgedSet, records []results.Record) error {
+	helped, hurt := shown.Extremes(report.ExtremeQueries)
+	extremes := append(helped, hurt...)
+	texts := make(map[string]string, len(set.collection.Queries))
+	for _, q := range set.collection.Queries {
+		texts[q.ID] = q.Text
+	}
+	queries := make([]retort.Query, len(extremes))
+	for i, at := range extremes {
+		g := &shown.Gains[at]
+		g.Text = texts[g.ID]
+		queries[i] = retort.Query{ID: g.ID, Text: g.Text}
+	}
+	whole := set.name != setKnown // of known items the pool has vectors of its own
+	before, err := r.hits(ctx, r.before, whole, set.collection, queries, results.Of(records, set.name, results.Before))
+	if err != nil {
+		return err
+	}
+	after, err := r.hits(ctx, r.s.model, whole && r.fixed(), set.collection, queries, results.Of(records, set.name, results.After))
+	if err != nil {
+		return err
+	}
+	for i, at := range extremes {
+		g := &shown.Gains[at]
+		g.FirstBefore, g.FirstAfter = firstRelevant(before[i]), firstRelevant(after[i])
+		g.TopBefore, g.TopAfter = before[i][:min(hitsShown, len(before[i]))], after[i][:min(hitsShown, len(after[i]))]
+	}
+	return nil
+}
+
+// hits are the rankings that were kept of the queries, with the similarities by the model.
+func (r *reporter) hits(ctx context.Context, model student, fixed bool, c *eval.Collection, queries []retort.Query, kept map[string]results.Record) ([][]report.Hit, error) {
+	texts := make([]string, len(queries))
+	ids := map[string]bool{}
+	for i, q := range queries {
+		texts[i] = q.Text
+		for _, id := range kept[q.ID].Top {
+			ids[id] = true
+		}
+	}
+	vectors, err := encodeRows(ctx, model, encoder.Query, texts)
+	if err != nil {
+		return nil, err
+	}
+	passages, err := r.passageRows(ctx, model, fixed, c.Corpus, ids)
+	if err != nil {
+		return nil, err
+	}
+	all := make([][]report.Hit, len(queries))
+	for i, q := range queries {
+		for _, id := range kept[q.ID].Top {
+			index, _ := c.Corpus.Index(id)
+			p, err := c.Corpus.At(index)
+			if err != nil {
+				return nil, err
+			}
+			all[i] = append(all[i], report.Hit{
+				ID: id, Title: p.Title, Text: beginning(p.Text), Score: dot(vectors[i], passages[id]), Grade: c.Qrels[q.ID][id],
+			})
+		}
+	}
+	return all, nil
+}
+
+// beginning cuts a text between two characters.
+func beginning(text string) string {
+	for i := range text {
+		if i >= hitText {
+			return text[:i]
+		}
+	}
+	return text
+}
+
+// firstRelevant is a rank from 1; 0 where none is relevant.
+func firstRelevant(hits []report.Hit) int {
+	return slices.IndexFunc(hits, func(h report.Hit) bool { return h.Grade > 0 }) + 1
+}
