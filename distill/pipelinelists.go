@@ -56,7 +56,11 @@ func (j *job) queries(ctx context.Context) ([]retort.Query, error) {
 	j.funnel.Generated = len(made)
 	// The user's come first, so that a generated copy of one is the one that goes.
 	own, _ := generate.Dedup(j.Queries)
-	all, _ := generate.Dedup(append(own, made...))
+	given := slices.Concat(j.Queries, made)
+	all, _ := generate.Dedup(given)
+	if err := j.count("duplicates", given, all, reasonDuplicate); err != nil {
+		return nil, err
+	}
 	j.funnel.Distinct = len(all) - len(own)
 	all, kept, err := j.filterQueries(ctx, all, len(own))
 	if err != nil {
@@ -64,7 +68,41 @@ func (j *job) queries(ctx context.Context) ([]retort.Query, error) {
 	}
 	drawn := drawEvenly(all[kept:], func(q retort.Query) string { return q.Source }, j.Mining.MaxQueries, j.Mining.Seed)
 	j.funnel.Drawn = len(drawn)
-	return append(slices.Clone(all[:kept]), drawn...), nil
+	drawn = append(slices.Clone(all[:kept]), drawn...)
+	return drawn, j.count("draw", all, drawn, reasonNotDrawn)
+}
+
+// Why queries are dropped besides the filters of package mine.
+const (
+	reasonDuplicate mine.Reason = "equals an earlier query"
+	reasonNotDrawn  mine.Reason = "not drawn"
+)
+
+// count counts what is left of the queries given, which is in their order, where anything was dropped.
+func (j *job) count(filter string, given, left []retort.Query, reason mine.Reason) error {
+	if len(left) == len(given) {
+		return nil
+	}
+	var s mine.Selection
+	for i, q := range given {
+		if len(left) > 0 && left[0] == q {
+			s.Kept, left = append(s.Kept, i), left[1:]
+		} else {
+			s.Dropped = append(s.Dropped, mine.Drop{Index: i, Reason: reason, Of: -1})
+		}
+	}
+	if _, err := j.funnel.Queries(filter, given, s); err != nil {
+		return fmt.Errorf("distill: %w", err)
+	}
+	return nil
+}
+
+func queriesOf(lists []retort.List) []retort.Query {
+	queries := make([]retort.Query, len(lists))
+	for i, l := range lists {
+		queries[i] = l.Query
+	}
+	return queries
 }
 
 // generate makes queries of every passage.
@@ -282,7 +320,8 @@ func (j *job) candidates(rankings []ranked) ([]retort.List, error) {
 	if lists, err = j.funnel.Funnel.Lists("list length", lists, long); err != nil {
 		return nil, err
 	}
-	return drawEvenly(lists, func(l retort.List) string { return l.Query.Source }, j.Mining.MaxLists, j.Mining.Seed), nil
+	drawn := drawEvenly(lists, func(l retort.List) string { return l.Query.Source }, j.Mining.MaxLists, j.Mining.Seed)
+	return drawn, j.count("draw of lists", queriesOf(lists), queriesOf(drawn), reasonNotDrawn)
 }
 
 // candidate picks the passages of one list.

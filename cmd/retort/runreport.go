@@ -73,14 +73,24 @@ func (r *reporter) head() {
 	r.data.Facts = []report.Setting{
 		{Name: "student", Value: fmt.Sprintf("%s, %d dimensions", filepath.Base(r.s.modelDir), r.s.model.Dim())},
 		{Name: "teacher", Value: r.teacherName()},
-		{Name: "corpus", Value: fmt.Sprintf("%d passages", r.s.corpus.Len())},
-		{Name: "trained", Value: fmt.Sprintf("%s, on %d lists", towers, r.out.Training.TrainLists)},
+		{Name: "corpus", Value: thousands(r.s.corpus.Len()) + " passages"},
+		{Name: "trained", Value: fmt.Sprintf("%s, on %s lists", towers, thousands(r.out.Training.TrainLists))},
 	}
 	if f := r.out.Funnel; f.Generated > 0 {
-		r.data.Facts = append(r.data.Facts, report.Setting{
-			Name: "queries", Value: fmt.Sprintf("%d generated, %d of them distinct, %d drawn, %d your own", f.Generated, f.Distinct, f.Drawn, f.Own),
-		})
+		queries := thousands(f.Generated) + " generated"
+		if f.Own > 0 {
+			queries += ", " + thousands(f.Own) + " your own"
+		}
+		r.data.Facts = append(r.data.Facts, report.Setting{Name: "queries", Value: queries})
 	}
+}
+
+// thousands writes 12,345.
+func thousands(n int) string {
+	if n < 1000 {
+		return fmt.Sprint(n)
+	}
+	return fmt.Sprintf("%s,%03d", thousands(n/1000), n%1000)
 }
 
 func (r *reporter) teacherName() string {
@@ -93,19 +103,27 @@ func (r *reporter) teacherName() string {
 	return "BM25 and the student, fused by z-scores"
 }
 
+// measure is what chose the student, as it is written.
+func (r *reporter) measure() string {
+	if r.s.judged != nil {
+		return display(eval.NDCG(10)) + " of the judged queries"
+	}
+	return "known-item " + display(eval.MRR(10))
+}
+
 // outcome says which student was kept and why.
 func (r *reporter) outcome() string {
 	t := r.out.Training
 	switch {
 	case r.out.Guard != nil && t.Alpha == 0:
-		return fmt.Sprintf("The model stays as it was, since no gain was sure enough: known items %+.4f MRR@10, p %.2g; a gain with p below %.2g was asked for.",
-			r.out.Guard.Delta, r.out.Guard.P, distill.GuardP)
+		return fmt.Sprintf("The model stays as it was, since no gain was sure enough: known items %+.4f %s, p %.2g (below %.2g was asked for).",
+			r.out.Guard.Delta, display(eval.MRR(10)), r.out.Guard.P, distill.GuardP)
 	case len(t.History) == 0:
 		return fmt.Sprintf("The last student was kept, after %d of %d steps: none was chosen.", t.Steps, t.TotalSteps)
 	case t.Best.Step == 0:
-		return fmt.Sprintf("The model stays as it was: no student was better by %s.", r.s.selectedBy())
+		return fmt.Sprintf("The model stays as it was: no student was better by %s.", r.measure())
 	}
-	kept := fmt.Sprintf("The student after step %d of %d was kept, the best of %d by %s", t.Best.Step, t.TotalSteps, len(t.History), r.s.selectedBy())
+	kept := fmt.Sprintf("The student after step %d of %d was kept, the best of %d by %s", t.Best.Step, t.TotalSteps, len(t.History), r.measure())
 	if g := r.out.Guard; g != nil {
 		return fmt.Sprintf("%s; known items %+.4f, p %.2g.", kept, g.Delta, g.P)
 	}
@@ -115,7 +133,7 @@ func (r *reporter) outcome() string {
 // training reads the steps and evaluations.
 func (r *reporter) training(context.Context) error {
 	t := r.out.Training
-	shown := &report.Training{Loss: "listwise KL", DevMeasure: r.s.selectedBy(), BestStep: t.Best.Step, TotalSteps: t.TotalSteps}
+	shown := &report.Training{Loss: "listwise KL", DevMeasure: r.measure(), BestStep: t.Best.Step, TotalSteps: t.TotalSteps}
 	type record struct {
 		Step       *report.Step       `json:"step"`
 		Evaluation *report.Evaluation `json:"evaluation"`
@@ -174,7 +192,7 @@ func (r *reporter) settingsShown() {
 	for _, g := range settingGroups() {
 		for _, s := range g.settings {
 			value, ok := r.s.settings[s.name]
-			if !ok {
+			if !ok || value == "" {
 				continue
 			}
 			if v, ok := taken[s.name]; ok {

@@ -104,23 +104,24 @@ func (r *reporter) similarities(ctx context.Context) error {
 	}
 	targets := report.Series{Name: "target", Histogram: report.Histogram{Low: 0, High: 1, Counts: make([]int, scoreBins)}}
 	onScale := r.s.lists == nil && r.s.mining.Target == distill.StudentScale
-	if onScale {
-		targets.Histogram = similarityBins()
+	if onScale { // a target may lie above 1: bins of the same width go on to 2
+		targets.Histogram = report.Histogram{Low: -1, High: 2, Counts: make([]int, 6*scoreBins)}
 	}
 	for _, l := range lists {
 		for _, v := range l.Scores {
 			targets.Histogram.Add(v)
 		}
 	}
-	which := fmt.Sprintf("of %d lists", len(lists))
+	which := fmt.Sprintf("of %s lists", thousands(len(lists)))
 	if len(lists) < n {
-		which = fmt.Sprintf("of %d of the %d lists", len(lists), n)
+		which = fmt.Sprintf("of %s of the %s lists", thousands(len(lists)), thousands(n))
 	}
 	student := report.Distribution{
 		Title: "The student's similarities, " + which, Axis: "cosine similarity",
 		Series: []report.Series{{Name: "after", Histogram: after}, {Name: "before", Histogram: before}},
 	}
 	if onScale {
+		student.Title = "The student's similarities and their targets, " + which
 		student.Series = append(student.Series, targets)
 		r.data.Scores = append(r.data.Scores, student)
 		return nil
