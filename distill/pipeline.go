@@ -15,6 +15,7 @@ import (
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/generate"
+	"github.com/retort-ir/retort/loss"
 	"github.com/retort-ir/retort/mine"
 	"github.com/retort-ir/retort/teacher"
 )
@@ -35,7 +36,7 @@ type Pipeline struct {
 	// Teacher scores the lists. Where it is nil the Ranker is the teacher: its scores are taken.
 	Teacher teacher.Teacher
 	// Vectors are the student's passage vectors [Corpus.Len() x d] where somebody has computed them already; StudentScale
-	// and QueryOnly need vectors and otherwise encode what they need.
+	// and QueryOnly need them and otherwise encode the corpus.
 	Vectors blas32.General
 	// TestQueries are what the student is measured by later: queries that equal one of them are not trained on. TestSources
 	// are the ids of passages of which no generated query is used: where they are those that are relevant to a test query,
@@ -110,14 +111,20 @@ type MiningOptions struct {
 	Target        Target
 	// Gamma weighs the teacher's z-scores in StudentScale.
 	Gamma float64
-	// StudentTemperature of StudentScale; the loss must have it for both teacher and student.
+	// StudentTemperature of StudentScale; the loss must have it for both teacher and student, and does where
+	// Training.Loss is nil.
 	StudentTemperature float64
 	Seed               uint64
 }
 
-// DefaultMiningOptions take the whole top 100 of the ranking, of queries that find their source in the top 20.
+// DefaultMiningOptions take the whole top 100 of the ranking, of at most 10,000 generated queries that find their source in
+// the top 20. The target is StudentScale, for which the Teacher is best something that the student is not part of, such as
+// BM25 (teacher.FromIndex).
 func DefaultMiningOptions() MiningOptions {
-	return MiningOptions{RoundTrip: 20, Top: 100, Depth: 100, Gamma: 1, StudentTemperature: 0.05}
+	return MiningOptions{
+		MaxQueries: 10_000, RoundTrip: 20, Top: 100, Depth: 100, KeepSource: true,
+		Target: StudentScale, Gamma: 1, StudentTemperature: 0.05,
+	}
 }
 
 // Funnel counts what each stage kept.
@@ -190,6 +197,9 @@ func (p *Pipeline) Train(ctx context.Context, lists []retort.List) (*Result, err
 
 func (p *Pipeline) trainingOptions() Options {
 	o := p.Training
+	if tau := p.Mining.StudentTemperature; o.Loss == nil && p.Mining.Target == StudentScale && p.Lists == nil {
+		o.Loss = loss.ListwiseKL{TeacherTemperature: tau, StudentTemperature: tau}
+	}
 	if o.Towers == QueryOnly && o.Vectors.Data == nil {
 		o.Vectors = p.Vectors
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/encoder/encodertest"
+	"github.com/retort-ir/retort/loss"
 	"github.com/retort-ir/retort/mine"
 	"github.com/retort-ir/retort/teacher"
 )
@@ -354,6 +355,7 @@ func TestARunOfOwnListsOnlyTrains(t *testing.T) {
 	require.NoError(t, err)
 	p := newSmallRun(t)
 	p.Lists, p.Generator, p.Queries = out.Lists, nil, nil
+	p.Training.Loss = loss.ListwiseKL{TeacherTemperature: .05, StudentTemperature: .05} // of lists on the student's scale
 	got, _ := runIn(t, dir, p)
 	require.Equal(t, out.Training, got.Training)
 	require.NoFileExists(t, filepath.Join(dir, "mine.jsonl"))

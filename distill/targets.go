@@ -79,9 +79,9 @@ func capSource(l retort.List) []float64 {
 }
 
 func (p *Pipeline) onStudentScale(ctx context.Context, lists []retort.List) error {
-	dense, err := mine.NewDenseVectors(p.Student, p.Vectors)
+	dense, err := p.dense(ctx)
 	if err != nil {
-		return fmt.Errorf("distill: StudentScale needs Pipeline.Vectors: %w", err)
+		return fmt.Errorf("distill: passage vectors of the student as it is: %w", err)
 	}
 	for start := 0; start < len(lists); start += rankBlock {
 		block := lists[start:min(start+rankBlock, len(lists))]
@@ -100,6 +100,13 @@ func (p *Pipeline) onStudentScale(ctx context.Context, lists []retort.List) erro
 		}
 	}
 	return nil
+}
+
+func (p *Pipeline) dense(ctx context.Context) (*mine.Dense, error) {
+	if p.Vectors.Data == nil {
+		return mine.NewDense(ctx, p.Student, p.Corpus, nil)
+	}
+	return mine.NewDenseVectors(p.Student, p.Vectors)
 }
 
 func (p *Pipeline) rescale(dense *mine.Dense, query []float32, l *retort.List) error {

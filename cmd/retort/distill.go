@@ -287,11 +287,13 @@ func (f *distillFlags) job(stderr io.Writer) *specialisation {
 		s.analyzer = mine.Code()
 	}
 	s.mining.Seed, s.training.Seed = f.seed, f.seed
-	s.training.Loss = loss.ListwiseKL{}
+	s.training.Loss = loss.ListwiseKL{} // of scores in [0,1]
+	s.mining.Target = distill.MinMax
 	if f.target == "student-scale" {
 		s.mining.Target = distill.StudentScale
-		tau := s.mining.StudentTemperature
-		s.training.Loss = loss.ListwiseKL{TeacherTemperature: tau, StudentTemperature: tau}
+		if tau := s.mining.StudentTemperature; f.lists == "" {
+			s.training.Loss = loss.ListwiseKL{TeacherTemperature: tau, StudentTemperature: tau}
+		}
 	}
 	s.training.DevFraction = 0 // the best is chosen by other means, or not at all
 	f.towersDefaults(s)

@@ -17,6 +17,7 @@ import (
 	"github.com/retort-ir/retort/encoder/bert"
 	"github.com/retort-ir/retort/generate"
 	"github.com/retort-ir/retort/mine"
+	"github.com/retort-ir/retort/teacher"
 )
 
 func main() {
@@ -51,11 +52,13 @@ func specialise(ctx context.Context, corpusFile, modelDir, outDir string) (err e
 	if err != nil {
 		return err
 	}
-	fusion, err := mine.NewZScoreFusion(100, bm25, dense) // the teacher: both know what the other does not
+	fusion, err := mine.NewZScoreFusion(100, bm25, dense) // each knows what the other does not
 	if err != nil {
 		return err
 	}
-	queries, err := generate.NewExtractive(ctx, corpus, generate.Options{Types: []string{generate.TypeSentence, generate.TypeHowTo}})
+	queries, err := generate.NewExtractive(ctx, corpus, generate.Options{
+		Types: []string{generate.TypeSentence, generate.TypeTitle, generate.TypePhrase, generate.TypeHowTo},
+	})
 	if err != nil {
 		return err
 	}
@@ -63,16 +66,17 @@ func specialise(ctx context.Context, corpusFile, modelDir, outDir string) (err e
 	if err != nil {
 		return err
 	}
-	heldOut, err := distill.HoldOut(ctx, corpus, others, 300, 1, true) // queries of another type choose the best student
+	heldOut, err := distill.HoldOut(ctx, corpus, others, 1000, 1, true) // queries of another type choose the best student
 	if err != nil {
 		return err
 	}
 	training := distill.DefaultOptions()
 	training.Towers = distill.QueryOnly // an index of passage vectors stays valid
-	training.LR, training.DevFraction, training.Evaluate = 2e-4, 0, heldOut.MRR
+	training.Epochs, training.QueriesPerStep, training.DevFraction, training.Evaluate = 1, 64, 0, heldOut.MRR
 	p := distill.Pipeline{
 		Student: student, Corpus: corpus, Generator: queries, Ranker: fusion, Vectors: dense.Vectors(),
-		Mining: distill.DefaultMiningOptions(), Training: training,
+		Teacher: teacher.FromIndex(corpus, bm25), // what the student is to learn beside what it knows
+		Mining:  distill.DefaultMiningOptions(), Training: training, Guard: heldOut.ReciprocalRanks,
 	}
 	outcome, err := p.Run(ctx)
 	if err != nil {

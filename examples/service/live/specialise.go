@@ -13,6 +13,7 @@ import (
 	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/generate"
 	"github.com/retort-ir/retort/mine"
+	"github.com/retort-ir/retort/teacher"
 )
 
 // Job makes the query tower of a model good at a corpus whose passage vectors stay as they are. Start from NewJob.
@@ -54,7 +55,7 @@ type Outcome struct {
 }
 
 // heldOut is how many queries judge the student.
-const heldOut = 300
+const heldOut = 1000
 
 // rankedDepth is how many passages of each ranking the teacher's scores are standardised by.
 const rankedDepth = 100
@@ -97,13 +98,16 @@ func (j Job) train(ctx context.Context, student encoder.Trainable, known *distil
 	if err != nil {
 		return nil, err
 	}
-	made, err := generate.NewExtractive(ctx, j.Corpus, generate.Options{Types: []string{generate.TypeSentence, generate.TypeHowTo}})
+	made, err := generate.NewExtractive(ctx, j.Corpus, generate.Options{
+		Types: []string{generate.TypeSentence, generate.TypeTitle, generate.TypePhrase, generate.TypeHowTo},
+	})
 	if err != nil {
 		return nil, err
 	}
 	p := distill.Pipeline{
 		Student: student, Corpus: j.Corpus, Generator: made, Queries: j.Queries, Ranker: fusion, Vectors: j.Vectors,
-		Mining: distill.DefaultMiningOptions(), Training: j.Training, Progress: j.Progress,
+		Teacher: teacher.FromIndex(j.Corpus, j.BM25),
+		Mining:  distill.DefaultMiningOptions(), Training: j.Training, Progress: j.Progress,
 	}
 	p.Mining.MaxQueries = j.Generated
 	p.Training.Towers = distill.QueryOnly
@@ -116,19 +120,17 @@ func (j Job) train(ctx context.Context, student encoder.Trainable, known *distil
 	return p.Run(ctx)
 }
 
-// knownItems are queries of the first of the types not trained on that the corpus gives.
+// knownItems are queries of a type that is not trained on.
 func (j Job) knownItems(ctx context.Context) (*distill.KnownItems, error) {
-	for _, kind := range []string{generate.TypeKeywords, generate.TypeTitle, generate.TypePhrase} {
-		made, err := generate.NewExtractive(ctx, j.Corpus, generate.Options{Types: []string{kind}})
-		if err != nil {
-			return nil, err
-		}
-		known, err := distill.HoldOut(ctx, j.Corpus, made, heldOut, 1, true)
-		if !errors.Is(err, distill.ErrNoKnownItems) {
-			return known, err
-		}
+	made, err := generate.NewExtractive(ctx, j.Corpus, generate.Options{Types: []string{generate.TypeKeywords}})
+	if err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("the corpus of %d passages gives no queries to judge a student by: their texts are too short", j.Corpus.Len())
+	known, err := distill.HoldOut(ctx, j.Corpus, made, heldOut, 1, true)
+	if errors.Is(err, distill.ErrNoKnownItems) {
+		return nil, fmt.Errorf("the corpus of %d passages gives no queries to judge a student by: their texts are too short", j.Corpus.Len())
+	}
+	return known, err
 }
 
 func mean(values []float64) float64 {

@@ -72,7 +72,7 @@ func TestAJobMakesQueriesBetterAndLeavesPassagesAlone(t *testing.T) {
 	corpus, student := handbook(t, 150), newStudent(t)
 	j := job(t, corpus, student)
 	j.Queries = []retort.Query{{ID: "q1", Text: "what opens the valve"}, {ID: "q2", Text: "spare beside the pump"}}
-	j.Generated = 200
+	j.Generated = 400
 	stages := map[distill.Stage]int{}
 	j.Progress = func(s distill.Stage, _, _ int) { stages[s]++ }
 
