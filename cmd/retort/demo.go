@@ -81,7 +81,9 @@ func runDemo(ctx context.Context, args []string, stdout, stderr io.Writer) (err 
 		return err
 	}
 	if wantsJSON(stdout) {
-		return writeResult(stdout, d.results(seconds(start)))
+		result := d.results(seconds(start))
+		result["run"], result["report"] = s.out, s.path(report.PageFile)
+		return writeResult(stdout, result)
 	}
 	if err := d.print(stdout); err != nil {
 		return err

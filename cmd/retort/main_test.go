@@ -77,3 +77,12 @@ func TestAModelThatIsThereIsNotFetchedAgain(t *testing.T) {
 	require.Equal(t, exitOK, run(ctx, []string{"fetch-demo-model", "-out", dir}, &stdout, &stderr), stderr.String())
 	require.Equal(t, dir+"\n", stdout.String())
 }
+
+func TestEveryCommandStandsInTheReadme(t *testing.T) {
+	text := readString(t, filepath.Join("..", "..", "README.md"))
+	for _, c := range commands() {
+		if !c.hidden {
+			require.Contains(t, text, "\n| `retort "+c.name+"` | ")
+		}
+	}
+}

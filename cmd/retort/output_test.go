@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -44,6 +46,7 @@ func TestResultsAsJSON(t *testing.T) {
 		require.Equal(t, 1, strings.Count(stdout, "\n"), stdout)
 		var o map[string]any
 		require.NoError(t, json.Unmarshal([]byte(stdout), &o), stdout)
+		requireDocumented(t, []byte(stdout))
 		return o
 	}
 	status := object("status", dir+"/a", "-json", "-lr", "0.5")
@@ -72,6 +75,15 @@ func TestResultsAsJSON(t *testing.T) {
 	require.Empty(t, object("search", "-json", "-bm25", "-corpus", dir+"/corpus.jsonl", "nothing")["hits"])
 
 	require.Contains(t, object("version", "-json", "-quiet"), "libtorch")
+}
+
+// requireDocumented fails where docs/command.md does not name a member of the JSON.
+func requireDocumented(t *testing.T, data []byte) {
+	t.Helper()
+	text := readString(t, filepath.Join("..", "..", "docs", "command.md"))
+	for _, m := range regexp.MustCompile(`"([^"]+)":`).FindAllStringSubmatch(string(data), -1) {
+		require.Contains(t, text, "`"+m[1]+"`", string(data))
+	}
 }
 
 func TestProgressAndErrorsAsJSON(t *testing.T) {

@@ -150,7 +150,7 @@ func TestCtrlCTwiceStopsAtOnce(t *testing.T) {
 
 func TestCtrlCSavesWhatDistillHasMade(t *testing.T) {
 	dir := runFolder(t)
-	args := fakeArgs(t, dir, "-epochs", "30", "-keep", "last", "-checkpoint-every", "1h")
+	args := fakeArgs(t, dir, "-epochs", "12", "-keep", "last", "-checkpoint-every", "1h")
 	out := filepath.Join(dir, "run")
 	p := newProcess(t, append([]string{"slow-distill"}, args...)...)
 	p.start(t)
@@ -174,6 +174,7 @@ func TestCtrlCSavesWhatDistillHasMade(t *testing.T) {
 	var result distillResult
 	require.NoError(t, json.Unmarshal(p.stdout.Bytes(), &result), p.stdout.String())
 	require.Equal(t, 1, strings.Count(p.stdout.String(), "\n"))
+	requireDocumented(t, p.stdout.Bytes())
 	require.Equal(t, result.TotalSteps, result.Steps)
 	require.Greater(t, result.Steps, done)
 	require.Equal(t, out+"/model", result.Model)

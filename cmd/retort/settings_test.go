@@ -105,7 +105,7 @@ func TestSettingsOutOfRangeAreAUsageError(t *testing.T) {
 	} {
 		code, _, stderr := cli(t.Context(), append([]string{"distill", "-corpus", "c", "-model", "m", "-out", "o"}, strings.Fields(args)...)...)
 		require.Equal(t, exitUsage, code, args)
-		require.Contains(t, stderr, "wrong usage", args)
+		require.Contains(t, stderr, "\n\nusage: retort distill ", args)
 	}
 }
 
