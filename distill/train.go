@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"gonum.org/v1/gonum/blas/blas32"
@@ -91,7 +92,9 @@ func newTrainer(ctx context.Context, student encoder.Trainable, corpus retort.Co
 			return nil, errors.Join(err, t.close())
 		}
 	}
-	t.stepper.keepGraph = t.fitsGraph(opts.KeepGraphTokens)
+	if t.stepper.keepGraph, err = t.fitsGraph(ctx, opts.KeepGraphTokens); err != nil {
+		return nil, errors.Join(err, t.close())
+	}
 	return t, nil
 }
 
@@ -189,14 +192,38 @@ func encodeAll(ctx context.Context, e encoder.Encoder, texts []string, report fu
 	return all, nil
 }
 
-// fitsGraph says whether no step of the run has more than budget tokens.
-func (t *trainer) fitsGraph(budget int) bool {
+// stepsWalked is how many steps fitsGraph looks at one by one.
+const stepsWalked = 20_000
+
+// fitsGraph says whether no step of the run has more than budget tokens. Of a run that is too long to look at, it may say
+// that one has where none does: its steps then take a second pass.
+func (t *trainer) fitsGraph(ctx context.Context, budget int) (bool, error) {
+	if t.mostTokens() <= budget {
+		return true, nil
+	}
 	for step := range t.schedule.steps() {
-		if t.stepper.tokens(t.batch(step)) > budget {
-			return false
+		if err := ctx.Err(); err != nil {
+			return false, fmt.Errorf("distill: %w", err)
+		}
+		if step >= stepsWalked || t.stepper.tokens(t.batch(step)) > budget {
+			return false, nil
 		}
 	}
-	return true
+	return true, nil
+}
+
+// mostTokens is what no step can exceed, whichever lists meet in it.
+func (t *trainer) mostTokens() int {
+	lists := make([]int, len(t.stepper.data.train))
+	for i := range lists {
+		lists[i] = t.stepper.tokens([]*example{&t.stepper.data.train[i]})
+	}
+	slices.Sort(lists)
+	var sum int
+	for _, n := range lists[max(0, len(lists)-t.schedule.perStep):] {
+		sum += n
+	}
+	return sum
 }
 
 func (t *trainer) batch(step int) []*example {

@@ -682,3 +682,45 @@ func TestNoListsAreAnError(t *testing.T) {
 		require.Error(t, err)
 	}
 }
+
+func TestARunOfAMillionEpochsBeginsAtOnceAndEndsWithItsContext(t *testing.T) {
+	for name, budget := range map[string]int{"nothing fits": 0, "everything fits": math.MaxInt, "in between": 70} {
+		t.Run(name, func(t *testing.T) {
+			corpus, lists := world(t)
+			opts := quick()
+			opts.Epochs, opts.KeepGraphTokens = 1_000_000, budget
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			opts.Progress = func(p Progress) {
+				if p.Stage == StageTrain {
+					cancel()
+				}
+			}
+			start := time.Now()
+			_, err := Train(ctx, newStudent(t), corpus, lists, opts)
+			require.ErrorIs(t, err, context.Canceled)
+			require.Less(t, time.Since(start), 5*time.Second)
+		})
+	}
+}
+
+func TestLookingAtTheStepsEndsWithTheContext(t *testing.T) {
+	corpus, lists := world(t)
+	opts := quick()
+	opts.Epochs = 1_000_000
+	tr, err := newTrainer(t.Context(), newStudent(t), corpus, lists, opts)
+	require.NoError(t, err)
+	defer tr.close()
+	most, longest := tr.mostTokens(), 0
+	for step := range 100 {
+		longest = max(longest, tr.stepper.tokens(tr.batch(step)))
+	}
+	require.LessOrEqual(t, longest, most)
+	fits, err := tr.fitsGraph(t.Context(), most)
+	require.NoError(t, err)
+	require.True(t, fits)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = tr.fitsGraph(ended, most-1)
+	require.ErrorIs(t, err, context.Canceled)
+}
