@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/internal/atomicfile"
 	"github.com/retort-ir/retort/internal/npy"
 	"github.com/retort-ir/retort/internal/progress"
+	"github.com/retort-ir/retort/mine"
 )
 
 var embedCommand = command{
@@ -19,7 +21,8 @@ var embedCommand = command{
 	usage: `-model DIR -role query|passage FILE.jsonl -out vectors.npy [flags]
 
 Writes one L2-normalised vector a record, in the file's order, as a NumPy array of float32 [records x dimensions]. Of a
-passage it encodes title and text, joined by a blank.
+passage it encodes title and text, joined by a blank; passages are read as they are needed, and the same command goes on
+where an earlier one was cut off.
 
   FILE.jsonl            JSON Lines with _id, title, text (passages) or _id, text (queries)
   -role R               query or passage: which prompt, length limit and tower the model uses
@@ -59,19 +62,20 @@ func runEmbed(ctx context.Context, args []string, stdout, stderr io.Writer) (err
 	if err := checkWritable(*out); err != nil {
 		return err
 	}
-	texts, err := loadTexts(ctx, role, values[0])
+	texts, err := readTexts(ctx, role, values[0])
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, texts.Close()) }()
 	m, err := model.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
-	if err := embed(ctx, m, role, texts, *out, progress.New(stderr)); err != nil {
+	if err := texts.embed(ctx, m, *out, progress.New(stderr)); err != nil {
 		return err
 	}
-	fmt.Fprintf(stdout, "%s: %d x %d\n", *out, len(texts), m.Dim())
+	fmt.Fprintf(stdout, "%s: %d x %d\n", *out, texts.Len(), m.Dim())
 	return nil
 }
 
@@ -84,33 +88,72 @@ func parseRole(name string) (encoder.Role, error) {
 	return 0, oneOf("-role", name, encoder.Query.String(), encoder.Passage.String())
 }
 
-// loadTexts returns what is encoded of every record.
-func loadTexts(ctx context.Context, role encoder.Role, path string) ([]string, error) {
-	var texts []string
+// texts are what is encoded: queries or, where they are not nil, passages, which are read as they are needed.
+type texts struct {
+	queries  []string
+	passages *retort.FileCorpus
+}
+
+func readTexts(ctx context.Context, role encoder.Role, path string) (*texts, error) {
+	t := &texts{}
 	if role == encoder.Query {
 		queries, err := loadQueries(ctx, path)
 		for _, q := range queries {
-			texts = append(texts, q.Text)
+			t.queries = append(t.queries, q.Text)
 		}
-		return texts, err
+		return t, err
 	}
-	corpus, err := loadCorpus(ctx, path)
-	if err != nil {
+	var err error
+	if t.passages, err = retort.OpenCorpus(ctx, path); err != nil {
 		return nil, err
 	}
-	for i := range corpus.Len() {
-		p, err := corpus.At(i)
-		if err != nil {
-			return nil, err
-		}
-		texts = append(texts, p.Content())
+	if t.passages.Len() == 0 {
+		return nil, errors.Join(fmt.Errorf("%s: no records", path), t.Close())
 	}
-	return texts, nil
+	return t, nil
+}
+
+func (t *texts) Len() int {
+	if t.passages != nil {
+		return t.passages.Len()
+	}
+	return len(t.queries)
+}
+
+func (t *texts) Close() error {
+	if t.passages != nil {
+		return t.passages.Close()
+	}
+	return nil
 }
 
 // embed writes the vectors to a file, which appears whole or not at all.
-func embed(ctx context.Context, enc encoder.Encoder, role encoder.Role, texts []string, path string, p *progress.Progress) error {
-	stage := p.Stage(map[encoder.Role]string{encoder.Query: "encode queries", encoder.Passage: "encode passages"}[role], len(texts))
+func (t *texts) embed(ctx context.Context, enc encoder.Encoder, path string, p *progress.Progress) error {
+	if t.passages != nil {
+		return writePassageVectors(ctx, enc, t.passages, path, p)
+	}
+	return embedQueries(ctx, enc, t.queries, path, p)
+}
+
+// writePassageVectors goes on where an encoding was cut off.
+func writePassageVectors(ctx context.Context, enc encoder.Encoder, corpus retort.Corpus, path string, p *progress.Progress) error {
+	var stage *progress.Stage
+	defer func() {
+		if stage != nil {
+			stage.Done()
+		}
+	}()
+	return mine.WriteVectors(ctx, enc, corpus, path, func(done, total int) {
+		if stage == nil {
+			stage = p.Stage("encode passages", total)
+			stage.Skip(done) // what an earlier call has done
+		}
+		stage.Set(done)
+	})
+}
+
+func embedQueries(ctx context.Context, enc encoder.Encoder, texts []string, path string, p *progress.Progress) error {
+	stage := p.Stage("encode queries", len(texts))
 	defer stage.Done()
 	return atomicfile.Write(path, func(w io.Writer) error {
 		file, err := npy.NewWriter(w, len(texts), enc.Dim())
@@ -119,7 +162,7 @@ func embed(ctx context.Context, enc encoder.Encoder, role encoder.Role, texts []
 		}
 		for start := 0; start < len(texts); start += embedBlock {
 			block := texts[start:min(start+embedBlock, len(texts))]
-			vectors, err := enc.Encode(ctx, role, block)
+			vectors, err := enc.Encode(ctx, encoder.Query, block)
 			if err != nil {
 				return err
 			}

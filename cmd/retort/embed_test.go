@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -28,30 +29,75 @@ func inMemoryEncoder(t *testing.T) *encodertest.Encoder {
 	return enc
 }
 
+// passagesFile writes n passages and returns the file, and what is encoded of them.
+func passagesFile(t *testing.T, n int) (path string, contents []string) {
+	t.Helper()
+	var lines strings.Builder
+	for i := range n {
+		title, text := fmt.Sprintf("title %d", i%7), fmt.Sprintf("text %d of %d", rand.IntN(1000), i)
+		fmt.Fprintf(&lines, `{"_id":"p%d","title":%q,"text":%q}`+"\n", i, title, text)
+		contents = append(contents, title+" "+text)
+	}
+	return filepath.Join(collection(t, map[string]string{"corpus.jsonl": lines.String()}), "corpus.jsonl"), contents
+}
+
+func embedFile(t *testing.T, ctx context.Context, enc encoder.Encoder, role encoder.Role, file, path string) error {
+	t.Helper()
+	texts, err := readTexts(t.Context(), role, file)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, texts.Close()) }()
+	return texts.embed(ctx, enc, path, quiet())
+}
+
 func TestEmbedWritesARowAText(t *testing.T) {
 	enc := inMemoryEncoder(t)
-	texts := make([]string, embedBlock+3) // more than one block
-	for i := range texts {
-		texts[i] = fmt.Sprintf("text %d of %d", rand.IntN(1000), i)
-	}
+	corpus, contents := passagesFile(t, 1024+3) // more than one block
 	path := filepath.Join(t.TempDir(), "vectors.npy")
-	require.NoError(t, embed(t.Context(), enc, encoder.Passage, texts, path, quiet()))
+	require.NoError(t, embedFile(t, t.Context(), enc, encoder.Passage, corpus, path))
 	got, err := npy.ReadFile(path)
 	require.NoError(t, err)
-	want, err := enc.Encode(t.Context(), encoder.Passage, texts)
+	want, err := enc.Encode(t.Context(), encoder.Passage, contents)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+
+	dir := collection(t, nil)
+	require.NoError(t, embedFile(t, t.Context(), enc, encoder.Query, dir+"/queries.jsonl", path))
+	got, err = npy.ReadFile(path)
+	require.NoError(t, err)
+	want, err = enc.Encode(t.Context(), encoder.Query, []string{"line by line", "separator", "slurp", "file"})
 	require.NoError(t, err)
 	require.Equal(t, want, got)
 }
 
-func TestEmbedReadsContentOfPassagesAndTextOfQueries(t *testing.T) {
-	dir := collection(t, nil)
-	passages, err := loadTexts(t.Context(), encoder.Passage, dir+"/corpus.jsonl")
-	require.NoError(t, err)
-	require.Equal(t, "bufio.Scanner Reads a file line by line.", passages[0])
-	require.Len(t, passages, 4)
-	queries, err := loadTexts(t.Context(), encoder.Query, dir+"/queries.jsonl")
-	require.NoError(t, err)
-	require.Equal(t, []string{"line by line", "separator", "slurp", "file"}, queries)
+func TestEmbedOfPassagesGoesOnWhereItWasCutOff(t *testing.T) {
+	corpus, _ := passagesFile(t, 3*1024)
+	path := filepath.Join(t.TempDir(), "vectors.npy")
+	encoded := 0
+	fail := true
+	enc := fingerprinted{interrupted{inMemoryEncoder(t), func() error {
+		if encoded++; fail && encoded > 20 {
+			return errors.New("out of memory")
+		}
+		return nil
+	}}}
+	require.ErrorContains(t, embedFile(t, t.Context(), enc, encoder.Passage, corpus, path), "out of memory")
+	require.NoFileExists(t, path)
+	fail, encoded = false, 0
+	require.NoError(t, embedFile(t, t.Context(), enc, encoder.Passage, corpus, path))
+	again := encoded
+	require.NoError(t, embedFile(t, t.Context(), enc, encoder.Passage, corpus, filepath.Join(t.TempDir(), "whole.npy")))
+	require.Less(t, again, encoded-again, "what was encoded before is not encoded again")
+}
+
+// fingerprinted says of an encoder that it is always the same.
+type fingerprinted struct{ encoder.Encoder }
+
+func (fingerprinted) Fingerprint() string { return "the same" }
+
+func TestEmbedOfNoPassagesNamesTheFile(t *testing.T) {
+	path := collection(t, map[string]string{"corpus.jsonl": ""}) + "/corpus.jsonl"
+	_, err := readTexts(t.Context(), encoder.Passage, path)
+	require.EqualError(t, err, path+": no records")
 }
 
 func TestEmbedThatEndsEarlyLeavesNothingBehind(t *testing.T) {
@@ -75,7 +121,7 @@ func TestEmbedThatEndsEarlyLeavesNothingBehind(t *testing.T) {
 				return nil
 			}}
 			dir := t.TempDir()
-			err := embed(ctx, enc, encoder.Query, make([]string, 3*embedBlock), filepath.Join(dir, "vectors.npy"), quiet())
+			err := embedQueries(ctx, enc, make([]string, 3*embedBlock), filepath.Join(dir, "vectors.npy"), quiet())
 			require.ErrorIs(t, err, c.want)
 			require.Empty(t, names(t, dir))
 			require.LessOrEqual(t, blocks, 3)
@@ -87,10 +133,8 @@ func TestDenseVectorsFromAFileRankAsThoseEncodedNow(t *testing.T) {
 	enc := inMemoryEncoder(t)
 	corpus, err := loadCorpus(t.Context(), collection(t, nil)+"/corpus.jsonl")
 	require.NoError(t, err)
-	texts, err := loadTexts(t.Context(), encoder.Passage, collection(t, nil)+"/corpus.jsonl")
-	require.NoError(t, err)
 	path := filepath.Join(t.TempDir(), "vectors.npy")
-	require.NoError(t, embed(t.Context(), enc, encoder.Passage, texts, path, quiet()))
+	require.NoError(t, embedFile(t, t.Context(), enc, encoder.Passage, collection(t, nil)+"/corpus.jsonl", path))
 
 	queries := []retort.Query{{ID: "1", Text: "reads a file"}, {ID: "2", Text: "separator"}}
 	encoded, err := newDense(t.Context(), enc, corpus, "", quiet())

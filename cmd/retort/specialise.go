@@ -13,7 +13,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/retort-ir/retort"
@@ -203,7 +202,7 @@ func (s *specialisation) encodePassages(ctx context.Context) (*mine.Dense, error
 		return nil, err
 	}
 	start := time.Now()
-	if err := s.writeVectors(ctx, path); err != nil {
+	if err := writePassageVectors(ctx, s.model, s.corpus, path, s.progress); err != nil {
 		return nil, err
 	}
 	s.encoding = report.Stage{Seconds: time.Since(start).Seconds(), PeakBytes: rss.Peak()}
@@ -215,21 +214,6 @@ func (s *specialisation) encodePassages(ctx context.Context) (*mine.Dense, error
 		return nil, err
 	}
 	return mine.OpenDense(s.model, path)
-}
-
-func (s *specialisation) writeVectors(ctx context.Context, path string) error {
-	var stage *progress.Stage
-	defer func() {
-		if stage != nil {
-			stage.Done()
-		}
-	}()
-	return mine.WriteVectors(ctx, s.model, s.corpus, path, func(done, total int) {
-		if stage == nil {
-			stage = s.progress.Stage("encode passages", total)
-		}
-		stage.Set(done)
-	})
 }
 
 // vectorsKey stands for what the passage vectors depend on.
@@ -271,9 +255,7 @@ func (s *specialisation) train(ctx context.Context) (*distill.Outcome, error) {
 		return nil, err
 	}
 	p.Versions = map[distill.Stage]string{
-		distill.StageGenerate: fmt.Sprintf("%s, seed %d", strings.Join(s.types, ","), s.mining.Seed),
-		distill.StageTrain:    chosen,
-		distill.StageBefore:   sets, distill.StageEvaluate: sets,
+		distill.StageTrain: chosen, distill.StageBefore: sets, distill.StageEvaluate: sets,
 	}
 	out, err := p.Run(ctx)
 	if err != nil {
