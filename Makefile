@@ -48,6 +48,8 @@ test: libtorch test-plain test-torch ## every test, without LibTorch (race detec
 test-plain: ## the tests that need nothing but Go
 	$(PLAIN) CGO_ENABLED=0 go vet ./...
 	$(PLAIN) CGO_ENABLED=1 go test -race ./...
+	@command -v $${RETORT_CHROMIUM:-chromium chromium-browser google-chrome} >/dev/null || \
+		echo "No Chromium here: the report was not looked at in a browser. Install chromium, or name one in RETORT_CHROMIUM."
 
 .PHONY: test-torch
 test-torch: libtorch model ## the tests with LibTorch, and with the demo's model
