@@ -23,6 +23,7 @@ const (
 	terminalEvery = 200 * time.Millisecond
 	plainEvery    = time.Minute
 	jsonEvery     = time.Second
+	tickEvery     = time.Second
 )
 
 // Progress shows stages on one writer, and is itself a writer, for lines that stand above what is rewritten in place. It is
@@ -37,6 +38,8 @@ type Progress struct {
 	drawn int           // columns of the line in place
 	shown time.Time     // when the line in place was written last
 	begun []byte        // of a line that Write has not seen the end of; for JSON
+	last  *Stage        // that was shown in place last
+	ticks bool          // show a stage again when time has passed, though nothing is done
 }
 
 // New returns a Progress that writes to w, usually os.Stderr; w itself where that is a Progress. On Quiet it does nothing.
@@ -44,14 +47,14 @@ func New(w io.Writer) *Progress {
 	if p, ok := w.(*Progress); ok {
 		return p
 	}
-	return &Progress{w: w, now: time.Now, width: terminalWidth(w)}
+	return &Progress{w: w, now: time.Now, width: terminalWidth(w), ticks: w != Quiet}
 }
 
 // NewJSON returns a Progress that writes an Event a line.
 func NewJSON(w io.Writer) *Progress {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
-	return &Progress{w: w, now: time.Now, json: enc}
+	return &Progress{w: w, now: time.Now, json: enc, ticks: true}
 }
 
 // Event is a line of JSON: how far a stage is, at its beginning, once a second, and at its end; or a message.
@@ -80,6 +83,9 @@ func (p *Progress) Stage(name string, total int) *Stage {
 	defer p.mu.Unlock()
 	s := &Stage{p: p, name: name, total: total, began: p.now()}
 	s.show(s.began)
+	if p.ticks {
+		s.timer = time.AfterFunc(tickEvery, s.tick)
+	}
 	return s
 }
 
@@ -113,10 +119,12 @@ func (p *Progress) writeMessages(text []byte) {
 	}
 }
 
-// Close leaves what is drawn of an unfinished stage on a line of its own, so that others can write to the terminal.
+// Close shows no stage any more. What is drawn of an unfinished one it leaves on a line of its own, so that others can
+// write to the terminal.
 func (p *Progress) Close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.ticks = false
 	if len(p.begun) > 0 {
 		p.writeMessages([]byte("\n"))
 	}
@@ -137,6 +145,7 @@ type Stage struct {
 	began   time.Time
 	shown   time.Time
 	ended   bool
+	timer   *time.Timer
 }
 
 // Set says how many units are done since the beginning of the job, those of Skip included.
@@ -157,6 +166,9 @@ func (s *Stage) Done() {
 		return
 	}
 	s.ended = true
+	if s.timer != nil {
+		s.timer.Stop()
+	}
 	if s.p.w == Quiet {
 		return
 	}
@@ -175,6 +187,23 @@ func (s *Stage) update(change func()) {
 		return
 	}
 	change()
+	s.showIfDue()
+}
+
+// tick shows that the stage is still at work. In place it does not write over another stage.
+func (s *Stage) tick() {
+	s.p.mu.Lock()
+	defer s.p.mu.Unlock()
+	if s.ended || !s.p.ticks {
+		return
+	}
+	if s.p.width == nil || s.p.last == s {
+		s.showIfDue()
+	}
+	s.timer.Reset(tickEvery)
+}
+
+func (s *Stage) showIfDue() {
 	now, last, every := s.p.now(), s.shown, plainEvery
 	switch {
 	case s.p.json != nil:
@@ -196,6 +225,7 @@ func (s *Stage) show(now time.Time) {
 	case s.p.json != nil:
 		s.p.json.Encode(s.event(now))
 	case s.p.width != nil:
+		s.p.last = s
 		s.p.rewrite(s.line(now), now)
 	default:
 		fmt.Fprintln(s.p.w, s.line(now))
@@ -229,9 +259,14 @@ func tenths(d time.Duration) float64 { return math.Round(d.Seconds()*10) / 10 }
 
 // line is what is known of the stage.
 func (s *Stage) line(now time.Time) string {
-	parts := []string{s.name, grouped(s.done)}
-	if s.total > 0 {
-		parts[1] += "/" + grouped(s.total)
+	parts := []string{s.name}
+	switch {
+	case s.total > 0:
+		parts = append(parts, grouped(s.done)+"/"+grouped(s.total))
+	case s.done > 0:
+		parts = append(parts, grouped(s.done))
+	case !s.ended:
+		parts = append(parts, short(now.Sub(s.began))) // all that can be told
 	}
 	if perSecond, left := s.speed(now); perSecond > 0 {
 		parts = append(parts, rate(perSecond))

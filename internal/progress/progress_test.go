@@ -47,7 +47,7 @@ func TestJSONIsAnEventASecondAndOneAtTheEnd(t *testing.T) {
 	var out bytes.Buffer
 	p := NewJSON(&out)
 	c := &clock{time.Unix(1e9, 0)}
-	p.now = c.now
+	p.now, p.ticks = c.now, false
 	s := p.Stage("train", 40)
 	s.Skip(10)
 	for done := 11; done <= 30; done++ {
@@ -134,6 +134,7 @@ func TestWhatALineSays(t *testing.T) {
 			func(s *Stage) { s.Skip(1500); s.Set(2000) }, "x  2,000/2,000  50/s  took 10s",
 		},
 		{"all was there already", 2000, time.Second, func(s *Stage) { s.Skip(2000) }, "x  2,000/2,000  took 1.0s"},
+		{"a single unit of unknown size", 0, 12 * time.Second, func(*Stage) {}, "x  took 12s"},
 		{"a note", 1, time.Hour + 125*time.Second, func(s *Stage) { s.Note("loss 0.42") }, "x  0/1  took 1h02m  loss 0.42"},
 		{"more done than planned", 1, time.Second, func(s *Stage) { s.Set(1234567) }, "x  1,234,567/1  1,234,567/s  took 1.0s"},
 		{"no time has passed", 2, 0, func(s *Stage) { s.Set(2) }, "x  2/2  took 0.0s"},
@@ -149,6 +150,37 @@ func TestWhatALineSays(t *testing.T) {
 			require.Equal(t, c.want+"\n", out.String())
 		})
 	}
+}
+
+func TestAStageThatStandsStillIsShownAgain(t *testing.T) {
+	var out syncBuffer
+	p := New(&out)
+	p.width = func() int { return 80 }
+	outer := p.Stage("train", 10)
+	s := p.Stage("evaluate", 0)
+	require.Eventually(t, func() bool { return strings.Contains(out.String(), "\revaluate  1.") }, 10*time.Second, 10*time.Millisecond)
+	require.Equal(t, 1, strings.Count(out.String(), "train"), "the line belongs to the later stage")
+	s.Done()
+	outer.Done()
+	require.Regexp(t, `evaluate  took \d.*\n.*train  0/10  took \d`, out.String())
+}
+
+// syncBuffer can be read while it is written to.
+type syncBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
 }
 
 func TestQuietWritesNothing(t *testing.T) {
