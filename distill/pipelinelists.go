@@ -217,7 +217,7 @@ func (j *job) lists(ctx context.Context, queries []retort.Query) ([]retort.List,
 	if err != nil {
 		return nil, err
 	}
-	lists, err := j.candidates(rankings)
+	lists, err := j.candidates(ctx, rankings)
 	if err != nil {
 		return nil, fmt.Errorf("distill: %w", err)
 	}
@@ -288,7 +288,7 @@ func (j *job) named(q retort.Query, hits []mine.Hit) (ranked, error) {
 }
 
 // candidates returns the lists that the teacher is to score, with the ranker's scores where that is the teacher.
-func (j *job) candidates(rankings []ranked) ([]retort.List, error) {
+func (j *job) candidates(ctx context.Context, rankings []ranked) ([]retort.List, error) {
 	queries := make([]retort.Query, len(rankings))
 	for i, r := range rankings {
 		queries[i] = r.Query
@@ -307,7 +307,10 @@ func (j *job) candidates(rankings []ranked) ([]retort.List, error) {
 	j.funnel.RoundTrip = len(found.Kept)
 	lists := make([]retort.List, len(found.Kept))
 	for i, at := range found.Kept {
-		var err error
+		err := ctx.Err()
+		if err != nil {
+			return nil, err
+		}
 		if lists[i], err = j.candidate(rankings[at]); err != nil {
 			return nil, err
 		}
