@@ -1,8 +1,10 @@
 package generate_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/generate"
@@ -44,6 +46,86 @@ func Example() {
 	// net/http.Server.Shutdown#sentence#0: gracefully shuts down the server without interrupting any active connections
 	// password#sentence#0: To reset a forgotten password, open the sign-in page
 	// password#howto#0: how to reset a forgotten password
+}
+
+// echo stands for a language model: package generate/causallm runs one, and any other needs these two methods.
+type echo struct{}
+
+func (echo) Model() string { return "echo" }
+
+func (echo) Complete(_ context.Context, r generate.Request) (generate.Completion, error) {
+	if strings.HasPrefix(r.Prompt.Name, generate.TypeKeywords) {
+		return generate.Completion{Text: "Keywords: server, graceful stop, open connections"}, nil
+	}
+	return generate.Completion{Text: ` "What does Shutdown do?"`}, nil
+}
+
+// Queries by a language model, and why some of its answers are none.
+func ExamplePrompted() {
+	types, err := generate.QueryTypes(generate.TypeQuestion, generate.TypeKeywords)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	generator, err := generate.NewPrompted(echo{}, generate.PromptOptions{
+		Types: types,
+		Observe: func(a generate.Answer) {
+			if a.Dropped != "" {
+				fmt.Printf("not %q: %s\n", a.Query.Text, a.Dropped)
+			}
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	queries, err := generator.Generate(context.Background(), retort.Passage{
+		ID: "17", Title: "net/http.Server.Shutdown",
+		Text: "Shutdown gracefully shuts down the server without interrupting any active connections.",
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, q := range queries {
+		fmt.Printf("%s by %s: %s\n", q.ID, q.Origin, q.Text)
+	}
+	// Output:
+	// not "What does Shutdown do?": holds the passage's identifier
+	// 17#llm-keywords#0 by llm/echo: server graceful stop open connections
+}
+
+// A prompt's first part is that of many passages: a model need read it only once.
+func ExamplePrompted_Prompt() {
+	generator, err := generate.NewPrompted(echo{}, generate.PromptOptions{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	prompt, err := generator.Prompt(retort.Passage{ID: "17", Text: "Close closes the file.\nIt may be called twice."}, generate.TypeZeroShot)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Printf("%q\n%q\n", prompt.Prefix, prompt.Own)
+	// Output:
+	// "A user of a search engine was happy to find the passage below. Write the query, at most 20 words long, and nothing else.\n\nPassage:"
+	// " Close closes the file. It may be called twice.\nQuery:"
+}
+
+// What models put around a query goes.
+func ExampleCleaner() {
+	passage := retort.Passage{ID: "17", Text: "Coffee drinkers sleep less than others."}
+	for _, answer := range []string{
+		`1. Query: "coffee and sleep"`,
+		"coffee drinkers sleep less than others",
+	} {
+		query, dropped := generate.Cleaner{}.Clean(answer, passage)
+		fmt.Printf("%s (%s)\n", query, cmp.Or(dropped, "kept"))
+	}
+	// Output:
+	// coffee and sleep (kept)
+	// coffee drinkers sleep less than others (copy of the passage)
 }
 
 // The dots of abbreviations, numbers and identifiers end nothing.

@@ -3,10 +3,7 @@ package generate
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
-	"io"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -286,17 +283,4 @@ func (e *Extractive) idf(word string) float64 {
 	return math.Log1p((float64(e.n) - df + .5) / (df + .5))
 }
 
-// random returns a source that depends on the seed and the names only.
-func (e *Extractive) random(names ...string) *rand.Rand {
-	h := sha256.New()
-	var number [8]byte
-	binary.LittleEndian.PutUint64(number[:], e.options.Seed)
-	h.Write(number[:])
-	for _, name := range names {
-		binary.LittleEndian.PutUint64(number[:], uint64(len(name)))
-		h.Write(number[:])
-		io.WriteString(h, name)
-	}
-	sum := h.Sum(nil)
-	return rand.New(rand.NewPCG(binary.LittleEndian.Uint64(sum), binary.LittleEndian.Uint64(sum[8:])))
-}
+func (e *Extractive) random(names ...string) *rand.Rand { return random(e.options.Seed, names...) }

@@ -12,3 +12,19 @@ type QueryGenerator interface {
 	// has its ID, Text, Type, Source (the passage's id) and Origin set.
 	Generate(ctx context.Context, p retort.Passage) ([]retort.Query, error)
 }
+
+// BatchGenerator is a QueryGenerator that works faster on several passages at once. All makes use of it.
+type BatchGenerator interface {
+	QueryGenerator
+	// BatchSize is how many passages it would like to get at once, >= 1.
+	BatchSize() int
+	// GenerateBatch returns what it made of each passage, aligned with ps and equal to what Generate would return. Where one
+	// fails the others stand.
+	GenerateBatch(ctx context.Context, ps []retort.Passage) []Made
+}
+
+// Made is what a generator made of one passage.
+type Made struct {
+	Queries []retort.Query
+	Err     error
+}

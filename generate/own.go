@@ -42,7 +42,8 @@ func isIdentifier(title string) bool {
 	title = strings.TrimRight(title, ".:!?,;")
 	previous := ' '
 	for i, r := range title {
-		next, _ := utf8.DecodeRuneInString(title[i+utf8.RuneLen(r):])
+		_, size := utf8.DecodeRuneInString(title[i:]) // of a broken byte it is 1, unlike RuneLen's
+		next, _ := utf8.DecodeRuneInString(title[i+size:])
 		inside := unicode.IsLetter(previous) && isWordRune(next)
 		switch {
 		case inside && strings.ContainsRune("./_#", r):

@@ -25,6 +25,8 @@ func TestIsIdentifierAndItsLastPart(t *testing.T) {
 		"wing in a slipstream .":     "",
 		"The state of S. cerevisiae": "",
 		"COVID-19":                   "",
+		"\xff":                       "",
+		"\xe4dit\xe9 du 3 mai":       "",
 		"":                           "",
 	} {
 		require.Equal(t, last != "", isIdentifier(title), title)
