@@ -14,6 +14,7 @@ import (
 
 	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/internal/progress"
+	"github.com/retort-ir/retort/internal/report"
 	"github.com/retort-ir/retort/mine"
 )
 
@@ -274,5 +275,5 @@ func (c comparison) MarshalJSON() ([]byte, error) {
 
 // display is a metric's name as papers write it.
 func display(m eval.Metric) string {
-	return strings.NewReplacer("ndcg", "nDCG", "recall", "R", "precision", "P", "mrr", "MRR", "map", "MAP").Replace(m.Name)
+	return report.DisplayName(m.Name)
 }

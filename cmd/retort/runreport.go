@@ -157,13 +157,7 @@ func (r *reporter) training(context.Context) error {
 func (r *reporter) stages() {
 	encoding := report.Stage{Name: "encode passages", Records: r.s.corpus.Len(), Unit: "passages", Seconds: r.s.encoding.Seconds, PeakBytes: r.s.encoding.PeakBytes}
 	if encoding.Seconds == 0 {
-		encoding.Note = "by an earlier call"
-	}
-	// A call that finds the vectors there leaves what an earlier page says of them.
-	if old, err := report.Load(r.s.path(report.DataFile)); err == nil && encoding.Seconds == 0 {
-		if i := slices.IndexFunc(old.Stages, func(s report.Stage) bool { return s.Name == encoding.Name }); i >= 0 {
-			encoding = old.Stages[i]
-		}
+		encoding.Note = "not recorded"
 	}
 	r.data.Stages = []report.Stage{encoding}
 	units := map[distill.Stage]string{

@@ -55,6 +55,7 @@ func TestDistillLeavesAReportOfItsFigures(t *testing.T) {
 			require.Equal(t, run+"/report.html\n", succeed(t, "report", run))
 			require.Equal(t, page, read(t, run+"/report.html"))
 			data := read(t, run+"/report.json")
+			require.NoError(t, os.Remove(run+"/report.json"))
 			_, _, err = distillFake(t, t.Context(), args...)
 			require.NoError(t, err)
 			require.Equal(t, data, read(t, run+"/report.json"), "a call that does nothing changes nothing")

@@ -12,6 +12,7 @@ import (
 	"github.com/retort-ir/retort/distill"
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/eval"
+	"github.com/retort-ir/retort/internal/matrix"
 	"github.com/retort-ir/retort/internal/report"
 	"github.com/retort-ir/retort/internal/results"
 )
@@ -176,8 +177,7 @@ func (r *reporter) passageRows(ctx context.Context, model student, fixed bool, c
 			return nil, fmt.Errorf("passage %q is not in the corpus", id)
 		}
 		if fixed {
-			all := r.s.dense.Vectors()
-			rows[id] = all.Data[index*all.Stride:][:all.Cols]
+			rows[id] = matrix.Row(r.s.dense.Vectors(), index)
 			continue
 		}
 		p, err := corpus.At(index)
@@ -206,7 +206,7 @@ func encodeRows(ctx context.Context, model student, role encoder.Role, texts []s
 	}
 	rows := make([][]float32, m.Rows)
 	for i := range rows {
-		rows[i] = m.Data[i*m.Stride:][:m.Cols]
+		rows[i] = matrix.Row(m, i)
 	}
 	return rows, nil
 }

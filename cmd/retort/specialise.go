@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/retort-ir/retort"
@@ -22,7 +23,6 @@ import (
 	"github.com/retort-ir/retort/generate"
 	"github.com/retort-ir/retort/internal/atomicfile"
 	"github.com/retort-ir/retort/internal/progress"
-	"github.com/retort-ir/retort/internal/report"
 	"github.com/retort-ir/retort/internal/results"
 	"github.com/retort-ir/retort/internal/rss"
 	"github.com/retort-ir/retort/internal/runfolder"
@@ -70,15 +70,14 @@ type specialisation struct {
 	modelDir string            // where the model was opened
 	open     func() (student, error)
 
-	folder  *distill.Folder
-	closers []func() error
-	dense   *mine.Dense // over the student's vectors as they were
-	bm25    *mine.BM25
-	fusion  *mine.ZScoreFusion
-	known   *distill.KnownItems // nil where judged queries choose, or nothing does
-	pool    *eval.Collection    // of the judged queries where passages learn
-	// encoding is what it took to encode the passages in this call; zero where an earlier one did.
-	encoding report.Stage
+	folder   *distill.Folder
+	closers  []func() error
+	dense    *mine.Dense // over the student's vectors as they were
+	bm25     *mine.BM25
+	fusion   *mine.ZScoreFusion
+	known    *distill.KnownItems // nil where judged queries choose, or nothing does
+	pool     *eval.Collection    // of the judged queries where passages learn
+	encoding encodingCost        // of the passages
 }
 
 // judgedSet is a set of judged queries.
@@ -192,7 +191,8 @@ func (s *specialisation) encodePassages(ctx context.Context) (*mine.Dense, error
 		return nil, err
 	}
 	path, keyPath := s.path(runVectors), s.path(runVectors)+".key"
-	if old, err := os.ReadFile(keyPath); err == nil && string(old) == key {
+	if old, err := os.ReadFile(keyPath); err == nil && strings.HasPrefix(string(old), key) {
+		s.encoding = readCost(old[len(key):])
 		if dense, err := mine.OpenDense(s.model, path); err == nil && dense.Len() == s.corpus.Len() {
 			return dense, nil
 		}
@@ -205,15 +205,32 @@ func (s *specialisation) encodePassages(ctx context.Context) (*mine.Dense, error
 	if err := writePassageVectors(ctx, s.model, s.corpus, path, s.progress); err != nil {
 		return nil, err
 	}
-	s.encoding = report.Stage{Seconds: time.Since(start).Seconds(), PeakBytes: rss.Peak()}
+	s.encoding = encodingCost{time.Since(start).Seconds(), rss.Peak()}
 	err = atomicfile.Write(keyPath, func(w io.Writer) error {
-		_, err := io.WriteString(w, key)
-		return err
+		if _, err := io.WriteString(w, key); err != nil {
+			return err
+		}
+		return json.NewEncoder(w).Encode(s.encoding)
 	})
 	if err != nil {
 		return nil, err
 	}
 	return mine.OpenDense(s.model, path)
+}
+
+// encodingCost is what encoding the passages took, in the call that ended it. It stands behind the key of the vectors.
+type encodingCost struct {
+	Seconds   float64 `json:"seconds"`
+	PeakBytes int64   `json:"peak_bytes"`
+}
+
+// readCost returns zero where the cost is not known: it is for the report only.
+func readCost(line []byte) encodingCost {
+	var c encodingCost
+	if err := json.Unmarshal(line, &c); err != nil || !(c.Seconds >= 0) || c.PeakBytes < 0 {
+		return encodingCost{}
+	}
+	return c
 }
 
 // vectorsKey stands for what the passage vectors depend on.
