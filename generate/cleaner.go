@@ -74,7 +74,7 @@ var (
 	label      = regexp.MustCompile(`^(?i:(?:(?:search|web|user|possible|generated|example|the|your) )*(?:` + answerNames + `|q|output)(?: ?\d{1,2})?)\s*[:：]\s*`)
 	lead       = regexp.MustCompile(`^(?i:(?:(?:sure|certainly|of course|okay)[,!.]? *)?here(?:'s| is| are) [^:]{0,80}:)\s*`)
 	wordsNote  = regexp.MustCompile(`\s*[(\[]\d{1,2} words?[)\]][.!]?$`)
-	roundQuote = strings.NewReplacer("“", `"`, "”", `"`, "„", `"`, "«", `"`, "»", `"`, "‘", "'", "’", "'")
+	roundQuote = strings.NewReplacer("“", `"`, "”", `"`, "„", `"`, "«", `"`, "»", `"`)
 	emphasis   = strings.NewReplacer("`", "", "**", "", "__", "")
 	listBreak  = regexp.MustCompile(`\s*[,;]\s+`)
 )
@@ -112,10 +112,12 @@ func (c Cleaner) unwrapOnce(s string) string {
 
 // unquote takes off a pair of quotes or stars around the whole text, and a quote whose other half is missing.
 func unquote(s string) string {
-	for _, quote := range []string{`"`, "'", "*", "_"} {
-		inner := strings.TrimSpace(strings.TrimSuffix(strings.TrimPrefix(s, quote), quote))
-		around := len(s) > 1 && strings.HasPrefix(s, quote) && strings.HasSuffix(s, quote)
-		if around && !strings.Contains(inner, quote) {
+	for _, q := range [][2]string{{`"`, `"`}, {"'", "'"}, {"‘", "’"}, {"*", "*"}, {"_", "_"}} {
+		if len(s) < len(q[0])+len(q[1]) || !strings.HasPrefix(s, q[0]) || !strings.HasSuffix(s, q[1]) {
+			continue
+		}
+		inner := strings.TrimSpace(s[len(q[0]) : len(s)-len(q[1])])
+		if !strings.Contains(inner, q[0]) && !strings.Contains(inner, q[1]) {
 			return inner
 		}
 	}

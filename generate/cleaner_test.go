@@ -1,6 +1,8 @@
 package generate
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -8,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/eval"
 )
 
 func TestCleanTakesOffWhatModelsPutAroundAQuery(t *testing.T) {
@@ -17,6 +20,7 @@ func TestCleanTakesOffWhatModelsPutAroundAQuery(t *testing.T) {
 		"spaces":                  "  does  vitamin D\tprevent falls in winter? ",
 		"double quotes":           `"does vitamin D prevent falls in winter?"`,
 		"typographic quotes":      "“does vitamin D prevent falls in winter?”",
+		"round single quotes":     "‘does vitamin D prevent falls in winter?’",
 		"single quotes":           "'does vitamin D prevent falls in winter?'",
 		"guillemets":              "« does vitamin D prevent falls in winter? »",
 		"half a quote":            `does vitamin D prevent falls in winter?"`,
@@ -58,6 +62,7 @@ func TestCleanLeavesWhatBelongsToAQuery(t *testing.T) {
 	for _, query := range []string{
 		`"out of memory" against "disk full": which comes first?`,
 		"'tis the season of falls",
+		"what’s behind women’s falls",
 		"3.5 inch floppy disk format",
 		"2024 tax rates: what changed?",
 		"how to fix: printer shows a grey light",
@@ -184,6 +189,46 @@ func TestThePoolIsClean(t *testing.T) {
 			require.Equal(t, query, got)
 		}
 	}
+}
+
+// Queries that people asked, each against a passage that answers it: only their length may tell them from queries of ours.
+func TestPeoplesQueriesAreClean(t *testing.T) {
+	root := os.Getenv("RETORT_COLLECTIONS")
+	if root == "" {
+		t.Skip("set RETORT_COLLECTIONS to a folder with scifact, nfcorpus and cranfield in BEIR layout to run this")
+	}
+	for _, name := range []string{"scifact", "nfcorpus", "cranfield"} {
+		t.Run(name, func(t *testing.T) {
+			c, err := eval.LoadCollection(filepath.Join(root, name), "test")
+			require.NoError(t, err)
+			dropped := map[Reason]int{}
+			for _, q := range c.Queries {
+				query, reason := Cleaner{MinWords: 1, MaxWords: 100}.Clean(q.Text, answering(t, c, q))
+				if reason != "" {
+					t.Logf("%s: %s", reason, query)
+					dropped[reason]++
+				}
+			}
+			require.LessOrEqual(t, dropped[DropCopy], len(c.Queries)/100)
+			delete(dropped, DropCopy)
+			require.Empty(t, dropped)
+		})
+	}
+}
+
+// answering returns the first passage of the corpus that answers a query.
+func answering(t *testing.T, c *eval.Collection, q retort.Query) retort.Passage {
+	t.Helper()
+	first := -1
+	for id, gain := range c.Qrels[q.ID] {
+		if i, ok := c.Corpus.Index(id); ok && gain > 0 && (first < 0 || i < first) {
+			first = i
+		}
+	}
+	require.GreaterOrEqual(t, first, 0, q.ID)
+	p, err := c.Corpus.At(first)
+	require.NoError(t, err)
+	return p
 }
 
 func FuzzClean(f *testing.F) {

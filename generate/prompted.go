@@ -107,6 +107,9 @@ func NewPrompted(model Completer, options PromptOptions) (*Prompted, error) {
 	if model == nil {
 		return nil, errors.New("generate: NewPrompted needs a model")
 	}
+	if model.Model() == "" {
+		return nil, fmt.Errorf("generate: the model %T has no name", model)
+	}
 	if err := options.Validate(); err != nil {
 		return nil, err
 	}

@@ -24,6 +24,10 @@ type fake struct {
 
 func (f *fake) Model() string { return "fake-1b" }
 
+type nameless struct{ fake }
+
+func (*nameless) Model() string { return "" }
+
 func (f *fake) Complete(_ context.Context, r Request) (Completion, error) {
 	f.mu.Lock()
 	f.asked = append(f.asked, r)
@@ -358,6 +362,8 @@ func TestPromptOptionsValidateNamesTheField(t *testing.T) {
 	require.NoError(t, PromptOptions{}.Validate())
 	_, err = NewPrompted(nil, PromptOptions{})
 	require.ErrorContains(t, err, "needs a model")
+	_, err = NewPrompted(&nameless{}, PromptOptions{})
+	require.ErrorContains(t, err, "the model *generate.nameless has no name")
 	_, err = prompted(t, &fake{}, PromptOptions{Types: good}).Prompt(articles[0], TypeClaim)
 	require.ErrorContains(t, err, `no query type "claim"`)
 }
