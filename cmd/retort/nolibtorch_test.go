@@ -10,6 +10,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+func TestVersionWithoutLibTorch(t *testing.T) {
+	require.Regexp(t, `^retort \S+.*\ngo1\.\S+ \w+/\w+\nwithout LibTorch\n$`, succeed(t, "version"))
+}
+
 func TestWithoutLibTorchAModelSaysWhichCommandHelps(t *testing.T) {
 	tiny := filepath.Join("..", "..", "encoder", "bert", "testdata", "tiny")
 	for _, args := range []string{

@@ -33,6 +33,7 @@ type reporter struct {
 
 // saveReport writes RUN/report.json and RUN/report.html. Where something cannot be read the run itself is done and whole.
 func (s *specialisation) saveReport(ctx context.Context, out *distill.Outcome) (err error) {
+	defer s.progress.Stage("write the report", 0).Done()
 	r := reporter{s: s, out: out}
 	if r.manifest, err = runfolder.ReadManifest(s.out); err != nil {
 		return err

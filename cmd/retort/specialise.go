@@ -317,6 +317,7 @@ const topKept = 10
 
 // measureAll is distill.Pipeline.Measure.
 func (s *specialisation) measureAll(ctx context.Context, trained bool, emit func(any) error) error {
+	defer s.progress.Stage(map[bool]string{false: "measure before", true: "measure after"}[trained], 0).Done()
 	systems := map[string]mine.Retriever{results.BM25: s.bm25, results.Before: s.dense, results.Teacher: s.fusion}
 	order := []string{results.BM25, results.Before, results.Teacher}
 	if trained {
