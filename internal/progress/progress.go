@@ -265,7 +265,7 @@ func (s *Stage) line(now time.Time) string {
 		parts = append(parts, grouped(s.done)+"/"+grouped(s.total))
 	case s.done > 0:
 		parts = append(parts, grouped(s.done))
-	case !s.ended:
+	case !s.ended && now.Sub(s.began) >= time.Second:
 		parts = append(parts, short(now.Sub(s.began))) // all that can be told
 	}
 	if perSecond, left := s.speed(now); perSecond > 0 {
