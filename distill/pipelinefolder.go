@@ -74,7 +74,9 @@ func (p *Pipeline) inMemory(funnel *Funnel) *job {
 	if funnel == nil {
 		funnel = &Funnel{}
 	}
-	return &job{Pipeline: p, funnel: funnel}
+	own := *p
+	own.Corpus = withLookup(p.Corpus)
+	return &job{Pipeline: &own, funnel: funnel}
 }
 
 func (j *job) hashCorpus(ctx context.Context) (string, error) {
