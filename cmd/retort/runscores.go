@@ -19,7 +19,7 @@ import (
 
 // How many lists the student's similarities are shown of: enough for a smooth outline, and few enough that to encode their
 // queries, or with both towers their passages too, takes seconds.
-const listsShown, listsShownBoth = 500, 100
+const listsShown, listsShownBoth = 300, 60
 
 const scoreBins = 60
 
@@ -155,8 +155,8 @@ func (r *reporter) similarityOf(ctx context.Context, model student, fixed bool, 
 	if err != nil {
 		return h, err
 	}
-	passages, err := r.passageRows(ctx, model, fixed, r.s.corpus, ids)
-	if err != nil {
+	passages := map[string][]float32{}
+	if err := r.addPassages(ctx, passages, model, fixed, r.s.corpus, ids); err != nil {
 		return h, err
 	}
 	for i, l := range lists {
@@ -167,14 +167,17 @@ func (r *reporter) similarityOf(ctx context.Context, model student, fixed bool, 
 	return h, nil
 }
 
-// passageRows are the vectors of passages by their ids. fixed says that those of the corpus as it was encoded at first will do.
-func (r *reporter) passageRows(ctx context.Context, model student, fixed bool, corpus retort.Corpus, ids map[string]bool) (map[string][]float32, error) {
-	rows := make(map[string][]float32, len(ids))
+// addPassages adds the vectors of the passages that rows lacks. fixed says that those of the corpus as it was encoded at
+// first will do.
+func (r *reporter) addPassages(ctx context.Context, rows map[string][]float32, model student, fixed bool, corpus retort.Corpus, ids map[string]bool) error {
 	var names, texts []string
 	for id := range ids {
+		if rows[id] != nil {
+			continue
+		}
 		index, ok := corpus.Index(id)
 		if !ok {
-			return nil, fmt.Errorf("passage %q is not in the corpus", id)
+			return fmt.Errorf("passage %q is not in the corpus", id)
 		}
 		if fixed {
 			rows[id] = matrix.Row(r.s.dense.Vectors(), index)
@@ -182,18 +185,18 @@ func (r *reporter) passageRows(ctx context.Context, model student, fixed bool, c
 		}
 		p, err := corpus.At(index)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		names, texts = append(names, id), append(texts, p.Content())
 	}
 	vectors, err := encodeRows(ctx, model, encoder.Passage, texts)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for i, id := range names {
 		rows[id] = vectors[i]
 	}
-	return rows, nil
+	return nil
 }
 
 func encodeRows(ctx context.Context, model student, role encoder.Role, texts []string) ([][]float32, error) {
@@ -237,29 +240,39 @@ func (r *reporter) showExtremes(ctx context.Context, shown *report.QuerySet, set
 		queries[i] = retort.Query{ID: g.ID, Text: g.Text}
 	}
 	whole := set.name != setKnown // of known items the pool has vectors of its own
-	before, err := r.hits(ctx, r.before, whole, set.collection, queries, results.Of(records, set.name, results.Before))
+	rankedBefore, rankedAfter := results.Of(records, set.name, results.Before), results.Of(records, set.name, results.After)
+	rows := map[string][]float32{}
+	before, err := r.hits(ctx, r.before, whole, rows, set.collection, queries, rankedBefore)
 	if err != nil {
 		return err
 	}
-	after, err := r.hits(ctx, r.s.model, whole && r.fixed(), set.collection, queries, results.Of(records, set.name, results.After))
+	if !r.fixed() {
+		clear(rows)
+	}
+	after, err := r.hits(ctx, r.s.model, whole && r.fixed(), rows, set.collection, queries, rankedAfter)
 	if err != nil {
 		return err
 	}
 	for i, at := range extremes {
 		g := &shown.Gains[at]
-		g.FirstBefore, g.FirstAfter = firstRelevant(before[i]), firstRelevant(after[i])
-		g.TopBefore, g.TopAfter = before[i][:min(hitsShown, len(before[i]))], after[i][:min(hitsShown, len(after[i]))]
+		g.TopBefore, g.TopAfter = before[i], after[i]
+		grades := set.collection.Qrels[g.ID]
+		g.FirstBefore, g.FirstAfter = firstRelevant(rankedBefore[g.ID].Top, grades), firstRelevant(rankedAfter[g.ID].Top, grades)
 	}
 	return nil
 }
 
-// hits are the rankings that were kept of the queries, with the similarities by the model.
-func (r *reporter) hits(ctx context.Context, model student, fixed bool, c *eval.Collection, queries []retort.Query, kept map[string]results.Record) ([][]report.Hit, error) {
+// hits are the first passages of the queries' rankings, with the similarities by the model. rows holds vectors of passages.
+func (r *reporter) hits(ctx context.Context, model student, fixed bool, rows map[string][]float32, c *eval.Collection, queries []retort.Query, ranked map[string]results.Record) ([][]report.Hit, error) {
+	first := func(q retort.Query) []string {
+		top := ranked[q.ID].Top
+		return top[:min(hitsShown, len(top))]
+	}
 	texts := make([]string, len(queries))
 	ids := map[string]bool{}
 	for i, q := range queries {
 		texts[i] = q.Text
-		for _, id := range kept[q.ID].Top {
+		for _, id := range first(q) {
 			ids[id] = true
 		}
 	}
@@ -267,20 +280,19 @@ func (r *reporter) hits(ctx context.Context, model student, fixed bool, c *eval.
 	if err != nil {
 		return nil, err
 	}
-	passages, err := r.passageRows(ctx, model, fixed, c.Corpus, ids)
-	if err != nil {
+	if err := r.addPassages(ctx, rows, model, fixed, c.Corpus, ids); err != nil {
 		return nil, err
 	}
 	all := make([][]report.Hit, len(queries))
 	for i, q := range queries {
-		for _, id := range kept[q.ID].Top {
+		for _, id := range first(q) {
 			index, _ := c.Corpus.Index(id)
 			p, err := c.Corpus.At(index)
 			if err != nil {
 				return nil, err
 			}
 			all[i] = append(all[i], report.Hit{
-				ID: id, Title: p.Title, Text: beginning(p.Text), Score: dot(vectors[i], passages[id]), Grade: c.Qrels[q.ID][id],
+				ID: id, Title: p.Title, Text: beginning(p.Text), Score: dot(vectors[i], rows[id]), Grade: c.Qrels[q.ID][id],
 			})
 		}
 	}
@@ -298,6 +310,6 @@ func beginning(text string) string {
 }
 
 // firstRelevant is a rank from 1; 0 where none is relevant.
-func firstRelevant(hits []report.Hit) int {
-	return slices.IndexFunc(hits, func(h report.Hit) bool { return h.Grade > 0 }) + 1
+func firstRelevant(top []string, grades map[string]int) int {
+	return slices.IndexFunc(top, func(id string) bool { return grades[id] > 0 }) + 1
 }
