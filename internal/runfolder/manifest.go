@@ -48,8 +48,8 @@ type Entry struct {
 	Count   int     `json:"count"`   // records; of a running stage those synced last
 	Seconds float64 `json:"seconds"` // spent on it, in all sessions together
 	// Peak is the highest resident memory of the process until the stage ended, in bytes; 0: not known.
-	Peak int64 `json:"peak_bytes,omitempty"`
-	Key     string  `json:"key"`
+	Peak int64  `json:"peak_bytes,omitempty"`
+	Key  string `json:"key"`
 	// Settings are its own, and Inputs the hashes of the stage files that it reads: together they are the key.
 	Settings map[string]string `json:"settings"`
 	Inputs   map[string]string `json:"inputs,omitempty"`
