@@ -86,7 +86,8 @@ type MiningOptions struct {
 	// MaxQueries is the most generated queries that are used, drawn by Seed and evenly over their sources: a passage with
 	// more queries than others is preferred by the student afterwards. 0 means all.
 	MaxQueries int
-	// MaxLists is the most lists that are trained on, drawn as MaxQueries are, after the round trip; 0 means all.
+	// MaxLists is the most lists that are trained on, drawn as MaxQueries are, after the round trip; 0 means all. A query
+	// without a source counts as one of a source of its own.
 	MaxLists int
 	// RoundTrip keeps a generated query only where its source is among the Ranker's first so many; 0 keeps all.
 	RoundTrip int

@@ -147,6 +147,28 @@ func TestDrawsDependOnTheSeedOnly(t *testing.T) {
 	require.NotEqual(t, queries, other)
 }
 
+// Without sources, all of the user's queries together would have the share of one passage.
+func TestTheUsersQueriesAreDrawnAsThoseOfDifferentSources(t *testing.T) {
+	p := pipeline(t)
+	for i := range 16 {
+		text := fmt.Sprintf("where is number%d", i)
+		p.Queries = append(p.Queries, retort.Query{ID: fmt.Sprint("own", i), Text: text + " alpha beta gamma delta"})
+	}
+	p.Mining.MaxLists = 20
+	queries, err := p.MakeQueries(t.Context(), nil)
+	require.NoError(t, err)
+	lists, err := p.MakeLists(t.Context(), queries, nil)
+	require.NoError(t, err)
+	require.Len(t, lists, 20)
+	own := 0
+	for _, l := range lists {
+		if l.Query.Source == "" {
+			own++
+		}
+	}
+	require.Greater(t, own, 3)
+}
+
 func TestPipelineRefusesWhatCannotWork(t *testing.T) {
 	for want, spoil := range map[string]func(*Pipeline){
 		"neither Generator nor Queries": func(p *Pipeline) { p.Generator = nil },

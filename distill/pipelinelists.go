@@ -323,8 +323,17 @@ func (j *job) candidates(ctx context.Context, rankings []ranked) ([]retort.List,
 	if lists, err = j.funnel.Funnel.Lists("list length", lists, long); err != nil {
 		return nil, err
 	}
-	drawn := drawEvenly(lists, func(l retort.List) string { return l.Query.Source }, j.Mining.MaxLists, j.Mining.Seed)
+	drawn := drawEvenly(lists, sourceOf, j.Mining.MaxLists, j.Mining.Seed)
 	return drawn, j.count("draw of lists", queriesOf(lists), queriesOf(drawn), reasonNotDrawn)
+}
+
+// sourceOf names what a list was made of. A query without a source is one of its own: together, the user's queries would be
+// drawn as those of a single passage.
+func sourceOf(l retort.List) string {
+	if l.Query.Source == "" {
+		return "\x00" + l.Query.ID // no passage's id
+	}
+	return l.Query.Source
 }
 
 // candidate picks the passages of one list.
