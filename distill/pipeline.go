@@ -60,7 +60,8 @@ type Pipeline struct {
 	Folder *Folder
 	// Versions hold, by stage, a text that stands for what cannot say by a Fingerprint (encoder.Fingerprinter) what it is: a
 	// Generator, Ranker or Teacher without one, for which its Go type stands otherwise, and the functions Measure
-	// (StageEvaluate) and Training.Evaluate and Guard (StageTrain). Change the text where their results change.
+	// (StageBefore and StageEvaluate), and Training.Evaluate and Guard (StageTrain). Change the text where their results
+	// change.
 	Versions map[Stage]string
 
 	// Progress, where set, is told of the stages before training, first of what is done already; Training.Progress of
