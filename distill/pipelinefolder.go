@@ -95,7 +95,8 @@ func (j *job) hashCorpus(ctx context.Context) (string, error) {
 }
 
 // records returns a stage's records: those that the folder has, and from there on those that make emits, which is told how
-// many there are. identity is asked where there is a folder only, since it may read much. What make emits is read back, so that an undisturbed run and one that goes on see the same.
+// many there are. identity is asked where there is a folder only, since it may read much. What make emits is read back, so
+// that an undisturbed run and one that goes on see the same.
 func records[T any](ctx context.Context, j *job, name Stage, reads []Stage, identity func() settings,
 	make func(have int, emit func(T) error) error,
 ) ([]T, error) {
