@@ -33,7 +33,8 @@ type Job struct {
 	Progress func(stage distill.Stage, done, total int)
 }
 
-// NewJob returns the job that examples/specialise does: at most 2,000 generated queries, 3 epochs at 2e-4.
+// NewJob returns a job like that of examples/specialise, but smaller steps over fewer queries: at most 2,000 generated
+// ones, 3 epochs of 32 lists a step at 2e-4.
 func NewJob(corpus retort.Corpus, vectors blas32.General, bm25 *mine.BM25) Job {
 	j := Job{Corpus: corpus, Vectors: vectors, BM25: bm25, Generated: 2000, MaxP: 0.05, Training: distill.DefaultOptions()}
 	j.Training.LR, j.Training.DevFraction = 2e-4, 0
