@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -14,6 +15,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/retort-ir/retort/distill"
+	"github.com/retort-ir/retort/internal/progress"
 	"github.com/retort-ir/retort/internal/runfolder"
 )
 
@@ -27,7 +29,7 @@ Shows the stages of a run with their records and seconds. With a settings file o
 It changes nothing, and can be called while the run works.
 
 example: what would another learning rate cost?
-  retort status runs/mine -lr 1e-4
+  retort status runs/mine -lr 5e-5
 `,
 	run: runStatus, json: true,
 }
@@ -87,14 +89,14 @@ func (a *distillArgs) changes(ctx context.Context, m *runfolder.Manifest) ([]cha
 	if len(m.Settings) == 0 {
 		return nil, nil // not a run of distill
 	}
-	now := a.values()
+	before, now := effective(m.Settings), effective(a.values())
 	for _, g := range settingGroups() {
 		for _, s := range g.settings {
 			if slices.Contains(fileSettings, s.name) {
 				continue // by their contents
 			}
 			was, is := map[string]string{}, map[string]string{}
-			if v, ok := m.Settings[s.name]; ok {
+			if v, ok := before[s.name]; ok {
 				was[s.name] = v
 			}
 			if v, ok := now[s.name]; ok {
@@ -107,6 +109,29 @@ func (a *distillArgs) changes(ctx context.Context, m *runfolder.Manifest) ([]cha
 	}
 	files, err := a.fileChanges(ctx, m)
 	return append(changes, files...), err
+}
+
+// effective puts in place of what is left to the kind of training what distill takes: naming that changes nothing.
+func effective(values map[string]string) map[string]string {
+	f := &distillFlags{}
+	flags := flag.NewFlagSet("distill", flag.ContinueOnError)
+	f.add(flags)
+	for name, value := range values {
+		if flags.Lookup(name) != nil && flags.Set(name, value) != nil {
+			return values // of another version
+		}
+	}
+	s := f.job(progress.Quiet)
+	taken := maps.Clone(values)
+	for name, value := range map[string]any{
+		"epochs": s.training.Epochs, "batch": s.training.QueriesPerStep, "lr": s.training.LR,
+		"top": s.mining.Top, "sample": s.mining.Sample, "max-lists": s.mining.MaxLists,
+	} {
+		if _, ok := values[name]; ok {
+			taken[name] = fmt.Sprint(value)
+		}
+	}
+	return taken
 }
 
 // fileSettings name files and folders.

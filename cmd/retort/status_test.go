@@ -99,8 +99,9 @@ func TestStatusShowsStagesAndReasons(t *testing.T) {
 	require.Regexp(t, `generate +complete +48 +\d+\.\d *\n`, out)
 	require.Regexp(t, `evaluate +complete`, out)
 
-	out = succeed(t, "status", "-lr", "1e-4", dir+"/run")
-	require.Regexp(t, `train .* redone: lr was 0, is 0.0001\n`, out)
+	require.NotContains(t, succeed(t, "status", "-lr", "1e-4", dir+"/run"), "redone", "the rate that is taken where none is named")
+	out = succeed(t, "status", "-lr", "5e-5", dir+"/run")
+	require.Regexp(t, `train .* redone: lr was 0.0001, is 5e-05\n`, out)
 	require.Regexp(t, `evaluate .* redone after train, unless that comes out the same\n`, out)
 	require.NotRegexp(t, `filter .*redone`, out)
 
