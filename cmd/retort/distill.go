@@ -45,7 +45,7 @@ settings it redoes only what depends on them. "retort status RUN" shows how far 
   -lists FILE           train on your own scored lists instead: JSON Lines with query, ids, scores in [0,1]
   -types LIST           of generated queries: sentence, title, keywords, phrase, howto (sentence,title,phrase,howto)
   -max-queries N        generated queries to use, drawn evenly over the passages (10000)
-  -max-lists N          lists to train on, drawn evenly over the passages; 0: all (query: 0, both: 1000)
+  -max-lists N          lists to train on, drawn evenly over the passages (query: all, both: 1000)
   -epochs N -lr R -batch N   (query: 1, 1e-4, 64; both: 1, 5e-5, 16)
   -keep last            take the last model, not the best (best)
   -analyzer A           BM25's terms: english, or code, which also splits identifiers (english)
