@@ -321,9 +321,6 @@ func (f *distillFlags) load(ctx context.Context, s *specialisation) error {
 		return err
 	}
 	s.corpus, s.closers = corpus, append(s.closers, corpus.Close)
-	if corpus.Len() == 0 {
-		return fmt.Errorf("%s: no records", f.corpus)
-	}
 	if f.lists != "" {
 		if s.lists, err = retort.LoadLists(f.lists); err != nil {
 			return err

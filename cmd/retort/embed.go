@@ -107,9 +107,6 @@ func readTexts(ctx context.Context, role encoder.Role, path string) (*texts, err
 	if t.passages, err = retort.OpenCorpus(ctx, path); err != nil {
 		return nil, err
 	}
-	if t.passages.Len() == 0 {
-		return nil, errors.Join(fmt.Errorf("%s: no records", path), t.Close())
-	}
 	return t, nil
 }
 
