@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -180,9 +181,25 @@ func (f *distillFlags) check() error {
 		return fmt.Errorf("%w: -types: %w", errUsage, err)
 	}
 	s := f.job(progress.Quiet)
-	for _, err := range []error{s.mining.Validate(), s.training.Validate()} {
+	for _, err := range []error{s.mining.Validate(), s.training.Validate(), f.checkOwn()} {
 		if err != nil {
 			return fmt.Errorf("%w: %w", errUsage, err)
+		}
+	}
+	return nil
+}
+
+// checkOwn refuses inputs that are files of the run itself, which it removes before it writes them anew.
+func (f *distillFlags) checkOwn() error {
+	for _, own := range []struct{ flag, path, name string }{
+		{"-corpus", f.corpus, runCorpus}, {"-model", f.model.dir, runStudent}, {"-model", f.model.dir, runModel},
+	} {
+		input, err := os.Stat(own.path)
+		if err != nil {
+			continue // whoever opens it says so better
+		}
+		if written, err := os.Stat(filepath.Join(f.out, own.name)); err == nil && os.SameFile(input, written) {
+			return fmt.Errorf("%s %s is written by the run %s itself: name another -out", own.flag, own.path, f.out)
 		}
 	}
 	return nil

@@ -112,6 +112,24 @@ func TestBadInputToDistillIsNamed(t *testing.T) {
 	}
 }
 
+// The run would remove them before it reads them again.
+func TestDistillRefusesTheFilesOfItsOwnRun(t *testing.T) {
+	dir := runFolder(t)
+	_, _, err := distillFake(t, t.Context(), fakeArgs(t, dir)...)
+	require.NoError(t, err)
+	for _, change := range [][]string{
+		{"-model", dir + "/run/student"}, {"-model", dir + "/run/../run/model/"}, {"-corpus", dir + "/run/corpus.jsonl"},
+	} {
+		args := append(append([]string{"distill"}, fakeArgs(t, dir)...), change...)
+		code, _, stderr := cli(t.Context(), args...)
+		require.Equal(t, exitUsage, code, stderr)
+		require.Contains(t, stderr, change[0]+" "+change[1]+" is written by the run "+dir+"/run itself: name another -out")
+	}
+	a, err := parseDistill(append(fakeArgs(t, dir), "-model", dir+"/run/model", "-corpus", dir+"/run/corpus.jsonl", "-out", dir+"/next"))
+	require.NoError(t, err)
+	require.NoError(t, a.check())
+}
+
 func TestDistillKeepsEveryStageAndGoesOn(t *testing.T) {
 	for name, flags := range map[string]string{
 		"query": "", "both": "-towers both", "judged": "-queries DIR/queries.jsonl -qrels DIR/qrels/test.tsv", "last": "-keep last",
