@@ -29,7 +29,8 @@ queries in common, its 95% interval (bootstrap), its p-value (paired randomisati
 the number of lines (Holm): a difference is significant at 5% where the adjusted value is at most .05. Queries and sets
 that a run lacks are left out, and named on stderr.
 
-  -metric NAME          as the runs were evaluated: ndcg@K, recall@K, mrr@K, ... (ndcg@10)
+  -metric NAME          as the runs were evaluated: ndcg@K, recall@K, mrr@K, ... (ndcg@10; mrr@10 of runs without judged
+                        queries, whose known items have no other)
   -format FORMAT        text, md (Markdown) or csv (text)
 
 example: is the second run better than the first?
@@ -56,7 +57,7 @@ type comparedPair struct {
 
 func runCompare(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("compare", flag.ContinueOnError)
-	metric := flags.String("metric", "ndcg@10", "")
+	metric := flags.String("metric", eval.NDCG(10).Name, "")
 	format := flags.String("format", "text", "")
 	dirs, err := parseWords(flags, args)
 	if err != nil {
@@ -78,6 +79,11 @@ func runCompare(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	if err != nil {
 		return err
 	}
+	named := false
+	flags.Visit(func(f *flag.Flag) { named = named || f.Name == "metric" })
+	if !named {
+		*metric = usualMetric(runs)
+	}
 	pairs, notes, err := compareRuns(ctx, runs, *metric)
 	for _, note := range notes {
 		fmt.Fprintln(stderr, note)
@@ -89,6 +95,18 @@ func runCompare(ctx context.Context, args []string, stdout, stderr io.Writer) er
 		return writeResult(stdout, comparisonResult(*metric, pairs))
 	}
 	return write(stdout, *metric, pairs)
+}
+
+// usualMetric is nDCG@10, or MRR@10 where no run was measured by that: known items have one relevant passage each.
+func usualMetric(runs []evaluatedRun) string {
+	for _, r := range runs {
+		for _, record := range r.records {
+			if _, ok := record.Metrics[eval.NDCG(10).Name]; ok {
+				return eval.NDCG(10).Name
+			}
+		}
+	}
+	return eval.MRR(10).Name
 }
 
 // loadRuns names the runs by the last part of their path, and by all of it where that is not enough to tell them apart.

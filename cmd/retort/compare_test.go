@@ -114,6 +114,21 @@ func TestCompareOfAnotherMetric(t *testing.T) {
 	require.Contains(t, stderr, `set "judged": monday has no map of query "q1"; it has mrr@10, ndcg@10`)
 }
 
+// As "retort distill" leaves them without -qrels.
+func TestCompareOfRunsWithoutJudgedQueries(t *testing.T) {
+	dir := runFolder(t)
+	for _, name := range []string{"one", "two"} {
+		_, _, err := distillFake(t, t.Context(), fakeArgs(t, dir, "-out", filepath.Join(dir, name))...)
+		require.NoError(t, err)
+	}
+	out := succeed(t, "compare", filepath.Join(dir, "one"), filepath.Join(dir, "two"))
+	require.Contains(t, out, "MRR@10, paired by query")
+	require.Regexp(t, `(?m)^known items +two .* one `, out)
+	code, _, stderr := cli(t.Context(), "compare", "-metric", "ndcg@10", filepath.Join(dir, "one"), filepath.Join(dir, "two"))
+	require.Equal(t, exitFailure, code)
+	require.Contains(t, stderr, "it has mrr@10")
+}
+
 func TestCompareSetsEachRunAgainstTheFirst(t *testing.T) {
 	dir := t.TempDir()
 	args := []string{"compare", "-format", "csv"}
