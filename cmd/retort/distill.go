@@ -282,10 +282,11 @@ func (s *specialisation) do(ctx context.Context, load func() error, open func() 
 	if err != nil {
 		return err
 	}
-	err = s.writeResults(map[string]any{
-		"funnel": out.Funnel, "training": out.Training, "guard": out.Guard, "selected_by": s.selectedBy(), "seconds": seconds(start),
-	})
-	if err != nil {
+	figures := map[string]any{"funnel": out.Funnel, "training": out.Training, "guard": out.Guard, "seconds": seconds(start)}
+	if len(out.Training.History) > 0 {
+		figures["selected_by"] = s.selectedBy()
+	}
+	if err := s.writeResults(figures); err != nil {
 		return err
 	}
 	if err := s.saveReport(ctx, out); err != nil {

@@ -164,6 +164,9 @@ func TestDistillKeepsEveryStageAndGoesOn(t *testing.T) {
 			for _, set := range want {
 				require.Equal(t, len(results.Of(records, set, results.Before)), len(results.Of(records, set, results.After)))
 			}
+			figures, err := os.ReadFile(filepath.Join(dir, "run", runResults))
+			require.NoError(t, err)
+			require.Equal(t, name != "last", strings.Contains(string(figures), "selected_by"))
 			m, err := runfolder.ReadManifest(filepath.Join(dir, "run"))
 			require.NoError(t, err)
 			require.Equal(t, "2", m.Settings["epochs"])
