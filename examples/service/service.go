@@ -84,11 +84,11 @@ var (
 const mostQueries = 10_000
 
 // openService embeds the corpus, unless an earlier start has, and opens the newest specialised model, if there is one.
-func openService(ctx context.Context, corpus retort.Corpus, o settings) (s *service, err error) {
+func openService(ctx context.Context, corpus retort.Corpus, o settings) (_ *service, err error) {
 	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
 		return nil, err
 	}
-	s = &service{settings: o, corpus: corpus, trained: -1}
+	s := &service{settings: o, corpus: corpus, trained: -1}
 	base, err := o.Open(ctx, o.Model, false)
 	if err != nil {
 		return nil, err

@@ -156,6 +156,35 @@ func start(t *testing.T, dir, modelDir string, change func(*settings)) *fixture 
 	return f
 }
 
+func TestAStartThatFailsSaysWhyAndClosesItsModel(t *testing.T) {
+	for _, c := range []struct {
+		name, file, text string
+		cancelled        bool
+		want             string
+	}{
+		{name: "malformed queries", file: "queries.jsonl", text: "{\n", want: "queries.jsonl:1"},
+		{name: "interrupted", cancelled: true, want: context.Canceled.Error()},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir, z := t.TempDir(), &zoo{open: openInMemory}
+			if c.file != "" {
+				require.NoError(t, os.WriteFile(filepath.Join(dir, c.file), []byte(c.text), 0o600))
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			if c.cancelled {
+				cancel()
+			}
+			_, err := openService(ctx, handbook(t), settings{
+				Dir: dir, Model: saveInMemory(t), Open: z.Open, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+			})
+			require.ErrorContains(t, err, c.want)
+			require.Len(t, z.all, 1)
+			require.Equal(t, int32(1), z.all[0].closed.Load())
+		})
+	}
+}
+
 // end closes the service and checks that each model was closed once.
 func (f *fixture) end(t *testing.T) {
 	if f.server == nil {
