@@ -148,6 +148,7 @@ func (p *program) train(ctx context.Context, db *store) (student model, outcome 
 	if err != nil {
 		return nil, nil, err
 	}
+	defer func() { err = errors.Join(err, bm25.Close()) }()
 	j := live.NewJob(p.corpus, vectors, bm25)
 	if j.Queries, err = db.asked(ctx, mostAsked); err != nil {
 		return nil, nil, err

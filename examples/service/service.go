@@ -98,6 +98,9 @@ func openService(ctx context.Context, corpus retort.Corpus, o settings) (_ *serv
 		if err != nil {
 			err = errors.Join(err, s.encoder.Close(context.WithoutCancel(ctx)))
 		}
+		if err != nil && s.bm25 != nil {
+			err = errors.Join(err, s.bm25.Close())
+		}
 	}()
 	start := time.Now()
 	vectors, err := s.embed(ctx, base)
@@ -382,7 +385,7 @@ func (s *service) close(ctx context.Context) error {
 	}()
 	select {
 	case <-ended:
-		return errors.Join(s.encoder.Close(ctx), s.queries.close())
+		return errors.Join(s.encoder.Close(ctx), s.bm25.Close(), s.queries.close())
 	case <-ctx.Done():
 		return errors.Join(errLate, s.queries.close())
 	}
