@@ -90,7 +90,7 @@ func (f *distillFlags) add(flags *flag.FlagSet) {
 func (f *distillFlags) addMining(flags *flag.FlagSet) {
 	m := &f.mining
 	flags.StringVar(&f.types, "types", "sentence,title,phrase,howto", "")
-	flags.IntVar(&m.MaxQueries, "max-queries", 10000, "")
+	flags.IntVar(&m.MaxQueries, "max-queries", m.MaxQueries, "")
 	flags.IntVar(&m.MinWords, "min-words", m.MinWords, "")
 	flags.IntVar(&m.MaxWords, "max-words", m.MaxWords, "")
 	flags.Float64Var(&m.NearDuplicate, "near-duplicate", m.NearDuplicate, "")
@@ -99,7 +99,7 @@ func (f *distillFlags) addMining(flags *flag.FlagSet) {
 	flags.IntVar(&m.RoundTrip, "round-trip", m.RoundTrip, "")
 	flags.IntVar(&m.Top, "top", 0, "")
 	flags.IntVar(&m.Sample, "sample", 0, "")
-	flags.BoolVar(&m.KeepSource, "keep-source", true, "")
+	flags.BoolVar(&m.KeepSource, "keep-source", m.KeepSource, "")
 	flags.IntVar(&m.MinList, "min-list", m.MinList, "")
 	flags.IntVar(&m.MaxLists, "max-lists", 0, "")
 	flags.BoolVar(&m.SourceFirst, "source-first", m.SourceFirst, "")
