@@ -340,7 +340,7 @@ func (f *distillFlags) load(ctx context.Context, s *specialisation) error {
 	}
 	s.corpus, s.closers = corpus, append(s.closers, corpus.Close)
 	if f.lists != "" {
-		if s.lists, err = retort.LoadLists(f.lists); err != nil {
+		if s.lists, err = loadLists(f.lists); err != nil {
 			return err
 		}
 	}
@@ -349,6 +349,23 @@ func (f *distillFlags) load(ctx context.Context, s *specialisation) error {
 	}
 	s.inputs, err = f.hashes(ctx)
 	return err
+}
+
+// loadLists refuses scores of another scale than that of the loss, which would teach next to nothing, or one passage only.
+func loadLists(path string) ([]retort.List, error) {
+	lists, err := retort.LoadLists(path)
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range lists {
+		for i, score := range l.Scores {
+			if !(score >= 0 && score <= 1) {
+				return nil, fmt.Errorf("%s: list of query %q has score %v for passage %q: want all in [0,1], such as each list's scaled by its least and greatest",
+					path, l.Query.ID, score, l.IDs[i])
+			}
+		}
+	}
+	return lists, nil
 }
 
 // loadQueries parts the user's queries into those that are judged and those that are trained on.

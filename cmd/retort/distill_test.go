@@ -96,6 +96,11 @@ func TestBadInputToDistillIsNamed(t *testing.T) {
 			good + " -lists DIR/lists.jsonl", exitFailure, `DIR/lists.jsonl:1: list of query "q" has 2 ids and 1 scores`,
 		},
 		{
+			"list with scores of another scale",
+			map[string]string{"lists.jsonl": `{"query":{"_id":"q","text":"t"},"ids":["a","b"],"scores":[1,17.5]}`},
+			good + " -lists DIR/lists.jsonl", exitFailure, `DIR/lists.jsonl: list of query "q" has score 17.5 for passage "b": want all in [0,1]`,
+		},
+		{
 			"judgements of unknown passages",
 			map[string]string{"qrels/test.tsv": "q1\tgone\t1\n"},
 			good + " -queries DIR/queries.jsonl -qrels DIR/qrels/test.tsv", exitFailure, `not in the corpus ("gone")`,
