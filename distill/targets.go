@@ -41,8 +41,8 @@ func (p *Pipeline) targetSettings() settings {
 		return settings{"target": "min-max", "keep_source": fmt.Sprint(p.Mining.KeepSource)}
 	}
 	return settings{
-		"target": "student's scale", "keep_source": fmt.Sprint(p.Mining.KeepSource), "gamma": fmt.Sprint(p.Mining.Gamma), "student_temperature": fmt.Sprint(p.Mining.StudentTemperature),
-		"student": fingerprint(p.Student),
+		"target": "student's scale", "keep_source": fmt.Sprint(p.Mining.KeepSource), "gamma": fmt.Sprint(p.Mining.Gamma),
+		"student_temperature": fmt.Sprint(p.Mining.StudentTemperature), "student": fingerprint(p.Student),
 	}
 }
 

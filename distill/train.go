@@ -24,8 +24,8 @@ import (
 // A list must have scores, at least two passages of the corpus and a query id of its own. When the context ends, Train
 // gives up the step or evaluation at hand within a micro-batch, writes a checkpoint where Options.Dir asks for them, and
 // returns the context's error; the student is as after the last step that was finished, and so is the checkpoint. After
-// every other error the student is so too, and the checkpoint stays the one before. A gradient that is not finite is encoder.ErrNonFinite with the step and its queries; where a row of the loss
-// is at fault, the error names its query.
+// every other error the student is so too, and the checkpoint stays the one before. A gradient that is not finite is
+// encoder.ErrNonFinite with the step and its queries; where a row of the loss is at fault, the error names its query.
 //
 // The student belongs to Train until it returns. The same input gives the same bits on one machine.
 func Train(ctx context.Context, student encoder.Trainable, corpus retort.Corpus, lists []retort.List, opts Options) (*Result, error) {
@@ -342,7 +342,8 @@ func (t *trainer) evalSteps() int {
 	return t.schedule.stepsPerEpoch()
 }
 
-// finishPart comes after the steps between two evaluations: it evaluates the student, keeps it if it is the best so far, decides whether to stop, and writes a checkpoint.
+// finishPart comes after the steps between two evaluations: it evaluates the student, keeps it if it is the best so far,
+// decides whether to stop, and writes a checkpoint.
 func (t *trainer) finishPart(ctx context.Context) error {
 	if t.opts.evaluates() {
 		if err := t.evaluate(ctx); err != nil {

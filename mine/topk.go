@@ -19,9 +19,9 @@ const (
 )
 
 // TopK returns for each query [n x d] the k passages [m x d] with the largest inner products, best first, ties by
-// ascending index; all passages where k > m. The search is exact and takes memory for n*k hits and a few blocks,
-// and reads the passages once. Equal
-// vectors have equal scores wherever they stand. k < 1, different widths and values that are not finite are errors.
+// ascending index; all passages where k > m. The search is exact, takes memory for n*k hits and a few blocks, and reads the
+// passages once. Equal vectors have equal scores wherever they stand. k < 1, different widths and values that are not finite
+// are errors.
 func TopK(ctx context.Context, queries, passages blas32.General, k int) ([][]Hit, error) {
 	if err := checkK(k); err != nil {
 		return nil, fmt.Errorf("dense top-k: %w", err)

@@ -30,9 +30,10 @@ var distillCommand = command{
        retort distill -init [FILE]
 
 Makes queries of the passages, ranks the corpus for each by BM25 and the model together, and trains the model to rank as
-the two do: its own similarities, moved by what BM25 says. The best model met is written to RUN/model, which Retort and sentence-transformers load; the model as it was
-can win. What every stage makes is kept in RUN: called again after a kill it goes on where it was, and after a change of
-settings it redoes only what depends on them. "retort status RUN" shows how far it is.
+the two do: its own similarities, moved by what BM25 says. The best model met is written to RUN/model, which Retort and
+sentence-transformers load; the model as it was can win. What every stage makes is kept in RUN: called again after a kill
+it goes on where it was, and after a change of settings it redoes only what depends on them. "retort status RUN" shows how
+far it is.
 
   -c FILE               settings; a flag given beside it wins
   -init                 write a commented file of all settings, to FILE or standard output
