@@ -27,10 +27,10 @@ For every set of queries that all the runs were evaluated on: how much each run'
 from ("before"), and how much RUN_B and those after it are better than RUN_A. Each line is the mean difference over the
 queries in common, its 95% interval (bootstrap), its p-value (paired randomisation test), and that p-value adjusted for
 the number of lines (Holm): a difference is significant at 5% where the adjusted value is at most .05. Queries and sets
-that a run lacks are left out, and named on stderr.
+that a run lacks are left out, and named on stderr. Runs that were not evaluated by ndcg@10, having no judged queries,
+are compared by mrr@10 where -metric names no other.
 
-  -metric NAME          as the runs were evaluated: ndcg@K, recall@K, mrr@K, ... (ndcg@10; mrr@10 of runs without judged
-                        queries, whose known items have no other)
+  -metric NAME          as the runs were evaluated: ndcg@K, recall@K, mrr@K, ... (ndcg@10)
   -format FORMAT        text, md (Markdown) or csv (text)
 
 example: is the second run better than the first?
