@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -159,25 +160,50 @@ func (s *specialisation) keepInputs() error {
 	if m, err := runfolder.ReadManifest(s.out); err == nil {
 		had = m.Inputs
 	}
-	for _, c := range []struct {
+	if s.inputs == nil {
+		s.inputs = map[string]string{}
+	}
+	s.inputs[inputStudent] = s.model.Fingerprint() // the flags have a say in it, besides the files
+	copies := []struct {
 		input, name string
 		save        func(path string) error
 	}{
-		{"corpus", runCorpus, func(path string) error { return retort.SaveCorpus(path, s.corpus) }},
-		{"model", runStudent, func(path string) error { return s.model.Save(path) }},
-	} {
-		hash, ok := s.inputs[c.input]
-		if _, err := os.Stat(s.path(c.name)); err == nil && ok && had[c.input] == hash {
-			continue
+		{inputCorpus, runCorpus, func(path string) error { return retort.SaveCorpus(path, s.corpus) }},
+		{inputStudent, runStudent, func(path string) error {
+			return errors.Join(os.RemoveAll(path), s.model.Save(path))
+		}},
+	}
+	known := maps.Clone(s.inputs)
+	for _, c := range copies {
+		if !s.has(c.name, had[c.input], s.inputs[c.input]) {
+			delete(known, c.input)
 		}
-		if err := os.RemoveAll(s.path(c.name)); err != nil {
-			return err
+	}
+	// What is replaced is forgotten first, so that after a kill no copy stands under the hash of another.
+	if err := s.folder.Describe(s.mining.Seed, s.settings, known); err != nil {
+		return err
+	}
+	for _, c := range copies {
+		if _, ok := known[c.input]; ok {
+			continue
 		}
 		if err := c.save(s.path(c.name)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// The names of the manifest's inputs of which the folder holds copies.
+const (
+	inputCorpus  = "corpus"
+	inputStudent = "student" // the model as it was opened
+)
+
+// has says whether a copy is there and was made of what it should be.
+func (s *specialisation) has(name, had, want string) bool {
+	_, err := os.Stat(s.path(name))
+	return err == nil && had != "" && had == want
 }
 
 // rankedDepth is how many passages of each ranker's ranking its scores are standardised by.
@@ -193,8 +219,14 @@ func (s *specialisation) encodePassages(ctx context.Context) (*mine.Dense, error
 	path, keyPath := s.path(runVectors), s.path(runVectors)+".key"
 	if old, err := os.ReadFile(keyPath); err == nil && strings.HasPrefix(string(old), key) {
 		s.encoding = readCost(old[len(key):])
-		if dense, err := mine.OpenDense(s.model, path); err == nil && dense.Len() == s.corpus.Len() {
+		dense, err := mine.OpenDense(s.model, path)
+		if err == nil && dense.Len() == s.corpus.Len() {
 			return dense, nil
+		}
+		if err == nil {
+			if err := dense.Close(); err != nil {
+				return nil, err
+			}
 		}
 	}
 	// The key goes first and comes last, so that it never stands beside other vectors.
