@@ -52,6 +52,7 @@ func specialise(ctx context.Context, corpusFile, modelDir, outDir string) (err e
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, bm25.Close()) }()
 	fusion, err := mine.NewZScoreFusion(100, bm25, dense) // each knows what the other does not
 	if err != nil {
 		return err
