@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -135,7 +136,8 @@ func (r Record) check() error {
 		return errors.New("no metrics")
 	}
 	names := append([]string{r.Set, r.System, r.Query}, r.Top...)
-	for name, v := range r.Metrics {
+	for _, name := range slices.Sorted(maps.Keys(r.Metrics)) {
+		v := r.Metrics[name]
 		if math.IsNaN(v) || math.IsInf(v, 0) {
 			return fmt.Errorf("metric %q is %v", name, v)
 		}

@@ -87,10 +87,10 @@ func TestSaveRefusesWhatLoadWould(t *testing.T) {
 	kept := []results.Record{record("s", "after", "q", 1)}
 	require.NoError(t, results.Save(dir, kept))
 	for name, bad := range map[string]results.Record{
-		"metric \"ndcg@10\" is NaN": record("s", "after", "r", math.NaN()),
-		"invalid UTF-8":             record("s", "after", "\xff", 1),
-		"no \"query\"":              record("s", "after", "", 1),
-		"such a record already":     record("s", "after", "q", 0),
+		"metric \"mrr@10\" is NaN": record("s", "after", "r", math.NaN()),
+		"invalid UTF-8":            record("s", "after", "\xff", 1),
+		"no \"query\"":             record("s", "after", "", 1),
+		"such a record already":    record("s", "after", "q", 0),
 	} {
 		err := results.Save(dir, append(kept, bad))
 		require.ErrorContains(t, err, "evaluate.jsonl: record 2: ")
