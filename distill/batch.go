@@ -97,5 +97,3 @@ func forward(ctx context.Context, student encoder.Trainable, in encoder.Inputs, 
 	}
 	return student.Forward(ctx, in, rows, keep)
 }
-
-func row(m blas32.General, i int) []float32 { return matrix.Row(m, i) }

@@ -13,6 +13,7 @@ import (
 	"github.com/retort-ir/retort/encoder/encodertest"
 	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/generate"
+	"github.com/retort-ir/retort/internal/matrix"
 	"github.com/retort-ir/retort/mine"
 	"github.com/retort-ir/retort/teacher"
 )
@@ -120,8 +121,8 @@ func TestStudentScaleStartsFromTheStudent(t *testing.T) {
 		for i, id := range l.IDs {
 			index, _ := p.Corpus.Index(id)
 			var similarity float32
-			for j, x := range row(q, 0) {
-				similarity += x * row(p.Vectors, index)[j]
+			for j, x := range matrix.Row(q, 0) {
+				similarity += x * matrix.Row(p.Vectors, index)[j]
 			}
 			require.InDelta(t, similarity, l.Scores[i], 1e-5)
 		}

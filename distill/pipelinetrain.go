@@ -13,6 +13,7 @@ import (
 
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/eval"
+	"github.com/retort-ir/retort/internal/matrix"
 	"github.com/retort-ir/retort/internal/runfolder"
 )
 
@@ -78,7 +79,7 @@ func (j *job) trainSettings(ctx context.Context, out *Outcome) (settings, error)
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
-			hashFloats(h, row(o.Vectors, i))
+			hashFloats(h, matrix.Row(o.Vectors, i))
 		}
 		s["vectors"] = hex.EncodeToString(h.Sum(nil))
 	}

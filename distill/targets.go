@@ -9,6 +9,7 @@ import (
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/generate"
+	"github.com/retort-ir/retort/internal/matrix"
 	"github.com/retort-ir/retort/mine"
 	"github.com/retort-ir/retort/teacher"
 )
@@ -94,7 +95,7 @@ func (p *Pipeline) onStudentScale(ctx context.Context, lists []retort.List) erro
 			return fmt.Errorf("distill: encode queries: %w", err)
 		}
 		for i := range block {
-			if err := p.rescale(dense, row(queries, i), &block[i]); err != nil {
+			if err := p.rescale(dense, matrix.Row(queries, i), &block[i]); err != nil {
 				return fmt.Errorf("distill: query %q: %w", block[i].Query.ID, err)
 			}
 		}

@@ -37,6 +37,7 @@ func TestMinePullsInLittle(t *testing.T) {
 	require.ElementsMatch(t, []string{
 		"retort", "retort/encoder", "retort/mine", "retort/internal/atomicfile", "retort/internal/filelock",
 		"retort/internal/jsonl", "retort/internal/matrix", "retort/internal/mmap", "retort/internal/npy",
+		"retort/internal/percentile",
 	}, ours)
 	require.ElementsMatch(t, []string{
 		"github.com/blevesearch/bleve/v2", "github.com/blevesearch/bleve_index_api", "github.com/blevesearch/geo",

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/internal/percentile"
 )
 
 // The reasons of the filters of lists.
@@ -73,7 +74,7 @@ func TopScore(lists []retort.List, p float64) (Selection, error) {
 	for kind, all := range scores {
 		if len(all) > 0 {
 			slices.Sort(all)
-			least[kind] = percentile(all, p)
+			least[kind] = percentile.Of(all, p)
 		}
 	}
 	dropped := map[int]Drop{}
@@ -117,17 +118,6 @@ func topScore(l retort.List) (float64, error) {
 		top = max(top, s)
 	}
 	return top, nil
-}
-
-// percentile interpolates linearly between the closest ranks of sorted values, of which there is at least one.
-func percentile(sorted []float64, p float64) float64 {
-	at := p / 100 * float64(len(sorted)-1)
-	below := int(at)
-	if below+1 >= len(sorted) {
-		return sorted[len(sorted)-1]
-	}
-	fraction := at - float64(below)
-	return sorted[below]*(1-fraction) + sorted[below+1]*fraction
 }
 
 // isExtractive says whether a query's text was cut out of its source.

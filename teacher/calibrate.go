@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/retort-ir/retort/internal/percentile"
 )
 
 // MinMax scales one list's scores to [0,1]: (s - min) / (max - min). Where all are the same, all are 1: they tie for the
@@ -39,7 +41,7 @@ func PercentileMinMax(lists [][]float64, lo, hi float64) ([][]float64, error) {
 	for i, scores := range lists {
 		scaled[i] = []float64{}
 		if len(scores) > 0 {
-			scaled[i] = rescale(scores, percentile(all, lo), percentile(all, hi))
+			scaled[i] = rescale(scores, percentile.Of(all, lo), percentile.Of(all, hi))
 		}
 	}
 	return scaled, nil
@@ -144,17 +146,6 @@ func rescale(scores []float64, lo, hi float64) []float64 {
 		}
 	}
 	return scaled
-}
-
-// percentile interpolates linearly between the closest ranks of sorted values, of which there is at least one.
-func percentile(sorted []float64, p float64) float64 {
-	at := p / 100 * float64(len(sorted)-1)
-	below := int(at)
-	if below+1 >= len(sorted) {
-		return sorted[len(sorted)-1]
-	}
-	fraction := at - float64(below)
-	return sorted[below]*(1-fraction) + sorted[below+1]*fraction
 }
 
 func softmax(scores []float64, tau float64) []float64 {

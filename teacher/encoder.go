@@ -8,6 +8,7 @@ import (
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/internal/matrix"
 )
 
 // FromEncoder returns a bi-encoder as a teacher: the score is the inner product of the query's and the passage's vector,
@@ -71,7 +72,7 @@ func (b *biEncoder) Score(ctx context.Context, q retort.Query, passages []retort
 			return nil, err
 		}
 		if ok {
-			scores[i] = dot(query.Data[:query.Cols], row)
+			scores[i] = matrix.Dot(query.Data[:query.Cols], row)
 			continue
 		}
 		unknown = append(unknown, i)
@@ -85,7 +86,7 @@ func (b *biEncoder) Score(ctx context.Context, q retort.Query, passages []retort
 		return nil, fmt.Errorf("encode %d passages: %w", len(texts), err)
 	}
 	for n, i := range unknown {
-		scores[i] = dot(query.Data[:query.Cols], encoded.Data[n*encoded.Stride:][:encoded.Cols])
+		scores[i] = matrix.Dot(query.Data[:query.Cols], encoded.Data[n*encoded.Stride:][:encoded.Cols])
 	}
 	return scores, nil
 }
@@ -106,7 +107,7 @@ func (b *biEncoder) row(p retort.Passage) ([]float32, bool, error) {
 	if held.Content() != p.Content() {
 		return nil, false, nil
 	}
-	return b.vectors.Data[i*b.vectors.Stride:][:b.vectors.Cols], true, nil
+	return matrix.Row(b.vectors, i), true, nil
 }
 
 func (b *biEncoder) encode(ctx context.Context, role encoder.Role, texts []string) (blas32.General, error) {
@@ -118,12 +119,4 @@ func (b *biEncoder) encode(ctx context.Context, role encoder.Role, texts []strin
 		return m, fmt.Errorf("the encoder gave a [%d x %d] matrix for %d texts of width %d", m.Rows, m.Cols, len(texts), b.enc.Dim())
 	}
 	return m, nil
-}
-
-func dot(a, b []float32) float64 {
-	var sum float64
-	for i, x := range a {
-		sum += float64(x) * float64(b[i])
-	}
-	return sum
 }

@@ -161,7 +161,7 @@ func (r *reporter) similarityOf(ctx context.Context, model student, fixed bool, 
 	}
 	for i, l := range lists {
 		for _, id := range l.IDs {
-			h.Add(dot(queries[i], passages[id]))
+			h.Add(matrix.Dot(queries[i], passages[id]))
 		}
 	}
 	return h, nil
@@ -212,14 +212,6 @@ func encodeRows(ctx context.Context, model student, role encoder.Role, texts []s
 		rows[i] = matrix.Row(m, i)
 	}
 	return rows, nil
-}
-
-func dot(a, b []float32) float64 {
-	var sum float64
-	for i, v := range a {
-		sum += float64(v) * float64(b[i])
-	}
-	return sum
 }
 
 // hitsShown is how many passages of a ranking stand on the page, and hitText how many bytes of each the data keep.
@@ -292,7 +284,7 @@ func (r *reporter) hits(ctx context.Context, model student, fixed bool, rows map
 				return nil, err
 			}
 			all[i] = append(all[i], report.Hit{
-				ID: id, Title: p.Title, Text: beginning(p.Text), Score: dot(vectors[i], rows[id]), Grade: c.Qrels[q.ID][id],
+				ID: id, Title: p.Title, Text: beginning(p.Text), Score: matrix.Dot(vectors[i], rows[id]), Grade: c.Qrels[q.ID][id],
 			})
 		}
 	}

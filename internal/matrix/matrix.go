@@ -24,6 +24,15 @@ func Rows(m blas32.General, start, end int) blas32.General {
 	return m
 }
 
+// Dot returns the inner product of two rows of one length, summed in float64 from the first element to the last.
+func Dot(a, b []float32) float64 {
+	var sum float64
+	for i, x := range a {
+		sum += float64(x) * float64(b[i])
+	}
+	return sum
+}
+
 // Check returns an error where m is not [rows x cols] or its data are too short for that.
 func Check(m blas32.General, rows, cols int) error {
 	if m.Rows != rows || m.Cols != cols {

@@ -63,3 +63,8 @@ func TestCheckSaysWhatDoesNotFit(t *testing.T) {
 		})
 	}
 }
+
+func TestDotSumsInFloat64(t *testing.T) {
+	require.Zero(t, matrix.Dot(nil, nil))
+	require.Equal(t, 1.0, matrix.Dot([]float32{1e8, 1, 1e8}, []float32{1, 1, -1}), "in float32 the 1 is lost")
+}
