@@ -306,13 +306,12 @@ func (f *distillFlags) job(stderr io.Writer) *specialisation {
 		s.analyzer = mine.Code()
 	}
 	s.mining.Seed, s.training.Seed = f.seed, f.seed
-	s.training.Loss = loss.ListwiseKL{} // of scores in [0,1]
 	s.mining.Target = distill.MinMax
 	if f.target == "student-scale" {
 		s.mining.Target = distill.StudentScale
-		if tau := s.mining.StudentTemperature; f.lists == "" {
-			s.training.Loss = loss.ListwiseKL{TeacherTemperature: tau, StudentTemperature: tau}
-		}
+	}
+	if s.mining.Target == distill.MinMax || f.lists != "" {
+		s.training.Loss = loss.ListwiseKL{} // of scores in [0,1]; the pipeline has that of the other target
 	}
 	s.training.DevFraction = 0 // the best is chosen by other means, or not at all
 	f.towersDefaults(s)
@@ -331,6 +330,14 @@ func (f *distillFlags) towersDefaults(s *specialisation) {
 	s.training.LR = cmp.Or(s.training.LR, lr)
 	s.mining.Top, s.mining.Sample = cmp.Or(s.mining.Top, min(top, s.mining.Depth)), cmp.Or(s.mining.Sample, sample)
 	s.mining.MaxLists = cmp.Or(s.mining.MaxLists, lists)
+}
+
+// taken are the values of the settings that may be left to the kind of training.
+func (s *specialisation) taken() map[string]string {
+	return map[string]string{
+		"epochs": fmt.Sprint(s.training.Epochs), "batch": fmt.Sprint(s.training.QueriesPerStep), "lr": fmt.Sprint(s.training.LR),
+		"top": fmt.Sprint(s.mining.Top), "sample": fmt.Sprint(s.mining.Sample), "max-lists": fmt.Sprint(s.mining.MaxLists),
+	}
 }
 
 // load reads the files that the settings name.

@@ -180,10 +180,7 @@ func (r *reporter) stages() {
 
 // settingsShown are all settings in the order of their file, those that were left to the kind of training as they were taken.
 func (r *reporter) settingsShown() {
-	taken := map[string]any{
-		"epochs": r.s.training.Epochs, "batch": r.s.training.QueriesPerStep, "lr": r.s.training.LR,
-		"top": r.s.mining.Top, "sample": r.s.mining.Sample, "max-lists": r.s.mining.MaxLists,
-	}
+	taken := r.s.taken()
 	for _, g := range settingGroups() {
 		for _, s := range g.settings {
 			value, ok := r.s.settings[s.name]
@@ -191,7 +188,7 @@ func (r *reporter) settingsShown() {
 				continue
 			}
 			if v, ok := taken[s.name]; ok {
-				value = fmt.Sprint(v)
+				value = v
 			}
 			r.data.Settings = append(r.data.Settings, report.Setting{Name: s.name, Value: value})
 		}

@@ -164,7 +164,9 @@ func (s *specialisation) keepInputs() error {
 		s.inputs = map[string]string{}
 	}
 	s.inputs[inputStudent] = s.model.Fingerprint() // the flags have a say in it, besides the files
-	copies := []struct {
+	var stale []func() error
+	known := maps.Clone(s.inputs)
+	for _, c := range []struct {
 		input, name string
 		save        func(path string) error
 	}{
@@ -172,22 +174,23 @@ func (s *specialisation) keepInputs() error {
 		{inputStudent, runStudent, func(path string) error {
 			return errors.Join(os.RemoveAll(path), s.model.Save(path))
 		}},
-	}
-	known := maps.Clone(s.inputs)
-	for _, c := range copies {
-		if !s.has(c.name, had[c.input], s.inputs[c.input]) {
-			delete(known, c.input)
+	} {
+		path := s.path(c.name)
+		if _, err := os.Stat(path); err == nil && had[c.input] != "" && had[c.input] == s.inputs[c.input] {
+			continue
 		}
+		delete(known, c.input)
+		stale = append(stale, func() error { return c.save(path) })
+	}
+	if len(stale) == 0 {
+		return nil
 	}
 	// What is replaced is forgotten first, so that after a kill no copy stands under the hash of another.
 	if err := s.folder.Describe(s.mining.Seed, s.settings, known); err != nil {
 		return err
 	}
-	for _, c := range copies {
-		if _, ok := known[c.input]; ok {
-			continue
-		}
-		if err := c.save(s.path(c.name)); err != nil {
+	for _, save := range stale {
+		if err := save(); err != nil {
 			return err
 		}
 	}
@@ -199,12 +202,6 @@ const (
 	inputCorpus  = "corpus"
 	inputStudent = "student" // the model as it was opened
 )
-
-// has says whether a copy is there and was made of what it should be.
-func (s *specialisation) has(name, had, want string) bool {
-	_, err := os.Stat(s.path(name))
-	return err == nil && had != "" && had == want
-}
 
 // rankedDepth is how many passages of each ranker's ranking its scores are standardised by.
 const rankedDepth = 100

@@ -121,17 +121,13 @@ func effective(values map[string]string) map[string]string {
 			return values // of another version
 		}
 	}
-	s := f.job(progress.Quiet)
-	taken := maps.Clone(values)
-	for name, value := range map[string]any{
-		"epochs": s.training.Epochs, "batch": s.training.QueriesPerStep, "lr": s.training.LR,
-		"top": s.mining.Top, "sample": s.mining.Sample, "max-lists": s.mining.MaxLists,
-	} {
+	effective := maps.Clone(values)
+	for name, value := range f.job(progress.Quiet).taken() {
 		if _, ok := values[name]; ok {
-			taken[name] = fmt.Sprint(value)
+			effective[name] = value
 		}
 	}
-	return taken
+	return effective
 }
 
 // fileSettings name files and folders.
