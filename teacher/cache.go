@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder"
@@ -66,37 +67,86 @@ type cached struct {
 func (c *cached) Fingerprint() string { return c.fingerprint }
 
 func (c *cached) Score(ctx context.Context, q retort.Query, passages []retort.Passage) ([]float64, error) {
-	scores := make([]float64, len(passages))
-	keys := make([]key, len(passages))
-	var missing []int // indexes in passages
-	for i, p := range passages {
-		keys[i] = scoreKey(c.fingerprint, q.Text, p.Content())
-		score, ok := c.store.get(keys[i])
-		if !ok {
-			missing = append(missing, i)
-		}
-		scores[i] = score
+	l := c.lookUp(q, passages)
+	if len(l.missing) == 0 {
+		return l.scores, ctx.Err()
 	}
-	if len(missing) == 0 {
-		return scores, ctx.Err()
-	}
-	unknown := make([]retort.Passage, len(missing))
-	for n, i := range missing {
-		unknown[n] = passages[i]
-	}
-	fresh, err := rawScores(ctx, c.teacher, q, unknown)
+	fresh, err := rawScores(ctx, c.teacher, q, l.unknown)
 	if err != nil {
 		return nil, err
 	}
-	records := make([]record, len(missing))
-	for n, i := range missing {
-		scores[i] = fresh[n]
-		records[n] = record{keys[i], fresh[n]}
-	}
-	if err := c.store.put(records); err != nil {
+	if err := c.store.put(l.fill(fresh)); err != nil {
 		return nil, err
 	}
-	return scores, nil
+	return l.scores, nil
+}
+
+func (c *cached) BatchSize() int { return batchSize(c.teacher) }
+
+// ScoreBatch asks for what the store lacks of all lists in one batch.
+func (c *cached) ScoreBatch(ctx context.Context, lists []Work) iter.Seq2[int, Scored] {
+	return func(yield func(int, Scored) bool) {
+		var lacking []lookup
+		var work []Work
+		var at []int // their places in lists
+		for i, list := range lists {
+			l := c.lookUp(list.Query, list.Passages)
+			if len(l.missing) == 0 {
+				if !yield(i, Scored{Scores: l.scores}) {
+					return
+				}
+				continue
+			}
+			lacking, at = append(lacking, l), append(at, i)
+			work = append(work, Work{list.Query, l.unknown})
+		}
+		if len(work) == 0 {
+			return
+		}
+		for n, fresh := range rawEach(ctx, c.teacher, work) {
+			scored := Scored{Err: fresh.Err}
+			if scored.Err == nil {
+				scored.Err = c.store.put(lacking[n].fill(fresh.Scores))
+			}
+			if scored.Err == nil {
+				scored.Scores = lacking[n].scores
+			}
+			if !yield(at[n], scored) {
+				return
+			}
+		}
+	}
+}
+
+// lookup is what the store holds of a list's scores.
+type lookup struct {
+	scores  []float64
+	keys    []key
+	missing []int            // indexes of the passages whose scores it lacks
+	unknown []retort.Passage // those passages
+}
+
+func (c *cached) lookUp(q retort.Query, passages []retort.Passage) lookup {
+	l := lookup{scores: make([]float64, len(passages)), keys: make([]key, len(passages))}
+	for i, p := range passages {
+		l.keys[i] = scoreKey(c.fingerprint, q.Text, p.Content())
+		score, ok := c.store.get(l.keys[i])
+		if !ok {
+			l.missing, l.unknown = append(l.missing, i), append(l.unknown, p)
+		}
+		l.scores[i] = score
+	}
+	return l
+}
+
+// fill enters the scores of the unknown passages and returns them for the store.
+func (l lookup) fill(fresh []float64) []record {
+	records := make([]record, len(l.missing))
+	for n, i := range l.missing {
+		l.scores[i] = fresh[n]
+		records[n] = record{l.keys[i], fresh[n]}
+	}
+	return records
 }
 
 // key is the first half of a SHA-256, which is as good as the whole for telling texts apart and halves the memory.

@@ -3,6 +3,7 @@ package teacher
 import (
 	"context"
 	"fmt"
+	"iter"
 
 	"gonum.org/v1/gonum/blas/blas32"
 
@@ -41,6 +42,25 @@ type fingerprinted struct {
 }
 
 func (f fingerprinted) Fingerprint() string { return f.fingerprint }
+
+func (f fingerprinted) BatchSize() int { return batchSize(f.Teacher) }
+
+func (f fingerprinted) ScoreBatch(ctx context.Context, lists []Work) iter.Seq2[int, Scored] {
+	if b, ok := f.Teacher.(BatchTeacher); ok {
+		return b.ScoreBatch(ctx, lists)
+	}
+	return func(yield func(int, Scored) bool) {
+		for i, work := range lists {
+			if ctx.Err() != nil {
+				return
+			}
+			scores, err := f.Score(ctx, work.Query, work.Passages)
+			if !yield(i, Scored{scores, err}) {
+				return
+			}
+		}
+	}
+}
 
 func withEncoderFingerprint(enc encoder.Encoder, t Teacher) Teacher {
 	if f, ok := enc.(encoder.Fingerprinter); ok {

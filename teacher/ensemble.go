@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"math"
 	"slices"
 
@@ -65,15 +66,69 @@ func (e *Ensemble) Score(ctx context.Context, q retort.Query, passages []retort.
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		scores, err := Score(ctx, m.Teacher, q, passages)
+		scores, err := rawScores(ctx, m.Teacher, q, passages)
 		if err != nil {
-			return nil, fmt.Errorf("member %s of the ensemble: %w", m.Name, err)
+			return nil, m.failed(err)
 		}
-		for i, z := range ZScores(scores) {
-			fused[i] += m.Weight * z
-		}
+		e.add(fused, m, scores)
 	}
 	return fused, nil
+}
+
+// BatchSize is the largest of the members'.
+func (e *Ensemble) BatchSize() int {
+	size := 1
+	for _, m := range e.members {
+		size = max(size, batchSize(m.Teacher))
+	}
+	return size
+}
+
+// ScoreBatch asks each member for all lists at once.
+func (e *Ensemble) ScoreBatch(ctx context.Context, lists []Work) iter.Seq2[int, Scored] {
+	return func(yield func(int, Scored) bool) {
+		outcomes := make([]Scored, len(lists))
+		good := make([]int, len(lists)) // that no member has failed so far
+		for i, list := range lists {
+			outcomes[i].Scores, good[i] = make([]float64, len(list.Passages)), i
+		}
+		for _, m := range e.members {
+			good = e.addMember(ctx, m, lists, outcomes, good)
+		}
+		for i, scored := range outcomes {
+			if !yield(i, scored) {
+				return
+			}
+		}
+	}
+}
+
+// addMember adds a member's part to the lists with these indexes and returns those that it has not failed.
+func (e *Ensemble) addMember(ctx context.Context, m Member, lists []Work, outcomes []Scored, indexes []int) []int {
+	work := make([]Work, len(indexes))
+	for n, i := range indexes {
+		work[n] = lists[i]
+	}
+	for n, scored := range rawEach(ctx, m.Teacher, work) {
+		i := indexes[n]
+		if scored.Err != nil {
+			outcomes[i] = Scored{Err: m.failed(scored.Err)}
+			continue
+		}
+		e.add(outcomes[i].Scores, m, scored.Scores)
+	}
+	return slices.DeleteFunc(slices.Clone(indexes), func(i int) bool { return outcomes[i].Err != nil })
+}
+
+// add adds a member's part of one list.
+func (e *Ensemble) add(fused []float64, m Member, scores []float64) {
+	for i, z := range ZScores(FillMissing(scores)) {
+		fused[i] += m.Weight * z
+	}
+}
+
+func (m Member) failed(err error) error {
+	return fmt.Errorf("member %s of the ensemble: %w", m.Name, err)
 }
 
 // ZScores returns (s - mean) / sd of one list's scores, sd being the population standard deviation. Where the scores are

@@ -58,6 +58,11 @@ func FillMissing(scores []float64) []float64 {
 // rawScores is Score with missing scores left as NaN.
 func rawScores(ctx context.Context, t Teacher, q retort.Query, passages []retort.Passage) ([]float64, error) {
 	scores, err := t.Score(ctx, q, passages)
+	return checkScores(q, passages, scores, err)
+}
+
+// checkScores checks a teacher's answer.
+func checkScores(q retort.Query, passages []retort.Passage, scores []float64, err error) ([]float64, error) {
 	if err != nil {
 		return nil, fmt.Errorf("score query %q: %w", q.ID, err)
 	}
