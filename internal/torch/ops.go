@@ -63,6 +63,14 @@ func (s *Scope) Relu(x Tensor) Tensor {
 	return s.own("relu", raw.Relu(x))
 }
 
+// Tanh is the element-wise hyperbolic tangent.
+func (s *Scope) Tanh(x Tensor) Tensor {
+	if !s.ready("tanh", x) {
+		return nil
+	}
+	return s.own("tanh", raw.Tanh(x))
+}
+
 // Attention is softmax(q kᵀ * scale + mask) v over [batch x heads x tokens x width]; the mask is broadcast.
 func (s *Scope) Attention(q, k, v, mask Tensor, scale float64) Tensor {
 	if !s.ready("attention", q, k, v, mask) {

@@ -52,6 +52,7 @@ func TestOperationsComputeWhatTheirCommentsSay(t *testing.T) {
 		"stack":     {func(s *Scope, x, y Tensor) Tensor { return s.Stack(s.Sum(x), s.Sum(y)) }, []float32{10, 26}},
 		"zeros":     {func(s *Scope, _, _ Tensor) Tensor { return s.Zeros(Float32, 3) }, []float32{0, 0, 0}},
 		"relu":      {func(s *Scope, x, _ Tensor) Tensor { return s.Relu(s.Scale(x, -1)) }, []float32{0, 0, 0, 0}},
+		"tanh":      {func(s *Scope, x, _ Tensor) Tensor { return s.Tanh(x) }, []float32{.7615942, .9640276, .9950548, .9993293}},
 		"gelu":      {func(s *Scope, x, _ Tensor) Tensor { return s.Gelu(x) }, []float32{.8413447, 1.9544997, 2.9959502, 3.9998733}},
 		"gelu tanh": {func(s *Scope, x, _ Tensor) Tensor { return s.GeluTanh(x) }, []float32{.841192, 1.9545977, 2.9963627, 3.9999297}},
 		"embedding": {func(s *Scope, x, _ Tensor) Tensor { return s.Embedding(x, s.FromInts([]int64{1, 0, 1}, 3)) }, []float32{3, 4, 1, 2, 3, 4}},

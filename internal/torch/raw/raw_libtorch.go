@@ -115,6 +115,10 @@ func Relu(x Tensor) Tensor {
 	return out(func(p *lib.Ctensor) { lib.AtgRelu(p, lib.Ctensor(x)) })
 }
 
+func Tanh(x Tensor) Tensor {
+	return out(func(p *lib.Ctensor) { lib.AtgTanh(p, lib.Ctensor(x)) })
+}
+
 // Attention is softmax(q kᵀ * scale + mask) v; the mask must be a real tensor.
 func Attention(q, k, v, mask Tensor, scale float64) Tensor {
 	return out(func(p *lib.Ctensor) {

@@ -29,6 +29,7 @@ func LayerNorm(Tensor, []int64, Tensor, Tensor, float64) Tensor { return nil }
 func Linear(Tensor, Tensor, Tensor) Tensor                      { return nil }
 func Gelu(Tensor, bool) Tensor                                  { return nil }
 func Relu(Tensor) Tensor                                        { return nil }
+func Tanh(Tensor) Tensor                                        { return nil }
 func Attention(Tensor, Tensor, Tensor, Tensor, float64) Tensor  { return nil }
 func Reshape(Tensor, []int64) Tensor                            { return nil }
 func Transpose(Tensor, int64, int64) Tensor                     { return nil }
