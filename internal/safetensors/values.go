@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"io"
 	"math"
+
+	"github.com/retort-ir/retort/internal/half"
 )
 
 // chunk is how many bytes are converted at a time.
@@ -31,12 +33,12 @@ var converters = map[string]func(dst []float32, src []byte){
 	},
 	"F16": func(dst []float32, src []byte) {
 		for i := range dst {
-			dst[i] = fromHalf(binary.LittleEndian.Uint16(src[2*i:]))
+			dst[i] = half.Float32(binary.LittleEndian.Uint16(src[2*i:]))
 		}
 	},
 	"BF16": func(dst []float32, src []byte) {
 		for i := range dst {
-			dst[i] = math.Float32frombits(uint32(binary.LittleEndian.Uint16(src[2*i:])) << 16)
+			dst[i] = half.FromBFloat16(binary.LittleEndian.Uint16(src[2*i:]))
 		}
 	},
 }
@@ -76,19 +78,4 @@ func writeValues(w io.Writer, values []float32) error {
 		values = values[n:]
 	}
 	return nil
-}
-
-// fromHalf widens an IEEE 754 binary16 number, which float32 holds exactly.
-func fromHalf(h uint16) float32 {
-	sign := uint32(h>>15) << 31
-	exponent := uint32(h>>10) & 0x1f
-	fraction := uint32(h) & 0x3ff
-	switch exponent {
-	case 0: // zero and subnormals: fraction * 2^-24
-		v := float32(fraction) / (1 << 24)
-		return math.Float32frombits(math.Float32bits(v) | sign)
-	case 0x1f: // infinity and NaN
-		return math.Float32frombits(sign | 0xff<<23 | fraction<<13)
-	}
-	return math.Float32frombits(sign | (exponent+127-15)<<23 | fraction<<13)
 }

@@ -1,0 +1,157 @@
+package gguf
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/retort-ir/retort/internal/mmap"
+)
+
+// File is an open GGUF file. It is safe for concurrent use; only Close must not overlap a read.
+type File struct {
+	path     string
+	data     []byte // nil once closed
+	close    func() error
+	metadata map[string]any // see value
+	tensors  []Tensor
+	byName   map[string]int
+}
+
+// Tensor describes one tensor of a file.
+type Tensor struct {
+	Name  string
+	Shape []int // row-major, outermost first: a weight is [out x in]
+	Type  Type
+
+	begin uint64 // of its bytes, counted from the start of the file
+	size  uint64 // in bytes; 0 for a type of unknown size
+}
+
+// Open maps the file and reads its metadata and its directory of tensors.
+func Open(path string) (*File, error) {
+	m, err := mmap.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	f, err := Parse(m.Bytes(), path)
+	if err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	f.close = m.Close
+	return f, nil
+}
+
+// Parse reads a file that is in memory, which the File keeps. name stands for it in errors.
+func Parse(data []byte, name string) (*File, error) {
+	f := &File{path: name, data: data, close: func() error { return nil }, metadata: map[string]any{}, byName: map[string]int{}}
+	if err := f.parse(); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return f, nil
+}
+
+// Close gives the file back. Closing twice is harmless. Metadata can be read afterwards, tensors cannot.
+func (f *File) Close() error {
+	f.data = nil
+	return f.close()
+}
+
+// Path returns the name under which the file was opened.
+func (f *File) Path() string { return f.path }
+
+// Keys returns the names of the metadata, sorted.
+func (f *File) Keys() []string {
+	keys := make([]string, 0, len(f.metadata))
+	for k := range f.metadata {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// String returns a string of the metadata, and whether the key holds one.
+func (f *File) String(key string) (string, bool) { return lookup[string](f, key) }
+
+// Bool returns a truth value of the metadata, and whether the key holds one.
+func (f *File) Bool(key string) (value, ok bool) { return lookup[bool](f, key) }
+
+// Uint returns an integer of the metadata, and whether the key holds one, of whatever width and not negative.
+func (f *File) Uint(key string) (uint64, bool) {
+	if i, ok := f.metadata[key].(int64); ok && i >= 0 {
+		return uint64(i), true
+	}
+	return lookup[uint64](f, key)
+}
+
+// Float returns a floating-point number of the metadata, and whether the key holds one, of whatever width.
+func (f *File) Float(key string) (float64, bool) { return lookup[float64](f, key) }
+
+// Strings returns an array of strings of the metadata, and whether the key holds one. It belongs to the file: do not
+// change it.
+func (f *File) Strings(key string) ([]string, bool) { return lookup[[]string](f, key) }
+
+// Ints returns an array of integers of the metadata, and whether the key holds one, of whatever width up to 63 bits. It
+// belongs to the file: do not change it.
+func (f *File) Ints(key string) ([]int64, bool) { return lookup[[]int64](f, key) }
+
+// FloatArray returns an array of floating-point numbers of the metadata, and whether the key holds one, of whatever
+// width. It belongs to the file: do not change it.
+func (f *File) FloatArray(key string) ([]float64, bool) { return lookup[[]float64](f, key) }
+
+func lookup[T any](f *File, key string) (T, bool) {
+	v, ok := f.metadata[key].(T)
+	return v, ok
+}
+
+// Tensors returns the directory of tensors, in the file's order. It belongs to the file: do not change it.
+func (f *File) Tensors() []Tensor { return f.tensors }
+
+// Tensor returns the entry of one tensor, and whether the file holds it.
+func (f *File) Tensor(name string) (Tensor, bool) {
+	i, ok := f.byName[name]
+	if !ok {
+		return Tensor{}, false
+	}
+	return f.tensors[i], true
+}
+
+// Floats returns the values of a tensor as float32, row-major, dequantised where its type is a quantisation. The slice
+// belongs to the caller. A type that cannot be read is an error that says which can.
+func (f *File) Floats(name string) ([]float32, error) {
+	t, ok := f.Tensor(name)
+	if !ok {
+		return nil, fmt.Errorf("%s: no tensor %q", f.path, name)
+	}
+	format := formats[t.Type]
+	if format.read == nil {
+		return nil, fmt.Errorf("%s: tensor %q is of type %s; %s can be read: take a file of one of those",
+			f.path, name, t.Type, strings.Join(readable(), ", "))
+	}
+	if f.data == nil && t.size > 0 {
+		return nil, fmt.Errorf("%s: tensor %q is read after Close", f.path, name)
+	}
+	blocks := f.data[t.begin : t.begin+t.size]
+	values := make([]float32, len(blocks)/format.bytes*format.values)
+	for i, j := 0, 0; i < len(blocks); i, j = i+format.bytes, j+format.values {
+		format.read(values[j:j+format.values], blocks[i:i+format.bytes])
+	}
+	return values, nil
+}
+
+// elements returns the number of values of a shape.
+func elements(shape []int) (uint64, error) {
+	if slices.Contains(shape, 0) {
+		return 0, nil
+	}
+	n := uint64(1)
+	for _, d := range shape {
+		if d < 0 || n > math.MaxInt64/uint64(d) {
+			return 0, fmt.Errorf("shape %v is impossible", shape)
+		}
+		n *= uint64(d)
+	}
+	return n, nil
+}
