@@ -1,0 +1,373 @@
+package httpretry
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"golang.org/x/time/rate"
+)
+
+// maxBody is the most that is read of an answer, in bytes.
+const maxBody = 16 << 20
+
+const redactedKey = "[API key]"
+
+// Client sends requests with retries and limits. It is safe for concurrent use.
+type Client struct {
+	options Options
+	http    *http.Client
+	key     func() string // a function, so that printing a Client shows no key
+	*shared
+}
+
+// shared is what a client and its Once have in common.
+type shared struct {
+	slots    chan struct{}
+	limiter  *rate.Limiter
+	requests atomic.Int64
+	retries  atomic.Int64
+
+	mu     sync.Mutex
+	paused time.Time // no request before
+}
+
+// Counts are what a client has sent.
+type Counts struct {
+	Requests int64 // every attempt
+	Retries  int64 // of those, not the first of their request
+}
+
+// New returns a client. Its Close frees the idle connections.
+func New(o Options) (*Client, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	key, err := o.readKey()
+	if err != nil {
+		return nil, err
+	}
+	o = o.withDefaults()
+	c := &Client{
+		options: o,
+		key:     func() string { return key },
+		shared:  &shared{slots: make(chan struct{}, o.Concurrency), limiter: rate.NewLimiter(rate.Inf, 1)},
+	}
+	if o.PerMinute > 0 {
+		c.limiter.SetLimit(rate.Every(time.Minute / time.Duration(o.PerMinute)))
+	}
+	transport := o.Transport
+	if transport == nil {
+		transport = newTransport(o.Concurrency)
+	}
+	c.http = &http.Client{
+		Transport: transport,
+		// To follow would turn a POST into a GET, or carry the passages to another server.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return c, nil
+}
+
+func newTransport(concurrency int) *http.Transport {
+	t, ok := http.DefaultTransport.(*http.Transport)
+	if !ok {
+		t = &http.Transport{Proxy: http.ProxyFromEnvironment}
+	}
+	t = t.Clone()
+	t.MaxIdleConnsPerHost = concurrency
+	return t
+}
+
+// Close closes idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Concurrency is the most requests in flight.
+func (c *Client) Concurrency() int { return c.options.Concurrency }
+
+// HasKey says whether requests carry a key.
+func (c *Client) HasKey() bool { return c.key() != "" }
+
+// Counts returns what was sent so far.
+func (c *Client) Counts() Counts { return Counts{c.requests.Load(), c.retries.Load()} }
+
+// Once returns a client that tries each request once, under the limits of c.
+func (c *Client) Once() *Client {
+	once := *c
+	once.options.Attempts = 1
+	return &once
+}
+
+// Do sends the request and returns an answer of a status 2xx whose body is whole, a JSON object or array, and in memory. The
+// request's body is read once and sent at every attempt. When the request's context ends so does Do, with its error.
+func (c *Client) Do(req *http.Request) (*http.Response, error) {
+	body, err := readRequest(req)
+	if err != nil {
+		return nil, err
+	}
+	ctx := req.Context()
+	waits := newWaits(c.options)
+	attempts := 0
+	resp, err := backoff.Retry(
+		ctx, func() (*http.Response, error) {
+			attempts++
+			return c.attempt(ctx, req, body, attempts, waits)
+		},
+		backoff.WithBackOff(waits), backoff.WithMaxTries(uint(c.options.Attempts)), backoff.WithMaxElapsedTime(0),
+		backoff.WithNotify(func(err error, wait time.Duration) {
+			c.options.Log.LogAttrs(ctx, slog.LevelDebug, "request failed, trying again",
+				slog.String("error", err.Error()), slog.Int("attempt", attempts), slog.Duration("wait", wait))
+		}),
+	)
+	if err == nil {
+		return resp, nil
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if permanent := (*backoff.PermanentError)(nil); errors.As(err, &permanent) {
+		return nil, permanent.Err
+	}
+	if attempts > 1 {
+		err = fmt.Errorf("%w (attempt %d of %[2]d)", err, attempts)
+	}
+	return nil, err
+}
+
+func readRequest(req *http.Request) ([]byte, error) {
+	if req.Body == nil {
+		return nil, nil
+	}
+	defer req.Body.Close()
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		return nil, fmt.Errorf("read the request: %w", err)
+	}
+	return body, nil
+}
+
+// attempt is the unit that is retried. Its error names the request and holds no key; it is a backoff.PermanentError where
+// another attempt is no use.
+func (c *Client) attempt(ctx context.Context, req *http.Request, body []byte, number int, waits *waits) (*http.Response, error) {
+	waits.atLeast = 0
+	release, err := c.admit(ctx)
+	if err != nil {
+		return nil, backoff.Permanent(err)
+	}
+	defer release()
+	if number > 1 {
+		c.retries.Add(1)
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.options.Timeout)
+	defer cancel()
+	resp, answer, err := c.send(ctx, req, body)
+	if err != nil {
+		if ctx.Err() != nil && req.Context().Err() == nil {
+			err = fmt.Errorf("no answer within %s", c.options.Timeout)
+		}
+		return nil, c.failure(req, err, isFinal(err))
+	}
+	if resp.StatusCode/100 != 2 {
+		retry := isRetried(resp.StatusCode) && !isOutOfMoney(answer)
+		if retry {
+			waits.atLeast = c.retryAfter(resp)
+		}
+		return nil, c.failure(req, newStatusError(resp, answer), !retry)
+	}
+	if err := checkJSON(answer); err != nil {
+		return nil, c.failure(req, fmt.Errorf("%w (content type %q): %q", err, resp.Header.Get("Content-Type"), Cut(string(answer))), false)
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(answer))
+	resp.ContentLength = int64(len(answer))
+	resp.Header.Set("Content-Type", "application/json") // some servers say otherwise
+	return resp, nil
+}
+
+// admit waits until another request may be sent.
+func (c *Client) admit(ctx context.Context) (release func(), err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	select {
+	case c.slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	release = func() { <-c.slots }
+	if err := errors.Join(c.waitForPause(ctx), c.waitForRate(ctx)); err != nil {
+		release()
+		return nil, ctx.Err()
+	}
+	if n := c.requests.Add(1); c.options.MaxRequests > 0 && n > int64(c.options.MaxRequests) {
+		c.requests.Add(-1)
+		release()
+		return nil, fmt.Errorf("%w: %d", ErrMaxRequests, c.options.MaxRequests)
+	}
+	return release, nil
+}
+
+func (c *Client) waitForPause(ctx context.Context) error {
+	for {
+		c.mu.Lock()
+		left := time.Until(c.paused)
+		c.mu.Unlock()
+		if left <= 0 {
+			return nil
+		}
+		if err := sleep(ctx, left); err != nil {
+			return err
+		}
+	}
+}
+
+func (c *Client) waitForRate(ctx context.Context) error {
+	turn := c.limiter.Reserve()
+	if err := sleep(ctx, turn.Delay()); err != nil {
+		turn.Cancel()
+		return err
+	}
+	return nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// send returns the answer with its whole body, without the key.
+func (c *Client) send(ctx context.Context, req *http.Request, body []byte) (*http.Response, []byte, error) {
+	req = req.Clone(ctx)
+	if body != nil {
+		req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	}
+	if key := c.key(); key != "" {
+		req.Header.Set("Authorization", "Bearer "+key)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the answer after %d bytes: %w", len(answer), err)
+	}
+	if len(answer) > maxBody {
+		return nil, nil, errTooLong
+	}
+	if key := c.key(); key != "" {
+		answer = bytes.ReplaceAll(answer, []byte(key), []byte(redactedKey))
+	}
+	return resp, answer, nil
+}
+
+var errTooLong = fmt.Errorf("the answer is longer than %d bytes", maxBody)
+
+// failure names the request, takes the key out, and marks what is final.
+func (c *Client) failure(req *http.Request, err error, final bool) error {
+	if inner := (*url.Error)(nil); errors.As(err, &inner) {
+		err = inner.Err // which names the request as we do
+	}
+	err = fmt.Errorf("%s %s://%s%s: %w", req.Method, req.URL.Scheme, req.URL.Host, req.URL.Path, err)
+	if key := c.key(); key != "" && strings.Contains(err.Error(), key) {
+		err = &redacted{strings.ReplaceAll(err.Error(), key, redactedKey), err}
+	}
+	if final {
+		return backoff.Permanent(err)
+	}
+	return err
+}
+
+func isRetried(status int) bool {
+	switch status {
+	case http.StatusRequestTimeout, http.StatusConflict, http.StatusTooEarly, http.StatusTooManyRequests:
+		return true
+	case http.StatusNotImplemented:
+		return false
+	}
+	return status >= 500
+}
+
+// isFinal says that a request cannot be sent, whenever it is tried. What is left are the network's failures.
+func isFinal(err error) bool {
+	var certificate *tls.CertificateVerificationError
+	var record tls.RecordHeaderError // a server of plain HTTP
+	var address *net.AddrError
+	return errors.Is(err, errTooLong) || errors.As(err, &certificate) || errors.As(err, &record) || errors.As(err, &address)
+}
+
+func checkJSON(body []byte) error {
+	body = bytes.TrimSpace(body)
+	if len(body) == 0 {
+		return errors.New("the answer is empty instead of JSON")
+	}
+	if body[0] != '{' && body[0] != '[' || !json.Valid(body) {
+		return errors.New("the answer is not JSON")
+	}
+	return nil
+}
+
+// retryAfter returns how long the server wants to be left alone, and sees to it that all requests do so.
+func (c *Client) retryAfter(resp *http.Response) time.Duration {
+	wait := min(parseRetryAfter(resp.Header.Get("Retry-After"), time.Now()), c.options.MaxWait)
+	until := time.Now().Add(wait)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if wait > 0 && until.After(c.paused) {
+		c.paused = until
+	}
+	return wait
+}
+
+// parseRetryAfter reads seconds or a date (RFC 9110, section 10.2.3); 0 where the header says nothing.
+func parseRetryAfter(header string, now time.Time) time.Duration {
+	header = strings.TrimSpace(header)
+	if seconds, err := strconv.ParseFloat(header, 64); err == nil && seconds >= 0 {
+		const most = 24 * time.Hour
+		return time.Duration(min(seconds, most.Seconds()) * float64(time.Second))
+	}
+	if at, err := http.ParseTime(header); err == nil {
+		return max(0, at.Sub(now))
+	}
+	return 0
+}
+
+// waits are those between the attempts of one request.
+type waits struct {
+	backoff.ExponentialBackOff
+	atLeast time.Duration // what the server asked for
+}
+
+// newWaits sets the library's interval, around which it draws, so that a draw lies between 0 and the limit.
+func newWaits(o Options) *waits {
+	w := &waits{ExponentialBackOff: backoff.ExponentialBackOff{
+		InitialInterval: o.Wait / 2, MaxInterval: o.MaxWait / 2, RandomizationFactor: 1, Multiplier: 2,
+	}}
+	w.Reset()
+	return w
+}
+
+func (w *waits) NextBackOff() time.Duration { return w.atLeast + w.ExponentialBackOff.NextBackOff() }

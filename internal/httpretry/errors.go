@@ -1,0 +1,99 @@
+package httpretry
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"unicode"
+)
+
+// ErrMaxRequests says that Options.MaxRequests were sent.
+var ErrMaxRequests = errors.New("the limit of requests is reached")
+
+// StatusError is an answer whose status says that there is none.
+type StatusError struct {
+	Code    int    // the HTTP status
+	Message string // what the server said, cut, on one line; may be ""
+}
+
+func (e *StatusError) Error() string {
+	text := fmt.Sprintf("HTTP %d %s", e.Code, http.StatusText(e.Code))
+	if e.Message != "" {
+		text += ": " + e.Message
+	}
+	return text
+}
+
+// maxMessage is how many characters of a server's message an error holds.
+const maxMessage = 300
+
+func newStatusError(resp *http.Response, body []byte) *StatusError {
+	e := &StatusError{Code: resp.StatusCode, Message: message(body)}
+	if to, err := resp.Location(); err == nil && resp.StatusCode/100 == 3 {
+		e.Message = fmt.Sprintf("the server redirects to %s://%s%s: give the address of the server that answers itself", to.Scheme, to.Host, to.Path)
+	}
+	return e
+}
+
+// message finds the text in the forms of error that OpenAI, Cohere, Jina, vLLM, llama.cpp and text-embeddings-inference send.
+func message(body []byte) string {
+	var forms struct {
+		Error   json.RawMessage `json:"error"` // {"message": ...} or a text
+		Message json.RawMessage `json:"message"`
+		Detail  json.RawMessage `json:"detail"` // a text, or what is wrong with each field
+	}
+	if json.Unmarshal(body, &forms) != nil {
+		return Cut(string(body))
+	}
+	var inner struct {
+		Message string `json:"message"`
+	}
+	if json.Unmarshal(forms.Error, &inner) == nil && inner.Message != "" {
+		return Cut(inner.Message)
+	}
+	for _, form := range []json.RawMessage{forms.Error, forms.Message, forms.Detail} {
+		var text string
+		switch {
+		case len(form) == 0 || string(form) == "null":
+		case json.Unmarshal(form, &text) == nil:
+			return Cut(text)
+		default:
+			return Cut(string(form))
+		}
+	}
+	return Cut(string(body))
+}
+
+// Cut brings a server's text on one line and cuts it to what an error can hold.
+func Cut(text string) string {
+	text = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(text, " "), func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsControl(r)
+	}), " ")
+	if runes := []rune(text); len(runes) > maxMessage {
+		return string(runes[:maxMessage]) + "..."
+	}
+	return text
+}
+
+// isOutOfMoney says that no wait helps against a 429: the account is empty.
+func isOutOfMoney(body []byte) bool {
+	var form struct {
+		Error struct {
+			Code any `json:"code"`
+			Type any `json:"type"`
+		} `json:"error"`
+	}
+	const quota = "insufficient_quota"
+	return json.Unmarshal(body, &form) == nil && (form.Error.Code == quota || form.Error.Type == quota)
+}
+
+// redacted is an error whose text had the key in it.
+type redacted struct {
+	text string
+	err  error
+}
+
+func (e *redacted) Error() string        { return e.text }
+func (e *redacted) Is(target error) bool { return errors.Is(e.err, target) }

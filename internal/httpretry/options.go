@@ -1,0 +1,106 @@
+package httpretry
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// Options are the settings of a Client. The zero value is valid.
+type Options struct {
+	// KeyVariable names the environment variable that holds the API key; "" means that none is sent. It may be unset unless
+	// KeyRequired.
+	KeyVariable string
+	KeyRequired bool
+	// Concurrency is the most requests in flight; 0 means 8.
+	Concurrency int
+	// PerMinute is the most requests a minute, evenly spread; 0 means no limit.
+	PerMinute int
+	// Attempts is how often a request is tried; 0 means 6.
+	Attempts int
+	// MaxRequests is the most that the client sends in its life, attempts counted; 0 means no limit. Then comes ErrMaxRequests.
+	MaxRequests int
+	// Timeout of one attempt with its body; 0 means 2 minutes.
+	Timeout time.Duration
+	// Wait is the limit of the first wait, which doubles from attempt to attempt up to MaxWait; 0 means 1 and 60 seconds. A
+	// Retry-After is cut to MaxWait too.
+	Wait, MaxWait time.Duration
+	// Log is told of every retry at the level Debug; nil means slog.Default().
+	Log *slog.Logger
+	// Transport sends the requests; nil means one of the client's own.
+	Transport http.RoundTripper
+}
+
+// Validate names the first field that is wrong.
+func (o Options) Validate() error {
+	for _, f := range []struct {
+		name  string
+		value int
+	}{{"Concurrency", o.Concurrency}, {"PerMinute", o.PerMinute}, {"Attempts", o.Attempts}, {"MaxRequests", o.MaxRequests}} {
+		if f.value < 0 {
+			return fmt.Errorf("Options.%s is %d, want it >= 0", f.name, f.value)
+		}
+	}
+	for _, f := range []struct {
+		name  string
+		value time.Duration
+	}{{"Timeout", o.Timeout}, {"Wait", o.Wait}, {"MaxWait", o.MaxWait}} {
+		if f.value < 0 {
+			return fmt.Errorf("Options.%s is %s, want it >= 0", f.name, f.value)
+		}
+	}
+	return nil
+}
+
+func (o Options) withDefaults() Options {
+	o.Concurrency = cmp.Or(o.Concurrency, 8)
+	o.Attempts = cmp.Or(o.Attempts, 6)
+	o.Timeout = cmp.Or(o.Timeout, 2*time.Minute)
+	o.Wait = cmp.Or(o.Wait, time.Second)
+	o.MaxWait = cmp.Or(o.MaxWait, time.Minute)
+	o.Log = cmp.Or(o.Log, slog.Default())
+	return o
+}
+
+// readKey returns the API key, "" where there is none. No error holds it.
+func (o Options) readKey() (string, error) {
+	if o.KeyVariable == "" {
+		return "", nil
+	}
+	key := strings.TrimSpace(os.Getenv(o.KeyVariable))
+	if key == "" && o.KeyRequired {
+		return "", fmt.Errorf("no API key: the environment variable %s is not set", o.KeyVariable)
+	}
+	if strings.ContainsFunc(key, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || r > unicode.MaxASCII }) {
+		return "", fmt.Errorf("the environment variable %s holds no API key: there are spaces, control or non-ASCII characters in it", o.KeyVariable)
+	}
+	return key, nil
+}
+
+// ParseURL checks the address of a server: http or https, a host, no credentials, no query. No error holds more than the host,
+// since a password may stand in what is malformed.
+func ParseURL(address string) (*url.URL, error) {
+	u, err := url.Parse(address)
+	switch {
+	case address == "":
+		return nil, errors.New("the server's URL is empty")
+	case err != nil:
+		return nil, errors.New("the server's URL is malformed: give one like http://localhost:8080/v1")
+	case u.Scheme != "http" && u.Scheme != "https":
+		return nil, fmt.Errorf("the server's URL begins with %q, want http:// or https://", u.Scheme+":")
+	case u.Host == "":
+		return nil, errors.New("the server's URL names no host: give one like http://localhost:8080/v1")
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return nil, fmt.Errorf("the URL of %s has a user, query or fragment: give the bare address, and the key in the environment", u.Host)
+	}
+	u.Path = strings.TrimRight(u.Path, "/")
+	u.RawPath = ""
+	return u, nil
+}
