@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 
 	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/internal/bertnet"
+	"github.com/retort-ir/retort/internal/jsonfile"
 )
 
 // Options override what a model folder says, or give what it lacks. The zero value takes the folder as it is.
@@ -155,7 +157,7 @@ func readTower(root string, modules []module, o Options) (*Tower, error) {
 // read reads the Transformer's folder.
 func (t *Tower) read() error {
 	var err error
-	if t.Config, err = readConfig(filepath.Join(t.Dir, configJSON)); err != nil {
+	if t.Config, err = bertnet.ReadConfig(filepath.Join(t.Dir, configJSON), "bert"); err != nil {
 		return err
 	}
 	if t.Tokenizer, err = LoadTokenizer(t.Dir); err != nil {
@@ -176,7 +178,12 @@ func (t *Tower) read() error {
 	if err != nil {
 		return err
 	}
-	return w.close()
+	return w.Close()
+}
+
+// openWeights opens the tower's weights and checks their shapes. The caller closes them.
+func (t *Tower) openWeights() (*bertnet.Weights, error) {
+	return bertnet.OpenWeights(t.Dir, t.Config, "bert.")
 }
 
 // readPrompts finds the prompts of both roles.
@@ -186,7 +193,7 @@ func (f *Folder) readPrompts(o Options) error {
 		Prompts map[string]*string `json:"prompts"`
 		Default *string            `json:"default_prompt_name"`
 	}
-	if err := readJSON(path, &j); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := jsonfile.Read(path, &j); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	otherwise := ""
@@ -221,7 +228,7 @@ func choosePrompt(prompts map[string]*string, otherwise string, names ...string)
 func (f *Folder) readLimits(o Options) error {
 	path := filepath.Join(f.Dir, retortJSON)
 	var own retortConfig
-	if err := readJSON(path, &own); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := jsonfile.Read(path, &own); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	for _, role := range []struct {

@@ -1,8 +1,6 @@
 package bert
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,93 +9,24 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/retort-ir/retort/internal/bertnet"
+	"github.com/retort-ir/retort/internal/jsonfile"
 	"github.com/retort-ir/retort/internal/safetensors"
 )
 
 // The files of a model folder, beside the tokenizer's.
 const (
-	configJSON               = "config.json"
+	configJSON               = bertnet.ConfigFile
 	modulesJSON              = "modules.json"
 	routerJSON               = "router_config.json"
 	sentenceBERTJSON         = "sentence_bert_config.json"
 	sentenceTransformersJSON = "config_sentence_transformers.json"
-	weightsFile              = "model.safetensors"
+	weightsFile              = bertnet.WeightsFile
 	retortJSON               = "retort_config.json" // what sentence-transformers has no place for
 )
 
 // Config is the shape of a BERT network (Devlin et al. 2019, arXiv 1810.04805).
-type Config struct {
-	HiddenSize       int     // the width of an embedding
-	Layers           int     //
-	Heads            int     // of attention; they divide HiddenSize
-	IntermediateSize int     // the width between the feed-forward matrices
-	VocabSize        int     // rows of the token embeddings
-	MaxPositions     int     // rows of the position embeddings
-	TypeVocabSize    int     // rows of the segment embeddings, of which only the first is used
-	LayerNormEps     float64 //
-	Activation       string  // gelu, gelu_new, gelu_pytorch_tanh (both the tanh approximation) or relu
-}
-
-func readConfig(path string) (Config, error) {
-	var j struct {
-		ModelType  string   `json:"model_type"`
-		Positions  *string  `json:"position_embedding_type"`
-		Decoder    bool     `json:"is_decoder"`
-		Hidden     *int     `json:"hidden_size"`
-		Layers     *int     `json:"num_hidden_layers"`
-		Heads      *int     `json:"num_attention_heads"`
-		Inner      *int     `json:"intermediate_size"`
-		Vocab      *int     `json:"vocab_size"`
-		MaxLength  *int     `json:"max_position_embeddings"`
-		Types      *int     `json:"type_vocab_size"`
-		Eps        *float64 `json:"layer_norm_eps"`
-		Activation *string  `json:"hidden_act"`
-	}
-	if err := readJSON(path, &j); err != nil {
-		return Config{}, err
-	}
-	if j.ModelType != "bert" {
-		return Config{}, fmt.Errorf("%s: model_type is %q; only bert is supported", path, j.ModelType)
-	}
-	if p := valueOr(j.Positions, "absolute"); p != "absolute" {
-		return Config{}, fmt.Errorf("%s: position_embedding_type is %q; only absolute is supported", path, p)
-	}
-	if j.Decoder {
-		return Config{}, fmt.Errorf("%s: is_decoder is true; only encoders are supported", path)
-	}
-	c := Config{LayerNormEps: valueOr(j.Eps, 1e-12), Activation: valueOr(j.Activation, "gelu"), TypeVocabSize: valueOr(j.Types, 2)}
-	for _, field := range []struct {
-		name string
-		from *int
-		to   *int
-	}{
-		{"hidden_size", j.Hidden, &c.HiddenSize},
-		{"num_hidden_layers", j.Layers, &c.Layers},
-		{"num_attention_heads", j.Heads, &c.Heads},
-		{"intermediate_size", j.Inner, &c.IntermediateSize},
-		{"vocab_size", j.Vocab, &c.VocabSize},
-		{"max_position_embeddings", j.MaxLength, &c.MaxPositions},
-		{"type_vocab_size", &c.TypeVocabSize, &c.TypeVocabSize},
-	} {
-		if field.from == nil {
-			return Config{}, fmt.Errorf("%s: no %s", path, field.name)
-		}
-		if *field.from < 1 || *field.from > 1<<30 {
-			return Config{}, fmt.Errorf("%s: %s is %d", path, field.name, *field.from)
-		}
-		*field.to = *field.from
-	}
-	if c.HiddenSize%c.Heads != 0 {
-		return Config{}, fmt.Errorf("%s: hidden_size %d is no multiple of num_attention_heads %d", path, c.HiddenSize, c.Heads)
-	}
-	if !(c.LayerNormEps > 0 && c.LayerNormEps < 1) {
-		return Config{}, fmt.Errorf("%s: layer_norm_eps is %v", path, c.LayerNormEps)
-	}
-	if known := []string{"gelu", "gelu_new", "gelu_pytorch_tanh", "relu"}; !slices.Contains(known, c.Activation) {
-		return Config{}, fmt.Errorf("%s: hidden_act is %q; %s are supported", path, c.Activation, strings.Join(known, ", "))
-	}
-	return c, nil
-}
+type Config = bertnet.Config
 
 // sentenceBERT is sentence_bert_config.json, of which every member may be left out.
 type sentenceBERT struct {
@@ -113,7 +42,7 @@ type sentenceBERT struct {
 
 func readSentenceBERT(dir string) (sentenceBERT, error) {
 	var j sentenceBERT
-	err := readJSON(filepath.Join(dir, sentenceBERTJSON), &j)
+	err := jsonfile.Read(filepath.Join(dir, sentenceBERTJSON), &j)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
@@ -125,7 +54,7 @@ func readSentenceBERT(dir string) (sentenceBERT, error) {
 func readPooling(dir string) (Pooling, error) {
 	path := filepath.Join(dir, configJSON)
 	var j map[string]any
-	if err := readJSON(path, &j); err != nil {
+	if err := jsonfile.Read(path, &j); err != nil {
 		return "", err
 	}
 	var modes []string
@@ -187,7 +116,7 @@ func readModules(dir string) (modulePaths, error) {
 		Path string `json:"path"`
 		Type string `json:"type"`
 	}
-	err := readJSON(path, &list)
+	err := jsonfile.Read(path, &list)
 	if errors.Is(err, fs.ErrNotExist) {
 		alone := []module{{kind: "Transformer", dir: dir}}
 		return modulePaths{query: alone, document: alone}, nil
@@ -235,7 +164,7 @@ func readRouter(dir string) (modulePaths, error) {
 			Mappings map[string]string `json:"route_mappings"`
 		} `json:"parameters"`
 	}
-	if err := readJSON(path, &j); err != nil {
+	if err := jsonfile.Read(path, &j); err != nil {
 		return modulePaths{}, err
 	}
 	if len(j.Parameters.Mappings) > 0 {
@@ -287,7 +216,7 @@ func isIdentity(kind, dir string) (bool, error) {
 	var j struct {
 		Activation string `json:"activation_function"`
 	}
-	if err := readJSON(filepath.Join(dir, configJSON), &j); err != nil {
+	if err := jsonfile.Read(filepath.Join(dir, configJSON), &j); err != nil {
 		return false, err
 	}
 	refused := fmt.Errorf("%s: a Dense module that is not the identity is not supported", dir)
@@ -333,28 +262,6 @@ func moduleDir(dir, path string) (string, error) {
 
 // lastName returns what follows the last dot.
 func lastName(class string) string { return class[strings.LastIndexByte(class, '.')+1:] }
-
-// readJSON reads a JSON file into v. Its errors name the file, and the line of a mistake.
-func readJSON(path string, v any) error {
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	if err := unmarshal(bytes.TrimPrefix(raw, []byte("\ufeff")), v); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return nil
-}
-
-// unmarshal is json.Unmarshal with the line of a mistake in the error.
-func unmarshal(raw []byte, v any) error {
-	err := json.Unmarshal(raw, v)
-	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) {
-		return fmt.Errorf("line %d: %w", 1+bytes.Count(raw[:min(int(syntax.Offset), len(raw))], []byte("\n")), err)
-	}
-	return err
-}
 
 func valueOr[T any](p *T, otherwise T) T {
 	if p == nil {

@@ -2,14 +2,13 @@ package bert
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/retort-ir/retort/internal/atomicfile"
+	"github.com/retort-ir/retort/internal/jsonfile"
 	"github.com/retort-ir/retort/internal/safetensors"
 )
 
@@ -26,78 +25,15 @@ type retortConfig struct {
 // the one that the model was opened from.
 //
 // In sentence-transformers the length limit of a single tower is the larger one of the two roles'.
-func saveFolder(dir string, f *Folder, trained map[*Tower][]safetensors.Tensor) (err error) {
-	if err := checkTarget(dir, f.Dir); err != nil {
+func saveFolder(dir string, f *Folder, trained map[*Tower][]safetensors.Tensor) error {
+	if err := atomicfile.CheckFolder(dir, f.Dir, retortJSON); err != nil {
 		return fmt.Errorf("save model: %w", err)
 	}
-	dir = filepath.Clean(dir)
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return fmt.Errorf("save model: %w", err)
-	}
-	temporary, err := os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+".tmp-*")
+	err := atomicfile.WriteFolder(dir, func(temporary string) error { return writeFolder(temporary, f, trained) })
 	if err != nil {
-		return fmt.Errorf("save model: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(fmt.Errorf("save model %s: %w", dir, err), os.RemoveAll(temporary))
-		}
-	}()
-	if err := os.Chmod(temporary, 0o755); err != nil {
-		return err
-	}
-	if err := writeFolder(temporary, f, trained); err != nil {
-		return err
-	}
-	return replaceDir(temporary, dir)
-}
-
-// checkTarget refuses to replace what saveFolder did not write, and the folder that the model was opened from, which a
-// later save still reads.
-func checkTarget(dir, source string) error {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, os.ErrNotExist) || err == nil && len(entries) == 0 {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if same, err := sameFolder(dir, source); err != nil || same {
-		return errors.Join(fmt.Errorf("%s is where the model was opened from; name another folder", dir), err)
-	}
-	if _, err := os.Stat(filepath.Join(dir, retortJSON)); err != nil {
-		return fmt.Errorf("%s is there and was not written by Retort (it has no %s); name another folder", dir, retortJSON)
+		return fmt.Errorf("save model %s: %w", filepath.Clean(dir), err)
 	}
 	return nil
-}
-
-func sameFolder(a, b string) (bool, error) {
-	x, err := os.Stat(a)
-	if err != nil {
-		return false, err
-	}
-	y, err := os.Stat(b)
-	if errors.Is(err, os.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil && os.SameFile(x, y), err
-}
-
-// replaceDir puts the folder from in the place of to. Where to holds an older model, that is moved aside first and removed
-// last.
-func replaceDir(from, to string) error {
-	old := from + ".old"
-	err := os.Rename(to, old)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	if err := os.Rename(from, to); err != nil {
-		if back := os.Rename(old, to); back != nil && !errors.Is(back, os.ErrNotExist) {
-			return errors.Join(err, back)
-		}
-		return err
-	}
-	return os.RemoveAll(old)
 }
 
 func writeFolder(dir string, f *Folder, trained map[*Tower][]safetensors.Tensor) error {
@@ -204,7 +140,7 @@ func writeTower(dir string, t *Tower, tokens int, trained []safetensors.Tensor) 
 		return err
 	}
 	for _, file := range t.Tokenizer.files {
-		if err := writeFile(filepath.Join(dir, file.name), file.data); err != nil {
+		if err := atomicfile.WriteBytes(filepath.Join(dir, file.name), file.data); err != nil {
 			return err
 		}
 	}
@@ -217,7 +153,7 @@ func writeTower(dir string, t *Tower, tokens int, trained []safetensors.Tensor) 
 	}
 	target := filepath.Join(dir, weightsFile)
 	if trained == nil {
-		return copyFile(target, filepath.Join(t.Dir, weightsFile))
+		return atomicfile.Copy(target, filepath.Join(t.Dir, weightsFile))
 	}
 	trained, err = withPooler(t, trained)
 	if err != nil {
@@ -231,7 +167,7 @@ func writeTower(dir string, t *Tower, tokens int, trained []safetensors.Tensor) 
 // plainConfig returns config.json as it was read, but for what a BertModel of float32 weights is called.
 func plainConfig(t *Tower) (map[string]json.RawMessage, error) {
 	var config map[string]json.RawMessage
-	if err := readJSON(filepath.Join(t.Dir, configJSON), &config); err != nil {
+	if err := jsonfile.Read(filepath.Join(t.Dir, configJSON), &config); err != nil {
 		return nil, err
 	}
 	config["architectures"] = json.RawMessage(`["BertModel"]`)
@@ -245,13 +181,13 @@ func withPooler(t *Tower, trained []safetensors.Tensor) ([]safetensors.Tensor, e
 	if err != nil {
 		return nil, err
 	}
-	defer w.close()
-	for _, name := range w.file.Names() {
-		plain := strings.TrimPrefix(name, w.prefix)
+	defer w.Close()
+	for _, name := range w.File.Names() {
+		plain := strings.TrimPrefix(name, w.Prefix)
 		if !strings.HasPrefix(plain, "pooler.") {
 			continue
 		}
-		shape, values, err := w.file.Tensor(name)
+		shape, values, err := w.File.Tensor(name)
 		if err != nil {
 			return nil, err
 		}
@@ -260,32 +196,4 @@ func withPooler(t *Tower, trained []safetensors.Tensor) ([]safetensors.Tensor, e
 	return trained, nil
 }
 
-func writeJSON(dir, name string, v any) error {
-	raw, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	return writeFile(filepath.Join(dir, name), append(raw, '\n'))
-}
-
-func writeFile(path string, data []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	return atomicfile.Write(path, func(w io.Writer) error {
-		_, err := w.Write(data)
-		return err
-	})
-}
-
-func copyFile(to, from string) error {
-	source, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer source.Close()
-	return atomicfile.Write(to, func(w io.Writer) error {
-		_, err := io.Copy(w, source)
-		return err
-	})
-}
+func writeJSON(dir, name string, v any) error { return jsonfile.Write(filepath.Join(dir, name), v) }

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/internal/bertnet"
 	"github.com/retort-ir/retort/internal/safetensors"
 )
 
@@ -190,7 +191,7 @@ func TestWeightsOfEveryLayoutAreRead(t *testing.T) {
 		for _, role := range []encoder.Role{encoder.Query, encoder.Passage} {
 			tower := f.Side(role).Tower
 			for _, w := range towerWeights(t, tower) {
-				require.Len(t, w.Values, size(w.Shape), "%s: %s", name, w.Name)
+				require.Len(t, w.Values, (&bertnet.Parameter{Shape: w.Shape}).Size(), "%s: %s", name, w.Name)
 			}
 		}
 	}
@@ -199,8 +200,9 @@ func TestWeightsOfEveryLayoutAreRead(t *testing.T) {
 func TestOldNamesOfLayerNormAreRead(t *testing.T) {
 	dir := changedFolder(t, "tiny", func(dir string) {
 		changeWeights(t, dir, func(all []safetensors.Tensor) []safetensors.Tensor {
+			old := strings.NewReplacer("LayerNorm.weight", "LayerNorm.gamma", "LayerNorm.bias", "LayerNorm.beta")
 			for i := range all {
-				all[i].Name = oldName(all[i].Name)
+				all[i].Name = old.Replace(all[i].Name)
 			}
 			return all
 		})
@@ -403,7 +405,7 @@ func TestSavedTowerKeepsThePoolerAndTheUntrainedFile(t *testing.T) {
 	require.NoError(t, err)
 	defer saved.Close()
 	require.Contains(t, saved.Names(), "pooler.dense.weight")
-	_, values, err := saved.Tensor(firstWeight)
+	_, values, err := saved.Tensor("embeddings.word_embeddings.weight")
 	require.NoError(t, err)
 	require.Equal(t, trained[0].Values, values)
 }
@@ -512,12 +514,12 @@ func changeWeights(t *testing.T, dir string, change func([]safetensors.Tensor) [
 func towerWeights(t *testing.T, tower *Tower) []safetensors.Tensor {
 	w, err := tower.openWeights()
 	require.NoError(t, err)
-	defer w.close()
+	defer w.Close()
 	var all []safetensors.Tensor
-	for _, p := range parameterShapes(tower.Config) {
-		values, err := w.read(p.name, p.shape)
+	for _, p := range bertnet.Shapes(tower.Config) {
+		values, err := w.Read(p.Name, p.Dims)
 		require.NoError(t, err)
-		all = append(all, safetensors.Tensor{Name: p.name, Shape: p.shape, Values: values})
+		all = append(all, safetensors.Tensor{Name: p.Name, Shape: p.Dims, Values: values})
 	}
 	return all
 }

@@ -16,6 +16,7 @@ import (
 	"gonum.org/v1/gonum/blas/blas32"
 
 	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/internal/bertnet"
 	"github.com/retort-ir/retort/internal/matrix"
 	"github.com/retort-ir/retort/internal/safetensors"
 	"github.com/retort-ir/retort/internal/torch"
@@ -28,9 +29,9 @@ type Model struct {
 	precision torch.Type
 	budget    int // tokens of a micro-batch of Encode, padding included
 
-	query, passage *network // the same one in a model with one tower
-	frozen         bool     // the passage tower does not learn
-	steps          int      // of AdamW so far
+	query, passage *bertnet.Network // the same one in a model with one tower
+	frozen         bool             // the passage tower does not learn
+	steps          int              // of AdamW so far
 
 	fingerprints sync.Mutex
 	fingerprint  string // "" after a change of weights
@@ -92,20 +93,20 @@ func (m *Model) load(ctx context.Context) (err error) {
 	return err
 }
 
-func (t *Tower) load(ctx context.Context, rt *torch.Runtime) (*network, error) {
+func (t *Tower) load(ctx context.Context, rt *torch.Runtime) (*bertnet.Network, error) {
 	w, err := t.openWeights()
 	if err != nil {
 		return nil, err
 	}
-	n, err := newNetwork(ctx, rt, t.Config, w.read)
-	return n, errors.Join(err, w.close())
+	n, err := bertnet.New(ctx, rt, t.Config, w.Read)
+	return n, errors.Join(err, w.Close())
 }
 
 // Close frees the model and ends its thread. Closing twice is harmless.
 func (m *Model) Close() error {
 	err := m.rt.Run(context.Background(), func(s *torch.Scope) error {
 		for _, n := range m.networks() {
-			n.free(s)
+			n.Params.Free(s)
 		}
 		return nil
 	})
@@ -218,7 +219,8 @@ func (m *Model) compute(s *torch.Scope, in *inputs, rows []int) torch.Tensor {
 	for i, r := range rows {
 		texts[i] = in.ids[r]
 	}
-	return m.network(in.role).forward(s, newBatch(texts, tower.Tokenizer.PadID()), tower.Pooling, m.precision)
+	b := bertnet.NewBatch(texts, tower.Tokenizer.PadID())
+	return embed(s, m.network(in.role).Hidden(s, b, m.precision), b, tower.Pooling)
 }
 
 // Step is one step of AdamW on every parameter that learns.
@@ -229,7 +231,7 @@ func (m *Model) Step(u encoder.Update) (float64, error) {
 	var norm float64
 	err := m.rt.Run(context.Background(), func(s *torch.Scope) error {
 		for _, n := range m.learning() {
-			norm = math.Hypot(norm, n.gradNorm(s))
+			norm = math.Hypot(norm, n.Params.GradNorm(s))
 		}
 		if s.Err() != nil {
 			return s.Err()
@@ -245,7 +247,7 @@ func (m *Model) Step(u encoder.Update) (float64, error) {
 		m.steps++
 		m.changed()
 		for _, n := range m.learning() {
-			n.step(s, m.steps, u, scale)
+			n.Params.Step(s, m.steps, u, scale)
 		}
 		return s.Err()
 	})
@@ -262,7 +264,7 @@ func (m *Model) ZeroGradients() error {
 
 func (m *Model) zeroGradients(s *torch.Scope) {
 	for _, n := range m.learning() {
-		n.zeroGradients(s)
+		n.Params.ZeroGradients(s)
 	}
 }
 
@@ -272,7 +274,7 @@ func (m *Model) SplitTowers() error {
 		return torch.ErrClosed
 	}
 	if m.folder.Shared() {
-		twin, err := m.query.clone(context.Background(), m.rt)
+		twin, err := m.query.Clone(context.Background(), m.rt)
 		if err != nil {
 			return err
 		}
@@ -298,8 +300,8 @@ func (m *Model) Save(dir string) error {
 			if learnt[tower] != nil || !slices.Contains(m.learning(), n) {
 				continue
 			}
-			for _, p := range n.params {
-				learnt[tower] = append(learnt[tower], safetensors.Tensor{Name: p.name, Shape: p.shape, Values: s.Floats(p.value)})
+			for _, p := range n.Params {
+				learnt[tower] = append(learnt[tower], safetensors.Tensor{Name: p.Name, Shape: p.Shape, Values: s.Floats(p.Value)})
 			}
 		}
 		return s.Err()
@@ -319,16 +321,16 @@ func (m *Model) Parameters() []encoder.Parameter {
 		if len(m.learning()) > 1 {
 			prefix = [...]string{"query.", "passage."}[i]
 		}
-		for _, p := range n.params {
+		for _, p := range n.Params {
 			all = append(all, m.parameter(prefix, p))
 		}
 	}
 	return all
 }
 
-func (m *Model) parameter(prefix string, p *parameter) encoder.Parameter {
+func (m *Model) parameter(prefix string, p *bertnet.Parameter) encoder.Parameter {
 	read := func(f func(*torch.Scope) torch.Tensor) ([]float32, error) {
-		values := make([]float32, size(p.shape))
+		values := make([]float32, p.Size())
 		err := m.rt.Run(context.Background(), func(s *torch.Scope) error {
 			if t := f(s); t != nil {
 				s.CopyFloats(values, t)
@@ -338,13 +340,13 @@ func (m *Model) parameter(prefix string, p *parameter) encoder.Parameter {
 		return values, err
 	}
 	return encoder.Parameter{
-		Name:  prefix + p.name,
-		Shape: slices.Clone(p.shape),
-		Value: func() ([]float32, error) { return read(func(*torch.Scope) torch.Tensor { return p.value }) },
-		Grad:  func() ([]float32, error) { return read(func(s *torch.Scope) torch.Tensor { return s.Grad(p.value) }) },
+		Name:  prefix + p.Name,
+		Shape: slices.Clone(p.Shape),
+		Value: func() ([]float32, error) { return read(func(*torch.Scope) torch.Tensor { return p.Value }) },
+		Grad:  func() ([]float32, error) { return read(func(s *torch.Scope) torch.Tensor { return s.Grad(p.Value) }) },
 		Set: func(values []float32) error {
 			m.changed()
-			return m.rt.Run(context.Background(), func(s *torch.Scope) error { return p.set(s, values) })
+			return m.rt.Run(context.Background(), func(s *torch.Scope) error { return p.Set(s, values) })
 		},
 	}
 }
@@ -364,7 +366,7 @@ func (m *Model) Fingerprint() string {
 		fmt.Fprintf(h, "%q %d %s %s %+v\n", side.Prompt, side.Tokens, side.Tower.Pooling, side.Tower.Tokenizer.Fingerprint(), side.Tower.Config)
 	}
 	for _, n := range m.networks() {
-		for _, p := range n.params {
+		for _, p := range n.Params {
 			values, err := m.parameter("", p).Value()
 			if err != nil {
 				return "" // the runtime is broken; any other call says why
@@ -384,7 +386,7 @@ func (m *Model) changed() {
 	m.fingerprint = ""
 }
 
-func (m *Model) network(role encoder.Role) *network {
+func (m *Model) network(role encoder.Role) *bertnet.Network {
 	if role == encoder.Query {
 		return m.query
 	}
@@ -392,19 +394,19 @@ func (m *Model) network(role encoder.Role) *network {
 }
 
 // networks returns the model's one or two networks, the query's first; none once it is closed.
-func (m *Model) networks() []*network {
+func (m *Model) networks() []*bertnet.Network {
 	switch {
 	case m.query == nil && m.passage == nil:
 		return nil
 	case m.passage == nil || m.passage == m.query:
-		return []*network{m.query}
+		return []*bertnet.Network{m.query}
 	default:
-		return []*network{m.query, m.passage}
+		return []*bertnet.Network{m.query, m.passage}
 	}
 }
 
 // learning returns the networks that Step changes.
-func (m *Model) learning() []*network {
+func (m *Model) learning() []*bertnet.Network {
 	all := m.networks()
 	if m.frozen && len(all) > 0 {
 		return all[:1]

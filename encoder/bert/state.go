@@ -5,9 +5,9 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 
+	"github.com/retort-ir/retort/internal/bertnet"
 	"github.com/retort-ir/retort/internal/safetensors"
 	"github.com/retort-ir/retort/internal/torch"
 )
@@ -18,13 +18,9 @@ const stateFormat = "retort.bert.state.1"
 // SaveState writes the weights that learn, AdamW's moments and its count of steps. There is no random state: dropout is 0.
 func (m *Model) SaveState(w io.Writer) error {
 	var tensors []safetensors.Tensor
-	err := m.rt.Run(context.Background(), func(s *torch.Scope) error {
-		for _, slot := range m.slots() {
-			if *slot.tensor != nil {
-				tensors = append(tensors, safetensors.Tensor{Name: slot.name, Shape: slot.p.shape, Values: s.Floats(*slot.tensor)})
-			}
-		}
-		return s.Err()
+	err := m.rt.Run(context.Background(), func(s *torch.Scope) (err error) {
+		tensors, err = m.state().Read(s)
+		return err
 	})
 	if err != nil {
 		return err
@@ -61,23 +57,8 @@ func (m *Model) checkState(f *safetensors.File) (steps int, err error) {
 	if err != nil || steps < 0 {
 		return 0, fmt.Errorf("bert: a state after %q steps", f.Metadata()["steps"])
 	}
-	known := 0
-	for _, slot := range m.slots() {
-		shape, ok := f.Shape(slot.name)
-		switch {
-		case !ok && slot.moment:
-			continue
-		case !ok:
-			return 0, fmt.Errorf("bert: the state lacks %s: was it saved by another model, or with other towers learning?", slot.name)
-		case !slices.Equal(shape, slot.p.shape):
-			return 0, fmt.Errorf("bert: the state's %s has shape %v, the model's %v", slot.name, shape, slot.p.shape)
-		case f.DType(slot.name) != "F32":
-			return 0, fmt.Errorf("bert: the state's %s is of type %s", slot.name, f.DType(slot.name))
-		}
-		known++
-	}
-	if n := len(f.Names()); n != known {
-		return 0, fmt.Errorf("bert: the state holds %d tensors, the model knows %d of them: was it saved with other towers learning?", n, known)
+	if err := m.state().Check(f); err != nil {
+		return 0, fmt.Errorf("bert: %w", err)
 	}
 	return steps, nil
 }
@@ -85,50 +66,13 @@ func (m *Model) checkState(f *safetensors.File) (steps int, err error) {
 func (m *Model) restore(s *torch.Scope, f *safetensors.File, steps int) error {
 	m.changed()
 	m.steps = steps
-	for _, n := range m.learning() {
-		for _, p := range n.params {
-			s.Free(p.first, p.second)
-			p.first, p.second = nil, nil
-		}
-		n.zeroGradients(s)
-	}
-	for _, slot := range m.slots() {
-		_, values, err := f.Tensor(slot.name)
-		if err != nil {
-			if slot.moment {
-				continue // a state from before the first step
-			}
-			return err
-		}
-		if slot.moment {
-			slot.p.moments(s)
-		}
-		s.NoGrad(func() { s.Copy(*slot.tensor, s.FromFloats(values, int64s(slot.p.shape)...)) })
-		if s.Err() != nil {
-			return s.Err()
-		}
-	}
-	return nil
+	return m.state().Restore(s, f)
 }
 
-// slot is one tensor of the state.
-type slot struct {
-	name   string
-	p      *parameter
-	tensor *torch.Tensor // points to nil for moments before the first step
-	moment bool
-}
-
-func (m *Model) slots() []slot {
-	var slots []slot
+func (m *Model) state() bertnet.State {
+	var state bertnet.State
 	for i, n := range m.learning() {
-		tower := [...]string{"query.", "passage."}[i]
-		for _, p := range n.params {
-			slots = append(slots,
-				slot{tower + p.name + ".value", p, &p.value, false},
-				slot{tower + p.name + ".first", p, &p.first, true},
-				slot{tower + p.name + ".second", p, &p.second, true})
-		}
+		state = state.Add([...]string{"query.", "passage."}[i], n.Params)
 	}
-	return slots
+	return state
 }

@@ -18,6 +18,8 @@ import (
 
 	"github.com/sugarme/tokenizer/model"
 	"github.com/sugarme/tokenizer/model/wordpiece"
+
+	"github.com/retort-ir/retort/internal/jsonfile"
 )
 
 // The files that a tokenizer may be made of.
@@ -171,7 +173,7 @@ func (s *tokenizerSpec) readTokenizerJSON(raw []byte) error {
 			Merges   json.RawMessage `json:"merges"`
 		} `json:"model"`
 	}
-	if err := unmarshal(raw, &j); err != nil {
+	if err := jsonfile.Unmarshal(raw, &j); err != nil {
 		return err
 	}
 	kind := j.Model.Type
@@ -181,7 +183,7 @@ func (s *tokenizerSpec) readTokenizerJSON(raw []byte) error {
 	if kind != "WordPiece" && kind != "" {
 		return fmt.Errorf("model.type is %s; only WordPiece is supported", kind)
 	}
-	if err := unmarshal(j.Model.Vocab, &s.vocab); err != nil || s.vocab == nil {
+	if err := jsonfile.Unmarshal(j.Model.Vocab, &s.vocab); err != nil || s.vocab == nil {
 		return errors.Join(errors.New("model.vocab is not an object of ids"), err)
 	}
 	s.source = tokenizerJSON
@@ -310,7 +312,7 @@ func (n *tokenName) UnmarshalJSON(raw []byte) error {
 
 func (s *tokenizerSpec) readSpecialTokens(raw []byte) error {
 	var j jsonSpecials
-	if err := unmarshal(raw, &j); err != nil {
+	if err := jsonfile.Unmarshal(raw, &j); err != nil {
 		return err
 	}
 	s.setSpecials(j)
@@ -334,7 +336,7 @@ func (s *tokenizerSpec) readConfig(raw []byte) error {
 		Chinese      *bool   `json:"tokenize_chinese_chars"`
 		MaxLength    float64 `json:"model_max_length"` // 1e30 stands for none
 	}
-	if err := unmarshal(raw, &j); err != nil {
+	if err := jsonfile.Unmarshal(raw, &j); err != nil {
 		return err
 	}
 	s.setSpecials(j.jsonSpecials)

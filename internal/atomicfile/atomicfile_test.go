@@ -121,3 +121,36 @@ func TestWriteMode(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, fs.FileMode(0o644), info.Mode())
 }
+
+func TestAFolderAppearsWholeOrNotAtAll(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "models", "model")
+	file := func(content string) func(string) error {
+		return func(temporary string) error { return atomicfile.WriteBytes(filepath.Join(temporary, "marker"), []byte(content)) }
+	}
+	require.NoError(t, atomicfile.WriteFolder(dir, file("one")))
+	require.Error(t, atomicfile.WriteFolder(dir, func(temporary string) error {
+		return errors.Join(file("two")(temporary), os.ErrInvalid)
+	}))
+	content := func() string {
+		raw, err := os.ReadFile(filepath.Join(dir, "marker"))
+		require.NoError(t, err)
+		return string(raw)
+	}
+	require.Equal(t, "one", content())
+	require.NoError(t, atomicfile.WriteFolder(dir, file("three")))
+	require.Equal(t, "three", content())
+	entries, err := os.ReadDir(filepath.Dir(dir))
+	require.NoError(t, err)
+	require.Len(t, entries, 1, "no temporary folder is left")
+}
+
+func TestOnlyAFolderWithTheMarkerIsReplaced(t *testing.T) {
+	dir, source := t.TempDir(), t.TempDir()
+	require.NoError(t, atomicfile.CheckFolder(filepath.Join(dir, "none"), source, "marker"))
+	require.NoError(t, atomicfile.CheckFolder(dir, source, "marker"), "an empty folder")
+	require.NoError(t, atomicfile.WriteBytes(filepath.Join(dir, "file"), nil))
+	require.ErrorContains(t, atomicfile.CheckFolder(dir, source, "marker"), "was not written by Retort")
+	require.NoError(t, atomicfile.Copy(filepath.Join(dir, "marker"), filepath.Join(dir, "file")))
+	require.NoError(t, atomicfile.CheckFolder(dir, source, "marker"))
+	require.ErrorContains(t, atomicfile.CheckFolder(dir, dir, "marker"), "is where the model was opened from")
+}

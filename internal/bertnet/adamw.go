@@ -1,0 +1,81 @@
+package bertnet
+
+import (
+	"math"
+
+	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/internal/torch"
+)
+
+// GradNorm is the L2 norm over the gradients of all parameters. Parameters without a gradient add nothing.
+func (ps Parameters) GradNorm(s *torch.Scope) float64 {
+	var norms []torch.Tensor
+	for _, p := range ps {
+		if g := s.Grad(p.Value); g != nil {
+			norms = append(norms, s.NormAll(g))
+		}
+	}
+	if len(norms) == 0 || s.Err() != nil {
+		return 0
+	}
+	var sum float64
+	for _, v := range s.Floats(s.Stack(norms...)) {
+		sum += float64(v) * float64(v)
+	}
+	return math.Sqrt(sum)
+}
+
+// Step is AdamW's step number t, counted from 1, with the gradients scaled by scale; it zeroes them.
+//
+//	m = beta1 m + (1-beta1) g;  v = beta2 v + (1-beta2) g²
+//	w = w (1 - lr decay) - lr (m / (1-beta1^t)) / (sqrt(v / (1-beta2^t)) + eps)
+//
+// Reference: Loshchilov and Hutter 2019, arXiv 1711.05101, algorithm 2.
+func (ps Parameters) Step(s *torch.Scope, t int, u encoder.Update, scale float64) {
+	correct1 := 1 - math.Pow(u.Beta1, float64(t))
+	correct2 := 1 - math.Pow(u.Beta2, float64(t))
+	s.NoGrad(func() {
+		for _, p := range ps {
+			s.Sub(func(s *torch.Scope) torch.Tensor {
+				p.Moments(s)
+				g := s.Grad(p.Value)
+				if g == nil {
+					g = s.Zeros(torch.Float32, int64s(p.Shape)...)
+				}
+				if scale != 1 {
+					s.ScaleInPlace(g, scale)
+				}
+				s.LerpInPlace(p.First, g, 1-u.Beta1)
+				s.LerpInPlace(p.Second, s.Mul(g, g), 1-u.Beta2)
+				denominator := s.Sqrt(s.Scale(p.Second, 1/correct2))
+				s.AddScalarInPlace(denominator, u.Eps)
+				s.ScaleInPlace(p.Value, 1-u.LR*u.WeightDecay)
+				s.AddDivInPlace(p.Value, s.Scale(p.First, -u.LR/correct1), denominator)
+				s.ZeroInPlace(g)
+				return nil
+			})
+		}
+	})
+}
+
+// Moments makes AdamW's moments at the first use.
+func (p *Parameter) Moments(s *torch.Scope) {
+	if p.First != nil {
+		return
+	}
+	shape := int64s(p.Shape)
+	first, second := s.Zeros(torch.Float32, shape...), s.Zeros(torch.Float32, shape...)
+	if s.Err() != nil {
+		return
+	}
+	p.First, p.Second = s.Keep(first), s.Keep(second)
+}
+
+// ZeroGradients drops what Backward has added up.
+func (ps Parameters) ZeroGradients(s *torch.Scope) {
+	for _, p := range ps {
+		if g := s.Grad(p.Value); g != nil {
+			s.ZeroInPlace(g)
+		}
+	}
+}

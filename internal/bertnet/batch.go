@@ -1,0 +1,45 @@
+package bertnet
+
+import "slices"
+
+// Batch is a rectangle of token ids, padded up to the longest text.
+type Batch struct {
+	Rows, Width int
+	Lengths     []int // of the texts, [Rows]
+
+	ids      []int64 // [Rows x Width]
+	segments []int64 // [Rows x Width]; nil: all are of the first segment
+}
+
+// NewBatch puts texts, which are token ids, into a batch; pad fills up the shorter ones.
+func NewBatch(texts [][]int32, pad int32) Batch {
+	b := Batch{Rows: len(texts), Lengths: make([]int, len(texts))}
+	for i, ids := range texts {
+		b.Lengths[i] = len(ids)
+		b.Width = max(b.Width, len(ids))
+	}
+	b.ids = make([]int64, 0, b.Rows*b.Width)
+	for _, ids := range texts {
+		for _, id := range ids {
+			b.ids = append(b.ids, int64(id))
+		}
+		for range b.Width - len(ids) {
+			b.ids = append(b.ids, int64(pad))
+		}
+	}
+	return b
+}
+
+// WithSegments returns the batch with the second segment's embedding for the tokens of row i from second[i] on, as BERT's
+// pairs of texts have it.
+func (b Batch) WithSegments(second []int) Batch {
+	b.segments = make([]int64, len(b.ids))
+	for i, from := range second {
+		for j := from; j < b.Lengths[i]; j++ {
+			b.segments[i*b.Width+j] = 1
+		}
+	}
+	return b
+}
+
+func (b Batch) padded() bool { return slices.Min(b.Lengths) < b.Width }

@@ -1,0 +1,87 @@
+package bertnet
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/retort-ir/retort/internal/torch"
+)
+
+// Parameter is one weight. First and Second are AdamW's moments, nil before the first step.
+type Parameter struct {
+	Name                 string
+	Shape                []int
+	Value, First, Second torch.Tensor
+}
+
+// Parameters are weights that learn together.
+type Parameters []*Parameter
+
+// ReadFunc returns the values of the parameter of that name and shape, row-major.
+type ReadFunc func(name string, shape []int) ([]float32, error)
+
+// NewParameters puts weights on the runtime's device.
+func NewParameters(ctx context.Context, rt *torch.Runtime, shapes []Shape, read ReadFunc) (Parameters, error) {
+	var params Parameters
+	err := rt.Run(ctx, func(s *torch.Scope) error {
+		for _, shape := range shapes {
+			values, err := read(shape.Name, shape.Dims)
+			if err != nil {
+				return err
+			}
+			t := s.FromFloats(values, int64s(shape.Dims)...)
+			if t == nil {
+				return fmt.Errorf("%s: %w", shape.Name, s.Err())
+			}
+			params = append(params, &Parameter{Name: shape.Name, Shape: shape.Dims, Value: t})
+		}
+		for _, p := range params {
+			s.RequireGrad(p.Value)
+		}
+		if s.Err() != nil {
+			return s.Err()
+		}
+		for _, p := range params {
+			s.Keep(p.Value)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return params, nil
+}
+
+// Free gives back all of the tensors.
+func (ps Parameters) Free(s *torch.Scope) {
+	for _, p := range ps {
+		s.Free(p.Value, p.First, p.Second)
+		p.Value, p.First, p.Second = nil, nil, nil
+	}
+}
+
+// Set overwrites the weights.
+func (p *Parameter) Set(s *torch.Scope, values []float32) error {
+	if len(values) != p.Size() {
+		return fmt.Errorf("%d values for %s of shape %v", len(values), p.Name, p.Shape)
+	}
+	s.NoGrad(func() { s.Copy(p.Value, s.FromFloats(values, int64s(p.Shape)...)) })
+	return s.Err()
+}
+
+// Size returns how many values the parameter has.
+func (p *Parameter) Size() int {
+	n := 1
+	for _, d := range p.Shape {
+		n *= d
+	}
+	return n
+}
+
+func int64s(shape []int) []int64 {
+	out := make([]int64, len(shape))
+	for i, d := range shape {
+		out[i] = int64(d)
+	}
+	return out
+}

@@ -1,0 +1,45 @@
+// Package jsonfile reads and writes the small JSON files of a model folder. Its errors name the file, and the line of a
+// mistake.
+package jsonfile
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/retort-ir/retort/internal/atomicfile"
+)
+
+// Read reads a JSON file into v. A byte order mark in front is skipped.
+func Read(path string, v any) error {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if err := Unmarshal(bytes.TrimPrefix(raw, []byte("\ufeff")), v); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+// Unmarshal is json.Unmarshal with the line of a mistake in the error.
+func Unmarshal(raw []byte, v any) error {
+	err := json.Unmarshal(raw, v)
+	var syntax *json.SyntaxError
+	if errors.As(err, &syntax) {
+		return fmt.Errorf("line %d: %w", 1+bytes.Count(raw[:min(int(syntax.Offset), len(raw))], []byte("\n")), err)
+	}
+	return err
+}
+
+// Write writes v, indented, as a file that appears whole or not at all, and makes its folder where there is none.
+func Write(path string, v any) error {
+	raw, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("%s: %w", filepath.Base(path), err)
+	}
+	return atomicfile.WriteBytes(path, append(raw, '\n'))
+}
