@@ -125,7 +125,9 @@ func TestWriteMode(t *testing.T) {
 func TestAFolderAppearsWholeOrNotAtAll(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "models", "model")
 	file := func(content string) func(string) error {
-		return func(temporary string) error { return atomicfile.WriteBytes(filepath.Join(temporary, "marker"), []byte(content)) }
+		return func(temporary string) error {
+			return atomicfile.WriteBytes(filepath.Join(temporary, "marker"), []byte(content))
+		}
 	}
 	require.NoError(t, atomicfile.WriteFolder(dir, file("one")))
 	require.Error(t, atomicfile.WriteFolder(dir, func(temporary string) error {
