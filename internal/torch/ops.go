@@ -34,9 +34,9 @@ func (s *Scope) LayerNorm(x, weight, bias Tensor, width int64, eps float64) Tens
 	return s.own("layer norm", raw.LayerNorm(x, []int64{width}, weight, bias, eps))
 }
 
-// Linear is x weightᵀ + bias.
+// Linear is x weightᵀ + bias; a nil bias is none.
 func (s *Scope) Linear(x, weight, bias Tensor) Tensor {
-	if !s.ready("linear", x, weight, bias) {
+	if !s.ready("linear", x, weight) {
 		return nil
 	}
 	return s.own("linear", raw.Linear(x, weight, bias))
@@ -232,6 +232,86 @@ func (s *Scope) AddDivInPlace(x, a, b Tensor) {
 	if s.ready("addcdiv", x, a, b) {
 		s.own("addcdiv", raw.Addcdiv_(x, a, b))
 	}
+}
+
+// Cat joins tensors along a dimension that they have.
+func (s *Scope) Cat(dim int64, ts ...Tensor) Tensor {
+	if !s.ready("cat", ts...) {
+		return nil
+	}
+	return s.own("cat", raw.Cat(ts, dim))
+}
+
+// Expand repeats dimensions of size 1 up to the given shape without copying; -1 leaves a size as it is.
+func (s *Scope) Expand(x Tensor, shape ...int64) Tensor {
+	if !s.ready("expand", x) {
+		return nil
+	}
+	return s.own("expand", raw.Expand(x, shape))
+}
+
+// IndexSelect takes the given indices of a dimension, in their order.
+func (s *Scope) IndexSelect(x Tensor, dim int64, indices Tensor) Tensor {
+	if !s.ready("index select", x, indices) {
+		return nil
+	}
+	return s.own("index select", raw.IndexSelect(x, dim, indices))
+}
+
+// Gather takes one element along a dimension for each element of indices, which has as many dimensions as x.
+func (s *Scope) Gather(x Tensor, dim int64, indices Tensor) Tensor {
+	if !s.ready("gather", x, indices) {
+		return nil
+	}
+	return s.own("gather", raw.Gather(x, dim, indices))
+}
+
+// Roll moves elements along a dimension by shift places; those that leave at the end come in at the beginning.
+func (s *Scope) Roll(x Tensor, dim, shift int64) Tensor {
+	if !s.ready("roll", x) {
+		return nil
+	}
+	return s.own("roll", raw.Roll(x, dim, shift))
+}
+
+// MeanDim is the mean along a dimension, which keeps size 1.
+func (s *Scope) MeanDim(x Tensor, dim int64) Tensor {
+	if !s.ready("mean", x) {
+		return nil
+	}
+	return s.own("mean", raw.MeanDim(x, dim, true))
+}
+
+// Softmax is exp(x) / sum of exp(x) along a dimension.
+func (s *Scope) Softmax(x Tensor, dim int64) Tensor {
+	if !s.ready("softmax", x) {
+		return nil
+	}
+	return s.own("softmax", raw.Softmax(x, dim))
+}
+
+// LogSumExp is the logarithm of the sum of exp(x) along a dimension, which keeps size 1.
+func (s *Scope) LogSumExp(x Tensor, dim int64) Tensor {
+	if !s.ready("log sum exp", x) {
+		return nil
+	}
+	return s.own("log sum exp", raw.LogSumExp(x, dim, true))
+}
+
+// Silu is x / (1 + exp(-x)).
+func (s *Scope) Silu(x Tensor) Tensor {
+	if !s.ready("silu", x) {
+		return nil
+	}
+	return s.own("silu", raw.Silu(x))
+}
+
+// Rsqrt is the element-wise 1 / square root.
+func (s *Scope) Rsqrt(x Tensor) Tensor {
+	if !s.ready("rsqrt", x) {
+		return nil
+	}
+	return s.own("rsqrt", raw.Rsqrt(x))
 }
 
 // Sqrt is the element-wise square root.

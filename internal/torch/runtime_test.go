@@ -66,6 +66,21 @@ func TestOperationsComputeWhatTheirCommentsSay(t *testing.T) {
 		"add div":    {func(s *Scope, x, y Tensor) Tensor { s.AddDivInPlace(x, y, y); return x }, []float32{2, 3, 4, 5}},
 		"copy":       {func(s *Scope, x, y Tensor) Tensor { s.Copy(x, y); return x }, []float32{5, 6, 7, 8}},
 		"to and fro": {func(s *Scope, x, _ Tensor) Tensor { return s.As(s.As(x, BFloat16), Float32) }, []float32{1, 2, 3, 4}},
+		"no bias":    {func(s *Scope, x, y Tensor) Tensor { return s.Linear(x, y, nil) }, []float32{17, 23, 39, 53}},
+		"cat":        {func(s *Scope, x, y Tensor) Tensor { return s.Cat(1, x, y) }, []float32{1, 2, 5, 6, 3, 4, 7, 8}},
+		"expand":     {func(s *Scope, x, _ Tensor) Tensor { return s.Expand(s.Reshape(x, 4, 1), -1, 2) }, []float32{1, 1, 2, 2, 3, 3, 4, 4}},
+		"roll":       {func(s *Scope, x, _ Tensor) Tensor { return s.Roll(s.Reshape(x, 1, 4), 1, 1) }, []float32{4, 1, 2, 3}},
+		"mean dim":   {func(s *Scope, x, _ Tensor) Tensor { return s.MeanDim(x, 1) }, []float32{1.5, 3.5}},
+		"softmax":    {func(s *Scope, x, _ Tensor) Tensor { return s.Softmax(x, 1) }, []float32{.2689414, .7310586, .2689414, .7310586}},
+		"logsumexp":  {func(s *Scope, x, _ Tensor) Tensor { return s.LogSumExp(x, 1) }, []float32{2.3132617, 4.3132617}},
+		"silu":       {func(s *Scope, x, _ Tensor) Tensor { return s.Silu(x) }, []float32{.7310586, 1.7615942, 2.8577224, 3.9280552}},
+		"rsqrt":      {func(s *Scope, x, _ Tensor) Tensor { return s.Rsqrt(x) }, []float32{1, math.Sqrt2 / 2, float32(1 / math.Sqrt(3)), .5}},
+		"index select": {func(s *Scope, x, _ Tensor) Tensor {
+			return s.IndexSelect(x, 1, s.FromInts([]int64{1, 1, 0}, 3))
+		}, []float32{2, 2, 1, 4, 4, 3}},
+		"gather": {func(s *Scope, x, _ Tensor) Tensor {
+			return s.Gather(x, 1, s.FromInts([]int64{1, 0}, 2, 1))
+		}, []float32{2, 3}},
 		"sub-scope": {func(s *Scope, x, y Tensor) Tensor {
 			return s.Sub(func(s *Scope) Tensor { return s.Add(x, s.Scale(y, 2)) })
 		}, []float32{11, 14, 17, 20}},

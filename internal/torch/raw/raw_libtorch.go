@@ -100,6 +100,7 @@ func LayerNorm(x Tensor, shape []int64, weight, bias Tensor, eps float64) Tensor
 	})
 }
 
+// Linear takes nil for no bias.
 func Linear(x, weight, bias Tensor) Tensor {
 	return out(func(p *lib.Ctensor) { lib.AtgLinear(p, lib.Ctensor(x), lib.Ctensor(weight), lib.Ctensor(bias)) })
 }
@@ -194,11 +195,61 @@ func Sqrt(x Tensor) Tensor {
 
 // Stack joins tensors of one shape along a new first dimension.
 func Stack(ts []Tensor) Tensor {
+	ptrs := pointers(ts)
+	return out(func(p *lib.Ctensor) { lib.AtgStack(p, ptrs, len(ptrs), 0) })
+}
+
+func Cat(ts []Tensor, dim int64) Tensor {
+	ptrs := pointers(ts)
+	return out(func(p *lib.Ctensor) { lib.AtgCat(p, ptrs, len(ptrs), dim) })
+}
+
+func pointers(ts []Tensor) []lib.Ctensor {
 	ptrs := make([]lib.Ctensor, len(ts))
 	for i, t := range ts {
 		ptrs[i] = lib.Ctensor(t)
 	}
-	return out(func(p *lib.Ctensor) { lib.AtgStack(p, ptrs, len(ptrs), 0) })
+	return ptrs
+}
+
+func Expand(x Tensor, shape []int64) Tensor {
+	return out(func(p *lib.Ctensor) { lib.AtgExpand(p, lib.Ctensor(x), shape, len(shape), 0) })
+}
+
+func IndexSelect(x Tensor, dim int64, indices Tensor) Tensor {
+	return out(func(p *lib.Ctensor) { lib.AtgIndexSelect(p, lib.Ctensor(x), dim, lib.Ctensor(indices)) })
+}
+
+func Gather(x Tensor, dim int64, indices Tensor) Tensor {
+	return out(func(p *lib.Ctensor) { lib.AtgGather(p, lib.Ctensor(x), dim, lib.Ctensor(indices), 0) })
+}
+
+func Roll(x Tensor, dim, shift int64) Tensor {
+	return out(func(p *lib.Ctensor) { lib.AtgRoll(p, lib.Ctensor(x), []int64{shift}, 1, []int64{dim}, 1) })
+}
+
+func MeanDim(x Tensor, dim int64, keep bool) Tensor {
+	return out(func(p *lib.Ctensor) {
+		lib.AtgMeanDim(p, lib.Ctensor(x), []int64{dim}, 1, int32(flagInt(keep)), -1)
+	})
+}
+
+func Softmax(x Tensor, dim int64) Tensor {
+	return out(func(p *lib.Ctensor) { lib.AtgSoftmax(p, lib.Ctensor(x), dim, -1) })
+}
+
+func LogSumExp(x Tensor, dim int64, keep bool) Tensor {
+	return out(func(p *lib.Ctensor) {
+		lib.AtgLogsumexp(p, lib.Ctensor(x), []int64{dim}, 1, int32(flagInt(keep)))
+	})
+}
+
+func Silu(x Tensor) Tensor {
+	return out(func(p *lib.Ctensor) { lib.AtgSilu(p, lib.Ctensor(x)) })
+}
+
+func Rsqrt(x Tensor) Tensor {
+	return out(func(p *lib.Ctensor) { lib.AtgRsqrt(p, lib.Ctensor(x)) })
 }
 
 // The operations with an underscore change their first operand and return a second pointer to it.

@@ -46,6 +46,16 @@ func SumDim(Tensor, int64, bool) Tensor                         { return nil }
 func Norm(Tensor, int64, bool) Tensor                           { return nil }
 func NormAll(Tensor) Tensor                                     { return nil }
 func Sqrt(Tensor) Tensor                                        { return nil }
+func Cat([]Tensor, int64) Tensor                                { return nil }
+func Expand(Tensor, []int64) Tensor                             { return nil }
+func IndexSelect(Tensor, int64, Tensor) Tensor                  { return nil }
+func Gather(Tensor, int64, Tensor) Tensor                       { return nil }
+func Roll(Tensor, int64, int64) Tensor                          { return nil }
+func MeanDim(Tensor, int64, bool) Tensor                        { return nil }
+func Softmax(Tensor, int64) Tensor                              { return nil }
+func LogSumExp(Tensor, int64, bool) Tensor                      { return nil }
+func Silu(Tensor) Tensor                                        { return nil }
+func Rsqrt(Tensor) Tensor                                       { return nil }
 func Stack([]Tensor) Tensor                                     { return nil }
 func Zero_(Tensor) Tensor                                       { return nil }
 func MulScalar_(Tensor, float64) Tensor                         { return nil }
