@@ -1,0 +1,107 @@
+package subword
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// decoding says what bytes the tokens stand for.
+type decoding struct {
+	alphabet bool   // tokens are written in the byte alphabet
+	space    string // what is written for a space, "" where it is written as it is
+	fallback bool   // <0x0A> is a byte
+	strip    bool   // a space in front of the text was put there by the encoder
+}
+
+// setRaw computes the bytes of each token; the added ones are text as they stand.
+func (t *Tokenizer) setRaw(d decoding, added map[int32]bool) {
+	t.strip = d.strip
+	t.raw = make([]string, len(t.tokens))
+	for id, token := range t.tokens {
+		t.raw[id] = token
+		if !added[int32(id)] {
+			t.raw[id] = d.bytes(token)
+		}
+	}
+}
+
+func (d decoding) bytes(token string) string {
+	if d.alphabet {
+		if raw, ok := fromByteAlphabet(token); ok {
+			return raw
+		}
+		return token
+	}
+	if b, ok := fallbackByte(token); ok && d.fallback {
+		return string([]byte{b})
+	}
+	if d.space != "" {
+		return strings.ReplaceAll(token, d.space, " ")
+	}
+	return token
+}
+
+// fallbackByte reads a token like <0x0A>.
+func fallbackByte(token string) (byte, bool) {
+	if len(token) != 6 || !strings.HasPrefix(token, "<0x") || token[5] != '>' {
+		return 0, false
+	}
+	b, err := strconv.ParseUint(token[3:5], 16, 8)
+	return byte(b), err == nil
+}
+
+// decoder reads the decoder section, of which only what changes a token's bytes is of use.
+func (b *builder) decoder(section json.RawMessage) error {
+	if isNull(section) {
+		b.decode.alphabet = b.decode.alphabet || b.byteLevel
+		return nil
+	}
+	var d struct {
+		Type           string            `json:"type"`
+		Decoders       []json.RawMessage `json:"decoders"`
+		Replacement    string            `json:"replacement"`
+		PrependScheme  string            `json:"prepend_scheme"`
+		AddPrefixSpace *bool             `json:"add_prefix_space"`
+		Pattern        jsonPattern       `json:"pattern"`
+		Content        string            `json:"content"`
+		Start          int               `json:"start"`
+		Stop           int               `json:"stop"`
+	}
+	if err := json.Unmarshal(section, &d); err != nil {
+		return err
+	}
+	switch d.Type {
+	case "Sequence":
+		for _, section := range d.Decoders {
+			if err := b.decoder(section); err != nil {
+				return err
+			}
+		}
+	case "ByteLevel":
+		b.decode.alphabet = true
+	case "ByteFallback":
+		b.decode.fallback = true
+	case "Fuse":
+	case "Metaspace":
+		meta, err := newMetaspace(d.Replacement, d.PrependScheme, d.AddPrefixSpace)
+		if err != nil {
+			return err
+		}
+		b.decode.space, b.decode.strip = meta.sign, meta.prefix != "never"
+	case "Replace":
+		if d.Pattern.String == nil || d.Content != " " || b.decode.space != "" {
+			return fmt.Errorf("Replace of %s is not supported, only of one string by a space", section)
+		}
+		b.decode.space = *d.Pattern.String
+	case "Strip":
+		if d.Content != " " || d.Start > 1 || d.Stop != 0 {
+			return fmt.Errorf("Strip %s is not supported, only that of one space at the start", section)
+		}
+		b.decode.strip = d.Start == 1
+	default:
+		return unknownType(d.Type, "Sequence, ByteLevel, ByteFallback, Fuse, Metaspace, Replace, Strip")
+	}
+	return nil
+}

@@ -1,0 +1,92 @@
+package subword
+
+import (
+	"strings"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// normalizer rewrites text before it is cut.
+type normalizer interface {
+	normalize(s string) string
+}
+
+// chain applies normalizers in order; the empty one leaves text as it is.
+type chain []normalizer
+
+func (c chain) normalize(s string) string {
+	for _, n := range c {
+		s = n.normalize(s)
+	}
+	return s
+}
+
+type rewrite func(s string) string
+
+func (r rewrite) normalize(s string) string { return r(s) }
+
+// normalForm is one of Unicode's normal forms. As the Stream-Safe Text Format has it, a run of more than 30 combining
+// marks is broken by U+034F, which Hugging Face does not do.
+type normalForm norm.Form
+
+func (f normalForm) normalize(s string) string {
+	form := norm.Form(f)
+	if form.IsNormalString(s) {
+		return s
+	}
+	return form.String(s)
+}
+
+var normalForms = map[string]normalForm{
+	"NFC": normalForm(norm.NFC), "NFD": normalForm(norm.NFD), "NFKC": normalForm(norm.NFKC), "NFKD": normalForm(norm.NFKD),
+}
+
+// lowercase is Rust's char::to_lowercase, character by character.
+func lowercase(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if r == 'İ' { // the one character that becomes two
+			b.WriteString("i\u0307")
+			continue
+		}
+		b.WriteRune(unicode.ToLower(r))
+	}
+	return b.String()
+}
+
+func stripAccents(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Mn, r) {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+// nmt is sentencepiece's cleaning: control characters go, odd spaces become a space.
+func nmt(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case 0x1 <= r && r <= 0x8, r == 0xb, 0xe <= r && r <= 0x1f, r == 0x7f, r == 0x8f, r == 0x9f:
+			return -1
+		case r == 0x9, r == 0xa, r == 0xc, r == 0xd, r == 0x1680, 0x200b <= r && r <= 0x200f, r == 0x2028, r == 0x2029,
+			r == 0x2581, r == 0xfeff, r == 0xfffd:
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+// strip removes space at the ends.
+type strip struct{ left, right bool }
+
+func (t strip) normalize(s string) string {
+	if t.left {
+		s = strings.TrimLeftFunc(s, unicode.IsSpace)
+	}
+	if t.right {
+		s = strings.TrimRightFunc(s, unicode.IsSpace)
+	}
+	return s
+}

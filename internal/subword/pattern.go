@@ -1,0 +1,235 @@
+package subword
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/dlclark/regexp2"
+)
+
+// The patterns that are recognised literally and cut by hand-written code, in linear time. Each leaves nothing unmatched.
+const (
+	patternGPT2 = `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
+
+	patternLlama3 = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*` +
+		`|\s*[\r\n]+|\s+(?!\S)|\s+`
+
+	patternQwen2 = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*` +
+		`|\s*[\r\n]+|\s+(?!\S)|\s+`
+)
+
+// newSplit makes a preTokenizer of a regular expression.
+func newSplit(pattern, behavior string, invert bool) (preTokenizer, error) {
+	// Isolated matches without anything between them are the same as removing what is not one.
+	if behavior == "isolated" || behavior == "removed" && invert {
+		switch pattern {
+		case patternGPT2:
+			return fastSplit{nextGPT2}, nil
+		case patternLlama3:
+			return fastSplit{nextLlama3}, nil
+		case patternQwen2:
+			return fastSplit{nextQwen2}, nil
+		}
+	}
+	find, err := newExpression(pattern)
+	if err != nil {
+		return nil, err
+	}
+	return splitAt{find, behavior, invert}, nil
+}
+
+// expression finds the matches of a regular expression with lookahead.
+type expression struct{ re *regexp2.Regexp }
+
+func newExpression(pattern string) (expression, error) {
+	re, err := regexp2.Compile(pattern, regexp2.None)
+	if err != nil {
+		return expression{}, fmt.Errorf("pattern %q: %w", pattern, err)
+	}
+	return expression{re}, nil
+}
+
+func (e expression) find(dst []span, text string) []span {
+	at, chars := 0, 0 // the same place in bytes and in characters
+	skip := func(to int) int {
+		for ; chars < to; chars++ {
+			_, n := utf8.DecodeRuneInString(text[at:])
+			at += n
+		}
+		return at
+	}
+	// An error can only be that of a time limit, and none is set.
+	for m, err := e.re.FindStringMatch(text); m != nil && err == nil; m, err = e.re.FindNextMatch(m) {
+		start := skip(m.Index)
+		if end := skip(m.Index + m.Length); start < end {
+			dst = append(dst, span{start: start, end: end})
+		}
+	}
+	return dst
+}
+
+// replaceAll replaces each match.
+func (e expression) replaceAll(text, by string) string {
+	matches := e.find(nil, text)
+	if len(matches) == 0 {
+		return text
+	}
+	var b strings.Builder
+	done := 0
+	for _, m := range matches {
+		b.WriteString(text[done:m.start])
+		b.WriteString(by)
+		done = m.end
+	}
+	b.WriteString(text[done:])
+	return b.String()
+}
+
+// The classes of characters that the patterns tell apart.
+const (
+	other  = iota
+	letter // \p{L}
+	number // \p{N}
+	space  // \s
+)
+
+var asciiClass = func() (table [utf8.RuneSelf]uint8) {
+	for r := range table {
+		table[r] = classOf(rune(r))
+	}
+	return table
+}()
+
+func classOf(r rune) uint8 {
+	switch {
+	case unicode.IsLetter(r):
+		return letter
+	case unicode.IsNumber(r):
+		return number
+	case unicode.IsSpace(r):
+		return space
+	}
+	return other
+}
+
+// classAt returns the class and the length of the character that s begins with; length 0 at the end.
+func classAt(s string) (class uint8, n int) {
+	if s == "" {
+		return other, 0
+	}
+	if s[0] < utf8.RuneSelf {
+		return asciiClass[s[0]], 1
+	}
+	r, n := utf8.DecodeRuneInString(s)
+	return classOf(r), n
+}
+
+// runOf returns the length of the run of a class that s begins with, of at most limit characters.
+func runOf(s string, class uint8, limit int) int {
+	i := 0
+	for ; limit > 0 && i < len(s); limit-- {
+		c, n := classAt(s[i:])
+		if c != class {
+			break
+		}
+		i += n
+	}
+	return i
+}
+
+const noLimit = int(^uint(0) >> 1)
+
+// nextGPT2 returns the length of patternGPT2's match at the start of s, which is not empty.
+func nextGPT2(s string) int {
+	if n := contraction(s, false); n > 0 {
+		return n
+	}
+	blank := 0
+	if s[0] == ' ' {
+		blank = 1
+	}
+	if class, n := classAt(s[blank:]); n > 0 && class != space {
+		return blank + runOf(s[blank:], class, noLimit)
+	}
+	return spaces(s)
+}
+
+func nextLlama3(s string) int { return nextModern(s, 3) }
+
+func nextQwen2(s string) int { return nextModern(s, 1) }
+
+// nextModern returns the length of the match of patternLlama3, or of patternQwen2 (one digit), at the start of s.
+func nextModern(s string, digits int) int {
+	if n := contraction(s, true); n > 0 {
+		return n
+	}
+	class, n := classAt(s)
+	switch class {
+	case letter:
+		return runOf(s, letter, noLimit)
+	case number:
+		return runOf(s, number, digits)
+	}
+	newline := s[0] == '\r' || s[0] == '\n'
+	if letters := runOf(s[n:], letter, noLimit); letters > 0 && !newline {
+		return n + letters
+	}
+	blank := 0
+	if s[0] == ' ' {
+		blank = 1
+	}
+	if signs := runOf(s[blank:], other, noLimit); signs > 0 {
+		end := blank + signs
+		return end + len(s[end:]) - len(strings.TrimLeft(s[end:], "\r\n"))
+	}
+	run := runOf(s, space, noLimit)
+	if last := strings.LastIndexAny(s[:run], "\r\n"); last >= 0 {
+		return last + 1
+	}
+	return spaces(s)
+}
+
+// spaces returns the length of the match of \s+(?!\S)|\s+: the last space before a word is left to the word.
+func spaces(s string) int {
+	run := runOf(s, space, noLimit)
+	if run == len(s) {
+		return run
+	}
+	if _, last := utf8.DecodeLastRuneInString(s[:run]); last < run {
+		return run - last
+	}
+	return run
+}
+
+// contraction returns the length of 's, 't, 're, 've, 'm, 'll or 'd, 0 where s does not begin with one.
+func contraction(s string, fold bool) int {
+	if len(s) < 2 || s[0] != '\'' {
+		return 0
+	}
+	if fold && strings.HasPrefix(s[1:], "ſ") { // the long s folds to s
+		return 1 + len("ſ")
+	}
+	a, b := s[1], byte(0)
+	if len(s) > 2 {
+		b = s[2]
+	}
+	if fold {
+		a, b = lowerASCII(a), lowerASCII(b)
+	}
+	switch {
+	case a == 's' || a == 't' || a == 'm' || a == 'd':
+		return 2
+	case a == 'r' && b == 'e', a == 'v' && b == 'e', a == 'l' && b == 'l':
+		return 3
+	}
+	return 0
+}
+
+func lowerASCII(b byte) byte {
+	if 'A' <= b && b <= 'Z' {
+		return b + 'a' - 'A'
+	}
+	return b
+}

@@ -1,0 +1,236 @@
+package subword
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The kinds of testdata/tokenizers; the byte-level ones give back every text.
+var kinds = []struct {
+	name      string
+	roundTrip bool
+}{
+	{"gpt2", true},
+	{"smollm", true},
+	{"llama3", true},
+	{"gpt4o", true},
+	{"qwen2", false}, // NFC
+	{"roberta", false},
+	{"missing-fused", false},
+	{"missing-single", false},
+	{"missing-none", false},
+	{"llama2", false},
+	{"xlmr", false},
+	{"bge-m3", false},
+	{"unigram-bytes", false},
+	{"added", false},
+}
+
+type goldenTexts struct {
+	Texts []string             `json:"texts"`
+	Pairs [][3]json.RawMessage `json:"pairs"`
+}
+
+type goldenIDs struct {
+	Plain    [][]int32    `json:"plain"`
+	Specials [][]int32    `json:"specials"`
+	Pairs    [][2][]int32 `json:"pairs"`
+	Decoded  []string     `json:"decoded"`
+}
+
+func readJSON[T any](t testing.TB, path ...string) T {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(append([]string{"testdata"}, path...)...))
+	require.NoError(t, err)
+	var v T
+	require.NoError(t, json.Unmarshal(data, &v))
+	return v
+}
+
+func load(t testing.TB, name string) *Tokenizer {
+	t.Helper()
+	tokenizer, err := Load(filepath.Join("testdata", "tokenizers", name+".json"))
+	require.NoError(t, err)
+	return tokenizer
+}
+
+// ids makes no ids comparable with the empty list of a golden.
+func ids(in []int32) []int32 { return append([]int32{}, in...) }
+
+func TestIDsEqualThoseOfHuggingFaceTokenizers(t *testing.T) {
+	texts := readJSON[goldenTexts](t, "texts.json").Texts
+	for _, kind := range kinds {
+		t.Run(kind.name, func(t *testing.T) {
+			tokenizer := load(t, kind.name)
+			want := readJSON[goldenIDs](t, "ids", kind.name+".json")
+			require.Len(t, want.Plain, len(texts))
+			for i, text := range texts {
+				require.Equal(t, want.Plain[i], ids(tokenizer.Encode(text)), "%d: %q", i, text)
+				require.Equal(t, want.Specials[i], ids(tokenizer.EncodeWithSpecials(text)), "with specials, %d: %q", i, text)
+			}
+		})
+	}
+}
+
+func TestDecodeEqualsHuggingFaceTokenizers(t *testing.T) {
+	texts := readJSON[goldenTexts](t, "texts.json").Texts
+	for _, kind := range kinds {
+		t.Run(kind.name, func(t *testing.T) {
+			tokenizer := load(t, kind.name)
+			want := readJSON[goldenIDs](t, "ids", kind.name+".json")
+			for i, text := range texts {
+				require.Equal(t, want.Decoded[i], tokenizer.Decode(want.Specials[i]), "%d: %q", i, text)
+				if kind.roundTrip {
+					require.Equal(t, text, tokenizer.Decode(tokenizer.Encode(text)), "%d", i)
+				}
+			}
+		})
+	}
+}
+
+func TestPairsEqualHuggingFaceTokenizersWithLongestFirst(t *testing.T) {
+	pairs := readJSON[goldenTexts](t, "texts.json").Pairs
+	for _, kind := range kinds {
+		t.Run(kind.name, func(t *testing.T) {
+			tokenizer := load(t, kind.name)
+			want := readJSON[goldenIDs](t, "ids", kind.name+".json")
+			require.Len(t, want.Pairs, len(pairs))
+			for i, p := range pairs {
+				var a, b string
+				var limit int
+				require.NoError(t, json.Unmarshal(p[0], &a))
+				require.NoError(t, json.Unmarshal(p[1], &b))
+				require.NoError(t, json.Unmarshal(p[2], &limit))
+				got, types, cut := tokenizer.EncodePair(a, b, limit)
+				whole, _, wholeCut := tokenizer.EncodePair(a, b, 0)
+				if strings.Contains(a+b, "<") { // the goldens of pairs recognise special tokens
+					continue
+				}
+				require.Equal(t, want.Pairs[i][0], ids(got), "%d: %q %q %d", i, a, b, limit)
+				require.Equal(t, want.Pairs[i][1], ids(types), "%d: %q %q %d", i, a, b, limit)
+				require.Equal(t, len(got) < len(whole), cut)
+				require.False(t, wholeCut)
+			}
+		})
+	}
+}
+
+func TestSplitBehavioursEqualHuggingFaceTokenizers(t *testing.T) {
+	texts := readJSON[goldenTexts](t, "texts.json").Texts
+	base := readJSON[map[string]json.RawMessage](t, "tokenizers", "gpt2.json")
+	cases := readJSON[[]struct {
+		Name         string          `json:"name"`
+		PreTokenizer json.RawMessage `json:"pre_tokenizer"`
+		IDs          [][]int32       `json:"ids"`
+	}](t, "ids", "splits.json")
+	require.Len(t, cases, 11)
+	for _, c := range cases {
+		t.Run(c.Name, func(t *testing.T) {
+			base["pre_tokenizer"] = c.PreTokenizer
+			file, err := json.Marshal(base)
+			require.NoError(t, err)
+			tokenizer, err := Parse(file)
+			require.NoError(t, err)
+			for i, want := range c.IDs {
+				require.Equal(t, want, ids(tokenizer.EncodeWithSpecials(texts[4*i])), "%q", texts[4*i])
+			}
+		})
+	}
+}
+
+func TestAByteThatIsNoUTF8CountsAsReplacementCharacter(t *testing.T) {
+	for _, kind := range kinds {
+		tokenizer := load(t, kind.name)
+		require.Equal(t, tokenizer.Encode("a\uFFFDb \uFFFD\uFFFD"), tokenizer.Encode("a\xffb \xe4\xb8"), kind.name)
+	}
+}
+
+func TestSpecialTokensInTextAreTextUnlessAskedFor(t *testing.T) {
+	tokenizer := load(t, "smollm")
+	end, ok := tokenizer.ID("<|im_end|>")
+	require.True(t, ok)
+	require.NotContains(t, tokenizer.Encode("a<|im_end|>b"), end)
+	require.Contains(t, tokenizer.EncodeWithSpecials("a<|im_end|>b"), end)
+	require.Equal(t, "a<|im_end|>b", tokenizer.Decode(tokenizer.Encode("a<|im_end|>b")))
+	require.Equal(t, "a<|im_end|>b", tokenizer.Decode(tokenizer.EncodeWithSpecials("a<|im_end|>b")))
+}
+
+func TestAppendBytesGivesTheBytesOfTokensOneByOne(t *testing.T) {
+	text := "naïve 中文 🙂👩‍👧\r\n end"
+	for _, kind := range []string{"gpt2", "llama3", "llama2"} {
+		tokenizer := load(t, kind)
+		encoded := tokenizer.Encode(text)
+		var joined []byte
+		broken := false
+		for _, id := range encoded {
+			joined = tokenizer.AppendBytes(joined, id)
+			broken = broken || !utf8.Valid(tokenizer.AppendBytes(nil, id))
+		}
+		require.Equal(t, text, strings.TrimPrefix(string(joined), " "), kind)
+		require.True(t, broken, "a character of several tokens is among them")
+		require.Contains(t, tokenizer.Decode(encoded[:len(encoded)-8]), "\uFFFD")
+	}
+}
+
+func TestIDsOutsideTheVocabulary(t *testing.T) {
+	tokenizer := load(t, "gpt2")
+	for _, id := range []int32{-1, int32(tokenizer.Len())} {
+		require.Empty(t, tokenizer.Token(id))
+		require.Empty(t, tokenizer.AppendBytes(nil, id))
+		require.Empty(t, tokenizer.Decode([]int32{id}))
+	}
+	_, ok := tokenizer.ID("no such token")
+	require.False(t, ok)
+	id, ok := tokenizer.ID("Ġthe")
+	require.True(t, ok)
+	require.Equal(t, "Ġthe", tokenizer.Token(id))
+	require.Equal(t, " the", string(tokenizer.AppendBytes(nil, id)))
+}
+
+func TestConcurrentUse(t *testing.T) {
+	texts := readJSON[goldenTexts](t, "texts.json").Texts
+	for _, kind := range []string{"smollm", "llama2", "xlmr"} {
+		tokenizer := load(t, kind)
+		want := readJSON[goldenIDs](t, "ids", kind+".json").Plain
+		var wg sync.WaitGroup
+		for worker := range 4 {
+			wg.Add(1)
+			go func() {
+				defer wg.Done()
+				for i := range texts {
+					k := (i*7 + worker) % len(texts)
+					if got := ids(tokenizer.Encode(texts[k])); len(got) != len(want[k]) {
+						t.Errorf("%s: %q: %v, want %v", kind, texts[k], got, want[k])
+					}
+				}
+			}()
+		}
+		wg.Wait()
+	}
+}
+
+// A quadratic step would take minutes for one of these.
+func TestLongTextsTakeLinearTime(t *testing.T) {
+	const size = 1 << 20
+	for name, unit := range map[string]string{
+		"letters": "readtoken", "one letter": "a", "spaces": " ", "newlines": "\n", "space and newline": " \n", "signs": "!?",
+		"digits": "12", "special": "<s>", "half a special": "<|im_", "marks": "\u0301", "Chinese": "中文", "unknown": "ქ", "quotes": "'",
+		"joined emoji": "👩‍", "masks with space": " <mask>", "no UTF-8": "\xff",
+	} {
+		text := strings.Repeat(unit, size/len(unit))
+		for _, kind := range []string{"smollm", "llama3", "qwen2", "roberta", "llama2", "xlmr", "bge-m3", "unigram-bytes"} {
+			tokenizer := load(t, kind)
+			start := time.Now()
+			tokenizer.EncodeWithSpecials(text)
+			require.Less(t, time.Since(start), 20*time.Second, "%s, %s", kind, name)
+		}
+	}
+}

@@ -1,0 +1,141 @@
+package subword
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"unicode/utf8"
+)
+
+// unigram finds the most likely segmentation of a piece (Kudo 2018, arXiv 1804.10959) with Viterbi's algorithm.
+type unigram struct {
+	trie     trie // to ids
+	scores   []float64
+	unk      int32
+	unkScore float64
+	fallback *[256]int32 // ids of <0x00> to <0xFF> in place of the unknown token, or nil
+}
+
+// unkPenalty is how much worse than the worst token an unknown character is, as in sentencepiece.
+const unkPenalty = 10
+
+// arc is the last token of the best segmentation of what lies before a place.
+type arc struct {
+	score float64
+	start int32 // -1: no segmentation ends here
+	id    int32
+}
+
+func (b *builder) unigram(m jsonModel) error {
+	var vocab []jsonScored
+	if err := json.Unmarshal(m.Vocab, &vocab); err != nil {
+		return fmt.Errorf("vocab: %w", err)
+	}
+	if len(vocab) == 0 {
+		return errors.New("vocab is empty")
+	}
+	if m.UnkID == nil || *m.UnkID < 0 || *m.UnkID >= int64(len(vocab)) {
+		return fmt.Errorf("unk_id: want the id of one of the %d tokens", len(vocab))
+	}
+	u := &unigram{unk: int32(*m.UnkID), scores: make([]float64, len(vocab)), unkScore: math.Inf(1)}
+	ids := make([]int32, len(vocab))
+	texts := make([]string, len(vocab))
+	for i, v := range vocab {
+		if err := b.t.addToken(v.token, int64(i)); err != nil {
+			return fmt.Errorf("vocab: %w", err)
+		}
+		ids[i], texts[i], u.scores[i] = int32(i), v.token, v.score
+		u.unkScore = min(u.unkScore, v.score)
+	}
+	u.unkScore -= unkPenalty
+	u.trie = newTrie(texts, ids)
+	if m.ByteFallback {
+		// With a byte missing Hugging Face falls back for some characters only; no known vocabulary is so.
+		fallback, missing := byteIDs(b.t.ids, fallbackName)
+		if missing > 0 {
+			return fmt.Errorf("byte_fallback: the vocabulary lacks %d of the tokens <0x00> to <0xFF>", missing)
+		}
+		u.fallback = &fallback
+	}
+	b.t.model = u
+	return nil
+}
+
+// jsonScored is ["token", score].
+type jsonScored struct {
+	token string
+	score float64
+}
+
+func (s *jsonScored) UnmarshalJSON(data []byte) error {
+	var parts []json.RawMessage
+	if err := json.Unmarshal(data, &parts); err != nil {
+		return err
+	}
+	if len(parts) != 2 {
+		return fmt.Errorf("entry %s: want a token and its score", data)
+	}
+	if err := json.Unmarshal(parts[0], &s.token); err != nil {
+		return err
+	}
+	return json.Unmarshal(parts[1], &s.score)
+}
+
+func (u *unigram) appendIDs(dst []int32, text string, s *scratch) []int32 {
+	best := s.lattice[:0]
+	for range len(text) + 1 {
+		best = append(best, arc{start: -1})
+	}
+	s.lattice = best
+	best[0].start = 0
+	for start := 0; start < len(text); {
+		_, char := utf8.DecodeRuneInString(text[start:])
+		single := false // a token of one character leads on from here
+		relax := func(end int, score float64, id int32) {
+			score += best[start].score
+			if best[end].start < 0 || score > best[end].score {
+				best[end] = arc{score, int32(start), id}
+			}
+		}
+		node := int32(0)
+		for i := start; i < len(text); i++ {
+			if node = u.trie.next(node, text[i]); node == 0 {
+				break
+			}
+			if id := u.trie.values[node]; id >= 0 {
+				relax(i+1, u.scores[id], id)
+				single = single || i+1 == start+char
+			}
+		}
+		if !single {
+			relax(start+char, u.unkScore, u.unk)
+		}
+		start += char
+	}
+	from := len(dst)
+	for end := len(text); end > 0; end = int(best[end].start) {
+		dst = u.appendReversed(dst, from, text[best[end].start:end], best[end].id)
+	}
+	slices.Reverse(dst[from:])
+	return dst
+}
+
+// appendReversed appends the ids of one arc, the last one first: the bytes of what is unknown, or the unknown token once
+// for a run of it.
+func (u *unigram) appendReversed(dst []int32, from int, text string, id int32) []int32 {
+	if id != u.unk {
+		return append(dst, id)
+	}
+	if u.fallback != nil {
+		for i := len(text) - 1; i >= 0; i-- {
+			dst = append(dst, u.fallback[text[i]])
+		}
+		return dst
+	}
+	if len(dst) > from && dst[len(dst)-1] == u.unk {
+		return dst
+	}
+	return append(dst, id)
+}
