@@ -55,6 +55,10 @@ type Pipeline struct {
 	// records that are objects in JSON, the same in the same order whenever it is called.
 	Measure func(ctx context.Context, trained bool, emit func(record any) error) error
 
+	// Gate, where set, measures whether the teacher is better than the student before anything else is done; Run ends with
+	// a NothingToLearnError where it is not.
+	Gate *Gate
+
 	// Folder, where set, keeps what every stage of Run makes, so that Run goes on where a killed one stopped, and redoes
 	// only what depends on something that has changed. Training.Dir is then ignored. See OpenFolder.
 	Folder *Folder
@@ -75,7 +79,8 @@ const GuardP = 0.05
 
 // The stages of Run in their order, besides StageTrain and StageEvaluate, which come last.
 const (
-	StageGenerate Stage = "generate" // Done and Total count passages
+	StageGate     Stage = "gate"     // Done and Total count trials
+	StageGenerate Stage = "generate" // passages
 	StageMine     Stage = "mine"     // queries
 	StageScore    Stage = "score"    // queries
 	StageFilter   Stage = "filter"   // lists
@@ -110,7 +115,11 @@ type MiningOptions struct {
 	// TopPercentile drops lists whose highest raw score is below this percentile of all scores (mine.TopScore), in
 	// [0,100]; 0 keeps all. It needs a teacher whose scores can be compared between lists.
 	TopPercentile float64
-	Target        Target
+	// MinAgreement drops lists on which the members of the Teacher, an ensemble of several, agree less (mine.TeachersAgree,
+	// teacher.Agreement), in [0,1]; 0 keeps all. AgreementWeight makes the agreement the list's weight in the loss.
+	MinAgreement    float64
+	AgreementWeight bool
+	Target          Target
 	// Gamma weighs the teacher's z-scores in StudentScale.
 	Gamma float64
 	// StudentTemperature of StudentScale; the loss must have it for both teacher and student, and does where
@@ -147,6 +156,8 @@ type Outcome struct {
 	Lists    []retort.List
 	Funnel   Funnel
 	Training *Result
+	// Gate is what Pipeline.Gate found, by set.
+	Gate []GateResult
 	// Guard is how the trained student differed from the untouched one where Pipeline.Guard asked; nil where it did not.
 	// Where it did not hold, Training.Best is the untouched student's evaluation and Training.Alpha 0.
 	Guard *eval.Comparison
@@ -154,12 +165,15 @@ type Outcome struct {
 	Measured []json.RawMessage
 }
 
-// Run goes the whole way and leaves the best student in Student. With a Folder the student is also saved there as "model".
+// Run goes the whole way and leaves the best student in Student. Where the Gate refuses, the outcome has its results. With a Folder the student is also saved there as "model".
 func (p *Pipeline) Run(ctx context.Context) (*Outcome, error) {
 	out := &Outcome{Lists: p.Lists}
 	j, err := p.job(ctx, &out.Funnel)
 	if err != nil {
 		return nil, err
+	}
+	if out.Gate, err = j.passGate(ctx); err != nil {
+		return out, err
 	}
 	if p.Lists == nil {
 		if out.Lists, err = j.makeLists(ctx); err != nil {
@@ -236,6 +250,8 @@ func (o MiningOptions) Validate() error {
 		return fmt.Errorf("distill: MiningOptions.NearDuplicate is %v, want it in [0,1]", o.NearDuplicate)
 	case !(o.TopPercentile >= 0 && o.TopPercentile <= 100):
 		return fmt.Errorf("distill: MiningOptions.TopPercentile is %v, want it in [0,100]", o.TopPercentile)
+	case !(o.MinAgreement >= 0 && o.MinAgreement <= 1):
+		return fmt.Errorf("distill: MiningOptions.MinAgreement is %v, want it in [0,1]", o.MinAgreement)
 	}
 	return o.validateTarget()
 }

@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/internal/runfolder"
+	"github.com/retort-ir/retort/teacher"
 )
 
 // Folder is the folder of a run, which no other process can work on until it is closed or its process ends. It belongs to
@@ -159,8 +161,15 @@ func (j *job) rankerFingerprint() string {
 	return j.ranker
 }
 
-// fingerprint stands for a part of the pipeline: its own fingerprint, or its type.
+// fingerprint stands for a part of the pipeline: its own fingerprint, an ensemble's members', or its type.
 func fingerprint(part any) string {
+	if e, ok := part.(*teacher.Ensemble); ok {
+		members := make([]string, 0, len(e.Members()))
+		for _, m := range e.Members() {
+			members = append(members, fmt.Sprintf("%v x %q", m.Weight, fingerprint(m.Teacher)))
+		}
+		return fmt.Sprintf("%s of %s", e.Fusion(), strings.Join(members, ", "))
+	}
 	if f, ok := part.(encoder.Fingerprinter); ok {
 		if own := f.Fingerprint(); own != "" {
 			return own

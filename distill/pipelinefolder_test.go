@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -266,7 +267,10 @@ func TestARunThatIsInterruptedGoesOnToTheSameEnd(t *testing.T) {
 		p := newSmallRun(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		events, last := 0, StageGenerate
+		var mu sync.Mutex // the teacher is asked ahead of the records
 		tick := func(stage Stage) {
+			mu.Lock()
+			defer mu.Unlock()
 			last = stage
 			if events++; events == 4 {
 				cancel()

@@ -2,7 +2,9 @@ package distill
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/retort-ir/retort"
@@ -213,6 +215,9 @@ func (j *job) filterQueries(ctx context.Context, queries []retort.Query, own int
 
 // lists ranks, scores, filters and calibrates.
 func (j *job) lists(ctx context.Context, queries []retort.Query) ([]retort.List, error) {
+	if err := j.checkAgreement(); err != nil {
+		return nil, err
+	}
 	rankings, err := j.rank(ctx, queries)
 	if err != nil {
 		return nil, err
@@ -221,10 +226,11 @@ func (j *job) lists(ctx context.Context, queries []retort.Query) ([]retort.List,
 	if err != nil {
 		return nil, fmt.Errorf("distill: %w", err)
 	}
-	if lists, err = j.score(ctx, lists); err != nil {
+	scored, err := j.score(ctx, lists)
+	if err != nil {
 		return nil, err
 	}
-	if lists, err = j.filterLists(lists); err != nil {
+	if lists, err = j.filterLists(scored); err != nil {
 		return nil, fmt.Errorf("distill: %w", err)
 	}
 	if lists, err = j.target(ctx, lists); err != nil {
@@ -356,53 +362,95 @@ func (j *job) candidate(r ranked) (retort.List, error) {
 	return lists[0], nil
 }
 
-// score asks the teacher, one list after the other.
-func (j *job) score(ctx context.Context, lists []retort.List) ([]retort.List, error) {
+// scoredList is a record of StageScore.
+type scoredList struct {
+	retort.List
+	Agreement float64 `json:"agreement,omitempty"` // of the teacher's members; 0 where nobody says
+}
+
+// score asks the teacher.
+func (j *job) score(ctx context.Context, lists []retort.List) ([]scoredList, error) {
 	identity := func() settings {
 		if j.Teacher == nil {
 			return settings{"teacher": "the ranker", "lists": hashOf(lists)}
 		}
 		return settings{"teacher": fingerprint(j.Teacher), "lists": hashOf(lists)}
 	}
-	return records(ctx, j, StageScore, []Stage{StageMine}, identity, func(have int, emit func(retort.List) error) error {
-		if j.Teacher != nil {
-			j.report(StageScore, have, len(lists))
-		}
-		for i := have; i < len(lists); i++ {
-			l := lists[i]
-			if j.Teacher != nil {
-				var err error
-				if l.Scores, err = j.ask(ctx, l); err != nil {
-					return err
+	return records(ctx, j, StageScore, []Stage{StageMine}, identity, func(have int, emit func(scoredList) error) error {
+		if j.Teacher == nil {
+			for _, l := range lists[have:] {
+				if err := emit(scoredList{List: l}); err != nil {
+					return fmt.Errorf("distill: %w", err)
 				}
-				j.report(StageScore, i+1, len(lists))
 			}
-			if err := emit(l); err != nil {
-				return fmt.Errorf("distill: %w", err)
-			}
+			return ctx.Err()
 		}
-		return ctx.Err()
+		return j.ask(ctx, lists, have, emit)
 	})
 }
 
-func (j *job) ask(ctx context.Context, l retort.List) ([]float64, error) {
-	passages := make([]retort.Passage, len(l.IDs))
+// scoreWorkers is 1: a teacher that gains from several lists at once takes batches, and with one call at a time an
+// interrupted run has lost no more than the batch at hand.
+const scoreWorkers = 1
+
+// ask scores the lists from that number on.
+func (j *job) ask(ctx context.Context, lists []retort.List, have int, emit func(scoredList) error) error {
+	j.report(StageScore, have, len(lists))
+	work := func(yield func(teacher.Work, error) bool) {
+		for _, l := range lists[have:] {
+			if !yield(j.work(l)) {
+				return
+			}
+		}
+	}
+	next := have
+	for _, scored := range teacher.ScoreAll(ctx, j.Teacher, work, scoreWorkers) {
+		if scored.Err != nil {
+			return fmt.Errorf("distill: %w", scored.Err)
+		}
+		l := lists[next]
+		l.Scores = scored.Scores
+		if err := emit(scoredList{l, scored.Agreement}); err != nil {
+			return fmt.Errorf("distill: %w", err)
+		}
+		next++
+		j.report(StageScore, next, len(lists))
+	}
+	return ctx.Err()
+}
+
+func (j *job) work(l retort.List) (teacher.Work, error) {
+	w := teacher.Work{Query: l.Query, Passages: make([]retort.Passage, len(l.IDs))}
 	for i, id := range l.IDs {
 		index, _ := j.Corpus.Index(id)
 		var err error
-		if passages[i], err = j.Corpus.At(index); err != nil {
-			return nil, fmt.Errorf("distill: score: %w", err)
+		if w.Passages[i], err = j.Corpus.At(index); err != nil {
+			return w, fmt.Errorf("score: %w", err)
 		}
 	}
-	scores, err := teacher.Score(ctx, j.Teacher, l.Query, passages)
-	if err != nil {
-		return nil, fmt.Errorf("distill: %w", err)
-	}
-	return scores, nil
+	return w, nil
 }
 
-// filterLists drops lists by their raw scores.
-func (j *job) filterLists(lists []retort.List) ([]retort.List, error) {
+// filterLists drops lists by their raw scores and by how far the teachers agree.
+func (j *job) filterLists(scored []scoredList) ([]retort.List, error) {
+	lists := make([]retort.List, len(scored))
+	agreement := make([]float64, len(scored))
+	for i, s := range scored {
+		lists[i], agreement[i] = s.List, s.Agreement
+		if j.Mining.AgreementWeight {
+			// A weight of 0 would mean 1.
+			lists[i].Weight = max(s.Agreement, math.SmallestNonzeroFloat32)
+		}
+	}
+	if j.Mining.MinAgreement > 0 {
+		agreed, err := mine.TeachersAgree(lists, agreement, j.Mining.MinAgreement)
+		if err != nil {
+			return nil, err
+		}
+		if lists, err = j.funnel.Funnel.Lists("agreement", lists, agreed); err != nil {
+			return nil, err
+		}
+	}
 	if j.Mining.SourceFirst {
 		first, err := mine.SourceFirst(lists)
 		if err != nil {
@@ -422,6 +470,17 @@ func (j *job) filterLists(lists []retort.List) ([]retort.List, error) {
 		}
 	}
 	return lists, nil
+}
+
+// checkAgreement returns an error where the teacher cannot say how far its members agree and has to.
+func (j *job) checkAgreement() error {
+	if j.Mining.MinAgreement == 0 && !j.Mining.AgreementWeight {
+		return nil
+	}
+	if e, ok := j.Teacher.(*teacher.Ensemble); !ok || len(e.Members()) < 2 {
+		return errors.New("distill: MiningOptions.MinAgreement and AgreementWeight need a teacher.Ensemble of two members or more")
+	}
+	return nil
 }
 
 // target turns raw scores into what the student is to reproduce.

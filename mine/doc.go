@@ -9,7 +9,7 @@
 //
 // Filters: [Clean] prepares a corpus by dropping what is [TooShort] and [NearDuplicates] and by [Cut]; [RoundTrip] keeps
 // the generated queries that find their own source; [QueryLength], [NearDuplicateQueries], [TestQueries] and [TestSources]
-// judge queries, [ListLength], [SourceFirst] and [TopScore] scored lists. Each says what it kept, and what it dropped and why,
+// judge queries, [ListLength], [SourceFirst], [TopScore] and [TeachersAgree] scored lists. Each says what it kept, and what it dropped and why,
 // in a [Selection]; a [Funnel] applies selections one after the other and counts them by query type.
 //
 // [Lists] turns rankings into the candidate lists that a teacher scores and a student learns from.

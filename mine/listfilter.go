@@ -15,6 +15,7 @@ const (
 	ReasonSourceNotFirst Reason = "source not the teacher's first"
 	ReasonLowTopScore    Reason = "top score below the percentile"
 	ReasonShortList      Reason = "list too short"
+	ReasonDisagreement   Reason = "the teachers disagree"
 )
 
 // Lists returns the lists that a selection among them, all of them, kept.
@@ -96,6 +97,28 @@ func ListLength(lists []retort.List, least int) (Selection, error) {
 	for i, l := range lists {
 		if len(l.IDs) < least {
 			dropped[i] = Drop{i, ReasonShortList, -1}
+		}
+	}
+	return selectAll(len(lists), dropped), nil
+}
+
+// TeachersAgree drops the lists on which several teachers agree less than least, which is in [0,1]. agreement has one value a
+// list, in [0,1]: teacher.Agreement's (1/2 is that of teachers that have nothing to do with each other), or another
+// confidence.
+func TeachersAgree(lists []retort.List, agreement []float64, least float64) (Selection, error) {
+	if len(agreement) != len(lists) {
+		return Selection{}, fmt.Errorf("teachers agree: %d values for %d lists", len(agreement), len(lists))
+	}
+	if !(0 <= least && least <= 1) {
+		return Selection{}, fmt.Errorf("teachers agree: the least is %v: must be in [0,1]", least)
+	}
+	dropped := map[int]Drop{}
+	for i, a := range agreement {
+		if !(0 <= a && a <= 1) {
+			return Selection{}, fmt.Errorf("teachers agree: list of query %q has agreement %v: must be in [0,1]", lists[i].Query.ID, a)
+		}
+		if a < least {
+			dropped[i] = Drop{i, ReasonDisagreement, -1}
 		}
 	}
 	return selectAll(len(lists), dropped), nil

@@ -121,6 +121,32 @@ func TestListFiltersBadInputIsAnError(t *testing.T) {
 	require.ErrorContains(t, err, "the least is 0")
 }
 
+func TestTeachersAgreeDropsTheListsOnWhichTheyDoNot(t *testing.T) {
+	lists := []retort.List{scoredList("a", 1), scoredList("b", 2), scoredList("c", 3)}
+	s, err := mine.TeachersAgree(lists, []float64{.4, .5, .9}, .5)
+	require.NoError(t, err)
+	require.Equal(t, []int{1, 2}, s.Kept)
+	require.Equal(t, map[mine.Reason]int{mine.ReasonDisagreement: 1}, s.Counts())
+	var funnel mine.Funnel
+	kept, err := funnel.Lists("agreement", lists, s)
+	require.NoError(t, err)
+	require.Len(t, kept, 2)
+	require.Equal(t, 1, funnel.Filters[0].Total().Dropped)
+	for _, c := range []struct {
+		agreement []float64
+		least     float64
+		want      string
+	}{
+		{[]float64{1, 1}, .5, "2 values for 3 lists"},
+		{[]float64{1, 1, 1}, 1.5, "the least is 1.5"},
+		{[]float64{1, math.NaN(), 1}, .5, `list of query "b" has agreement NaN`},
+		{[]float64{1, 2, 1}, .5, `list of query "b" has agreement 2`},
+	} {
+		_, err := mine.TeachersAgree(lists, c.agreement, c.least)
+		require.ErrorContains(t, err, c.want)
+	}
+}
+
 // Package mine does not import generate, so it knows an extractive query by itself.
 func TestSourceFirstKnowsExtractiveQueriesAsGenerateDoes(t *testing.T) {
 	for _, origin := range []string{"", "extractive", "extractive/2", "llm extractive", "Extractive"} {

@@ -31,6 +31,8 @@ type Work struct {
 type Scored struct {
 	Scores []float64
 	Err    error
+	// Agreement says how far an Ensemble's members agree on the list, in [0,1] (see Agreement); 0 where nobody says.
+	Agreement float64
 }
 
 // ScoreAll yields every list with its scores, in the order of lists, whatever finishes first. Scores are checked and filled
@@ -39,8 +41,8 @@ type Scored struct {
 // from another goroutine.
 //
 // A list that fails gives an error that names its query, and the sequence goes on, as it does after an error of lists
-// itself: whoever wants to stop at the first error leaves the loop. When the context ends its error is the last. No
-// goroutine outlives the loop.
+// itself: whoever wants to stop at the first error leaves the loop. When the context ends, what is scored already still
+// comes, up to the first list that is not, and then the context's error. No goroutine outlives the loop.
 func ScoreAll(ctx context.Context, t Teacher, lists iter.Seq2[Work, error], workers int) iter.Seq2[Work, Scored] {
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
@@ -52,14 +54,12 @@ func ScoreAll(ctx context.Context, t Teacher, lists iter.Seq2[Work, error], work
 		defer wg.Wait()
 		defer cancel()
 		for batch := range startBatches(ctx, t, lists, workers, &wg) {
-			select {
-			case <-batch.done:
-			case <-ctx.Done():
-			}
-			if outer.Err() != nil {
-				break
-			}
+			<-batch.done
 			for i, work := range batch.lists {
+				if err := outer.Err(); err != nil && batch.outcomes[i].Err != nil {
+					yield(Work{}, Scored{Err: err})
+					return
+				}
 				if !yield(work, batch.outcomes[i]) {
 					return
 				}
@@ -96,6 +96,7 @@ func startBatches(ctx context.Context, t Teacher, lists iter.Seq2[Work, error], 
 			select {
 			case slots <- struct{}{}:
 			case <-ctx.Done():
+				batch.abandon(ctx.Err())
 				return
 			}
 			wg.Add(1)
@@ -127,6 +128,13 @@ func batches(lists iter.Seq2[Work, error], size int) iter.Seq[*scoreBatch] {
 		if len(batch.lists) > 0 {
 			yield(batch)
 		}
+	}
+}
+
+func (b *scoreBatch) abandon(err error) {
+	defer close(b.done)
+	for i := range b.outcomes {
+		b.outcomes[i] = Scored{Err: err}
 	}
 }
 
@@ -174,7 +182,7 @@ func rawEach(ctx context.Context, t Teacher, lists []Work) iter.Seq2[int, Scored
 			}
 			answered[i] = true
 			scores, err := checkScores(lists[i].Query, lists[i].Passages, scored.Scores, scored.Err)
-			if !yield(i, Scored{scores, err}) {
+			if !yield(i, Scored{scores, err, scored.Agreement}) {
 				return
 			}
 		}

@@ -36,7 +36,7 @@ func (b *batcher) ScoreBatch(ctx context.Context, lists []Work) iter.Seq2[int, S
 	return func(yield func(int, Scored) bool) {
 		for i, work := range slices.Backward(lists) {
 			scores, err := b.Score(ctx, work.Query, work.Passages)
-			if ctx.Err() != nil || !yield(i, Scored{scores, err}) {
+			if ctx.Err() != nil || !yield(i, Scored{Scores: scores, Err: err}) {
 				return
 			}
 		}

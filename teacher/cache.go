@@ -55,7 +55,7 @@ func cachedEnsemble(e *Ensemble, store *Store) (Teacher, error) {
 		}
 		members[i].Teacher = t
 	}
-	return NewEnsemble(members...)
+	return newEnsemble(e.fusion, members)
 }
 
 type cached struct {

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-
-	"github.com/retort-ir/retort/internal/percentile"
 )
 
 // MinMax scales one list's scores to [0,1]: (s - min) / (max - min). Where all are the same, all are 1: they tie for the
@@ -26,23 +24,19 @@ func MinMax(scores []float64) ([]float64, error) {
 // and retriever. Percentiles are in [0,100] and interpolated linearly, as numpy.percentile does. Unlike MinMax it keeps
 // apart lists that hold a good passage and lists that hold none. Scores must be finite.
 func PercentileMinMax(lists [][]float64, lo, hi float64) ([][]float64, error) {
-	if !(0 <= lo && lo < hi && hi <= 100) {
-		return nil, fmt.Errorf("percentiles %v and %v: want 0 <= lo < hi <= 100", lo, hi)
-	}
-	var all []float64
-	for i, scores := range lists {
-		if err := checkFinite(scores); err != nil {
-			return nil, fmt.Errorf("list %d: %w", i, err)
-		}
-		all = append(all, scores...)
+	if err := checkPercentiles(lo, hi); err != nil {
+		return nil, err
 	}
 	scaled := make([][]float64, len(lists))
-	slices.Sort(all)
-	for i, scores := range lists {
-		scaled[i] = []float64{}
-		if len(scores) > 0 {
-			scaled[i] = rescale(scores, percentile.Of(all, lo), percentile.Of(all, hi))
+	var r Range
+	if slices.ContainsFunc(lists, func(scores []float64) bool { return len(scores) > 0 }) {
+		var err error
+		if r, err = PercentileRange(lists, lo, hi); err != nil {
+			return nil, err
 		}
+	}
+	for i, scores := range lists {
+		scaled[i] = rescale(scores, r.Low, r.High)
 	}
 	return scaled, nil
 }
@@ -183,6 +177,13 @@ func checkFinite(scores []float64) error {
 		if math.IsNaN(s) || math.IsInf(s, 0) {
 			return fmt.Errorf("score %d is %v, want it finite (see FillMissing)", i, s)
 		}
+	}
+	return nil
+}
+
+func checkPercentiles(lo, hi float64) error {
+	if !(0 <= lo && lo < hi && hi <= 100) {
+		return fmt.Errorf("percentiles %v and %v: want 0 <= lo < hi <= 100", lo, hi)
 	}
 	return nil
 }

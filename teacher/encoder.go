@@ -55,7 +55,7 @@ func (f fingerprinted) ScoreBatch(ctx context.Context, lists []Work) iter.Seq2[i
 				return
 			}
 			scores, err := f.Score(ctx, work.Query, work.Passages)
-			if !yield(i, Scored{scores, err}) {
+			if !yield(i, Scored{Scores: scores, Err: err}) {
 				return
 			}
 		}

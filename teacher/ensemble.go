@@ -1,6 +1,7 @@
 package teacher
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,22 +19,47 @@ type Member struct {
 	Weight  float64 // 0 means 1
 }
 
+// Fusion says how an Ensemble brings its members' scores of a list to one scale.
+type Fusion uint8
+
+const (
+	// ZScore standardises them: (s - mean) / sd, with mean and population standard deviation over the list.
+	ZScore Fusion = iota
+	// ReciprocalRank takes 1 / (60 + rank), rank 1 being the highest score; equal scores share the mean of their ranks. What
+	// stands at the top counts most, and how far apart scores are does not. Cormack, Clarke, Büttcher (2009), "Reciprocal rank
+	// fusion outperforms Condorcet and individual rank learning methods", SIGIR.
+	ReciprocalRank
+)
+
+func (f Fusion) String() string {
+	if f == ReciprocalRank {
+		return "reciprocal ranks"
+	}
+	return "z-scores"
+}
+
 // Ensemble is the weighted sum of its members' scores, each brought to the same scale within the list:
 //
-//	score(q, p) = sum_m weight_m * (s_m(q, p) - mean_m) / sd_m
+//	score(q, p) = sum_m weight_m * f(s_m(q, p))
 //
-// with mean and (population) standard deviation over the passages of the call, so a passage's score depends on the list it
-// stands in. A score that a member lacks counts as that member's lowest score in the list; a member that scores all
-// passages of a list alike, or none, adds nothing to it.
+// with f the Fusion's, over the passages of the call, so a passage's score depends on the list it stands in. A score that
+// a member lacks counts as that member's lowest score in the list; a member that scores all passages of a list alike, or
+// none, prefers none of them.
 //
 // An ensemble has no fingerprint, for the same reason: Cached caches what its members say, never the sum.
 type Ensemble struct {
 	members []Member
+	fusion  Fusion
 }
 
-// NewEnsemble returns the ensemble of the members. No members, a member without teacher, and a weight that is negative or not
-// finite are errors.
-func NewEnsemble(members ...Member) (*Ensemble, error) {
+// NewEnsemble returns the ensemble of the members, fused by z-scores. No members, a member without teacher, and a weight
+// that is negative or not finite are errors.
+func NewEnsemble(members ...Member) (*Ensemble, error) { return newEnsemble(ZScore, members) }
+
+// NewRankFusion returns the ensemble of the members, fused by reciprocal ranks, with errors as those of NewEnsemble.
+func NewRankFusion(members ...Member) (*Ensemble, error) { return newEnsemble(ReciprocalRank, members) }
+
+func newEnsemble(fusion Fusion, members []Member) (*Ensemble, error) {
 	if len(members) == 0 {
 		return nil, errors.New("an ensemble needs a member")
 	}
@@ -53,16 +79,19 @@ func NewEnsemble(members ...Member) (*Ensemble, error) {
 			m.Weight = 1
 		}
 	}
-	return &Ensemble{members: members}, nil
+	return &Ensemble{members: members, fusion: fusion}, nil
 }
 
 // Members returns a copy of the members, names and weights filled in.
 func (e *Ensemble) Members() []Member { return slices.Clone(e.members) }
 
+// Fusion says how the members' scores are fused.
+func (e *Ensemble) Fusion() Fusion { return e.fusion }
+
 // Score returns the fused scores; they are finite. Members are asked one after the other.
 func (e *Ensemble) Score(ctx context.Context, q retort.Query, passages []retort.Passage) ([]float64, error) {
-	fused := make([]float64, len(passages))
-	for _, m := range e.members {
+	opinions := make([][]float64, len(e.members))
+	for i, m := range e.members {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -70,9 +99,9 @@ func (e *Ensemble) Score(ctx context.Context, q retort.Query, passages []retort.
 		if err != nil {
 			return nil, m.failed(err)
 		}
-		e.add(fused, m, scores)
+		opinions[i] = scores
 	}
-	return fused, nil
+	return e.fuse(opinions, len(passages)), nil
 }
 
 // BatchSize is the largest of the members'.
@@ -84,18 +113,19 @@ func (e *Ensemble) BatchSize() int {
 	return size
 }
 
-// ScoreBatch asks each member for all lists at once.
+// ScoreBatch asks each member for all lists at once. With two members or more it says in Scored.Agreement how far they agree.
 func (e *Ensemble) ScoreBatch(ctx context.Context, lists []Work) iter.Seq2[int, Scored] {
 	return func(yield func(int, Scored) bool) {
-		outcomes := make([]Scored, len(lists))
-		good := make([]int, len(lists)) // that no member has failed so far
-		for i, list := range lists {
-			outcomes[i].Scores, good[i] = make([]float64, len(list.Passages)), i
-		}
+		opinions := make([][][]float64, len(lists)) // [list][member][passage]
+		errs := make([]error, len(lists))
 		for _, m := range e.members {
-			good = e.addMember(ctx, m, lists, outcomes, good)
+			m.ask(ctx, lists, opinions, errs)
 		}
-		for i, scored := range outcomes {
+		for i, list := range lists {
+			scored := Scored{Err: errs[i]}
+			if scored.Err == nil {
+				scored.Scores, scored.Agreement = e.fuse(opinions[i], len(list.Passages)), agreement(opinions[i])
+			}
 			if !yield(i, scored) {
 				return
 			}
@@ -103,28 +133,42 @@ func (e *Ensemble) ScoreBatch(ctx context.Context, lists []Work) iter.Seq2[int, 
 	}
 }
 
-// addMember adds a member's part to the lists with these indexes and returns those that it has not failed.
-func (e *Ensemble) addMember(ctx context.Context, m Member, lists []Work, outcomes []Scored, indexes []int) []int {
-	work := make([]Work, len(indexes))
-	for n, i := range indexes {
-		work[n] = lists[i]
+// ask adds the member's opinions of the lists that no member has failed so far.
+func (m Member) ask(ctx context.Context, lists []Work, opinions [][][]float64, errs []error) {
+	var work []Work
+	var at []int // their places in lists
+	for i, list := range lists {
+		if errs[i] == nil {
+			work, at = append(work, list), append(at, i)
+		}
 	}
 	for n, scored := range rawEach(ctx, m.Teacher, work) {
-		i := indexes[n]
+		i := at[n]
 		if scored.Err != nil {
-			outcomes[i] = Scored{Err: m.failed(scored.Err)}
+			errs[i] = m.failed(scored.Err)
 			continue
 		}
-		e.add(outcomes[i].Scores, m, scored.Scores)
+		opinions[i] = append(opinions[i], scored.Scores)
 	}
-	return slices.DeleteFunc(slices.Clone(indexes), func(i int) bool { return outcomes[i].Err != nil })
 }
 
-// add adds a member's part of one list.
-func (e *Ensemble) add(fused []float64, m Member, scores []float64) {
-	for i, z := range ZScores(FillMissing(scores)) {
-		fused[i] += m.Weight * z
+// fuse takes the members' scores of one list of n passages.
+func (e *Ensemble) fuse(opinions [][]float64, n int) []float64 {
+	fused := make([]float64, n)
+	for i, scores := range opinions {
+		for j, s := range e.fusion.standardise(scores) {
+			fused[j] += e.members[i].Weight * s
+		}
 	}
+	return fused
+}
+
+// standardise brings one list's scores, some of which may be missing, to the common scale.
+func (f Fusion) standardise(scores []float64) []float64 {
+	if f == ReciprocalRank {
+		return ReciprocalRanks(FillMissing(scores))
+	}
+	return ZScores(FillMissing(scores))
 }
 
 func (m Member) failed(err error) error {
@@ -166,4 +210,30 @@ func ZScores(scores []float64) []float64 {
 		z[i] /= sd
 	}
 	return z
+}
+
+// rankConstant is k of reciprocal rank fusion, as its authors chose it.
+const rankConstant = 60
+
+// ReciprocalRanks returns 1 / (60 + rank) of one list's scores; equal scores share the mean of their ranks. The scores must be
+// finite (see FillMissing).
+func ReciprocalRanks(scores []float64) []float64 {
+	order := make([]int, len(scores))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(scores[b], scores[a]) })
+	reciprocal := make([]float64, len(scores))
+	for start := 0; start < len(order); {
+		end := start + 1
+		for end < len(order) && scores[order[end]] == scores[order[start]] {
+			end++
+		}
+		rank := float64(start+1+end) / 2 // the mean of start+1 ... end
+		for _, i := range order[start:end] {
+			reciprocal[i] = 1 / (rankConstant + rank)
+		}
+		start = end
+	}
+	return reciprocal
 }

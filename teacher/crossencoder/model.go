@@ -1,0 +1,243 @@
+package crossencoder
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+	"sync"
+	"sync/atomic"
+
+	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/internal/torch"
+	"github.com/retort-ir/retort/teacher"
+)
+
+// Options override what a model folder says. The zero value takes the folder as it is.
+type Options struct {
+	// MaxTokens limits the length of a pair, special tokens included; the longer text of a pair is cut first. It is at least
+	// 8 and at most the model's positions. 0 means the tokenizer's model_max_length, but no more than 512.
+	MaxTokens int
+	// Precision is that of the matrix products: "fp32", which "" means too, or "bf16", with float32 for all else and for
+	// the weights. bf16 is fast on a GPU and on processors with AMX or AVX512_BF16, and far slower elsewhere.
+	Precision string
+	// BatchTokens bounds the tokens of one micro-batch, padding included; 0 means 4,096. A GPU wants more.
+	BatchTokens int
+	// Threads is how many threads the model may use; 0 means GOMAXPROCS. GPU selects a CUDA device, counted from 1; 0
+	// means the CPU.
+	Threads, GPU int
+}
+
+const defaultBatchTokens = 4096
+
+// Model is a cross-encoder. It is safe for concurrent use: computations queue up.
+type Model struct {
+	rt     *torch.Runtime
+	folder *folder
+	net    *network
+	budget int // tokens of a micro-batch, padding included
+
+	truncated   atomic.Int64
+	fingerprint func() string
+}
+
+var (
+	_ teacher.BatchTeacher  = (*Model)(nil)
+	_ encoder.Fingerprinter = (*Model)(nil)
+)
+
+// Open reads a model folder and puts its weights on the device. Close must be called once it is no longer needed.
+//
+// The folder holds config.json, model.safetensors and the tokenizer: of a BertForSequenceClassification with vocab.txt or
+// tokenizer.json, or of a RobertaForSequenceClassification or XLMRobertaForSequenceClassification with tokenizer.json. The
+// head has one label, or two.
+func Open(ctx context.Context, dir string, o Options) (*Model, error) {
+	precision, err := o.validate()
+	if err != nil {
+		return nil, err
+	}
+	f, err := readFolder(dir, o.MaxTokens)
+	if err != nil {
+		return nil, err
+	}
+	if f.labels == 0 {
+		return nil, fmt.Errorf("%s: the model has no classification head (%s); Train makes a cross-encoder of it", dir, f.family.out+".weight")
+	}
+	rt, err := torch.Open(torch.Options{Threads: o.Threads, GPU: o.GPU})
+	if err != nil {
+		return nil, err
+	}
+	m := &Model{rt: rt, folder: f, budget: cmp.Or(o.BatchTokens, defaultBatchTokens)}
+	m.fingerprint = sync.OnceValue(m.digest)
+	if m.net, err = loadNetwork(ctx, rt, f, precision, nil); err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", dir, err), m.Close())
+	}
+	return m, nil
+}
+
+func (o Options) validate() (torch.Type, error) {
+	if o.BatchTokens < 0 {
+		return 0, fmt.Errorf("crossencoder: Options.BatchTokens is %d", o.BatchTokens)
+	}
+	switch o.Precision {
+	case "", "fp32":
+		return torch.Float32, nil
+	case "bf16":
+		return torch.BFloat16, nil
+	}
+	return 0, fmt.Errorf("crossencoder: Options.Precision is %q; fp32 and bf16 are supported", o.Precision)
+}
+
+// Close frees the model and ends its thread. Closing twice is harmless.
+func (m *Model) Close() error {
+	err := m.rt.Run(context.Background(), func(s *torch.Scope) error {
+		if m.net != nil {
+			m.net.params.Free(s)
+		}
+		return nil
+	})
+	if errors.Is(err, torch.ErrClosed) {
+		err = nil
+	}
+	return errors.Join(err, m.rt.Close())
+}
+
+// MaxTokens returns the length limit of a pair, special tokens included.
+func (m *Model) MaxTokens() int { return m.folder.maxTokens }
+
+// Truncated returns how many pairs have been cut to the length limit so far.
+func (m *Model) Truncated() int64 { return m.truncated.Load() }
+
+// Score returns the logits of the passages' Content beside the query, in their order. A pair's logit does not depend on the
+// others but for rounding. The end of ctx is seen between micro-batches.
+func (m *Model) Score(ctx context.Context, q retort.Query, passages []retort.Passage) ([]float64, error) {
+	for _, scored := range m.ScoreBatch(ctx, []teacher.Work{{Query: q, Passages: passages}}) {
+		return scored.Scores, scored.Err
+	}
+	return nil, ctx.Err()
+}
+
+// BatchSize returns how many lists make batches with little padding.
+func (m *Model) BatchSize() int { return 64 }
+
+// ScoreBatch is Score for many lists. Pairs of up to 2,048 are sorted by length across their lists and cut into micro-batches
+// of Options.BatchTokens, so that little is computed for padding, while the next ones are tokenised.
+func (m *Model) ScoreBatch(ctx context.Context, lists []teacher.Work) iter.Seq2[int, teacher.Scored] {
+	return func(yield func(int, teacher.Scored) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		var done sync.WaitGroup
+		defer done.Wait()
+		defer cancel()
+		windows := make(chan window, 1)
+		done.Add(1)
+		go func() {
+			defer done.Done()
+			defer close(windows)
+			m.tokenise(ctx, lists, windows)
+		}()
+		for w := range windows {
+			scores, err := m.scoreWindow(ctx, w)
+			if ctx.Err() != nil {
+				return
+			}
+			for i := w.start; i < w.end; i++ {
+				n := len(lists[i].Passages)
+				outcome := teacher.Scored{Err: err}
+				if err == nil {
+					outcome = finite(lists[i], scores[:n:n])
+					scores = scores[n:]
+				}
+				if !yield(i, outcome) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// finite refuses scores that only broken weights give.
+func finite(list teacher.Work, scores []float64) teacher.Scored {
+	for i, s := range scores {
+		if math.IsNaN(s) || math.IsInf(s, 0) {
+			return teacher.Scored{Err: fmt.Errorf("crossencoder: the model gives %v for passage %q of query %q: are its weights sound?",
+				s, list.Passages[i].ID, list.Query.ID)}
+		}
+	}
+	return teacher.Scored{Scores: scores}
+}
+
+// window is the pairs of lists[start:end], end to end, that are sorted by length together.
+type window struct {
+	start, end int
+	pairs      pairs
+}
+
+const windowPairs = 2048
+
+// tokenise sends the lists' pairs until ctx ends.
+func (m *Model) tokenise(ctx context.Context, lists []teacher.Work, windows chan<- window) {
+	for start := 0; start < len(lists); {
+		end, n := start, 0
+		for end < len(lists) && (end == start || n+len(lists[end].Passages) <= windowPairs) {
+			n += len(lists[end].Passages)
+			end++
+		}
+		pairs, cut := m.folder.encode(ctx, lists[start:end])
+		m.truncated.Add(int64(cut))
+		select {
+		case windows <- window{start, end, pairs}:
+		case <-ctx.Done():
+			return
+		}
+		start = end
+	}
+}
+
+func (m *Model) scoreWindow(ctx context.Context, w window) ([]float64, error) {
+	scores := make([]float64, len(w.pairs))
+	for _, rows := range encoder.MicroBatches(w.pairs, w.pairs.all(), m.budget) {
+		err := m.rt.Run(ctx, func(s *torch.Scope) error {
+			s.NoGrad(func() {
+				for i, logit := range s.Floats(m.net.logits(s, w.pairs, rows)) {
+					scores[rows[i]] = float64(logit)
+				}
+			})
+			return s.Err()
+		})
+		if err != nil {
+			return nil, fmt.Errorf("crossencoder: %w", err)
+		}
+	}
+	return scores, nil
+}
+
+// Fingerprint is a digest of the weights, the tokenizer, the length limit and the precision, computed once. That of a model
+// closed before is "".
+func (m *Model) Fingerprint() string { return m.fingerprint() }
+
+func (m *Model) digest() string {
+	h := sha256.New()
+	fmt.Fprintf(h, "retort crossencoder 1 %d\n%d %s %d %+v\n", m.net.precision, m.folder.maxTokens, m.folder.tokens.Fingerprint(),
+		m.net.body.FirstPosition, m.net.body.Config)
+	err := m.rt.Run(context.Background(), func(s *torch.Scope) error {
+		for _, p := range m.net.params {
+			values := s.Floats(p.Value)
+			if s.Err() != nil {
+				return s.Err()
+			}
+			// Writing to a hash never fails.
+			_ = binary.Write(h, binary.LittleEndian, values)
+		}
+		return nil
+	})
+	if err != nil {
+		return ""
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}

@@ -1,0 +1,98 @@
+package crossencoder
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"strings"
+
+	"github.com/retort-ir/retort/internal/bertnet"
+	"github.com/retort-ir/retort/internal/torch"
+)
+
+// network is the model on the device: out(tanh(dense(h))) of the first token's hidden state h.
+type network struct {
+	body      *bertnet.Network
+	params    bertnet.Parameters // the body's, and the head's four
+	pad       int32
+	precision torch.Type
+}
+
+// loadNetwork reads the weights. Those of the head that the folder lacks are drawn by fresh; where that is nil they must be
+// there.
+func loadNetwork(ctx context.Context, rt *torch.Runtime, f *folder, precision torch.Type, fresh *rand.Rand) (n *network, err error) {
+	w, err := f.openWeights()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, w.Close()) }()
+	body, err := bertnet.New(ctx, rt, f.config, w.Read)
+	if err != nil {
+		return nil, err
+	}
+	body.FirstPosition = f.firstPosition
+	n = &network{body: body, params: body.Params, pad: f.pad, precision: precision}
+	head, err := bertnet.NewParameters(ctx, rt, f.headShapes(1), func(name string, shape []int) ([]float32, error) {
+		return f.readHead(w, name, shape, fresh)
+	})
+	if err != nil {
+		return n, err
+	}
+	n.params = append(body.Params[:len(body.Params):len(body.Params)], head...)
+	return n, nil
+}
+
+// initialDeviation is that of the weights of BERT before its training.
+const initialDeviation = 0.02
+
+// readHead returns a weight of the head. Two labels become one: their difference.
+func (f *folder) readHead(w *bertnet.Weights, name string, shape []int, fresh *rand.Rand) ([]float32, error) {
+	isOut := strings.HasPrefix(name, f.family.out+".")
+	switch {
+	case isOut && f.labels == 2:
+		stored := append([]int{2}, shape[1:]...)
+		both, err := w.ReadStored(name, stored)
+		if err != nil {
+			return nil, err
+		}
+		difference := both[len(both)/2:]
+		for i := range difference {
+			difference[i] -= both[i]
+		}
+		return difference, nil
+	case f.labels > 0:
+		return w.ReadStored(name, shape)
+	}
+	if stored := strings.TrimPrefix(name, f.family.prefix); !isOut && f.family == bertFamily {
+		// A BertModel has a pooler without a head.
+		if stored = w.Prefix + stored; w.File.DType(stored) != "" {
+			return w.ReadStored(stored, shape)
+		}
+	}
+	values := make([]float32, (&bertnet.Parameter{Shape: shape}).Size())
+	if strings.HasSuffix(name, ".weight") {
+		for i := range values {
+			values[i] = float32(initialDeviation * fresh.NormFloat64())
+		}
+	}
+	return values, nil
+}
+
+// logits returns the logits of rows of all, [len(rows) x 1]. The head is computed in float32.
+func (n *network) logits(s *torch.Scope, all pairs, rows []int) torch.Tensor {
+	texts := make([][]int32, len(rows))
+	second := make([]int, len(rows))
+	for i, r := range rows {
+		texts[i], second[i] = all[r].ids, all[r].second
+	}
+	b := bertnet.NewBatch(texts, n.pad)
+	if second[0] > 0 {
+		b = b.WithSegments(second)
+	}
+	first := n.body.FirstHidden(s, b, n.precision)
+	return s.Sub(func(s *torch.Scope) torch.Tensor {
+		head := n.params[len(n.params)-4:]
+		pooled := s.Tanh(s.Linear(first, head[0].Value, head[1].Value))
+		return s.Linear(pooled, head[2].Value, head[3].Value)
+	})
+}
