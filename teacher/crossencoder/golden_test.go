@@ -1,0 +1,188 @@
+package crossencoder
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/internal/bertnet"
+	"github.com/retort-ir/retort/internal/jsonfile"
+	"github.com/retort-ir/retort/internal/safetensors"
+	"github.com/retort-ir/retort/teacher"
+)
+
+var goldenModels = []string{"bert", "bert2", "roberta", "xlmr"}
+
+// golden is what testdata/make_golden.py wrote.
+type golden struct {
+	Pairs  [][2]string
+	Models map[string][]struct {
+		Limit  int
+		IDs    [][]int32
+		Scores []float64
+	}
+}
+
+func readGolden(t testing.TB) golden {
+	t.Helper()
+	raw, err := os.ReadFile("testdata/golden.json")
+	require.NoError(t, err)
+	var g golden
+	require.NoError(t, json.Unmarshal(raw, &g))
+	return g
+}
+
+// lists returns the pairs as lists, one a query, in their order.
+func (g golden) lists() []teacher.Work {
+	var lists []teacher.Work
+	for _, pair := range g.Pairs {
+		if n := len(lists); n == 0 || lists[n-1].Query.Text != pair[0] {
+			lists = append(lists, teacher.Work{Query: retort.Query{ID: "q", Text: pair[0]}})
+		}
+		last := &lists[len(lists)-1]
+		last.Passages = append(last.Passages, retort.Passage{ID: "p", Text: pair[1]})
+	}
+	return lists
+}
+
+// The reference is transformers' fast tokenizers with truncation "longest_first".
+func TestPairsEqualTransformers(t *testing.T) {
+	g := readGolden(t)
+	for _, name := range goldenModels {
+		for _, c := range g.Models[name] {
+			f, err := readFolder(filepath.Join("testdata", name), c.Limit)
+			require.NoError(t, err)
+			all, cut := f.encode(t.Context(), g.lists())
+			require.Len(t, all, len(c.IDs))
+			require.Positive(t, cut)
+			for i, want := range c.IDs {
+				require.Equal(t, want, all[i].ids, "%s, limit %d: %q", name, c.Limit, g.Pairs[i])
+			}
+		}
+	}
+}
+
+func TestTheSecondSegmentBeginsWithThePassage(t *testing.T) {
+	f, err := readFolder("testdata/bert", 0)
+	require.NoError(t, err)
+	p, cut := f.tokens.pair("x", "short", 40)
+	require.False(t, cut)
+	require.Equal(t, 3, p.second, "[CLS] x [SEP]")
+	f, err = readFolder("testdata/roberta", 0)
+	require.NoError(t, err)
+	p, _ = f.tokens.pair("x", "short", 40)
+	require.Zero(t, p.second)
+}
+
+func TestTheLongerTextIsCutFirst(t *testing.T) {
+	for _, c := range []struct{ a, b, room, wantA, wantB int }{
+		{3, 4, 7, 3, 4},
+		{3, 9, 7, 3, 4},
+		{9, 3, 7, 4, 3},
+		{9, 9, 7, 3, 4},
+		{8, 9, 7, 3, 4},
+		{9, 8, 7, 4, 3},
+		{9, 8, 8, 4, 4},
+		{0, 9, 7, 0, 7},
+	} {
+		a, b := longestFirst(c.a, c.b, c.room)
+		require.Equal(t, [2]int{c.wantA, c.wantB}, [2]int{a, b}, "%+v", c)
+	}
+}
+
+func TestBrokenFoldersAreRefusedByFileAndField(t *testing.T) {
+	config := func(key string, value any) func(*testing.T, string) {
+		return func(t *testing.T, dir string) {
+			var j map[string]any
+			path := filepath.Join(dir, bertnet.ConfigFile)
+			require.NoError(t, jsonfile.Read(path, &j))
+			j[key] = value
+			require.NoError(t, jsonfile.Write(path, j))
+		}
+	}
+	weights := func(change func([]safetensors.Tensor) []safetensors.Tensor) func(*testing.T, string) {
+		return func(t *testing.T, dir string) { changeWeights(t, dir, change) }
+	}
+	for name, c := range map[string]struct {
+		model     string
+		maxTokens int
+		change    func(*testing.T, string)
+		want      string
+	}{
+		"another architecture": {"bert", 0, config("model_type", "deberta-v2"), `model_type is "deberta-v2"; only bert, roberta, xlm-roberta are supported`},
+		"padding outside":      {"roberta", 0, config("pad_token_id", 5000), "pad_token_id is 5000, outside the vocabulary"},
+		"no positions left":    {"roberta", 0, config("pad_token_id", 47), "2 are left after pad_token_id 47"},
+		"small vocabulary":     {"xlmr", 0, config("vocab_size", 20), "vocab_size is 20, the tokenizer has ids up to"},
+		"too many tokens":      {"roberta", 49, nil, "Options.MaxTokens is 49, want 8 to the 48 positions"},
+		"too few tokens":       {"bert", 7, nil, "Options.MaxTokens is 7"},
+		"three labels": {"bert", 0, weights(func(all []safetensors.Tensor) []safetensors.Tensor {
+			for i := range all {
+				if all[i].Name == "classifier.weight" {
+					all[i].Shape, all[i].Values = []int{3, 32}, make([]float32, 96)
+				}
+			}
+			return all
+		}), "classifier.weight has shape [3 32]: heads of one or two labels"},
+		"half a head": {"roberta", 0, weights(func(all []safetensors.Tensor) []safetensors.Tensor {
+			var kept []safetensors.Tensor
+			for _, w := range all {
+				if w.Name != "classifier.dense.weight" {
+					kept = append(kept, w)
+				}
+			}
+			return kept
+		}), `no tensor "classifier.dense.weight"`},
+		"no tokenizer": {"xlmr", 0, func(t *testing.T, dir string) { require.NoError(t, os.Remove(filepath.Join(dir, "tokenizer.json"))) }, "tokenizer.json"},
+		"no limit left": {"bert", 0, func(t *testing.T, dir string) {
+			require.NoError(t, jsonfile.Write(filepath.Join(dir, tokenizerConfig), map[string]any{"model_max_length": 4}))
+		}, "model_max_length leaves 4 tokens a pair"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			require.NoError(t, os.CopyFS(dir, os.DirFS(filepath.Join("testdata", c.model))))
+			if c.change != nil {
+				c.change(t, dir)
+			}
+			_, err := readFolder(dir, c.maxTokens)
+			require.ErrorContains(t, err, c.want)
+		})
+	}
+	_, err := readFolder("testdata/none", 0)
+	require.ErrorContains(t, err, "testdata/none")
+	_, err = readFolder("golden_test.go", 0)
+	require.ErrorContains(t, err, "is a file")
+}
+
+func TestOpenNamesTheWrongOption(t *testing.T) {
+	for want, o := range map[string]Options{
+		"Options.Precision is \"fp16\"": {Precision: "fp16"},
+		"Options.BatchTokens is -1":     {BatchTokens: -1},
+		"Options.MaxTokens is 3":        {MaxTokens: 3},
+	} {
+		_, err := Open(t.Context(), "testdata/bert", o)
+		require.ErrorContains(t, err, want)
+	}
+	_, err := Open(t.Context(), "../../encoder/bert/testdata/tiny", Options{})
+	require.ErrorContains(t, err, "no classification head")
+}
+
+func changeWeights(t *testing.T, dir string, change func([]safetensors.Tensor) []safetensors.Tensor) {
+	path := filepath.Join(dir, bertnet.WeightsFile)
+	f, err := safetensors.Open(path)
+	require.NoError(t, err)
+	var all []safetensors.Tensor
+	for _, name := range f.Names() {
+		shape, values, err := f.Tensor(name)
+		require.NoError(t, err)
+		all = append(all, safetensors.Tensor{Name: name, Shape: shape, Values: values})
+	}
+	require.NoError(t, f.Close())
+	w, err := os.Create(path)
+	require.NoError(t, err)
+	require.NoError(t, safetensors.Write(w, change(all), nil))
+	require.NoError(t, w.Close())
+}
