@@ -15,15 +15,16 @@ type decoding struct {
 	strip    bool   // a space in front of the text was put there by the encoder
 }
 
-// setRaw computes the bytes of each token; the added ones are text as they stand.
-func (t *Tokenizer) setRaw(d decoding, added map[int32]bool) {
+// setRaw computes the bytes of each token; the added ones stand for the text that is looked for.
+func (t *Tokenizer) setRaw(d decoding, added map[int32]string) {
 	t.strip = d.strip
 	t.raw = make([]string, len(t.tokens))
 	for id, token := range t.tokens {
-		t.raw[id] = token
-		if !added[int32(id)] {
-			t.raw[id] = d.bytes(token)
+		text, ok := added[int32(id)]
+		if !ok {
+			text = d.bytes(token)
 		}
+		t.raw[id] = text
 	}
 }
 

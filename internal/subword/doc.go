@@ -13,7 +13,7 @@
 //
 // # Text
 //
-// A byte that is no UTF-8 counts as U+FFFD. Characters are classed as in Go's Unicode tables. Work and memory grow in
+// What is no UTF-8 counts as U+FFFD. Characters are classed as in Go's Unicode tables. Work and memory grow in
 // proportion to the text (times the logarithm of its longest word), whatever it holds; only a regular expression of the
 // file's own can take longer.
 package subword

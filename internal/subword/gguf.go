@@ -72,7 +72,7 @@ func FromGGUF(v Vocab) (*Tokenizer, error) {
 	if v.Types != nil && len(v.Types) != len(v.Tokens) {
 		return nil, fmt.Errorf("the vocabulary has %d tokens, but %d token types", len(v.Tokens), len(v.Types))
 	}
-	t := &Tokenizer{ids: make(map[string]int32, len(v.Tokens)), tokens: v.Tokens, normalizer: chain(nil), pair: withoutSpecials}
+	t := &Tokenizer{ids: make(map[string]int32, len(v.Tokens)), tokens: v.Tokens, pair: withoutSpecials}
 	if len(v.Tokens) > maxID {
 		return nil, fmt.Errorf("the vocabulary has %d tokens, more than %d", len(v.Tokens), maxID)
 	}
@@ -100,17 +100,17 @@ func FromGGUF(v Vocab) (*Tokenizer, error) {
 }
 
 // addFromTypes makes the tokens that are looked for in text and returns them.
-func (t *Tokenizer) addFromTypes(v Vocab) map[int32]bool {
+func (t *Tokenizer) addFromTypes(v Vocab) map[int32]string {
 	var tokens []addedToken
 	var texts []string
-	added := make(map[int32]bool)
+	added := make(map[int32]string)
 	for id, kind := range v.Types {
 		if kind != typeControl && kind != typeUserDefined && kind != typeUnknown || v.Tokens[id] == "" {
 			continue
 		}
 		tokens = append(tokens, addedToken{id: int32(id), special: kind != typeUserDefined})
 		texts = append(texts, v.Tokens[id])
-		added[int32(id)] = true
+		added[int32(id)] = v.Tokens[id]
 	}
 	t.verbatim = newAddedSet(texts, tokens)
 	return added
@@ -138,7 +138,7 @@ func (t *Tokenizer) fromGPT2(v Vocab) error {
 		b.takeWholeWords(t.ids)
 	}
 	if pre.nfc {
-		t.normalizer = normalForms["NFC"]
+		t.normalizer = chain{normalForms["NFC"]}
 	}
 	t.model, t.stages = b, pre.stages
 	return nil
@@ -162,12 +162,12 @@ func (t *Tokenizer) fromLlama(v Vocab) error {
 		return fmt.Errorf("a llama tokenizer lacks %d of the tokens <0x00> to <0xFF> and an unknown token", missing)
 	}
 	t.model = newScored(t.ids, v.Scores, fallback, unk)
-	t.normalizer = rewrite(func(s string) string {
+	t.normalizer = chain{rewrite(func(s string) string {
 		if v.AddSpacePrefix {
 			s = " " + s
 		}
 		return strings.ReplaceAll(s, " ", "▁")
-	})
+	})}
 	return nil
 }
 

@@ -135,4 +135,3 @@ func TestFingerprintTellsVocabulariesApart(t *testing.T) {
 	require.NotEqual(t, one.Fingerprint(), two.Fingerprint())
 	require.NotEqual(t, load(t, "gpt2").Fingerprint(), load(t, "llama3").Fingerprint())
 }
-

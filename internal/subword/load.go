@@ -34,7 +34,7 @@ func Parse(data []byte) (*Tokenizer, error) {
 	if err := json.Unmarshal(data, &file); err != nil {
 		return nil, fmt.Errorf("not a tokenizer.json: %w", err)
 	}
-	b := builder{t: &Tokenizer{ids: map[string]int32{}}, file: file}
+	b := builder{t: &Tokenizer{ids: map[string]int32{}}, file: file, addedTexts: map[int32]string{}}
 	if err := b.build(); err != nil {
 		return nil, err
 	}
@@ -69,6 +69,8 @@ type builder struct {
 	file      tokenizerFile
 	byteLevel bool // a ByteLevel pre-tokenizer ends the stages
 	decode    decoding
+
+	addedTexts map[int32]string // by id: the text that is looked for
 }
 
 func (b *builder) build() error {
@@ -92,14 +94,7 @@ func (b *builder) build() error {
 	if err := b.postProcessor(b.file.PostProcessor); err != nil {
 		return fmt.Errorf("post_processor: %w", err)
 	}
-	added := make(map[int32]bool)
-	for _, a := range b.t.verbatim.tokens {
-		added[a.id] = true
-	}
-	for _, a := range b.t.normalized.tokens {
-		added[a.id] = true
-	}
-	b.t.setRaw(b.decode, added)
+	b.t.setRaw(b.decode, b.addedTexts)
 	return nil
 }
 
@@ -268,10 +263,12 @@ func (b *builder) added() error {
 		if a.Normalized {
 			normalized = append(normalized, added)
 			normalizedTexts = append(normalizedTexts, b.t.normalizer.normalize(a.Content))
+			b.addedTexts[id] = normalizedTexts[len(normalizedTexts)-1]
 			continue
 		}
 		verbatim = append(verbatim, added)
 		verbatimTexts = append(verbatimTexts, a.Content)
+		b.addedTexts[id] = a.Content
 	}
 	b.t.verbatim = newAddedSet(verbatimTexts, verbatim)
 	b.t.normalized = newAddedSet(normalizedTexts, normalized)

@@ -22,6 +22,17 @@ func (c chain) normalize(s string) string {
 	return s
 }
 
+// normalizeAtStart says as well whether space at the start was taken off.
+func (c chain) normalizeAtStart(s string) (normalized string, stripped bool) {
+	for _, n := range c {
+		if ends, ok := n.(strip); ok && ends.left {
+			stripped = stripped || rightOfSpace(s, 0) > 0
+		}
+		s = n.normalize(s)
+	}
+	return s, stripped
+}
+
 type rewrite func(s string) string
 
 func (r rewrite) normalize(s string) string { return r(s) }
@@ -57,7 +68,7 @@ func lowercase(s string) string {
 
 func stripAccents(s string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.Is(unicode.Mn, r) {
+		if unicode.Is(unicode.M, r) {
 			return -1
 		}
 		return r

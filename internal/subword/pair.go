@@ -17,9 +17,9 @@ type templatePart struct {
 // as Hugging Face's rerankers read them, and the type ids (segments), one an id. The texts are cut at their ends so that
 // the ids are at most maxTokens, special ones included: the longer one until both are equally long, then both
 // ("longest_first"); cut says whether they were. maxTokens 0 is no limit; where it is less than the special tokens, those
-// alone are returned. Special tokens written in the texts are text, as in [Tokenizer.Encode].
+// alone are returned. As in Hugging Face's package special tokens are recognised where the texts hold them.
 func (t *Tokenizer) EncodePair(a, b string, maxTokens int) (ids, typeIDs []int32, cut bool) {
-	texts := [2][]int32{t.Encode(a), t.Encode(b)}
+	texts := [2][]int32{t.EncodeWithSpecials(a), t.EncodeWithSpecials(b)}
 	specials := 0
 	for _, part := range t.pair {
 		specials += len(part.ids)

@@ -4,12 +4,14 @@ import (
 	"strings"
 	"sync"
 	"unicode/utf8"
+
+	encoding "golang.org/x/text/encoding/unicode"
 )
 
 // Tokenizer is a vocabulary with the rules that cut text into its tokens. It is safe for concurrent use.
 type Tokenizer struct {
 	verbatim   addedSet // tokens that are looked for in the text as it is
-	normalizer normalizer
+	normalizer chain
 	normalized addedSet       // tokens that are looked for in the normalised text
 	stages     []preTokenizer // each splits the pieces of the one before
 	model      model
@@ -37,7 +39,8 @@ type scratch struct {
 }
 
 // Encode returns the ids of a text. It adds no special token, and what looks like one in the text ("<|im_end|>") is text
-// like any other: what a user or a document says can not end a turn. The empty text has no ids.
+// like any other: what a user or a document says can not end a turn. (But a unigram vocabulary that counts its special
+// tokens among its words, as XLM-R's does, finds them there.) The empty text has no ids.
 func (t *Tokenizer) Encode(text string) []int32 { return t.encode(text, false) }
 
 // EncodeWithSpecials returns the ids of a text in which special tokens are recognised where they are written: for chat
@@ -56,7 +59,7 @@ func (t *Tokenizer) Decode(ids []int32) string {
 	if t.strip {
 		text = strings.TrimPrefix(text, " ")
 	}
-	return strings.ToValidUTF8(text, "\uFFFD")
+	return validUTF8(text)
 }
 
 // AppendBytes appends the bytes that a token stands for, which need not be whole characters, and none for an id outside
@@ -100,9 +103,9 @@ func (t *Tokenizer) encode(text string, specials bool) []int32 {
 	ids := make([]int32, 0, len(text)/4+2)
 	token := func(id int32) { ids = append(ids, id) }
 	t.verbatim.split(text, specials, token, func(segment string, start bool) {
-		segment = t.normalizer.normalize(segment)
+		segment, stripped := t.normalizer.normalizeAtStart(segment)
 		t.normalized.split(segment, specials, token, func(segment string, first bool) {
-			ids = t.appendPieces(ids, piece{segment, start && first}, s)
+			ids = t.appendPieces(ids, piece{segment, start && first && !stripped}, s)
 		})
 	})
 	return ids
@@ -135,10 +138,12 @@ func emptied(pieces []piece) []piece {
 	return pieces[:0]
 }
 
-// validUTF8 replaces each byte that is no UTF-8 by U+FFFD.
+// validUTF8 puts U+FFFD in place of what is no UTF-8: one for as many bytes as could begin a character, as Python's
+// errors="replace" and Rust's from_utf8_lossy do.
 func validUTF8(s string) string {
 	if utf8.ValidString(s) {
 		return s
 	}
-	return string([]rune(s))
+	valid, _ := encoding.UTF8.NewDecoder().String(s) // which never fails
+	return valid
 }

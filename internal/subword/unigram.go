@@ -115,27 +115,34 @@ func (u *unigram) appendIDs(dst []int32, text string, s *scratch) []int32 {
 		start += char
 	}
 	from := len(dst)
-	for end := len(text); end > 0; end = int(best[end].start) {
-		dst = u.appendReversed(dst, from, text[best[end].start:end], best[end].id)
+	for end := len(text); end > 0; {
+		start := int(best[end].start)
+		if best[end].id != u.unk {
+			dst = append(dst, best[end].id)
+			end = start
+			continue
+		}
+		for start > 0 && best[start].id == u.unk {
+			start = int(best[start].start)
+		}
+		dst = u.appendUnknown(dst, text[start:end])
+		end = start
 	}
 	slices.Reverse(dst[from:])
 	return dst
 }
 
-// appendReversed appends the ids of one arc, the last one first: the bytes of what is unknown, or the unknown token once
-// for a run of it.
-func (u *unigram) appendReversed(dst []int32, from int, text string, id int32) []int32 {
-	if id != u.unk {
+// appendUnknown appends the ids of a run of unknown characters, the last one first: that of a token which is just this
+// text after all ("<unk>"), or those of its bytes, or the unknown token once.
+func (u *unigram) appendUnknown(dst []int32, text string) []int32 {
+	if id, n := u.trie.longest(text); n == len(text) {
 		return append(dst, id)
 	}
-	if u.fallback != nil {
-		for i := len(text) - 1; i >= 0; i-- {
-			dst = append(dst, u.fallback[text[i]])
-		}
-		return dst
+	if u.fallback == nil {
+		return append(dst, u.unk)
 	}
-	if len(dst) > from && dst[len(dst)-1] == u.unk {
-		return dst
+	for i := len(text) - 1; i >= 0; i-- {
+		dst = append(dst, u.fallback[text[i]])
 	}
-	return append(dst, id)
+	return dst
 }

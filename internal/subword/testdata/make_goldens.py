@@ -233,7 +233,7 @@ def added():
     pre = sequence(pre_tokenizers.Punctuation(), level())
     t = byte_level(pre, ["<s>", "</s>", "<unk>"], normalizer)
     t.add_tokens([
-        AddedToken("word", single_word=True), AddedToken("New York"), AddedToken("É"),
+        AddedToken("word", single_word=True), AddedToken("New York"), AddedToken("Éclair"),
         AddedToken("<tool>", lstrip=True, rstrip=True, normalized=False), AddedToken("<mask>", rstrip=True, special=True),
     ])
     t.post_processor = processors.BertProcessing(("</s>", t.token_to_id("</s>")), ("<s>", t.token_to_id("<s>")))
@@ -256,6 +256,7 @@ def ids(t):
     t.encode_special_tokens = True
     for text in TRICKY:
         plain.append(t.encode(text, add_special_tokens=False).ids)
+    t.encode_special_tokens = False
     pairs = []
     for a, b, limit in PAIRS:
         if limit:
@@ -265,7 +266,6 @@ def ids(t):
         e = t.encode(a, b)
         pairs.append([e.ids, e.type_ids])
     t.no_truncation()
-    t.encode_special_tokens = False
     specials = [t.encode(text, add_special_tokens=False).ids for text in TRICKY]
     decoded = [t.decode(i, skip_special_tokens=False) for i in specials]
     return {"plain": plain, "specials": specials, "pairs": pairs, "decoded": decoded}

@@ -45,7 +45,7 @@ BASE = [
     "a <mask> b", "a<mask>b  <mask>  c", "<|im_start|><|im_end|>", "<|im_start", "<tool>x</tool>", "X<tool>", "<s", "[CLS] a [SEP]",
     "word", "sword word words", "word_ word", "New York", "new york NEW YORK", "▁", "▁a ▁▁b", "a▁b", "Ġ", "<0x0A>", "<0x41>", "Ċ",
     "aaaaaaaa", "abababab", "readreadread", "  " * 20, "\n" * 9, "a" * 80, "ab " * 15, "中" * 20, "é" * 15, "9" * 20, "\u0301" * 5,
-    "\ufffd", "a\ufffdb", "\U0001F9FF", "\uE000", "\uFFFF", "\U0010FFFF", "ﷺ", "㍿", "℡", "Ａｂｃ", "ｱｲｳ", "①st",
+    "Éclair éclair e\u0301clair", "\ufffd", "a\ufffdb", "\U0001F9FF", "\uE000", "\uFFFF", "\U0010FFFF", "ﷺ", "㍿", "℡", "Ａｂｃ", "ｱｲｳ", "①st",
 ]
 
 FRAGMENTS = [
