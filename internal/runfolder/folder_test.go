@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/retort-ir/retort/internal/jsonl"
 )
 
 // holdDir is the environment variable that makes this test binary hold a folder until it is killed.
@@ -395,7 +397,7 @@ func TestAFileThatIsDamagedAfterItWasOpenedIsNamed(t *testing.T) {
 }
 
 func FuzzRecordsThatAreReadWereWritten(f *testing.F) {
-	line, err := encodeRecord(0, thing{1, "x"})
+	line, err := jsonl.Seal(0, thing{1, "x"})
 	require.NoError(f, err)
 	f.Add(line)
 	f.Add([]byte("{}\n"))
@@ -410,7 +412,7 @@ func FuzzRecordsThatAreReadWereWritten(f *testing.F) {
 		require.EqualValues(t, len(data), s.total)
 		require.LessOrEqual(t, s.size, s.total)
 		if s.count > 0 {
-			body, ok := decodeRecord(0, data[:strings.IndexByte(string(data), '\n')])
+			body, ok := jsonl.Unseal(0, data[:strings.IndexByte(string(data), '\n')])
 			require.True(t, ok)
 			require.Equal(t, byte('}'), body[len(body)-1])
 		}

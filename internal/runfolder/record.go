@@ -5,67 +5,18 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash"
-	"hash/crc32"
 	"io"
 	"os"
+
+	"github.com/retort-ir/retort/internal/jsonl"
 )
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-const (
-	sumName   = `"crc32c":"`
-	sumLength = len(sumName) + 8 + len(`"}`)
-	// maxTail is the most that Open cuts off the end of a file by itself: more than any one record, and little enough to
-	// compute again. A longer run of bad bytes is damage that its owner should hear of.
-	maxTail = 16 << 20
-)
-
-// encodeRecord returns the line of record n with its end. The value must be an object in JSON.
-func encodeRecord(n int, value any) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(value); err != nil {
-		return nil, err
-	}
-	body := bytes.TrimSuffix(b.Bytes(), []byte("\n"))
-	if len(body) < 2 || body[0] != '{' {
-		return nil, fmt.Errorf("%T is not an object in JSON", value)
-	}
-	sum := checksum(n, body)
-	line := body[:len(body)-1]
-	if len(line) > 1 {
-		line = append(line, ',')
-	}
-	return fmt.Appendf(line, "%s%08x\"}\n", sumName, sum), nil
-}
-
-// decodeRecord returns the JSON of record n without its checksum, and false where the checksum does not fit. line has no
-// end of line.
-func decodeRecord(n int, line []byte) ([]byte, bool) {
-	at := len(line) - sumLength
-	if at < 1 || !bytes.HasPrefix(line[at:], []byte(sumName)) || !bytes.HasSuffix(line, []byte(`"}`)) {
-		return nil, false
-	}
-	stored, err := hex.DecodeString(string(line[at+len(sumName) : len(line)-2]))
-	if err != nil {
-		return nil, false
-	}
-	body := bytes.TrimSuffix(line[:at], []byte(","))
-	body = append(bytes.Clone(body), '}')
-	return body, binary.BigEndian.Uint32(stored) == checksum(n, body)
-}
-
-func checksum(n int, body []byte) uint32 {
-	number := binary.LittleEndian.AppendUint64(nil, uint64(n))
-	return crc32.Update(crc32.Checksum(number, castagnoli), castagnoli, body)
-}
+// maxTail is the most that Open cuts off the end of a file by itself: more than any one record, and little enough to
+// compute again. A longer run of bad bytes is damage that its owner should hear of.
+const maxTail = 16 << 20
 
 // scanned is what a stage's file holds.
 type scanned struct {
@@ -114,7 +65,7 @@ func scan(ctx context.Context, path string) (scanned, error) {
 		}
 		text, ended := bytes.CutSuffix(line, []byte("\n"))
 		if !bad && ended {
-			if _, ok := decodeRecord(s.count, text); ok {
+			if _, ok := jsonl.Unseal(s.count, text); ok {
 				s.count++
 				s.size += int64(len(line))
 				s.sum.Write(line)

@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/retort-ir/retort/internal/jsonl"
 	"github.com/retort-ir/retort/internal/rss"
 )
 
@@ -128,7 +129,7 @@ func (s *Stage) Path() string { return s.path }
 
 // Append writes a record, which must be an object in JSON. After an error the file holds what it held before.
 func (s *Stage) Append(record any) error {
-	line, err := encodeRecord(s.count, record)
+	line, err := jsonl.Seal(s.count, record)
 	if err != nil {
 		return fmt.Errorf("%s:%d: %w", s.path, s.count+1, err)
 	}
@@ -249,7 +250,7 @@ func readRecord[T any](br *bufio.Reader, n int) (v T, length int, err error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return v, 0, err
 	}
-	body, ok := decodeRecord(n, bytes.TrimSuffix(line, []byte("\n")))
+	body, ok := jsonl.Unseal(n, bytes.TrimSuffix(line, []byte("\n")))
 	if !ok {
 		return v, 0, errChecksum
 	}
