@@ -57,6 +57,7 @@ type bench struct {
 	dense   map[string]*ranker
 	store   *teacher.Store
 	opened  map[string]teacher.Teacher
+	best    *chosen
 	closers []func() error
 }
 

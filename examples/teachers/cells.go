@@ -57,6 +57,10 @@ func parseCell(name string) (cell, error) {
 func (p *program) plan() []cell {
 	var cells []cell
 	for _, collection := range splitNames(p.settings.names) {
+		distils := slices.Contains(splitNames(p.settings.distilled), collection)
+		if p.settings.llm != "" && (distils || p.settings.trainQueries != queriesExtractive) {
+			cells = append(cells, cell{kindQueries, collection, teacherSmolLM2})
+		}
 		for _, start := range crossEncoderStarts {
 			if p.settings.dir(start.encoder) != "" {
 				cells = append(cells, cell{kindTrain, collection, start.name})
@@ -65,11 +69,8 @@ func (p *program) plan() []cell {
 		for _, t := range p.teachers() {
 			cells = append(cells, cell{kindDev, collection, t.name}, cell{kindRank, collection, t.name})
 		}
-		if !slices.Contains(splitNames(p.settings.distilled), collection) {
+		if !distils {
 			continue
-		}
-		if p.settings.llm != "" {
-			cells = append(cells, cell{kindQueries, collection, teacherSmolLM2})
 		}
 		for _, name := range p.distilNames() {
 			written := name == distilQueries+queriesLLM || name == distilQueries+queriesMixed

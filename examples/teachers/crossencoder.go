@@ -3,19 +3,139 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"time"
 
+	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/distill"
+	"github.com/retort-ir/retort/generate"
 	"github.com/retort-ir/retort/teacher"
 )
 
 // start is a bi-encoder that a cross-encoder is trained from.
 type start struct{ name, title, encoder string }
 
-var crossEncoderStarts = []start{}
-
-func openCrossEncoder(start) func(context.Context, *bench) (teacher.Teacher, error) {
-	return func(context.Context, *bench) (teacher.Teacher, error) { return nil, errors.New("none") }
+// crossEncoderStarts have one train-teacher cell and one teacher each.
+var crossEncoderStarts = []start{
+	{"minilm", "MiniLM", encoderStudent},
+	{"bge-small", "bge-small", encoderBGE},
 }
 
-func trainSettings(s *settings, _ cell) map[string]string { return s.training() }
+// crossEncoders computes them.
+type crossEncoders interface {
+	open(ctx context.Context, dir string, s *settings) (t teacher.Teacher, closeIt func() error, err error)
+	// train trains one from the bi-encoder in the folder start and saves it to dir. What it has done when ctx ends, or the process,
+	// is kept in work, where the same call goes on.
+	train(ctx context.Context, job trainingJob) error
+}
 
-func trainCell(context.Context, *bench, cell) error { return errors.New("none") }
+// trainingJob is what a cross-encoder is trained on.
+type trainingJob struct {
+	start, work, dir string
+	corpus           retort.Corpus
+	lists            []retort.List // the query's source is the positive, the others hard negatives
+	settings         *settings
+	say              func(format string, args ...any)
+}
+
+// crossDir is the folder of a trained cross-encoder.
+func (b *bench) crossDir(name string) string {
+	return filepath.Join(b.p.folder, "teachers", b.c.name, name)
+}
+
+func openCrossEncoder(s start) func(context.Context, *bench) (teacher.Teacher, error) {
+	return func(ctx context.Context, b *bench) (teacher.Teacher, error) {
+		c := cell{kindTrain, b.c.name, s.name}
+		if done, err := b.p.done(c); err != nil || !done {
+			return nil, errors.Join(err, fmt.Errorf("run the cell %s first", c))
+		}
+		t, closeIt, err := b.p.crossEncoders.open(ctx, b.crossDir(s.name), &b.p.settings)
+		if err != nil {
+			return nil, err
+		}
+		b.closers = append(b.closers, closeIt)
+		return t, nil
+	}
+}
+
+// trained is the result of a train-teacher cell.
+type trained struct {
+	Cell     string            `json:"cell"`
+	Settings map[string]string `json:"settings"`
+	Start    string            `json:"start"` // the folder it was trained from
+	Funnel   distill.Funnel    `json:"funnel"`
+	Cost     cost              `json:"cost"`
+}
+
+// trainList is how many passages a cross-encoder's list has: the source and hard negatives.
+const trainList = 8
+
+func trainSettings(s *settings, _ cell) map[string]string {
+	m := s.ranking()
+	m["train-lists"], m["train-queries"] = strconv.Itoa(s.trainLists), s.trainQueries
+	return m
+}
+
+// trainCell trains a cross-encoder on synthetic queries of the collection's passages. It sees no judgement.
+func trainCell(ctx context.Context, b *bench, c cell) (err error) {
+	var from start
+	for _, s := range crossEncoderStarts {
+		if s.name == c.name {
+			from = s
+		}
+	}
+	dir := b.p.settings.dir(from.encoder)
+	if dir == "" {
+		return fmt.Errorf("no folder is given that a cross-encoder %q could be trained from: -student and -bge name them", c.name)
+	}
+	begin := time.Now()
+	r := &trained{Cell: c.String(), Settings: trainSettings(&b.p.settings, c), Start: filepath.Base(dir)}
+	defer func() {
+		var errSpend error
+		if r.Cost, errSpend = b.p.spend(c, cost{Seconds: time.Since(begin).Seconds()}); err == nil {
+			err = errSpend
+		}
+		if err == nil {
+			err = writeJSON(b.p.path(c), r)
+		}
+	}()
+	lists, err := b.trainingLists(ctx, &r.Funnel)
+	if err != nil {
+		return err
+	}
+	b.p.say("  %d lists", len(lists))
+	return b.p.crossEncoders.train(ctx, trainingJob{
+		start: dir, work: b.crossDir(c.name) + ".work", dir: b.crossDir(c.name), corpus: b.c.corpus, lists: lists,
+		settings: &b.p.settings, say: b.p.say,
+	})
+}
+
+// trainingLists makes a list of each synthetic query that finds its source: the source, the best others of BM25 and the student
+// together, and some of the next. Queries that equal a judged one are left out.
+func (b *bench) trainingLists(ctx context.Context, funnel *distill.Funnel) ([]retort.List, error) {
+	fusion, err := b.fusion(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var generator generate.QueryGenerator
+	if generator, err = b.extractive(ctx); b.p.settings.trainQueries != queriesExtractive && err == nil {
+		generator, err = b.generator(ctx, b.p.settings.trainQueries)
+	}
+	if err != nil {
+		return nil, err
+	}
+	m := distill.DefaultMiningOptions()
+	m.MaxQueries, m.MaxLists, m.Seed = 3*b.p.settings.trainLists, b.p.settings.trainLists, b.p.settings.seed
+	m.Top, m.Sample, m.Target = trainList/2, trainList-trainList/2, distill.MinMax
+	p := distill.Pipeline{
+		Corpus: b.c.corpus, Generator: generator, Ranker: fusion, Mining: m,
+		TestQueries: append(b.c.all.Queries[:len(b.c.all.Queries):len(b.c.all.Queries)], b.c.dev.Queries...),
+	}
+	queries, err := p.MakeQueries(ctx, funnel)
+	if err != nil {
+		return nil, err
+	}
+	return p.MakeLists(ctx, queries, funnel)
+}

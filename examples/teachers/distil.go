@@ -152,9 +152,11 @@ func (b *bench) target(ctx context.Context, c cell, r *distilled) (teacher.Teach
 	case teacherEnsemble:
 		r.Members = []weighted{{teacherBM25, 1}, {encoderStudent, 1}}
 	case teacherBest:
-		if r.Members, err = b.bestMembers(ctx); err != nil {
+		best, err := b.chooseBest(ctx)
+		if err != nil {
 			return nil, err
 		}
+		r.Members = slices.Clone(best.Members)
 	default:
 		return b.teacher(ctx, r.Teacher)
 	}

@@ -7,4 +7,14 @@ import (
 	"github.com/retort-ir/retort/teacher"
 )
 
-func openLikelihood(context.Context, *bench) (teacher.Teacher, error) { return nil, errors.New("none") }
+func openLikelihood(ctx context.Context, b *bench) (teacher.Teacher, error) {
+	if b.p.settings.llm == "" {
+		return nil, errors.New("no language model is given: -llm names it")
+	}
+	t, closeIt, err := b.p.openLikelihood(ctx, &b.p.settings)
+	if err != nil {
+		return nil, err
+	}
+	b.closers = append(b.closers, closeIt)
+	return t, nil
+}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/retort-ir/retort/generate"
+	"github.com/retort-ir/retort/teacher"
 )
 
 func main() {
@@ -33,7 +34,7 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	p := &program{settings: defaultSettings(), open: openBERT, log: stderr}
+	p := &program{settings: defaultSettings(), open: openBERT, openLLM: openCausalLM, openLikelihood: openLikelihoodTeacher, crossEncoders: torchCrossEncoders{}, log: stderr}
 	flags := flag.NewFlagSet("teachers", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	p.settings.add(flags)
@@ -68,8 +69,12 @@ type program struct {
 	folder   string
 	limit    time.Duration
 	open     func(ctx context.Context, dir string, s *settings) (model, error)
-	openLLM  func(ctx context.Context, s *settings) (llm generate.Completer, closeLLM func() error, err error)
 	log      io.Writer
+
+	// What computes on LibTorch besides the encoders.
+	openLLM        func(context.Context, *settings) (llm generate.Completer, closeIt func() error, err error)
+	openLikelihood func(context.Context, *settings) (t teacher.Teacher, closeIt func() error, err error)
+	crossEncoders  crossEncoders
 
 	bench *bench // of the collection at hand
 }

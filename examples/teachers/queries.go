@@ -12,13 +12,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
 
 	"github.com/retort-ir/retort"
-	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/generate"
 )
 
@@ -26,7 +24,7 @@ import (
 const (
 	queriesExtractive = "extractive"
 	queriesLLM        = "smollm2"
-	queriesMixed      = "mixed" // every second passage's
+	queriesMixed      = "mixed" // both
 )
 
 // extractive returns the generator of "retort distill".
@@ -38,18 +36,13 @@ func (b *bench) extractive(ctx context.Context) (generate.QueryGenerator, error)
 
 // generator returns one of the kinds over the passages that the language model writes queries of.
 func (b *bench) generator(ctx context.Context, kind string) (generate.QueryGenerator, error) {
-	own, err := b.extractive(ctx)
+	all, err := b.extractive(ctx)
 	if err != nil {
 		return nil, err
 	}
-	sample, err := b.sample()
-	if err != nil {
-		return nil, err
-	}
-	if kind == queriesExtractive {
-		return chooser{fmt.Sprintf("%s, %d passages", fingerprint(own), len(sample)), func(p retort.Passage) generate.QueryGenerator {
-			return only(sample[p.ID] > 0, own)
-		}}, nil
+	own, err := b.sample(all)
+	if err != nil || kind == queriesExtractive {
+		return own, err
 	}
 	written, err := b.writtenQueries()
 	if err != nil {
@@ -59,68 +52,14 @@ func (b *bench) generator(ctx context.Context, kind string) (generate.QueryGener
 	case queriesLLM:
 		return written, nil
 	case queriesMixed:
-		name := fmt.Sprintf("%s, %s, %d passages", fingerprint(own), fingerprint(written), len(sample))
-		return chooser{name, func(p retort.Passage) generate.QueryGenerator {
-			if place := sample[p.ID]; place%2 == 0 {
-				return only(place > 0, own)
-			}
-			return written
-		}}, nil
+		return generate.Mixture(own, written)
 	}
 	return nil, fmt.Errorf("there are no queries %q, only %s, %s and %s", kind, queriesExtractive, queriesLLM, queriesMixed)
 }
 
-// sample returns the passages that the language model writes queries of, with their places from 1: the first by the hash of
-// their ids.
-func (b *bench) sample() (map[string]int, error) {
-	type place struct {
-		id   string
-		hash [sha256.Size]byte
-	}
-	places := make([]place, b.c.corpus.Len())
-	for i := range places {
-		p, err := b.c.corpus.At(i)
-		if err != nil {
-			return nil, err
-		}
-		places[i] = place{p.ID, sha256.Sum256([]byte(p.ID))}
-	}
-	slices.SortFunc(places, func(x, y place) int { return cmp.Or(bytes.Compare(x.hash[:], y.hash[:]), cmp.Compare(x.id, y.id)) })
-	sample := map[string]int{}
-	for i, p := range places[:min(len(places), b.p.settings.llmPassages)] {
-		sample[p.id] = i + 1
-	}
-	return sample, nil
-}
-
-// chooser takes another generator for each passage, or none.
-type chooser struct {
-	name   string
-	choose func(retort.Passage) generate.QueryGenerator
-}
-
-func (c chooser) Fingerprint() string { return c.name }
-
-func (c chooser) Generate(ctx context.Context, p retort.Passage) ([]retort.Query, error) {
-	g := c.choose(p)
-	if g == nil {
-		return nil, nil
-	}
-	return g.Generate(ctx, p)
-}
-
-func only(wanted bool, g generate.QueryGenerator) generate.QueryGenerator {
-	if !wanted {
-		return nil
-	}
-	return g
-}
-
-func fingerprint(v any) string {
-	if f, ok := v.(encoder.Fingerprinter); ok {
-		return f.Fingerprint()
-	}
-	return fmt.Sprintf("%T", v)
+// sample leaves a generator the passages that the language model is asked about: the same ones for each.
+func (b *bench) sample(g generate.QueryGenerator) (generate.QueryGenerator, error) {
+	return generate.Sample(g, b.p.settings.llmPassages, b.c.corpus.Len(), b.p.settings.seed)
 }
 
 // stored gives the queries that were made earlier.
@@ -159,7 +98,7 @@ func (b *bench) writtenQueries() (*stored, error) {
 type written struct {
 	Cell     string                  `json:"cell"`
 	Settings map[string]string       `json:"settings"`
-	Passages int                     `json:"passages"`
+	Asked    int                     `json:"asked"` // queries that it was asked for
 	Kept     int                     `json:"kept"`
 	Dropped  map[generate.Reason]int `json:"dropped"`
 	Tokens   int                     `json:"tokens"` // written
@@ -169,7 +108,8 @@ type written struct {
 
 // chunk is what a language model has made of a few passages: a line of the cell's file.
 type chunk struct {
-	Passages int                     `json:"passages"`
+	Passages int                     `json:"passages"` // in the sample or not
+	Asked    int                     `json:"asked"`
 	Queries  []retort.Query          `json:"queries"`
 	Dropped  map[generate.Reason]int `json:"dropped"`
 	Tokens   int                     `json:"tokens"`
@@ -184,20 +124,17 @@ func queriesSettings(s *settings, _ cell) map[string]string {
 }
 
 func (p *program) chunksPath(c cell) string {
-	return filepath.Join(p.folder, "queries", c.collection+"-"+c.name+".jsonl")
+	s := &p.settings
+	return filepath.Join(p.folder, "queries", fmt.Sprintf("%s-%s-%d-%d-%d-%s.jsonl", c.collection, c.name, s.llmPassages, s.perPassage, s.seed, s.precision))
 }
 
 // chunkPassages is how many passages are lost at most when the program is killed.
-const chunkPassages = 32
+const chunkPassages = 64
 
 // queriesCell has the language model write queries, chunk by chunk, and goes on behind the chunks that are there.
 func queriesCell(ctx context.Context, b *bench, c cell) error {
 	if c.name != teacherSmolLM2 {
 		return fmt.Errorf("%q writes no queries, only %s does", c.name, teacherSmolLM2)
-	}
-	passages, err := b.samplePassages()
-	if err != nil {
-		return err
 	}
 	chunks, _, err := readChunks(b.p.chunksPath(c))
 	if err != nil {
@@ -207,14 +144,14 @@ func queriesCell(ctx context.Context, b *bench, c cell) error {
 	for _, chunk := range chunks {
 		have += chunk.Passages
 	}
-	if have < len(passages) {
-		if chunks, err = b.write(ctx, c, passages, have, chunks); err != nil {
+	if have < b.c.corpus.Len() {
+		if chunks, err = b.write(ctx, c, have, chunks); err != nil {
 			return err
 		}
 	}
 	r := &written{Cell: c.String(), Settings: queriesSettings(&b.p.settings, c), Dropped: map[generate.Reason]int{}}
 	for _, chunk := range chunks {
-		r.Passages += chunk.Passages
+		r.Asked += chunk.Asked
 		r.Kept += len(chunk.Queries)
 		r.Tokens += chunk.Tokens
 		r.Cost.Seconds += chunk.Cost.Seconds
@@ -228,23 +165,8 @@ func queriesCell(ctx context.Context, b *bench, c cell) error {
 	return writeJSON(b.p.path(c), r)
 }
 
-func (b *bench) samplePassages() ([]retort.Passage, error) {
-	sample, err := b.sample()
-	if err != nil {
-		return nil, err
-	}
-	passages := make([]retort.Passage, len(sample))
-	for id, place := range sample {
-		index, _ := b.c.corpus.Index(id)
-		if passages[place-1], err = b.c.corpus.At(index); err != nil {
-			return nil, err
-		}
-	}
-	return passages, nil
-}
-
 // write appends the chunks that are missing.
-func (b *bench) write(ctx context.Context, c cell, passages []retort.Passage, have int, chunks []chunk) (_ []chunk, err error) {
+func (b *bench) write(ctx context.Context, c cell, have int, chunks []chunk) (_ []chunk, err error) {
 	llm, closeLLM, err := b.p.openLLM(ctx, &b.p.settings)
 	if err != nil {
 		return nil, err
@@ -259,10 +181,11 @@ func (b *bench) write(ctx context.Context, c cell, passages []retort.Passage, ha
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	for from := have; from < len(passages); from += chunkPassages {
-		made, err := b.writeChunk(ctx, llm, passages[from:min(from+chunkPassages, len(passages))])
+	total := b.c.corpus.Len()
+	for from := have; from < total; from += chunkPassages {
+		made, err := b.writeChunk(ctx, llm, from, min(from+chunkPassages, total))
 		if err != nil {
-			b.p.say("  queries of %d of %d passages are written", from, len(passages))
+			b.p.say("  %d of %d passages are done", from, total)
 			return nil, err
 		}
 		line, err := json.Marshal(made)
@@ -277,15 +200,17 @@ func (b *bench) write(ctx context.Context, c cell, passages []retort.Passage, ha
 	return chunks, nil
 }
 
-func (b *bench) writeChunk(ctx context.Context, llm generate.Completer, passages []retort.Passage) (chunk, error) {
-	made := chunk{Passages: len(passages), Queries: []retort.Query{}, Dropped: map[generate.Reason]int{}}
+// writeChunk asks about those of the passages from..to-1 that are in the sample.
+func (b *bench) writeChunk(ctx context.Context, llm generate.Completer, from, to int) (chunk, error) {
+	made := chunk{Passages: to - from, Queries: []retort.Query{}, Dropped: map[generate.Reason]int{}}
 	var mu sync.Mutex
 	start := time.Now()
-	g, err := generate.NewPrompted(llm, generate.PromptOptions{
+	all, err := generate.NewPrompted(llm, generate.PromptOptions{
 		PerPassage: b.p.settings.perPassage, Seed: b.p.settings.seed,
 		Observe: func(a generate.Answer) {
 			mu.Lock()
 			defer mu.Unlock()
+			made.Asked++
 			made.Tokens += a.Tokens
 			if a.Dropped != "" {
 				made.Dropped[a.Dropped]++
@@ -295,13 +220,23 @@ func (b *bench) writeChunk(ctx context.Context, llm generate.Completer, passages
 	if err != nil {
 		return made, err
 	}
+	g, err := b.sample(all)
+	if err != nil {
+		return made, err
+	}
+	passages := make([]retort.Passage, to-from)
+	for i := range passages {
+		if passages[i], err = b.c.corpus.At(from + i); err != nil {
+			return made, err
+		}
+	}
 	corpus, err := retort.NewCorpus(passages)
 	if err != nil {
 		return made, err
 	}
 	for q, err := range generate.All(ctx, g, corpus, 1) {
 		if err != nil {
-			return made, err
+			return chunk{}, err
 		}
 		made.Queries = append(made.Queries, q)
 	}

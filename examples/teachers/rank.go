@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"strconv"
 	"time"
 
+	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/teacher"
 )
@@ -23,10 +25,10 @@ type ranked struct {
 	NDCG       []float64         `json:"ndcg@10"`   // one a query
 	Reference  []float64         `json:"reference"` // that of BM25 and the student together, over the same lists
 	Mean       float64           `json:"mean"`
-	Best       float64           `json:"best_possible"` // mean of the best order of the lists
-	Difference eval.Comparison   `json:"difference"`    // to the reference
-	Members    []weighted        `json:"members,omitempty"`
-	Cost       cost              `json:"cost"` // zero for an ensemble, which takes what its members take
+	Best       float64           `json:"best_possible"`    // mean of the best order of the lists
+	Difference eval.Comparison   `json:"difference"`       // to the reference
+	Chosen     *chosen           `json:"chosen,omitempty"` // of the best ensemble
+	Cost       cost              `json:"cost"`             // zero for an ensemble, which takes what its members take
 }
 
 // rankSettings leave out the settings that have no effect on the teacher.
@@ -73,7 +75,7 @@ func rankCell(ctx context.Context, b *bench, c cell) error {
 		return err
 	}
 	if c.name == teacherBest {
-		if r.Members, err = b.bestMembers(ctx); err != nil {
+		if r.Chosen, err = b.chooseBest(ctx); err != nil {
 			return err
 		}
 	}
@@ -92,13 +94,11 @@ func (b *bench) score(ctx context.Context, c cell, lists []teacher.Work) (scores
 	if err != nil {
 		return nil, cost{}, err
 	}
-	meter := b.meter(k)
+	meter := b.meter(c, k)
 	defer func() {
 		var errSpend error
-		if spent, errSpend = b.p.spend(c, meter.read(scores)); err == nil {
-			err = errSpend
-		}
-		if err != nil {
+		spent, errSpend = meter.spend()
+		if err = errors.Join(err, errSpend); err != nil {
 			b.p.say("  %d of %d lists are scored", len(scores), len(lists))
 		}
 	}()
@@ -107,6 +107,9 @@ func (b *bench) score(ctx context.Context, c cell, lists []teacher.Work) (scores
 			return scores, cost{}, s.Err
 		}
 		scores = append(scores, s.Scores)
+		if err := meter.count(len(s.Scores)); err != nil {
+			return scores, cost{}, err
+		}
 	}
 	return scores, cost{}, ctx.Err()
 }
@@ -121,30 +124,44 @@ func each(lists []teacher.Work) iter.Seq2[teacher.Work, error] {
 	}
 }
 
-// meter tells what scoring takes.
+// meter tells what scoring takes, and writes it down now and then, since a kill gives no warning.
 type meter struct {
 	b      *bench
+	c      cell
 	k      teacherKind
 	start  time.Time
-	stored int
+	stored int // scores in the store at the start
+	pairs  int
 }
 
-func (b *bench) meter(k teacherKind) meter { return meter{b, k, time.Now(), b.store.Len()} }
+func (b *bench) meter(c cell, k teacherKind) *meter {
+	return &meter{b: b, c: c, k: k, start: time.Now(), stored: b.store.Len()}
+}
 
-// read counts the pairs that were computed: scores that the store had already cost nothing.
-func (m meter) read(scores [][]float64) cost {
-	if m.k.ensemble {
-		return cost{}
+// meterEvery is the time between two notes of what was spent.
+const meterEvery = 10 * time.Second
+
+func (m *meter) count(pairs int) error {
+	m.pairs += pairs
+	if time.Since(m.start) < meterEvery {
+		return nil
 	}
-	spent := cost{Seconds: time.Since(m.start).Seconds()}
+	_, err := m.spend()
+	return err
+}
+
+// spend writes what has been spent since it was last called. Scores that the store had already cost nothing, and an ensemble
+// costs what its members do.
+func (m *meter) spend() (cost, error) {
+	if m.k.ensemble {
+		return cost{}, nil
+	}
+	spent := cost{Seconds: time.Since(m.start).Seconds(), Pairs: m.pairs}
 	if m.k.cached {
 		spent.Pairs = m.b.store.Len() - m.stored
-		return spent
 	}
-	for _, s := range scores {
-		spent.Pairs += len(s)
-	}
-	return spent
+	m.start, m.stored, m.pairs = time.Now(), m.b.store.Len(), 0
+	return m.b.p.spend(m.c, spent)
 }
 
 // reference scores the lists by BM25 and the student together.
@@ -164,15 +181,16 @@ func (b *bench) reference(ctx context.Context, lists []teacher.Work) ([][]float6
 
 // measure fills in what the scores are worth.
 func (r *ranked) measure(ctx context.Context, qrels eval.Qrels, lists []teacher.Work, scores, reference [][]float64) error {
-	grades := make([][]float64, len(lists))
+	best := make([][]float64, len(lists))
 	for i, l := range lists {
-		grades[i] = make([]float64, len(l.Passages))
-		for j, p := range l.Passages {
-			grades[i][j] = float64(qrels[l.Query.ID][p.ID])
+		of, _ := grades(qrels[l.Query.ID], l.Passages)
+		best[i] = make([]float64, len(of))
+		for j, grade := range of {
+			best[i][j] = float64(grade)
 		}
 	}
 	reports := map[string]*eval.Report{}
-	for name, of := range map[string][][]float64{"teacher": scores, "reference": reference, "best": grades} {
+	for name, of := range map[string][][]float64{"teacher": scores, "reference": reference, "best": best} {
 		var err error
 		if reports[name], err = eval.Evaluate(qrels, runOf(lists, of), metric); err != nil {
 			return err
@@ -185,6 +203,20 @@ func (r *ranked) measure(ctx context.Context, qrels eval.Qrels, lists []teacher.
 	r.Queries, r.NDCG, r.Reference = reports["teacher"].Queries, reports["teacher"].Of(metric), reports["reference"].Of(metric)
 	r.Mean, r.Best = reports["teacher"].Mean(metric), reports["best"].Mean(metric)
 	return nil
+}
+
+// grades returns those of the passages, and those of the relevant passages that are not among them.
+func grades(judged map[string]int, passages []retort.Passage) (of, missed []int) {
+	listed := map[string]bool{}
+	for _, p := range passages {
+		of, listed[p.ID] = append(of, judged[p.ID]), true
+	}
+	for _, id := range sortedKeys(judged) {
+		if !listed[id] && judged[id] > 0 {
+			missed = append(missed, judged[id])
+		}
+	}
+	return of, missed
 }
 
 func runOf(lists []teacher.Work, scores [][]float64) eval.Run {

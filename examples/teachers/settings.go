@@ -25,6 +25,9 @@ type settings struct {
 	llmQueries, llmDepth    int // of the lists of the likelihood, which takes longest
 	members                 string
 
+	trainLists   int // that a cross-encoder is trained on
+	trainQueries string
+
 	lists       int    // that the student is trained on
 	listDepth   int    // passages of each
 	distilled   string // the collections that students are trained on
@@ -37,8 +40,9 @@ func defaultSettings() settings {
 	return settings{
 		names: "scifact,nfcorpus,cranfield,godoc", precision: "auto", tokens: 128,
 		testQueries: 100, devQueries: 100, depth: 50, llmQueries: 50, llmDepth: 20,
-		members: "bm25,student,bge-small,e5-small,crossencoder-minilm,crossencoder-bge-small",
-		lists:   3000, listDepth: 50, distilled: "scifact,godoc", llmPassages: 2000, perPassage: 2, seed: 1,
+		members:    "bm25,student,bge-small,e5-small,crossencoder-minilm,crossencoder-bge-small",
+		trainLists: 4000, trainQueries: queriesExtractive,
+		lists: 3000, listDepth: 50, distilled: "scifact,godoc", llmPassages: 2000, perPassage: 2, seed: 1,
 	}
 }
 
@@ -57,7 +61,9 @@ func (s *settings) add(f *flag.FlagSet) {
 	f.IntVar(&s.llmQueries, "llm-queries", s.llmQueries, "queries that a language model ranks the candidates of")
 	f.IntVar(&s.llmDepth, "llm-depth", s.llmDepth, "candidates of each of those")
 	f.StringVar(&s.members, "members", s.members, "teachers that the best ensemble is chosen from")
-	f.IntVar(&s.lists, "lists", s.lists, "lists that a student or cross-encoder is trained on")
+	f.IntVar(&s.trainLists, "train-lists", s.trainLists, "lists of 8 passages that a cross-encoder is trained on")
+	f.StringVar(&s.trainQueries, "train-queries", s.trainQueries, "what those are made for: extractive, smollm2 or mixed")
+	f.IntVar(&s.lists, "lists", s.lists, "lists that a student is trained on")
 	f.IntVar(&s.listDepth, "list-depth", s.listDepth, "passages of each of a student's lists")
 	f.StringVar(&s.distilled, "distil", s.distilled, "collections that students are trained on, by comma")
 	f.IntVar(&s.llmPassages, "llm-passages", s.llmPassages, "passages that the language model writes queries of")
@@ -77,6 +83,7 @@ func (s *settings) check() error {
 		{"depth", s.depth, 2},
 		{"llm-queries", s.llmQueries, 1},
 		{"llm-depth", s.llmDepth, 2},
+		{"train-lists", s.trainLists, 1},
 		{"lists", s.lists, 1},
 		{"list-depth", s.listDepth, 2},
 		{"llm-passages", s.llmPassages, 1},
@@ -88,6 +95,9 @@ func (s *settings) check() error {
 	}
 	if !slices.Contains([]string{"auto", "fp32", "bf16"}, s.precision) {
 		return fmt.Errorf("-precision is %q, want auto, fp32 or bf16", s.precision)
+	}
+	if !slices.Contains([]string{queriesExtractive, queriesLLM, queriesMixed}, s.trainQueries) {
+		return fmt.Errorf("-train-queries is %q, want %s, %s or %s", s.trainQueries, queriesExtractive, queriesLLM, queriesMixed)
 	}
 	if s.precision == "auto" {
 		s.precision = "fp32"
@@ -107,11 +117,4 @@ func (s *settings) ranking() map[string]string {
 	return map[string]string{
 		"precision": s.precision, "tokens": strconv.Itoa(s.tokens), "seed": strconv.FormatUint(s.seed, 10),
 	}
-}
-
-// training are those that a trained model depends on.
-func (s *settings) training() map[string]string {
-	m := s.ranking()
-	m["lists"] = strconv.Itoa(s.lists)
-	return m
 }

@@ -91,8 +91,8 @@ func (p *program) rankTables(_ context.Context, w io.Writer) error {
 func (p *program) rankTable(w io.Writer, name string, kinds []teacherKind, rows []*ranked) error {
 	adjusted := eval.Holm(pValues(kinds, rows))
 	fmt.Fprintf(w, "\n%s\n\n", headline(name, kinds, rows))
-	fmt.Fprintln(w, "| teacher | dev nDCG@10 | nDCG@10 | BM25 + student | difference | 95% interval | p | p (Holm) | s / 1,000 pairs |")
-	fmt.Fprintln(w, "|---|---|---|---|---|---|---|---|---|")
+	fmt.Fprintln(w, "| teacher | dev nDCG@10 | nDCG@10 | difference | 95% interval | p | p (Holm) | s / 1,000 pairs |")
+	fmt.Fprintln(w, "|---|---|---|---|---|---|---|---|")
 	for i, r := range rows {
 		dev, err := p.readRanked(cell{kindDev, name, kinds[i].name})
 		if err != nil {
@@ -102,12 +102,12 @@ func (p *program) rankTable(w io.Writer, name string, kinds []teacherKind, rows 
 		if err != nil {
 			return err
 		}
-		difference := "| | | |"
+		difference := "| | |"
 		if kinds[i].name != teacherEnsemble {
 			difference = fmt.Sprintf("%s | %s | %s | %s", signed(r.Difference.Delta), interval(r.Difference), pValue(r.Difference.P), pValue(adjusted[i]))
 		}
-		_, err = fmt.Fprintf(w, "| %s%s | %s | %s | %s | %s | %s |\n", kinds[i].title, note(kinds[i]), devMean(dev), figure(r.Mean),
-			figure(mean(r.Reference)), difference, seconds)
+		_, err = fmt.Fprintf(w, "| %s%s | %s | %s | %s | %s |\n", kinds[i].title, note(kinds[i]), devMean(dev), figure(r.Mean),
+			difference, seconds)
 		if err != nil {
 			return err
 		}
@@ -133,7 +133,8 @@ func headline(name string, kinds []teacherKind, rows []*ranked) string {
 	text += fmt.Sprintf("; their best possible order has %s", figure(r.Best))
 	for i, k := range kinds {
 		if k.name == teacherSmolLM2 {
-			text += fmt.Sprintf(" (* %d queries, %s candidates each, best possible %s)", len(rows[i].Queries), rows[i].Settings["depth"], figure(rows[i].Best))
+			text += fmt.Sprintf(". * %d queries, %s candidates each: there BM25 + student has %s and the best order %s",
+				len(rows[i].Queries), rows[i].Settings["depth"], figure(mean(rows[i].Reference)), figure(rows[i].Best))
 		}
 	}
 	return text + "."
@@ -156,9 +157,9 @@ func (p *program) secondsPer1000(collection string, k teacherKind, r *ranked) (s
 	if !k.ensemble {
 		return perThousand(r.Cost), nil
 	}
-	members := r.Members
-	if members == nil {
-		members = []weighted{{teacherBM25, 1}, {encoderStudent, 1}}
+	members := []weighted{{teacherBM25, 1}, {encoderStudent, 1}}
+	if r.Chosen != nil {
+		members = r.Chosen.Members
 	}
 	var sum cost
 	for _, m := range members {
@@ -193,17 +194,17 @@ func (p *program) weightTable(_ context.Context, w io.Writer) error {
 		if r == nil {
 			continue
 		}
-		dev, err := p.readRanked(cell{kindDev, name, teacherBest})
-		if err != nil {
-			return err
+		of, fit := r.Chosen, r.Chosen.Weights
+		outcome := "equal weights kept"
+		if fit.Kept {
+			outcome = "fitted weights taken"
 		}
-		split := ""
-		if dev != nil {
-			split = fmt.Sprintf("%d of %s", len(dev.Queries), dev.Split)
-		}
-		lines = append(lines, fmt.Sprintf("| %s | %s | %s |", name, split, membersText(r.Members)))
+		lines = append(lines, fmt.Sprintf("| %s | %s (%d) | %s | %s | %s | %s (p %s) | %s |", name, fit.Split, fit.Queries,
+			strings.Join(of.From, ", "), membersText(of.Members), figure(fit.Equal), signed(fit.CrossValidated.Delta), pValue(fit.CrossValidated.P), outcome))
 	}
-	return writeTable(w, lines, "| collection | dev queries | members and weights |", "|---|---|---|")
+	return writeTable(w, lines,
+		"| collection | dev queries | chosen among | members and weights | dev nDCG@10, equal weights | fitted weights, cross-validated | outcome |",
+		"|---|---|---|---|---|---|---|")
 }
 
 func membersText(members []weighted) string {
@@ -230,10 +231,10 @@ func (p *program) queryTable(_ context.Context, w io.Writer) error {
 		for _, reason := range sortedKeys(r.Dropped) {
 			dropped = append(dropped, fmt.Sprintf("%s %d", reason, r.Dropped[reason]))
 		}
-		lines = append(lines, fmt.Sprintf("| %s | %d | %d | %s | %d | %.2g |", name, r.Passages, r.Kept, strings.Join(dropped, ", "),
+		lines = append(lines, fmt.Sprintf("| %s | %d | %d | %s | %d | %.2g |", name, r.Asked, r.Kept, strings.Join(dropped, ", "),
 			r.Tokens, float64(r.Kept)/max(r.Cost.Seconds, 1e-9)))
 	}
-	return writeTable(w, lines, "| collection | passages | queries kept | dropped | tokens written | kept queries a second |", "|---|---|---|---|---|---|")
+	return writeTable(w, lines, "| collection | asked for | kept | dropped | tokens written | kept queries a second |", "|---|---|---|---|---|---|")
 }
 
 // distilTables writes a table a collection.
