@@ -86,6 +86,13 @@ bench-peer: libtorch model $(PYTHON) ## encoding speed beside sentence-transform
 	$(TORCH) go build -o $(BENCH_PEER)/benchpeer ./internal/benchpeer
 	$(PYTHON) scripts/bench_peer.py $(BENCH_PEER)/benchpeer $(MODEL) $(BENCH_PEER_ARGS)
 
+TEACHERS := go run ./examples/teachers -folder runs/teachers -collections '$(COLLECTIONS)' -student $(MODEL) $(TEACHERS_ARGS)
+
+.PHONY: teachers
+teachers: libtorch model ## docs/teachers.md: what each teacher and its student are worth (COLLECTIONS=dir of BEIR folders)
+	$(TORCH) $(TEACHERS)
+	$(TORCH) $(TEACHERS) -table -docs docs/teachers.md
+
 PGSERVER := .cache/pgserver
 
 # The wheel's programs only; nothing of it is imported.
