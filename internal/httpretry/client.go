@@ -55,7 +55,7 @@ type Counts struct {
 // New returns a client. Its Close frees the idle connections.
 func New(o Options) (*Client, error) {
 	if err := o.Validate(); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("httpretry: Options.%w", err)
 	}
 	key, err := o.readKey()
 	if err != nil {

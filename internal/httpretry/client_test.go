@@ -322,7 +322,7 @@ func TestNobodySeesTheKey(t *testing.T) {
 		client := newClient(t, options)
 		require.True(t, client.HasKey())
 		got, err := post(t.Context(), client, p.URL)
-		seen = append(seen, got, fmt.Sprintf("%v %+v %#v", err, err, errors.Unwrap(err)), fmt.Sprintf("%+v %#v", *client, *client.shared))
+		seen = append(seen, got, fmt.Sprintf("%v %+v %#v", err, err, errors.Unwrap(err)), fmt.Sprintf("%+v %#v", *client, *client))
 		require.Equal(t, "Bearer "+sentinel, p.Requests()[0].Header.Get("Authorization"), "the key is sent, without the line's end")
 	}
 	options.Transport = leaky{}

@@ -30,15 +30,15 @@ func (e *StatusError) Error() string {
 const maxMessage = 300
 
 func newStatusError(resp *http.Response, body []byte) *StatusError {
-	e := &StatusError{Code: resp.StatusCode, Message: message(body)}
+	e := &StatusError{Code: resp.StatusCode, Message: Message(body)}
 	if to, err := resp.Location(); err == nil && resp.StatusCode/100 == 3 {
 		e.Message = fmt.Sprintf("the server redirects to %s://%s%s: give the address of the server that answers itself", to.Scheme, to.Host, to.Path)
 	}
 	return e
 }
 
-// message finds the text in the forms of error that OpenAI, Cohere, Jina, vLLM, llama.cpp and text-embeddings-inference send.
-func message(body []byte) string {
+// Message finds the text in the forms of error that OpenAI, Cohere, Jina, vLLM, llama.cpp and text-embeddings-inference send.
+func Message(body []byte) string {
 	var forms struct {
 		Error   json.RawMessage `json:"error"` // {"message": ...} or a text
 		Message json.RawMessage `json:"message"`

@@ -38,14 +38,14 @@ type Options struct {
 	Transport http.RoundTripper
 }
 
-// Validate names the first field that is wrong.
+// Validate names the first field that is wrong, with which the error begins.
 func (o Options) Validate() error {
 	for _, f := range []struct {
 		name  string
 		value int
 	}{{"Concurrency", o.Concurrency}, {"PerMinute", o.PerMinute}, {"Attempts", o.Attempts}, {"MaxRequests", o.MaxRequests}} {
 		if f.value < 0 {
-			return fmt.Errorf("Options.%s is %d, want it >= 0", f.name, f.value)
+			return fmt.Errorf("%s is %d, want it >= 0", f.name, f.value)
 		}
 	}
 	for _, f := range []struct {
@@ -53,7 +53,7 @@ func (o Options) Validate() error {
 		value time.Duration
 	}{{"Timeout", o.Timeout}, {"Wait", o.Wait}, {"MaxWait", o.MaxWait}} {
 		if f.value < 0 {
-			return fmt.Errorf("Options.%s is %s, want it >= 0", f.name, f.value)
+			return fmt.Errorf("%s is %s, want it >= 0", f.name, f.value)
 		}
 	}
 	return nil
