@@ -1,0 +1,191 @@
+package causallm
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"math"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+
+	"github.com/retort-ir/retort/generate"
+	"github.com/retort-ir/retort/internal/torch"
+)
+
+// Options are the settings of a model. The zero value is valid.
+type Options struct {
+	// Name is what Model returns; "" means the name of the folder or of the file without its extension.
+	Name string
+	// Chat asks by the model's chat template and the prompt's messages, as instruction-tuned models want it; otherwise the model
+	// goes on with the prompt's raw text, which small models do better.
+	Chat bool
+	// TopP draws from the likeliest tokens whose probabilities sum up to it (Holtzman et al. 2020, arXiv 1904.09751), in (0,1];
+	// 0 means 1, all tokens.
+	TopP float64
+	// Precision of the matrix products: "fp32" (the default) or "bf16", which takes half the memory and is faster on a GPU and
+	// on processors with AMX or AVX512_BF16, and much slower on others.
+	Precision string
+	// ContextLength is the most tokens of a prompt and its answer; 0 means the model's own, but at most 8192. A passage that is
+	// too long for it is cut; Cuts says how often.
+	ContextLength int
+	// Rows is how many answers are written at the same time; 0 means 64.
+	Rows int
+	// BatchTokens is about how many tokens of prompts are computed at once; 0 means 1024, and 16384 on a GPU.
+	BatchTokens int
+	// Threads is how many threads one operation may use; 0 means GOMAXPROCS.
+	Threads int
+	// GPU selects a CUDA device by its number, counted from 1; 0 means the CPU.
+	GPU int
+}
+
+// Validate returns an error that names the field with a value out of range.
+func (o Options) Validate() error {
+	switch {
+	case !(o.TopP >= 0 && o.TopP <= 1):
+		return fmt.Errorf("causallm: Options.TopP is %v, want it in (0,1]", o.TopP)
+	case o.Precision != "" && o.Precision != "fp32" && o.Precision != "bf16":
+		return fmt.Errorf("causallm: Options.Precision is %q; fp32 and bf16 are supported", o.Precision)
+	case o.ContextLength < 0:
+		return fmt.Errorf("causallm: Options.ContextLength is %d, want it >= 0", o.ContextLength)
+	case o.Rows < 0:
+		return fmt.Errorf("causallm: Options.Rows is %d, want it >= 0", o.Rows)
+	case o.BatchTokens < 0:
+		return fmt.Errorf("causallm: Options.BatchTokens is %d, want it >= 0", o.BatchTokens)
+	case o.Threads < 0:
+		return fmt.Errorf("causallm: Options.Threads is %d, want it >= 0", o.Threads)
+	case o.GPU < 0:
+		return fmt.Errorf("causallm: Options.GPU is %d, want it >= 0", o.GPU)
+	}
+	return nil
+}
+
+const longestContext = 8192
+
+// withDefaults fills in what is 0, for a model made for context positions.
+func (o Options) withDefaults(context int) Options {
+	o.TopP = cmp.Or(o.TopP, 1)
+	o.ContextLength = cmp.Or(o.ContextLength, min(context, longestContext))
+	o.Rows = cmp.Or(o.Rows, 64)
+	if o.GPU > 0 {
+		o.BatchTokens = cmp.Or(o.BatchTokens, 16384)
+	}
+	o.BatchTokens = cmp.Or(o.BatchTokens, 1024)
+	return o
+}
+
+func (o Options) precision() torch.Type {
+	if o.Precision == "bf16" {
+		return torch.BFloat16
+	}
+	return torch.Float32
+}
+
+// Model is a language model on LibTorch. It is safe for concurrent use: calls queue up.
+type Model struct {
+	rt       *torch.Runtime
+	options  Options
+	name     string
+	text     *text
+	network  *network
+	prefixes *prefixes // touched on the runtime's thread only
+	cuts     atomic.Int64
+}
+
+var _ generate.BatchCompleter = (*Model)(nil)
+
+// Open reads a model from a Hugging Face folder (config.json, tokenizer.json, model.safetensors or its shards) or a GGUF file
+// and puts its weights on the device. Close must be called once it is no longer needed.
+func Open(ctx context.Context, path string, o Options) (_ *Model, err error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	d, err := describe(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, d.close()) }()
+	if o.ContextLength > d.config.context {
+		return nil, fmt.Errorf("%s: Options.ContextLength is %d; the model has %d positions", path, o.ContextLength, d.config.context)
+	}
+	if o.Chat && d.text.template == nil {
+		return nil, fmt.Errorf("%s: Options.Chat is set, and the model has no chat template", path)
+	}
+	m := &Model{options: o.withDefaults(d.config.context), name: cmp.Or(o.Name, nameOf(path)), text: d.text}
+	m.prefixes = newPrefixes()
+	if m.rt, err = torch.Open(torch.Options{Threads: o.Threads, GPU: o.GPU}); err != nil {
+		return nil, err
+	}
+	if m.network, err = newNetwork(ctx, m.rt, d.config, d.weights, o.precision(), m.options.ContextLength); err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), m.Close())
+	}
+	return m, nil
+}
+
+// Close frees the model and ends its thread, once the calls in hand are done. Closing twice is harmless.
+func (m *Model) Close() error {
+	err := m.rt.Run(context.Background(), func(s *torch.Scope) error {
+		if m.network != nil {
+			m.network.free(s)
+		}
+		m.prefixes.free(s)
+		return nil
+	})
+	if errors.Is(err, torch.ErrClosed) {
+		err = nil
+	}
+	return errors.Join(err, m.rt.Close())
+}
+
+// Model implements generate.Completer: Options.Name, or the name of the folder or file.
+func (m *Model) Model() string { return m.name }
+
+// Fingerprint is a digest of all that an answer depends on but the request: the weights as they were read (so a quantised file
+// differs from its original), the network's shape, the tokenizer, the chat template and the options that matter.
+func (m *Model) Fingerprint() string {
+	o := m.options
+	h := sha256.New()
+	fmt.Fprintf(h, "retort causallm 1\n%s\n%+v %v\n%s\n%v %v %d %v\n", m.network.digest, m.network.config.shape(), m.network.config.eos, m.text.fingerprint(),
+		o.Chat, o.TopP, o.ContextLength, m.network.precision)
+	return fmt.Sprintf("%x", h.Sum(nil))
+}
+
+// Cuts returns how many passages have been cut so far, because their prompts were longer than Options.ContextLength.
+func (m *Model) Cuts() int { return int(m.cuts.Load()) }
+
+// nameOf is the last part of a path, without a file's extension.
+func nameOf(path string) string {
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		absolute = path
+	}
+	name := filepath.Base(absolute)
+	if isGGUF(name) {
+		name = name[:len(name)-len(filepath.Ext(name))]
+	}
+	return strings.Map(func(r rune) rune {
+		if r == '/' || r == '\\' || r == '#' {
+			return '-'
+		}
+		return r
+	}, name)
+}
+
+// shape is what of a configuration enters the fingerprint.
+func (c config) shape() string {
+	frequencies := c.rope.frequencies(c.headDim)
+	return fmt.Sprintf("%s %d %d %d %d %d %g %v %x", c.arch, c.layers, c.heads, c.kvHeads, c.headDim, c.context, c.eps, c.tied, math.Float64bits(sum(frequencies)))
+}
+
+func sum(values []float64) float64 {
+	total := 0.0
+	for i, v := range values {
+		total += v * float64(i+1)
+	}
+	return total
+}

@@ -1,0 +1,258 @@
+package causallm
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"math"
+	"unsafe"
+
+	"github.com/retort-ir/retort/internal/torch"
+)
+
+// network is a decoder-only transformer on the device: token embeddings; layers of RMSNorm, attention with rotary positions
+// and grouped queries, RMSNorm, SwiGLU; RMSNorm and the output matrix (Touvron et al. 2023, arXiv 2302.13971). The residual
+// stream, the normalisations and the rotation are float32; matrix products and attention have the model's precision.
+type network struct {
+	config    config
+	precision torch.Type
+
+	tokens torch.Tensor // [vocab x hidden]
+	output torch.Tensor // [vocab x hidden], the same where they are tied
+	norm   torch.Tensor
+	layers []layer
+
+	// cos and sin are [positions x headDim]. sin's first half is negated: a vector x turns into x*cos + roll(x)*sin, where roll
+	// swaps the halves.
+	cos, sin  torch.Tensor
+	positions int
+
+	digest string // of the weights
+}
+
+type layer struct {
+	attentionNorm, norm torch.Tensor
+	qkv, qkvBias        torch.Tensor // [(heads + 2 kvHeads) headDim x hidden]; the bias is nil in Llama
+	out                 torch.Tensor // [hidden x heads headDim]
+	gateUp              torch.Tensor // [2 inner x hidden]
+	down                torch.Tensor // [hidden x inner]
+}
+
+// loader puts weights on the device and remembers what it made, so that a failure half way leaves nothing behind.
+type loader struct {
+	s         *torch.Scope
+	w         weights
+	precision torch.Type
+	made      []torch.Tensor
+	hash      hash.Hash
+	err       error
+}
+
+// newNetwork reads the weights. positions is how many tokens a text may have.
+func newNetwork(ctx context.Context, rt *torch.Runtime, c config, w weights, precision torch.Type, positions int) (*network, error) {
+	n := &network{config: c, precision: precision, positions: positions}
+	err := rt.Run(ctx, func(s *torch.Scope) error {
+		l := &loader{s: s, w: w, precision: precision, hash: sha256.New()}
+		s.NoGrad(func() { n.load(ctx, l) })
+		if l.err != nil || s.Err() != nil {
+			return firstError(l.err, s.Err()) // the scope frees what was made
+		}
+		for _, t := range l.made {
+			s.Keep(t)
+		}
+		n.digest = hex.EncodeToString(l.hash.Sum(nil))
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+func (n *network) load(ctx context.Context, l *loader) {
+	c := n.config
+	q, kv := c.heads*c.headDim, c.kvHeads*c.headDim
+	n.tokens = l.matrix(c.hidden, part{"model.embed_tokens.weight", c.vocab})
+	n.output = n.tokens
+	if !c.tied {
+		n.output = l.matrix(c.hidden, part{"lm_head.weight", c.vocab})
+	}
+	n.norm = l.vector("model.norm.weight", c.hidden)
+	for i := range c.layers {
+		if l.err == nil {
+			l.err = ctx.Err()
+		}
+		if l.err != nil || l.s.Err() != nil {
+			return
+		}
+		p := fmt.Sprintf("model.layers.%d.", i)
+		var y layer
+		y.attentionNorm = l.vector(p+"input_layernorm.weight", c.hidden)
+		y.qkv = l.matrix(c.hidden, part{p + "self_attn.q_proj.weight", q}, part{p + "self_attn.k_proj.weight", kv}, part{p + "self_attn.v_proj.weight", kv})
+		if c.qkvBias {
+			y.qkvBias = l.bias(part{p + "self_attn.q_proj.bias", q}, part{p + "self_attn.k_proj.bias", kv}, part{p + "self_attn.v_proj.bias", kv})
+		}
+		y.out = l.matrix(q, part{p + "self_attn.o_proj.weight", c.hidden})
+		y.norm = l.vector(p+"post_attention_layernorm.weight", c.hidden)
+		y.gateUp = l.matrix(c.hidden, part{p + "mlp.gate_proj.weight", c.inner}, part{p + "mlp.up_proj.weight", c.inner})
+		y.down = l.matrix(c.inner, part{p + "mlp.down_proj.weight", c.hidden})
+		n.layers = append(n.layers, y)
+	}
+	n.loadRotation(l)
+}
+
+func (n *network) loadRotation(l *loader) {
+	width, positions := n.config.headDim, n.positions
+	frequencies := n.config.rope.frequencies(width)
+	cos, sin := make([]float32, positions*width), make([]float32, positions*width)
+	for p := range positions {
+		for i, f := range frequencies {
+			// transformers rounds the angle to float32 and so do we: at large positions it matters.
+			angle := float64(float32(p) * float32(f))
+			at := p*width + i
+			cos[at], cos[at+width/2] = float32(math.Cos(angle)), float32(math.Cos(angle))
+			sin[at], sin[at+width/2] = -float32(math.Sin(angle)), float32(math.Sin(angle))
+		}
+	}
+	n.cos = l.keep(l.s.FromFloats(cos, int64(positions), int64(width)))
+	n.sin = l.keep(l.s.FromFloats(sin, int64(positions), int64(width)))
+}
+
+// part is a parameter that makes up some rows of a joined matrix.
+type part struct {
+	name string
+	rows int
+}
+
+// matrix returns the parts' rows one below the other, in the model's precision.
+func (l *loader) matrix(columns int, parts ...part) torch.Tensor {
+	return l.join(parts, func(p part) []float32 { return l.read(p.name, p.rows, columns) }, func(rows int) []int64 { return []int64{int64(rows), int64(columns)} })
+}
+
+func (l *loader) bias(parts ...part) torch.Tensor {
+	return l.join(parts, func(p part) []float32 { return l.read(p.name, p.rows) }, func(rows int) []int64 { return []int64{int64(rows)} })
+}
+
+func (l *loader) join(parts []part, read func(part) []float32, shape func(rows int) []int64) torch.Tensor {
+	var values []float32
+	rows := 0
+	for _, p := range parts {
+		v := read(p)
+		rows += p.rows
+		if values == nil {
+			values = v
+			continue
+		}
+		values = append(values, v...)
+	}
+	if l.err != nil {
+		return nil
+	}
+	return l.keep(l.s.Sub(func(s *torch.Scope) torch.Tensor { return s.As(s.FromFloats(values, shape(rows)...), l.precision) }))
+}
+
+// vector returns the scale of a normalisation, in float32.
+func (l *loader) vector(name string, width int) torch.Tensor {
+	values := l.read(name, width)
+	if l.err != nil {
+		return nil
+	}
+	return l.keep(l.s.FromFloats(values, int64(width)))
+}
+
+func (l *loader) read(name string, shape ...int) []float32 {
+	if l.err != nil {
+		return nil
+	}
+	values, err := l.w.read(name, shape...)
+	if err != nil {
+		l.err = err
+		return nil
+	}
+	if len(values) > 0 {
+		l.hash.Write(unsafe.Slice((*byte)(unsafe.Pointer(&values[0])), 4*len(values)))
+	}
+	return values
+}
+
+func (l *loader) keep(t torch.Tensor) torch.Tensor {
+	if t != nil {
+		l.made = append(l.made, t)
+	}
+	return t
+}
+
+// free gives back all of the network's tensors.
+func (n *network) free(s *torch.Scope) {
+	if n.output != n.tokens {
+		s.Free(n.output)
+	}
+	s.Free(n.tokens, n.norm, n.cos, n.sin)
+	for _, l := range n.layers {
+		s.Free(l.attentionNorm, l.norm, l.qkv, l.qkvBias, l.out, l.gateUp, l.down)
+	}
+	n.layers = nil
+}
+
+// embed returns the residual stream's beginning, [tokens x hidden] in float32.
+func (n *network) embed(s *torch.Scope, ids torch.Tensor) torch.Tensor {
+	return s.As(s.Embedding(n.tokens, ids), torch.Float32)
+}
+
+// logits returns [rows x vocab] in float32 of rows of the residual stream.
+func (n *network) logits(s *torch.Scope, x torch.Tensor) torch.Tensor {
+	return s.Sub(func(s *torch.Scope) torch.Tensor {
+		return s.As(s.Linear(n.normalise(s, x, n.norm), n.output, nil), torch.Float32)
+	})
+}
+
+// normalise is RMSNorm (Zhang and Sennrich 2019, arXiv 1910.07467), x / sqrt(mean(x²) + eps) * weight, in the model's precision.
+func (n *network) normalise(s *torch.Scope, x, weight torch.Tensor) torch.Tensor {
+	square := s.MeanDim(s.Mul(x, x), 1)
+	if square == nil {
+		return nil
+	}
+	s.AddScalarInPlace(square, n.config.eps)
+	return s.As(s.Mul(s.Mul(x, s.Rsqrt(square)), weight), n.precision)
+}
+
+// angles are the cosines and sines of a batch's positions, each [tokens x 1 x headDim].
+type angles struct{ cos, sin torch.Tensor }
+
+func (n *network) angles(s *torch.Scope, positions torch.Tensor) angles {
+	width := int64(n.config.headDim)
+	return angles{
+		cos: s.Reshape(s.Embedding(n.cos, positions), -1, 1, width),
+		sin: s.Reshape(s.Embedding(n.sin, positions), -1, 1, width),
+	}
+}
+
+// project returns the queries [tokens x heads x headDim], keys and values [tokens x kvHeads x headDim] of a layer; queries and
+// keys are turned to their positions.
+func (n *network) project(s *torch.Scope, l layer, x torch.Tensor, a angles) (q, k, v torch.Tensor) {
+	heads, kv, width := int64(n.config.heads), int64(n.config.kvHeads), int64(n.config.headDim)
+	all := s.Reshape(s.Linear(n.normalise(s, x, l.attentionNorm), l.qkv, l.qkvBias), -1, heads+2*kv, width)
+	straight := s.As(s.Narrow(all, 1, 0, heads+kv), torch.Float32)
+	turned := s.As(s.Add(s.Mul(straight, a.cos), s.Mul(s.Roll(straight, 2, width/2), a.sin)), n.precision)
+	return s.Narrow(turned, 1, 0, heads), s.Narrow(turned, 1, heads, kv), s.Narrow(all, 1, heads+kv, kv)
+}
+
+// finish adds the attention's outcome [tokens x heads headDim] and the feed-forward network to the residual stream.
+func (n *network) finish(s *torch.Scope, l layer, x, mixed torch.Tensor) torch.Tensor {
+	inner := int64(n.config.inner)
+	x = s.Add(x, s.As(s.Linear(mixed, l.out, nil), torch.Float32))
+	up := s.Linear(n.normalise(s, x, l.norm), l.gateUp, nil)
+	up = s.Mul(s.Silu(s.Narrow(up, 1, 0, inner)), s.Narrow(up, 1, inner, inner))
+	return s.Add(x, s.As(s.Linear(up, l.down, nil), torch.Float32))
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
