@@ -1,0 +1,159 @@
+package subword
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestLoadErrorsNameWhatIsWrong(t *testing.T) {
+	for _, c := range []struct{ name, base, section, value, want string }{
+		{"model", "gpt2", "model", `{"type":"WordPiece","vocab":{}}`, `model: type "WordPiece" is not supported; supported are BPE, Unigram`},
+		{"no model", "gpt2", "model", `null`, "model: is missing"},
+		{"normalizer", "gpt2", "normalizer", `{"type":"BertNormalizer"}`, `normalizer: type "BertNormalizer" is not supported; supported are Sequence, NFC`},
+		{"normalizer within", "gpt2", "normalizer", `{"type":"Sequence","normalizers":[{"type":"X"}]}`, `type "X"`},
+		{"pattern of nothing", "gpt2", "normalizer", `{"type":"Replace","pattern":{},"content":""}`, "pattern: want"},
+		{"empty pattern", "gpt2", "normalizer", `{"type":"Replace","pattern":{"String":""},"content":""}`, "empty"},
+		{"charsmap of one byte", "gpt2", "normalizer", `{"type":"Precompiled","precompiled_charsmap":"AA=="}`, "has 1 bytes"},
+		{"charsmap cut short", "gpt2", "normalizer", `{"type":"Precompiled","precompiled_charsmap":"BAEAAAAAAAA="}`, "260 bytes"},
+		{"pre-tokenizer", "gpt2", "pre_tokenizer", `{"type":"UnicodeScripts"}`, `pre_tokenizer: type "UnicodeScripts" is not supported; supported are`},
+		{"ByteLevel first", "gpt2", "pre_tokenizer", `{"type":"Sequence","pretokenizers":[{"type":"ByteLevel"},{"type":"Digits"}]}`, "last of a Sequence"},
+		{"regular expression", "gpt2", "pre_tokenizer", `{"type":"Split","pattern":{"Regex":"("},"behavior":"Isolated"}`, `pattern "("`},
+		{"behavior", "gpt2", "pre_tokenizer", `{"type":"Split","pattern":{"Regex":"a"},"behavior":"Odd"}`, `behavior "Odd"`},
+		{"scheme", "gpt2", "pre_tokenizer", `{"type":"Metaspace","replacement":"_","prepend_scheme":"odd"}`, `prepend_scheme "odd"`},
+		{"sign", "gpt2", "pre_tokenizer", `{"type":"Metaspace","replacement":""}`, "want one character"},
+		{"post-processor", "gpt2", "post_processor", `{"type":"Odd"}`, `post_processor: type "Odd"`},
+		{"separator", "gpt2", "post_processor", `{"type":"BertProcessing","cls":["a",1],"sep":["b",99999]}`, "id 99999 is not in the vocabulary"},
+		{"template", "gpt2", "post_processor", `{"type":"TemplateProcessing","pair":[{"Sequence":{"id":"A"}}]}`, "A and B once"},
+		{"special of a template", "gpt2", "post_processor", `{"type":"TemplateProcessing","pair":[{"SpecialToken":{"id":"[X]"}}]}`, `"[X]" has no ids`},
+		{"decoder", "gpt2", "decoder", `{"type":"WordPiece"}`, `decoder: type "WordPiece"`},
+		{"added token", "gpt2", "added_tokens", `[{"id":5,"content":"new"}]`, "id 5 has two tokens"},
+		{"id of an added token", "gpt2", "added_tokens", `[{"id":-1,"content":"new"}]`, `"new" has id -1`},
+		{"huge id", "gpt2", "added_tokens", `[{"id":99999999999,"content":"new"}]`, "99999999999"},
+		{"duplicate ids", "gpt2", "model", `{"type":"BPE","vocab":{"a":0,"b":0},"merges":[]}`, `id 0 has two tokens, "a" and "b"`},
+		{"merge", "gpt2", "model", `{"type":"BPE","vocab":{"a":0},"merges":["a b"]}`, `token "b" is not in the vocabulary`},
+		{"joined token", "gpt2", "model", `{"type":"BPE","vocab":{"a":0},"merges":[["a","a"]]}`, `token "aa" is not in the vocabulary`},
+		{"merge of three", "gpt2", "model", `{"type":"BPE","vocab":{"a":0},"merges":["a a a"]}`, "one space between"},
+		{"merge of one", "gpt2", "model", `{"type":"BPE","vocab":{"a":0},"merges":[["a"]]}`, "has 1 tokens"},
+		{"no bytes", "gpt2", "model", `{"type":"BPE","vocab":{"qq":0},"merges":[]}`, "no byte"},
+		{"unknown token", "gpt2", "model", `{"type":"BPE","vocab":{"a":0},"merges":[],"unk_token":"u"}`, `unk_token "u"`},
+		{"dropout", "gpt2", "model", `{"type":"BPE","vocab":{"a":0},"merges":[],"dropout":0.1}`, "dropout 0.1"},
+		{"suffix", "gpt2", "model", `{"type":"BPE","vocab":{"a":0},"merges":[],"end_of_word_suffix":"</w>"}`, `"</w>"`},
+		{"prefix", "gpt2", "model", `{"type":"BPE","vocab":{"a":0},"merges":[],"continuing_subword_prefix":"##"}`, `"##"`},
+		{"fallback", "llama2", "model", `{"type":"BPE","vocab":{"a":0},"merges":[],"byte_fallback":true}`, "lacks 256"},
+		{"unigram without unknown token", "xlmr", "model", `{"type":"Unigram","vocab":[["a",0]]}`, "unk_id"},
+		{"unigram without tokens", "xlmr", "model", `{"type":"Unigram","vocab":[],"unk_id":0}`, "empty"},
+		{"unigram entry", "xlmr", "model", `{"type":"Unigram","vocab":[["a"]],"unk_id":0}`, "want a token and its score"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			file := readJSON[map[string]json.RawMessage](t, "tokenizers", c.base+".json")
+			file[c.section] = json.RawMessage(c.value)
+			data, err := json.Marshal(file)
+			require.NoError(t, err)
+			_, err = Parse(data)
+			require.ErrorContains(t, err, c.want)
+		})
+	}
+}
+
+func TestMergesMayBeWrittenAsOneString(t *testing.T) {
+	file := readJSON[map[string]json.RawMessage](t, "tokenizers", "gpt2.json")
+	var model map[string]any
+	require.NoError(t, json.Unmarshal(file["model"], &model))
+	for i, m := range model["merges"].([]any) {
+		pair := m.([]any)
+		model["merges"].([]any)[i] = pair[0].(string) + " " + pair[1].(string)
+	}
+	old, err := json.Marshal(map[string]any{"model": model, "pre_tokenizer": file["pre_tokenizer"]})
+	require.NoError(t, err)
+	tokenizer, err := Parse(old)
+	require.NoError(t, err)
+	want := load(t, "gpt2")
+	for _, text := range readJSON[goldenTexts](t, "texts.json").Texts {
+		require.Equal(t, want.Encode(text), tokenizer.Encode(text))
+	}
+}
+
+// Before prepend_scheme there was add_prefix_space.
+func TestMetaspaceOfOlderFiles(t *testing.T) {
+	file := readJSON[map[string]json.RawMessage](t, "tokenizers", "bge-m3.json")
+	want := readJSON[goldenIDs](t, "ids", "bge-m3.json").Plain
+	file["pre_tokenizer"] = json.RawMessage(`{"type":"Metaspace","replacement":"▁","add_prefix_space":true}`)
+	old, err := json.Marshal(file)
+	require.NoError(t, err)
+	tokenizer, err := Parse(old)
+	require.NoError(t, err)
+	for i, text := range readJSON[goldenTexts](t, "texts.json").Texts {
+		require.Equal(t, want[i], ids(tokenizer.Encode(text)), "%q", text)
+	}
+}
+
+func TestLoadNamesTheFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tokenizer.json")
+	_, err := Load(path)
+	require.ErrorIs(t, err, os.ErrNotExist)
+	require.NoError(t, os.WriteFile(path, []byte(`{"model":`), 0o600))
+	_, err = Load(path)
+	require.ErrorContains(t, err, path+": not a tokenizer.json")
+}
+
+func TestACharsmapThatPointsOutsideItselfChangesNothing(t *testing.T) {
+	for fill := range 256 {
+		data := append([]byte{16, 0, 0, 0}, []byte(strings.Repeat(string([]byte{byte(fill)}), 20))...)
+		m, err := newCharsmap(data)
+		require.NoError(t, err)
+		m.normalize("any text at all, é中🙂")
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, kind := range kinds {
+		data, err := os.ReadFile(filepath.Join("testdata", "tokenizers", kind.name+".json"))
+		require.NoError(f, err)
+		f.Add(data, "a text, <s>12 é中🙂")
+	}
+	f.Fuzz(func(t *testing.T, data []byte, text string) {
+		tokenizer, err := Parse(data)
+		if err != nil {
+			return
+		}
+		checkEncode(t, tokenizer, text)
+	})
+}
+
+func FuzzEncode(f *testing.F) {
+	for _, text := range readJSON[goldenTexts](f, "texts.json").Texts {
+		f.Add(text)
+	}
+	f.Add("a\xffb\xe4\xb8")
+	var tokenizers []*Tokenizer
+	for _, kind := range kinds {
+		tokenizers = append(tokenizers, load(f, kind.name))
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		for i, tokenizer := range tokenizers {
+			checkEncode(t, tokenizer, text)
+			if kinds[i].roundTrip {
+				require.Equal(t, validUTF8(text), tokenizer.Decode(tokenizer.Encode(text)), kinds[i].name)
+			}
+		}
+	})
+}
+
+// checkEncode checks what holds of any tokenizer and text.
+func checkEncode(t *testing.T, tokenizer *Tokenizer, text string) {
+	t.Helper()
+	for _, ids := range [][]int32{tokenizer.Encode(text), tokenizer.EncodeWithSpecials(text)} {
+		for _, id := range ids {
+			require.GreaterOrEqual(t, id, int32(0))
+			require.Less(t, int(id), tokenizer.Len())
+		}
+		tokenizer.Decode(ids)
+	}
+	ids, typeIDs, _ := tokenizer.EncodePair(text, text, 9)
+	require.Len(t, typeIDs, len(ids))
+}
