@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -28,7 +29,7 @@ type crossEncoders interface {
 	open(ctx context.Context, dir string, s *settings) (t teacher.Teacher, closeIt func() error, err error)
 	// train trains one from the bi-encoder in the folder start and saves it to dir. What it has done when ctx ends, or the process,
 	// is kept in work, where the same call goes on.
-	train(ctx context.Context, job trainingJob) error
+	train(ctx context.Context, job trainingJob) (result any, err error)
 }
 
 // trainingJob is what a cross-encoder is trained on.
@@ -37,7 +38,7 @@ type trainingJob struct {
 	corpus           retort.Corpus
 	lists            []retort.List // the query's source is the positive, the others hard negatives
 	settings         *settings
-	say              func(format string, args ...any)
+	log              io.Writer
 }
 
 // crossDir is the folder of a trained cross-encoder.
@@ -66,6 +67,7 @@ type trained struct {
 	Settings map[string]string `json:"settings"`
 	Start    string            `json:"start"` // the folder it was trained from
 	Funnel   distill.Funnel    `json:"funnel"`
+	Training any               `json:"training"`
 	Cost     cost              `json:"cost"`
 }
 
@@ -106,10 +108,11 @@ func trainCell(ctx context.Context, b *bench, c cell) (err error) {
 		return err
 	}
 	b.p.say("  %d lists", len(lists))
-	return b.p.crossEncoders.train(ctx, trainingJob{
+	r.Training, err = b.p.crossEncoders.train(ctx, trainingJob{
 		start: dir, work: b.crossDir(c.name) + ".work", dir: b.crossDir(c.name), corpus: b.c.corpus, lists: lists,
-		settings: &b.p.settings, say: b.p.say,
+		settings: &b.p.settings, log: b.p.log,
 	})
+	return err
 }
 
 // trainingLists makes a list of each synthetic query that finds its source: the source, the best others of BM25 and the student

@@ -7,9 +7,11 @@ import (
 	"github.com/retort-ir/retort/teacher"
 )
 
+var errNoLLM = errors.New("no language model is given: -llm names it")
+
 func openLikelihood(ctx context.Context, b *bench) (teacher.Teacher, error) {
 	if b.p.settings.llm == "" {
-		return nil, errors.New("no language model is given: -llm names it")
+		return nil, errNoLLM
 	}
 	t, closeIt, err := b.p.openLikelihood(ctx, &b.p.settings)
 	if err != nil {

@@ -1,15 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -74,45 +72,39 @@ func (s *stored) Generate(_ context.Context, p retort.Passage) ([]retort.Query, 
 	return s.ofPassage[p.ID], nil
 }
 
-// writtenQueries returns what a finished queries cell has kept.
+// writtenQueries returns those of a queries cell that is done.
 func (b *bench) writtenQueries() (*stored, error) {
 	c := cell{kindQueries, b.c.name, teacherSmolLM2}
 	if done, err := b.p.done(c); err != nil || !done {
 		return nil, cmp.Or(err, fmt.Errorf("run the cell %s first", c))
 	}
-	chunks, data, err := readChunks(b.p.chunksPath(c))
+	queries, err := retort.LoadQueries(b.p.queriesPath(c))
 	if err != nil {
 		return nil, err
 	}
-	hash := sha256.Sum256(data)
-	s := &stored{hash: hex.EncodeToString(hash[:]), ofPassage: map[string][]retort.Query{}}
-	for _, chunk := range chunks {
-		for _, q := range chunk.Queries {
-			s.ofPassage[q.Source] = append(s.ofPassage[q.Source], q)
-		}
+	h := sha256.New()
+	s := &stored{ofPassage: map[string][]retort.Query{}}
+	for _, q := range queries {
+		fmt.Fprintf(h, "%q\n", q)
+		s.ofPassage[q.Source] = append(s.ofPassage[q.Source], q)
 	}
+	s.hash = hex.EncodeToString(h.Sum(nil))
 	return s, nil
+}
+
+func (p *program) queriesPath(c cell) string {
+	return filepath.Join(p.folder, "queries", c.collection+"-"+c.name+".jsonl")
 }
 
 // written is the result of a queries cell.
 type written struct {
 	Cell     string                  `json:"cell"`
 	Settings map[string]string       `json:"settings"`
-	Asked    int                     `json:"asked"` // queries that it was asked for
+	Asked    int                     `json:"asked"` // for a query
 	Kept     int                     `json:"kept"`
 	Dropped  map[generate.Reason]int `json:"dropped"`
 	Tokens   int                     `json:"tokens"` // written
 	Examples []retort.Query          `json:"examples"`
-	Cost     cost                    `json:"cost"`
-}
-
-// chunk is what a language model has made of a few passages: a line of the cell's file.
-type chunk struct {
-	Passages int                     `json:"passages"` // in the sample or not
-	Asked    int                     `json:"asked"`
-	Queries  []retort.Query          `json:"queries"`
-	Dropped  map[generate.Reason]int `json:"dropped"`
-	Tokens   int                     `json:"tokens"`
 	Cost     cost                    `json:"cost"`
 }
 
@@ -123,152 +115,78 @@ func queriesSettings(s *settings, _ cell) map[string]string {
 	return m
 }
 
-func (p *program) chunksPath(c cell) string {
-	s := &p.settings
-	return filepath.Join(p.folder, "queries", fmt.Sprintf("%s-%s-%d-%d-%d-%s.jsonl", c.collection, c.name, s.llmPassages, s.perPassage, s.seed, s.precision))
-}
-
-// chunkPassages is how many passages are lost at most when the program is killed.
-const chunkPassages = 64
-
-// queriesCell has the language model write queries, chunk by chunk, and goes on behind the chunks that are there.
-func queriesCell(ctx context.Context, b *bench, c cell) error {
+// queriesCell has the language model write queries. Each answer is recorded as it comes, so that a call that goes on asks
+// for what is missing only.
+func queriesCell(ctx context.Context, b *bench, c cell) (err error) {
 	if c.name != teacherSmolLM2 {
 		return fmt.Errorf("%q writes no queries, only %s does", c.name, teacherSmolLM2)
 	}
-	chunks, _, err := readChunks(b.p.chunksPath(c))
-	if err != nil {
-		return err
-	}
-	have := 0
-	for _, chunk := range chunks {
-		have += chunk.Passages
-	}
-	if have < b.c.corpus.Len() {
-		if chunks, err = b.write(ctx, c, have, chunks); err != nil {
-			return err
-		}
+	if b.p.settings.llm == "" {
+		return errNoLLM
 	}
 	r := &written{Cell: c.String(), Settings: queriesSettings(&b.p.settings, c), Dropped: map[generate.Reason]int{}}
-	for _, chunk := range chunks {
-		r.Asked += chunk.Asked
-		r.Kept += len(chunk.Queries)
-		r.Tokens += chunk.Tokens
-		r.Cost.Seconds += chunk.Cost.Seconds
-		for reason, n := range chunk.Dropped {
-			r.Dropped[reason] += n
-		}
-		if len(r.Examples) < 10 {
-			r.Examples = append(r.Examples, chunk.Queries[:min(1, len(chunk.Queries))]...)
-		}
+	start := time.Now()
+	queries, err := b.askLLM(ctx, r)
+	spent, errSpend := b.p.spend(c, cost{Seconds: time.Since(start).Seconds()})
+	if err = errors.Join(err, errSpend); err != nil {
+		b.p.say("  %d answers so far", r.Asked)
+		return err
+	}
+	r.Kept, r.Cost, r.Examples = len(queries), spent, queries[:min(10, len(queries))]
+	if err := os.MkdirAll(filepath.Dir(b.p.queriesPath(c)), 0o755); err != nil {
+		return err
+	}
+	if err := retort.SaveQueries(b.p.queriesPath(c), queries); err != nil {
+		return err
 	}
 	return writeJSON(b.p.path(c), r)
 }
 
-// write appends the chunks that are missing.
-func (b *bench) write(ctx context.Context, c cell, have int, chunks []chunk) (_ []chunk, err error) {
+// askLLM returns the model's queries of the passages in the sample, and counts answers in r.
+func (b *bench) askLLM(ctx context.Context, r *written) (_ []retort.Query, err error) {
 	llm, closeLLM, err := b.p.openLLM(ctx, &b.p.settings)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, closeLLM()) }()
-	path := b.p.chunksPath(c)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	dir := filepath.Join(b.p.folder, "answers")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	answers, err := generate.OpenAnswers(ctx, filepath.Join(dir, b.c.name+".jsonl"), slog.New(slog.NewTextHandler(b.p.log, nil)))
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	total := b.c.corpus.Len()
-	for from := have; from < total; from += chunkPassages {
-		made, err := b.writeChunk(ctx, llm, from, min(from+chunkPassages, total))
-		if err != nil {
-			b.p.say("  %d of %d passages are done", from, total)
-			return nil, err
-		}
-		line, err := json.Marshal(made)
-		if err != nil {
-			return nil, err
-		}
-		if _, err := f.Write(append(line, '\n')); err != nil {
-			return nil, err
-		}
-		chunks = append(chunks, made)
+	defer func() { err = errors.Join(err, answers.Close()) }()
+	if llm, err = generate.Recorded(llm, answers); err != nil {
+		return nil, err
 	}
-	return chunks, nil
-}
-
-// writeChunk asks about those of the passages from..to-1 that are in the sample.
-func (b *bench) writeChunk(ctx context.Context, llm generate.Completer, from, to int) (chunk, error) {
-	made := chunk{Passages: to - from, Queries: []retort.Query{}, Dropped: map[generate.Reason]int{}}
 	var mu sync.Mutex
-	start := time.Now()
 	all, err := generate.NewPrompted(llm, generate.PromptOptions{
 		PerPassage: b.p.settings.perPassage, Seed: b.p.settings.seed,
 		Observe: func(a generate.Answer) {
 			mu.Lock()
 			defer mu.Unlock()
-			made.Asked++
-			made.Tokens += a.Tokens
+			r.Asked++
+			r.Tokens += a.Tokens
 			if a.Dropped != "" {
-				made.Dropped[a.Dropped]++
+				r.Dropped[a.Dropped]++
 			}
 		},
 	})
 	if err != nil {
-		return made, err
+		return nil, err
 	}
 	g, err := b.sample(all)
 	if err != nil {
-		return made, err
+		return nil, err
 	}
-	passages := make([]retort.Passage, to-from)
-	for i := range passages {
-		if passages[i], err = b.c.corpus.At(from + i); err != nil {
-			return made, err
-		}
-	}
-	corpus, err := retort.NewCorpus(passages)
-	if err != nil {
-		return made, err
-	}
-	for q, err := range generate.All(ctx, g, corpus, 1) {
+	var queries []retort.Query
+	for q, err := range generate.All(ctx, g, b.c.corpus, 1) {
 		if err != nil {
-			return chunk{}, err
+			return nil, err
 		}
-		made.Queries = append(made.Queries, q)
+		queries = append(queries, q)
 	}
-	made.Cost.Seconds = time.Since(start).Seconds()
-	return made, ctx.Err()
-}
-
-// readChunks reads the lines of a queries cell, and cuts off one that a kill left unfinished.
-func readChunks(path string) ([]chunk, []byte, error) {
-	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, nil
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	if whole := bytes.LastIndexByte(data, '\n') + 1; whole < len(data) {
-		if err := os.Truncate(path, int64(whole)); err != nil {
-			return nil, nil, err
-		}
-		data = data[:whole]
-	}
-	var chunks []chunk
-	for n, line := range bytes.Split(bytes.TrimSuffix(data, []byte("\n")), []byte("\n")) {
-		if len(line) == 0 {
-			continue
-		}
-		var c chunk
-		if err := json.Unmarshal(line, &c); err != nil {
-			return nil, nil, fmt.Errorf("%s:%d: %w", path, n+1, err)
-		}
-		chunks = append(chunks, c)
-	}
-	return chunks, data, nil
+	return queries, ctx.Err()
 }

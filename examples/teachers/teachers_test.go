@@ -225,33 +225,26 @@ func TestALimitKeepsWhatWasScored(t *testing.T) {
 	require.Equal(t, 6*5, r.Cost.Pairs, "over both calls")
 }
 
-func TestQueriesGoOnBehindTheChunksThatAreThere(t *testing.T) {
+func TestAnswersOfALanguageModelAreNotAskedForTwice(t *testing.T) {
 	p, _ := testProgram(t)
-	writeCollection(t, filepath.Join(p.settings.collections, "toy"), chunkPassages+16, 40)
 	p.settings.llm, p.settings.llmPassages, p.settings.perPassage = "fake", 1000, 1 // all passages
 	var asked int
-	fail := chunkPassages + 3
+	fail := 45
 	p.openLLM = func(context.Context, *settings) (generate.Completer, func() error, error) {
 		return fakeLLM{&asked, fail}, func() error { return nil }, nil
 	}
 	c := cell{kindQueries, "toy", teacherSmolLM2}
 	require.Error(t, p.runCells(context.Background(), c.String()))
-	chunks, _, err := readChunks(p.chunksPath(c))
-	require.NoError(t, err)
-	require.Len(t, chunks, 1)
-
-	f, err := os.OpenFile(p.chunksPath(c), os.O_APPEND|os.O_WRONLY, 0)
-	require.NoError(t, err)
-	_, err = f.WriteString(`{"passages":9,"que`) // what a kill leaves
-	require.NoError(t, errors.Join(err, f.Close()))
+	before := asked
+	require.GreaterOrEqual(t, before, fail)
 
 	fail, asked = 0, 0
 	require.NoError(t, p.runCells(context.Background(), c.String()))
-	require.Equal(t, 16, asked, "the first chunk is not asked for again")
+	require.Equal(t, 60, before-1+asked, "all but the one that failed")
 	r := &written{}
-	_, err = readJSON(p.path(c), r)
+	_, err := readJSON(p.path(c), r)
 	require.NoError(t, err)
-	require.Equal(t, chunkPassages+16, r.Asked)
+	require.Equal(t, 60, r.Asked)
 	require.NotZero(t, r.Kept)
 }
 
@@ -382,11 +375,11 @@ func (fakeCrossEncoders) open(_ context.Context, dir string, _ *settings) (teach
 	return wordTeacher(dir, nil), func() error { return nil }, err
 }
 
-func (fakeCrossEncoders) train(_ context.Context, job trainingJob) error {
+func (fakeCrossEncoders) train(_ context.Context, job trainingJob) (any, error) {
 	for _, l := range job.lists {
 		if !slices.Contains(l.IDs, l.Query.Source) || len(l.IDs) > trainList {
-			return fmt.Errorf("list of %s: %d passages, want at most %d and the source", l.Query.ID, len(l.IDs), trainList)
+			return nil, fmt.Errorf("list of %s: %d passages, want at most %d and the source", l.Query.ID, len(l.IDs), trainList)
 		}
 	}
-	return writeFile(filepath.Join(job.dir, "lists"), []byte(fmt.Sprint(len(job.lists))))
+	return len(job.lists), writeFile(filepath.Join(job.dir, "lists"), []byte(fmt.Sprint(len(job.lists))))
 }

@@ -2,12 +2,17 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
+	"log/slog"
 
+	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/generate"
 	"github.com/retort-ir/retort/generate/causallm"
 	"github.com/retort-ir/retort/teacher"
 	"github.com/retort-ir/retort/teacher/crossencoder"
+	"github.com/retort-ir/retort/teacher/likelihood"
 )
 
 func openCausalLM(ctx context.Context, s *settings) (generate.Completer, func() error, error) {
@@ -18,8 +23,19 @@ func openCausalLM(ctx context.Context, s *settings) (generate.Completer, func() 
 	return m, m.Close, nil
 }
 
-func openLikelihoodTeacher(context.Context, *settings) (teacher.Teacher, func() error, error) {
-	return nil, nil, errors.New("none")
+// likelihoodContext is how many times -tokens a passage with its instruction and query may take.
+const likelihoodContext = 2
+
+func openLikelihoodTeacher(ctx context.Context, s *settings) (teacher.Teacher, func() error, error) {
+	m, err := causallm.Open(ctx, s.llm, causallm.Options{Precision: s.precision, ContextLength: likelihoodContext * s.tokens})
+	if err != nil {
+		return nil, nil, err
+	}
+	t, err := likelihood.New(m, likelihood.Options{})
+	if err != nil {
+		return nil, nil, errors.Join(err, m.Close())
+	}
+	return t, m.Close, nil
 }
 
 // torchCrossEncoders are those of package crossencoder.
@@ -33,4 +49,29 @@ func (torchCrossEncoders) open(ctx context.Context, dir string, s *settings) (te
 	return m, m.Close, nil
 }
 
-func (torchCrossEncoders) train(context.Context, trainingJob) error { return errors.New("none") }
+func (torchCrossEncoders) train(ctx context.Context, job trainingJob) (any, error) {
+	o := crossencoder.DefaultTrainOptions()
+	o.Model = crossencoder.Options{MaxTokens: job.settings.tokens, Precision: job.settings.precision}
+	o.Seed, o.Dir = job.settings.seed, job.work
+	o.Logger = slog.New(slog.NewTextHandler(job.log, nil))
+	var examples []crossencoder.Example
+	for _, l := range job.lists {
+		e := crossencoder.Example{List: retort.List{Query: l.Query, IDs: l.IDs}, Positives: []string{l.Query.Source}}
+		if heldOut(l.Query.Source) {
+			o.Dev = append(o.Dev, e)
+		} else {
+			examples = append(examples, e)
+		}
+	}
+	result, err := crossencoder.Train(ctx, job.start, job.dir, job.corpus, examples, o)
+	if err != nil {
+		return nil, err
+	}
+	return result, nil
+}
+
+// heldOut takes a tenth of the passages out of training: their queries choose the best model that was met.
+func heldOut(source string) bool {
+	h := sha256.Sum256([]byte(source))
+	return binary.LittleEndian.Uint32(h[:])%10 == 0
+}
