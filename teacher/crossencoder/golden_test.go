@@ -19,6 +19,8 @@ var goldenModels = []string{"bert", "bert2", "roberta", "xlmr"}
 
 // golden is what testdata/make_golden.py wrote.
 type golden struct {
+	Scores []float64 // of a list's passages by another teacher
+	Loss   float64
 	Pairs  [][2]string
 	Models map[string][]struct {
 		Limit  int

@@ -3,9 +3,6 @@ package crossencoder
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"iter"
@@ -142,7 +139,7 @@ func (m *Model) ScoreBatch(ctx context.Context, lists []teacher.Work) iter.Seq2[
 			m.tokenise(ctx, lists, windows)
 		}()
 		for w := range windows {
-			scores, err := m.scoreWindow(ctx, w)
+			scores, err := m.net.score(ctx, m.rt, w.pairs, m.budget)
 			if ctx.Err() != nil {
 				return
 			}
@@ -199,45 +196,14 @@ func (m *Model) tokenise(ctx context.Context, lists []teacher.Work, windows chan
 	}
 }
 
-func (m *Model) scoreWindow(ctx context.Context, w window) ([]float64, error) {
-	scores := make([]float64, len(w.pairs))
-	for _, rows := range encoder.MicroBatches(w.pairs, w.pairs.all(), m.budget) {
-		err := m.rt.Run(ctx, func(s *torch.Scope) error {
-			s.NoGrad(func() {
-				for i, logit := range s.Floats(m.net.logits(s, w.pairs, rows)) {
-					scores[rows[i]] = float64(logit)
-				}
-			})
-			return s.Err()
-		})
-		if err != nil {
-			return nil, fmt.Errorf("crossencoder: %w", err)
-		}
-	}
-	return scores, nil
-}
-
 // Fingerprint is a digest of the weights, the tokenizer, the length limit and the precision, computed once. That of a model
 // closed before is "".
 func (m *Model) Fingerprint() string { return m.fingerprint() }
 
 func (m *Model) digest() string {
-	h := sha256.New()
-	fmt.Fprintf(h, "retort crossencoder 1 %d\n%d %s %d %+v\n", m.net.precision, m.folder.maxTokens, m.folder.tokens.Fingerprint(),
-		m.net.body.FirstPosition, m.net.body.Config)
-	err := m.rt.Run(context.Background(), func(s *torch.Scope) error {
-		for _, p := range m.net.params {
-			values := s.Floats(p.Value)
-			if s.Err() != nil {
-				return s.Err()
-			}
-			// Writing to a hash never fails.
-			_ = binary.Write(h, binary.LittleEndian, values)
-		}
-		return nil
-	})
+	digest, err := m.net.digest(context.Background(), m.rt, m.folder)
 	if err != nil {
-		return ""
+		return "" // the runtime is closed or broken; any other call says why
 	}
-	return hex.EncodeToString(h.Sum(nil))
+	return digest
 }

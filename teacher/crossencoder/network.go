@@ -2,10 +2,15 @@ package crossencoder
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"strings"
 
+	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/internal/bertnet"
 	"github.com/retort-ir/retort/internal/torch"
 )
@@ -95,4 +100,41 @@ func (n *network) logits(s *torch.Scope, all pairs, rows []int) torch.Tensor {
 		pooled := s.Tanh(s.Linear(first, head[0].Value, head[1].Value))
 		return s.Linear(pooled, head[2].Value, head[3].Value)
 	})
+}
+
+// score returns the logits of all pairs, computed in micro-batches of budget tokens without a graph.
+func (n *network) score(ctx context.Context, rt *torch.Runtime, all pairs, budget int) ([]float64, error) {
+	scores := make([]float64, len(all))
+	for _, rows := range encoder.MicroBatches(all, all.all(), budget) {
+		err := rt.Run(ctx, func(s *torch.Scope) error {
+			s.NoGrad(func() {
+				for i, logit := range s.Floats(n.logits(s, all, rows)) {
+					scores[rows[i]] = float64(logit)
+				}
+			})
+			return s.Err()
+		})
+		if err != nil {
+			return nil, fmt.Errorf("crossencoder: %w", err)
+		}
+	}
+	return scores, nil
+}
+
+// digest tells models apart that may score differently.
+func (n *network) digest(ctx context.Context, rt *torch.Runtime, f *folder) (string, error) {
+	h := sha256.New()
+	fmt.Fprintf(h, "retort crossencoder 1 %d\n%d %s %d %+v\n", n.precision, f.maxTokens, f.tokens.Fingerprint(), f.firstPosition, f.config)
+	err := rt.Run(ctx, func(s *torch.Scope) error {
+		for _, p := range n.params {
+			values := s.Floats(p.Value)
+			if s.Err() != nil {
+				return s.Err()
+			}
+			// Writing to a hash never fails.
+			_ = binary.Write(h, binary.LittleEndian, values)
+		}
+		return nil
+	})
+	return hex.EncodeToString(h.Sum(nil)), err
 }

@@ -5,7 +5,9 @@ bert2    the same with two labels and vocab.txt; the golden is logit 1 - logit 0
 roberta  RobertaForSequenceClassification with a byte-level BPE
 xlmr     XLMRobertaForSequenceClassification with a Unigram tokenizer
 
-golden.json holds the pairs, and for each model and length limit the ids and logits. Needs torch, transformers and
+golden.json holds the pairs, and for each model and length limit the ids and logits; gradients.safetensors the gradients that
+PyTorch's autograd gives bert's weights for the mean loss of the first two queries (softmax cross entropy of the second passage,
+plus the KL divergence from the softmax of SCORES), and golden.json that loss. Needs torch, transformers and
 tokenizers:
 
     python3 make_golden.py
@@ -19,6 +21,7 @@ import shutil
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 import torch
+from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (
     AutoModelForSequenceClassification,
@@ -163,7 +166,28 @@ def golden(folder):
     return out
 
 
+SCORES = [0.5, 2.0, -1.0, 0.0, 1.5, -0.5]
+
+
+def training_loss(folder):
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    target = torch.softmax(torch.tensor(SCORES, dtype=torch.float64), 0).float()
+    losses = []
+    for query in QUERIES[:2]:
+        inputs = tokenizer(
+            [query] * len(PASSAGES), [p.strip() for p in PASSAGES], truncation="longest_first", max_length=tokenizer.model_max_length,
+            padding=True, return_tensors="pt",
+        )
+        log_q = torch.log_softmax(model(**inputs).logits[:, 0], 0)
+        losses.append(-log_q[1] + torch.sum(target * (target.log() - log_q)))
+    loss = torch.stack(losses).mean()
+    loss.backward()
+    save_file({name: p.grad for name, p in model.named_parameters()}, folder.parent / "gradients.safetensors")
+    return float(loss)
+
+
 if __name__ == "__main__":
     make()
-    result = {"pairs": PAIRS, "models": {name: golden(here / name) for name in ("bert", "bert2", "roberta", "xlmr")}}
+    result = {"scores": SCORES, "loss": training_loss(here / "bert"), "pairs": PAIRS, "models": {name: golden(here / name) for name in ("bert", "bert2", "roberta", "xlmr")}}
     (here / "golden.json").write_text(json.dumps(result, separators=(",", ":")).replace("],[", "],\n[") + "\n")

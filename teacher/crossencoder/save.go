@@ -1,0 +1,111 @@
+package crossencoder
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/retort-ir/retort/internal/atomicfile"
+	"github.com/retort-ir/retort/internal/bertnet"
+	"github.com/retort-ir/retort/internal/jsonfile"
+	"github.com/retort-ir/retort/internal/safetensors"
+)
+
+// retortJSON tells that Retort wrote a folder.
+const retortJSON = "retort_config.json"
+
+// tokenizerFiles are copied where the start has them; tokenizer_config.json gets the length limit.
+var tokenizerFiles = []string{
+	"tokenizer.json", "special_tokens_map.json", "vocab.txt", "added_tokens.json", "vocab.json", "merges.txt", "sentencepiece.bpe.model",
+}
+
+// saveFolder writes a model of the folder f with other weights: one label, and no activation in sentence-transformers'
+// CrossEncoder, whose predict thus returns what Score does.
+func saveFolder(dir string, f *folder, weights []safetensors.Tensor) error {
+	if err := atomicfile.CheckFolder(dir, f.dir, retortJSON); err != nil {
+		return fmt.Errorf("save model: %w", err)
+	}
+	err := atomicfile.WriteFolder(dir, func(dir string) error {
+		if err := writeConfigs(dir, f); err != nil {
+			return err
+		}
+		for _, name := range tokenizerFiles {
+			err := atomicfile.Copy(filepath.Join(dir, name), filepath.Join(f.dir, name))
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+		return atomicfile.Write(filepath.Join(dir, bertnet.WeightsFile), func(w io.Writer) error {
+			return safetensors.Write(w, weights, map[string]string{"format": "pt"})
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("save model %s: %w", dir, err)
+	}
+	return nil
+}
+
+// writeConfigs writes the configurations as they were read, but for what the model is now.
+func writeConfigs(dir string, f *folder) error {
+	config, err := readObject(filepath.Join(f.dir, bertnet.ConfigFile))
+	if err != nil {
+		return err
+	}
+	for _, key := range []string{"num_labels", "sbert_ce_default_activation_function", "torch_dtype", "problem_type"} {
+		delete(config, key)
+	}
+	config["architectures"] = []string{f.family.architecture}
+	config["id2label"] = map[string]string{"0": "LABEL_0"}
+	config["label2id"] = map[string]int{"LABEL_0": 0}
+	config["dtype"] = "float32"
+	config["sentence_transformers"] = map[string]string{"activation_fn": "torch.nn.modules.linear.Identity"}
+	if err := jsonfile.Write(filepath.Join(dir, bertnet.ConfigFile), config); err != nil {
+		return err
+	}
+	tokenizer, err := readObject(filepath.Join(f.dir, tokenizerConfig))
+	if errors.Is(err, fs.ErrNotExist) {
+		tokenizer, err = f.plainTokenizerConfig()
+	}
+	if err != nil {
+		return err
+	}
+	tokenizer["model_max_length"] = f.maxTokens
+	if err := jsonfile.Write(filepath.Join(dir, tokenizerConfig), tokenizer); err != nil {
+		return err
+	}
+	return jsonfile.Write(filepath.Join(dir, retortJSON), map[string]any{"kind": "cross-encoder", "max_tokens": f.maxTokens})
+}
+
+// plainTokenizerConfig says no more than that tokenizer.json, or BERT's vocab.txt, stands for itself.
+func (f *folder) plainTokenizerConfig() (map[string]any, error) {
+	_, err := os.Stat(filepath.Join(f.dir, "tokenizer.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return map[string]any{"tokenizer_class": "BertTokenizer"}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	names := map[string]any{"cls_token": "<s>", "sep_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>", "mask_token": "<mask>"}
+	if f.family == bertFamily {
+		names = map[string]any{"cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]", "unk_token": "[UNK]", "mask_token": "[MASK]"}
+	}
+	names["tokenizer_class"] = "PreTrainedTokenizerFast"
+	return names, nil
+}
+
+// readObject reads a JSON object whose members keep their bytes.
+func readObject(path string) (map[string]any, error) {
+	var members map[string]json.RawMessage
+	if err := jsonfile.Read(path, &members); err != nil {
+		return nil, err
+	}
+	object := make(map[string]any, len(members))
+	for name, value := range members {
+		object[name] = value
+	}
+	return object, nil
+}
