@@ -145,57 +145,10 @@ func (c *Client) BatchSize() int { return 4 * c.http.Concurrency() }
 
 // CompleteBatch implements generate.BatchCompleter. No goroutine outlives the loop.
 func (c *Client) CompleteBatch(ctx context.Context, requests []generate.Request) iter.Seq2[int, generate.Outcome] {
-	return func(yield func(int, generate.Outcome) bool) {
-		ctx, cancel := context.WithCancel(ctx)
-		outcomes := c.start(ctx, requests)
-		defer func() {
-			cancel()
-			for range outcomes { // until all goroutines have ended
-			}
-		}()
-		for o := range outcomes {
-			if !yield(o.index, o.Outcome) {
-				return
-			}
-		}
-	}
-}
-
-type indexed struct {
-	index int
-	generate.Outcome
-}
-
-// start completes the requests and closes the channel at the end, or once the context has ended.
-func (c *Client) start(ctx context.Context, requests []generate.Request) <-chan indexed {
-	queue, outcomes := make(chan int), make(chan indexed)
-	var wg sync.WaitGroup
-	for range min(len(requests), c.http.Concurrency()) {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			for i := range queue {
-				completion, err := c.Complete(ctx, requests[i])
-				if err != nil && ctx.Err() != nil {
-					continue
-				}
-				outcomes <- indexed{i, generate.Outcome{Completion: completion, Err: err}}
-			}
-		}()
-	}
-	go func() {
-		defer close(outcomes)
-		defer wg.Wait()
-		defer close(queue)
-		for i := range requests {
-			select {
-			case queue <- i:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	return outcomes
+	return httpretry.Parallel(ctx, len(requests), c.http.Concurrency(), func(ctx context.Context, i int) (generate.Outcome, bool) {
+		completion, err := c.Complete(ctx, requests[i])
+		return generate.Outcome{Completion: completion, Err: err}, err == nil || ctx.Err() == nil
+	})
 }
 
 // Check asks for one token, without retries, and says what is wrong: address, key, API or model. The answer counts in Totals.

@@ -1,0 +1,87 @@
+package rerankapi
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+)
+
+// body returns the request's fields.
+func (o Options) body(query string, texts []string) map[string]any {
+	fields := map[string]any{}
+	switch o.Kind {
+	case TEI:
+		fields["query"], fields["texts"] = query, texts
+		fields["raw_scores"], fields["truncate"] = o.RawScores, true
+	case VLLMScore:
+		fields["model"], fields["text_1"], fields["text_2"] = o.Model, query, texts
+	case Jina:
+		fields["model"], fields["query"], fields["documents"] = o.Model, query, texts
+		fields["return_documents"] = false
+	default:
+		fields["model"], fields["query"], fields["documents"] = o.Model, query, texts
+	}
+	maps.Copy(fields, o.Extra)
+	return fields
+}
+
+// scored is one document's result. Pointers tell what is missing.
+type scored struct {
+	Index          *int     `json:"index"`
+	Score          *float64 `json:"score"`           // TEI, VLLMScore
+	RelevanceScore *float64 `json:"relevance_score"` // the others
+}
+
+// scores reads the answer for n documents. JSON knows no numbers that are not finite.
+func (k Kind) scores(answer []byte, n int) ([]float64, error) {
+	results, err := k.results(answer)
+	if err != nil {
+		return nil, fmt.Errorf("the answer is not that of a server of the kind %q: %w", k, err)
+	}
+	if len(results) != n {
+		return nil, fmt.Errorf("the server gave %d scores for %d documents", len(results), n)
+	}
+	scores, seen := make([]float64, n), make([]bool, n)
+	for i, r := range results {
+		score := r.RelevanceScore
+		if k == TEI || k == VLLMScore {
+			score = r.Score
+		}
+		switch {
+		case r.Index == nil:
+			return nil, fmt.Errorf("result %d of the server has no index", i)
+		case *r.Index < 0 || *r.Index >= n:
+			return nil, fmt.Errorf("result %d of the server has the index %d of %d documents", i, *r.Index, n)
+		case seen[*r.Index]:
+			return nil, fmt.Errorf("the server gave two scores for document %d of %d", *r.Index, n)
+		case score == nil:
+			return nil, fmt.Errorf("result %d of the server has no score", i)
+		}
+		scores[*r.Index], seen[*r.Index] = *score, true
+	}
+	return scores, nil
+}
+
+func (k Kind) results(answer []byte) ([]scored, error) {
+	if k == TEI {
+		var results []scored
+		err := json.Unmarshal(answer, &results)
+		return results, err
+	}
+	var object struct {
+		Results []scored `json:"results"`
+		Data    []scored `json:"data"`
+	}
+	if err := json.Unmarshal(answer, &object); err != nil {
+		return nil, err
+	}
+	results := object.Results
+	if k == VLLMScore {
+		results = object.Data
+	}
+	if results == nil {
+		return nil, errors.New("no list of results")
+	}
+	return results, nil
+}
