@@ -6,9 +6,12 @@
 //
 // # Why this code is our own
 //
-// Nothing here is built of github.com/sugarme/tokenizer, which the module requires for WordPiece, after its parts were
-// held against Hugging Face's: testdata/sugarme.md gives what was measured. From other modules come the normal forms
-// (golang.org/x/text), grapheme clusters (github.com/rivo/uniseg) and, for a pattern that is none of the three which are
+// The parts of github.com/sugarme/tokenizer v0.3.0, which the module requires for WordPiece, were held against the goldens
+// in testdata, which are Hugging Face's. Its byte-level BPE differs in 9 of 377 texts (runs of newlines before a word) and
+// takes 32 s for one word of 20,000 letters; its precompiled normalisation differs in 174, since it loses the text
+// behind a character that is replaced, and panics on a table that is cut short; its unigram model agrees in all, but takes
+// 26 s for a piece of 20,000 letters and needs a further module. None is used. From other modules come normal forms and UTF-8
+// (golang.org/x/text), grapheme clusters (github.com/rivo/uniseg), and, for a pattern that is none of the three which are
 // recognised literally, regular expressions with lookahead (github.com/dlclark/regexp2).
 //
 // # Text
