@@ -85,6 +85,8 @@ bench-peer: libtorch model $(PYTHON) ## encoding speed beside sentence-transform
 	mkdir -p $(BENCH_PEER)
 	$(TORCH) go build -o $(BENCH_PEER)/benchpeer ./internal/benchpeer
 	$(PYTHON) scripts/bench_peer.py $(BENCH_PEER)/benchpeer $(MODEL) $(BENCH_PEER_ARGS)
+	$(TORCH) go build -o $(BENCH_PEER)/crossencoder-driver ./internal/benchpeer/crossencoder
+	$(PYTHON) scripts/bench_peer_crossencoder.py $(BENCH_PEER)/benchpeer $(BENCH_PEER)/crossencoder-driver $(MODEL) $(BENCH_PEER) $(BENCH_CROSSENCODER_ARGS)
 
 TEACHERS := go run ./examples/teachers -folder runs/teachers -collections '$(COLLECTIONS)' -student $(MODEL) $(TEACHERS_ARGS)
 
