@@ -20,7 +20,7 @@ import (
 // both.
 type Example struct {
 	// List holds the candidates and, where another teacher has scored them, its scores, on any scale. Candidates that are
-	// not among the positives are taken for not relevant: mine them so (mine.HardNegatives).
+	// not among the positives are taken for not relevant: mine them with that in mind.
 	List retort.List
 	// Positives are ids of relevant passages, in List or not. A step takes one of them, at random. Without any, the example
 	// teaches its scores alone.

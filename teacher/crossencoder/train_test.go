@@ -21,6 +21,7 @@ import (
 	"github.com/retort-ir/retort/internal/jsonfile"
 	"github.com/retort-ir/retort/internal/safetensors"
 	"github.com/retort-ir/retort/internal/torch"
+	"github.com/retort-ir/retort/teacher"
 )
 
 // goldenStepper is a stepper of the golden BERT, with the groups of the golden loss.
@@ -364,4 +365,37 @@ func TestBFloat16TrainsFloat32Weights(t *testing.T) {
 	require.NoError(t, err)
 	defer f.Close()
 	require.Equal(t, "F32", f.DType("classifier.weight"))
+}
+
+// testdata/check_st.py holds the folder that this test writes against sentence-transformers and transformers.
+func TestATrainedModelForSentenceTransformers(t *testing.T) {
+	dir := os.Getenv("RETORT_CHECK_ST")
+	if dir == "" {
+		t.Skip("set RETORT_CHECK_ST to an empty folder, and run testdata/check_st.py on its model and scores.json")
+	}
+	start := os.Getenv("RETORT_MODEL")
+	if start == "" {
+		start = "../../encoder/bert/testdata/tiny"
+	}
+	corpus, examples := boats(t, 8)
+	o := trainOptions()
+	o.Epochs, o.LR, o.Model.MaxTokens = 1, 1e-4, 24
+	out := filepath.Join(dir, "model")
+	_, err := Train(t.Context(), start, out, corpus, examples, o)
+	require.NoError(t, err)
+	g := readGolden(t)
+	lists := g.lists()
+	require.NoError(t, jsonfile.Write(filepath.Join(dir, "scores.json"), map[string]any{
+		"pairs": contents(lists), "scores": scoreAll(t, openModel(t, out, Options{}), lists),
+	}))
+}
+
+func contents(lists []teacher.Work) [][2]string {
+	var all [][2]string
+	for _, l := range lists {
+		for _, p := range l.Passages {
+			all = append(all, [2]string{l.Query.Text, p.Content()})
+		}
+	}
+	return all
 }
