@@ -206,6 +206,7 @@ func (j *job) measureGate(ctx context.Context) ([]GateResult, error) {
 	}
 	identity := func() settings {
 		s := j.targetSettings()
+		delete(s, "keep_source") // which is about lists of extractive queries
 		for i, set := range sets {
 			s[fmt.Sprint("set", i)] = hashOf([]any{set.Name, set.Trials, fingerprint(set.Teacher), fingerprint(set.Student)})
 		}

@@ -27,6 +27,8 @@ func TestCandidates(t *testing.T) {
 		{"help libtorch e", "env"},
 		{"help st", "status"},
 		{"distill -tow", "-towers"},
+		{"distill -generator l", "llm"},
+		{"score -fuse ", "z rrf"},
 		{"distill --tow", "--towers"},
 		{"distill -towers ", "query both"},
 		{"distill -towers = q", "query"},
@@ -66,12 +68,14 @@ func TestCandidates(t *testing.T) {
 // What is offered as a flag's value, the commands take, and nothing of the sort that they do not.
 func TestFlagValuesAreThoseThatTheCommandsTake(t *testing.T) {
 	arguments := map[string][]string{ // which let the command look at its flags, and then find nothing
-		"distill": {"-corpus", "none", "-model", "none", "-out", "none"},
-		"demo":    {"-model", "none", "-out", "none/none"},
-		"eval":    {"-collection", "none"},
-		"search":  {"-corpus", "none", "x"},
-		"embed":   {"-model", "none", "-role", "query", "-out", "none/none", "x"},
-		"compare": {"none", "nothing"},
+		"distill":  {"-corpus", "none", "-model", "none", "-out", "none"},
+		"demo":     {"-model", "none", "-out", "none/none"},
+		"eval":     {"-collection", "none"},
+		"search":   {"-corpus", "none", "x"},
+		"embed":    {"-model", "none", "-role", "query", "-out", "none/none", "x"},
+		"compare":  {"none", "nothing"},
+		"generate": {"-corpus", "none", "-out", "none/none"},
+		"score":    {"-corpus", "none", "-lists", "none", "-teacher", "bm25", "-out", "none/none"},
 	}
 	refused := map[string]bool{}
 	for name, values := range flagValues {
@@ -83,6 +87,9 @@ func TestFlagValuesAreThoseThatTheCommandsTake(t *testing.T) {
 				args := append([]string{c.name}, arguments[c.name]...)
 				if ranker := map[bool]string{true: "-bm25", false: "-model=none"}[name == "analyzer"]; c.flags().Lookup("bm25") != nil {
 					args = append(args, ranker)
+				}
+				if name == "generator" && value != "extractive" {
+					args = append(args, "-llm", "none")
 				}
 				if name == "role" {
 					args = slices.DeleteFunc(args, func(a string) bool { return a == "-role" || a == "query" })

@@ -28,7 +28,7 @@ queries that it is measured on, and prints what that brought: on the doc sentenc
 half of queries written as Go programmers ask them. The dev half chooses among the models met in training.` + modelUsage + `
 
 example:
-  retort demo -model "$(retort fetch-demo-model -out ./all-MiniLM-L6-v2)"
+  retort demo -model "$(retort fetch-model minilm)"
 `,
 	run: runDemo, json: true, resumes: true,
 }

@@ -16,7 +16,6 @@ import (
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/distill"
 	"github.com/retort-ir/retort/eval"
-	"github.com/retort-ir/retort/generate"
 	"github.com/retort-ir/retort/internal/atomicfile"
 	"github.com/retort-ir/retort/internal/progress"
 	"github.com/retort-ir/retort/loss"
@@ -45,9 +44,14 @@ far it is.
   -qrels FILE           judgements of some of -queries: these are not trained on, they choose the best model. Without any
                         it is chosen by generated queries of a type that is not trained on
   -lists FILE           train on your own scored lists instead: JSON Lines with query, ids, scores in [0,1]
-  -types LIST           of generated queries: sentence, title, keywords, phrase, howto (sentence,title,phrase,howto)
+` + strings.TrimPrefix(generatorUsage, "\n") + `
   -max-queries N        generated queries to use, drawn evenly over the passages (10000)
   -max-lists N          lists to train on, drawn evenly over the passages (query: all, both: 1000)
+` + strings.TrimPrefix(teacherUsage, "\n") + ` (bm25, the model's own part being in the
+                        target; with -target min-max bm25+student)
+  -gate-queries N       the most judged, and the most held-out queries on which teacher and model are compared before
+                        anything is trained; 0: no comparison (200)
+  -force                train even where the teacher is not better than the model
   -epochs N -lr R -batch N   (query: 1, 1e-4, 64; both: 1, 5e-5, 16)
   -keep last            take the last model, not the best (best)
   -analyzer A           BM25's terms: english, or code, which also splits identifiers (english)
@@ -65,8 +69,12 @@ example:
 type distillFlags struct {
 	corpus, out, towers   string
 	queries, qrels, lists string
-	types, analyzer, keep string
+	analyzer, keep        string
 	target                string
+	generator             generatorFlags
+	teacher               teacherFlags
+	gateQueries           int
+	force                 bool
 	mining                distill.MiningOptions
 	training              distill.Options
 	seed                  uint64
@@ -90,7 +98,10 @@ func (f *distillFlags) add(flags *flag.FlagSet) {
 
 func (f *distillFlags) addMining(flags *flag.FlagSet) {
 	m := &f.mining
-	flags.StringVar(&f.types, "types", "sentence,title,phrase,howto", "")
+	f.generator.add(flags)
+	f.teacher.add(flags, "")
+	flags.IntVar(&f.gateQueries, "gate-queries", 200, "")
+	flags.BoolVar(&f.force, "force", false, "")
 	flags.IntVar(&m.MaxQueries, "max-queries", m.MaxQueries, "")
 	flags.IntVar(&m.MinWords, "min-words", m.MinWords, "")
 	flags.IntVar(&m.MaxWords, "max-words", m.MaxWords, "")
@@ -178,10 +189,13 @@ func (f *distillFlags) check() error {
 	if err != nil {
 		return err
 	}
-	if err := (generate.Options{Types: strings.Split(f.types, ",")}).Validate(); err != nil {
-		return fmt.Errorf("%w: -types: %w", errUsage, err)
-	}
 	s := f.job(progress.Quiet)
+	if err := errors.Join(f.generator.check(), f.teacher.check(f.teacher.taken(s.mining.Target))); err != nil {
+		return err
+	}
+	if f.gateQueries < 0 {
+		return fmt.Errorf("%w: -gate-queries is %d, want at least 0", errUsage, f.gateQueries)
+	}
 	for _, err := range []error{s.mining.Validate(), s.training.Validate(), f.checkOwn()} {
 		if err != nil {
 			return fmt.Errorf("%w: %w", errUsage, err)
@@ -284,6 +298,12 @@ func (s *specialisation) do(ctx context.Context, load func() error, open func() 
 		return err
 	}
 	figures := map[string]any{"funnel": out.Funnel, "training": out.Training, "guard": out.Guard, "seconds": seconds(start)}
+	if len(out.Gate) > 0 {
+		figures["gate"] = out.Gate
+	}
+	if len(s.spent.lines()) > 0 {
+		figures["costs"] = s.spent
+	}
 	if len(out.Training.History) > 0 {
 		figures["selected_by"] = s.selectedBy()
 	}
@@ -299,13 +319,15 @@ func (s *specialisation) do(ctx context.Context, load func() error, open func() 
 // job turns the settings into those of the stages.
 func (f *distillFlags) job(stderr io.Writer) *specialisation {
 	s := &specialisation{
-		out: f.out, analyzer: mine.English(), types: strings.Split(f.types, ","), progress: progress.New(stderr),
-		mining: f.mining, training: f.training, last: f.keep == "last", modelDir: f.model.dir,
+		out: f.out, analyzer: mine.English(), queriesBy: f.generator, teacherBy: f.teacher, progress: progress.New(stderr),
+		mining: f.mining, training: f.training, last: f.keep == "last", modelDir: f.model.dir, machine: f.model.options,
+		gateQueries: f.gateQueries, force: f.force,
 	}
 	if f.analyzer == "code" {
 		s.analyzer = mine.Code()
 	}
 	s.mining.Seed, s.training.Seed = f.seed, f.seed
+	s.mining.MinAgreement, s.mining.AgreementWeight = f.teacher.minAgreement, f.teacher.agreementWeight
 	s.mining.Target = distill.MinMax
 	if f.target == "student-scale" {
 		s.mining.Target = distill.StudentScale
@@ -411,7 +433,7 @@ func (f *distillFlags) loadQueries(ctx context.Context, s *specialisation) error
 func (f *distillFlags) hashes(ctx context.Context) (map[string]string, error) {
 	hashes := map[string]string{}
 	for name, path := range map[string]string{
-		"corpus": f.corpus, "queries": f.queries, "qrels": f.qrels, "lists": f.lists, "model": f.model.dir,
+		"corpus": f.corpus, "queries": f.queries, "qrels": f.qrels, "lists": f.lists, "model": f.model.dir, "llm": f.generator.llm,
 	} {
 		if path == "" {
 			continue

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/retort-ir/retort/distill"
 	"github.com/retort-ir/retort/internal/runfolder"
 )
 
@@ -19,6 +20,7 @@ const (
 	exitFailure     = 1
 	exitUsage       = 2
 	exitBusy        = 3
+	exitNothing     = 4
 	exitInterrupted = 128 + int(syscall.SIGINT)
 	exitTerminated  = 128 + int(syscall.SIGTERM)
 )
@@ -32,6 +34,7 @@ var exitCodes = []struct {
 	{exitFailure, "failed; standard error says why"},
 	{exitUsage, "a wrong command line; nothing was begun"},
 	{exitBusy, "another process works on the run; nothing was begun"},
+	{exitNothing, "the teacher is not better than the model: nothing was trained (-force trains all the same)"},
 	{exitInterrupted, "ended by Ctrl-C; what was made is kept where the command can go on with it"},
 	{exitTerminated, "ended by SIGTERM, likewise"},
 }
@@ -54,6 +57,8 @@ func exitCode(ctx context.Context, err error) int {
 		return exitInterrupted
 	case errors.Is(err, runfolder.ErrInUse):
 		return exitBusy
+	case errors.Is(err, distill.ErrNothingToLearn):
+		return exitNothing
 	}
 	return exitFailure
 }

@@ -28,6 +28,8 @@ type command struct {
 func commands() []command {
 	return []command{
 		distillCommand,
+		generateCommand,
+		scoreCommand,
 		statusCommand,
 		repairCommand,
 		evalCommand,
@@ -39,7 +41,7 @@ func commands() []command {
 		libtorchEnv,
 		libtorchDoctor,
 		demoCommand,
-		fetchDemoModel,
+		fetchModel,
 		completionCommand,
 		versionCommand,
 		completeCommand(),

@@ -41,9 +41,10 @@ func TestExitCodesAndStreams(t *testing.T) {
 		{"an unknown flag", []string{"libtorch", "env", "-x"}, exitUsage, "", "flag provided but not defined: -x"},
 		{"two dashes are one", []string{"libtorch", "install", "--all-op"}, exitUsage, "", "not defined: -all-op (did you mean -all-ops?)"},
 		{"a word too many", []string{"libtorch", "env", "now"}, exitUsage, "", `what is "now"?`},
-		{"a missing flag", []string{"fetch-demo-model"}, exitUsage, "", "-out is missing"},
+		{"a missing argument", []string{"fetch-model"}, exitUsage, "", "the name of a model is missing"},
+		{"an unknown model", []string{"fetch-model", "bert"}, exitUsage, "", `no model "bert": there are minilm, bge-small, e5-small, smollm2`},
 		{"a failure", []string{"libtorch", "env"}, exitFailure, "", `run "retort libtorch install"`},
-		{"a folder without a model", []string{"fetch-demo-model", "-out", t.TempDir()}, exitFailure, "", "is there but holds no model"},
+		{"a folder without a model", []string{"fetch-model", "-out", t.TempDir(), "minilm"}, exitFailure, "", "is there but holds no model"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -74,7 +75,7 @@ func TestAModelThatIsThereIsNotFetchedAgain(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel() // a download would fail at once
 	var stdout, stderr bytes.Buffer
-	require.Equal(t, exitOK, run(ctx, []string{"fetch-demo-model", "-out", dir}, &stdout, &stderr), stderr.String())
+	require.Equal(t, exitOK, run(ctx, []string{"fetch-model", "-out", dir, "minilm"}, &stdout, &stderr), stderr.String())
 	require.Equal(t, dir+"\n", stdout.String())
 }
 

@@ -20,6 +20,10 @@ type distillResult struct {
 	Steps      int     `json:"steps"`
 	TotalSteps int     `json:"total_steps"`
 	Seconds    float64 `json:"seconds"`
+	// Where teacher and model were compared before training:
+	Gate []distill.GateResult `json:"gate,omitempty"`
+	// Where a language model or a teacher took time or money, in all calls:
+	Costs *costs `json:"costs,omitempty"`
 	// Where a model was chosen:
 	SelectedBy string   `json:"selected_by,omitempty"`
 	Before     *float64 `json:"before,omitempty"`
@@ -36,12 +40,19 @@ func (s *specialisation) printOutcome(w io.Writer, out *distill.Outcome, seconds
 	if len(t.History) > 0 {
 		r.SelectedBy, r.Before, r.After, r.BestStep = s.selectedBy(), &t.History[0].Score, &t.Best.Score, &t.Best.Step
 	}
+	r.Gate = out.Gate
+	if len(s.spent.lines()) > 0 {
+		r.Costs = &s.spent
+	}
 	if wantsJSON(w) {
 		return writeResult(w, r)
 	}
 	fmt.Fprintf(w, "%s\n%d lists, %d of %d steps, %.0f s\n", r.Model, r.Lists, r.Steps, r.TotalSteps, seconds)
 	if r.Before != nil {
 		fmt.Fprintf(w, "%s: %.4f before, %.4f after (the best, after %d steps)\n", r.SelectedBy, *r.Before, *r.After, *r.BestStep)
+	}
+	for _, line := range s.spent.lines() {
+		fmt.Fprintln(w, line)
 	}
 	fmt.Fprintf(w, "report: %s\n", r.Report)
 	return nil

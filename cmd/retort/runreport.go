@@ -82,7 +82,16 @@ func (r *reporter) head() {
 		if f.Own > 0 {
 			queries += ", " + thousands(f.Own) + " your own"
 		}
+		if r.s.queriesBy.asksModel() {
+			queries += ", by " + r.s.queriesBy.name()
+		}
 		r.data.Facts = append(r.data.Facts, report.Setting{Name: "queries", Value: queries})
+	}
+	for _, g := range r.out.Gate {
+		r.data.Facts = append(r.data.Facts, report.Setting{Name: "before training", Value: g.String()})
+	}
+	for _, line := range r.s.spent.lines() {
+		r.data.Facts = append(r.data.Facts, report.Setting{Name: "cost", Value: line})
 	}
 }
 
@@ -98,6 +107,12 @@ func (r *reporter) teacherName() string {
 	switch {
 	case r.s.lists != nil:
 		return "the scores of your lists"
+	case r.s.teacherBy.spec != "":
+		name := describeTeacher(r.s.teachers.members, r.s.teacherBy.fuse)
+		if r.s.mining.Target == distill.StudentScale {
+			name += ", added to the student's similarities"
+		}
+		return name
 	case r.s.mining.Target == distill.StudentScale:
 		return "BM25, added to the student's similarities"
 	}
@@ -162,7 +177,7 @@ func (r *reporter) stages() {
 	}
 	r.data.Stages = []report.Stage{encoding}
 	units := map[distill.Stage]string{
-		distill.StageGenerate: "passages", distill.StageMine: "rankings", distill.StageScore: "lists", distill.StageFilter: "lists",
+		distill.StageGate: "sets", distill.StageGenerate: "passages", distill.StageMine: "rankings", distill.StageScore: "lists", distill.StageFilter: "lists",
 		distill.StageBefore: "measurements", distill.StageTrain: "steps", distill.StageEvaluate: "measurements",
 	}
 	for _, name := range stageOrder(r.manifest) {

@@ -36,6 +36,7 @@ type settingGroup struct {
 // settingGroups explain all settings, in the order of the file.
 func settingGroups() []settingGroup {
 	const (
+		gates     = distill.StageGate
 		generates = distill.StageGenerate
 		mines     = distill.StageMine
 		scores    = distill.StageScore
@@ -44,16 +45,16 @@ func settingGroups() []settingGroup {
 		trains    = distill.StageTrain
 		evaluates = distill.StageEvaluate
 	)
-	all := []distill.Stage{generates, mines, scores, filters, before, trains, evaluates}
+	all := []distill.Stage{gates, generates, mines, scores, filters, before, trains, evaluates}
 	on := func(stages ...distill.Stage) []distill.Stage { return stages }
-	model := on(mines, before, trains)
+	model := on(gates, mines, before, trains)
 	return []settingGroup{
 		{"Files and folders, as seen from where retort is called.", []setting{
 			{"corpus", "passages: JSON Lines with _id, title, text", all},
 			{"model", "the encoder: a folder in the layout of Hugging Face or sentence-transformers", model},
 			{"out", "the folder of the run", nil},
-			{"queries", "your own queries: JSON Lines with _id, text; they are trained on beside the generated ones", on(mines, before, trains)},
-			{"qrels", "judgements of some of the queries: these are not trained on, they choose the best model", on(mines, before, trains)},
+			{"queries", "your own queries: JSON Lines with _id, text; they are trained on beside the generated ones", on(gates, mines, before, trains)},
+			{"qrels", "judgements of some of the queries: these are not trained on, they choose the best model", on(gates, mines, before, trains)},
 			{"lists", "train on your own scored lists instead: JSON Lines with query, ids, scores in [0,1]", on(trains)},
 		}},
 		{"What is trained.", []setting{
@@ -64,14 +65,34 @@ func settingGroups() []settingGroup {
 			{"seed", "of everything that is drawn at random", all},
 		}},
 		{"Queries that are generated.", []setting{
-			{"types", "any of sentence, title, keywords, phrase, howto; what is left out can choose the best model", on(generates, trains, before)},
+			{"generator", "extractive: from the passages' own words; llm: by a language model; both", on(gates, generates, trains, before)},
+			{"types", "of extractive queries: any of sentence, title, keywords, phrase, howto; what is left out can choose the best model", on(gates, generates, trains, before)},
+			{"llm", "a language model that runs here: a GGUF file or a folder of Hugging Face (Llama, SmolLM2, Qwen2)", on(generates)},
+			{"llm-url", "or a server with an OpenAI-compatible API; the key is read from the environment, OPENAI_API_KEY", on(generates)},
+			{"llm-model", "the model's name on that server", on(generates)},
+			{"llm-api", `chat, or completions for small and base models; "": of a server chat, else completions`, on(generates)},
+			{"llm-types", "any of question, claim, title, keywords, msmarco, zero-shot", on(generates)},
+			{"llm-passages", "about how many passages the language model is asked about, drawn by the seed; 0: all", on(generates)},
+			{"llm-per-passage", "queries that it is asked for of each of them, of the types in turn", on(generates)},
 			{"max-queries", "the most that are used, drawn evenly over the passages; 0: all", on(mines)},
 			{"min-words", "drop shorter ones; 0: no limit", on(mines)},
 			{"max-words", "drop longer ones; 0: no limit", on(mines)},
 			{"near-duplicate", "drop those whose words overlap an earlier query's by this share, in (0,1]; 0: equal ones only", on(mines)},
 		}},
+		{"The teacher, and whether it has anything to teach.", []setting{
+			{
+				"teacher", "what scores the lists: bm25, student, encoder:DIR, crossencoder:DIR, likelihood:PATH, rerankapi:KIND:URL, or several: " +
+					`bm25+2*crossencoder:DIR; "": bm25, with target min-max bm25+student`,
+				on(gates, scores, before),
+			},
+			{"fuse", "how several are brought to one scale: z (z-scores) or rrf (reciprocal ranks)", on(gates, scores, before)},
+			{"min-agreement", "drop lists on which several agree less, in [0,1]; .5 is that of chance; 0: none", on(filters)},
+			{"agreement-weight", "let the agreement of several be the list's weight in the loss", on(filters)},
+			{"gate-queries", "the most judged, and the most held-out queries that teacher and model are compared on first; 0: no comparison", on(gates)},
+			{"force", "train even where the teacher is not better than the model", nil},
+		}},
 		{"Lists: the passages that a query is trained on.", []setting{
-			{"analyzer", "BM25's terms: english, or code, which also splits identifiers", on(mines, before)},
+			{"analyzer", "BM25's terms: english, or code, which also splits identifiers", on(gates, mines, before)},
 			{"depth", "how far rankings are looked at", on(mines)},
 			{"round-trip", "keep a generated query where its own passage is among the first so many; 0: always", on(scores)},
 			{"top", "the first passages of the ranking taken into the list; 0: query 100, both 5", on(scores)},
@@ -86,9 +107,9 @@ func settingGroups() []settingGroup {
 			},
 			{
 				"target", "student-scale: the student's similarities plus gamma times BM25's z-scores; min-max: the scores of both, fused, scaled to [0,1]",
-				on(scores, filters, trains),
+				on(gates, scores, filters, trains),
 			},
-			{"gamma", "of student-scale", on(filters)},
+			{"gamma", "of student-scale", on(gates, filters)},
 		}},
 		{"Training.", []setting{
 			{"epochs", "passes over the lists; 0: 1", on(trains)},

@@ -63,7 +63,7 @@ func TestFlagsWinOverTheFile(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, .5, a.training.LR)
 	require.Equal(t, 2, a.training.Epochs)
-	require.Equal(t, "title,phrase", a.types)
+	require.Equal(t, "title,phrase", a.generator.types)
 	require.Empty(t, a.queries)
 	require.Equal(t, "q: ", *a.model.options.QueryPrompt)
 	require.EqualValues(t, uint64(1<<64-1), a.seed)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -20,6 +21,7 @@ import (
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/distill"
 	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/encoder/bert"
 	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/generate"
 	"github.com/retort-ir/retort/internal/atomicfile"
@@ -53,32 +55,42 @@ func (m *modelFlags) student(ctx context.Context) func() (student, error) {
 
 // specialisation makes a student good at a corpus, in a run folder: the job of distill and of the demo.
 type specialisation struct {
-	corpus   retort.Corpus
-	model    student
-	out      string
-	analyzer mine.Analyzer
-	types    []string         // of generated queries
-	queries  []retort.Query   // the user's own, to train on
-	lists    []retort.List    // the user's own, scored; nothing is generated
-	judged   *eval.Collection // queries that choose the best student; nil: known items do
-	sets     []judgedSet      // that the student is measured on, before and after
-	last     bool             // take the last student, not the best
-	mining   distill.MiningOptions
-	training distill.Options
-	progress *progress.Progress
-	settings map[string]string // all of them, for the manifest
-	inputs   map[string]string // hashes of the files that they name
-	modelDir string            // where the model was opened
-	open     func() (student, error)
+	corpus      retort.Corpus
+	model       student
+	out         string
+	analyzer    mine.Analyzer
+	queriesBy   generatorFlags   // what makes queries
+	teacherBy   teacherFlags     // what scores lists
+	queries     []retort.Query   // the user's own, to train on
+	lists       []retort.List    // the user's own, scored; nothing is generated
+	judged      *eval.Collection // queries that choose the best student; nil: known items do
+	sets        []judgedSet      // that the student is measured on, before and after
+	last        bool             // take the last student, not the best
+	gateQueries int              // the most of each set that the gate asks; 0: no gate
+	force       bool             // train whatever the gate says
+	mining      distill.MiningOptions
+	training    distill.Options
+	progress    *progress.Progress
+	settings    map[string]string // all of them, for the manifest
+	inputs      map[string]string // hashes of the files that they name
+	modelDir    string            // where the model was opened
+	open        func() (student, error)
+	machine     bert.Options // threads, GPU and precision, of language models and teachers too
 
-	folder   *distill.Folder
-	closers  []func() error
-	dense    *mine.Dense // over the student's vectors as they were
-	bm25     *mine.BM25
-	fusion   *mine.ZScoreFusion
-	known    *distill.KnownItems // nil where judged queries choose, or nothing does
-	pool     *eval.Collection    // of the judged queries where passages learn
-	encoding encodingCost        // of the passages
+	folder     *distill.Folder
+	closers    []func() error
+	dense      *mine.Dense // over the student's vectors as they were
+	bm25       *mine.BM25
+	fusion     *mine.ZScoreFusion
+	known      *distill.KnownItems // nil where judged queries choose, or nothing does
+	pool       *eval.Collection    // of the judged queries where passages learn
+	generator  *generator          // nil where the lists are the user's
+	teachers   *teachers           // nil likewise
+	teacher    teacher.Teacher     // of the lists; nil: the ranking's own scores
+	target     teacher.Teacher     // what the student is asked to reproduce, as far as it ranks
+	generating time.Duration       // what that took in this call
+	spent      costs               // in all calls
+	encoding   encodingCost        // of the passages
 }
 
 // judgedSet is a set of judged queries.
@@ -95,6 +107,9 @@ const (
 	runModel   = "model"       // the specialised one
 	runVectors = "vectors.npy" // of the passages, by the model as it was
 	runResults = "results.json"
+	runAnswers = "answers.jsonl"  // of the language model
+	runScores  = "teacher-scores" // of the teachers that are models or servers
+	runCosts   = "costs.json"
 )
 
 func (s *specialisation) path(name string) string { return filepath.Join(s.out, name) }
@@ -269,18 +284,17 @@ func (s *specialisation) vectorsKey(ctx context.Context) (string, error) {
 }
 
 // train leaves the best student in the model and in the folder.
-func (s *specialisation) train(ctx context.Context) (*distill.Outcome, error) {
-	generator, err := generate.NewExtractive(ctx, s.corpus, generate.Options{Types: s.types, Seed: s.mining.Seed})
-	if err != nil {
-		return nil, err
-	}
+func (s *specialisation) train(ctx context.Context) (_ *distill.Outcome, err error) {
 	p := distill.Pipeline{
-		Student: s.model, Corpus: s.corpus, Generator: generator, Queries: s.queries, Lists: s.lists, Ranker: s.fusion,
+		Student: s.model, Corpus: s.corpus, Queries: s.queries, Lists: s.lists, Ranker: s.fusion,
 		Vectors: s.dense.Vectors(), Mining: s.mining, Training: s.training, Folder: s.folder, Progress: s.stages(), Measure: s.measureAll,
 	}
-	if s.mining.Target == distill.StudentScale {
-		// The student's own part of the fusion is in the target already.
-		p.Teacher = teacher.FromIndex(s.corpus, s.bm25)
+	if s.lists == nil {
+		defer func() { err = errors.Join(err, s.countCosts()) }()
+		if err := s.openSources(ctx); err != nil {
+			return nil, err
+		}
+		p.Generator, p.Teacher = s.generator.QueryGenerator, s.teacher
 	}
 	p.Training.Progress = s.steps()
 	if s.judged != nil {
@@ -303,6 +317,9 @@ func (s *specialisation) train(ctx context.Context) (*distill.Outcome, error) {
 	p.Versions = map[distill.Stage]string{
 		distill.StageTrain: chosen, distill.StageBefore: sets, distill.StageEvaluate: sets,
 	}
+	if p.Gate, err = s.gate(ctx); err != nil {
+		return nil, err
+	}
 	out, err := p.Run(ctx)
 	if err != nil {
 		return nil, err
@@ -311,6 +328,68 @@ func (s *specialisation) train(ctx context.Context) (*distill.Outcome, error) {
 		s.progress.Print(fmt.Sprintf("the model stays as it was: known items %+.4f, p %.2g", out.Guard.Delta, out.Guard.P))
 	}
 	return out, nil
+}
+
+// openSources opens what makes queries and what scores lists.
+func (s *specialisation) openSources(ctx context.Context) error {
+	var err error
+	s.generator, err = s.queriesBy.open(ctx, s.corpus, s.mining.Seed, s.path(runAnswers), s.machine, s.progress)
+	if err != nil {
+		return err
+	}
+	s.closers = append(s.closers, s.generator.close)
+	members, err := parseTeacher(s.teacherBy.taken(s.mining.Target))
+	if err != nil {
+		return err
+	}
+	s.teachers, err = openTeachers(ctx, members, s.teacherBy.fuse, s.path(runScores), s.machine, slog.New(lineHandler{s.progress}))
+	if err != nil {
+		return err
+	}
+	s.closers = append(s.closers, s.teachers.close)
+	student, err := teacher.FromVectors(s.model, s.corpus, s.dense.Vectors())
+	if err != nil {
+		return err
+	}
+	scored, err := s.teachers.over(s.corpus, s.bm25, student)
+	if err != nil {
+		return err
+	}
+	s.target = targetTeacher(scored, student, s.mining)
+	if s.teacherBy.spec != "" || s.mining.Target == distill.StudentScale {
+		s.teacher = scored
+	}
+	return nil
+}
+
+// taken is the teacher's description where none is given: in the target on the student's scale the student has its part already.
+func (t *teacherFlags) taken(target distill.Target) string {
+	if target == distill.StudentScale {
+		return cmp.Or(t.spec, kindBM25)
+	}
+	return cmp.Or(t.spec, kindBM25+"+"+kindStudent)
+}
+
+// countCosts adds what this call took to what the earlier ones did.
+func (s *specialisation) countCosts() error {
+	if s.generator == nil || s.teachers == nil {
+		return nil
+	}
+	var now costs
+	if s.queriesBy.asksModel() {
+		now.Generate = s.generator.cost()
+		now.Generate.Seconds = s.generating.Seconds()
+	}
+	now.Score = s.teachers.cost()
+	var err error
+	if s.spent, err = readCosts(s.path(runCosts)); err != nil {
+		return err
+	}
+	s.spent.add(now)
+	if len(s.spent.lines()) == 0 {
+		return nil
+	}
+	return s.spent.write(s.path(runCosts))
 }
 
 // hashSets stands for what the student is measured on.
@@ -324,6 +403,9 @@ func (s *specialisation) hashSets() (string, error) {
 	}
 	if s.known != nil {
 		fmt.Fprintf(h, "known items with passages, seed %d", s.mining.Seed)
+	}
+	if s.teacherBy.spec != "" {
+		fmt.Fprintf(h, "teacher %s %s", s.teacherBy.spec, s.teacherBy.fuse)
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
@@ -341,6 +423,9 @@ const (
 	setKnown  = "known items"
 )
 
+// rerankedDepth is how many passages of a ranking a teacher of one's own choice puts in its order where it is measured.
+const rerankedDepth = 50
+
 // topKept is how many passages of a ranking are kept beside its metrics.
 const topKept = 10
 
@@ -348,6 +433,9 @@ const topKept = 10
 func (s *specialisation) measureAll(ctx context.Context, trained bool, emit func(any) error) error {
 	defer s.progress.Stage(map[bool]string{false: "measure before", true: "measure after"}[trained], 0).Done()
 	systems := map[string]mine.Retriever{results.BM25: s.bm25, results.Before: s.dense, results.Teacher: s.fusion}
+	if s.teacherBy.spec != "" && s.target != nil {
+		systems[results.Teacher] = reranker{s.fusion, s.target, s.corpus, rerankedDepth}
+	}
 	order := []string{results.BM25, results.Before, results.Teacher}
 	if trained {
 		order = []string{results.After}
@@ -448,7 +536,7 @@ const knownItemQueries = 1000
 // knownItems are queries of the first type that is not trained on and of which the corpus gives any.
 func (s *specialisation) knownItems(ctx context.Context) (*distill.KnownItems, string, error) {
 	for _, kind := range []string{generate.TypeTitle, generate.TypeKeywords, generate.TypePhrase, generate.TypeSentence} {
-		if slices.Contains(s.types, kind) {
+		if slices.Contains(s.queriesBy.extractiveTypes(), kind) {
 			continue
 		}
 		g, err := generate.NewExtractive(ctx, s.corpus, generate.Options{Types: []string{kind}, Seed: s.mining.Seed})
@@ -546,10 +634,11 @@ func runMetrics() []eval.Metric { return []eval.Metric{eval.NDCG(10), eval.Recal
 // stages shows the stages before training.
 func (s *specialisation) stages() func(distill.Stage, int, int) {
 	names := map[distill.Stage]string{
-		distill.StageGenerate: "make queries", distill.StageMine: "make lists", distill.StageScore: "score lists",
+		distill.StageGate: "compare the teacher with the model", distill.StageGenerate: "make queries", distill.StageMine: "make lists", distill.StageScore: "score lists",
 	}
 	var stage *progress.Stage
 	var current distill.Stage
+	var generating time.Time // when that began
 	return func(now distill.Stage, done, total int) {
 		if stage == nil || now != current {
 			current, stage = now, s.progress.Stage(names[now], total)
@@ -559,6 +648,12 @@ func (s *specialisation) stages() func(distill.Stage, int, int) {
 		if done == total {
 			stage.Done()
 			stage = nil
+		}
+		if now == distill.StageGenerate {
+			if generating.IsZero() {
+				generating = time.Now()
+			}
+			s.generating = time.Since(generating)
 		}
 	}
 }

@@ -131,7 +131,7 @@ func effective(values map[string]string) map[string]string {
 }
 
 // fileSettings name files and folders.
-var fileSettings = []string{"corpus", "model", "queries", "qrels", "lists", "out"}
+var fileSettings = []string{"corpus", "model", "queries", "qrels", "lists", "llm", "out"}
 
 func (a *distillArgs) fileChanges(ctx context.Context, m *runfolder.Manifest) ([]change, error) {
 	hashes, err := a.hashes(ctx)
@@ -139,7 +139,7 @@ func (a *distillArgs) fileChanges(ctx context.Context, m *runfolder.Manifest) ([
 		return nil, err
 	}
 	var changes []change
-	for _, name := range fileSettings[:5] {
+	for _, name := range fileSettings[:6] {
 		path := a.flags.Lookup(name).Value.String()
 		was, had := m.Inputs[name]
 		is, has := hashes[name]
@@ -222,10 +222,10 @@ func stageOrder(m *runfolder.Manifest) []string {
 	var order []string
 	lists := m.Settings["lists"] != "" || len(m.Settings) == 0
 	for _, s := range []distill.Stage{
-		distill.StageGenerate, distill.StageMine, distill.StageScore, distill.StageFilter, distill.StageBefore, distill.StageTrain,
-		distill.StageEvaluate,
+		distill.StageGate, distill.StageGenerate, distill.StageMine, distill.StageScore, distill.StageFilter, distill.StageBefore,
+		distill.StageTrain, distill.StageEvaluate,
 	} {
-		if m.Find(string(s)) != nil || !lists {
+		if m.Find(string(s)) != nil || !lists && s != distill.StageGate {
 			order = append(order, string(s))
 		}
 	}

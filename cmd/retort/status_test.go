@@ -19,13 +19,15 @@ var changedSettings = map[string]string{
 	"depth": "120", "round-trip": "1", "top": "4", "sample": "7", "keep-source": "false", "min-list": "5", "max-lists": "9", "source-first": "true",
 	"top-percentile": "100", "target": "min-max", "gamma": "2", "epochs": "3", "batch": "4", "lr": "0.01", "warmup": "0.5",
 	"weight-decay": "0.5", "clip-norm": "0.1", "eval-steps": "2", "patience": "1", "keep": "last", "micro-batch-tokens": "50",
-	"keep-graph-tokens": "50", "checkpoint-every": "2m0s", "threads": "1",
+	"keep-graph-tokens": "50", "checkpoint-every": "2m0s", "threads": "1", "teacher": "2*bm25+student", "gate-queries": "7", "force": "true",
 }
 
 // unchanged are settings of which a test with a model in memory can say nothing.
 var unchanged = map[string]bool{
 	"out": true, "lists": true, "query-prompt": true, "passage-prompt": true, "query-tokens": true, "passage-tokens": true,
-	"pooling": true, "precision": true, "gpu": true,
+	"pooling": true, "precision": true, "gpu": true, "generator": true, "llm": true, "llm-url": true, "llm-model": true, "llm-api": true,
+	"llm-types": true, "llm-passages": true, "llm-per-passage": true,
+	"fuse": true, "min-agreement": true, "agreement-weight": true, // of several teachers, which -teacher names
 }
 
 // without are settings that make no difference to the test's lists, so that nothing comes out otherwise.
@@ -53,7 +55,7 @@ func TestStatusForetellsWhatIsRedone(t *testing.T) {
 				require.True(t, unchanged[s.name], s.name)
 				continue
 			}
-			if os.Getenv("RETORT_SOAK") == "" && !slices.Contains([]string{"corpus", "types", "depth", "max-lists", "target", "lr", "threads"}, s.name) {
+			if os.Getenv("RETORT_SOAK") == "" && !slices.Contains([]string{"corpus", "types", "depth", "max-lists", "target", "lr", "threads", "teacher", "gate-queries"}, s.name) {
 				continue
 			}
 			t.Run(s.name, func(t *testing.T) {

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/encoder/bert"
+	"github.com/retort-ir/retort/generate"
+	"github.com/retort-ir/retort/internal/progress"
+)
+
+var generateCommand = command{
+	name:    "generate",
+	summary: "make queries of the passages of a corpus",
+	usage: `-corpus FILE -out queries.jsonl [flags]
+
+Makes queries that the passages answer, from their own words or by a language model, and writes them as JSON Lines with _id,
+text, type, source (the passage) and origin (what made it). Duplicates are dropped. A language model's answers are kept beside
+the queries, in queries.jsonl.answers: called again after a kill it pays for none twice.
+
+  -corpus FILE          passages: JSON Lines with _id, title, text
+  -out FILE             where the queries go` + generatorUsage + `
+  -per-passage N        extractive queries of a passage, of the types in turn; 0: one of each (0)
+  -seed N               of everything that is drawn at random (1)
+  -threads N -gpu N -precision P   of a model that runs here, as in "retort distill -h"
+
+example:
+  retort generate -corpus corpus.jsonl -generator llm -llm SmolLM2-135M-Instruct.Q4_1.gguf -out queries.jsonl
+  retort score -corpus corpus.jsonl -queries queries.jsonl -model ./all-MiniLM-L6-v2 -out lists.jsonl
+`,
+	json: true, resumes: true, run: runGenerate,
+}
+
+// generateArgs is a command line of generate.
+type generateArgs struct {
+	corpus, out string
+	generatorFlags
+	extractive int // per passage
+	seed       uint64
+	machine    bert.Options
+}
+
+func runGenerate(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("generate", flag.ContinueOnError)
+	var a generateArgs
+	flags.StringVar(&a.corpus, "corpus", "", "")
+	flags.StringVar(&a.out, "out", "", "")
+	a.add(flags)
+	flags.IntVar(&a.extractive, "per-passage", 0, "")
+	flags.Uint64Var(&a.seed, "seed", 1, "")
+	addMachine(flags, &a.machine)
+	if _, err := parseArgs(flags, args); err != nil {
+		return err
+	}
+	if err := required(flags, "corpus", "out"); err != nil {
+		return err
+	}
+	if err := errors.Join(a.check(), checkMachine(a.machine)); err != nil {
+		return err
+	}
+	if a.extractive < 0 {
+		return fmt.Errorf("%w: -per-passage is %d, want at least 0", errUsage, a.extractive)
+	}
+	if err := checkWritable(a.out); err != nil {
+		return err
+	}
+	r, err := a.generate(ctx, progress.New(stderr))
+	if err != nil {
+		return err
+	}
+	return r.print(stdout)
+}
+
+// addMachine declares the flags of models besides the encoder.
+func addMachine(flags *flag.FlagSet, o *bert.Options) {
+	flags.IntVar(&o.Threads, "threads", 0, "")
+	flags.IntVar(&o.GPU, "gpu", 0, "")
+	flags.StringVar(&o.Precision, "precision", "fp32", "")
+}
+
+func checkMachine(o bert.Options) error {
+	if o.Threads < 0 || o.GPU < 0 {
+		return fmt.Errorf("%w: -threads is %d and -gpu %d, want both at least 0", errUsage, o.Threads, o.GPU)
+	}
+	return oneOf("-precision", o.Precision, "fp32", "bf16")
+}
+
+// generateResult is the result of generate in JSON.
+type generateResult struct {
+	Queries    string          `json:"queries"` // the file
+	Passages   int             `json:"passages"`
+	Kept       int             `json:"kept"`
+	Types      map[string]int  `json:"types"`      // of those
+	Duplicates int             `json:"duplicates"` // dropped
+	Answers    *generationCost `json:"answers,omitempty"`
+	Seconds    float64         `json:"seconds"`
+}
+
+func (a *generateArgs) generate(ctx context.Context, p *progress.Progress) (_ *generateResult, err error) {
+	start := time.Now()
+	corpus, err := retort.OpenCorpus(ctx, a.corpus)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, corpus.Close()) }()
+	a.perExtractive = a.extractive
+	g, err := a.open(ctx, corpus, a.seed, a.out+".answers", a.machine, p)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, g.close()) }()
+	queries, err := allQueries(ctx, g, corpus, p)
+	if err != nil {
+		return nil, err
+	}
+	kept, dropped := generate.Dedup(queries)
+	if len(kept) == 0 {
+		return nil, fmt.Errorf("%s gave no queries%s", a.corpus, whyNone(g))
+	}
+	if err := retort.SaveQueries(a.out, kept); err != nil {
+		return nil, err
+	}
+	r := &generateResult{Queries: a.out, Passages: corpus.Len(), Kept: len(kept), Types: map[string]int{}, Seconds: seconds(start)}
+	for _, q := range kept {
+		r.Types[q.Type]++
+	}
+	for _, n := range dropped {
+		r.Duplicates += n
+	}
+	if a.asksModel() {
+		r.Answers = g.cost()
+		r.Answers.Seconds = seconds(start)
+	}
+	return r, nil
+}
+
+// whyNone says what became of a language model's answers.
+func whyNone(g *generator) string {
+	if c := g.cost(); len(c.Dropped) > 0 {
+		return "; answers dropped: " + reasons(c.Dropped)
+	}
+	return ""
+}
+
+func allQueries(ctx context.Context, g generate.QueryGenerator, corpus retort.Corpus, p *progress.Progress) ([]retort.Query, error) {
+	stage := p.Stage("make queries", corpus.Len())
+	defer stage.Done()
+	var queries []retort.Query
+	for q, err := range generate.All(ctx, g, corpus, 0) {
+		if err != nil {
+			return nil, err
+		}
+		queries = append(queries, q)
+		if i, ok := corpus.Index(q.Source); ok {
+			stage.Set(i)
+		}
+	}
+	stage.Set(corpus.Len())
+	return queries, nil
+}
+
+func (r *generateResult) print(w io.Writer) error {
+	if wantsJSON(w) {
+		return writeResult(w, r)
+	}
+	parts := make([]string, 0, len(r.Types))
+	for _, kind := range slices.SortedFunc(maps.Keys(r.Types), func(a, b string) int {
+		return cmp.Or(cmp.Compare(r.Types[b], r.Types[a]), cmp.Compare(a, b))
+	}) {
+		parts = append(parts, fmt.Sprintf("%s %d", kind, r.Types[kind]))
+	}
+	fmt.Fprintf(w, "%s: %s queries of %s passages (%s), %d duplicates dropped, %.0f s\n",
+		r.Queries, thousands(r.Kept), thousands(r.Passages), strings.Join(parts, ", "), r.Duplicates, r.Seconds)
+	if r.Answers != nil {
+		fmt.Fprintln(w, r.Answers)
+	}
+	return nil
+}

@@ -1,0 +1,369 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"time"
+
+	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/internal/progress"
+	"github.com/retort-ir/retort/mine"
+	"github.com/retort-ir/retort/teacher"
+)
+
+var scoreCommand = command{
+	name:    "score",
+	summary: "score lists of passages by a teacher",
+	usage: `-corpus FILE (-lists FILE | -queries FILE) -out scored.jsonl [flags]
+
+Scores the passages of each list for its query, or of each query's first passages in a ranking by BM25 and the model, and
+writes lists with scores. Scores that take a model or a server are kept in scored.jsonl.scores as they come: called again
+after a kill it computes none twice.
+
+  -corpus FILE          passages: JSON Lines with _id, title, text
+  -lists FILE           lists: JSON Lines with query, ids; scores that they have are replaced
+  -queries FILE         queries instead: JSON Lines with _id, text
+  -depth N              passages of each query's ranking; with -model that of BM25 and the model, else BM25's (50)
+  -out FILE             where the scored lists go` + teacherUsage + ` (bm25+student)
+  -scale S              none: the teacher's own scores; min-max: each list to [0,1], as "retort distill -lists" takes them;
+                        percentile: all lists to [0,1] by the 1st and 99th percentile of all scores (none)
+  -analyzer A           BM25's terms: english, or code, which also splits identifiers (english)` + modelUsage + `
+
+example:
+  retort score -corpus corpus.jsonl -queries queries.jsonl -model ./all-MiniLM-L6-v2 \
+    -teacher bm25+student+crossencoder:./reranker -scale min-max -out lists.jsonl
+  retort distill -corpus corpus.jsonl -model ./all-MiniLM-L6-v2 -lists lists.jsonl -out runs/mine
+`,
+	json: true, resumes: true, run: runScore,
+}
+
+// scoreArgs is a command line of score.
+type scoreArgs struct {
+	corpus, lists, queries, out string
+	depth                       int
+	scale, analyzer             string
+	teacher                     teacherFlags
+	members                     []teacherMember
+	model                       modelFlags
+}
+
+func runScore(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("score", flag.ContinueOnError)
+	var a scoreArgs
+	flags.StringVar(&a.corpus, "corpus", "", "")
+	flags.StringVar(&a.lists, "lists", "", "")
+	flags.StringVar(&a.queries, "queries", "", "")
+	flags.StringVar(&a.out, "out", "", "")
+	flags.IntVar(&a.depth, "depth", 50, "")
+	flags.StringVar(&a.scale, "scale", "none", "")
+	flags.StringVar(&a.analyzer, "analyzer", "english", "")
+	a.teacher.add(flags, kindBM25+"+"+kindStudent)
+	a.model.add(flags)
+	if _, err := parseArgs(flags, args); err != nil {
+		return err
+	}
+	if err := required(flags, "corpus", "out"); err != nil {
+		return err
+	}
+	if err := a.check(); err != nil {
+		return err
+	}
+	if err := checkWritable(a.out); err != nil {
+		return err
+	}
+	open := func() (student, error) { return nil, nil }
+	if a.model.dir != "" {
+		open = a.model.student(ctx)
+	}
+	r, err := a.score(ctx, open, progress.New(stderr))
+	if err != nil {
+		return err
+	}
+	return r.print(stdout)
+}
+
+func (a *scoreArgs) check() error {
+	if (a.lists == "") == (a.queries == "") {
+		return fmt.Errorf("%w: give either -lists or -queries", errUsage)
+	}
+	if a.depth < 2 {
+		return fmt.Errorf("%w: -depth is %d, want at least 2", errUsage, a.depth)
+	}
+	err := errors.Join(oneOf("-scale", a.scale, "none", "min-max", "percentile"), oneOf("-analyzer", a.analyzer, "english", "code"),
+		a.teacher.check(""))
+	if err != nil {
+		return err
+	}
+	if a.members, err = parseTeacher(a.teacher.spec); err != nil {
+		return fmt.Errorf("%w: -teacher: %w", errUsage, err)
+	}
+	if usesStudent(a.members) && a.model.dir == "" {
+		return fmt.Errorf("%w: the teacher %q has the student in it: name it with -model, or another -teacher", errUsage, a.teacher.spec)
+	}
+	model := a.model
+	model.dir = cmp.Or(model.dir, "none") // its other flags may be those of a teacher
+	return model.check()
+}
+
+// scoreResult is the result of score in JSON.
+type scoreResult struct {
+	Lists       string              `json:"lists"` // the file
+	Teacher     string              `json:"teacher"`
+	Kept        int                 `json:"kept"`
+	Dropped     map[mine.Reason]int `json:"dropped,omitempty"`
+	Pairs       int                 `json:"pairs"`
+	Calibration string              `json:"calibration,omitempty"` // what was done to the scores
+	Costs       costs               `json:"costs"`
+	Seconds     float64             `json:"seconds"`
+}
+
+// scorer is what a scoring needs besides its flags.
+type scorer struct {
+	*scoreArgs
+	corpus   *retort.FileCorpus
+	bm25     *mine.BM25
+	dense    *mine.Dense // nil without a model
+	student  teacher.Teacher
+	teachers *teachers
+	progress *progress.Progress
+	closers  []func() error
+}
+
+func (a *scoreArgs) score(ctx context.Context, open func() (student, error), p *progress.Progress) (_ *scoreResult, err error) {
+	start := time.Now()
+	s := &scorer{scoreArgs: a, progress: p}
+	defer func() { err = errors.Join(err, s.close()) }()
+	if err := s.prepare(ctx, open); err != nil {
+		return nil, err
+	}
+	lists, err := s.unscored(ctx)
+	if err != nil {
+		return nil, err
+	}
+	t, err := s.teachers.over(s.corpus, s.bm25, s.student)
+	if err != nil {
+		return nil, err
+	}
+	agreement, err := s.scoreAll(ctx, t, lists)
+	if err != nil {
+		return nil, err
+	}
+	r := &scoreResult{Lists: a.out, Teacher: describeTeacher(a.members, a.teacher.fuse)}
+	if lists, err = s.filter(lists, agreement, r); err != nil {
+		return nil, err
+	}
+	if r.Calibration, err = s.calibrate(lists); err != nil {
+		return nil, err
+	}
+	if err := retort.SaveLists(a.out, lists); err != nil {
+		return nil, err
+	}
+	r.Kept = len(lists)
+	r.Costs.Score, r.Seconds = s.teachers.cost(), seconds(start)
+	return r, nil
+}
+
+func (s *scorer) close() error {
+	var errs []error
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		errs = append(errs, s.closers[i]())
+	}
+	return errors.Join(errs...)
+}
+
+// prepare opens what the teacher and the ranking are made of.
+func (s *scorer) prepare(ctx context.Context, open func() (student, error)) error {
+	var err error
+	if s.corpus, err = retort.OpenCorpus(ctx, s.scoreArgs.corpus); err != nil {
+		return err
+	}
+	s.closers = append(s.closers, s.corpus.Close)
+	if s.teachers, err = openTeachers(ctx, s.members, s.teacher.fuse, s.out+".scores", s.model.options, slog.New(lineHandler{s.progress})); err != nil {
+		return err
+	}
+	s.closers = append(s.closers, s.teachers.close)
+	analyzer := (&rankerFlags{analyzer: s.analyzer}).bm25Options().Analyzer
+	if s.bm25, err = mine.NewBM25(ctx, s.corpus, mine.BM25Options{Analyzer: analyzer}); err != nil {
+		return err
+	}
+	s.closers = append(s.closers, s.bm25.Close)
+	model, err := open()
+	if err != nil || model == nil {
+		return err
+	}
+	s.closers = append(s.closers, model.Close)
+	if s.queries == "" {
+		// Only the passages of the lists are looked at.
+		s.student = teacher.FromEncoder(model)
+		return nil
+	}
+	if s.dense, err = newDense(ctx, model, s.corpus, "", s.progress); err != nil {
+		return err
+	}
+	s.student, err = teacher.FromVectors(model, s.corpus, s.dense.Vectors())
+	return err
+}
+
+// unscored are the lists as they are given, or those of the ranking.
+func (s *scorer) unscored(ctx context.Context) ([]retort.List, error) {
+	if s.lists != "" {
+		return await(ctx, func() ([]retort.List, error) { return s.givenLists() })
+	}
+	queries, err := loadQueries(ctx, s.queries)
+	if err != nil {
+		return nil, err
+	}
+	var ranker mine.Retriever = s.bm25
+	if s.dense != nil {
+		if ranker, err = mine.NewZScoreFusion(rankedDepth, s.bm25, s.dense); err != nil {
+			return nil, err
+		}
+	}
+	stage := s.progress.Stage("make lists", len(queries))
+	defer stage.Done()
+	lists := make([]retort.List, len(queries))
+	const block = 256
+	for from := 0; from < len(queries); from += block {
+		part := queries[from:min(from+block, len(queries))]
+		rankings, err := ranker.Search(ctx, part, s.depth)
+		if err != nil {
+			return nil, err
+		}
+		for i, hits := range rankings {
+			l := retort.List{Query: part[i]}
+			for _, h := range hits {
+				p, err := s.corpus.At(h.Index)
+				if err != nil {
+					return nil, err
+				}
+				l.IDs = append(l.IDs, p.ID)
+			}
+			lists[from+i] = l
+		}
+		stage.Set(from + len(part))
+	}
+	return lists, nil
+}
+
+func (s *scorer) givenLists() ([]retort.List, error) {
+	lists, err := retort.LoadLists(s.lists)
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range lists {
+		if len(l.IDs) == 0 {
+			return nil, fmt.Errorf("%s: list of query %q has no passages", s.lists, l.Query.ID)
+		}
+		for _, id := range l.IDs {
+			if _, ok := s.corpus.Index(id); !ok {
+				return nil, fmt.Errorf("%s: list of query %q has passage %q, which is not in the corpus", s.lists, l.Query.ID, id)
+			}
+		}
+	}
+	return lists, nil
+}
+
+// scoreAll fills in the scores and returns how far the teachers agree on each list.
+func (s *scorer) scoreAll(ctx context.Context, t teacher.Teacher, lists []retort.List) ([]float64, error) {
+	stage := s.progress.Stage("score lists", len(lists))
+	defer stage.Done()
+	work := func(yield func(teacher.Work, error) bool) {
+		for _, l := range lists {
+			w := teacher.Work{Query: l.Query}
+			for _, id := range l.IDs {
+				i, _ := s.corpus.Index(id)
+				p, err := s.corpus.At(i)
+				if err != nil {
+					yield(w, err)
+					return
+				}
+				w.Passages = append(w.Passages, p)
+			}
+			if !yield(w, nil) {
+				return
+			}
+		}
+	}
+	agreement := make([]float64, len(lists))
+	i := 0
+	for _, scored := range teacher.ScoreAll(ctx, t, work, 1) {
+		if scored.Err != nil {
+			return nil, scored.Err
+		}
+		lists[i].Scores, agreement[i] = scored.Scores, scored.Agreement
+		i++
+		stage.Set(i)
+	}
+	return agreement, ctx.Err()
+}
+
+// filter drops lists on which the teachers disagree, and weighs the others.
+func (s *scorer) filter(lists []retort.List, agreement []float64, r *scoreResult) ([]retort.List, error) {
+	for i, l := range lists {
+		r.Pairs += len(l.IDs)
+		if s.teacher.agreementWeight {
+			lists[i].Weight = max(agreement[i], math.SmallestNonzeroFloat32) // 0 would mean 1
+		}
+	}
+	if s.teacher.minAgreement == 0 {
+		return lists, nil
+	}
+	selection, err := mine.TeachersAgree(lists, agreement, s.teacher.minAgreement)
+	if err != nil {
+		return nil, err
+	}
+	r.Dropped = selection.Counts()
+	if len(selection.Kept) == 0 {
+		return nil, fmt.Errorf("the teachers agree on none of the %d lists by %v or more (-min-agreement)", len(lists), s.teacher.minAgreement)
+	}
+	return selection.Lists(lists), nil
+}
+
+// calibrate scales the scores and says how.
+func (s *scorer) calibrate(lists []retort.List) (string, error) {
+	scores := make([][]float64, len(lists))
+	for i, l := range lists {
+		scores[i] = l.Scores
+	}
+	scale, what := func(s []float64) ([]float64, error) { return s, nil }, ""
+	switch s.scale {
+	case "min-max":
+		scale, what = teacher.MinMax, "min-max of each list"
+	case "percentile":
+		r, err := teacher.PercentileRange(scores, 1, 99)
+		if err != nil {
+			return "", err
+		}
+		scale, what = r.Scale, r.String()
+	}
+	for i := range lists {
+		var err error
+		if lists[i].Scores, err = scale(scores[i]); err != nil {
+			return "", fmt.Errorf("list of query %q: %w", lists[i].Query.ID, err)
+		}
+	}
+	return what, nil
+}
+
+func (r *scoreResult) print(w io.Writer) error {
+	if wantsJSON(w) {
+		return writeResult(w, r)
+	}
+	fmt.Fprintf(w, "%s: %s lists, %s pairs by %s, %.0f s\n", r.Lists, thousands(r.Kept), thousands(r.Pairs), r.Teacher, r.Seconds)
+	if len(r.Dropped) > 0 {
+		fmt.Fprintf(w, "dropped: %s\n", reasons(r.Dropped))
+	}
+	if r.Calibration != "" {
+		fmt.Fprintln(w, r.Calibration)
+	}
+	for _, line := range r.Costs.lines() {
+		fmt.Fprintln(w, line)
+	}
+	return nil
+}
