@@ -93,12 +93,12 @@ func (b *builder) decoder(section json.RawMessage) error {
 		b.decode.space, b.decode.strip = meta.sign, meta.prefix != "never"
 	case "Replace":
 		if d.Pattern.String == nil || d.Content != " " || b.decode.space != "" {
-			return fmt.Errorf("Replace of %s is not supported, only of one string by a space", section)
+			return fmt.Errorf("%s is not supported, only that of one string by a space", section)
 		}
 		b.decode.space = *d.Pattern.String
 	case "Strip":
 		if d.Content != " " || d.Start > 1 || d.Stop != 0 {
-			return fmt.Errorf("Strip %s is not supported, only that of one space at the start", section)
+			return fmt.Errorf("%s is not supported, only that of one space at the start", section)
 		}
 		b.decode.strip = d.Start == 1
 	default:

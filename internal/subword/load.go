@@ -11,7 +11,7 @@ import (
 )
 
 // maxID bounds the ids of a vocabulary, so that a wrong one can not ask for all memory.
-const maxID = 1 << 23
+const maxID = 1 << 21
 
 // Load reads a tokenizer.json as Hugging Face's tokenizers package writes it: a BPE or Unigram model with the
 // normalizers, pre-tokenizers, post-processors and decoders that language models and RoBERTa-like rerankers use. What it
@@ -100,17 +100,6 @@ func (b *builder) build() error {
 
 // isNull reports whether a section is not there.
 func isNull(section json.RawMessage) bool { return len(section) == 0 || string(section) == "null" }
-
-// typeOf returns the type that a section names.
-func typeOf(section json.RawMessage) (string, error) {
-	var head struct {
-		Type string `json:"type"`
-	}
-	if err := json.Unmarshal(section, &head); err != nil {
-		return "", err
-	}
-	return head.Type, nil
-}
 
 func unknownType(name, supported string) error {
 	return fmt.Errorf("type %q is not supported; supported are %s", name, supported)
