@@ -25,7 +25,9 @@ import (
 type Pipeline struct {
 	Student encoder.Trainable
 	Corpus  retort.Corpus
-	// Generator makes queries of the passages. It may be nil where Queries are given.
+	// Generator makes queries of the passages. It may be nil where Queries are given. A passage of which it gives an error has
+	// none (Funnel.FailedPassages); 20 such passages in a row, or more than a tenth of all, end the run, which then goes on
+	// with the first of those in the row when it is started again.
 	Generator generate.QueryGenerator
 	// Queries are the user's own, without judgements; lists are made for them too.
 	Queries []retort.Query
@@ -148,6 +150,9 @@ type Funnel struct {
 	TooShort  int            `json:"too_short"`  // lists of too few passages, dropped
 	Lists     int            `json:"lists"`
 	ByType    map[string]int `json:"by_type"` // lists by the type of their query
+	// FailedPassages are those of which the generator gave an error, and FirstFailure is the first of these.
+	FailedPassages int    `json:"failed_passages,omitempty"`
+	FirstFailure   string `json:"first_failure,omitempty"`
 	mine.Funnel
 }
 

@@ -17,15 +17,6 @@ import (
 // that goes on keeps to the same blocks.
 const rankBlock = 256
 
-// reportEvery is the number of passages between two reports of progress.
-const reportEvery = 256
-
-// generated is a record of StageGenerate: what the generator made of one passage.
-type generated struct {
-	Passage string         `json:"passage"`
-	Queries []retort.Query `json:"queries"`
-}
-
 // ranked is a record of StageMine: the ranking of one query, to a depth of one more than MiningOptions.Depth.
 type ranked struct {
 	Query      retort.Query `json:"query"`
@@ -106,74 +97,6 @@ func queriesOf(lists []retort.List) []retort.Query {
 	}
 	return queries
 }
-
-// generate makes queries of every passage.
-func (j *job) generate(ctx context.Context) ([]retort.Query, error) {
-	if j.Generator == nil {
-		return nil, nil
-	}
-	records, err := records(ctx, j, StageGenerate, nil,
-		func() settings { return settings{"generator": fingerprint(j.Generator)} },
-		func(have int, emit func(generated) error) error { return j.generateFrom(ctx, have, emit) })
-	if err != nil {
-		return nil, err
-	}
-	var queries []retort.Query
-	for _, r := range records {
-		queries = append(queries, r.Queries...)
-	}
-	return queries, nil
-}
-
-// generateFrom goes on with the passage of that index.
-func (j *job) generateFrom(ctx context.Context, passage int, emit func(generated) error) error {
-	total := j.Corpus.Len()
-	j.report(StageGenerate, passage, total)
-	next := passage // to be emitted
-	var queries []retort.Query
-	// emitTo emits the passages before index, of which the first has made the queries so far and the others none.
-	emitTo := func(index int) error {
-		for ; next < index; next++ {
-			p, err := j.Corpus.At(next)
-			if err != nil {
-				return err
-			}
-			if err := emit(generated{p.ID, append([]retort.Query{}, queries...)}); err != nil {
-				return err
-			}
-			queries = nil
-			if next%reportEvery == 0 {
-				j.report(StageGenerate, next, total)
-			}
-		}
-		return nil
-	}
-	for q, err := range generate.All(ctx, j.Generator, tail{j.Corpus, passage}, 0) {
-		if err != nil {
-			return fmt.Errorf("distill: %w", err)
-		}
-		if index, _ := j.Corpus.Index(q.Source); index > next {
-			if err := emitTo(index); err != nil {
-				return fmt.Errorf("distill: %w", err)
-			}
-		}
-		queries = append(queries, q)
-	}
-	if err := emitTo(total); err != nil {
-		return fmt.Errorf("distill: %w", err)
-	}
-	j.report(StageGenerate, total, total)
-	return nil
-}
-
-// tail is a corpus from a passage on, for generate.All, which asks for no ids.
-type tail struct {
-	retort.Corpus
-	start int
-}
-
-func (t tail) Len() int                         { return t.Corpus.Len() - t.start }
-func (t tail) At(i int) (retort.Passage, error) { return t.Corpus.At(t.start + i) }
 
 // filterQueries drops what is not worth ranking. The first own of the queries are the user's; it returns how many of those
 // are left.
