@@ -22,7 +22,7 @@ type Config struct {
 	IntermediateSize int     // the width between the feed-forward matrices
 	VocabSize        int     // rows of the token embeddings
 	MaxPositions     int     // rows of the position embeddings
-	TypeVocabSize    int     // rows of the segment embeddings, of which only the first is used
+	TypeVocabSize    int     // rows of the segment embeddings; a single text is all of the first
 	LayerNormEps     float64 //
 	Activation       string  // gelu, gelu_new, gelu_pytorch_tanh (both the tanh approximation) or relu
 }

@@ -188,3 +188,29 @@ func changeWeights(t *testing.T, dir string, change func([]safetensors.Tensor) [
 	require.NoError(t, safetensors.Write(w, change(all), nil))
 	require.NoError(t, w.Close())
 }
+
+func FuzzPairsKeepTheirLimit(f *testing.F) {
+	folders := map[string]*folder{}
+	for _, name := range goldenModels {
+		folder, err := readFolder(filepath.Join("testdata", name), 0)
+		require.NoError(f, err)
+		folders[name] = folder
+	}
+	f.Add("how does a retort work", "A retort is a vessel.", uint8(12))
+	f.Add("", "", uint8(8))
+	f.Add("[SEP] </s>", "\xff\u0301 中文 <mask>", uint8(9))
+	f.Fuzz(func(t *testing.T, query, passage string, limit uint8) {
+		maxTokens := max(leastTokens, int(limit))
+		for name, folder := range folders {
+			p, cut := folder.tokens.pair(query, passage, maxTokens)
+			require.LessOrEqual(t, len(p.ids), maxTokens, name)
+			require.True(t, p.second >= 0 && p.second < len(p.ids), name)
+			if cut {
+				require.Len(t, p.ids, maxTokens, name)
+			}
+			for _, id := range p.ids {
+				require.Less(t, int(id), folder.config.VocabSize, name)
+			}
+		}
+	})
+}
