@@ -237,6 +237,8 @@ var flagValues = map[string][]string{
 	"generator": {"extractive", "llm", "both"},
 	"llm-api":   {"chat", "completions"},
 	"fuse":      {"z", "rrf"},
+	"scale":     {"none", "min-max", "percentile"},
+	"learn":     {"positives", "scores", "both"},
 	"types":     {"sentence", "title", "keywords", "phrase", "howto"},
 	"precision": {"fp32", "bf16"},
 	"pooling":   {"mean", "cls"},

@@ -68,14 +68,15 @@ func TestCandidates(t *testing.T) {
 // What is offered as a flag's value, the commands take, and nothing of the sort that they do not.
 func TestFlagValuesAreThoseThatTheCommandsTake(t *testing.T) {
 	arguments := map[string][]string{ // which let the command look at its flags, and then find nothing
-		"distill":  {"-corpus", "none", "-model", "none", "-out", "none"},
-		"demo":     {"-model", "none", "-out", "none/none"},
-		"eval":     {"-collection", "none"},
-		"search":   {"-corpus", "none", "x"},
-		"embed":    {"-model", "none", "-role", "query", "-out", "none/none", "x"},
-		"compare":  {"none", "nothing"},
-		"generate": {"-corpus", "none", "-out", "none/none"},
-		"score":    {"-corpus", "none", "-lists", "none", "-teacher", "bm25", "-out", "none/none"},
+		"distill":       {"-corpus", "none", "-model", "none", "-out", "none"},
+		"demo":          {"-model", "none", "-out", "none/none"},
+		"eval":          {"-collection", "none"},
+		"search":        {"-corpus", "none", "x"},
+		"embed":         {"-model", "none", "-role", "query", "-out", "none/none", "x"},
+		"compare":       {"none", "nothing"},
+		"generate":      {"-corpus", "none", "-out", "none/none"},
+		"train-teacher": {"-corpus", "none", "-lists", "none", "-start", "none", "-out", "none/none"},
+		"score":         {"-corpus", "none", "-lists", "none", "-teacher", "bm25", "-out", "none/none"},
 	}
 	refused := map[string]bool{}
 	for name, values := range flagValues {

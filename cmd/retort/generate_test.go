@@ -159,8 +159,9 @@ func TestGenerateEndsWhereTheModelFailsOnMostPassages(t *testing.T) {
 	require.NotContains(t, names(t, dir), "made.jsonl")
 }
 
-func TestBadInputToGenerateAndScoreIsNamed(t *testing.T) {
+func TestBadInputToGenerateScoreAndTrainTeacherIsNamed(t *testing.T) {
 	const generate, score = "generate -corpus DIR/corpus.jsonl -out DIR/out.jsonl ", "score -corpus DIR/corpus.jsonl -out DIR/out.jsonl "
+	const train = "train-teacher -corpus DIR/corpus.jsonl -out DIR/out.jsonl "
 	list := func(ids string) map[string]string {
 		return map[string]string{"lists.jsonl": `{"query":{"_id":"q1","text":"line"},"ids":[` + ids + `]}` + "\n"}
 	}
@@ -197,6 +198,22 @@ func TestBadInputToGenerateAndScoreIsNamed(t *testing.T) {
 		{"no such cross-encoder", nil, score + "-teacher crossencoder:DIR/none -queries DIR/queries.jsonl", exitFailure, "teacher crossencoder none: "},
 		{"unknown passage", list(`"scan","gone"`), score + "-teacher bm25 -lists DIR/lists.jsonl", exitFailure, `list of query "q1" has passage "gone", which is not in the corpus`},
 		{"empty list", list(""), score + "-teacher bm25 -lists DIR/lists.jsonl", exitFailure, `list of query "q1" has no passages`},
+
+		{"nothing to start from", nil, train + "-lists x", exitUsage, "-start is missing"},
+		{"unknown lesson", nil, train + "-lists x -start y -learn all", exitUsage, `-learn is "all"`},
+		{"all held out", nil, train + "-lists x -start y -dev-fraction 1", exitUsage, "-dev-fraction is 1"},
+		{"small groups", nil, train + "-lists x -start y -group 1", exitUsage, "GroupSize"},
+		{"nothing known", list(`"scan","cut"`), train + "-lists DIR/lists.jsonl -start y", exitFailure, "none of its 1 lists can be trained on: nothing is known to answer the query 1"},
+		{"nothing scored", list(`"scan","cut"`), train + "-lists DIR/lists.jsonl -start y -learn scores", exitFailure, "can be trained on: no scores 1"},
+		{"an unknown passage to train on", list(`"scan","gone"`), train + "-lists DIR/lists.jsonl -start y", exitFailure, `has passage "gone", which is not in the corpus`},
+		{
+			"only positives", list(`"scan"`),
+			train + "-lists DIR/lists.jsonl -start y -qrels DIR/qrels/test.tsv", exitFailure, "can be trained on: nothing in it but what answers the query 1",
+		},
+		{
+			"no such start", list(`"scan","cut"`),
+			train + "-lists DIR/lists.jsonl -start DIR/none -qrels DIR/qrels/test.tsv -dev-fraction 0", exitFailure, "DIR/none",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := collection(t, c.files)

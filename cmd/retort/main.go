@@ -30,6 +30,7 @@ func commands() []command {
 		distillCommand,
 		generateCommand,
 		scoreCommand,
+		trainTeacherCommand,
 		statusCommand,
 		repairCommand,
 		evalCommand,

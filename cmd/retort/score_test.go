@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -155,6 +158,47 @@ func TestDistillTakesAnEnsembleAndALanguageModel(t *testing.T) {
 	_, log, err = distillFake(t, t.Context(), append(args, "-teacher", "bm25+.6*student")...)
 	require.NoError(t, err)
 	require.Regexp(t, `a stage is redone: stage score`, log, "other weights are another teacher")
+}
+
+func TestScoreAsksAServerOncePerPair(t *testing.T) {
+	dir := runFolder(t)
+	var pairs atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var body struct{ Texts []string }
+		if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+			http.Error(w, "what?", http.StatusBadRequest)
+			return
+		}
+		var scores []map[string]any
+		for i, text := range body.Texts {
+			scores = append(scores, map[string]any{"index": i, "score": float64(len(text))})
+		}
+		pairs.Add(int64(len(body.Texts)))
+		w.Header().Set("Content-Type", "application/json")
+		json.NewEncoder(w).Encode(scores)
+	}))
+	t.Cleanup(server.Close)
+	args := []string{"score", "-corpus", dir + "/corpus.jsonl", "-queries", dir + "/queries.jsonl", "-depth", "5", "-out", dir + "/lists.jsonl"}
+	out := succeed(t, append(args, "-teacher", "rerankapi:tei:"+server.URL+"#length")...)
+	require.Regexp(t, `(?m)^scores of rerankapi tei:\S+#length: \d+ pairs in \d+ s`, out)
+	lists, err := retort.LoadLists(dir + "/lists.jsonl")
+	require.NoError(t, err)
+	corpus, err := retort.LoadCorpus(dir + "/corpus.jsonl")
+	require.NoError(t, err)
+	want := 0
+	for _, l := range lists {
+		want += len(l.IDs)
+		for i, id := range l.IDs {
+			index, _ := corpus.Index(id)
+			p, err := corpus.At(index)
+			require.NoError(t, err)
+			require.EqualValues(t, len(p.Content()), l.Scores[i])
+		}
+	}
+	before := pairs.Load()
+	require.LessOrEqual(t, before, int64(want+2), "each pair once, and Check's")
+	succeed(t, append(args, "-teacher", "bm25+rerankapi:tei:"+server.URL+"#length")...)
+	require.LessOrEqual(t, pairs.Load()-before, int64(2), "the scores are kept")
 }
 
 func TestScoreStopsWhenTheContextEnds(t *testing.T) {

@@ -81,7 +81,7 @@ func settingGroups() []settingGroup {
 		}},
 		{"The teacher, and whether it has anything to teach.", []setting{
 			{
-				"teacher", "what scores the lists: bm25, student, encoder:DIR, crossencoder:DIR, likelihood:PATH, rerankapi:KIND:URL, or several: " +
+				"teacher", "what scores the lists: bm25, student, encoder:DIR, crossencoder:DIR, likelihood:PATH, rerankapi:KIND:URL#MODEL, or several: " +
 					`bm25+2*crossencoder:DIR; "": bm25, with target min-max bm25+student`,
 				on(gates, scores, before),
 			},

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -16,9 +17,12 @@ import (
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder/bert"
+	"github.com/retort-ir/retort/generate/causallm"
 	"github.com/retort-ir/retort/mine"
 	"github.com/retort-ir/retort/teacher"
 	"github.com/retort-ir/retort/teacher/crossencoder"
+	"github.com/retort-ir/retort/teacher/likelihood"
+	"github.com/retort-ir/retort/teacher/rerankapi"
 )
 
 // teacherFlags say what scores lists.
@@ -39,7 +43,8 @@ const teacherUsage = `
                           crossencoder:DIR      a cross-encoder, such as "retort train-teacher" makes
                           likelihood:PATH       how likely a language model finds the query after the passage (GGUF, or
                                                 a folder of Hugging Face)
-                          rerankapi:KIND:URL    a server's: tei, cohere, jina or vllm; URL#NAME names its model
+                          rerankapi:KIND:URL#M  model M of a server that speaks as tei, cohere, jina, vllm or vllm-score do; the
+                                                key is read from the environment, RERANK_API_KEY
   -fuse F               how several teachers are brought to one scale: z (z-scores) or rrf (reciprocal ranks) (z)
   -min-agreement A      drop lists on which several teachers agree less, in [0,1]; .5 is that of chance; 0: none (0)
   -agreement-weight     let the agreement be the list's weight in the loss`
@@ -106,7 +111,7 @@ func parseTeacher(spec string) ([]teacherMember, error) {
 	for rest := spec; ; {
 		at := memberStart.FindStringSubmatchIndex(rest)
 		if at == nil || at[0] != 0 {
-			return nil, fmt.Errorf("%q: want bm25, student, encoder:DIR, crossencoder:DIR, likelihood:PATH or rerankapi:KIND:URL, joined by +", rest)
+			return nil, fmt.Errorf("%q: want bm25, student, encoder:DIR, crossencoder:DIR, likelihood:PATH or rerankapi:KIND:URL#MODEL, joined by +", rest)
 		}
 		m := teacherMember{weight: 1, kind: rest[at[4]:at[5]]}
 		if at[2] >= 0 {
@@ -139,6 +144,11 @@ func parseTeacher(spec string) ([]teacherMember, error) {
 		}
 		if slices.ContainsFunc(members, func(o teacherMember) bool { return o.kind == m.kind && o.arg == m.arg }) {
 			return nil, fmt.Errorf("%q names %s twice: give it a weight instead", spec, m.name())
+		}
+		if m.kind == kindRerankAPI {
+			if _, err := rerankOptions(m.arg); err != nil {
+				return nil, err
+			}
 		}
 		members = append(members, m)
 		if end == len(rest) {
@@ -223,8 +233,43 @@ func (t *teachers) open(ctx context.Context, m teacherMember, machine bert.Optio
 		}
 		t.closers = append(t.closers, model.Close)
 		return model, nil
+	case kindLikelihood:
+		model, err := causallm.Open(ctx, m.arg, causallm.Options{Threads: machine.Threads, GPU: machine.GPU, Precision: machine.Precision})
+		if err != nil {
+			return nil, err
+		}
+		t.closers = append(t.closers, model.Close)
+		return likelihood.New(model, likelihood.Options{})
+	case kindRerankAPI:
+		options, err := rerankOptions(m.arg)
+		if err != nil {
+			return nil, err
+		}
+		client, err := rerankapi.New(options)
+		if err != nil {
+			return nil, err
+		}
+		t.closers = append(t.closers, func() error { client.Close(); return nil })
+		return client, client.Check(ctx)
 	}
 	return nil, fmt.Errorf("no teacher of kind %q", m.kind)
+}
+
+// rerankKey names the environment variable with the key of a rerank server, where one is needed.
+const rerankKey = "RERANK_API_KEY"
+
+// rerankOptions reads KIND:URL#MODEL.
+func rerankOptions(arg string) (rerankapi.Options, error) {
+	kind, address, ok := strings.Cut(arg, ":")
+	url, model, named := strings.Cut(address, "#")
+	if !ok || !named {
+		return rerankapi.Options{}, fmt.Errorf("%q: want rerankapi:KIND:URL#MODEL, such as rerankapi:tei:http://localhost:8080#bge-reranker-base", arg)
+	}
+	o := rerankapi.Options{Kind: rerankapi.Kind(kind), URL: url, Model: model, RawScores: kind == string(rerankapi.TEI)}
+	if os.Getenv(rerankKey) != "" {
+		o.KeyVariable = rerankKey
+	}
+	return o, o.Validate()
 }
 
 // over joins the members for one corpus. student may be nil where none of them is the student.

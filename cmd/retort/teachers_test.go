@@ -27,9 +27,9 @@ func TestATeacherIsReadFromItsDescription(t *testing.T) {
 			"crossencoder minilm and 2 x bm25, fused by z-scores",
 		},
 		{
-			"rerankapi:cohere:https://x/v2?a=1+2#model+1e-1*encoder:DIR",
-			[]teacherMember{{1, "rerankapi", "cohere:https://x/v2?a=1+2#model"}, {.1, "encoder", "DIR"}},
-			"rerankapi cohere:https://x/v2?a=1+2#model and 0.1 x encoder DIR, fused by z-scores",
+			"rerankapi:cohere:https://x/a+2#model+1e-1*encoder:DIR",
+			[]teacherMember{{1, "rerankapi", "cohere:https://x/a+2#model"}, {.1, "encoder", "DIR"}},
+			"rerankapi cohere:https://x/a+2#model and 0.1 x encoder DIR, fused by z-scores",
 		},
 		{"crossencoder:bm25", []teacherMember{{1, "crossencoder", "bm25"}}, "crossencoder bm25"},
 		{"crossencoder:bm25+bm25", []teacherMember{{1, "crossencoder", "bm25"}, {1, "bm25", ""}}, "crossencoder bm25 and bm25, fused by z-scores"},
@@ -41,19 +41,21 @@ func TestATeacherIsReadFromItsDescription(t *testing.T) {
 		require.Equal(t, c.name, describeTeacher(got, "z"))
 	}
 	for spec, want := range map[string]string{
-		"":                    `"": want bm25, student,`,
-		"bm":                  `"bm": want bm25`,
-		"bm25+":               `"+": want bm25`,
-		"bm25+colbert:DIR":    `"+colbert:DIR": want bm25`,
-		"crossencoder":        "crossencoder needs a path or address",
-		"crossencoder:":       "crossencoder needs a path or address",
-		"bm25:x":              "bm25 takes no path",
-		"0*bm25":              `the weight "0" is not a number above 0`,
-		"-1*bm25":             `the weight "-1" is not a number above 0`,
-		"1e999*bm25":          `the weight "1e999" is not a number above 0`,
-		"bm25+student+2*bm25": "names bm25 twice",
-		"encoder:a+bm25:x":    "bm25 takes no path",
-		"student bm25":        `"student bm25": want bm25`,
+		"":                           `"": want bm25, student,`,
+		"bm":                         `"bm": want bm25`,
+		"bm25+":                      `"+": want bm25`,
+		"bm25+colbert:DIR":           `"+colbert:DIR": want bm25`,
+		"crossencoder":               "crossencoder needs a path or address",
+		"crossencoder:":              "crossencoder needs a path or address",
+		"bm25:x":                     "bm25 takes no path",
+		"0*bm25":                     `the weight "0" is not a number above 0`,
+		"-1*bm25":                    `the weight "-1" is not a number above 0`,
+		"1e999*bm25":                 `the weight "1e999" is not a number above 0`,
+		"bm25+student+2*bm25":        "names bm25 twice",
+		"encoder:a+bm25:x":           "bm25 takes no path",
+		"rerankapi:tei:http://x":     "want rerankapi:KIND:URL#MODEL",
+		"rerankapi:magic:http://x#m": "Kind",
+		"student bm25":               `"student bm25": want bm25`,
 	} {
 		_, err := parseTeacher(spec)
 		require.ErrorContains(t, err, want, spec)

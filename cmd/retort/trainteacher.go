@@ -1,0 +1,285 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/encoder/bert"
+	"github.com/retort-ir/retort/eval"
+	"github.com/retort-ir/retort/internal/progress"
+	"github.com/retort-ir/retort/mine"
+	"github.com/retort-ir/retort/teacher/crossencoder"
+)
+
+var trainTeacherCommand = command{
+	name:    "train-teacher",
+	summary: "train a cross-encoder on lists, to be a teacher",
+	usage: `-corpus FILE -lists FILE -start DIR -out DIR [flags]
+
+Trains a cross-encoder, which reads query and passage together, to put the passages that answer a query above the others of
+its list. What answers it is what -qrels say, or else the passage that the query was made from. The result loads in Retort
+(-teacher crossencoder:DIR), transformers and sentence-transformers' CrossEncoder. Called again after a kill it goes on.
+
+  -corpus FILE          passages: JSON Lines with _id, title, text
+  -lists FILE           lists: JSON Lines with query, ids and, for -learn scores or both, scores
+  -start DIR            what it starts from: a BERT of any kind, such as the model that is to be the student, or a cross-encoder
+  -out DIR              where the cross-encoder goes
+  -qrels FILE           judgements of the lists' queries
+  -learn L              positives: what answers the query; scores: those of the lists, as another teacher gave them; both
+                        (positives)
+  -dev-fraction F       share of the passages whose queries are held out, in [0,1): they choose the best model met; 0: the
+                        last is taken (.1)
+  -epochs N             passes over the lists (2)
+  -batch N              lists of one step (16)
+  -group N              passages of a list in one step, of which one answers the query (8)
+  -lr R                 peak of the learning rate (5e-5)
+  -eval-steps N         steps between evaluations; 0: an epoch (0)
+  -patience N           evaluations without a better model that end training; 0: never (0)
+  -max-tokens N         longest pair in tokens; 0: what the folder says, at most 512 (0)
+  -seed N               (1)
+  -threads N -gpu N -precision P   as in "retort distill -h"
+
+example:
+  retort generate -corpus corpus.jsonl -generator llm -llm model.gguf -out queries.jsonl
+  retort score -corpus corpus.jsonl -queries queries.jsonl -model ./all-MiniLM-L6-v2 -depth 20 -out lists.jsonl
+  retort train-teacher -corpus corpus.jsonl -lists lists.jsonl -start ./all-MiniLM-L6-v2 -out ./reranker
+  retort distill -corpus corpus.jsonl -model ./all-MiniLM-L6-v2 -teacher bm25+crossencoder:./reranker -out runs/mine
+`,
+	json: true, resumes: true, run: runTrainTeacher,
+}
+
+// trainTeacherArgs is a command line of train-teacher.
+type trainTeacherArgs struct {
+	corpus, lists, start, out, qrels string
+	learn                            string
+	devFraction                      float64
+	options                          crossencoder.TrainOptions
+	machine                          bert.Options
+}
+
+func runTrainTeacher(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("train-teacher", flag.ContinueOnError)
+	a := trainTeacherArgs{options: crossencoder.DefaultTrainOptions()}
+	flags.StringVar(&a.corpus, "corpus", "", "")
+	flags.StringVar(&a.lists, "lists", "", "")
+	flags.StringVar(&a.start, "start", "", "")
+	flags.StringVar(&a.out, "out", "", "")
+	flags.StringVar(&a.qrels, "qrels", "", "")
+	flags.StringVar(&a.learn, "learn", "positives", "")
+	flags.Float64Var(&a.devFraction, "dev-fraction", .1, "")
+	o := &a.options
+	flags.IntVar(&o.Epochs, "epochs", o.Epochs, "")
+	flags.IntVar(&o.QueriesPerStep, "batch", o.QueriesPerStep, "")
+	flags.IntVar(&o.GroupSize, "group", o.GroupSize, "")
+	flags.Float64Var(&o.LR, "lr", o.LR, "")
+	flags.IntVar(&o.EvalSteps, "eval-steps", 0, "")
+	flags.IntVar(&o.Patience, "patience", 0, "")
+	flags.IntVar(&o.Model.MaxTokens, "max-tokens", 0, "")
+	flags.Uint64Var(&o.Seed, "seed", 1, "")
+	addMachine(flags, &a.machine)
+	if _, err := parseArgs(flags, args); err != nil {
+		return err
+	}
+	if err := required(flags, "corpus", "lists", "start", "out"); err != nil {
+		return err
+	}
+	if err := a.check(); err != nil {
+		return err
+	}
+	r, err := a.train(ctx, progress.New(stderr))
+	if err != nil {
+		return err
+	}
+	return r.print(stdout)
+}
+
+func (a *trainTeacherArgs) check() error {
+	if err := errors.Join(oneOf("-learn", a.learn, "positives", "scores", "both"), checkMachine(a.machine)); err != nil {
+		return err
+	}
+	if !(a.devFraction >= 0 && a.devFraction < 1) {
+		return fmt.Errorf("%w: -dev-fraction is %v, want it in [0,1)", errUsage, a.devFraction)
+	}
+	m := &a.options.Model
+	m.Threads, m.GPU, m.Precision = a.machine.Threads, a.machine.GPU, a.machine.Precision
+	if err := a.options.Validate(); err != nil {
+		return fmt.Errorf("%w: %w", errUsage, err)
+	}
+	return nil
+}
+
+// trainTeacherResult is the result of train-teacher in JSON.
+type trainTeacherResult struct {
+	Model      string              `json:"model"` // the folder
+	Lists      int                 `json:"lists"` // trained on
+	HeldOut    int                 `json:"held_out"`
+	Dropped    map[mine.Reason]int `json:"dropped,omitempty"`
+	Steps      int                 `json:"steps"`
+	TotalSteps int                 `json:"total_steps"`
+	Truncated  int64               `json:"truncated"` // pairs cut to the length limit
+	Seconds    float64             `json:"seconds"`
+	// Where a model was chosen:
+	SelectedBy string   `json:"selected_by,omitempty"`
+	Before     *float64 `json:"before,omitempty"` // the untouched model, its head new
+	After      *float64 `json:"after,omitempty"`
+	BestStep   *int     `json:"best_step,omitempty"`
+}
+
+func (a *trainTeacherArgs) train(ctx context.Context, p *progress.Progress) (_ *trainTeacherResult, err error) {
+	start := time.Now()
+	corpus, err := retort.OpenCorpus(ctx, a.corpus)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, corpus.Close()) }()
+	r := &trainTeacherResult{Model: a.out}
+	train, dev, err := a.examples(corpus, r)
+	if err != nil {
+		return nil, err
+	}
+	o := a.options
+	o.Dev = dev
+	o.Dir = filepath.Clean(a.out) + ".work"
+	var stage *progress.Stage
+	o.Progress = func(now crossencoder.TrainProgress) {
+		if stage == nil {
+			stage = p.Stage("train the teacher", now.Steps)
+			stage.Skip(now.Step) // what an earlier call has done
+		}
+		stage.Set(now.Step)
+		stage.Note(fmt.Sprintf("loss %.3f", now.Loss))
+	}
+	result, err := crossencoder.Train(ctx, a.start, a.out, corpus, train, o)
+	if stage != nil {
+		stage.Done()
+	}
+	if err != nil {
+		return nil, err
+	}
+	r.Steps, r.TotalSteps, r.Truncated, r.Seconds = result.Steps, result.TotalSteps, result.Truncated, seconds(start)
+	if len(result.History) > 0 {
+		r.SelectedBy, r.Before, r.After, r.BestStep = result.Metric, &result.History[0].Score, &result.Best.Score, &result.Best.Step
+	}
+	return r, os.RemoveAll(o.Dir)
+}
+
+// Why lists are not trained on.
+const (
+	reasonNoPositive mine.Reason = "nothing is known to answer the query"
+	reasonNoNegative mine.Reason = "nothing in it but what answers the query"
+	reasonNoScores   mine.Reason = "no scores"
+)
+
+// examples are those to train on and those that are held out.
+func (a *trainTeacherArgs) examples(corpus retort.Corpus, r *trainTeacherResult) (train, dev []crossencoder.Example, err error) {
+	lists, err := retort.LoadLists(a.lists)
+	if err != nil {
+		return nil, nil, err
+	}
+	var qrels eval.Qrels
+	if a.qrels != "" {
+		if qrels, err = eval.LoadQrels(a.qrels); err != nil {
+			return nil, nil, err
+		}
+	}
+	r.Dropped = map[mine.Reason]int{}
+	for _, l := range lists {
+		for _, id := range l.IDs {
+			if _, ok := corpus.Index(id); !ok {
+				return nil, nil, fmt.Errorf("%s: list of query %q has passage %q, which is not in the corpus", a.lists, l.Query.ID, id)
+			}
+		}
+		example, reason := a.example(l, qrels, corpus)
+		switch {
+		case reason != "":
+			r.Dropped[reason]++
+		case heldOut(l.Query, a.devFraction):
+			dev = append(dev, example)
+		default:
+			train = append(train, example)
+		}
+	}
+	r.Lists, r.HeldOut = len(train), len(dev)
+	if len(train) == 0 {
+		return nil, nil, fmt.Errorf("%s: none of its %d lists can be trained on: %s", a.lists, len(lists), whyUntrained(r))
+	}
+	return train, dev, nil
+}
+
+func whyUntrained(r *trainTeacherResult) string {
+	if len(r.Dropped) == 0 {
+		return "all are held out (-dev-fraction)"
+	}
+	return reasons(r.Dropped)
+}
+
+// example is what a list teaches, or why nothing.
+func (a *trainTeacherArgs) example(l retort.List, qrels eval.Qrels, corpus retort.Corpus) (crossencoder.Example, mine.Reason) {
+	e := crossencoder.Example{List: l}
+	if a.learn == "positives" {
+		e.List.Scores = nil
+	} else if l.Scores == nil {
+		return e, reasonNoScores
+	}
+	if a.learn == "scores" {
+		return e, ""
+	}
+	if qrels != nil {
+		for _, id := range slices.Sorted(maps.Keys(qrels[l.Query.ID])) {
+			if qrels[l.Query.ID][id] > 0 {
+				e.Positives = append(e.Positives, id)
+			}
+		}
+	} else if l.Query.Source != "" {
+		e.Positives = []string{l.Query.Source}
+	}
+	e.Positives = slices.DeleteFunc(e.Positives, func(id string) bool {
+		_, ok := corpus.Index(id)
+		return !ok
+	})
+	if len(e.Positives) == 0 {
+		return e, reasonNoPositive
+	}
+	if !slices.ContainsFunc(l.IDs, func(id string) bool { return !slices.Contains(e.Positives, id) }) {
+		return e, reasonNoNegative
+	}
+	return e, ""
+}
+
+// heldOut holds out a share of the sources with all their queries, by a hash: neither order nor seed matters.
+func heldOut(q retort.Query, share float64) bool {
+	key := "passage " + q.Source
+	if q.Source == "" {
+		key = "query " + q.ID
+	}
+	h := sha256.Sum256([]byte(key))
+	return float64(binary.BigEndian.Uint64(h[:])>>11)/(1<<53) < share
+}
+
+func (r *trainTeacherResult) print(w io.Writer) error {
+	if wantsJSON(w) {
+		return writeResult(w, r)
+	}
+	fmt.Fprintf(w, "%s\n%s lists, %s held out, %d of %d steps, %.0f s\n", r.Model, thousands(r.Lists), thousands(r.HeldOut), r.Steps, r.TotalSteps, r.Seconds)
+	if len(r.Dropped) > 0 {
+		fmt.Fprintf(w, "dropped: %s\n", reasons(r.Dropped))
+	}
+	if r.Before != nil {
+		fmt.Fprintf(w, "%s of held-out lists: %.4f before, %.4f after (the best, after %d steps)\n", r.SelectedBy, *r.Before, *r.After, *r.BestStep)
+	}
+	if r.Truncated > 0 {
+		fmt.Fprintf(w, "%s pairs were cut to the longest length\n", thousands(int(r.Truncated)))
+	}
+	return nil
+}
