@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/retort-ir/retort/internal/artifact"
 	"github.com/retort-ir/retort/internal/pypi"
 )
 
@@ -63,7 +64,7 @@ func bring(ctx context.Context, dir string, progress io.Writer) (*LibTorch, erro
 		if err != nil {
 			return nil, err
 		}
-		if err := pypi.Unpack(ctx, file, whole, place); err != nil {
+		if err := artifact.Unpack(ctx, file, whole, place); err != nil {
 			return nil, err
 		}
 		if err := os.Remove(file); err != nil {

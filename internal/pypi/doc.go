@@ -1,3 +1,3 @@
 // Package pypi brings pinned packages from the Python Package Index: pip downloads the wheel, so that the user's own
-// index, proxy and certificates apply, its SHA-256 is checked, and only the wanted members are unpacked.
+// index, proxy and certificates apply, and its SHA-256 is checked.
 package pypi

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/retort-ir/retort/internal/artifact"
 )
 
 func TestDownloadChecksAndReturnsTheWheel(t *testing.T) {
@@ -21,7 +23,7 @@ func TestDownloadChecksAndReturnsTheWheel(t *testing.T) {
 	dir := t.TempDir()
 	got, err := Download(t.Context(), Wheel{Project: "p", Version: "1.0", SHA256: sum(t, wheel), Platforms: []string{"manylinux_2_28_x86_64"}}, dir)
 	require.NoError(t, err)
-	require.NoError(t, Check(got, sum(t, wheel)))
+	require.NoError(t, artifact.Check(got, sum(t, wheel)))
 	asked, err := os.ReadFile(filepath.Join(filepath.Dir(wheel), "asked"))
 	require.NoError(t, err)
 	require.Contains(t, string(asked), "--no-deps --only-binary=:all:")
@@ -61,51 +63,6 @@ func TestAMachineWithoutPipIsToldHowToGetIt(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	_, err := Download(t.Context(), Wheel{Project: "p", Version: "1.0"}, t.TempDir())
 	require.ErrorIs(t, err, ErrNoPip)
-}
-
-func TestUnpackWritesWhatIsWanted(t *testing.T) {
-	wheel := makeWheel(t, map[string]string{"p/a/x.txt": "x", "p/b.py": "b", "p/a/": ""})
-	dir := t.TempDir()
-	require.NoError(t, Unpack(t.Context(), wheel, dir, under("p/a/")))
-	data, err := os.ReadFile(filepath.Join(dir, "x.txt"))
-	require.NoError(t, err)
-	require.Equal(t, "x", string(data))
-	entries, err := os.ReadDir(dir)
-	require.NoError(t, err)
-	require.Len(t, entries, 1)
-}
-
-func TestUnpackErrors(t *testing.T) {
-	whole := makeWheel(t, map[string]string{"p/x": strings.Repeat("x", 10_000)})
-	data, err := os.ReadFile(whole)
-	require.NoError(t, err)
-	cut := filepath.Join(t.TempDir(), "cut.whl")
-	require.NoError(t, os.WriteFile(cut, data[:len(data)/2], 0o644))
-	for _, c := range []struct{ name, wheel, prefix, want string }{
-		{"a member that climbs out", makeWheel(t, map[string]string{"p/../../evil": "x"}), "p/", "would leave the folder"},
-		{"an absolute member", makeWheel(t, map[string]string{"p//etc/evil": "x"}), "p/", "would leave the folder"},
-		{"nothing wanted", whole, "q/", "holds nothing of what was wanted"},
-		{"half a wheel", cut, "p/", "not a valid zip file"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			dir := filepath.Join(t.TempDir(), "out")
-			require.ErrorContains(t, Unpack(t.Context(), c.wheel, dir, under(c.prefix)), c.want)
-			require.NoFileExists(t, filepath.Join(dir, "..", "evil"))
-		})
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	require.ErrorIs(t, Unpack(ctx, whole, t.TempDir(), under("p/")), context.Canceled)
-}
-
-func under(prefix string) func(string) string {
-	return func(member string) string {
-		rest, ok := strings.CutPrefix(member, prefix)
-		if !ok {
-			return ""
-		}
-		return rest
-	}
 }
 
 func makeWheel(t *testing.T, members map[string]string) string {

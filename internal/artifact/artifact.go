@@ -1,0 +1,93 @@
+// Package artifact looks after files that a package registry delivered and whose content is known beforehand: it checks
+// their SHA-256 and unpacks the wanted members.
+package artifact
+
+import (
+	"archive/zip"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// Check compares the file's SHA-256 with the one in hex.
+func Check(path, want string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return fmt.Errorf("read %s: %w", path, err)
+	}
+	if got := hex.EncodeToString(h.Sum(nil)); got != want {
+		return fmt.Errorf("%s: SHA-256 is %s, the pinned one is %s: the registry or something on the way changed the file",
+			filepath.Base(path), got, want)
+	}
+	return nil
+}
+
+// Unpack writes members of a zip archive (a wheel, a jar) under the folder dir. place returns where a member goes, relative to
+// dir with slashes, or "" for one that is not wanted. A place outside dir is an error, and so is an archive without a wanted
+// member.
+func Unpack(ctx context.Context, archive, dir string, place func(member string) string) error {
+	z, err := zip.OpenReader(archive)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", archive, err)
+	}
+	defer z.Close()
+	unpacked := 0
+	for _, member := range z.File {
+		to := place(member.Name)
+		if to == "" || member.FileInfo().IsDir() {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if !filepath.IsLocal(filepath.FromSlash(to)) {
+			return fmt.Errorf("%s: member %q would leave the folder", archive, member.Name)
+		}
+		if err := unpackMember(ctx, member, filepath.Join(dir, filepath.FromSlash(to))); err != nil {
+			return fmt.Errorf("unpack %s of %s: %w", member.Name, filepath.Base(archive), err)
+		}
+		unpacked++
+	}
+	if unpacked == 0 {
+		return fmt.Errorf("%s: holds nothing of what was wanted", archive)
+	}
+	return nil
+}
+
+func unpackMember(ctx context.Context, member *zip.File, path string) (err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	r, err := member.Open()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	_, err = io.Copy(f, readerFunc(func(p []byte) (int, error) {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		return r.Read(p)
+	}))
+	return err
+}
+
+// readerFunc lets a copy of half a gigabyte stop between two reads.
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
