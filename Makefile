@@ -7,6 +7,8 @@ SHELL := /bin/bash
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFUMPT := mvdan.cc/gofumpt@v0.12.0
 MODEL := .cache/models/all-MiniLM-L6-v2
+BGE_SMALL := .cache/models/bge-small-en-v1.5
+LLM := .cache/models/SmolLM2-135M-Instruct/SmolLM2-135M-Instruct.Q4_1.gguf
 
 # The environment without LibTorch, also in a shell that has evaluated "retort libtorch env".
 PLAIN := GOFLAGS='$(filter-out -tags=% --tags=%,$(GOFLAGS))'
@@ -31,7 +33,15 @@ libtorch: setup ## find or bring LibTorch and compile the wrappers
 
 .PHONY: model
 model: setup ## bring the demo's encoder, all-MiniLM-L6-v2
-	bin/retort-setup fetch-demo-model -out $(MODEL)
+	bin/retort-setup fetch-model -out $(MODEL) minilm
+
+.PHONY: llm
+llm: setup ## bring a small language model, SmolLM2-135M-Instruct
+	bin/retort-setup fetch-model -out $(dir $(LLM)) smollm2
+
+.PHONY: bge-small
+bge-small: setup ## bring another encoder, bge-small-en-v1.5 (needs Maven)
+	bin/retort-setup fetch-model -out $(BGE_SMALL) bge-small
 
 .PHONY: build
 build: libtorch ## build bin/retort with LibTorch
@@ -52,9 +62,9 @@ test-plain: ## the tests that need nothing but Go
 		echo "No Chromium here: the report was not looked at in a browser. Install chromium, or name one in RETORT_CHROMIUM."
 
 .PHONY: test-torch
-test-torch: libtorch model ## the tests with LibTorch, and with the demo's model
+test-torch: libtorch model llm ## the tests with LibTorch, and with real models
 	$(TORCH) go vet ./...
-	$(TORCH) RETORT_MODEL='$(abspath $(MODEL))' go test ./...
+	$(TORCH) RETORT_MODEL='$(abspath $(MODEL))' RETORT_LLM='$(abspath $(LLM))' go test ./...
 
 .PHONY: soak
 soak: libtorch ## the tests that take long: thousands of passes, kills
