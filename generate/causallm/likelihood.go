@@ -190,7 +190,10 @@ func (m *Model) scoreTrees(ctx context.Context, trees []tree, rows []int, out []
 	var places []int64
 	var tokens []scored
 	for i, r := range rows {
-		copy(b.positions[i*b.width:], trees[r].positions)
+		// A row of several continuations may be longer than the context, which no text in it is: what fills up the others has
+		// no position beyond it.
+		n := copy(b.positions[i*b.width:(i+1)*b.width], trees[r].positions)
+		clear(b.positions[i*b.width+n : (i+1)*b.width])
 		for _, t := range trees[r].scored {
 			places = append(places, int64(i*b.width+t.place))
 			tokens = append(tokens, scored{i, t.id, t.continuation})

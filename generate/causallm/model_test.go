@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -308,6 +309,19 @@ func TestLongPassagesAreCutAndCounted(t *testing.T) {
 
 	_, err = m.Complete(t.Context(), generate.Request{Prompt: long, MaxTokens: 39})
 	require.ErrorContains(t, err, "raise Options.ContextLength or ask for fewer tokens")
+}
+
+func TestContinuationsMayTogetherBeLongerThanTheContext(t *testing.T) {
+	m := openModel(t, tiny("llama-tied"), Options{ContextLength: 40})
+	premises := []Premise{{Head: "Passage: green tea.\nQuestion:"}, {Head: "Passage: tea.\nQuestion:"}}
+	many := slices.Repeat([]string{" what is green tea", " where does tea grow", " who drinks tea", " is tea healthy"}, 4)
+	together, err := m.LogLikelihoods(t.Context(), premises, [][]string{many, many[:1]})
+	require.NoError(t, err)
+	for i, premise := range premises {
+		alone, err := m.LogLikelihood(t.Context(), premise.Head, many[:1])
+		require.NoError(t, err)
+		require.InDelta(t, alone[0].Mean(), together[i][0].Mean(), 1e-4)
+	}
 }
 
 func TestBadRequestsAreErrorsOfTheirOwn(t *testing.T) {
