@@ -94,6 +94,26 @@ func TestLogitsEqualTransformers(t *testing.T) {
 	}
 }
 
+// The files are those of the folders, so are the numbers.
+func TestGGUFFilesComputeWhatTheirFoldersDo(t *testing.T) {
+	for _, name := range []string{"llama-tied", "qwen2"} {
+		folder, file := openModel(t, tiny(name), Options{Chat: true}), openModel(t, tiny(name+".gguf"), Options{Chat: true})
+		require.Equal(t, name, file.Model())
+		require.Equal(t, folder.network.digest, file.network.digest, "the same weights")
+		for _, text := range readGoldens(t)[name].Texts {
+			require.Equal(t, text.IDs, file.text.encode(text.Text))
+			logits := allLogits(t, file, text.IDs)
+			require.InDeltaSlice(t, text.Last, logits[len(logits)-len(text.Last):], 1e-4)
+		}
+		r := generate.Request{Prompt: chat("green tea"), MaxTokens: 20, Seed: 3, Temperature: 1}
+		want, err := folder.Complete(t.Context(), r)
+		require.NoError(t, err)
+		got, err := file.Complete(t.Context(), r)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+}
+
 // Rows behind different prefixes and of different lengths, written one token at a time, a row leaving in the middle: the logits
 // are those of the whole text at once.
 func TestCachedDecodingEqualsTheWholeTextAtOnce(t *testing.T) {
