@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"unicode"
@@ -38,22 +39,28 @@ type ggufPre struct {
 	wholeWords bool
 }
 
-var gpt2Stages = []preTokenizer{fastSplit{nextGPT2}}
-
 // ggufPres are the pre-tokenizers by the names that llama.cpp gives them.
 var ggufPres = map[string]ggufPre{
-	"gpt-2":      {stages: gpt2Stages},
-	"phi-2":      {stages: gpt2Stages},
-	"smollm":     {stages: []preTokenizer{digits(true), fastSplit{nextGPT2}}},
-	"starcoder":  {stages: []preTokenizer{digits(true), fastSplit{nextGPT2}}},
-	"llama-bpe":  {stages: []preTokenizer{fastSplit{nextLlama3}}, wholeWords: true},
-	"llama3":     {stages: []preTokenizer{fastSplit{nextLlama3}}, wholeWords: true},
-	"llama-v3":   {stages: []preTokenizer{fastSplit{nextLlama3}}, wholeWords: true},
-	"qwen2":      {nfc: true, stages: []preTokenizer{fastSplit{nextQwen2}}},
-	"default":    {stages: defaultStages},
-	"":           {stages: defaultStages},
-	"roberta-en": {stages: gpt2Stages},
+	"gpt-2":            gpt2Pre,
+	"phi-2":            gpt2Pre,
+	"roberta-bpe":      gpt2Pre,
+	"smollm":           digitsPre,
+	"starcoder":        digitsPre,
+	"refact":           digitsPre,
+	"llama-bpe":        llama3Pre,
+	"llama3":           llama3Pre,
+	"llama-v3":         llama3Pre,
+	"qwen2":            qwen2Pre,
+	"deepseek-r1-qwen": qwen2Pre,
+	"default":          {stages: defaultStages},
 }
+
+var (
+	gpt2Pre   = ggufPre{stages: []preTokenizer{fastSplit{nextGPT2}}}
+	digitsPre = ggufPre{stages: []preTokenizer{digits(true), fastSplit{nextGPT2}}}
+	llama3Pre = ggufPre{stages: []preTokenizer{fastSplit{nextLlama3}}, wholeWords: true}
+	qwen2Pre  = ggufPre{stages: []preTokenizer{fastSplit{nextQwen2}}, nfc: true}
+)
 
 // defaultStages is what llama.cpp falls back to: signs apart, then GPT-2's words, then digits by threes.
 var defaultStages = []preTokenizer{
@@ -72,7 +79,7 @@ func FromGGUF(v Vocab) (*Tokenizer, error) {
 	if v.Types != nil && len(v.Types) != len(v.Tokens) {
 		return nil, fmt.Errorf("the vocabulary has %d tokens, but %d token types", len(v.Tokens), len(v.Types))
 	}
-	t := &Tokenizer{ids: make(map[string]int32, len(v.Tokens)), tokens: v.Tokens, pair: withoutSpecials}
+	t := &Tokenizer{ids: make(map[string]int32, len(v.Tokens)), tokens: slices.Clone(v.Tokens), pair: withoutSpecials}
 	if len(v.Tokens) > maxID {
 		return nil, fmt.Errorf("the vocabulary has %d tokens, more than %d", len(v.Tokens), maxID)
 	}
@@ -117,10 +124,10 @@ func (t *Tokenizer) addFromTypes(v Vocab) map[int32]string {
 }
 
 func (t *Tokenizer) fromGPT2(v Vocab) error {
-	pre, ok := ggufPres[v.Pre]
+	pre, ok := ggufPres[cmp.Or(v.Pre, "default")]
 	if !ok {
 		return fmt.Errorf("pre-tokenizer %q of a gpt2 tokenizer is not supported; supported are %s", v.Pre,
-			"gpt-2, phi-2, roberta-en, smollm, starcoder, llama-bpe, llama3, llama-v3, qwen2, default")
+			strings.Join(slices.Sorted(maps.Keys(ggufPres)), ", "))
 	}
 	merges := make([][2]string, len(v.Merges))
 	for i, m := range v.Merges {

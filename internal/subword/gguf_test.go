@@ -101,7 +101,7 @@ func TestGGUFErrorsNameWhatIsWrong(t *testing.T) {
 	}{
 		{"no tokens", func(v *Vocab) { v.Tokens = nil }, "no tokens"},
 		{"model", func(v *Vocab) { v.Model = "bert" }, `"bert" is not supported; supported are gpt2, llama`},
-		{"pre", func(v *Vocab) { v.Pre = "tekken" }, `pre-tokenizer "tekken"`},
+		{"pre", func(v *Vocab) { v.Pre = "tekken" }, `pre-tokenizer "tekken" of a gpt2 tokenizer is not supported; supported are deepseek-r1-qwen, default, gpt-2, llama-bpe`},
 		{"types", func(v *Vocab) { v.Types = v.Types[:3] }, "3 token types"},
 		{"merge without space", func(v *Vocab) { v.Merges = []string{"ab"} }, `merge 0 is "ab"`},
 		{"merge of an unknown token", func(v *Vocab) { v.Merges = []string{"a qqq"} }, `token "qqq" is not in the vocabulary`},

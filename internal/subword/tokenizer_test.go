@@ -220,7 +220,7 @@ func TestConcurrentUse(t *testing.T) {
 	}
 }
 
-// A quadratic step would take minutes for one of these.
+// A quadratic step would take a minute or more for one of these.
 func TestLongTextsTakeLinearTime(t *testing.T) {
 	const size = 1 << 17
 	for name, unit := range map[string]string{
@@ -233,7 +233,7 @@ func TestLongTextsTakeLinearTime(t *testing.T) {
 			tokenizer := load(t, kind)
 			start := time.Now()
 			tokenizer.EncodeWithSpecials(text)
-			require.Less(t, time.Since(start), 10*time.Second, "%s, %s", kind, name)
+			require.Less(t, time.Since(start), 30*time.Second, "%s, %s", kind, name)
 		}
 	}
 }
