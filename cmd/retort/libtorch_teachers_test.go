@@ -25,7 +25,7 @@ func TestTheWholeChainWithALanguageModelAndATrainedTeacher(t *testing.T) {
 
 	var made generateResult
 	generate := []string{
-		"generate", "-corpus", at("corpus.jsonl"), "-generator", "both", "-types", "phrase,howto", "-llm", llm, "-llm-passages", "0",
+		"generate", "-corpus", at("corpus.jsonl"), "-generator", "both", "-types", "phrase,howto", "-llm", llm, "-llm-types", "zero-shot", "-llm-passages", "0",
 		"-threads", "1", "-out", at("made.jsonl"),
 	}
 	object(&made, generate...)
@@ -65,10 +65,10 @@ func TestTheWholeChainWithALanguageModelAndATrainedTeacher(t *testing.T) {
 	require.GreaterOrEqual(t, *trained.After, *trained.Before)
 	require.NoDirExists(t, at("reranker.work"))
 
-	out := succeed(t, "distill", "-corpus", at("corpus.jsonl"), "-model", tiny, "-generator", "both", "-types", "phrase,howto", "-llm", llm, "-llm-passages", "20",
+	out := succeed(t, "distill", "-corpus", at("corpus.jsonl"), "-model", tiny, "-generator", "both", "-types", "phrase,howto", "-llm", llm, "-llm-types", "zero-shot", "-llm-passages", "20",
 		"-teacher", "2*bm25+crossencoder:"+at("reranker"), "-min-agreement", ".2", "-out", at("run"), "-threads", "1", "-epochs", "1", "-batch", "8", "-force",
 		"-queries", at("queries.jsonl"), "-qrels", at("qrels/test.tsv"))
-	require.Regexp(t, `(?m)^scores of crossencoder reranker: \d+ pairs in \d+ s`, out)
+	require.Regexp(t, `(?m)^scores of crossencoder reranker: [\d,]+ pairs in \d+ s`, out)
 	require.Regexp(t, `(?m)^queries: \d+ of \d+ answers kept`, out)
 	page := readString(t, at("run/report.html"))
 	require.Contains(t, page, "2 x bm25 and crossencoder reranker, fused by z-scores")
