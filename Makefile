@@ -87,16 +87,18 @@ PYTHON ?= $(BENCH_PEER)/venv/bin/python
 
 $(BENCH_PEER)/venv/bin/python:
 	python3 -m venv $(BENCH_PEER)/venv.new
-	$(BENCH_PEER)/venv.new/bin/python -m pip install -q torch==2.15.0 sentence-transformers==6.2.0
+	$(BENCH_PEER)/venv.new/bin/python -m pip install -q torch==2.15.0 sentence-transformers==6.2.0 gguf==0.19.0
 	rm -rf $(BENCH_PEER)/venv && mv $(BENCH_PEER)/venv.new $(BENCH_PEER)/venv
 
 .PHONY: bench-peer
-bench-peer: libtorch model $(PYTHON) ## encoding speed beside sentence-transformers' (PYTHON=... where that is installed)
+bench-peer: libtorch model llm $(PYTHON) ## speed beside sentence-transformers' and transformers' (PYTHON=... where those are installed)
 	mkdir -p $(BENCH_PEER)
 	$(TORCH) go build -o $(BENCH_PEER)/benchpeer ./internal/benchpeer
 	$(PYTHON) scripts/bench_peer.py $(BENCH_PEER)/benchpeer $(MODEL) $(BENCH_PEER_ARGS)
 	$(TORCH) go build -o $(BENCH_PEER)/crossencoder-driver ./internal/benchpeer/crossencoder
 	$(PYTHON) scripts/bench_peer_crossencoder.py $(BENCH_PEER)/benchpeer $(BENCH_PEER)/crossencoder-driver $(MODEL) $(BENCH_PEER) $(BENCH_CROSSENCODER_ARGS)
+	$(TORCH) go build -o $(BENCH_PEER)/generate-driver ./internal/benchpeer/generate
+	$(PYTHON) scripts/bench_peer_generate.py $(BENCH_PEER)/generate-driver $(LLM) $(BENCH_GENERATE_ARGS)
 
 TEACHERS := go run ./examples/teachers -folder runs/teachers -collections '$(COLLECTIONS)' -student $(MODEL) $(TEACHERS_ARGS)
 

@@ -1,0 +1,184 @@
+// Command generate is Retort's side of the part of "make bench-peer" that writes queries, which scripts/bench_peer_generate.py
+// drives. It prints the prompts as one line of JSON and then answers each line of its input:
+//
+//	time  opens the model, writes a query to each prompt, and prints the seconds that the writing took, and the queries
+//
+// Every answer begins with a model that has read nothing, so that what it keeps of shared prompts is computed again.
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"time"
+
+	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/examples/godoc"
+	"github.com/retort-ir/retort/generate"
+	"github.com/retort-ir/retort/generate/causallm"
+	"github.com/retort-ir/retort/internal/libtorch"
+)
+
+func main() {
+	var s settings
+	flag.StringVar(&s.model, "model", "", "model folder or GGUF file")
+	flag.StringVar(&s.precision, "precision", "fp32", "fp32 or bf16")
+	flag.StringVar(&s.queryType, "type", generate.TypeQuestion, "type of query")
+	flag.IntVar(&s.passages, "passages", 64, "number of passages")
+	flag.IntVar(&s.threads, "threads", 0, "threads; 0: as many as there are cores")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := run(ctx, s, os.Stdin, os.Stdout)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "benchpeer/generate:", err)
+		os.Exit(1)
+	}
+}
+
+type settings struct {
+	model, precision, queryType string
+	passages, threads           int
+}
+
+// opening is the first line of output.
+type opening struct {
+	Go        string   `json:"go"`       // the version whose documentation the passages are
+	LibTorch  string   `json:"libtorch"` // version
+	MaxTokens int      `json:"max_tokens"`
+	Prompts   []string `json:"prompts"`
+}
+
+// answer is what a "time" gets.
+type answer struct {
+	Seconds float64  `json:"seconds"`
+	Texts   []string `json:"texts"` // aligned with the prompts
+	Tokens  int      `json:"tokens"`
+}
+
+const maxTokens = 50
+
+func run(ctx context.Context, s settings, in io.Reader, out io.Writer) error {
+	if s.passages < 1 {
+		return fmt.Errorf("-passages is %d, want at least 1", s.passages)
+	}
+	version, passages, err := documentation(ctx, s.passages)
+	if err != nil {
+		return err
+	}
+	home, err := libtorch.Home()
+	if err != nil {
+		return err
+	}
+	installed, err := libtorch.Installed(home)
+	if err != nil {
+		return err
+	}
+	requests, err := requestsFor(passages, s.queryType)
+	if err != nil {
+		return err
+	}
+	o := &opening{Go: version, LibTorch: installed.LibTorch.Version, MaxTokens: maxTokens}
+	for _, r := range requests {
+		o.Prompts = append(o.Prompts, r.Prompt.Text())
+	}
+	return serve(o, in, out, func() (answer, error) { return timed(ctx, s, requests) })
+}
+
+// serve prints o and answers the requests until in ends.
+func serve(o *opening, in io.Reader, out io.Writer, timed func() (answer, error)) error {
+	answers := json.NewEncoder(out)
+	if err := answers.Encode(o); err != nil {
+		return err
+	}
+	lines := bufio.NewScanner(in)
+	for lines.Scan() {
+		if lines.Text() != "time" {
+			return fmt.Errorf("unknown request %q: time is known", lines.Text())
+		}
+		a, err := timed()
+		if err != nil {
+			return err
+		}
+		if err := answers.Encode(a); err != nil {
+			return err
+		}
+	}
+	return lines.Err()
+}
+
+// documentation returns n passages of the documentation of Go's standard library at equal distances.
+func documentation(ctx context.Context, n int) (version string, passages []retort.Passage, err error) {
+	goroot, err := godoc.GOROOT(ctx)
+	if err != nil {
+		return "", nil, err
+	}
+	if version, err = godoc.Version(goroot); err != nil {
+		return "", nil, err
+	}
+	all, err := godoc.Build(ctx, goroot)
+	if err != nil {
+		return "", nil, err
+	}
+	n = min(n, len(all))
+	for i := range n {
+		passages = append(passages, all[i*len(all)/n])
+	}
+	return version, passages, nil
+}
+
+// requestsFor returns one greedy request a passage, as generate.Prompted asks.
+func requestsFor(passages []retort.Passage, queryType string) ([]generate.Request, error) {
+	types, err := generate.QueryTypes(queryType)
+	if err != nil {
+		return nil, err
+	}
+	g, err := generate.NewPrompted(nameOnly{}, generate.PromptOptions{Types: types})
+	if err != nil {
+		return nil, err
+	}
+	var requests []generate.Request
+	for _, p := range passages {
+		prompt, err := g.Prompt(p, queryType)
+		if err != nil {
+			return nil, err
+		}
+		requests = append(requests, generate.Request{Prompt: prompt, MaxTokens: maxTokens, Stop: []string{"\n"}})
+	}
+	return requests, nil
+}
+
+// nameOnly is a model that is only asked for its name.
+type nameOnly struct{}
+
+func (nameOnly) Model() string { return "none" }
+
+func (nameOnly) Complete(context.Context, generate.Request) (generate.Completion, error) {
+	return generate.Completion{}, errors.New("this model writes nothing")
+}
+
+// timed writes all queries with a newly opened model.
+func timed(ctx context.Context, s settings, requests []generate.Request) (a answer, err error) {
+	model, err := causallm.Open(ctx, s.model, causallm.Options{Precision: s.precision, Threads: s.threads})
+	if err != nil {
+		return answer{}, err
+	}
+	defer func() { err = errors.Join(err, model.Close()) }()
+	a.Texts = make([]string, len(requests))
+	start := time.Now()
+	for i, outcome := range model.CompleteBatch(ctx, requests) {
+		if outcome.Err != nil {
+			return answer{}, outcome.Err
+		}
+		a.Texts[i] = outcome.Text
+		a.Tokens += outcome.Tokens
+	}
+	a.Seconds = time.Since(start).Seconds()
+	return a, ctx.Err()
+}
