@@ -100,10 +100,11 @@ bench-peer: libtorch model llm $(PYTHON) ## speed beside sentence-transformers' 
 	$(TORCH) go build -o $(BENCH_PEER)/generate-driver ./internal/benchpeer/generate
 	$(PYTHON) scripts/bench_peer_generate.py $(BENCH_PEER)/generate-driver $(LLM) $(BENCH_GENERATE_ARGS)
 
-TEACHERS := go run ./examples/teachers -folder runs/teachers -collections '$(COLLECTIONS)' -student $(MODEL) $(TEACHERS_ARGS)
+TEACHERS := go run ./examples/teachers -folder runs/teachers -collections '$(COLLECTIONS)' \
+	-student $(MODEL) -bge $(BGE_SMALL) -llm $(LLM) $(TEACHERS_ARGS)
 
 .PHONY: teachers
-teachers: libtorch model ## docs/teachers.md: what each teacher and its student are worth (COLLECTIONS=dir of BEIR folders)
+teachers: libtorch model bge-small llm ## docs/teachers.md: what each teacher and its student are worth (COLLECTIONS=dir of BEIR folders)
 	$(TORCH) $(TEACHERS)
 	$(TORCH) $(TEACHERS) -table -docs docs/teachers.md
 

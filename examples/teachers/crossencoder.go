@@ -29,7 +29,7 @@ type crossEncoders interface {
 	open(ctx context.Context, dir string, s *settings) (t teacher.Teacher, closeIt func() error, err error)
 	// train trains one from the bi-encoder in the folder start and saves it to dir. What it has done when ctx ends, or the process,
 	// is kept in work, where the same call goes on.
-	train(ctx context.Context, job trainingJob) (result any, err error)
+	train(ctx context.Context, job trainingJob) (*training, error)
 }
 
 // trainingJob is what a cross-encoder is trained on.
@@ -67,8 +67,22 @@ type trained struct {
 	Settings map[string]string `json:"settings"`
 	Start    string            `json:"start"` // the folder it was trained from
 	Funnel   distill.Funnel    `json:"funnel"`
-	Training any               `json:"training"`
+	Training *training         `json:"training"`
 	Cost     cost              `json:"cost"`
+}
+
+// training is what was done, and what it brought on synthetic queries of passages that were held out.
+type training struct {
+	Examples       int     `json:"examples"`
+	HeldOut        int     `json:"held_out"`
+	Epochs         int     `json:"epochs"`
+	LR             float64 `json:"lr"`
+	QueriesPerStep int     `json:"queries_per_step"`
+	GroupSize      int     `json:"group_size"`
+	Steps          int     `json:"steps"`
+	BestStep       int     `json:"best_step"` // of the model that was saved
+	Before         float64 `json:"before"`    // nDCG@10 of the held-out lists
+	After          float64 `json:"after"`
 }
 
 // trainList is how many passages a cross-encoder's list has: the source and hard negatives.

@@ -18,7 +18,7 @@ type block struct {
 }
 
 func (p *program) blocks() []block {
-	return []block{{"teachers", p.rankTables}, {"weights", p.weightTable}, {"queries", p.queryTable}, {"students", p.distilTables}}
+	return []block{{"teachers", p.rankTables}, {"cross-encoders", p.trainTable}, {"weights", p.weightTable}, {"queries", p.queryTable}, {"students", p.distilTables}}
 }
 
 // tables prints every table, or puts them between the marker lines of a document.
@@ -181,6 +181,28 @@ func perThousand(c cost) string {
 		return ""
 	}
 	return fmt.Sprintf("%.2g", 1000*c.Seconds/float64(c.Pairs))
+}
+
+// trainTable says how the cross-encoders were trained.
+func (p *program) trainTable(_ context.Context, w io.Writer) error {
+	var lines []string
+	for _, name := range splitNames(p.settings.names) {
+		for _, s := range crossEncoderStarts {
+			r := &trained{}
+			if ok, err := readJSON(p.path(cell{kindTrain, name, s.name}), r); !ok || err != nil {
+				if err != nil {
+					return err
+				}
+				continue
+			}
+			t := r.Training
+			lines = append(lines, fmt.Sprintf("| %s | %s | %d %s | %d at %g | %d of %d | %s | %s | %.0f |", name, s.title, t.Examples,
+				r.Settings["train-queries"], t.Epochs, t.LR, t.BestStep, t.Steps, figure(t.Before), figure(t.After), r.Cost.Seconds))
+		}
+	}
+	return writeTable(w, lines,
+		"| collection | trained from | queries | epochs | best step | held-out synthetic lists before | after | s |",
+		"|---|---|---|---|---|---|---|---|")
 }
 
 // weightTable says of what the best ensembles are made.

@@ -169,7 +169,7 @@ func TestTablesHoldEveryCell(t *testing.T) {
 	require.NoError(t, p.runCells(context.Background(), "distil/toy/default"))
 	var out bytes.Buffer
 	require.NoError(t, p.tables(context.Background(), &out, ""))
-	for _, row := range []string{"| BM25 |", "| student |", "| BM25 + student |", "| best ensemble |", "| default |"} {
+	for _, row := range []string{"| BM25 |", "| student |", "| BM25 + student |", "| best ensemble |", "| default |", "| toy | MiniLM |"} {
 		require.Equal(t, 1, strings.Count(out.String(), "\n"+row), row)
 	}
 	require.Contains(t, out.String(), "**toy**: 12 queries (test), 10 candidates each")
@@ -375,11 +375,11 @@ func (fakeCrossEncoders) open(_ context.Context, dir string, _ *settings) (teach
 	return wordTeacher(dir, nil), func() error { return nil }, err
 }
 
-func (fakeCrossEncoders) train(_ context.Context, job trainingJob) (any, error) {
+func (fakeCrossEncoders) train(_ context.Context, job trainingJob) (*training, error) {
 	for _, l := range job.lists {
 		if !slices.Contains(l.IDs, l.Query.Source) || len(l.IDs) > trainList {
 			return nil, fmt.Errorf("list of %s: %d passages, want at most %d and the source", l.Query.ID, len(l.IDs), trainList)
 		}
 	}
-	return len(job.lists), writeFile(filepath.Join(job.dir, "lists"), []byte(fmt.Sprint(len(job.lists))))
+	return &training{Examples: len(job.lists), Epochs: 1, LR: 1e-4, Steps: 2, Before: .5, After: .75}, writeFile(filepath.Join(job.dir, "lists"), []byte(fmt.Sprint(len(job.lists))))
 }
