@@ -105,8 +105,7 @@ TEACHERS := go run ./examples/teachers -folder runs/teachers -collections '$(COL
 
 .PHONY: teachers
 teachers: libtorch model bge-small llm ## docs/teachers.md: what each teacher and its student are worth (COLLECTIONS=dir of BEIR folders)
-	$(TORCH) $(TEACHERS)
-	$(TORCH) $(TEACHERS) -table -docs docs/teachers.md
+	$(TORCH) status=0; $(TEACHERS) || status=$$?; $(TEACHERS) -table -docs docs/teachers.md; exit $$status
 
 PGSERVER := .cache/pgserver
 
