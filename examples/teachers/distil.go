@@ -1,25 +1,19 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/distill"
-	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/generate"
-	"github.com/retort-ir/retort/mine"
-	"github.com/retort-ir/retort/teacher"
 )
 
 // The names of distil cells, besides those of the teachers.
@@ -132,71 +126,6 @@ func (b *bench) distil(ctx context.Context, c cell, r *distilled) (_ *distill.Ou
 	return p.Run(ctx)
 }
 
-// target returns what the student is to learn beside what it knows: BM25, or the teacher that the cell names. A member that
-// is the student itself is left out, since the target is its own similarities and what the teacher adds to them.
-func (b *bench) target(ctx context.Context, c cell, r *distilled) (teacher.Teacher, error) {
-	r.Teacher = teacherBM25
-	var err error
-	switch {
-	case strings.HasPrefix(c.name, distilBest) && c.name != teacherBest:
-		r.Teacher, err = b.nthBest(strings.TrimPrefix(c.name, distilBest))
-	case c.name != distilDefault && !strings.HasPrefix(c.name, distilQueries):
-		r.Teacher = c.name
-	}
-	if err != nil {
-		return nil, err
-	}
-	switch r.Teacher {
-	case encoderStudent:
-		return nil, errors.New("the student cannot learn from itself")
-	case teacherEnsemble:
-		r.Members = []weighted{{teacherBM25, 1}, {encoderStudent, 1}}
-	case teacherBest:
-		best, err := b.chooseBest(ctx)
-		if err != nil {
-			return nil, err
-		}
-		r.Members = slices.Clone(best.Members)
-	default:
-		return b.teacher(ctx, r.Teacher)
-	}
-	r.Members = slices.DeleteFunc(r.Members, func(m weighted) bool { return m.Teacher == encoderStudent })
-	if len(r.Members) == 0 {
-		return nil, fmt.Errorf("%s holds nothing but the student", r.Teacher)
-	}
-	return b.ensemble(ctx, r.Members)
-}
-
-// nthBest names the n-th best teacher, from 1, by their dev queries. The student is none. BM25 is what the ensemble of both
-// teaches, and the likelihood has seen other lists than the rest.
-func (b *bench) nthBest(n string) (string, error) {
-	place, err := strconv.Atoi(n)
-	if err != nil || place < 1 {
-		return "", fmt.Errorf("best-%s: want best-1, best-2 ...", n)
-	}
-	var all []*ranked
-	names := map[*ranked]string{}
-	for _, k := range b.p.teachers() {
-		if slices.Contains([]string{encoderStudent, teacherBM25, teacherSmolLM2}, k.name) {
-			continue
-		}
-		c := cell{kindDev, b.c.name, k.name}
-		r, err := b.p.readRanked(c)
-		if err != nil {
-			return "", err
-		}
-		if r == nil {
-			return "", fmt.Errorf("run the cell %s first: the best teachers are chosen by their dev queries", c)
-		}
-		all, names[r] = append(all, r), k.name
-	}
-	slices.SortStableFunc(all, func(x, y *ranked) int { return cmp.Compare(y.Mean, x.Mean) })
-	if place > len(all) {
-		return "", fmt.Errorf("best-%s: there are %d teachers", n, len(all))
-	}
-	return names[all[place-1]], nil
-}
-
 // generatorOf returns the extractive queries of "retort distill", or the kind that the cell names.
 func (b *bench) generatorOf(ctx context.Context, c cell, r *distilled) (generate.QueryGenerator, error) {
 	kind, named := strings.CutPrefix(c.name, distilQueries)
@@ -226,82 +155,6 @@ func (b *bench) training() distill.Options {
 	o := distill.DefaultOptions()
 	o.Towers, o.Epochs, o.QueriesPerStep, o.DevFraction, o.Seed = distill.QueryOnly, 1, 64, 0, b.p.settings.seed
 	return o
-}
-
-// observation is a record of what was measured.
-type observation struct {
-	Trained bool    `json:"trained"`
-	Known   bool    `json:"known"` // a known item's reciprocal rank; otherwise a test query's nDCG@10
-	Query   string  `json:"query"`
-	Value   float64 `json:"value"`
-}
-
-// measure returns what measures a student on the test queries, and on known items of a type that is not trained on.
-func (b *bench) measure(ctx context.Context, student model) (func(context.Context, bool, func(any) error) error, error) {
-	others, err := generate.NewExtractive(ctx, b.c.corpus, generate.Options{Types: []string{generate.TypeKeywords}, Seed: b.p.settings.seed})
-	if err != nil {
-		return nil, err
-	}
-	known, err := distill.HoldOut(ctx, b.c.corpus, others, 1000, b.p.settings.seed, true)
-	if err != nil {
-		return nil, err
-	}
-	return func(ctx context.Context, trained bool, emit func(any) error) error {
-		queries, values, err := b.judge(ctx, student)
-		if err != nil {
-			return err
-		}
-		for i, id := range queries {
-			if err := emit(observation{trained, false, id, values[i]}); err != nil {
-				return err
-			}
-		}
-		if values, err = known.ReciprocalRanks(ctx, student); err != nil {
-			return err
-		}
-		for i, v := range values {
-			if err := emit(observation{trained, true, strconv.Itoa(i), v}); err != nil {
-				return err
-			}
-		}
-		return nil
-	}, nil
-}
-
-// judge searches the whole corpus for the test queries. The passages' vectors are those of the untouched student, which
-// training does not change.
-func (b *bench) judge(ctx context.Context, student encoder.Encoder) ([]string, []float64, error) {
-	index, err := mine.NewDenseVectors(student, b.dense[encoderStudent].Vectors())
-	if err != nil {
-		return nil, nil, err
-	}
-	rankings, err := index.Search(ctx, b.c.all.Queries, 100)
-	if err != nil {
-		return nil, nil, err
-	}
-	run := eval.Run{}
-	for i, q := range b.c.all.Queries {
-		if run[q.ID], err = hits(b.c.corpus, rankings[i]); err != nil {
-			return nil, nil, err
-		}
-	}
-	report, err := eval.Evaluate(b.c.all.Qrels, run, metric)
-	if err != nil {
-		return nil, nil, err
-	}
-	return report.Queries, report.Of(metric), nil
-}
-
-func hits(corpus retort.Corpus, ranking []mine.Hit) ([]eval.Hit, error) {
-	out := make([]eval.Hit, len(ranking))
-	for i, h := range ranking {
-		p, err := corpus.At(h.Index)
-		if err != nil {
-			return nil, err
-		}
-		out[i] = eval.Hit{ID: p.ID, Score: h.Score}
-	}
-	return out, nil
 }
 
 // read takes what was measured and compares before with after.
