@@ -203,23 +203,26 @@ func TestTablesHoldEveryCell(t *testing.T) {
 func TestALimitKeepsWhatWasScored(t *testing.T) {
 	p, log := testProgram(t)
 	p.settings.llm, p.settings.llmQueries, p.settings.llmDepth = "fake", 6, 5
-	calls := 0
+	scored := 0 // lists; on a slow machine fewer than three before the limit
 	p.openLikelihood = func(context.Context, *settings) (teacher.Teacher, func() error, error) {
 		return wordTeacher("slow", func(ctx context.Context) error {
-			if calls++; calls == 4 {
+			if scored == 3 && p.limit > 0 {
 				<-ctx.Done()
+			}
+			if ctx.Err() == nil {
+				scored++
 			}
 			return ctx.Err()
 		}), func() error { return nil }, nil
 	}
 	p.limit = 2 * time.Second
 	require.ErrorContains(t, p.runCells(context.Background(), "rank/toy/smollm2"), "call again to go on: rank/toy/smollm2")
-	require.Contains(t, log.String(), "3 of 6 lists are scored")
 	require.Contains(t, log.String(), "stopped at the limit of 2s")
+	require.LessOrEqual(t, scored, 3)
 
 	p.limit = 0
 	require.NoError(t, p.runCells(context.Background(), "rank/toy/smollm2"))
-	require.Equal(t, 4+3, calls, "what was scored before the limit is not scored again")
+	require.Equal(t, 6, scored, "what was scored before the limit is not scored again")
 	r, err := p.readRanked(cell{kindRank, "toy", teacherSmolLM2})
 	require.NoError(t, err)
 	require.Equal(t, 6*5, r.Cost.Pairs, "over both calls")
