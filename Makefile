@@ -87,7 +87,7 @@ PYTHON ?= $(BENCH_PEER)/venv/bin/python
 
 $(BENCH_PEER)/venv/bin/python:
 	python3 -m venv $(BENCH_PEER)/venv.new
-	$(BENCH_PEER)/venv.new/bin/python -m pip install -q torch==2.15.0 sentence-transformers==6.2.0 gguf==0.19.0
+	$(BENCH_PEER)/venv.new/bin/python -m pip install -q torch==2.15.0 sentence-transformers==6.2.0 gguf==0.19.0 accelerate==1.15.0
 	rm -rf $(BENCH_PEER)/venv && mv $(BENCH_PEER)/venv.new $(BENCH_PEER)/venv
 
 .PHONY: bench-peer
