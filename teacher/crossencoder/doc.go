@@ -6,5 +6,8 @@
 // sigmoid would not change the order, and calibrations and losses want what lies before it. Of a model with two labels
 // (not relevant, relevant) the score is the difference of their logits, which is the log odds of the softmax.
 //
+// Pairs are encoded as Hugging Face's fast tokenizers do, with one exception: a special token that is written in a text, such
+// as "</s>", is text to RoBERTa and XLM-R models; BERT's ("[SEP]") are recognised, as Hugging Face recognises them.
+//
 // In a program built without LibTorch, Open and Train return retort.ErrNoLibTorch once they have read the folder.
 package crossencoder
