@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/distill"
 	"github.com/retort-ir/retort/generate"
+	"github.com/retort-ir/retort/mine"
 	"github.com/retort-ir/retort/teacher"
 )
 
@@ -88,6 +90,9 @@ type training struct {
 // trainList is how many passages a cross-encoder's list has: the source and hard negatives.
 const trainList = 8
 
+// negativesDepth reaches as far as the hard negatives of mine.HardNegatives, with the source among them.
+const negativesDepth = 31
+
 func trainSettings(s *settings, _ cell) map[string]string {
 	m := s.ranking()
 	m["train-lists"], m["train-queries"] = strconv.Itoa(s.trainLists), s.trainQueries
@@ -129,8 +134,8 @@ func trainCell(ctx context.Context, b *bench, c cell) (err error) {
 	return err
 }
 
-// trainingLists makes a list of each synthetic query that finds its source: the source, the best others of BM25 and the student
-// together, and some of the next. Queries that equal a judged one are left out.
+// trainingLists makes a list of each synthetic query that finds its source among the first of BM25 and the student together: the
+// source, and hard negatives of that ranking. Queries that equal a judged one are left out.
 func (b *bench) trainingLists(ctx context.Context, funnel *distill.Funnel) ([]retort.List, error) {
 	fusion, err := b.fusion(ctx)
 	if err != nil {
@@ -144,8 +149,7 @@ func (b *bench) trainingLists(ctx context.Context, funnel *distill.Funnel) ([]re
 		return nil, err
 	}
 	m := distill.DefaultMiningOptions()
-	m.MaxQueries, m.MaxLists, m.Seed = 3*b.p.settings.trainLists, b.p.settings.trainLists, b.p.settings.seed
-	m.Top, m.Sample, m.Target = trainList/2, trainList-trainList/2, distill.MinMax
+	m.MaxQueries, m.Seed = 2*b.p.settings.trainLists, b.p.settings.seed
 	p := distill.Pipeline{
 		Corpus: b.c.corpus, Generator: generator, Ranker: fusion, Mining: m,
 		TestQueries: append(b.c.all.Queries[:len(b.c.all.Queries):len(b.c.all.Queries)], b.c.dev.Queries...),
@@ -154,5 +158,40 @@ func (b *bench) trainingLists(ctx context.Context, funnel *distill.Funnel) ([]re
 	if err != nil {
 		return nil, err
 	}
-	return p.MakeLists(ctx, queries, funnel)
+	return b.contrast(ctx, fusion, queries)
+}
+
+// roundTrip is how far down a query's source may stand.
+const roundTrip = 20
+
+// contrast returns up to as many lists as the settings say.
+func (b *bench) contrast(ctx context.Context, ranker mine.Retriever, queries []retort.Query) ([]retort.List, error) {
+	negatives := mine.HardNegatives{Count: trainList - 1, Seed: b.p.settings.seed}
+	var lists []retort.List
+	for chunk := range slices.Chunk(queries, 256) {
+		rankings, err := ranker.Search(ctx, chunk, negativesDepth)
+		if err != nil {
+			return nil, err
+		}
+		for i, q := range chunk {
+			source, _ := b.c.corpus.Index(q.Source)
+			isSource := func(index int) bool { return index == source }
+			found := slices.IndexFunc(rankings[i], func(h mine.Hit) bool { return h.Index == source })
+			if found < 0 || found >= roundTrip {
+				continue
+			}
+			list := retort.List{Query: q, IDs: []string{q.Source}, Weight: 1}
+			for _, h := range negatives.Draw(q, rankings[i], isSource) {
+				p, err := b.c.corpus.At(h.Index)
+				if err != nil {
+					return nil, err
+				}
+				list.IDs = append(list.IDs, p.ID)
+			}
+			if lists = append(lists, list); len(lists) == b.p.settings.trainLists {
+				return lists, nil
+			}
+		}
+	}
+	return lists, nil
 }
