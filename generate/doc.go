@@ -17,4 +17,7 @@
 // computes their shared part once for all passages ([Prompt]). A [Cleaner] makes queries of the answers, and a [Reason]
 // stands with each that is dropped; a [Tally] counts them. A [QueryType] of one's own brings other instructions, or
 // examples of one's own collection.
+//
+// Packages generate/openai (servers) and generate/causallm (models in this process) hold Completers. [Recorded] appends each
+// answer of one to a file ([Answers]) as it comes, so that a run that was killed asks and pays for none twice.
 package generate

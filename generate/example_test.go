@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/retort-ir/retort"
@@ -153,4 +155,34 @@ func ExampleDedup() {
 	})
 	fmt.Println(len(kept), dropped)
 	// Output: 1 map[sentence:1]
+}
+
+// A model is asked for an answer once, also over several runs of a program.
+func ExampleRecorded() {
+	dir, err := os.MkdirTemp("", "run")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	answers, err := generate.OpenAnswers(context.Background(), filepath.Join(dir, "answers.jsonl"), nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer answers.Close()
+	model, err := generate.Recorded(echo{}, answers)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	request := generate.Request{Prompt: generate.Prompt{Prefix: "Passage:", Own: " Close closes the file.\nQuery:"}, MaxTokens: 50}
+	for range 3 {
+		if _, err := model.Complete(context.Background(), request); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+	fmt.Println(answers.Len(), "answer, reused", answers.Reused(), "times")
+	// Output: 1 answer, reused 2 times
 }

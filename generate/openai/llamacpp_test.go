@@ -1,8 +1,9 @@
 package openai
 
 import (
-	"fmt"
+	"cmp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,7 +25,10 @@ func TestLlamaCppWritesQueriesThroughABadConnection(t *testing.T) {
 	for _, api := range []API{Completions, Chat} {
 		t.Run(string(api), func(t *testing.T) {
 			c := newClient(t, Options{
-				URL: p.URL + "/v1", Model: llamacpptest.Model, API: api, KeyVariable: "RETORT_OPENAI_TEST_KEY", Concurrency: 2, Timeout: 30 * time.Second,
+				URL: p.URL + "/v1", Model: llamacpptest.Model, API: api, KeyVariable: "RETORT_OPENAI_TEST_KEY", Concurrency: 2,
+				Timeout: 30 * time.Second,
+				// What llama.cpp reads from its cache differs from what it computes in the last bits, and so do close calls.
+				Extra: map[string]any{"cache_prompt": false},
 			})
 			r := generate.Request{
 				Prompt: generate.Prompt{
@@ -78,17 +82,30 @@ func TestLlamaCppAndPromptedMakeQueries(t *testing.T) {
 	url := llamacpptest.Start(t, llamacpptest.Complete, "")
 	c := newClient(t, Options{URL: url + "/v1", Model: llamacpptest.Model, API: Completions, Concurrency: 2})
 	require.NoError(t, c.Check(t.Context()))
-	g, err := generate.NewPrompted(c, generate.PromptOptions{PerPassage: 2, MaxTokens: 20})
+	var mu sync.Mutex
+	var answers []generate.Answer
+	g, err := generate.NewPrompted(c, generate.PromptOptions{
+		PerPassage: 2, MaxTokens: 20,
+		Observe: func(a generate.Answer) {
+			mu.Lock()
+			defer mu.Unlock()
+			answers = append(answers, a)
+		},
+	})
 	require.NoError(t, err)
 	queries, err := g.Generate(t.Context(), retort.Passage{
 		ID: "1", Text: "The Rhine flows through Cologne and reaches the North Sea in the Netherlands. Ships carry coal and grain on it.",
 	})
 	require.NoError(t, err)
-	for _, q := range queries {
-		require.Equal(t, "llm/smollm2", q.Origin)
+	require.Len(t, answers, 2)
+	for _, a := range answers {
+		require.NotEmpty(t, strings.TrimSpace(a.Text), "what the model wrote, used or not")
+		require.Positive(t, a.PromptTokens)
+		require.Equal(t, "llm/smollm2", a.Query.Origin)
+		t.Logf("%q: %s", a.Text, cmp.Or(a.Dropped, "kept"))
 	}
-	require.EqualValues(t, 3, c.Totals().Completions+1, "the check is no completion")
-	t.Log(fmt.Sprint(queries), c.Totals())
+	require.LessOrEqual(t, len(queries), 2)
+	require.EqualValues(t, 2, c.Totals().Completions, "the check is no completion")
 }
 
 func TestLlamaCppIsCheckedFirst(t *testing.T) {

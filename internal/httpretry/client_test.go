@@ -66,8 +66,6 @@ func TestWhatMayPassIsTriedAgain(t *testing.T) {
 		{"5xx", []faultproxy.Fault{faultproxy.Status(500), faultproxy.Status(502), faultproxy.Status(503), faultproxy.Status(529)}},
 		{"reset", []faultproxy.Fault{faultproxy.Reset(), faultproxy.Reset()}},
 		{"cut mid body", []faultproxy.Fault{faultproxy.CutBody()}},
-		{"slow", []faultproxy.Fault{faultproxy.Hang()}},
-		{"slow mid body", []faultproxy.Fault{faultproxy.HangMidBody()}},
 		{"HTML", []faultproxy.Fault{faultproxy.Answer(200, "text/html", "<html>starting</html>")}},
 		{"half of the JSON", []faultproxy.Fault{faultproxy.Edit(func(b []byte) []byte { return b[:len(b)-1] })}},
 		{"a JSON text", []faultproxy.Fault{faultproxy.Answer(200, "application/json", `"loading"`)}},
@@ -75,7 +73,7 @@ func TestWhatMayPassIsTriedAgain(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := faultproxy.New(t, echo, c.faults...)
-			client := newClient(t, Options{Timeout: 300 * time.Millisecond})
+			client := newClient(t, Options{})
 			got, err := post(t.Context(), client, p.URL)
 			require.NoError(t, err)
 			require.Equal(t, `["hello"]`, got)
@@ -84,6 +82,19 @@ func TestWhatMayPassIsTriedAgain(t *testing.T) {
 			for _, r := range p.Requests() {
 				require.Equal(t, "hello", string(r.Body), "each attempt sends the whole body")
 			}
+		})
+	}
+}
+
+func TestAnAttemptThatTakesTooLongIsTriedAgain(t *testing.T) {
+	for name, fault := range map[string]faultproxy.Fault{"all of it": faultproxy.Hang(), "the body": faultproxy.HangMidBody()} {
+		t.Run(name, func(t *testing.T) {
+			p := faultproxy.New(t, echo, fault)
+			client := newClient(t, Options{Timeout: 500 * time.Millisecond})
+			got, err := post(t.Context(), client, p.URL)
+			require.NoError(t, err)
+			require.Equal(t, `["hello"]`, got)
+			require.GreaterOrEqual(t, client.Counts().Retries, int64(1)) // more where the machine is slow
 		})
 	}
 }
@@ -394,7 +405,7 @@ func TestNoGoroutineIsLeftBehind(t *testing.T) {
 	before := runtime.NumGoroutine()
 	t.Run("work", func(t *testing.T) {
 		p := faultproxy.New(t, echo, faultproxy.Reset(), faultproxy.CutBody(), faultproxy.Hang(), faultproxy.Status(500))
-		client := newClient(t, Options{Timeout: 100 * time.Millisecond})
+		client := newClient(t, Options{Timeout: 500 * time.Millisecond})
 		for range 3 {
 			_, err := post(t.Context(), client, p.URL)
 			require.NoError(t, err)
