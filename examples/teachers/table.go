@@ -36,7 +36,7 @@ func (p *program) tables(ctx context.Context, w io.Writer, document string) erro
 			return err
 		}
 		if document == "" {
-			if _, err := w.Write(table.Bytes()); err != nil {
+			if _, err := fmt.Fprintf(w, "\n%s\n", bytes.TrimSpace(table.Bytes())); err != nil {
 				return err
 			}
 			continue
