@@ -150,8 +150,8 @@ func (m *Model) Model() string { return m.name }
 func (m *Model) Fingerprint() string {
 	o := m.options
 	h := sha256.New()
-	fmt.Fprintf(h, "retort causallm 1\n%s\n%+v %v\n%s\n%v %v %d %v\n", m.network.digest, m.network.config.shape(), m.network.config.eos, m.text.fingerprint(),
-		o.Chat, o.TopP, o.ContextLength, m.network.precision)
+	fmt.Fprintf(h, "retort causallm 1\n%s\n%s %v\n%s\n", m.network.digest, m.network.config.shape(), m.network.config.eos, m.text.fingerprint())
+	fmt.Fprintf(h, "%v %v %d %v\n", o.Chat, o.TopP, o.ContextLength, m.network.precision)
 	return fmt.Sprintf("%x", h.Sum(nil))
 }
 
@@ -179,10 +179,12 @@ func nameOf(path string) string {
 // shape is what of a configuration enters the fingerprint.
 func (c config) shape() string {
 	frequencies := c.rope.frequencies(c.headDim)
-	return fmt.Sprintf("%s %d %d %d %d %d %g %v %x", c.arch, c.layers, c.heads, c.kvHeads, c.headDim, c.context, c.eps, c.tied, math.Float64bits(sum(frequencies)))
+	return fmt.Sprintf("%s %d %d %d %d %d %g %v %x",
+		c.arch, c.layers, c.heads, c.kvHeads, c.headDim, c.context, c.eps, c.tied, math.Float64bits(weightedSum(frequencies)))
 }
 
-func sum(values []float64) float64 {
+// weightedSum differs where the frequencies do, in any place.
+func weightedSum(values []float64) float64 {
 	total := 0.0
 	for i, v := range values {
 		total += v * float64(i+1)

@@ -99,7 +99,9 @@ type answered struct {
 
 // completeRows answers requests that fit into one batch, and says whether to go on. What has been answered is yielded while
 // the others are still being written.
-func (m *Model) completeRows(ctx context.Context, requests []generate.Request, prompts []prompt, rows []int, yield func(int, generate.Outcome) bool) bool {
+func (m *Model) completeRows(
+	ctx context.Context, requests []generate.Request, prompts []prompt, rows []int, yield func(int, generate.Outcome) bool,
+) bool {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	answers := make(chan answered, len(rows))
@@ -164,7 +166,7 @@ func (m *Model) newWriter(request int, r generate.Request, p prompt) *writer {
 	return w
 }
 
-// next draws a token and says whether the record goes on.
+// next draws a token and ends the record where it is complete.
 func (w *writer) next(logits []float32, t *text) {
 	id, err := w.sampler.next(logits)
 	if err != nil {
@@ -210,7 +212,9 @@ func (w *writer) finish(length int, truncated bool) {
 func (w *writer) end(o generate.Outcome) { w.outcome, w.ended = o, true }
 
 // write computes one batch: what the rows read, in blocks of similar length, and then a token for all of them at a time.
-func (m *Model) write(ctx context.Context, s *torch.Scope, requests []generate.Request, prompts []prompt, rows []int, answers chan<- answered) error {
+func (m *Model) write(
+	ctx context.Context, s *torch.Scope, requests []generate.Request, prompts []prompt, rows []int, answers chan<- answered,
+) error {
 	writers := make([]*writer, len(rows))
 	for i, r := range rows {
 		writers[i] = m.newWriter(r, requests[r], prompts[r])
@@ -281,7 +285,9 @@ func (m *Model) advance(s *torch.Scope, c *cache, writers []*writer) ([]float32,
 
 // prefill computes what the rows read and returns the filled cache, which the caller frees, and the logits of each row's
 // first token. Rows with the same shared part stand together.
-func (m *Model) prefill(ctx context.Context, s *torch.Scope, prompts []prompt, rows []int, writers []*writer) (*cache, []float32, error) {
+func (m *Model) prefill(
+	ctx context.Context, s *torch.Scope, prompts []prompt, rows []int, writers []*writer,
+) (*cache, []float32, error) {
 	own := make([]int, len(rows))
 	var groups []group
 	for i, r := range rows {

@@ -370,6 +370,7 @@ func TestBadRequestsAreErrorsOfTheirOwn(t *testing.T) {
 func TestTheEndOfTheContextStopsWriting(t *testing.T) {
 	m := openModel(t, tiny("llama-tied"), Options{Rows: 4})
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	n := 0
 	for range m.CompleteBatch(ctx, requests(60)) {
 		n++
