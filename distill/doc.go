@@ -45,6 +45,12 @@
 // have brought nothing. This measures agreement with the teacher; Options.DevFraction says where it misleads, and
 // Options.Evaluate puts another measure in its place.
 //
+// # Is there anything to learn?
+//
+// A student cannot become better than what it reproduces. Pipeline.Gate compares the ranking of the targets with the student's
+// on queries whose answers are known ([NewTrials]) before anything is made, and ends the run with a [NothingToLearnError] where the
+// targets are not better.
+//
 // # Killed and resumed
 //
 // With Options.Dir a run writes checkpoints, and the same call goes on from the last one: after the end of the context no

@@ -215,7 +215,6 @@ func (j *job) measureGate(ctx context.Context) ([]GateResult, error) {
 	}
 	return records(ctx, j, StageGate, nil, identity, func(have int, emit func(GateResult) error) error {
 		done := 0
-		j.report(StageGate, done, total)
 		for i, set := range sets {
 			if i >= have {
 				result, err := j.measureSet(ctx, set, func(n int) { j.report(StageGate, done+n, total) })
@@ -227,7 +226,6 @@ func (j *job) measureGate(ctx context.Context) ([]GateResult, error) {
 				}
 			}
 			done += len(set.Trials)
-			j.report(StageGate, done, total)
 		}
 		return nil
 	})
@@ -269,6 +267,7 @@ func (j *job) studentTeacher() (teacher.Teacher, error) {
 }
 
 func (j *job) measureSet(ctx context.Context, set GateSet, progress func(done int)) (GateResult, error) {
+	progress(0)
 	student, err := scoreTrials(ctx, set.Student, set.Trials, func(int) {})
 	if err != nil {
 		return GateResult{}, fmt.Errorf("student: %w", err)

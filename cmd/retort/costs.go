@@ -33,6 +33,7 @@ type generationCost struct {
 	Kept         int                     `json:"kept"` // answers
 	Dropped      map[generate.Reason]int `json:"dropped,omitempty"`
 	Reused       int                     `json:"reused"`   // of an earlier call, paid for then
+	Failed       int64                   `json:"failed"`   // passages that the model gave an error for
 	Requests     int64                   `json:"requests"` // to a server, retries counted
 	PromptTokens int64                   `json:"prompt_tokens"`
 	Tokens       int64                   `json:"tokens"` // written
@@ -73,6 +74,7 @@ func (g *generationCost) add(other *generationCost) {
 		g.Dropped[reason] += n
 	}
 	g.Reused += other.Reused
+	g.Failed += other.Failed
 	g.Requests += other.Requests
 	g.PromptTokens += other.PromptTokens
 	g.Tokens += other.Tokens
@@ -90,6 +92,9 @@ func (g *generationCost) String() string {
 	line := fmt.Sprintf("%s of %s answers kept", thousands(g.Kept), thousands(g.Kept+dropped))
 	if dropped > 0 {
 		line += "; dropped: " + reasons(g.Dropped)
+	}
+	if g.Failed > 0 {
+		line += fmt.Sprintf("; %s passages failed", thousands(int(g.Failed)))
 	}
 	if g.Reused > 0 {
 		line += fmt.Sprintf("; %s answers of earlier calls", thousands(g.Reused))

@@ -117,6 +117,7 @@ func TestGenerateAsksALanguageModelAndPaysForNothingTwice(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(out), &r))
 	documented(t, r)
 	require.Positive(t, r.Answers.Kept)
+	require.EqualValues(t, 1, r.Answers.Failed)
 	require.Equal(t, 2, r.Answers.Dropped["a refusal"])
 	require.GreaterOrEqual(t, r.Answers.Requests, int64(94))
 	require.InDelta(t, .001*float64(answered.Load()), r.Answers.Money, .002, "what Check asked may be counted or not")
@@ -157,6 +158,11 @@ func TestGenerateEndsWhereTheModelFailsOnMostPassages(t *testing.T) {
 	require.Contains(t, stderr, "passages have failed)")
 	require.Empty(t, stdout)
 	require.NotContains(t, names(t, dir), "made.jsonl")
+
+	// In distill too, where other passages are not asked about, and all have extractive queries.
+	_, _, err := distillFake(t, t.Context(), fakeArgs(t, dir, "-generator", "both", "-llm-url", url, "-llm-model", "tiny", "-llm-passages", "24")...)
+	require.ErrorContains(t, err, "passages have failed)")
+	require.Equal(t, exitFailure, exitCode(t.Context(), err))
 }
 
 func TestBadInputToGenerateScoreAndTrainTeacherIsNamed(t *testing.T) {

@@ -123,6 +123,7 @@ type generator struct {
 	tally   *generate.Tally
 	client  *openai.Client    // nil where no server is asked
 	answers *generate.Answers // nil where no model is
+	asking  *forgiving        // likewise
 	closers []func() error
 }
 
@@ -177,7 +178,8 @@ func (m *generator) ask(ctx context.Context, g *generatorFlags, corpus retort.Co
 	if err != nil {
 		return nil, err
 	}
-	return generate.Sample(&forgiving{BatchGenerator: prompted, print: p.Print}, g.llmPassages, corpus.Len(), seed)
+	m.asking = &forgiving{BatchGenerator: prompted, print: p.Print}
+	return generate.Sample(m.asking, g.llmPassages, corpus.Len(), seed)
 }
 
 func (m *generator) model(ctx context.Context, g *generatorFlags, machine bert.Options, log *slog.Logger) (generate.Completer, error) {
@@ -220,8 +222,8 @@ func (m *generator) cost() *generationCost {
 			c.Dropped[reason] += n
 		}
 	}
-	if m.answers != nil {
-		c.Reused = m.answers.Reused()
+	if m.asking != nil {
+		c.Reused, c.Failed = m.answers.Reused(), m.asking.failed.Load()
 	}
 	if m.client != nil {
 		totals := m.client.Totals()
@@ -231,10 +233,12 @@ func (m *generator) cost() *generationCost {
 	return c
 }
 
-// forgiving gives up a passage that the model fails on, such as one that it refuses to speak of, and the run only where many fail.
+// forgiving gives up a passage that the model fails on, such as one that it refuses to speak of: beside it may stand extractive
+// queries. Where many fail it gives up.
 type forgiving struct {
 	generate.BatchGenerator
 	print  func(line string)
+	giveUp func(error) // ends the run, where an error of a passage does not; nil: it does
 	failed atomic.Int64
 	asked  atomic.Int64
 }
@@ -268,6 +272,9 @@ func (f *forgiving) GenerateBatch(ctx context.Context, ps []retort.Passage) []ge
 		failed := f.failed.Add(1)
 		if failed > forgivenFailures && float64(failed) > forgivenShare*float64(asked) {
 			all[i].Err = fmt.Errorf("%w (%d of %d passages have failed)", all[i].Err, failed, asked)
+			if f.giveUp != nil {
+				f.giveUp(all[i].Err)
+			}
 			continue
 		}
 		f.print(fmt.Sprintf("no queries of passage %q: %v", ps[i].ID, all[i].Err))

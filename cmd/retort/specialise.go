@@ -289,10 +289,15 @@ func (s *specialisation) train(ctx context.Context) (_ *distill.Outcome, err err
 		Student: s.model, Corpus: s.corpus, Queries: s.queries, Lists: s.lists, Ranker: s.fusion,
 		Vectors: s.dense.Vectors(), Mining: s.mining, Training: s.training, Folder: s.folder, Progress: s.stages(), Measure: s.measureAll,
 	}
+	runCtx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
 	if s.lists == nil {
 		defer func() { err = errors.Join(err, s.countCosts()) }()
 		if err := s.openSources(ctx); err != nil {
 			return nil, err
+		}
+		if s.generator.asking != nil {
+			s.generator.asking.giveUp = giveUp
 		}
 		p.Generator, p.Teacher = s.generator.QueryGenerator, s.teacher
 	}
@@ -320,7 +325,10 @@ func (s *specialisation) train(ctx context.Context) (_ *distill.Outcome, err err
 	if p.Gate, err = s.gate(ctx); err != nil {
 		return nil, err
 	}
-	out, err := p.Run(ctx)
+	out, err := p.Run(runCtx)
+	if cause := context.Cause(runCtx); cause != nil && ctx.Err() == nil {
+		return nil, cause
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -122,7 +122,7 @@ func parseTeacher(spec string) ([]teacherMember, error) {
 		}
 		needsArg := m.kind != kindBM25 && m.kind != kindStudent
 		if hasArg := rest[at[6]:at[7]] == ":"; hasArg != needsArg {
-			return nil, fmt.Errorf("%q: %s", spec, map[bool]string{true: m.kind + " needs a path or address: " + m.kind + ":...", false: m.kind + " takes no path"}[needsArg])
+			return nil, fmt.Errorf("%q: %s", spec, map[bool]string{true: m.kind + " needs a path or address behind a colon", false: m.kind + " takes no path"}[needsArg])
 		}
 		// The member ends where the next one begins.
 		end := len(rest)
@@ -137,7 +137,7 @@ func parseTeacher(spec string) ([]teacherMember, error) {
 			}
 			m.arg = rest[at[1]:end]
 			if m.arg == "" {
-				return nil, fmt.Errorf("%q: %s needs a path or address: %s:...", spec, m.kind, m.kind)
+				return nil, fmt.Errorf("%q: %s needs a path or address behind the colon", spec, m.kind)
 			}
 		} else {
 			end = at[5]
@@ -156,17 +156,6 @@ func parseTeacher(spec string) ([]teacherMember, error) {
 		}
 		rest = rest[end:]
 	}
-}
-
-// paths are the files and folders that the members name.
-func paths(members []teacherMember) []string {
-	var all []string
-	for _, m := range members {
-		if m.arg != "" && m.kind != kindRerankAPI {
-			all = append(all, m.arg)
-		}
-	}
-	return all
 }
 
 func usesStudent(members []teacherMember) bool {
