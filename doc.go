@@ -10,10 +10,12 @@
 //		corpus ─► generate ─► mine ─► teacher ─► distill ─► eval
 //		          queries     lists   scores     student    before / after
 //
-//	  - Package generate invents queries for the passages.
+//	  - Package generate invents queries for the passages, out of their own words or by a language model, which runs here
+//	    (generate/causallm) or behind an API (generate/openai).
 //	  - Package mine ranks the corpus for each query, drops queries that do not find their own passage, and cuts candidate
 //	    lists out of the rankings.
-//	  - Package teacher scores each list and calibrates the scores.
+//	  - Package teacher scores each list and calibrates the scores; teacher/crossencoder, teacher/likelihood and
+//	    teacher/rerankapi are stronger teachers than BM25 and the student.
 //	  - Packages encoder (what a model must do) and encoder/bert (one that does, on LibTorch) hold the student.
 //	  - Packages loss and distill train it to reproduce the scores. [distill.Pipeline] joins all stages so far.
 //	  - Package eval measures rankings against judgements as trec_eval does, and says whether a difference is more than chance.
@@ -24,8 +26,8 @@
 //
 // # LibTorch
 //
-// Only encoder/bert computes on LibTorch, and only in a program built with the tag libtorch. Without the tag everything
-// compiles and opening a model returns [ErrNoLibTorch]. The command sets a machine up:
+// Models compute on LibTorch (encoder/bert, teacher/crossencoder, generate/causallm), and only in a program built with the tag
+// libtorch. Without the tag everything compiles and opening a model returns [ErrNoLibTorch]. The command sets a machine up:
 //
 //	go install github.com/retort-ir/retort/cmd/retort@latest
 //	retort libtorch install

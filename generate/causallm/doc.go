@@ -16,11 +16,10 @@
 // # What an answer depends on
 //
 // The next token is drawn on the host, from a generator that the request's own seed starts, so nothing of what stands beside a
-// request in a batch enters its answer but rounding: LibTorch sums in another order for another shape of batch, which moves
-// logits by about 1e-5 in fp32. Another token comes out only where the best two are equal up to that (a token is drawn by
-// the largest of logit/temperature + noise), in fp32 about one of 100,000; everything behind it differs then. In bf16, where
-// logits move by about 1e-2, a few answers in a hundred are not the same in another batch. On one machine the same calls give
-// the same answers.
+// request in a batch enters its answer but rounding: LibTorch sums in another order for another shape of batch. Another token
+// comes out only where the best two are equal up to that (a token is drawn by the largest of logit/temperature + noise);
+// everything behind it differs then. That is rare in fp32 and less so in bf16, whose logits are a thousand times coarser. On one
+// machine the same calls give the same answers.
 //
 // In a program built without LibTorch, Open returns retort.ErrNoLibTorch once it has read the model's description.
 package causallm
