@@ -220,6 +220,49 @@ func (s *Scope) AddScalarInPlace(x Tensor, v float64) {
 	}
 }
 
+// AddInPlace is x += y with y broadcast.
+func (s *Scope) AddInPlace(x, y Tensor) {
+	if s.ready("add", x, y) {
+		s.own("add", raw.Add_(x, y))
+	}
+}
+
+// MulInPlace is x *= y with y broadcast.
+func (s *Scope) MulInPlace(x, y Tensor) {
+	if s.ready("mul", x, y) {
+		s.own("mul", raw.Mul_(x, y))
+	}
+}
+
+// ExpInPlace is x = exp(x).
+func (s *Scope) ExpInPlace(x Tensor) {
+	if s.ready("exp", x) {
+		s.own("exp", raw.Exp_(x))
+	}
+}
+
+// AddMatMulInPlace is x += a b.
+func (s *Scope) AddMatMulInPlace(x, a, b Tensor) {
+	if s.ready("addmm", x, a, b) {
+		s.own("addmm", raw.Addmm_(x, a, b))
+	}
+}
+
+// FillAt writes v over the elements of x at the given indices [k] of its flattened form. x must be contiguous.
+func (s *Scope) FillAt(x, indices Tensor, v float64) {
+	if flat := s.Reshape(x, -1); s.ready("scatter", flat, indices) {
+		s.own("scatter", raw.ScatterValue_(flat, 0, indices, v))
+	}
+}
+
+// AddAt adds values [k] to the elements of x at the given indices [k] of its flattened form, each index once where the
+// order of the sums is to be certain. x must be contiguous.
+func (s *Scope) AddAt(x, indices, values Tensor) {
+	if flat := s.Reshape(x, -1); s.ready("scatter add", flat, indices, values) {
+		s.own("scatter add", raw.ScatterAdd_(flat, 0, indices, values))
+	}
+}
+
 // LerpInPlace is x += weight * (end - x).
 func (s *Scope) LerpInPlace(x, end Tensor, weight float64) {
 	if s.ready("lerp", x, end) {
@@ -296,6 +339,14 @@ func (s *Scope) LogSumExp(x Tensor, dim int64) Tensor {
 		return nil
 	}
 	return s.own("log sum exp", raw.LogSumExp(x, dim, true))
+}
+
+// MaxDim is the largest element along a dimension, which keeps size 1.
+func (s *Scope) MaxDim(x Tensor, dim int64) Tensor {
+	if !s.ready("max", x) {
+		return nil
+	}
+	return s.own("max", raw.Amax(x, dim, true))
 }
 
 // Silu is x / (1 + exp(-x)).

@@ -63,6 +63,19 @@ func TestOperationsComputeWhatTheirCommentsSay(t *testing.T) {
 		"scale self": {func(s *Scope, x, _ Tensor) Tensor { s.ScaleInPlace(x, 2); return x }, []float32{2, 4, 6, 8}},
 		"add scalar": {func(s *Scope, x, _ Tensor) Tensor { s.AddScalarInPlace(x, 2); return x }, []float32{3, 4, 5, 6}},
 		"lerp":       {func(s *Scope, x, y Tensor) Tensor { s.LerpInPlace(x, y, .25); return x }, []float32{2, 3, 4, 5}},
+		"add self":   {func(s *Scope, x, y Tensor) Tensor { s.AddInPlace(x, y); return x }, []float32{6, 8, 10, 12}},
+		"mul self":   {func(s *Scope, x, y Tensor) Tensor { s.MulInPlace(x, s.Narrow(y, 1, 1, 1)); return x }, []float32{6, 12, 24, 32}},
+		"exp self":   {func(s *Scope, x, _ Tensor) Tensor { s.ExpInPlace(x); return x }, []float32{2.7182818, 7.389056, 20.085537, 54.59815}},
+		"add matmul": {func(s *Scope, x, y Tensor) Tensor { s.AddMatMulInPlace(x, x, y); return x }, []float32{20, 24, 46, 54}},
+		"max":        {func(s *Scope, x, _ Tensor) Tensor { return s.MaxDim(x, 1) }, []float32{2, 4}},
+		"fill at":    {func(s *Scope, x, _ Tensor) Tensor { s.FillAt(x, s.FromInts([]int64{0, 3}, 2), -7); return x }, []float32{-7, 2, 3, -7}},
+		"add at": {func(s *Scope, x, _ Tensor) Tensor {
+			s.AddAt(x, s.FromInts([]int64{3, 1}, 2), s.FromFloats([]float32{10, 20}, 2))
+			return x
+		}, []float32{1, 22, 3, 14}},
+		"doubles": {func(s *Scope, x, _ Tensor) Tensor {
+			return s.As(s.FromDoubles(s.Doubles(s.Add(s.As(x, Float64), s.FromDoubles([]float64{1, 2}, 2))), 4), Float32)
+		}, []float32{2, 4, 4, 6}},
 		"add div":    {func(s *Scope, x, y Tensor) Tensor { s.AddDivInPlace(x, y, y); return x }, []float32{2, 3, 4, 5}},
 		"copy":       {func(s *Scope, x, y Tensor) Tensor { s.Copy(x, y); return x }, []float32{5, 6, 7, 8}},
 		"to and fro": {func(s *Scope, x, _ Tensor) Tensor { return s.As(s.As(x, BFloat16), Float32) }, []float32{1, 2, 3, 4}},

@@ -17,6 +17,7 @@ type Type int
 // The types that Retort computes with.
 const (
 	Float32  Type = raw.Float32
+	Float64  Type = raw.Float64
 	BFloat16 Type = raw.BFloat16
 	Int64    Type = raw.Int64
 )
@@ -140,12 +141,17 @@ func (s *Scope) FromFloats(data []float32, shape ...int64) Tensor {
 	return fromData(s, data, 4, Float32, shape)
 }
 
+// FromDoubles copies data into a float64 tensor of the given shape on the runtime's device.
+func (s *Scope) FromDoubles(data []float64, shape ...int64) Tensor {
+	return fromData(s, data, 8, Float64, shape)
+}
+
 // FromInts copies data into an int64 tensor of the given shape on the runtime's device.
 func (s *Scope) FromInts(data []int64, shape ...int64) Tensor {
 	return fromData(s, data, 8, Int64, shape)
 }
 
-func fromData[T float32 | int64](s *Scope, data []T, size uint, kind Type, shape []int64) Tensor {
+func fromData[T float32 | float64 | int64](s *Scope, data []T, size uint, kind Type, shape []int64) Tensor {
 	if !s.ready("from data") {
 		return nil
 	}
@@ -188,6 +194,20 @@ func (s *Scope) CopyFloats(dst []float32, t Tensor) {
 	}
 	raw.CopyTo(t, unsafe.Pointer(&dst[0]), uint(len(dst)), 4)
 	s.check("to host")
+}
+
+// Doubles copies a tensor's elements to the host as float64, row-major.
+func (s *Scope) Doubles(t Tensor) []float64 {
+	t = s.As(t, Float64)
+	if t == nil {
+		return nil
+	}
+	data := make([]float64, elements(raw.Shape(t)))
+	if len(data) > 0 {
+		raw.CopyTo(t, unsafe.Pointer(&data[0]), uint(len(data)), 8)
+		s.check("to host")
+	}
+	return data
 }
 
 // Shape returns the sizes of a tensor's dimensions.

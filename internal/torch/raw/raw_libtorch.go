@@ -244,6 +244,11 @@ func LogSumExp(x Tensor, dim int64, keep bool) Tensor {
 	})
 }
 
+// Amax is the largest element along one dimension.
+func Amax(x Tensor, dim int64, keep bool) Tensor {
+	return out(func(p *lib.Ctensor) { lib.AtgAmax(p, lib.Ctensor(x), []int64{dim}, 1, int32(flagInt(keep))) })
+}
+
 func Silu(x Tensor) Tensor {
 	return out(func(p *lib.Ctensor) { lib.AtgSilu(p, lib.Ctensor(x)) })
 }
@@ -269,6 +274,35 @@ func AddScalar_(x Tensor, v float64) Tensor {
 // Lerp_ is x += weight * (end - x).
 func Lerp_(x, end Tensor, weight float64) Tensor {
 	return scalar(weight, func(p *lib.Ctensor, c lib.Cscalar) { lib.AtgLerp_(p, lib.Ctensor(x), lib.Ctensor(end), c) })
+}
+
+func Add_(x, y Tensor) Tensor {
+	return out(func(p *lib.Ctensor) { lib.AtgAdd_(p, lib.Ctensor(x), lib.Ctensor(y)) })
+}
+
+func Mul_(x, y Tensor) Tensor {
+	return out(func(p *lib.Ctensor) { lib.AtgMul_(p, lib.Ctensor(x), lib.Ctensor(y)) })
+}
+
+func Exp_(x Tensor) Tensor {
+	return out(func(p *lib.Ctensor) { lib.AtgExp_(p, lib.Ctensor(x)) })
+}
+
+// Addmm_ is x += a b.
+func Addmm_(x, a, b Tensor) Tensor {
+	return out(func(p *lib.Ctensor) { lib.AtgAddmm_(p, lib.Ctensor(x), lib.Ctensor(a), lib.Ctensor(b)) })
+}
+
+func ScatterValue_(x Tensor, dim int64, indices Tensor, v float64) Tensor {
+	return scalar(v, func(p *lib.Ctensor, c lib.Cscalar) {
+		lib.AtgScatterValue_(p, lib.Ctensor(x), dim, lib.Ctensor(indices), c)
+	})
+}
+
+func ScatterAdd_(x Tensor, dim int64, indices, src Tensor) Tensor {
+	return out(func(p *lib.Ctensor) {
+		lib.AtgScatterAdd_(p, lib.Ctensor(x), dim, lib.Ctensor(indices), lib.Ctensor(src))
+	})
 }
 
 // Addcdiv_ is x += a / b.

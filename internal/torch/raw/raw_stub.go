@@ -60,5 +60,12 @@ func Stack([]Tensor) Tensor                                     { return nil }
 func Zero_(Tensor) Tensor                                       { return nil }
 func MulScalar_(Tensor, float64) Tensor                         { return nil }
 func AddScalar_(Tensor, float64) Tensor                         { return nil }
+func Add_(Tensor, Tensor) Tensor                                { return nil }
+func Mul_(Tensor, Tensor) Tensor                                { return nil }
+func Exp_(Tensor) Tensor                                        { return nil }
+func Addmm_(Tensor, Tensor, Tensor) Tensor                      { return nil }
+func ScatterValue_(Tensor, int64, Tensor, float64) Tensor       { return nil }
+func ScatterAdd_(Tensor, int64, Tensor, Tensor) Tensor          { return nil }
+func Amax(Tensor, int64, bool) Tensor                           { return nil }
 func Lerp_(Tensor, Tensor, float64) Tensor                      { return nil }
 func Addcdiv_(Tensor, Tensor, Tensor) Tensor                    { return nil }
