@@ -101,26 +101,42 @@ func (l InfoNCE) negatives(r *Row, sim []float32, x []float64) error {
 			x[i] = none
 		}
 	}
-	for _, c := range r.Ignore {
+	buf := columnPool.Get().(*[]int32)
+	defer columnPool.Put(buf)
+	var err error
+	if *buf, err = l.Masked((*buf)[:0], r); err != nil {
+		return err
+	}
+	for _, c := range *buf {
 		x[c] = none
 	}
-	x[r.Positive] = none
+	return nil
+}
+
+// Masked appends to columns those that are no negatives of the row, whatever its Count: the positive, Ignore, and what
+// MaskRatio takes out of the list. A column may come twice. It returns an error that names the query where MaskRatio is
+// not defined on the teacher scores. The row must have passed Row.Check; without a positive there is nothing to append.
+func (l InfoNCE) Masked(columns []int32, r *Row) ([]int32, error) {
+	if r.Positive == -1 {
+		return columns, nil
+	}
+	columns = append(append(columns, r.Positive), r.Ignore...)
 	if l.MaskRatio == 0 {
-		return nil
+		return columns, nil
 	}
 	var best float64
 	for i, t := range r.Teacher {
 		if t < 0 || t > 1 {
-			return r.errorf("teacher score %v of column %d is outside [0,1], on which InfoNCE.MaskRatio is defined", t, r.List[i])
+			return columns, r.errorf("teacher score %v of column %d is outside [0,1], on which InfoNCE.MaskRatio is defined", t, r.List[i])
 		}
 		best = max(best, t)
 	}
 	for i, c := range r.List {
 		if r.Teacher[i] > l.MaskRatio*best {
-			x[c] = none
+			columns = append(columns, c)
 		}
 	}
-	return nil
+	return columns, nil
 }
 
 // negligible is the log of a term beside 1 that does not change a sum of up to 2^33 such terms in float64.

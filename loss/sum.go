@@ -14,18 +14,6 @@ type Term struct {
 // Sum is the weighted sum of its terms. It is itself a [Loss], safe for concurrent use as long as its terms are.
 type Sum []Term
 
-// Paper returns the joint loss of Tamber et al. 2025 (arXiv 2502.19712) with the constants of the authors' training
-// script: 1 x ListwiseKL at a teacher temperature of 0.3 and a student temperature of 0.05, plus 0.1 x InfoNCE at a
-// temperature of 0.01, in which passages of the query's list above 0.6 times the top teacher score are no negatives.
-// Teacher scores must be in [0,1]. It equals the authors' loss where Row.Count says how many lists of the step each
-// passage stands in and Positive is the teacher's first.
-func Paper() Sum {
-	return Sum{
-		{Weight: 1, Loss: ListwiseKL{TeacherTemperature: 0.3, StudentTemperature: 0.05}},
-		{Weight: 0.1, Loss: InfoNCE{Temperature: 0.01, MaskRatio: 0.6}},
-	}
-}
-
 // Validate returns an error that names the wrong term: a sum without terms, a term without a loss, a weight that is not
 // finite, or what the Validate method of a term's loss says where it has one.
 func (s Sum) Validate() error {
