@@ -12,7 +12,7 @@ import (
 // TrainOptions are the settings of Train. Start from DefaultTrainOptions.
 type TrainOptions struct {
 	// Model says how the network is opened and computed. Its MaxTokens is saved with the model; its BatchTokens bounds the
-	// tokens that Train keeps a graph of at once (0 means 2,048), which costs memory and changes the result by rounding only.
+	// tokens that Train keeps a graph of at once (0 means 8,192), which costs memory and changes the result by rounding only.
 	// With Precision bf16 weights, moments and the loss stay in float32.
 	Model Options
 
@@ -59,7 +59,7 @@ const (
 	beta1             = 0.9
 	beta2             = 0.999
 	eps               = 1e-8
-	defaultGraphBatch = 2048
+	defaultGraphBatch = 8192
 )
 
 // DefaultTrainOptions returns the settings that the others are changes of.
