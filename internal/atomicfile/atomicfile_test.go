@@ -156,3 +156,41 @@ func TestOnlyAFolderWithTheMarkerIsReplaced(t *testing.T) {
 	require.NoError(t, atomicfile.CheckFolder(dir, source, "marker"))
 	require.ErrorContains(t, atomicfile.CheckFolder(dir, dir, "marker"), "is where the model was opened from")
 }
+
+func TestRotateKeepsTheFileBefore(t *testing.T) {
+	dir := t.TempDir()
+	path, previous := filepath.Join(dir, "x"), filepath.Join(dir, "x.previous")
+	for _, content := range []string{"one", "two", "three"} {
+		require.NoError(t, atomicfile.Rotate(path, previous, writeString(content)))
+	}
+	read := func(path string) string {
+		data, err := os.ReadFile(path)
+		require.NoError(t, err)
+		return string(data)
+	}
+	require.Equal(t, "three", read(path))
+	require.Equal(t, "two", read(previous))
+
+	full := errors.New("disk full")
+	err := atomicfile.Rotate(path, previous, func(w io.Writer) error { return errors.Join(writeString("half")(w), full) })
+	require.ErrorIs(t, err, full)
+	require.Equal(t, "three", read(path))
+	require.Equal(t, "two", read(previous))
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, entries, 2, "a temporary file is left")
+}
+
+func TestWhatAKillHasLeftIsRemoved(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "x[1]")
+	for _, name := range []string{"x[1]", ".x[1].tmp-123", ".x[1].tmp-9", ".xy.tmp-1"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), nil, 0o644))
+	}
+	require.NoError(t, atomicfile.RemoveTemporary(path))
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, entries, 2)
+	require.Equal(t, ".xy.tmp-1", entries[0].Name())
+	require.Equal(t, "x[1]", entries[1].Name())
+}
