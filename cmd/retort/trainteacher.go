@@ -43,7 +43,7 @@ its list. What answers it is what -qrels say, or else the passage that the query
   -epochs N             passes over the lists (2)
   -batch N              lists of one step (16)
   -group N              passages of a list in one step, of which one answers the query (8)
-  -lr R                 peak of the learning rate (5e-5)
+  -lr R                 peak of the learning rate (1e-4)
   -eval-steps N         steps between evaluations; 0: an epoch (0)
   -patience N           evaluations without a better model that end training; 0: never (0)
   -max-tokens N         longest pair in tokens; 0: what the folder says, at most 512 (0)
