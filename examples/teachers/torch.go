@@ -52,7 +52,7 @@ func (torchCrossEncoders) open(ctx context.Context, dir string, s *settings) (te
 func (torchCrossEncoders) train(ctx context.Context, job trainingJob) (*training, error) {
 	o := crossencoder.DefaultTrainOptions()
 	o.Model = crossencoder.Options{MaxTokens: job.settings.tokens, Precision: job.settings.precision}
-	o.Epochs = 1 // lists are not what lacks
+	o.Epochs = 1 // of as many different lists as there is time for
 	o.Seed, o.Dir = job.settings.seed, job.work
 	o.Logger = slog.New(slog.NewTextHandler(job.log, nil))
 	var examples []crossencoder.Example
