@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"gonum.org/v1/gonum/blas/blas32"
 
@@ -18,27 +19,36 @@ type side struct {
 	batches [][]int // micro-batches of rows of inputs
 	rows    []int   // the same, end to end
 	tokens  int
+	padded  int // tokens with the padding of their micro-batches
 	vectors blas32.General
 	grad    blas32.General
-	passes  []encoder.Pass // kept open, one a micro-batch; or none
+	passes  []encoder.Pass // one a micro-batch: kept open, or nil
 }
 
 // newSide cuts rows into micro-batches of at most budget tokens (see encoder.MicroBatches).
 func newSide(inputs encoder.Inputs, rows []int, budget int) *side {
 	s := &side{inputs: inputs, batches: encoder.MicroBatches(inputs, rows, budget)}
 	s.rows = slices.Concat(s.batches...)
-	for _, r := range rows {
-		s.tokens += inputs.Tokens(r)
+	for _, batch := range s.batches {
+		s.padded += paddedTokens(inputs, batch)
+		for _, r := range batch {
+			s.tokens += inputs.Tokens(r)
+		}
 	}
 	return s
 }
 
-// encode fills vectors [len(rows) x d]. With keep the passes stay open for backward.
-func (s *side) encode(ctx context.Context, student encoder.Trainable, keep bool) error {
+// paddedTokens is what a micro-batch costs: encoder.MicroBatches puts the longest text first.
+func paddedTokens(in encoder.Inputs, batch []int) int { return len(batch) * in.Tokens(batch[0]) }
+
+// encode fills vectors [len(rows) x d]. The passes of the micro-batches that keep chooses stay open for backward.
+func (s *side) encode(ctx context.Context, student encoder.Trainable, keep func(encoder.Inputs, []int) bool) error {
 	s.vectors = matrix.New(len(s.rows), student.Dim())
+	s.passes = make([]encoder.Pass, len(s.batches))
 	start := 0
-	for _, rows := range s.batches {
-		pass, err := forward(ctx, student, s.inputs, rows, keep)
+	for i, rows := range s.batches {
+		kept := keep(s.inputs, rows)
+		pass, err := forward(ctx, student, s.inputs, rows, kept)
 		if err != nil {
 			return err
 		}
@@ -46,8 +56,8 @@ func (s *side) encode(ctx context.Context, student encoder.Trainable, keep bool)
 		for i := range out.Rows {
 			copy(matrix.Row(s.vectors, start+i), matrix.Row(out, i))
 		}
-		if keep {
-			s.passes = append(s.passes, pass)
+		if kept {
+			s.passes[i] = pass
 		} else if err := pass.Close(); err != nil {
 			return err
 		}
@@ -56,27 +66,35 @@ func (s *side) encode(ctx context.Context, student encoder.Trainable, keep bool)
 	return nil
 }
 
-// backward adds grad's part to the student's gradients.
-func (s *side) backward(ctx context.Context, student encoder.Trainable) error {
-	start := 0
+// noGraphs is for encoding without a backward.
+func noGraphs(encoder.Inputs, []int) bool { return false }
+
+// backward adds grad's part to the student's gradients, micro-batch by micro-batch in their order whichever passes were
+// kept: that choice does not change the order of sums.
+func (s *side) backward(ctx context.Context, student encoder.Trainable, report *StepReport) error {
+	row := 0
 	for i, rows := range s.batches {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		var pass encoder.Pass
-		if s.passes != nil {
-			pass = s.passes[i]
-		} else {
+		start := time.Now()
+		pass := s.passes[i]
+		if pass == nil {
 			var err error
 			if pass, err = forward(ctx, student, s.inputs, rows, true); err != nil {
 				return err
 			}
+			report.Recomputed += paddedTokens(s.inputs, rows)
+			report.Recompute += time.Since(start)
+			start = time.Now()
 		}
-		err := pass.Backward(matrix.Rows(s.grad, start, start+len(rows)))
+		err := pass.Backward(matrix.Rows(s.grad, row, row+len(rows)))
 		if err := errors.Join(err, pass.Close()); err != nil {
 			return err
 		}
-		start += len(rows)
+		s.passes[i] = nil
+		report.Backward += time.Since(start)
+		row += len(rows)
 	}
 	return nil
 }
@@ -85,7 +103,9 @@ func (s *side) backward(ctx context.Context, student encoder.Trainable) error {
 func (s *side) close() error {
 	var errs []error
 	for _, p := range s.passes {
-		errs = append(errs, p.Close())
+		if p != nil {
+			errs = append(errs, p.Close())
+		}
 	}
 	s.passes = nil
 	return errors.Join(errs...)

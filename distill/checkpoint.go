@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder"
@@ -33,29 +34,97 @@ type trainState struct {
 	History   []Evaluation      `json:"history"`
 	LossSum   float64           `json:"loss_sum"` // of the steps since the last evaluation
 	LossSteps int               `json:"loss_steps"`
+	// For watchLoss.
+	StartLoss    float64   `json:"start_loss"`
+	RecentLosses []float64 `json:"recent_losses"`
+	// For the floor.
+	FloorLimit float64 `json:"floor_limit,omitempty"`
+	Stopped    Stop    `json:"stopped,omitempty"`
+	// GraphBudget is what was chosen when the run began: free memory may be another when it goes on.
+	GraphBudget int64 `json:"graph_budget"`
 }
 
-const checkpointName = "checkpoint"
+// The names of the last checkpoint and of the one before, the last good one where the last is damaged.
+const (
+	checkpointName = "checkpoint"
+	previousName   = "checkpoint.previous"
+)
 
-// bestPath names the file of the student that was best after a step. The step is in the name so that a checkpoint never
+// bestName names the file of the student that was best after a step. The step is in the name so that a checkpoint never
 // finds the best student of a later time.
-func bestPath(dir string, step int) string {
-	return filepath.Join(dir, fmt.Sprintf("best-%d.state", step))
-}
+func bestName(step int) string { return fmt.Sprintf("best-%d.state", step) }
+
+func bestPath(dir string, step int) string { return filepath.Join(dir, bestName(step)) }
 
 // removeOtherBests removes the best students that no checkpoint needs any more.
-func removeOtherBests(dir string, step int) error {
-	paths, err := filepath.Glob(filepath.Join(dir, "best-*.state"))
+func removeOtherBests(dir string, needed ...int) error {
+	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return err
+		return fmt.Errorf("distill: %w", err)
 	}
 	var errs []error
-	for _, path := range paths {
-		if path != bestPath(dir, step) {
-			errs = append(errs, os.Remove(path))
+	for _, e := range entries {
+		var step int
+		if _, err := fmt.Sscanf(e.Name(), "best-%d.state", &step); err != nil || e.Name() != bestName(step) {
+			continue
+		}
+		if !slices.Contains(needed, step) {
+			errs = append(errs, os.Remove(filepath.Join(dir, e.Name())))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// removeTemporary removes what kills have left in the folder.
+func removeTemporary(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("distill: %w", err)
+	}
+	errs := []error{atomicfile.RemoveTemporary(filepath.Join(dir, checkpointName))}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), ".best-") && strings.Contains(e.Name(), ".state.tmp-") {
+			errs = append(errs, os.Remove(filepath.Join(dir, e.Name())))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// lastCheckpoint opens the last checkpoint of the folder that is whole with its best student, os.ErrNotExist where there
+// is none. damage says what is wrong with a later one that had to be passed over.
+func lastCheckpoint(dir string) (f *stateFile, damage, err error) {
+	f, err = openCheckpoint(dir, checkpointName)
+	if err == nil {
+		return f, nil, nil
+	}
+	good, goodErr := openCheckpoint(dir, previousName)
+	missing, goodMissing := errors.Is(err, os.ErrNotExist), errors.Is(goodErr, os.ErrNotExist)
+	switch {
+	case goodErr == nil && missing: // killed between two renames
+		return good, nil, nil
+	case goodErr == nil:
+		return good, err, nil
+	case goodMissing:
+		return nil, nil, err
+	case missing:
+		return nil, nil, goodErr
+	}
+	return nil, nil, fmt.Errorf("%w; nor is the one before whole: %w", err, goodErr)
+}
+
+func openCheckpoint(dir, name string) (*stateFile, error) {
+	f, err := openState(filepath.Join(dir, name))
+	if err != nil || len(f.header.History) == 0 {
+		return f, err
+	}
+	best, err := openState(bestPath(dir, f.header.Best.Step))
+	if err == nil {
+		return f, best.close()
+	}
+	path := f.file.Name()
+	f.close()
+	// Not wrapped: a best student that is missing is damage, not a folder without a checkpoint.
+	return nil, fmt.Errorf("distill: %s is worth nothing without its best student: %v", path, err)
 }
 
 // identity holds, by name, everything that decides the bits of the result.
@@ -74,10 +143,17 @@ func identity(student encoder.Encoder, train, dev []retort.List, passages string
 	for name, value := range map[string]any{
 		"Towers": o.Towers, "CountDuplicates": o.CountDuplicates, "WholeCorpus": o.WholeCorpus, "Epochs": o.Epochs,
 		"QueriesPerStep": o.QueriesPerStep, "LR": o.LR, "Warmup": o.Warmup, "MinLR": o.MinLR, "WeightDecay": o.WeightDecay,
-		"ClipNorm": o.ClipNorm, "Seed": o.Seed, "MicroBatchTokens": o.MicroBatchTokens, "KeepGraphTokens": o.KeepGraphTokens,
+		"ClipNorm": o.ClipNorm, "Seed": o.Seed, "MicroBatchTokens": o.MicroBatchTokens, "GraphBudget": o.GraphBudget,
 		"EvalSteps": o.EvalSteps, "Patience": o.Patience,
 	} {
 		id[name] = fmt.Sprint(value)
+	}
+	// Left out where they have no say, so that an older run goes on.
+	if o.ChooseBy != ByNDCG {
+		id["ChooseBy"] = o.ChooseBy.String()
+	}
+	if o.Floor.Evaluate != nil {
+		id["Floor"] = fmt.Sprintf("a drop of %v, shares %v", o.Floor.MaxDrop, o.Floor.DrawBack)
 	}
 	return id
 }
@@ -128,13 +204,28 @@ func checkSameRun(path string, theirs, ours map[string]string) error {
 
 var stateMagic = []byte("retort distill 1\n")
 
-// writeState writes magic, the header's length (8 bytes) and JSON, the student's state, SHA-256 of all that.
+// writeState writes a file that a stateFile reads.
 func writeState(path string, header trainState, student encoder.Trainable) error {
+	return writeStateWith(atomicfile.Write, path, header, student)
+}
+
+// writeCheckpoint leaves the checkpoint before under previousName.
+func writeCheckpoint(dir string, header trainState, student encoder.Trainable) error {
+	rotate := func(path string, write func(io.Writer) error) error {
+		return atomicfile.Rotate(path, filepath.Join(dir, previousName), write)
+	}
+	return writeStateWith(rotate, filepath.Join(dir, checkpointName), header, student)
+}
+
+// writeStateWith writes magic, the header's length (8 bytes) and JSON, the student's state, SHA-256 of all that.
+func writeStateWith(
+	file func(string, func(io.Writer) error) error, path string, header trainState, student encoder.Trainable,
+) error {
 	head, err := json.Marshal(header)
 	if err != nil {
 		return fmt.Errorf("distill: write %s: %w", path, err)
 	}
-	err = atomicfile.Write(path, func(w io.Writer) error {
+	err = file(path, func(w io.Writer) error {
 		sum := sha256.New()
 		bw := bufio.NewWriterSize(io.MultiWriter(w, sum), 1<<20)
 		bw.Write(stateMagic)

@@ -126,6 +126,36 @@ func (e *evaluator) score(ctx context.Context) (float64, error) {
 	return sum / float64(n), nil
 }
 
+// meanLoss returns the loss of training over lists, in steps of perStep of them in their order.
+func (s *stepper) meanLoss(ctx context.Context, lists []example, perStep int) (float64, error) {
+	look := *s
+	look.graphBudget = 0 // no graph is kept
+	look.column = nil    // the planner, at work ahead, has its own
+	var sum float64
+	for start := 0; start < len(lists); start += perStep {
+		var batch []*example
+		for i := start; i < min(start+perStep, len(lists)); i++ {
+			batch = append(batch, &lists[i])
+		}
+		loss, err := look.lossOf(ctx, batch)
+		if err != nil {
+			return 0, err
+		}
+		sum += loss * float64(len(batch))
+	}
+	return sum / float64(len(lists)), nil
+}
+
+func (s *stepper) lossOf(ctx context.Context, batch []*example) (_ float64, err error) {
+	p, err := s.plan(ctx, batch)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, p.close()) }()
+	report, err := s.forward(ctx, p)
+	return report.Loss, err
+}
+
 // encode returns the pool and the queries with their vectors.
 func (e *evaluator) encode(ctx context.Context) (pool, queries *side, err error) {
 	s := e.stepper
@@ -134,14 +164,14 @@ func (e *evaluator) encode(ctx context.Context) (pool, queries *side, err error)
 		rows[i] = l.query
 	}
 	queries = newSide(s.queries, rows, s.microBatch)
-	if err := queries.encode(ctx, s.student, false); err != nil {
+	if err := queries.encode(ctx, s.student, noGraphs); err != nil {
 		return nil, nil, err
 	}
 	if s.passages == nil {
 		return &side{rows: e.pool, vectors: s.fixed.pick(e.pool)}, queries, nil
 	}
 	pool = newSide(s.passages, e.pool, s.microBatch)
-	return pool, queries, pool.encode(ctx, s.student, false)
+	return pool, queries, pool.encode(ctx, s.student, noGraphs)
 }
 
 // ndcg returns the nDCG@10 of one query, given its similarities to the pool; NaN where one of them is NaN.

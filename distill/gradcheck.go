@@ -63,7 +63,7 @@ func (s *stepper) check(ctx context.Context, batch []*example) (*GradientCheck, 
 		return nil, err
 	}
 	whole := *s
-	whole.microBatch, whole.block, whole.keepGraph = math.MaxInt, math.MaxInt, true
+	whole.microBatch, whole.block, whole.graphBudget = math.MaxInt, math.MaxInt, -1
 	plain, _, err := whole.readGradient(ctx, batch)
 	if err != nil {
 		return nil, err
@@ -88,7 +88,11 @@ func (s *stepper) readGradient(ctx context.Context, batch []*example) (Weights, 
 	if err != nil {
 		return nil, 0, err
 	}
-	report, err := s.gradient(ctx, batch)
+	p, err := s.plan(ctx, batch)
+	if err != nil {
+		return nil, 0, err
+	}
+	report, err := s.gradient(ctx, p)
 	if err != nil {
 		return nil, 0, errors.Join(err, s.forgetGradients())
 	}
@@ -116,8 +120,12 @@ func (s *stepper) centralDifference(ctx context.Context, batch []*example, direc
 		if err := SetInterpolated(s.student, start, end, 1); err != nil {
 			return 0, err
 		}
-		g, report, err := s.forward(ctx, batch)
-		if err := errors.Join(err, g.close()); err != nil {
+		p, err := s.plan(ctx, batch)
+		if err != nil {
+			return 0, err
+		}
+		report, err := s.forward(ctx, p)
+		if err := errors.Join(err, p.close()); err != nil {
 			return 0, err
 		}
 		values[i] = report.Loss

@@ -68,7 +68,7 @@ func newStudent(t testing.TB) *encodertest.Encoder {
 // quick are options for the world: steps of 5 lists, several micro-batches each, evaluations within the epoch.
 func quick() Options {
 	o := DefaultOptions()
-	o.Epochs, o.QueriesPerStep, o.LR, o.MicroBatchTokens, o.KeepGraphTokens = 4, 5, 0.02, 40, 0
+	o.Epochs, o.QueriesPerStep, o.LR, o.MicroBatchTokens, o.GraphBudget = 4, 5, 0.02, 40, -1
 	o.DevFraction, o.EvalSteps, o.Patience = 0.2, 3, 0
 	return o
 }

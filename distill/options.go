@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"time"
 
@@ -68,9 +69,12 @@ type Options struct {
 	// MicroBatchTokens bounds the tokens of one micro-batch, padding included: texts times the longest one's tokens. It
 	// costs memory, and an ending context waits for one micro-batch.
 	MicroBatchTokens int
-	// KeepGraphTokens saves the second forward pass where no step has more tokens than this. It costs memory: all that
-	// the encoder keeps for Backward, for the whole step.
-	KeepGraphTokens int
+	// GraphBudget bounds the bytes of the graphs that a step keeps from its first pass over the texts, so that these need
+	// no second one: of as many micro-batches as fit, if the student is an encoder.GraphSizer. The result is the same to
+	// rounding. 0 chooses a quarter of the memory that is free when the run begins, 4 GiB at most, and 1 GiB where the
+	// system does not tell; a resumed run keeps that choice. It is the host's memory: for a small GPU set it. Below 0 none
+	// is kept.
+	GraphBudget int64
 
 	// DevFraction is the share of the lists' sources (of the lists, where they have none) that is held out, in [0,1).
 	// With 0 nothing is, and the last student is taken.
@@ -88,6 +92,8 @@ type Options struct {
 	// Evaluate replaces nDCG@10 on held-out lists, and nothing is held out. More is better. KnownItems.MRR is one that
 	// needs no judgements.
 	Evaluate func(ctx context.Context, student encoder.Encoder) (float64, error)
+	// ChooseBy says what makes a student better on held-out lists.
+	ChooseBy ChooseBy
 	// EvalSteps is the number of steps between evaluations; 0 means an epoch.
 	EvalSteps int
 	// Patience ends training after this many evaluations in a row without a better one; 0 means never.
@@ -96,12 +102,22 @@ type Options struct {
 	// too, and the best alpha wins. The student must implement encoder.Parametric. 0 and 1 need not be named: they are
 	// the untouched and the best student.
 	Interpolate []float64
+	// Floor holds the student to what it could do before on other queries. Its zero value holds nothing.
+	Floor Floor
+	// MaxLossRise ends training with ErrExplodingLoss where the mean loss of the last ten steps is more than this many times
+	// the highest of the run's first ten (a start below 0.01 counts as 0.01); 0: never.
+	MaxLossRise float64
 
 	// Dir is the folder of checkpoints; empty means none. It is made where it does not exist.
 	Dir string
 	// CheckpointEvery is the time between checkpoints. There is one after each evaluation too, and one when the context ends.
 	CheckpointEvery time.Duration
 
+	// Log is told what happens: a checkpoint that was passed over as a warning, evaluations and the like as information,
+	// steps at the level Debug. nil means that slog.Default() is told of warnings alone.
+	Log *slog.Logger
+	// Profile, where set, is where Train adds up where its time goes, and can be read once Train has returned.
+	Profile *Profile
 	// Progress, where set, is called after every step and now and then during what takes long, from Train's goroutine.
 	Progress func(Progress)
 }
@@ -117,9 +133,9 @@ func DefaultOptions() Options {
 		WeightDecay:      0.01,
 		ClipNorm:         1,
 		MicroBatchTokens: 2048,
-		KeepGraphTokens:  4096,
 		DevFraction:      0.1,
 		Patience:         2,
+		MaxLossRise:      20,
 		CheckpointEvery:  time.Minute,
 	}
 }
@@ -150,10 +166,12 @@ func (o Options) Validate() error {
 		{"WeightDecay", o.WeightDecay, o.WeightDecay >= 0 && !math.IsInf(o.WeightDecay, 0), "at least 0"},
 		{"ClipNorm", o.ClipNorm, o.ClipNorm >= 0 && !math.IsInf(o.ClipNorm, 0), "at least 0"},
 		{"MicroBatchTokens", float64(o.MicroBatchTokens), o.MicroBatchTokens >= 1, "at least 1"},
-		{"KeepGraphTokens", float64(o.KeepGraphTokens), o.KeepGraphTokens >= 0, "at least 0"},
 		{"DevFraction", o.DevFraction, o.DevFraction >= 0 && o.DevFraction < 1, "in [0,1)"},
 		{"EvalSteps", float64(o.EvalSteps), o.EvalSteps >= 0, "at least 0"},
 		{"Patience", float64(o.Patience), o.Patience >= 0, "at least 0"},
+		{"ChooseBy", float64(o.ChooseBy), o.ChooseBy <= ByLoss, "ByNDCG or ByLoss"},
+		{"MaxLossRise", o.MaxLossRise, o.MaxLossRise >= 0 && !math.IsInf(o.MaxLossRise, 0), "at least 0"},
+		{"Floor.MaxDrop", o.Floor.MaxDrop, o.Floor.MaxDrop >= 0 && !math.IsInf(o.Floor.MaxDrop, 0), "at least 0"},
 		{"CheckpointEvery", o.CheckpointEvery.Seconds(), o.CheckpointEvery >= 0, "at least 0"},
 	} {
 		if !f.ok {
@@ -189,7 +207,18 @@ func (o Options) validateSelection() error {
 			return fmt.Errorf("distill: Options.Interpolate holds %v, want all in [0,1]", alpha)
 		}
 	}
+	for _, share := range o.Floor.DrawBack {
+		if !(share > 0 && share < 1) {
+			return fmt.Errorf("distill: Options.Floor.DrawBack holds %v, want all in (0,1)", share)
+		}
+	}
 	switch {
+	case o.Evaluate != nil && o.ChooseBy == ByLoss:
+		return errors.New("distill: Options.ChooseBy ByLoss is for held-out lists, Options.Evaluate has a score of its own")
+	case !o.evaluates() && o.ChooseBy == ByLoss:
+		return errors.New("distill: Options.ChooseBy needs held-out lists: set DevFraction or Dev")
+	case !o.evaluates() && o.Floor.Evaluate != nil:
+		return errors.New("distill: Options.Floor needs an evaluation: set DevFraction, Dev or Evaluate")
 	case o.Evaluate != nil && len(o.Dev) > 0:
 		return errors.New("distill: Options.Dev and Options.Evaluate exclude each other")
 	case !o.evaluates() && len(o.Interpolate) > 0:

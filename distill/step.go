@@ -4,9 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"gonum.org/v1/gonum/blas/blas32"
@@ -27,13 +24,13 @@ type stepper struct {
 	passages  encoder.Inputs // of data.passages; nil where the passage vectors are fixed
 	fixed     vectors        // else
 
-	microBatch  int // tokens
-	block       int // elements
-	keepGraph   bool
+	microBatch  int   // tokens
+	block       int   // elements
+	graphBudget int64 // bytes of graphs that a step keeps; below 0: as many as there are
 	count       bool
 	wholeCorpus bool
 
-	column []int32 // of a passage in the step at hand; -1: none
+	column []int32 // of a passage in the step that plan is at; -1: none
 	dirty  bool    // Backward has added to the gradients since the last step
 }
 
@@ -51,15 +48,15 @@ func (v vectors) row(n int32) []float32 {
 }
 
 // step makes one step of the optimiser. On an error the weights are those before it and the gradients are zero.
-func (s *stepper) step(ctx context.Context, batch []*example, u encoder.Update) (StepReport, error) {
-	report, err := s.gradient(ctx, batch)
+func (s *stepper) step(ctx context.Context, p *plan, u encoder.Update) (StepReport, error) {
+	report, err := s.gradient(ctx, p)
 	if err != nil {
 		return report, errors.Join(err, s.forgetGradients())
 	}
 	start := time.Now()
 	report.LR = u.LR
 	if report.GradNorm, err = s.student.Step(u); err != nil {
-		return report, fmt.Errorf("%w; its lists are those of the queries %s", err, ids(batch))
+		return report, err
 	}
 	s.dirty = false
 	report.Update = time.Since(start)
@@ -67,182 +64,73 @@ func (s *stepper) step(ctx context.Context, batch []*example, u encoder.Update) 
 }
 
 // gradient adds the gradient of the step's loss to the student's gradients.
-func (s *stepper) gradient(ctx context.Context, batch []*example) (report StepReport, err error) {
-	g, report, err := s.forward(ctx, batch)
-	defer func() { err = errors.Join(err, g.close()) }()
+func (s *stepper) gradient(ctx context.Context, p *plan) (report StepReport, err error) {
+	report, err = s.forward(ctx, p)
+	defer func() { err = errors.Join(err, p.close()) }()
 	if err != nil {
 		return report, err
 	}
-	start := time.Now()
 	s.dirty = true
-	if err := g.queries.backward(ctx, s.student); err != nil {
+	if err := p.queries.backward(ctx, s.student, &report); err != nil {
 		return report, err
 	}
 	if s.passages != nil {
-		err = g.passages.backward(ctx, s.student)
+		err = p.passages.backward(ctx, s.student, &report)
 	}
-	report.Backward = time.Since(start)
 	return report, err
 }
 
-// graph is a step between its forward and its backward half.
-type graph struct{ queries, passages *side }
-
-func (g graph) close() error { return errors.Join(g.queries.close(), g.passages.close()) }
-
-// forward computes the vectors, the loss and its gradients with respect to the vectors. The graph must be closed, after
-// an error too.
-func (s *stepper) forward(ctx context.Context, batch []*example) (graph, StepReport, error) {
+// forward computes the vectors, the loss and its gradients with respect to the vectors. The plan must be closed, after an
+// error too.
+func (s *stepper) forward(ctx context.Context, p *plan) (StepReport, error) {
 	start := time.Now()
-	g := graph{queries: newSide(s.queries, queryRows(batch), s.microBatch), passages: s.passageSide(batch)}
-	batch = inOrder(batch, g.queries.rows)
-	report := StepReport{Queries: len(batch)}
-	if err := g.queries.encode(ctx, s.student, s.keepGraph); err != nil {
-		return g, report, err
+	report := StepReport{Queries: len(p.batch), Passages: p.columns, Listed: p.listed}
+	g := s.graphs()
+	if err := p.queries.encode(ctx, s.student, g.keep); err != nil {
+		return report, err
 	}
-	if err := s.encodePassages(ctx, g.passages); err != nil {
-		return g, report, err
+	if s.passages != nil {
+		if err := p.passages.encode(ctx, s.student, g.keep); err != nil {
+			return report, err
+		}
 	}
-	report.Passages, report.Tokens = g.passages.vectors.Rows, g.queries.tokens+g.passages.tokens
+	report.Tokens, report.Padded = p.queries.tokens+p.passages.tokens, p.queries.padded+p.passages.padded
 	report.Encode = time.Since(start)
 
 	start = time.Now()
-	g.queries.grad = matrix.New(len(batch), s.student.Dim())
+	p.queries.grad = matrix.New(len(p.rows), s.student.Dim())
 	if s.passages != nil {
-		g.passages.grad = matrix.New(len(g.passages.rows), s.student.Dim())
+		p.passages.grad = matrix.New(len(p.passages.rows), s.student.Dim())
 	}
 	var err error
-	report.Loss, err = stepLoss(ctx, s.loss, s.lossRows(batch, report.Passages),
-		g.queries.vectors, g.passages.vectors, g.queries.grad, g.passages.grad, s.block)
+	report.Loss, report.Parts, err = stepLoss(ctx, s.loss, p.rows, p.queries.vectors, p.passages.vectors, p.queries.grad, p.passages.grad, s.block)
+	report.Masked, report.Candidates = maskedColumns(s.loss, p.rows, p.columns)
 	report.Similarity = time.Since(start)
-	return g, report, err
+	return report, err
 }
 
-// inOrder returns the lists in the order of their queries' numbers in rows.
-func inOrder(batch []*example, rows []int) []*example {
-	byQuery := make(map[int]*example, len(batch))
-	for _, e := range batch {
-		byQuery[e.query] = e
-	}
-	ordered := make([]*example, len(rows))
-	for i, r := range rows {
-		ordered[i] = byQuery[r]
-	}
-	return ordered
+// graphs decides which micro-batches of a step keep their graphs: each that still fits into what is left.
+type graphs struct {
+	all   bool
+	sizer encoder.GraphSizer // nil: none is kept
+	left  int64              // bytes
 }
 
-func queryRows(batch []*example) []int {
-	rows := make([]int, len(batch))
-	for i, e := range batch {
-		rows[i] = e.query
-	}
-	return rows
+func (s *stepper) graphs() *graphs {
+	sizer, _ := s.student.(encoder.GraphSizer)
+	return &graphs{all: s.graphBudget < 0, sizer: sizer, left: s.graphBudget}
 }
 
-// passageSide numbers the columns of the step: the distinct passages of its lists, or all.
-func (s *stepper) passageSide(batch []*example) *side {
-	if s.column == nil {
-		s.column = make([]int32, len(s.data.passages))
+func (g *graphs) keep(in encoder.Inputs, rows []int) bool {
+	if g.all || g.sizer == nil {
+		return g.all
 	}
-	for i := range s.column {
-		s.column[i] = -1
-		if s.wholeCorpus {
-			s.column[i] = int32(i)
-		}
+	size := g.sizer.GraphBytes(in, rows)
+	if size > g.left {
+		return false
 	}
-	if s.wholeCorpus {
-		return &side{}
-	}
-	distinct := s.distinct(batch)
-	passages := &side{rows: distinct}
-	if s.passages != nil {
-		passages = newSide(s.passages, distinct, s.microBatch)
-	}
-	for c, n := range passages.rows {
-		s.column[n] = int32(c)
-	}
-	return passages
-}
-
-// distinct returns the passages of the lists, each once, in ascending order.
-func (s *stepper) distinct(batch []*example) []int {
-	var all []int
-	for _, e := range batch {
-		for _, n := range e.list {
-			all = append(all, int(n))
-		}
-	}
-	slices.Sort(all)
-	return slices.Compact(all)
-}
-
-func (s *stepper) encodePassages(ctx context.Context, passages *side) error {
-	switch {
-	case s.passages != nil:
-		return passages.encode(ctx, s.student, s.keepGraph)
-	case s.wholeCorpus:
-		passages.vectors = s.fixed.matrix
-	default:
-		passages.vectors = s.fixed.pick(passages.rows)
-	}
-	return nil
-}
-
-func (v vectors) pick(numbers []int) blas32.General {
-	m := matrix.New(len(numbers), v.matrix.Cols)
-	for i, n := range numbers {
-		copy(matrix.Row(m, i), v.row(int32(n)))
-	}
-	return m
-}
-
-func (s *stepper) lossRows(batch []*example, columns int) []loss.Row {
-	var count []float32
-	if s.count {
-		count = make([]float32, columns)
-	}
-	rows := make([]loss.Row, len(batch))
-	for i, e := range batch {
-		r := loss.Row{
-			ID: e.id, Weight: e.weight, List: s.columns(e.list), Teacher: e.teacher,
-			Positive: -1, Ignore: s.columns(e.ignore), Count: count,
-		}
-		if e.positive >= 0 {
-			r.Positive = s.column[e.positive]
-		}
-		if s.count {
-			for _, c := range r.List {
-				count[c]++
-			}
-		}
-		rows[i] = r
-	}
-	return rows
-}
-
-// columns returns the columns of those passages that are in the step.
-func (s *stepper) columns(passages []int32) []int32 {
-	columns := make([]int32, 0, len(passages))
-	for _, n := range passages {
-		if c := s.column[n]; c >= 0 {
-			columns = append(columns, c)
-		}
-	}
-	return columns
-}
-
-// tokens returns how many tokens a step encodes.
-func (s *stepper) tokens(batch []*example) int {
-	var sum int
-	for _, e := range batch {
-		sum += s.queries.Tokens(e.query)
-	}
-	if s.passages != nil {
-		for _, n := range s.distinct(batch) {
-			sum += s.passages.Tokens(n)
-		}
-	}
-	return sum
+	g.left -= size
+	return true
 }
 
 // forgetGradients zeroes what Backward has added up, if it has. Every Trainable can do that by the way of its state, which
@@ -262,17 +150,4 @@ func (s *stepper) forgetGradients() error {
 	}
 	s.dirty = false
 	return s.student.LoadState(&state)
-}
-
-// ids names the queries of the lists, the first twenty of them.
-func ids(batch []*example) string {
-	var names []string
-	for i, e := range batch {
-		if i == 20 {
-			names = append(names, fmt.Sprintf("and %d more", len(batch)-i))
-			break
-		}
-		names = append(names, fmt.Sprintf("%q", e.id))
-	}
-	return strings.Join(names, ", ")
 }

@@ -6,10 +6,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"math"
+	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"gonum.org/v1/gonum/blas/blas32"
@@ -24,15 +23,19 @@ import (
 // A list must have scores, at least two passages of the corpus and a query id of its own. When the context ends, Train
 // gives up the step or evaluation at hand within a micro-batch, writes a checkpoint where Options.Dir asks for them, and
 // returns the context's error; the student is as after the last step that was finished, and so is the checkpoint. After
-// every other error the student is so too, and the checkpoint stays the one before. A gradient that is not finite is
-// encoder.ErrNonFinite with the step and its queries; where a row of the loss is at fault, the error names its query.
+// every other error the student is so too, and the checkpoint stays the one before. A step that fails is a *StepError with
+// its queries and the last good checkpoint: around encoder.ErrNonFinite, ErrNonFiniteLoss, ErrExplodingLoss or what the
+// student returned; where a row of the loss is at fault, the error names its query.
 //
 // The student belongs to Train until it returns. The same input gives the same bits on one machine.
 func Train(ctx context.Context, student encoder.Trainable, corpus retort.Corpus, lists []retort.List, opts Options) (*Result, error) {
+	start := time.Now()
 	t, err := newTrainer(ctx, student, corpus, lists, opts)
 	if err != nil {
 		return nil, err
 	}
+	t.profile.Setup.since(start)
+	defer func() { t.profile.Total += time.Since(start) }()
 	result, err := t.run(ctx)
 	return result, errors.Join(err, t.close())
 }
@@ -44,12 +47,16 @@ type trainer struct {
 	stepper   *stepper
 	evaluator *evaluator // nil without held-out lists
 	schedule  *schedule
+	planner   *planner
+	profile   *Profile
 	start     Weights // for interpolation
 	state     trainState
 	resumed   bool
 	dir       string    // of the best student; of the checkpoint too where it is Options.Dir
 	saved     time.Time // when the last checkpoint was written, or training began
-	savedStep int       // of that checkpoint
+	savedStep int       // of that checkpoint; -1: there is none
+	savedBest int       // the best student's step in it
+	log       *slog.Logger
 }
 
 func newTrainer(ctx context.Context, student encoder.Trainable, corpus retort.Corpus, lists []retort.List, opts Options) (*trainer, error) {
@@ -67,12 +74,7 @@ func newTrainer(ctx context.Context, student encoder.Trainable, corpus retort.Co
 	if len(data.train) == 0 {
 		return nil, errors.New("distill: no lists to train on")
 	}
-	t := &trainer{student: student, opts: opts, schedule: newSchedule(len(data.train), opts)}
-	if len(opts.Interpolate) > 0 {
-		if t.start, err = ReadWeights(student); err != nil {
-			return nil, err
-		}
-	}
+	t := &trainer{student: student, opts: opts, schedule: newSchedule(len(data.train), opts), profile: opts.profile(), savedStep: -1, log: opts.log()}
 	if t.stepper, err = newStepper(student, corpus, data, opts); err != nil {
 		return nil, err
 	}
@@ -87,14 +89,21 @@ func newTrainer(ctx context.Context, student encoder.Trainable, corpus retort.Co
 	if err := t.stepper.prepare(ctx, texts, opts.Vectors, t.report); err != nil {
 		return nil, errors.Join(err, t.close())
 	}
-	if len(data.dev) > 0 {
+	if err := t.readStart(); err != nil { // of the towers that learn, which prepare has split
+		return nil, errors.Join(err, t.close())
+	}
+	if len(data.dev) > 0 && opts.ChooseBy == ByNDCG {
 		if t.evaluator, err = newEvaluator(t.stepper); err != nil {
 			return nil, errors.Join(err, t.close())
 		}
 	}
-	if t.stepper.keepGraph, err = t.fitsGraph(ctx, opts.KeepGraphTokens); err != nil {
-		return nil, errors.Join(err, t.close())
+	if !t.resumed {
+		t.state.GraphBudget = opts.graphBudget()
 	}
+	t.stepper.graphBudget = t.state.GraphBudget
+	t.planner = &planner{steps: t.schedule.steps(), make: func(ctx context.Context, step int) (*plan, error) {
+		return t.stepper.plan(ctx, t.batch(step))
+	}}
 	return t, nil
 }
 
@@ -192,40 +201,7 @@ func encodeAll(ctx context.Context, e encoder.Encoder, texts []string, report fu
 	return all, nil
 }
 
-// stepsWalked is how many steps fitsGraph looks at one by one.
-const stepsWalked = 20_000
-
-// fitsGraph says whether no step of the run has more than budget tokens. Of a run that is too long to look at, it may say
-// that one has where none does: its steps then take a second pass.
-func (t *trainer) fitsGraph(ctx context.Context, budget int) (bool, error) {
-	if t.mostTokens() <= budget {
-		return true, nil
-	}
-	for step := range t.schedule.steps() {
-		if err := ctx.Err(); err != nil {
-			return false, fmt.Errorf("distill: %w", err)
-		}
-		if step >= stepsWalked || t.stepper.tokens(t.batch(step)) > budget {
-			return false, nil
-		}
-	}
-	return true, nil
-}
-
-// mostTokens is what no step can exceed, whichever lists meet in it.
-func (t *trainer) mostTokens() int {
-	lists := make([]int, len(t.stepper.data.train))
-	for i := range lists {
-		lists[i] = t.stepper.tokens([]*example{&t.stepper.data.train[i]})
-	}
-	slices.Sort(lists)
-	var sum int
-	for _, n := range lists[max(0, len(lists)-t.schedule.perStep):] {
-		sum += n
-	}
-	return sum
-}
-
+// batch is the planner's: nobody else may call it while that works ahead.
 func (t *trainer) batch(step int) []*example {
 	numbers := t.schedule.batch(step)
 	batch := make([]*example, len(numbers))
@@ -235,35 +211,11 @@ func (t *trainer) batch(step int) []*example {
 	return batch
 }
 
-// findCheckpoint makes the folder, and reads the checkpoint where it holds one.
-func (t *trainer) findCheckpoint() error {
-	if t.opts.Dir == "" {
-		var err error
-		t.dir, err = os.MkdirTemp("", "retort-distill-*")
-		return err
-	}
-	t.dir = t.opts.Dir
-	if err := os.MkdirAll(t.dir, 0o755); err != nil {
-		return fmt.Errorf("distill: Options.Dir: %w", err)
-	}
-	path := filepath.Join(t.dir, checkpointName)
-	f, err := openState(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer f.close()
-	if err := checkSameRun(path, f.header.Run, t.state.Run); err != nil {
-		return err
-	}
-	t.state, t.resumed = f.header, true
-	return nil
-}
-
-// close removes what a run without a folder of its own has written.
+// close ends the work ahead and removes what a run without a folder of its own has written.
 func (t *trainer) close() error {
+	if t.planner != nil {
+		t.planner.stop()
+	}
 	if t.opts.Dir != "" || t.dir == "" {
 		return nil
 	}
@@ -296,37 +248,30 @@ func (t *trainer) advance(ctx context.Context) error {
 	return t.step(ctx)
 }
 
-// checkpointAtEnd saves the steps since the last checkpoint where the context has ended. After another error it does not:
-// what broke the student may have broken its state.
-func (t *trainer) checkpointAtEnd(ctx context.Context) error {
-	if ctx.Err() == nil || t.state.Step == t.savedStep {
-		return nil
-	}
-	return t.checkpoint()
-}
-
-func (t *trainer) load(path string) error {
-	f, err := openState(path)
-	if err != nil {
-		return err
-	}
-	defer f.close()
-	return f.load(t.student)
-}
-
 func (t *trainer) step(ctx context.Context) error {
 	step, total := t.state.Step, t.schedule.steps()
 	update := encoder.Update{
 		LR: t.schedule.rate(step), WeightDecay: t.opts.WeightDecay,
 		Beta1: beta1, Beta2: beta2, Eps: eps, ClipNorm: t.opts.ClipNorm,
 	}
-	report, err := t.stepper.step(ctx, t.batch(step), update)
+	start := time.Now()
+	plan, err := t.planner.next(ctx, step)
 	if err != nil {
 		return fmt.Errorf("distill: step %d of %d: %w", step+1, total, err)
+	}
+	waited := time.Since(start)
+	report, err := t.stepper.step(ctx, plan, update)
+	report.Prepare = waited
+	t.profile.addStep(report)
+	if err != nil {
+		return t.stepFailed(ctx, plan.batch, err)
 	}
 	t.state.Step++
 	t.state.LossSum += report.Loss
 	t.state.LossSteps++
+	if err := t.watchLoss(report.Loss); err != nil {
+		return t.stepFailed(ctx, plan.batch, err)
+	}
 	t.report(Progress{Stage: StageTrain, Done: t.state.Step, Total: total, Step: report})
 	t.state.PartDone = t.state.Step%t.evalSteps() == 0 || t.state.Step == total
 	if time.Since(t.saved) >= t.opts.CheckpointEvery {
@@ -353,84 +298,6 @@ func (t *trainer) finishPart(ctx context.Context) error {
 	t.state.PartDone = false
 	t.state.Done = t.state.Done || t.state.Step == t.schedule.steps()
 	return t.checkpoint()
-}
-
-func (t *trainer) evaluate(ctx context.Context) error {
-	score, err := t.score(ctx)
-	if err != nil {
-		return fmt.Errorf("distill: evaluation after step %d: %w", t.state.Step, err)
-	}
-	now := Evaluation{
-		Step: t.state.Step, Epoch: float64(t.state.Step) / float64(t.schedule.stepsPerEpoch()), Score: score,
-	}
-	if t.state.LossSteps > 0 {
-		now.TrainLoss = t.state.LossSum / float64(t.state.LossSteps)
-	}
-	if len(t.state.History) > 0 && score <= t.state.Best.Score {
-		t.state.Worse++
-		t.state.Done = t.opts.Patience > 0 && t.state.Worse >= t.opts.Patience
-	} else {
-		if err := writeState(bestPath(t.dir, now.Step), trainState{Step: now.Step}, t.student); err != nil {
-			return err
-		}
-		t.state.Best, t.state.Worse = now, 0
-	}
-	t.state.History = append(t.state.History, now)
-	t.state.LossSum, t.state.LossSteps = 0, 0
-	t.report(Progress{Stage: StageEvaluate, Done: len(t.state.History), Total: t.evaluations()})
-	return nil
-}
-
-// evaluations counts those of a run that is not stopped early.
-func (t *trainer) evaluations() int {
-	return 1 + (t.schedule.steps()+t.evalSteps()-1)/t.evalSteps()
-}
-
-func (t *trainer) score(ctx context.Context) (float64, error) {
-	if t.opts.Evaluate == nil {
-		return t.evaluator.score(ctx)
-	}
-	score, err := t.opts.Evaluate(ctx, t.student)
-	if err == nil && (math.IsNaN(score) || math.IsInf(score, 0)) {
-		err = fmt.Errorf("Options.Evaluate returned %v", score)
-	}
-	return score, err
-}
-
-// checkpoint comes after the best student is written and before older ones are removed, so that whenever it is read its
-// best student is there.
-func (t *trainer) checkpoint() error {
-	if t.opts.Dir != "" {
-		if err := writeState(filepath.Join(t.dir, checkpointName), t.state, t.student); err != nil {
-			return err
-		}
-		t.saved, t.savedStep = time.Now(), t.state.Step
-	}
-	return removeOtherBests(t.dir, t.state.Best.Step)
-}
-
-// finish brings the best student back.
-func (t *trainer) finish(ctx context.Context) (*Result, error) {
-	result := &Result{
-		Best: t.state.Best, Alpha: 1, History: t.state.History, Steps: t.state.Step, TotalSteps: t.schedule.steps(),
-		TrainLists: len(t.stepper.data.train), DevLists: len(t.stepper.data.dev), KeptGraph: t.stepper.keepGraph,
-	}
-	if !t.opts.evaluates() {
-		result.Best = Evaluation{Step: t.state.Step, Epoch: float64(t.opts.Epochs)}
-		return result, nil
-	}
-	result.AlphaScore = result.Best.Score
-	if t.state.Best.Step != t.state.Step {
-		if err := t.load(bestPath(t.dir, t.state.Best.Step)); err != nil {
-			return nil, err
-		}
-	}
-	if t.start != nil && result.Best.Step > 0 {
-		if err := t.interpolate(ctx, result); err != nil {
-			return nil, err
-		}
-	}
-	return result, nil
 }
 
 func (t *trainer) report(p Progress) {

@@ -40,7 +40,8 @@ type Encoder interface {
 // concurrently with anything but Step and LoadState.
 type Trainable interface {
 	Encoder
-	// Prepare tokenises texts once for many calls of Forward.
+	// Prepare tokenises texts, each once, for many calls of Forward. It may leave a text until its tokens are first
+	// asked for.
 	Prepare(ctx context.Context, role Role, texts []string) (Inputs, error)
 	// Forward computes the embeddings of the given rows of in, as one micro-batch. With keepGraph the pass can be
 	// followed by Backward.
@@ -58,7 +59,7 @@ type Trainable interface {
 	Save(dir string) error
 }
 
-// Inputs are tokenised texts of one role.
+// Inputs are tokenised texts of one role. They are safe for concurrent use, while Forward reads them too.
 type Inputs interface {
 	Len() int
 	// Tokens returns the number of tokens of text i, special tokens included, after the cut to the length limit.
@@ -119,6 +120,14 @@ type Splitter interface {
 // Those of another are dropped by saving and loading its state, which takes some seconds with a big model.
 type GradientZeroer interface {
 	ZeroGradients() error
+}
+
+// GraphSizer is implemented by a Trainable that knows how much memory a pass takes until Backward, so that trainers can
+// keep as many passes as fit. Those of another are not kept: they are computed twice.
+type GraphSizer interface {
+	// GraphBytes estimates, rather too high than too low, the bytes that a Forward of the rows of in with keepGraph
+	// holds until its Backward or Close. It depends on the model's shape and the texts' lengths only.
+	GraphBytes(in Inputs, rows []int) int64
 }
 
 // Parametric is implemented by encoders that show their parameters, for gradient checks and interpolation.

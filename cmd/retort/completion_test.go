@@ -36,7 +36,7 @@ func TestCandidates(t *testing.T) {
 		{"distill -towers=q", "-towers=query"},
 		{"distill -corpus c.jsonl -an", "-analyzer"},
 		{"distill -corpus ", ""},
-		{"distill -source-first -ke", "-keep -keep-graph-tokens -keep-source"},
+		{"distill -source-first -ke", "-keep -keep-source"},
 		{"embed corpus.jsonl -ro", "-role"},
 		{"embed corp", ""},
 		{"search -j", "-json"},

@@ -132,7 +132,7 @@ func (f *distillFlags) addTraining(flags *flag.FlagSet) {
 	flags.IntVar(&t.Patience, "patience", t.Patience, "")
 	flags.StringVar(&f.keep, "keep", "best", "")
 	flags.IntVar(&t.MicroBatchTokens, "micro-batch-tokens", t.MicroBatchTokens, "")
-	flags.IntVar(&t.KeepGraphTokens, "keep-graph-tokens", t.KeepGraphTokens, "")
+	flags.Int64Var(&t.GraphBudget, "graph-budget", t.GraphBudget, "")
 	flags.DurationVar(&t.CheckpointEvery, "checkpoint-every", t.CheckpointEvery, "")
 }
 

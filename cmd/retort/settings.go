@@ -122,7 +122,7 @@ func settingGroups() []settingGroup {
 			{"patience", "evaluations without a better one that end training; 0: never", on(trains)},
 			{"keep", "best: the best model met; last: the last one", on(before, trains)},
 			{"micro-batch-tokens", "tokens of one micro-batch: more is faster and takes more memory", on(trains)},
-			{"keep-graph-tokens", "save the second forward pass of steps of so few tokens: faster and takes more memory", on(trains)},
+			{"graph-budget", "bytes that a step may keep to save second forward passes; 0: a quarter of the free memory, below 0: none", on(trains)},
 			{"checkpoint-every", "time between checkpoints", nil},
 		}},
 		{"The model, where its folder is not to be believed.", []setting{

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"runtime"
 	"slices"
 	"sync"
 
@@ -41,6 +40,7 @@ var (
 	_ encoder.Trainable      = (*Model)(nil)
 	_ encoder.Splitter       = (*Model)(nil)
 	_ encoder.GradientZeroer = (*Model)(nil)
+	_ encoder.GraphSizer     = (*Model)(nil)
 	_ encoder.Parametric     = (*Model)(nil)
 	_ encoder.Fingerprinter  = (*Model)(nil)
 )
@@ -128,6 +128,9 @@ func (m *Model) Encode(ctx context.Context, role encoder.Role, texts []string) (
 	if err != nil {
 		return blas32.General{}, err
 	}
+	if err := in.tokenise(ctx); err != nil {
+		return blas32.General{}, err
+	}
 	rows := make([]int, len(texts))
 	for i := range rows {
 		rows[i] = i
@@ -153,7 +156,7 @@ func (m *Model) encodeRows(ctx context.Context, in *inputs, rows []int, out blas
 	})
 }
 
-// Prepare tokenises texts, on as many cores as there are.
+// Prepare keeps texts; each is tokenised once, when its tokens are first asked for.
 func (m *Model) Prepare(ctx context.Context, role encoder.Role, texts []string) (encoder.Inputs, error) {
 	return m.prepare(ctx, role, texts)
 }
@@ -162,21 +165,7 @@ func (m *Model) prepare(ctx context.Context, role encoder.Role, texts []string) 
 	if role != encoder.Query && role != encoder.Passage {
 		return nil, fmt.Errorf("bert: role %d is neither query nor passage", role)
 	}
-	side := m.folder.Side(role)
-	in := &inputs{role: role, ids: make([][]int32, len(texts))}
-	var wg sync.WaitGroup
-	workers := runtime.GOMAXPROCS(0)
-	for w := range workers {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			for i := w; i < len(texts) && ctx.Err() == nil; i += workers {
-				in.ids[i] = side.Tower.Tokenizer.Encode(side.Prompt+texts[i], side.Tokens)
-			}
-		}()
-	}
-	wg.Wait()
-	return in, ctx.Err()
+	return newInputs(role, m.folder.Side(role), texts), ctx.Err()
 }
 
 // Forward computes the embeddings of the given rows of in as one micro-batch.
@@ -213,11 +202,24 @@ func (m *Model) Forward(ctx context.Context, in encoder.Inputs, rows []int, keep
 	return p, nil
 }
 
+// GraphBytes implements encoder.GraphSizer.
+func (m *Model) GraphBytes(in encoder.Inputs, rows []int) int64 {
+	prepared, ok := in.(*inputs)
+	if !ok {
+		return math.MaxInt64 // Forward refuses them
+	}
+	width := 0
+	for _, r := range rows {
+		width = max(width, in.Tokens(r))
+	}
+	return m.folder.Side(prepared.role).Tower.Config.GraphBytes(len(rows), width, m.precision)
+}
+
 func (m *Model) compute(s *torch.Scope, in *inputs, rows []int) torch.Tensor {
 	tower := m.folder.Side(in.role).Tower
 	texts := make([][]int32, len(rows))
 	for i, r := range rows {
-		texts[i] = in.ids[r]
+		texts[i] = in.ids(r)
 	}
 	b := bertnet.NewBatch(texts, tower.Tokenizer.PadID())
 	return embed(s, m.network(in.role).Hidden(s, b, m.precision), b, tower.Pooling)

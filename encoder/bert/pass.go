@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
+	"sync"
 
 	"gonum.org/v1/gonum/blas/blas32"
 
@@ -12,14 +14,55 @@ import (
 	"github.com/retort-ir/retort/internal/torch"
 )
 
-// inputs are tokenised texts.
+// inputs are texts that are tokenised when they are first asked for.
 type inputs struct {
-	role encoder.Role
-	ids  [][]int32
+	role  encoder.Role
+	side  *Side
+	texts []input
 }
 
-func (in *inputs) Len() int         { return len(in.ids) }
-func (in *inputs) Tokens(i int) int { return len(in.ids[i]) }
+type input struct {
+	once sync.Once
+	text string // "" once it is tokenised
+	ids  []int32
+}
+
+func newInputs(role encoder.Role, side *Side, texts []string) *inputs {
+	in := &inputs{role: role, side: side, texts: make([]input, len(texts))}
+	for i, text := range texts {
+		in.texts[i].text = text
+	}
+	return in
+}
+
+func (in *inputs) Len() int         { return len(in.texts) }
+func (in *inputs) Tokens(i int) int { return len(in.ids(i)) }
+
+func (in *inputs) ids(i int) []int32 {
+	t := &in.texts[i]
+	t.once.Do(func() {
+		t.ids = in.side.Tower.Tokenizer.Encode(in.side.Prompt+t.text, in.side.Tokens)
+		t.text = ""
+	})
+	return t.ids
+}
+
+// tokenise tokenises all texts, on as many cores as there are.
+func (in *inputs) tokenise(ctx context.Context) error {
+	var wg sync.WaitGroup
+	workers := runtime.GOMAXPROCS(0)
+	for w := range workers {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for i := w; i < in.Len() && ctx.Err() == nil; i += workers {
+				in.ids(i)
+			}
+		}()
+	}
+	wg.Wait()
+	return ctx.Err()
+}
 
 // pass is one micro-batch through the model.
 type pass struct {

@@ -136,6 +136,11 @@ func (e *Encoder) Forward(ctx context.Context, in encoder.Inputs, rows []int, ke
 	return p, nil
 }
 
+// GraphBytes implements encoder.GraphSizer: two vectors in float64 a text.
+func (e *Encoder) GraphBytes(_ encoder.Inputs, rows []int) int64 {
+	return int64(len(rows)) * int64(e.Dim()) * 16
+}
+
 // Step implements encoder.Trainable.
 func (e *Encoder) Step(u encoder.Update) (float64, error) {
 	if err := u.Validate(); err != nil {
@@ -258,6 +263,7 @@ var (
 	_ encoder.Trainable      = (*Encoder)(nil)
 	_ encoder.Splitter       = (*Encoder)(nil)
 	_ encoder.GradientZeroer = (*Encoder)(nil)
+	_ encoder.GraphSizer     = (*Encoder)(nil)
 	_ encoder.Parametric     = (*Encoder)(nil)
 	_ encoder.Fingerprinter  = (*Encoder)(nil)
 )

@@ -1,0 +1,120 @@
+package distill
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Phase is a part of training in a Profile.
+type Phase struct {
+	Time time.Duration
+	// Tokens, padding included, that the phase went through; 0 where it has none.
+	Tokens int64
+}
+
+// Profile says where the time of a run went. A resumed run has that of its steps since.
+type Profile struct {
+	Steps, Queries int
+	Listed         int   // passages of the lists, one in several counted in each
+	Passages       int   // distinct passages, summed over the steps
+	Tokens         int64 // encoded once, without padding
+
+	Setup      Phase // reading, and the passage vectors of QueryOnly
+	Prepare    Phase // waiting for the next step's texts
+	FirstPass  Phase
+	Loss       Phase
+	SecondPass Phase // forward again, where the graph was not kept
+	Backward   Phase
+	Optimizer  Phase
+	Evaluation Phase
+	Checkpoint Phase
+	// Total is the time of Train, with what is in no phase.
+	Total time.Duration
+}
+
+// DistinctShare is that of distinct passages among the lists' passages, in (0,1]: each is encoded once a step. 0 means
+// that there was no step.
+func (p *Profile) DistinctShare() float64 { return share(float64(p.Passages), float64(p.Listed)) }
+
+// PaddingShare is that of padding among the tokens that were computed, in [0,1).
+func (p *Profile) PaddingShare() float64 {
+	return share(float64(p.FirstPass.Tokens-p.Tokens), float64(p.FirstPass.Tokens))
+}
+
+func share(part, whole float64) float64 {
+	if whole == 0 {
+		return 0
+	}
+	return part / whole
+}
+
+func (o Options) profile() *Profile {
+	if o.Profile == nil {
+		return &Profile{}
+	}
+	return o.Profile
+}
+
+// since adds the time since start to a phase.
+func (p *Phase) since(start time.Time) { p.Time += time.Since(start) }
+
+func (p *Profile) addStep(r StepReport) {
+	p.Steps++
+	p.Queries += r.Queries
+	p.Listed += r.Listed
+	p.Passages += r.Passages
+	p.Tokens += int64(r.Tokens)
+	for _, part := range []struct {
+		phase  *Phase
+		time   time.Duration
+		tokens int
+	}{
+		{&p.Prepare, r.Prepare, 0},
+		{&p.FirstPass, r.Encode, r.Padded},
+		{&p.Loss, r.Similarity, 0},
+		{&p.SecondPass, r.Recompute, r.Recomputed},
+		{&p.Backward, r.Backward, r.Padded},
+		{&p.Optimizer, r.Update, 0},
+	} {
+		part.phase.Time += part.time
+		part.phase.Tokens += int64(part.tokens)
+	}
+}
+
+// String is a table of the phases with their seconds, shares of the whole and tokens a second.
+func (p *Profile) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-16s %10s %7s %12s %10s\n", "phase", "seconds", "share", "tokens", "tokens/s")
+	other := p.Total
+	line := func(name string, phase Phase) {
+		seconds := phase.Time.Seconds()
+		fmt.Fprintf(&b, "%-16s %10.2f %6.1f%%", name, seconds, 100*share(seconds, p.Total.Seconds()))
+		if phase.Tokens > 0 {
+			fmt.Fprintf(&b, " %12d %10.0f", phase.Tokens, share(float64(phase.Tokens), seconds))
+		}
+		b.WriteByte('\n')
+	}
+	for _, part := range []struct {
+		name  string
+		phase Phase
+	}{
+		{"setup", p.Setup},
+		{"prepare", p.Prepare},
+		{"first pass", p.FirstPass},
+		{"loss", p.Loss},
+		{"second pass", p.SecondPass},
+		{"backward", p.Backward},
+		{"optimizer", p.Optimizer},
+		{"evaluation", p.Evaluation},
+		{"checkpoint", p.Checkpoint},
+	} {
+		line(part.name, part.phase)
+		other -= part.phase.Time
+	}
+	line("other", Phase{Time: other})
+	line("total", Phase{Time: p.Total})
+	fmt.Fprintf(&b, "%d steps, %d queries, %d passages in their lists, distinct %.1f%%, padding %.1f%% of the tokens\n",
+		p.Steps, p.Queries, p.Listed, 100*p.DistinctShare(), 100*p.PaddingShare())
+	return b.String()
+}
