@@ -30,7 +30,7 @@ func BenchmarkStepLoss(b *testing.B) {
 				dp = matrix.New(size.passages, 384)
 			}
 			for b.Loop() {
-				if _, err := stepLoss(context.Background(), DefaultLoss(), rows, q, p, dq, dp, blockElements); err != nil {
+				if _, _, err := stepLoss(context.Background(), DefaultLoss(), rows, q, p, dq, dp, blockElements); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -70,6 +70,14 @@ func parameters(model encoder.Encoder) ([]encoder.Parameter, error) {
 	return p.Parameters(), nil
 }
 
+// readStart remembers the untouched student's weights where something is drawn back towards them.
+func (t *trainer) readStart() (err error) {
+	if len(t.opts.Interpolate) > 0 || t.opts.Floor.Evaluate != nil && len(t.opts.Floor.DrawBack) > 0 {
+		t.start, err = ReadWeights(t.student)
+	}
+	return err
+}
+
 // interpolate tries the candidates and leaves the best weights in the student, the best ones of training after an error.
 func (t *trainer) interpolate(ctx context.Context, result *Result) (err error) {
 	best, err := ReadWeights(t.student)
@@ -91,7 +99,14 @@ func (t *trainer) interpolate(ctx context.Context, result *Result) (err error) {
 		if err != nil {
 			return fmt.Errorf("distill: interpolation %v: %w", alpha, err)
 		}
-		if score > result.AlphaScore {
+		if score <= result.AlphaScore {
+			continue
+		}
+		holds, err := t.holdsFloor(ctx)
+		if err != nil {
+			return fmt.Errorf("distill: interpolation %v: %w", alpha, err)
+		}
+		if holds {
 			result.Alpha, result.AlphaScore = alpha, score
 		}
 	}

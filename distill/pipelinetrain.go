@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/eval"
@@ -238,7 +237,7 @@ func (w *trainWriter) seen(r trained) {
 
 // checkCheckpoint removes the checkpoints where one is ahead of the records, some of which were then cut off by a repair.
 func (w *trainWriter) checkCheckpoint(dir string) error {
-	f, err := openState(filepath.Join(dir, checkpointName))
+	f, _, err := lastCheckpoint(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

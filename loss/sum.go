@@ -43,14 +43,22 @@ func (t Term) validate() error {
 
 // Row implements [Loss].
 func (s Sum) Row(r *Row, sim, grad []float32, scale float64) (float64, error) {
+	return s.RowParts(r, sim, grad, scale, nil)
+}
+
+// RowParts implements [Parted]; parts may be nil.
+func (s Sum) RowParts(r *Row, sim, grad []float32, scale float64, parts []float64) (float64, error) {
 	if err := s.Validate(); err != nil {
 		return 0, r.errorf("%w", err)
 	}
 	if err := r.Check(sim, grad); err != nil {
 		return 0, err
 	}
+	if parts != nil && len(parts) != len(s) {
+		return 0, r.errorf("%d parts of a sum of %d terms", len(parts), len(s))
+	}
 	var sum float64
-	for _, t := range s {
+	for i, t := range s {
 		if t.Weight == 0 {
 			continue
 		}
@@ -59,6 +67,9 @@ func (s Sum) Row(r *Row, sim, grad []float32, scale float64) (float64, error) {
 			return 0, err
 		}
 		sum += t.Weight * value
+		if parts != nil {
+			parts[i] += t.Weight * value
+		}
 	}
 	return sum, nil
 }

@@ -1,0 +1,7 @@
+//go:build !windows
+
+package distill
+
+import "syscall"
+
+const diskFull = syscall.ENOSPC

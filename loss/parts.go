@@ -1,0 +1,72 @@
+package loss
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Parted is implemented by a Loss that is a sum of parts, for those who watch a run.
+type Parted interface {
+	Loss
+	// PartNames names the parts, each name once.
+	PartNames() []string
+	// RowParts is Row that adds the value of each part, as it stands in the sum, to parts, one a name.
+	RowParts(r *Row, sim, grad []float32, scale float64, parts []float64) (float64, error)
+}
+
+// Masker is implemented by a Loss that takes likely false negatives out of a row's negatives.
+type Masker interface {
+	// Masked appends to columns those that are no negatives of the row: its positive, Ignore, and likely false negatives.
+	// A column may come twice. The row must have passed Row.Check; without a positive there is nothing to append.
+	Masked(columns []int32, r *Row) ([]int32, error)
+}
+
+// PartNames implements [Parted]: the terms' types, with a number behind one that comes again.
+func (s Sum) PartNames() []string {
+	names := make([]string, len(s))
+	times := map[string]int{}
+	for i, t := range s {
+		name := fmt.Sprintf("%T", t.Loss)
+		name = name[strings.LastIndexByte(name, '.')+1:]
+		times[name]++
+		if n := times[name]; n > 1 {
+			name += fmt.Sprint(n)
+		}
+		names[i] = name
+	}
+	return names
+}
+
+// Masked implements [Masker] by its terms.
+func (s Sum) Masked(columns []int32, r *Row) ([]int32, error) {
+	var err error
+	for _, t := range s {
+		m, ok := t.Loss.(Masker)
+		if !ok || t.Weight == 0 {
+			continue
+		}
+		if columns, err = m.Masked(columns, r); err != nil {
+			return columns, err
+		}
+	}
+	return columns, nil
+}
+
+// PartNames implements [Parted].
+func (j Joint) PartNames() []string { return j.Sum().PartNames() }
+
+// RowParts implements [Parted].
+func (j Joint) RowParts(r *Row, sim, grad []float32, scale float64, parts []float64) (float64, error) {
+	if err := j.Validate(); err != nil {
+		return 0, r.errorf("%w", err)
+	}
+	return j.Sum().RowParts(r, sim, grad, scale, parts)
+}
+
+// Masked implements [Masker].
+func (j Joint) Masked(columns []int32, r *Row) ([]int32, error) {
+	if j.InfoNCEWeight == 0 {
+		return columns, nil
+	}
+	return j.infoNCE().Masked(columns, r)
+}
