@@ -22,12 +22,23 @@ const (
 	MinMax Target = iota
 	// StudentScale adds the teacher's z-scores to the similarities of the student as it was: teacher.OnStudentScale.
 	StudentScale
+	// PercentileMinMax scales all scores of lists whose queries are of one type to [0,1] by one range, from their 1st to
+	// their 99th percentile, and clips: the target of Tamber et al. 2025 (arXiv 2502.19712), for loss.Paper. A list that
+	// holds nothing good keeps its low scores. It needs a teacher whose scores can be compared between lists; an ensemble
+	// that scales each list by itself is none.
+	PercentileMinMax
+)
+
+// The percentiles of PercentileMinMax.
+const (
+	lowPercentile  = 1
+	highPercentile = 99
 )
 
 func (o MiningOptions) validateTarget() error {
 	switch {
-	case o.Target > StudentScale:
-		return fmt.Errorf("distill: MiningOptions.Target is %d, want MinMax or StudentScale", o.Target)
+	case o.Target > PercentileMinMax:
+		return fmt.Errorf("distill: MiningOptions.Target is %d, want MinMax, StudentScale or PercentileMinMax", o.Target)
 	case o.Target == StudentScale && !(o.Gamma >= 0 && !math.IsInf(o.Gamma, 0)):
 		return fmt.Errorf("distill: MiningOptions.Gamma is %v, want at least 0", o.Gamma)
 	case o.Target == StudentScale && !(o.StudentTemperature > 0 && !math.IsInf(o.StudentTemperature, 0)):
@@ -38,8 +49,11 @@ func (o MiningOptions) validateTarget() error {
 
 // targetSettings are what decides how calibrate changes scores.
 func (p *Pipeline) targetSettings() settings {
-	if p.Mining.Target != StudentScale {
+	switch p.Mining.Target {
+	case MinMax:
 		return settings{"target": "min-max", "keep_source": fmt.Sprint(p.Mining.KeepSource)}
+	case PercentileMinMax:
+		return settings{"target": "percentile min-max", "keep_source": fmt.Sprint(p.Mining.KeepSource)}
 	}
 	return settings{
 		"target": "student's scale", "keep_source": fmt.Sprint(p.Mining.KeepSource), "gamma": fmt.Sprint(p.Mining.Gamma),
@@ -54,8 +68,11 @@ func (p *Pipeline) calibrate(ctx context.Context, lists []retort.List) error {
 			lists[i].Scores = capSource(l)
 		}
 	}
-	if p.Mining.Target == StudentScale {
+	switch p.Mining.Target {
+	case StudentScale:
 		return p.onStudentScale(ctx, lists)
+	case PercentileMinMax:
+		return percentileMinMax(lists)
 	}
 	for i := range lists {
 		scaled, err := teacher.MinMax(lists[i].Scores)
@@ -63,6 +80,27 @@ func (p *Pipeline) calibrate(ctx context.Context, lists []retort.List) error {
 			return fmt.Errorf("distill: query %q: %w", lists[i].Query.ID, err)
 		}
 		lists[i].Scores = scaled
+	}
+	return nil
+}
+
+func percentileMinMax(lists []retort.List) error {
+	byType := map[string][]int{}
+	for i, l := range lists {
+		byType[l.Query.Type] = append(byType[l.Query.Type], i)
+	}
+	for kind, group := range byType {
+		scores := make([][]float64, len(group))
+		for k, i := range group {
+			scores[k] = lists[i].Scores
+		}
+		scaled, err := teacher.PercentileMinMax(scores, lowPercentile, highPercentile)
+		if err != nil {
+			return fmt.Errorf("distill: lists of queries of type %q: %w", kind, err)
+		}
+		for k, i := range group {
+			lists[i].Scores = scaled[k]
+		}
 	}
 	return nil
 }

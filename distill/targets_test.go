@@ -1,6 +1,7 @@
 package distill
 
 import (
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -49,6 +50,31 @@ func TestKeptSourcesAreInTheListsAndCapped(t *testing.T) {
 			require.GreaterOrEqual(t, top, 2, "a source in front is no better than the next")
 		}
 	}
+}
+
+// numpy.percentile([0, 1, ..., 100], [1, 99]) is [1, 99]; that of [0, 10], [0.1, 9.9].
+func TestPercentileMinMaxHasOneRangeAQueryType(t *testing.T) {
+	long := make([]float64, 98)
+	for i := range long {
+		long[i] = float64(3 + i)
+	}
+	lists := []retort.List{
+		{Query: retort.Query{ID: "1", Type: "question"}, Scores: []float64{0, 1, 2}},
+		{Query: retort.Query{ID: "2", Type: "claim"}, Scores: []float64{10, 0}},
+		{Query: retort.Query{ID: "3", Type: "question"}, Scores: long},
+	}
+	p := &Pipeline{Mining: MiningOptions{Target: PercentileMinMax}}
+	require.NoError(t, p.calibrate(t.Context(), lists))
+	require.InDeltaSlice(t, []float64{0, 0, 1. / 98}, lists[0].Scores, 1e-12)
+	require.InDeltaSlice(t, []float64{1, 0}, lists[1].Scores, 1e-12)
+	require.InDelta(t, 2./98, lists[2].Scores[0], 1e-12)
+	require.InDelta(t, 97./98, lists[2].Scores[95], 1e-12)
+	require.Equal(t, []float64{1, 1}, lists[2].Scores[96:])
+	require.NotEqual(t, p.targetSettings(), (&Pipeline{}).targetSettings())
+	require.NoError(t, p.Mining.validateTarget())
+
+	lists[1].Scores = []float64{math.NaN()}
+	require.ErrorContains(t, p.calibrate(t.Context(), lists), `"claim"`)
 }
 
 func TestDrawEvenlyTakesFromEverySource(t *testing.T) {

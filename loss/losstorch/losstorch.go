@@ -1,0 +1,147 @@
+package losstorch
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/retort-ir/retort/internal/torch"
+	"github.com/retort-ir/retort/loss"
+)
+
+// DefaultBudget is what Options.Budget is by default: 64 MiB.
+const DefaultBudget = 64 << 20
+
+// Options say where and how a loss is computed. The zero value is the CPU in float32.
+type Options struct {
+	// Threads is how many threads an operation may use; 0 means GOMAXPROCS. GPU selects a CUDA device, counted from 1; 0
+	// means the CPU.
+	Threads, GPU int
+	// Precision is that of the products of matrices: "fp32", which "" means too, or "fp64", for checks and for temperatures
+	// far below 0.01.
+	Precision string
+	// Budget bounds the bytes on the device for similarities and all that has their shape; 0 means DefaultBudget. The vectors
+	// and their gradients come on top: 8 bytes (16 in fp64) for each element of q and p.
+	Budget int64
+}
+
+// Validate returns an error that names the wrong field.
+func (o Options) Validate() error {
+	switch {
+	case o.Threads < 0:
+		return fmt.Errorf("losstorch: Options.Threads is %d: it must be at least 0", o.Threads)
+	case o.GPU < 0:
+		return fmt.Errorf("losstorch: Options.GPU is %d: it must be at least 0", o.GPU)
+	case o.Precision != "" && o.Precision != "fp32" && o.Precision != "fp64":
+		return fmt.Errorf("losstorch: Options.Precision is %q; fp32 and fp64 are supported", o.Precision)
+	case o.Budget < 0:
+		return fmt.Errorf("losstorch: Options.Budget is %d: it must be at least 0", o.Budget)
+	}
+	return nil
+}
+
+func (o Options) precision() (kind torch.Type, size int64) {
+	if o.Precision == "fp64" {
+		return torch.Float64, 8
+	}
+	return torch.Float32, 4
+}
+
+// Loss is a loss on LibTorch. It implements loss.Loss by the Go rows and loss.Batch by LibTorch. It is safe for concurrent
+// use; steps queue up.
+type Loss struct {
+	rt      *torch.Runtime
+	loss    loss.Loss
+	terms   terms
+	options Options
+}
+
+var (
+	_ loss.Loss  = (*Loss)(nil)
+	_ loss.Batch = (*Loss)(nil)
+)
+
+// New returns l on LibTorch. l is a loss.InfoNCE, ListwiseKL, MarginMSE, Joint or a loss.Sum of such; others are refused.
+// Close must be called once the loss is no longer needed.
+func New(l loss.Loss, o Options) (*Loss, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	if l == nil {
+		return nil, errors.New("losstorch: no loss")
+	}
+	if v, ok := l.(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			return nil, fmt.Errorf("losstorch: %w", err)
+		}
+	}
+	var parts terms
+	if err := parts.add(l, 1); err != nil {
+		return nil, err
+	}
+	rt, err := torch.Open(torch.Options{Threads: o.Threads, GPU: o.GPU})
+	if err != nil {
+		return nil, err
+	}
+	return &Loss{rt: rt, loss: l, terms: parts, options: o}, nil
+}
+
+// Close ends the loss's thread once the step in hand is done. Closing twice is harmless; Row works on.
+func (l *Loss) Close() error { return l.rt.Close() }
+
+// Row implements loss.Loss by the loss that New was given, on the host.
+func (l *Loss) Row(r *loss.Row, sim, grad []float32, scale float64) (float64, error) {
+	return l.loss.Row(r, sim, grad, scale)
+}
+
+// Masked returns the columns that are no negatives of the row, as loss.InfoNCE's method does; none where the loss that New
+// was given has no such method.
+func (l *Loss) Masked(columns []int32, r *loss.Row) ([]int32, error) {
+	if m, ok := l.loss.(interface {
+		Masked(columns []int32, r *loss.Row) ([]int32, error)
+	}); ok {
+		return m.Masked(columns, r)
+	}
+	return columns, nil
+}
+
+// terms are a loss taken apart: what reads every column of the step, and what reads the query's own list only.
+type terms struct {
+	infoNCE []infoNCE
+	list    loss.Sum
+}
+
+type infoNCE struct {
+	loss.InfoNCE
+	weight float64
+}
+
+func (n infoNCE) temperature() float64 {
+	if n.Temperature == 0 {
+		return loss.DefaultInfoNCETemperature
+	}
+	return n.Temperature
+}
+
+func (t *terms) add(l loss.Loss, weight float64) error {
+	switch l := l.(type) {
+	case loss.InfoNCE:
+		t.infoNCE = append(t.infoNCE, infoNCE{l, weight})
+	case loss.ListwiseKL, loss.MarginMSE:
+		t.list = append(t.list, loss.Term{Weight: weight, Loss: l})
+	case loss.Joint:
+		return t.add(l.Sum(), weight)
+	case loss.Sum:
+		for _, term := range l {
+			if term.Weight == 0 {
+				continue
+			}
+			if err := t.add(term.Loss, weight*term.Weight); err != nil {
+				return err
+			}
+		}
+	default:
+		return fmt.Errorf("losstorch: a loss of type %T: only InfoNCE, ListwiseKL, MarginMSE, Joint and sums of them, "+
+			"as values, are computed on LibTorch", l)
+	}
+	return nil
+}
