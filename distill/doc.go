@@ -20,15 +20,23 @@
 // et al. 2021, arXiv 2101.06983), written here for lists:
 //
 //  1. The distinct passages of the lists, each once however many lists it stands in, are sorted by length, cut into
-//     micro-batches by a token budget and encoded without a graph.
+//     micro-batches by a token budget and encoded. Micro-batches keep their graphs as long as these fit
+//     Options.GraphBudget.
 //  2. Blocks of queries Q against all passages P: S = Q Pᵀ, the loss of each row with its gradient dS, then dQ += dS P and
 //     dP += dSᵀ Q. The whole matrix is never held.
-//  3. Each micro-batch is encoded again with its graph and its rows of dQ or dP go backwards through it. Where every step
-//     of the run fits KeepGraphTokens, the graphs of the first pass are kept instead.
+//  3. Each micro-batch's rows of dQ or dP go backwards through its graph. Those that have none are encoded again with one.
 //  4. The gradient is clipped, and AdamW steps at the rate of the schedule: up from 0, then linearly down.
 //
 // The loss of a step is the sum of its rows' losses, each multiplied by its list's weight, divided by the number of rows.
 // [CheckGradient] compares the gradient with that of one plain batch and with central differences.
+//
+// The texts of the next step are gathered and tokenised, each text once a run, while the one at hand is computed.
+// Options.Profile says where the time of a run went.
+//
+// There is no accumulation of gradients over several steps, and none is needed: QueriesPerStep may be as large as the lists
+// allow, since what a step holds grows by its vectors only, and every query sees the passages of the whole step, which
+// with accumulated smaller steps it would not. Nor is a layer's activation thrown away and computed anew: a graph never
+// holds more than MicroBatchTokens beyond GraphBudget, and a micro-batch can be as small as one text.
 //
 // # What a list says
 //

@@ -17,6 +17,11 @@ type GradientCheck struct {
 	// Plain is |g - p| / |p| for the gradient p of one batch: every text in one micro-batch with its graph, all
 	// similarities in one block. Rounding explains about 1e-6 in float32.
 	Plain float64
+	// Parameter is the largest |g - p| / |p| of a single parameter, and Worst that parameter's name. A parameter whose
+	// gradient is shorter than a thousandth of the whole is measured against that: some, the bias of attention's keys for
+	// one, have none but rounding.
+	Parameter float64
+	Worst     string
 	// Central is |d - g.v| / |g| for the central difference d of the loss along v, the larger of two directions: that of
 	// g, and that of g plus noise of the same length. In float32 it cannot be much better than 1e-2 where losses have
 	// small temperatures.
@@ -25,7 +30,8 @@ type GradientCheck struct {
 
 // CheckGradient takes all lists as one step and checks the student's gradient, as a guard for encoders and losses of your
 // own. The student must implement encoder.Parametric. It keeps its weights, but with QueryOnly it is split. Use a few short
-// lists: the plain gradient keeps the graph of them all.
+// lists: the plain gradient keeps the graph of them all. The gradient that is checked is that of opts, its MicroBatchTokens
+// and GraphBudget too.
 func CheckGradient(
 	ctx context.Context, student encoder.Trainable, corpus retort.Corpus, lists []retort.List, opts Options,
 ) (*GradientCheck, error) {
@@ -50,6 +56,7 @@ func CheckGradient(
 	if err := s.prepare(ctx, texts, opts.Vectors, func(Progress) {}); err != nil {
 		return nil, err
 	}
+	s.graphBudget = opts.graphBudget()
 	batch := make([]*example, len(data.train))
 	for i := range batch {
 		batch[i] = &data.train[i]
@@ -72,6 +79,9 @@ func (s *stepper) check(ctx context.Context, batch []*example) (*GradientCheck, 
 	if c.Norm == 0 {
 		return nil, errors.New("distill: the gradient is zero: there is nothing to check")
 	}
+	if err := c.perParameter(s.student, cached, plain); err != nil {
+		return nil, err
+	}
 	for _, direction := range []Weights{cached, cached.withNoise()} {
 		difference, err := s.centralDifference(ctx, batch, direction, c.Norm)
 		if err != nil {
@@ -80,6 +90,21 @@ func (s *stepper) check(ctx context.Context, batch []*example) (*GradientCheck, 
 		c.Central = max(c.Central, math.Abs(difference-cached.dot(direction)/direction.norm())/c.Norm)
 	}
 	return c, nil
+}
+
+func (c *GradientCheck) perParameter(student encoder.Encoder, got, plain Weights) error {
+	params, err := parameters(student)
+	if err != nil {
+		return err
+	}
+	floor := plain.norm() / 1000
+	for i, p := range params {
+		want := plain[i : i+1]
+		if d := got[i:i+1].minus(want).norm() / max(want.norm(), floor); d > c.Parameter {
+			c.Parameter, c.Worst = d, p.Name
+		}
+	}
+	return nil
 }
 
 // readGradient leaves the student's gradients zero.

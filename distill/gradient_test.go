@@ -65,18 +65,22 @@ func TestGradientEqualsCentralDifferencesOfTheDefinition(t *testing.T) {
 	}
 }
 
+// Shared passages, masked false negatives and counts; all sizes of micro-batches from one text on; none, some and all
+// graphs kept; blocks from one query on.
 func TestMicroBatchesAndBlocksDoNotChangeTheGradient(t *testing.T) {
 	corpus, lists := world(t)
+	masking := loss.Sum{{Weight: 1, Loss: loss.ListwiseKL{}}, {Weight: 0.5, Loss: loss.InfoNCE{Temperature: 0.1, MaskRatio: 0.6}}}
 	for _, towers := range []Towers{Both, QueryOnly} {
 		for _, keep := range []int64{0, 700, -1} {
-			for budget := 1; budget < 400; budget = budget*3/2 + 1 {
+			for budget := 1; budget < 400; budget += 1 + budget/10 {
 				opts := quick()
-				opts.Towers, opts.MicroBatchTokens = towers, budget
+				opts.Towers, opts.MicroBatchTokens, opts.Loss, opts.CountDuplicates = towers, budget, masking, budget%2 == 0
 				s := stepperFor(t, newStudent(t), corpus, lists[:9], opts)
 				s.graphBudget, s.block = keep, budget
 				c, err := s.check(context.Background(), everything(s))
 				require.NoError(t, err)
 				require.Less(t, c.Plain, 1e-5, "%s, budget %d, keep %d", towers, budget, keep)
+				require.Less(t, c.Parameter, 1e-5, "%s, budget %d, keep %d: %s", towers, budget, keep, c.Worst)
 				require.Less(t, c.Central, 0.02, "%s, budget %d, keep %d", towers, budget, keep)
 			}
 		}
@@ -177,6 +181,8 @@ func TestCheckGradientFindsASecondPassThatDiffers(t *testing.T) {
 	corpus, lists := world(t)
 	e := newStudent(t)
 	params := e.Parameters()
+	opts := quick()
+	opts.GraphBudget = -1
 	noisy := &student{Encoder: e, onForward: func(keepGraph bool) error {
 		bias, err := params[2].Value()
 		if err != nil || !keepGraph {
@@ -185,9 +191,11 @@ func TestCheckGradientFindsASecondPassThatDiffers(t *testing.T) {
 		bias[0] += 0.05
 		return params[2].Set(bias)
 	}}
-	c, err := CheckGradient(context.Background(), noisy, corpus, lists[:6], quick())
+	c, err := CheckGradient(context.Background(), noisy, corpus, lists[:6], opts)
 	require.NoError(t, err)
 	require.Greater(t, c.Plain, 1e-3)
+	require.Greater(t, c.Parameter, 1e-3)
+	require.NotEmpty(t, c.Worst)
 }
 
 func TestCheckGradientKeepsTheWeights(t *testing.T) {

@@ -74,7 +74,7 @@ type distillFlags struct {
 	generator             generatorFlags
 	teacher               teacherFlags
 	gateQueries           int
-	force                 bool
+	force, profile        bool
 	mining                distill.MiningOptions
 	training              distill.Options
 	seed                  uint64
@@ -134,6 +134,7 @@ func (f *distillFlags) addTraining(flags *flag.FlagSet) {
 	flags.IntVar(&t.MicroBatchTokens, "micro-batch-tokens", t.MicroBatchTokens, "")
 	flags.Int64Var(&t.GraphBudget, "graph-budget", t.GraphBudget, "")
 	flags.DurationVar(&t.CheckpointEvery, "checkpoint-every", t.CheckpointEvery, "")
+	flags.BoolVar(&f.profile, "profile", false, "")
 }
 
 // distillArgs is a command line of distill.
@@ -327,6 +328,9 @@ func (f *distillFlags) job(stderr io.Writer) *specialisation {
 		s.analyzer = mine.Code()
 	}
 	s.mining.Seed, s.training.Seed = f.seed, f.seed
+	if f.profile {
+		s.training.Profile = &distill.Profile{}
+	}
 	s.mining.MinAgreement, s.mining.AgreementWeight = f.teacher.minAgreement, f.teacher.agreementWeight
 	s.mining.Target = distill.MinMax
 	if f.target == "student-scale" {

@@ -124,6 +124,7 @@ func settingGroups() []settingGroup {
 			{"micro-batch-tokens", "tokens of one micro-batch: more is faster and takes more memory", on(trains)},
 			{"graph-budget", "bytes that a step may keep to save second forward passes; 0: a quarter of the free memory, below 0: none", on(trains)},
 			{"checkpoint-every", "time between checkpoints", nil},
+			{"profile", "print where the time of training went: seconds and tokens of each phase", nil},
 		}},
 		{"The model, where its folder is not to be believed.", []setting{
 			{"query-prompt", "stands in front of every query", model},

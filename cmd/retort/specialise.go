@@ -326,6 +326,9 @@ func (s *specialisation) train(ctx context.Context) (_ *distill.Outcome, err err
 		return nil, err
 	}
 	out, err := p.Run(runCtx)
+	if profile := p.Training.Profile; profile != nil && profile.Steps > 0 {
+		s.progress.Print(strings.TrimSuffix(profile.String(), "\n"))
+	}
 	if cause := context.Cause(runCtx); cause != nil && ctx.Err() == nil {
 		return nil, cause
 	}
