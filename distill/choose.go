@@ -31,7 +31,7 @@ func (c ChooseBy) String() string {
 
 // evaluate keeps the student if it is the best so far, and decides whether to stop. After an error the student is as it was.
 func (t *trainer) evaluate(ctx context.Context) (err error) {
-	now := Evaluation{Step: t.state.Step, Epoch: float64(t.state.Step) / float64(t.schedule.stepsPerEpoch())}
+	now := Evaluation{Step: t.state.Step, Epoch: t.epoch()}
 	if t.state.LossSteps > 0 {
 		now.TrainLoss = t.state.LossSum / float64(t.state.LossSteps)
 	}
@@ -48,6 +48,9 @@ func (t *trainer) evaluate(ctx context.Context) (err error) {
 		return fmt.Errorf("distill: evaluation after step %d: %w", t.state.Step, err)
 	}
 	if err := t.compare(now); err != nil {
+		return err
+	}
+	if err := t.metrics.evaluation(now); err != nil {
 		return err
 	}
 	t.state.History = append(t.state.History, now)

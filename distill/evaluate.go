@@ -93,6 +93,10 @@ func (e *evaluator) score(ctx context.Context) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
+	return e.rank(ctx, pool, queries)
+}
+
+func (e *evaluator) rank(ctx context.Context, pool, queries *side) (float64, error) {
 	block := min(max(1, blockElements/len(pool.rows)), len(queries.rows))
 	sim := matrix.New(block, len(pool.rows))
 	byQuery := make(map[int]int, len(e.dev))

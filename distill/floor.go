@@ -2,7 +2,6 @@ package distill
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -89,7 +88,7 @@ func (t *trainer) floorScore(ctx context.Context) (float64, error) {
 		return 0, fmt.Errorf("the floor: %w", err)
 	}
 	if math.IsNaN(score) || math.IsInf(score, 0) {
-		return 0, errors.New(fmt.Sprint("Options.Floor.Evaluate returned ", score))
+		return 0, fmt.Errorf("Options.Floor.Evaluate returned %v", score)
 	}
 	return score, nil
 }

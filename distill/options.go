@@ -113,6 +113,10 @@ type Options struct {
 	// CheckpointEvery is the time between checkpoints. There is one after each evaluation too, and one when the context ends.
 	CheckpointEvery time.Duration
 
+	// MetricsDir is a folder for what every step and evaluation was like; empty means none. steps.csv and evaluations.csv
+	// have a line each, and an event file holds the same for TensorBoard. They are appended to as training goes on, and a
+	// resumed run first cuts off the steps that it makes again, so that each stands there once.
+	MetricsDir string
 	// Log is told what happens: a checkpoint that was passed over as a warning, evaluations and the like as information,
 	// steps at the level Debug. nil means that slog.Default() is told of warnings alone.
 	Log *slog.Logger

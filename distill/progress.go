@@ -24,7 +24,7 @@ type Progress struct {
 
 // StepReport describes one step; zero outside of StageTrain.
 type StepReport struct {
-	Loss     float64 // weighted sum over the rows, divided by their number
+	Loss float64 // weighted sum over the rows, divided by their number
 	// Parts are those of Loss, where Options.Loss is a loss.Parted: one a name of its PartNames.
 	Parts    []float64
 	LR       float64
@@ -43,6 +43,12 @@ type StepReport struct {
 	// Where the time went: waiting for the step's texts, first pass, loss, second forward pass, backward, optimiser.
 	Prepare, Encode, Similarity, Recompute, Backward, Update time.Duration
 }
+
+// DistinctShare is that of distinct passages among the lists' passages; above 1 where Options.WholeCorpus adds columns.
+func (r StepReport) DistinctShare() float64 { return share(float64(r.Passages), float64(r.Listed)) }
+
+// MaskedShare is that of likely false negatives among what could be negatives, in [0,1].
+func (r StepReport) MaskedShare() float64 { return share(float64(r.Masked), float64(r.Candidates)) }
 
 // Evaluation is one look at the student.
 type Evaluation struct {

@@ -71,6 +71,9 @@ func (t *trainer) checkpoint() error {
 	defer t.profile.Checkpoint.since(time.Now())
 	before := t.state.Best.Step
 	if t.opts.Dir != "" {
+		if err := t.metrics.sync(); err != nil {
+			return err
+		}
 		if err := writeCheckpoint(t.dir, t.state, t.student); err != nil {
 			return t.unsaved(err)
 		}

@@ -1,7 +1,6 @@
 package distill
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"runtime"
@@ -27,7 +26,10 @@ func stepLoss(ctx context.Context, l loss.Loss, rows []loss.Row, q, p, dq, dp bl
 			dp = matrix.New(p.Rows, p.Cols)
 		}
 		value, err := batch.Step(ctx, rows, q, p, dq, dp)
-		return value, nil, cmp.Or(err, checkLoss(value))
+		if err == nil {
+			err = checkLoss(value)
+		}
+		return value, nil, err
 	}
 	block = min(max(1, block/max(1, p.Rows)), len(rows))
 	sim, grad := matrix.New(block, p.Rows), matrix.New(block, p.Rows)

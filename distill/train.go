@@ -57,6 +57,7 @@ type trainer struct {
 	savedStep int       // of that checkpoint; -1: there is none
 	savedBest int       // the best student's step in it
 	log       *slog.Logger
+	metrics   *metrics // nil without Options.MetricsDir
 }
 
 func newTrainer(ctx context.Context, student encoder.Trainable, corpus retort.Corpus, lists []retort.List, opts Options) (*trainer, error) {
@@ -85,6 +86,9 @@ func newTrainer(ctx context.Context, student encoder.Trainable, corpus retort.Co
 	t.state.Run = identity(student, train, dev, hash, opts)
 	if err := t.findCheckpoint(); err != nil {
 		return nil, err
+	}
+	if t.metrics, err = openMetrics(opts.MetricsDir, partNames(opts.loss()), t.state); err != nil {
+		return nil, errors.Join(err, t.close())
 	}
 	if err := t.stepper.prepare(ctx, texts, opts.Vectors, t.report); err != nil {
 		return nil, errors.Join(err, t.close())
@@ -175,7 +179,7 @@ func (s *stepper) prepare(ctx context.Context, texts []string, given blas32.Gene
 	case given.Data != nil:
 		s.fixed = vectors{matrix: given, index: s.data.passages}
 	default:
-		if s.fixed.matrix, err = encodeAll(ctx, s.student, texts, report); err != nil {
+		if s.fixed.matrix, err = encodeAll(ctx, s.student, encoder.Passage, texts, report); err != nil {
 			return fmt.Errorf("distill: encode passages: %w", err)
 		}
 	}
@@ -185,11 +189,11 @@ func (s *stepper) prepare(ctx context.Context, texts []string, given blas32.Gene
 // encodeChunk is how many passages are encoded between two reports of progress.
 const encodeChunk = 1024
 
-func encodeAll(ctx context.Context, e encoder.Encoder, texts []string, report func(Progress)) (blas32.General, error) {
+func encodeAll(ctx context.Context, e encoder.Encoder, role encoder.Role, texts []string, report func(Progress)) (blas32.General, error) {
 	all := matrix.New(len(texts), e.Dim())
 	for start := 0; start < len(texts); start += encodeChunk {
 		end := min(start+encodeChunk, len(texts))
-		m, err := e.Encode(ctx, encoder.Passage, texts[start:end])
+		m, err := e.Encode(ctx, role, texts[start:end])
 		if err != nil {
 			return blas32.General{}, err
 		}
@@ -211,15 +215,16 @@ func (t *trainer) batch(step int) []*example {
 	return batch
 }
 
-// close ends the work ahead and removes what a run without a folder of its own has written.
+// close ends the work ahead, closes the metrics and removes what a run without a folder of its own has written.
 func (t *trainer) close() error {
 	if t.planner != nil {
 		t.planner.stop()
 	}
+	err := t.metrics.close()
 	if t.opts.Dir != "" || t.dir == "" {
-		return nil
+		return err
 	}
-	return os.RemoveAll(t.dir)
+	return errors.Join(err, os.RemoveAll(t.dir))
 }
 
 func (t *trainer) run(ctx context.Context) (*Result, error) {
@@ -272,6 +277,10 @@ func (t *trainer) step(ctx context.Context) error {
 	if err := t.watchLoss(report.Loss); err != nil {
 		return t.stepFailed(ctx, plan.batch, err)
 	}
+	if err := t.metrics.step(t.state.Step, t.epoch(), report, time.Since(start)); err != nil {
+		return err
+	}
+	t.log.DebugContext(ctx, "step", "step", t.state.Step, "loss", report.Loss, "grad_norm", report.GradNorm, "lr", report.LR)
 	t.report(Progress{Stage: StageTrain, Done: t.state.Step, Total: total, Step: report})
 	t.state.PartDone = t.state.Step%t.evalSteps() == 0 || t.state.Step == total
 	if time.Since(t.saved) >= t.opts.CheckpointEvery {
@@ -279,6 +288,9 @@ func (t *trainer) step(ctx context.Context) error {
 	}
 	return nil
 }
+
+// epoch is how far training is, in passes over the lists.
+func (t *trainer) epoch() float64 { return float64(t.state.Step) / float64(t.schedule.stepsPerEpoch()) }
 
 func (t *trainer) evalSteps() int {
 	if t.opts.EvalSteps > 0 {

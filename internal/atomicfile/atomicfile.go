@@ -16,7 +16,9 @@ func Write(path string, write func(io.Writer) error) error { return writeTo(path
 
 // Rotate is Write that keeps what was at path: it becomes previous, in the same folder, once the new file is whole. A kill
 // between the two renames leaves previous alone.
-func Rotate(path, previous string, write func(io.Writer) error) error { return writeTo(path, previous, write) }
+func Rotate(path, previous string, write func(io.Writer) error) error {
+	return writeTo(path, previous, write)
+}
 
 func writeTo(path, previous string, write func(io.Writer) error) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), temporary(path))

@@ -1,0 +1,170 @@
+package distill
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/eval"
+)
+
+// distance from the start, by one weight: a stand-in for what is forgotten.
+func distanceFrom(t *testing.T, start Weights) func(context.Context, encoder.Encoder) (float64, error) {
+	return func(_ context.Context, e encoder.Encoder) (float64, error) {
+		var sum float64
+		for i, w := range weightsOf(t, e) {
+			for j, x := range w {
+				d := float64(x) - float64(start[i][j])
+				sum -= d * d
+			}
+		}
+		return sum, nil
+	}
+}
+
+func TestAStudentBelowTheFloorEndsTrainingAndIsNotTheBest(t *testing.T) {
+	corpus, lists := world(t)
+	e, opts := newStudent(t), quick()
+	var log bytes.Buffer
+	opts.Log = slog.New(slog.NewTextHandler(&log, nil))
+	floors := []float64{0.5, 0.45, 0.3}
+	n := 0
+	opts.Floor = Floor{MaxDrop: 0.1, Evaluate: func(context.Context, encoder.Encoder) (float64, error) { n++; return floors[n-1], nil }}
+	opts.Evaluate = func(context.Context, encoder.Encoder) (float64, error) { return float64(n), nil } // ever better
+	result, err := Train(background, e, corpus, lists, opts)
+	require.NoError(t, err)
+	require.Equal(t, StopFloor, result.Stopped)
+	require.Equal(t, 6, result.Steps)
+	require.Equal(t, 3, result.Best.Step)
+	require.Len(t, result.History, 3)
+	require.True(t, result.History[2].BelowFloor)
+	require.Equal(t, 0.3, result.History[2].Floor)
+	require.Contains(t, log.String(), "below the floor, training ends")
+}
+
+// Both towers and query side: the student is drawn back to the greatest share that holds, and goes on from there to the
+// same bits after kills too.
+func TestAStudentBelowTheFloorIsDrawnBack(t *testing.T) {
+	corpus, lists := world(t)
+	for _, towers := range []Towers{Both, QueryOnly} {
+		t.Run(towers.String(), func(t *testing.T) {
+			opts := quick()
+			opts.Towers, opts.CheckpointEvery = towers, 0
+			start := weightsOf(t, newStudent(t))
+			opts.Floor = Floor{MaxDrop: 0.02, DrawBack: []float64{0.02, 0.1, 0.5, 0.25}, Evaluate: distanceFrom(t, start)}
+			e := newStudent(t)
+			result, err := Train(background, e, corpus, lists, opts)
+			require.NoError(t, err)
+			drawn := 0
+			for _, h := range result.History {
+				require.False(t, h.BelowFloor)
+				require.GreaterOrEqual(t, h.Floor, -0.02)
+				if h.DrawnBack > 0 {
+					drawn++
+				}
+			}
+			require.Positive(t, drawn)
+			require.Empty(t, result.Stopped)
+			floor, err := opts.Floor.Evaluate(background, e)
+			require.NoError(t, err)
+			require.GreaterOrEqual(t, floor, -0.02)
+
+			opts.Dir = t.TempDir()
+			killedAt(t, opts, 7)
+			again := newStudent(t)
+			resumed, err := Train(background, again, corpus, lists, opts)
+			require.NoError(t, err)
+			require.Equal(t, result, resumed)
+			require.Equal(t, stateOf(t, e), stateOf(t, again))
+		})
+	}
+}
+
+func TestWhereNoShareHoldsTheFloorTrainingEnds(t *testing.T) {
+	corpus, lists := world(t)
+	e, opts := newStudent(t), quick()
+	start := weightsOf(t, e)
+	opts.Floor = Floor{DrawBack: []float64{0.5}, Evaluate: distanceFrom(t, start)}
+	result, err := Train(background, e, corpus, lists, opts)
+	require.NoError(t, err)
+	require.Equal(t, StopFloor, result.Stopped)
+	require.Zero(t, result.Best.Step)
+	require.Equal(t, start, weightsOf(t, e))
+}
+
+func TestInterpolationHoldsTheFloor(t *testing.T) {
+	corpus, lists := world(t)
+	e, opts := newStudent(t), quick()
+	opts.Towers = QueryOnly
+	n, scores := 0, []float64{0, 1, 1, 1, 1, 1, 1, 1 /* shares: */, 3, 2}
+	opts.Evaluate = func(context.Context, encoder.Encoder) (float64, error) { n++; return scores[n-1], nil }
+	opts.Floor.Evaluate = func(context.Context, encoder.Encoder) (float64, error) {
+		if n == 9 { // the share with the best score
+			return -1, nil
+		}
+		return 0, nil
+	}
+	opts.Interpolate = []float64{0.25, 0.5}
+	result, err := Train(background, e, corpus, lists, opts)
+	require.NoError(t, err)
+	require.Equal(t, 0.5, result.Alpha)
+	require.Equal(t, 2.0, result.AlphaScore)
+}
+
+func TestTheLossOfHeldOutListsChooses(t *testing.T) {
+	corpus, lists := world(t)
+	opts := quick()
+	opts.ChooseBy, opts.Dev = ByLoss, lists
+	e := newStudent(t)
+	result, err := Train(background, e, corpus, lists, opts)
+	require.NoError(t, err)
+	require.Greater(t, result.Best.Score, result.History[0].Score)
+	require.Negative(t, result.Best.Score)
+	for _, h := range result.History {
+		require.LessOrEqual(t, h.Score, result.Best.Score)
+	}
+
+	opts.Evaluate, opts.Dev = func(context.Context, encoder.Encoder) (float64, error) { return 0, nil }, nil
+	require.ErrorContains(t, opts.Validate(), "Options.ChooseBy")
+}
+
+func TestMeasuresOfAStudent(t *testing.T) {
+	corpus, lists := world(t)
+	c := &eval.Collection{Corpus: corpus, Qrels: eval.Qrels{}}
+	for _, l := range lists {
+		c.Queries = append(c.Queries, l.Query)
+		c.Qrels[l.Query.ID] = map[string]int{}
+		for i, id := range l.IDs {
+			if l.Scores[i] > 0.5 {
+				c.Qrels[l.Query.ID][id] = 1
+			}
+		}
+	}
+	trained, opts := newStudent(t), quick()
+	opts.Towers, opts.Dev, opts.Epochs, opts.LR = QueryOnly, lists, 40, 0.1
+	result, err := Train(background, trained, corpus, lists, opts)
+	require.NoError(t, err)
+	for _, frozen := range []bool{false, true} {
+		judged := JudgedQueries(c, frozen)
+		scored, err := ScoredLists(corpus, lists, frozen)
+		require.NoError(t, err)
+		for name, measure := range map[string]func(context.Context, encoder.Encoder) (float64, error){"judged": judged, "lists": scored} {
+			before, err := measure(background, newStudent(t))
+			require.NoError(t, err)
+			after, err := measure(background, trained)
+			require.NoError(t, err)
+			require.Greater(t, after, before+0.2, fmt.Sprint(name, frozen))
+		}
+		same, err := scored(background, trained)
+		require.NoError(t, err)
+		require.InDelta(t, result.Best.Score, same, 1e-9, "what Train measures on held-out lists")
+	}
+	_, err = ScoredLists(corpus, []retort.List{{Query: retort.Query{ID: "q", Text: "text"}}}, false)
+	require.Error(t, err)
+}
