@@ -38,11 +38,11 @@ type settings struct {
 
 func defaultSettings() settings {
 	return settings{
-		names: "scifact,nfcorpus,cranfield,godoc", precision: "auto", tokens: 128,
+		names: "scifact,nfcorpus,cranfield,godoc", precision: "auto", tokens: 160,
 		testQueries: 100, devQueries: 100, depth: 50, llmQueries: 50, llmDepth: 20,
 		members:    "bm25,student,bge-small,e5-small,crossencoder-minilm,crossencoder-bge-small",
-		trainLists: 4000, trainQueries: queriesExtractive,
-		lists: 3000, listDepth: 50, distilled: "scifact,godoc", llmPassages: 2000, perPassage: 2, seed: 1,
+		trainLists: 1200, trainQueries: queriesExtractive,
+		lists: 3000, listDepth: 30, distilled: "scifact,godoc", llmPassages: 500, perPassage: 2, seed: 1,
 	}
 }
 

@@ -157,7 +157,7 @@ func TestAllCellsRunAndAreThenSkipped(t *testing.T) {
 	p.settings.tokens++
 	err = p.runCells(context.Background(), "rank/toy/bm25")
 	require.ErrorContains(t, err, "not finished")
-	require.Contains(t, log.String(), "was made with -tokens 128, not 129")
+	require.Contains(t, log.String(), "was made with -tokens 160, not 161")
 }
 
 func TestTablesHoldEveryCell(t *testing.T) {
@@ -349,7 +349,7 @@ func TestResultsAreReadBack(t *testing.T) {
 	require.Equal(t, "test", r.Split)
 	require.Equal(t, 12*10, r.Cost.Pairs)
 	require.InDelta(t, r.Mean-mean(r.Reference), r.Difference.Delta, 1e-9)
-	require.Equal(t, map[string]string{"precision": "fp32", "tokens": "128", "seed": "1", "queries": "12", "depth": "10"}, r.Settings)
+	require.Equal(t, map[string]string{"precision": "fp32", "tokens": "160", "seed": "1", "queries": "12", "depth": "10"}, r.Settings)
 }
 
 // wordTeacher counts the words that query and passage share.
