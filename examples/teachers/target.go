@@ -47,17 +47,19 @@ func (b *bench) target(ctx context.Context, c cell, r *distilled) (teacher.Teach
 	return b.ensemble(ctx, r.Members)
 }
 
-// nthBest names the n-th best teacher, from 1, by their dev queries. The student is none. BM25 is what the ensemble of both
-// teaches, and the likelihood has seen other lists than the rest.
+// nthBest names the n-th best teacher, from 1, by their dev queries: of the ensembles and their members. The student is none,
+// and BM25 is what the ensemble of both teaches.
 func (b *bench) nthBest(n string) (string, error) {
 	place, err := strconv.Atoi(n)
 	if err != nil || place < 1 {
 		return "", fmt.Errorf("best-%s: want a place, such as best-1", n)
 	}
+	members := splitNames(b.p.settings.members)
 	var all []*ranked
 	names := map[*ranked]string{}
 	for _, k := range b.p.teachers() {
-		if slices.Contains([]string{encoderStudent, teacherBM25, teacherSmolLM2}, k.name) {
+		single := !slices.Contains([]string{teacherEnsemble, teacherBest}, k.name)
+		if single && (!slices.Contains(members, k.name) || k.name == encoderStudent || k.name == teacherBM25) {
 			continue
 		}
 		c := cell{kindDev, b.c.name, k.name}
