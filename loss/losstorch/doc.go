@@ -1,5 +1,5 @@
 // Package losstorch computes the losses of package loss on LibTorch, for whole steps and on a GPU where there is one: the
-// same values and gradients as the Go rows, several times faster where similarities are many. A [Loss] is a loss.Batch,
+// same values and gradients as the Go rows. A [Loss] is a loss.Batch,
 // host matrices in and out, so whoever trains picks it and nothing else knows of LibTorch:
 //
 //	joint, err := losstorch.New(loss.Paper(), losstorch.Options{GPU: 1})
