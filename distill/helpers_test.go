@@ -24,6 +24,12 @@ var topics = []string{
 // next. The teacher likes the topic's passages, the first one best. Queries of a topic share the source of the first.
 func world(t testing.TB) (*retort.MemoryCorpus, []retort.List) {
 	t.Helper()
+	corpus, lists, err := worldLists()
+	require.NoError(t, err)
+	return corpus, lists
+}
+
+func worldLists() (*retort.MemoryCorpus, []retort.List, error) {
 	var passages []retort.Passage
 	for i, topic := range topics {
 		words := strings.Fields(topic)
@@ -35,7 +41,9 @@ func world(t testing.TB) (*retort.MemoryCorpus, []retort.List) {
 		}
 	}
 	corpus, err := retort.NewCorpus(passages)
-	require.NoError(t, err)
+	if err != nil {
+		return nil, nil, err
+	}
 	var lists []retort.List
 	for i := range topics {
 		for k := range 3 {
@@ -54,7 +62,7 @@ func world(t testing.TB) (*retort.MemoryCorpus, []retort.List) {
 			lists = append(lists, l)
 		}
 	}
-	return corpus, lists
+	return corpus, lists, nil
 }
 
 func newStudent(t testing.TB) *encodertest.Encoder {

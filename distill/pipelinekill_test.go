@@ -25,9 +25,16 @@ import (
 // runDir is the environment variable that makes this test binary do the run of the test below.
 const runDir = "RETORT_DISTILL_TEST_RUN"
 
+// children are what this test binary does instead of the tests, in the folder that the environment variable names.
+var children = map[string]func(dir string) error{runDir: slowRun}
+
 func TestMain(m *testing.M) {
-	if dir := os.Getenv(runDir); dir != "" {
-		if err := slowRun(dir); err != nil {
+	for variable, child := range children {
+		dir := os.Getenv(variable)
+		if dir == "" {
+			continue
+		}
+		if err := child(dir); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -79,11 +86,11 @@ func (r slowRanker) Search(ctx context.Context, queries []retort.Query, k int) (
 	return r.Retriever.Search(ctx, queries, k)
 }
 
-// runAndKill starts the run and kills it after a while, unless it ends before. It says whether it was killed.
-func runAndKill(t *testing.T, dir string, after time.Duration) bool {
+// runAndKill starts a child in a folder and kills it after a while, unless it ends before. It says whether it was killed.
+func runAndKill(t *testing.T, variable, dir string, after time.Duration) bool {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), runDir+"="+dir)
+	cmd.Env = append(os.Environ(), variable+"="+dir)
 	cmd.Stderr = os.Stderr
 	require.NoError(t, cmd.Start())
 	timer := time.AfterFunc(after, func() { _ = cmd.Process.Kill() }) // it may have ended
@@ -121,13 +128,13 @@ func TestARunThatIsKilledEndsAsAnUndisturbedOne(t *testing.T) {
 	}
 	undisturbed := filepath.Join(t.TempDir(), "run")
 	start := time.Now()
-	require.False(t, runAndKill(t, undisturbed, time.Minute))
+	require.False(t, runAndKill(t, runDir, undisturbed, time.Minute))
 	duration := time.Since(start)
 	want := contents(t, undisturbed)
 	hit, runs := map[string]int{}, 0
 	for done := 0; done < kills; runs++ {
 		dir := filepath.Join(t.TempDir(), "run")
-		for runAndKill(t, dir, rand.N(duration)) {
+		for runAndKill(t, runDir, dir, rand.N(duration)) {
 			hit[stageOf(t, dir)]++
 			done++
 		}
