@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -176,7 +177,10 @@ func openTable(path string, columns []string, last int) (*table, error) {
 }
 
 func (t *table) cut(last int) error {
-	header := strings.Join(t.columns, ",") + "\n"
+	header, err := csvLine(t.columns)
+	if err != nil {
+		return err
+	}
 	r := bufio.NewReader(t.file)
 	var end int64
 	for {
@@ -207,24 +211,40 @@ func (t *table) cut(last int) error {
 	if end > 0 {
 		return nil
 	}
-	_, err := io.WriteString(t.file, header)
+	_, err = io.WriteString(t.file, header)
 	return err
 }
 
 // write writes a line at once, so that a kill tears the last one at most.
 func (t *table) write(step int, values []float64) error {
-	line := []string{strconv.Itoa(step)}
+	cells := []string{strconv.Itoa(step)}
 	for _, v := range values {
-		line = append(line, strconv.FormatFloat(v, 'g', -1, 64))
+		cells = append(cells, formatNumber(v))
 	}
-	var b strings.Builder
-	w := csv.NewWriter(&b)
-	if err := w.Write(line); err != nil {
-		return fmt.Errorf("distill: metrics: %w", err)
+	line, err := csvLine(cells)
+	if err == nil {
+		_, err = io.WriteString(t.file, line)
 	}
-	w.Flush()
-	if _, err := io.WriteString(t.file, b.String()); err != nil {
+	if err != nil {
 		return fmt.Errorf("distill: metrics: %w", err)
 	}
 	return nil
+}
+
+func csvLine(cells []string) (string, error) {
+	var b strings.Builder
+	w := csv.NewWriter(&b)
+	if err := w.Write(cells); err != nil {
+		return "", err
+	}
+	w.Flush()
+	return b.String(), w.Error()
+}
+
+// formatNumber writes counts without an exponent, so that readers take their column for one of integers.
+func formatNumber(v float64) string {
+	if v == math.Trunc(v) && math.Abs(v) < 1<<53 {
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	}
+	return strconv.FormatFloat(v, 'g', -1, 64)
 }

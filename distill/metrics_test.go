@@ -2,10 +2,12 @@ package distill
 
 import (
 	"encoding/csv"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -86,4 +88,27 @@ func TestMetricsOfOtherColumnsAreLeftAlone(t *testing.T) {
 	data, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.Equal(t, "somebody,else\n1,2\n", string(data))
+}
+
+// pandas.read_csv 3.1 and the EventAccumulator of TensorBoard 2.21 read such files as they are meant (NaN and +Inf too).
+func TestMetricsAreForReadersOfCSV(t *testing.T) {
+	dir := t.TempDir()
+	m, err := openMetrics(dir, []string{"Pair[int,string]"}, trainState{})
+	require.NoError(t, err)
+	report := StepReport{Queries: 5, Loss: math.NaN(), Parts: []float64{1e-300}, GradNorm: math.Inf(1), LR: 2e-5, Tokens: 1 << 40}
+	require.NoError(t, m.step(1, 0.25, report, time.Second))
+	require.NoError(t, m.close())
+	rows := readTable(t, filepath.Join(dir, "steps.csv"))
+	require.Len(t, rows, 1)
+	require.True(t, math.IsNaN(rows[0]["loss"]))
+	require.Equal(t, 1e-300, rows[0]["loss_Pair[int,string]"])
+	require.Equal(t, math.Inf(1), rows[0]["grad_norm"])
+	data, err := os.ReadFile(filepath.Join(dir, "steps.csv"))
+	require.NoError(t, err)
+	require.Contains(t, string(data), ",1099511627776,", "a count without an exponent")
+
+	m, err = openMetrics(dir, []string{"Pair[int,string]"}, trainState{Step: 1})
+	require.NoError(t, err)
+	require.NoError(t, m.close())
+	require.Len(t, readTable(t, filepath.Join(dir, "steps.csv")), 1, "it knows its own header")
 }

@@ -32,6 +32,21 @@ func TestChecksumIsTheMaskedCRC32C(t *testing.T) {
 	require.Equal(t, (crc>>15|crc<<17)+0xa282ead8, checksum(make([]byte, 32)))
 }
 
+// The reference is TensorBoard's own writer (testdata/make_golden.py).
+func TestRecordsAreThoseOfTensorBoardsWriter(t *testing.T) {
+	golden, err := os.ReadFile("testdata/events.golden")
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "events")
+	require.NoError(t, os.WriteFile(path, golden, 0o644))
+	require.Equal(t, golden, write(t, path, all), "every record of it is kept")
+	one := write(t, path, func(step int64, tag string) bool {
+		require.Equal(t, "train/loss", tag)
+		return step < 300
+	})
+	require.Less(t, len(one), len(golden))
+	require.Equal(t, golden, write(t, path, all, 300), "the same bytes")
+}
+
 func TestStepsThatAreMadeAgainAreCutOff(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "events")
 	three := write(t, path, all, 1, 2, 3)
