@@ -16,8 +16,10 @@ func TestThePartsOfALossAddUpToIt(t *testing.T) {
 	for name, l := range map[string]loss.Parted{
 		"joint": loss.Paper(),
 		"sum": loss.Sum{
-			{Weight: 1, Loss: loss.ListwiseKL{}}, {Weight: 0.1, Loss: loss.InfoNCE{Temperature: 0.1, MaskRatio: 0.6}},
-			{Weight: 0.5, Loss: loss.InfoNCE{Temperature: 0.5}}, {Weight: 0, Loss: loss.MarginMSE{}},
+			{Weight: 1, Loss: loss.ListwiseKL{}},
+			{Weight: 0.1, Loss: loss.InfoNCE{Temperature: 0.1, MaskRatio: 0.6}},
+			{Weight: 0.5, Loss: loss.InfoNCE{Temperature: 0.5}},
+			{Weight: 0, Loss: loss.MarginMSE{}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
