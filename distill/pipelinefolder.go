@@ -19,7 +19,8 @@ import (
 // one goroutine.
 //
 // It holds manifest.json, one JSON Lines file a stage (generate.jsonl, mine.jsonl, ...), checkpoints/ while the student is
-// trained, then train.state, its weights, and model/. docs/run-folder.md says what is in each.
+// trained, then train.state, its weights, and model/. docs/run-folder.md says what is in each. Where Training.MetricsDir is
+// its metrics/, that goes with the student: it is removed where training is done anew.
 type Folder struct{ run *runfolder.Folder }
 
 // ErrInUse says that another process, or another Folder of this one, works on the run.

@@ -21,6 +21,7 @@ const (
 	folderCheckpoints = "checkpoints" // while the student is trained
 	folderState       = "train.state" // the trained student's weights and moments
 	folderModel       = "model"       // the same, to be deployed
+	folderMetrics     = "metrics"     // of Options.MetricsDir where the caller puts it there
 )
 
 // trained is a record of StageTrain: a step, an evaluation or, last, the result.
@@ -55,7 +56,7 @@ func (j *job) train(ctx context.Context, out *Outcome) error {
 	if j.Lists == nil {
 		reads = []Stage{StageFilter}
 	}
-	stage, err := j.begin(StageTrain, s, reads, []string{folderCheckpoints, folderState, folderModel})
+	stage, err := j.begin(StageTrain, s, reads, []string{folderCheckpoints, folderState, folderModel, folderMetrics})
 	if err != nil {
 		return err
 	}

@@ -37,6 +37,8 @@ func TestCandidates(t *testing.T) {
 		{"distill -corpus c.jsonl -an", "-analyzer"},
 		{"distill -corpus ", ""},
 		{"distill -source-first -ke", "-keep -keep-source"},
+		{"distill -metr", "-metrics"},
+		{"distill -interp", "-interpolate"},
 		{"embed corpus.jsonl -ro", "-role"},
 		{"embed corp", ""},
 		{"search -j", "-json"},

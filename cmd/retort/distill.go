@@ -54,6 +54,8 @@ far it is.
   -force                train even where the teacher is not better than the model
   -epochs N -lr R -batch N   (query: 1, 1e-4, 64; both: 1, 5e-5, 16)
   -keep last            take the last model, not the best (best)
+  -interpolate          average the best model's weights with those it began with, as far as what chooses the best is for it
+  -metrics              write every step and evaluation to RUN/metrics, as CSV and for TensorBoard
   -analyzer A           BM25's terms: english, or code, which also splits identifiers (english)
   -seed N               (1)
   and every other setting of the file that -init writes, as a flag` + modelUsage + `
@@ -75,6 +77,7 @@ type distillFlags struct {
 	teacher               teacherFlags
 	gateQueries           int
 	force, profile        bool
+	metrics, interpolate  bool
 	mining                distill.MiningOptions
 	training              distill.Options
 	seed                  uint64
@@ -134,6 +137,8 @@ func (f *distillFlags) addTraining(flags *flag.FlagSet) {
 	flags.IntVar(&t.MicroBatchTokens, "micro-batch-tokens", t.MicroBatchTokens, "")
 	flags.Int64Var(&t.GraphBudget, "graph-budget", t.GraphBudget, "")
 	flags.DurationVar(&t.CheckpointEvery, "checkpoint-every", t.CheckpointEvery, "")
+	flags.BoolVar(&f.interpolate, "interpolate", false, "")
+	flags.BoolVar(&f.metrics, "metrics", false, "")
 	flags.BoolVar(&f.profile, "profile", false, "")
 }
 
@@ -184,6 +189,9 @@ func (a *distillArgs) check() error {
 func (f *distillFlags) check() error {
 	if f.qrels != "" && f.queries == "" {
 		return fmt.Errorf("%w: -qrels needs -queries", errUsage)
+	}
+	if f.interpolate && f.keep == "last" {
+		return fmt.Errorf("%w: -interpolate needs -keep best: the averages are chosen by what chooses the best model", errUsage)
 	}
 	err := errors.Join(f.model.check(), oneOf("-towers", f.towers, "query", "both"), oneOf("-keep", f.keep, "best", "last"),
 		oneOf("-analyzer", f.analyzer, "english", "code"), oneOf("-target", f.target, "min-max", "student-scale"))
@@ -322,7 +330,7 @@ func (f *distillFlags) job(stderr io.Writer) *specialisation {
 	s := &specialisation{
 		out: f.out, analyzer: mine.English(), queriesBy: f.generator, teacherBy: f.teacher, progress: progress.New(stderr),
 		mining: f.mining, training: f.training, last: f.keep == "last", modelDir: f.model.dir, machine: f.model.options,
-		gateQueries: f.gateQueries, force: f.force,
+		gateQueries: f.gateQueries, force: f.force, interpolate: f.interpolate,
 	}
 	if f.analyzer == "code" {
 		s.analyzer = mine.Code()
@@ -330,6 +338,9 @@ func (f *distillFlags) job(stderr io.Writer) *specialisation {
 	s.mining.Seed, s.training.Seed = f.seed, f.seed
 	if f.profile {
 		s.training.Profile = &distill.Profile{}
+	}
+	if f.metrics {
+		s.training.MetricsDir = s.path(runWatched)
 	}
 	s.mining.MinAgreement, s.mining.AgreementWeight = f.teacher.minAgreement, f.teacher.agreementWeight
 	s.mining.Target = distill.MinMax

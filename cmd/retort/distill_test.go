@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -12,7 +14,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/retort-ir/retort/distill"
 	"github.com/retort-ir/retort/encoder/encodertest"
+	"github.com/retort-ir/retort/eval"
+	"github.com/retort-ir/retort/internal/progress"
 	"github.com/retort-ir/retort/internal/results"
 	"github.com/retort-ir/retort/internal/runfolder"
 )
@@ -223,4 +228,78 @@ func TestDistillReportsDamageAndRepairRemovesIt(t *testing.T) {
 	code, _, stderr := cli(t.Context(), "repair", dir)
 	require.Equal(t, exitFailure, code)
 	require.Contains(t, stderr, dir+" holds no run")
+}
+
+// metricSteps are the steps that a CSV of RUN/metrics has lines of.
+func metricSteps(t *testing.T, run, name string) []string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(run, "metrics", name))
+	require.NoError(t, err)
+	var steps []string
+	for _, line := range strings.Split(strings.TrimSpace(string(data)), "\n") {
+		step, _, _ := strings.Cut(line, ",")
+		steps = append(steps, step)
+	}
+	return steps
+}
+
+func TestDistillWritesMetricsOfTheTrainingThatTheRunHolds(t *testing.T) {
+	dir := runFolder(t)
+	run := filepath.Join(dir, "run")
+	args := fakeArgs(t, dir, "-queries", dir+"/queries.jsonl", "-qrels", dir+"/qrels/test.tsv", "-max-lists", "20", "-metrics")
+	_, _, err := distillFake(t, t.Context(), args...)
+	require.NoError(t, err)
+	require.Equal(t, []string{"step", "1", "2", "3", "4", "5", "6"}, metricSteps(t, run, "steps.csv"))
+	require.Equal(t, []string{"step", "0", "3", "6"}, metricSteps(t, run, "evaluations.csv"))
+	events, err := filepath.Glob(filepath.Join(run, "metrics", "events.out.tfevents.*"))
+	require.NoError(t, err)
+	require.Len(t, events, 1)
+
+	// Another loss has other columns.
+	_, _, err = distillFake(t, t.Context(), append(args, "-target", "min-max", "-epochs", "1")...)
+	require.NoError(t, err)
+	require.Equal(t, []string{"step", "1", "2", "3"}, metricSteps(t, run, "steps.csv"))
+	// Training that wrote none leaves none of an earlier one.
+	_, _, err = distillFake(t, t.Context(), append(args, "-metrics=false")...)
+	require.NoError(t, err)
+	require.NoDirExists(t, filepath.Join(run, "metrics"))
+}
+
+func TestDistillInterpolatesWhereThatIsBetter(t *testing.T) {
+	dir := runFolder(t)
+	args := fakeArgs(t, dir, "-queries", dir+"/queries.jsonl", "-qrels", dir+"/qrels/test.tsv", "-interpolate", "-lr", "0.03", "-force")
+	out, _, err := distillFake(t, t.Context(), args...)
+	require.NoError(t, err)
+	raw, err := os.ReadFile(filepath.Join(dir, "run", runResults))
+	require.NoError(t, err)
+	var figures struct{ Training distill.Result }
+	require.NoError(t, json.Unmarshal(raw, &figures))
+	got := figures.Training
+	require.Contains(t, averages, got.Alpha, "with this rate the best student has gone too far")
+	require.Greater(t, got.AlphaScore, got.Best.Score)
+	require.Contains(t, out, fmt.Sprintf("%.4f after (%.1f of the way to the best, after %d steps)", got.AlphaScore, got.Alpha, got.Best.Step))
+
+	records, err := results.Load(filepath.Join(dir, "run"))
+	require.NoError(t, err)
+	mean := 0.0
+	after := results.Of(records, "judged", results.After)
+	for _, r := range after {
+		mean += r.Metrics[eval.NDCG(10).Name] / float64(len(after))
+	}
+	require.InDelta(t, got.AlphaScore, mean, 1e-9, "what is measured is the average")
+	page, err := os.ReadFile(filepath.Join(dir, "run", "report.html"))
+	require.NoError(t, err)
+	require.Contains(t, string(page), fmt.Sprintf("%.1f of the way to it from the model as it was", got.Alpha))
+
+	code, _, stderr := cli(t.Context(), append([]string{"distill"}, append(args, "-keep", "last")...)...)
+	require.Equal(t, exitUsage, code)
+	require.Contains(t, stderr, "-interpolate needs -keep best")
+}
+
+func TestWarningsAreAllThatTheLibrarySays(t *testing.T) {
+	var out bytes.Buffer
+	log := slog.New(warnings{lineHandler{progress.New(&out)}}).With("a", 1).WithGroup("b")
+	log.Info("an evaluation", "step", 1)
+	log.Warn("the last checkpoint is damaged", "step", 2)
+	require.Equal(t, "the last checkpoint is damaged: step 2\n", out.String())
 }

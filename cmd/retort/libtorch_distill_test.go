@@ -16,10 +16,11 @@ import (
 
 func TestDistillLeavesARunThatTheOtherCommandsRead(t *testing.T) {
 	for name, flags := range map[string]string{
-		"query":  "",
-		"both":   "-towers both",
-		"judged": "-queries DIR/queries.jsonl -qrels DIR/qrels/test.tsv",
-		"last":   "-keep last",
+		"query":   "",
+		"both":    "-towers both",
+		"judged":  "-queries DIR/queries.jsonl -qrels DIR/qrels/test.tsv",
+		"last":    "-keep last",
+		"watched": "-metrics -interpolate -force",
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := runFolder(t)
@@ -28,6 +29,11 @@ func TestDistillLeavesARunThatTheOtherCommandsRead(t *testing.T) {
 			require.Contains(t, out, filepath.Join(dir, "run", "model"))
 			for _, file := range []string{"corpus.jsonl", "mine.jsonl", "filter.jsonl", "evaluate.jsonl", "vectors.npy", "results.json", "report.json", "report.html", "student/model.safetensors"} {
 				require.FileExists(t, filepath.Join(dir, "run", file))
+			}
+			if name == "watched" {
+				require.FileExists(t, filepath.Join(dir, "run", "metrics", "events.out.tfevents.0.retort"))
+				require.Greater(t, len(metricSteps(t, filepath.Join(dir, "run"), "steps.csv")), 1)
+				require.Equal(t, []string{"step", "0"}, metricSteps(t, filepath.Join(dir, "run"), "evaluations.csv")[:2])
 			}
 			var results struct {
 				Training struct{ Steps int }
@@ -43,6 +49,8 @@ func TestDistillLeavesARunThatTheOtherCommandsRead(t *testing.T) {
 				"the student is the model as it was")
 			again := succeed(t, command...)
 			require.Equal(t, out[:strings.Index(out, " lists,")], again[:strings.Index(again, " lists,")], "a second run reuses the first")
+			result := succeed(t, append(command, "-json")...)
+			require.Equal(t, name == "watched", strings.Contains(result, `"alpha":`), result)
 		})
 	}
 }

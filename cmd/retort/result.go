@@ -29,6 +29,8 @@ type distillResult struct {
 	Before     *float64 `json:"before,omitempty"`
 	After      *float64 `json:"after,omitempty"`
 	BestStep   *int     `json:"best_step,omitempty"`
+	// With -interpolate, the share of the way from the model as it was to the best one:
+	Alpha *float64 `json:"alpha,omitempty"`
 }
 
 // printOutcome prints what distill has brought.
@@ -40,6 +42,12 @@ func (s *specialisation) printOutcome(w io.Writer, out *distill.Outcome, seconds
 	if len(t.History) > 0 {
 		r.SelectedBy, r.Before, r.After, r.BestStep = s.selectedBy(), &t.History[0].Score, &t.Best.Score, &t.Best.Step
 	}
+	if averaged(t) {
+		r.After = &t.AlphaScore
+	}
+	if s.interpolate {
+		r.Alpha = &t.Alpha
+	}
 	r.Gate = out.Gate
 	if len(s.spent.lines()) > 0 {
 		r.Costs = &s.spent
@@ -49,7 +57,11 @@ func (s *specialisation) printOutcome(w io.Writer, out *distill.Outcome, seconds
 	}
 	fmt.Fprintf(w, "%s\n%d lists, %d of %d steps, %.0f s\n", r.Model, r.Lists, r.Steps, r.TotalSteps, seconds)
 	if r.Before != nil {
-		fmt.Fprintf(w, "%s: %.4f before, %.4f after (the best, after %d steps)\n", r.SelectedBy, *r.Before, *r.After, *r.BestStep)
+		best := fmt.Sprintf("the best, after %d steps", *r.BestStep)
+		if averaged(t) {
+			best = fmt.Sprintf("%.1f of the way to the best, after %d steps", t.Alpha, *r.BestStep)
+		}
+		fmt.Fprintf(w, "%s: %.4f before, %.4f after (%s)\n", r.SelectedBy, *r.Before, *r.After, best)
 	}
 	for _, line := range s.spent.lines() {
 		fmt.Fprintln(w, line)
@@ -57,6 +69,9 @@ func (s *specialisation) printOutcome(w io.Writer, out *distill.Outcome, seconds
 	fmt.Fprintf(w, "report: %s\n", r.Report)
 	return nil
 }
+
+// averaged says whether weights between the start's and the best student's won.
+func averaged(t *distill.Result) bool { return t.Alpha > 0 && t.Alpha < 1 }
 
 // runStatusResult is the result of status in JSON.
 type runStatusResult struct {

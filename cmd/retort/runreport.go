@@ -140,6 +140,9 @@ func (r *reporter) outcome() string {
 		return fmt.Sprintf("The model stays as it was: no student was better by %s.", r.measure())
 	}
 	kept := fmt.Sprintf("The student after step %d of %d was kept, the best of %d by %s", t.Best.Step, t.TotalSteps, len(t.History), r.measure())
+	if averaged(t) {
+		kept += fmt.Sprintf("; %.1f of the way to it from the model as it was is better still, and is what the folder holds", t.Alpha)
+	}
 	if g := r.out.Guard; g != nil {
 		return fmt.Sprintf("%s; known items %+.4f, p %.2g.", kept, g.Delta, g.P)
 	}

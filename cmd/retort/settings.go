@@ -121,9 +121,14 @@ func settingGroups() []settingGroup {
 			{"eval-steps", "steps between evaluations; 0: an epoch", on(trains)},
 			{"patience", "evaluations without a better one that end training; 0: never", on(trains)},
 			{"keep", "best: the best model met; last: the last one", on(before, trains)},
+			{
+				"interpolate", "average the best model's weights with those it began with, in tenths, where what chooses the best is for it; needs keep best",
+				on(trains),
+			},
 			{"micro-batch-tokens", "tokens of one micro-batch: more is faster and takes more memory", on(trains)},
 			{"graph-budget", "bytes that a step may keep to save second forward passes; 0: a quarter of the free memory, below 0: none", on(trains)},
 			{"checkpoint-every", "time between checkpoints", nil},
+			{"metrics", "write every step and evaluation to RUN/metrics, as CSV and for TensorBoard", nil},
 			{"profile", "print where the time of training went: seconds and tokens of each phase", nil},
 		}},
 		{"The model, where its folder is not to be believed.", []setting{

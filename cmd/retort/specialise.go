@@ -68,6 +68,7 @@ type specialisation struct {
 	last        bool             // take the last student, not the best
 	gateQueries int              // the most of each set that the gate asks; 0: no gate
 	force       bool             // train whatever the gate says
+	interpolate bool             // average the best student with the one at the start
 	mining      distill.MiningOptions
 	training    distill.Options
 	progress    *progress.Progress
@@ -106,6 +107,7 @@ const (
 	runStudent = "student"     // the model as it was
 	runModel   = "model"       // the specialised one
 	runVectors = "vectors.npy" // of the passages, by the model as it was
+	runWatched = "metrics"     // every step and evaluation
 	runResults = "results.json"
 	runAnswers = "answers.jsonl"  // of the language model
 	runScores  = "teacher-scores" // of the teachers that are models or servers
@@ -302,6 +304,7 @@ func (s *specialisation) train(ctx context.Context) (_ *distill.Outcome, err err
 		p.Generator, p.Teacher = s.generator.QueryGenerator, s.teacher
 	}
 	p.Training.Progress = s.steps()
+	p.Training.Log = slog.New(warnings{lineHandler{s.progress}})
 	if s.judged != nil {
 		p.TestQueries = s.judged.Queries
 	}
@@ -309,6 +312,9 @@ func (s *specialisation) train(ctx context.Context) (_ *distill.Outcome, err err
 	if !s.last {
 		if p.Training.Evaluate, chosen, err = s.selection(ctx); err != nil {
 			return nil, err
+		}
+		if s.interpolate {
+			p.Training.Interpolate = averages
 		}
 	}
 	if s.known != nil {
@@ -340,6 +346,9 @@ func (s *specialisation) train(ctx context.Context) (_ *distill.Outcome, err err
 	}
 	return out, nil
 }
+
+// averages are the shares of the way from the start to the best student that -interpolate tries.
+var averages = []float64{.1, .2, .3, .4, .5, .6, .7, .8, .9}
 
 // openSources opens what makes queries and what scores lists.
 func (s *specialisation) openSources(ctx context.Context) error {
@@ -753,3 +762,16 @@ func (h lineHandler) Handle(_ context.Context, r slog.Record) error {
 
 func (h lineHandler) WithAttrs([]slog.Attr) slog.Handler { return h }
 func (h lineHandler) WithGroup(string) slog.Handler      { return h }
+
+// warnings are what the library says of itself that somebody should see: the rest is shown as progress.
+type warnings struct{ slog.Handler }
+
+func (w warnings) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelWarn && w.Handler.Enabled(ctx, level)
+}
+
+func (w warnings) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return warnings{w.Handler.WithAttrs(attrs)}
+}
+
+func (w warnings) WithGroup(name string) slog.Handler { return warnings{w.Handler.WithGroup(name)} }

@@ -19,7 +19,7 @@ var changedSettings = map[string]string{
 	"depth": "120", "round-trip": "1", "top": "4", "sample": "7", "keep-source": "false", "min-list": "5", "max-lists": "9", "source-first": "true",
 	"top-percentile": "100", "target": "min-max", "gamma": "2", "epochs": "3", "batch": "4", "lr": "0.01", "warmup": "0.5",
 	"weight-decay": "0.5", "clip-norm": "0.1", "eval-steps": "2", "patience": "1", "keep": "last", "micro-batch-tokens": "50",
-	"graph-budget": "50", "profile": "true", "checkpoint-every": "2m0s", "threads": "1", "teacher": "2*bm25+student", "gate-queries": "7", "force": "true",
+	"graph-budget": "50", "profile": "true", "metrics": "true", "interpolate": "true", "checkpoint-every": "2m0s", "threads": "1", "teacher": "2*bm25+student", "gate-queries": "7", "force": "true",
 }
 
 // unchanged are settings of which a test with a model in memory can say nothing.
