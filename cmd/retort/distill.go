@@ -3,6 +3,8 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"flag"
 	"fmt"
@@ -55,6 +57,9 @@ far it is.
   -epochs N -lr R -batch N   (query: 1, 1e-4, 64; both: 1, 5e-5, 16)
   -keep last            take the last model, not the best (best)
   -interpolate          average the best model's weights with those it began with, as far as what chooses the best is for it
+  -floor DIR            judged queries that are not trained for, a folder in BEIR layout (qrels/test.tsv): a model whose nDCG@10
+                        there falls too far is drawn back towards what it was
+  -floor-drop X         how far it may fall (0.01)
   -metrics              write every step and evaluation to RUN/metrics, as CSV and for TensorBoard
   -analyzer A           BM25's terms: english, or code, which also splits identifiers (english)
   -seed N               (1)
@@ -71,6 +76,7 @@ example:
 type distillFlags struct {
 	corpus, out, towers   string
 	queries, qrels, lists string
+	floor                 string
 	analyzer, keep        string
 	target                string
 	generator             generatorFlags
@@ -138,6 +144,8 @@ func (f *distillFlags) addTraining(flags *flag.FlagSet) {
 	flags.Int64Var(&t.GraphBudget, "graph-budget", t.GraphBudget, "")
 	flags.DurationVar(&t.CheckpointEvery, "checkpoint-every", t.CheckpointEvery, "")
 	flags.BoolVar(&f.interpolate, "interpolate", false, "")
+	flags.StringVar(&f.floor, "floor", "", "")
+	flags.Float64Var(&t.Floor.MaxDrop, "floor-drop", 0.01, "")
 	flags.BoolVar(&f.metrics, "metrics", false, "")
 	flags.BoolVar(&f.profile, "profile", false, "")
 }
@@ -192,6 +200,9 @@ func (f *distillFlags) check() error {
 	}
 	if f.interpolate && f.keep == "last" {
 		return fmt.Errorf("%w: -interpolate needs -keep best: the averages are chosen by what chooses the best model", errUsage)
+	}
+	if f.floor != "" && f.keep == "last" {
+		return fmt.Errorf("%w: -floor needs -keep best: it is looked at when the model is", errUsage)
 	}
 	err := errors.Join(f.model.check(), oneOf("-towers", f.towers, "query", "both"), oneOf("-keep", f.keep, "best", "last"),
 		oneOf("-analyzer", f.analyzer, "english", "code"), oneOf("-target", f.target, "min-max", "student-scale"))
@@ -392,6 +403,12 @@ func (f *distillFlags) load(ctx context.Context, s *specialisation) error {
 	if err := f.loadQueries(ctx, s); err != nil {
 		return err
 	}
+	if f.floor != "" {
+		s.floor, err = await(ctx, func() (*eval.Collection, error) { return eval.LoadCollection(f.floor, floorSplit) })
+		if err != nil {
+			return err
+		}
+	}
 	s.inputs, err = f.hashes(ctx)
 	return err
 }
@@ -462,5 +479,32 @@ func (f *distillFlags) hashes(ctx context.Context) (map[string]string, error) {
 		}
 		hashes[name] = hash
 	}
+	if f.floor == "" {
+		return hashes, nil
+	}
+	hash, err := hashCollection(ctx, f.floor, floorSplit)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return nil, err
+	default:
+		hashes[inputFloor] = hash
+	}
 	return hashes, nil
+}
+
+// floorSplit is that of the judgements of -floor.
+const floorSplit = "test"
+
+// hashCollection hashes the files of a collection, beside which others may lie.
+func hashCollection(ctx context.Context, dir, split string) (string, error) {
+	h := sha256.New()
+	for _, name := range []string{"corpus.jsonl", "queries.jsonl", filepath.Join("qrels", split+".tsv")} {
+		hash, err := hashPath(ctx, filepath.Join(dir, name))
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintln(h, hash)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -302,4 +303,61 @@ func TestWarningsAreAllThatTheLibrarySays(t *testing.T) {
 	log.Info("an evaluation", "step", 1)
 	log.Warn("the last checkpoint is damaged", "step", 2)
 	require.Equal(t, "the last checkpoint is damaged: step 2\n", out.String())
+}
+
+func TestDistillHoldsTheFloor(t *testing.T) {
+	dir := runFolder(t)
+	floor := filepath.Join(dir, "floor")
+	require.NoError(t, os.MkdirAll(filepath.Join(floor, "qrels"), 0o755))
+	for _, name := range []string{"corpus.jsonl", "queries.jsonl", "qrels/test.tsv"} {
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(floor, name), data, 0o600))
+	}
+	args := fakeArgs(t, dir, "-force", "-lr", "0.3", "-floor-drop", "0.05")
+	train := func(more ...string) (distill.Result, string, string) {
+		out, log, err := distillFake(t, t.Context(), append(slices.Clone(args), more...)...)
+		require.NoError(t, err)
+		raw, err := os.ReadFile(filepath.Join(dir, "run", runResults))
+		require.NoError(t, err)
+		var figures struct{ Training distill.Result }
+		require.NoError(t, json.Unmarshal(raw, &figures))
+		return figures.Training, out, log
+	}
+	without, out, _ := train()
+	require.Zero(t, without.History[0].Floor)
+	require.NotContains(t, out, "floor")
+
+	held, out, log := train("-floor", floor)
+	require.Positive(t, held.History[0].Floor)
+	require.Contains(t, log, "measure the floor")
+	require.Contains(t, log, "the student fell below the floor", "this rate forgets")
+	require.NotContains(t, log, "the student fell below the floor\n", "with its step and score")
+	require.GreaterOrEqual(t, held.Best.Floor, held.History[0].Floor-.05)
+	require.Contains(t, out, fmt.Sprintf("floor: ndcg@10 %.4f before, %.4f after\n", held.History[0].Floor, held.Best.Floor))
+	for _, e := range held.History {
+		require.True(t, e.BelowFloor || e.Floor >= held.History[0].Floor-.05, "%+v", e)
+	}
+
+	// Other judgements are another floor, and another file beside them is none.
+	require.NoError(t, os.WriteFile(filepath.Join(floor, "notes"), nil, 0o600))
+	_, _, log = train("-floor", floor)
+	require.NotContains(t, log, "redone")
+	require.NoError(t, os.WriteFile(filepath.Join(floor, "qrels", "test.tsv"), []byte("q1\tp11\t1\n"), 0o600))
+	_, _, log = train("-floor", floor)
+	require.Contains(t, log, "a stage is redone: stage train")
+
+	for _, c := range []struct {
+		more []string
+		code int
+		want string
+	}{
+		{[]string{"-floor", floor, "-keep", "last"}, exitUsage, "-floor needs -keep best"},
+		{[]string{"-floor", floor, "-floor-drop", "-1"}, exitUsage, "Floor.MaxDrop is -1, want at least 0"},
+		{[]string{"-floor", dir + "/none"}, exitFailure, dir + "/none"},
+	} {
+		code, _, stderr := cli(t.Context(), append(append([]string{"distill"}, args...), c.more...)...)
+		require.Equal(t, c.code, code, stderr)
+		require.Contains(t, stderr, c.want)
+	}
 }

@@ -29,6 +29,9 @@ type distillResult struct {
 	Before     *float64 `json:"before,omitempty"`
 	After      *float64 `json:"after,omitempty"`
 	BestStep   *int     `json:"best_step,omitempty"`
+	// With -floor, nDCG@10 there; FloorAfter is not measured of an average, which holds the floor:
+	FloorBefore *float64 `json:"floor_before,omitempty"`
+	FloorAfter  *float64 `json:"floor_after,omitempty"`
 	// With -interpolate, the share of the way from the model as it was to the best one:
 	Alpha *float64 `json:"alpha,omitempty"`
 }
@@ -42,8 +45,11 @@ func (s *specialisation) printOutcome(w io.Writer, out *distill.Outcome, seconds
 	if len(t.History) > 0 {
 		r.SelectedBy, r.Before, r.After, r.BestStep = s.selectedBy(), &t.History[0].Score, &t.Best.Score, &t.Best.Step
 	}
+	if s.floor != nil && r.Before != nil {
+		r.FloorBefore, r.FloorAfter = &t.History[0].Floor, &t.Best.Floor
+	}
 	if averaged(t) {
-		r.After = &t.AlphaScore
+		r.After, r.FloorAfter = &t.AlphaScore, nil
 	}
 	if s.interpolate {
 		r.Alpha = &t.Alpha
@@ -62,6 +68,12 @@ func (s *specialisation) printOutcome(w io.Writer, out *distill.Outcome, seconds
 			best = fmt.Sprintf("%.1f of the way to the best, after %d steps", t.Alpha, *r.BestStep)
 		}
 		fmt.Fprintf(w, "%s: %.4f before, %.4f after (%s)\n", r.SelectedBy, *r.Before, *r.After, best)
+	}
+	switch {
+	case r.FloorAfter != nil:
+		fmt.Fprintf(w, "floor: ndcg@10 %.4f before, %.4f after\n", *r.FloorBefore, *r.FloorAfter)
+	case r.FloorBefore != nil:
+		fmt.Fprintf(w, "floor: ndcg@10 %.4f before, at least %.4f after\n", *r.FloorBefore, *r.FloorBefore-s.training.Floor.MaxDrop)
 	}
 	for _, line := range s.spent.lines() {
 		fmt.Fprintln(w, line)

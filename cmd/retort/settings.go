@@ -125,6 +125,8 @@ func settingGroups() []settingGroup {
 				"interpolate", "average the best model's weights with those it began with, in tenths, where what chooses the best is for it; needs keep best",
 				on(trains),
 			},
+			{"floor", "judged queries that are not trained for, a folder in BEIR layout: a model that falls too far there is drawn back; needs keep best", on(trains)},
+			{"floor-drop", "how far nDCG@10 may fall there", on(trains)},
 			{"micro-batch-tokens", "tokens of one micro-batch: more is faster and takes more memory", on(trains)},
 			{"graph-budget", "bytes that a step may keep to save second forward passes; 0: a quarter of the free memory, below 0: none", on(trains)},
 			{"checkpoint-every", "time between checkpoints", nil},

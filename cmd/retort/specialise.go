@@ -68,6 +68,7 @@ type specialisation struct {
 	last        bool             // take the last student, not the best
 	gateQueries int              // the most of each set that the gate asks; 0: no gate
 	force       bool             // train whatever the gate says
+	floor       *eval.Collection // on which the student may not fall too far; nil: none
 	interpolate bool             // average the best student with the one at the start
 	mining      distill.MiningOptions
 	training    distill.Options
@@ -220,6 +221,9 @@ const (
 	inputStudent = "student" // the model as it was opened
 )
 
+// inputFloor is the name of -floor among the manifest's inputs, which knows its files by their hash alone.
+const inputFloor = "floor"
+
 // rankedDepth is how many passages of each ranker's ranking its scores are standardised by.
 const rankedDepth = 100
 
@@ -316,6 +320,10 @@ func (s *specialisation) train(ctx context.Context) (_ *distill.Outcome, err err
 		if s.interpolate {
 			p.Training.Interpolate = averages
 		}
+		if s.floor != nil {
+			p.Training.Floor.Evaluate, p.Training.Floor.DrawBack = s.floorNDCG(), drawnBack
+			chosen += ", floor " + s.inputs[inputFloor]
+		}
 	}
 	if s.known != nil {
 		// A best of several students is easily a little better by chance. Judged queries need no such guard: they are what counts.
@@ -349,6 +357,22 @@ func (s *specialisation) train(ctx context.Context) (_ *distill.Outcome, err err
 
 // averages are the shares of the way from the start to the best student that -interpolate tries.
 var averages = []float64{.1, .2, .3, .4, .5, .6, .7, .8, .9}
+
+// drawnBack are the shares of its way that a student below the floor may be left, the greatest that holds.
+var drawnBack = []float64{.25, .5, .75}
+
+// floorNDCG measures the floor. The first time it may have many passages to encode, and says so.
+func (s *specialisation) floorNDCG() func(context.Context, encoder.Encoder) (float64, error) {
+	measure := distill.JudgedQueries(s.floor, s.training.Towers == distill.QueryOnly)
+	first := true
+	return func(ctx context.Context, student encoder.Encoder) (float64, error) {
+		if first {
+			first = false
+			defer s.progress.Stage("measure the floor", 0).Done()
+		}
+		return measure(ctx, student)
+	}
+}
 
 // openSources opens what makes queries and what scores lists.
 func (s *specialisation) openSources(ctx context.Context) error {

@@ -131,7 +131,7 @@ func effective(values map[string]string) map[string]string {
 }
 
 // fileSettings name files and folders.
-var fileSettings = []string{"corpus", "model", "queries", "qrels", "lists", "llm", "out"}
+var fileSettings = []string{"corpus", "model", "queries", "qrels", "lists", "llm", inputFloor, "out"}
 
 func (a *distillArgs) fileChanges(ctx context.Context, m *runfolder.Manifest) ([]change, error) {
 	hashes, err := a.hashes(ctx)
@@ -139,7 +139,7 @@ func (a *distillArgs) fileChanges(ctx context.Context, m *runfolder.Manifest) ([
 		return nil, err
 	}
 	var changes []change
-	for _, name := range fileSettings[:6] {
+	for _, name := range fileSettings[:len(fileSettings)-1] {
 		path := a.flags.Lookup(name).Value.String()
 		was, had := m.Inputs[name]
 		is, has := hashes[name]

@@ -19,7 +19,7 @@ var changedSettings = map[string]string{
 	"depth": "120", "round-trip": "1", "top": "4", "sample": "7", "keep-source": "false", "min-list": "5", "max-lists": "9", "source-first": "true",
 	"top-percentile": "100", "target": "min-max", "gamma": "2", "epochs": "3", "batch": "4", "lr": "0.01", "warmup": "0.5",
 	"weight-decay": "0.5", "clip-norm": "0.1", "eval-steps": "2", "patience": "1", "keep": "last", "micro-batch-tokens": "50",
-	"graph-budget": "50", "profile": "true", "metrics": "true", "interpolate": "true", "checkpoint-every": "2m0s", "threads": "1", "teacher": "2*bm25+student", "gate-queries": "7", "force": "true",
+	"graph-budget": "50", "profile": "true", "metrics": "true", "interpolate": "true", "floor": "DIR/otherfloor", "floor-drop": "0.9", "checkpoint-every": "2m0s", "threads": "1", "teacher": "2*bm25+student", "gate-queries": "7", "force": "true",
 }
 
 // unchanged are settings of which a test with a model in memory can say nothing.
@@ -37,13 +37,18 @@ var without = map[string]bool{"source-first": true, "min-list": true, "top-perce
 // settings have changed is. RETORT_SOAK=1 (make soak) tries every setting.
 func TestStatusForetellsWhatIsRedone(t *testing.T) {
 	dir := runFolder(t)
-	args := append(fakeArgs(t, dir), "-queries", dir+"/queries.jsonl")
+	args := append(fakeArgs(t, dir), "-queries", dir+"/queries.jsonl", "-floor", dir, "-floor-drop", "1")
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "othermodel"), 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "othermodel", "seed"), []byte("xx"), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "otherqueries.jsonl"), []byte(`{"_id":"other","text":"how it sorts a channel"}`+"\n"), 0o600))
 	corpus, err := os.ReadFile(filepath.Join(dir, "corpus.jsonl"))
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "other.jsonl"), corpus[:bytes.LastIndexByte(corpus[:len(corpus)*3/4], '\n')+1], 0o600))
+	floor := filepath.Join(dir, "otherfloor")
+	require.NoError(t, os.MkdirAll(filepath.Join(floor, "qrels"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(floor, "corpus.jsonl"), corpus, 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(floor, "queries.jsonl"), []byte(`{"_id":"other","text":"how it sorts a channel"}`+"\n"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(floor, "qrels", "test.tsv"), []byte("other\tp24\t1\n"), 0o600))
 	_, _, err = distillFake(t, t.Context(), args...)
 	require.NoError(t, err)
 	require.NotContains(t, succeed(t, "status", dir+"/run"), "redone")
@@ -55,7 +60,7 @@ func TestStatusForetellsWhatIsRedone(t *testing.T) {
 				require.True(t, unchanged[s.name], s.name)
 				continue
 			}
-			if os.Getenv("RETORT_SOAK") == "" && !slices.Contains([]string{"corpus", "types", "depth", "max-lists", "target", "lr", "threads", "teacher", "gate-queries"}, s.name) {
+			if os.Getenv("RETORT_SOAK") == "" && !slices.Contains([]string{"corpus", "types", "depth", "max-lists", "target", "lr", "threads", "teacher", "gate-queries", "floor"}, s.name) {
 				continue
 			}
 			t.Run(s.name, func(t *testing.T) {
@@ -63,8 +68,11 @@ func TestStatusForetellsWhatIsRedone(t *testing.T) {
 				run := filepath.Join(t.TempDir(), "run")
 				require.NoError(t, os.CopyFS(run, os.DirFS(dir+"/run")))
 				args := append(slices.Clone(args), "-out", run)
-				if s.name == "sample" {
+				switch s.name {
+				case "sample":
 					args = append(args, "-top", "5")
+				case "keep":
+					args = append(args, "-floor=")
 				}
 				_, _, err := distillFake(t, t.Context(), args...)
 				require.NoError(t, err)
