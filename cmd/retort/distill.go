@@ -49,8 +49,8 @@ far it is.
 ` + strings.TrimPrefix(generatorUsage, "\n") + `
   -max-queries N        generated queries to use, drawn evenly over the passages (10000)
   -max-lists N          lists to train on, drawn evenly over the passages (query: all, both: 1000)
-` + strings.TrimPrefix(teacherUsage, "\n") + ` (bm25, the model's own part being in the
-                        target; with -target min-max bm25+student)
+` + strings.TrimPrefix(teacherUsage, "\n") + `
+                        without -teacher: bm25, the model's own part being in the target; with -target min-max bm25+student
   -gate-queries N       the most judged, and the most held-out queries on which teacher and model are compared before
                         anything is trained; 0: no comparison (200)
   -force                train even where the teacher is not better than the model
