@@ -56,9 +56,12 @@ func TestABERTThatIsKilledEndsAsAnUndisturbedOne(t *testing.T) {
 	var after []int // the steps that were safe when a run was killed
 	runs := 0
 	for ; len(after) < kills; runs++ {
-		dir := t.TempDir()
+		dir, before, start := t.TempDir(), len(after), time.Now()
 		for runAndKill(t, bertDir, dir, rand.N(duration)) {
 			after = append(after, safeSteps(t, dir))
+		}
+		if len(after) == before { // the machine has become faster: aim at this run's length
+			duration = time.Since(start)
 		}
 		require.True(t, string(want) == string(modelBytes(t, dir)), "model.safetensors, run %d, kills after steps %v", runs, after)
 	}
