@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/internal/goroutines"
 )
 
 // budgets are graph budgets of which none, some and all of the world's micro-batches fit.
@@ -199,7 +200,7 @@ func TestAPlannerStopsWithItsContextAndLeavesNoGoroutine(t *testing.T) {
 	default:
 		t.Fatal("stop did not wait")
 	}
-	requireNoMoreGoroutines(t, before)
+	goroutines.RequireNoMore(t, before, 10*time.Second)
 
 	broken := errors.New("no such text")
 	p = &planner{steps: 9, make: func(_ context.Context, step int) (*plan, error) {
@@ -235,16 +236,7 @@ func TestTrainLeavesNoGoroutineHoweverItEnds(t *testing.T) {
 		require.Error(t, err)
 		cancel()
 	}
-	requireNoMoreGoroutines(t, before)
-}
-
-func requireNoMoreGoroutines(t *testing.T, than int) {
-	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for runtime.NumGoroutine() > than && time.Now().Before(deadline) {
-		time.Sleep(time.Millisecond)
-	}
-	require.LessOrEqual(t, runtime.NumGoroutine(), than)
+	goroutines.RequireNoMore(t, before, 10*time.Second)
 }
 
 func TestTokenisingEndsWithItsContext(t *testing.T) {

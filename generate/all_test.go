@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/internal/goroutines"
 )
 
 type generatorFunc func(ctx context.Context, p retort.Passage) ([]retort.Query, error)
@@ -119,13 +120,7 @@ func TestAllLeavesNothingBehindWhenTheLoopEnds(t *testing.T) {
 		break
 	}
 	require.Zero(t, working.Load())
-	for range 1000 { // a goroutine takes a moment to go after its last line
-		if runtime.NumGoroutine() <= before {
-			return
-		}
-		time.Sleep(time.Millisecond)
-	}
-	t.Errorf("%d goroutines, %d before", runtime.NumGoroutine(), before)
+	goroutines.RequireNoMore(t, before, time.Second)
 }
 
 func TestAllStopsWhenItsContextEnds(t *testing.T) {

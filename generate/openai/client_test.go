@@ -21,6 +21,7 @@ import (
 
 	"github.com/retort-ir/retort/generate"
 	"github.com/retort-ir/retort/internal/faultproxy"
+	"github.com/retort-ir/retort/internal/goroutines"
 	"github.com/retort-ir/retort/internal/httpretry"
 )
 
@@ -222,13 +223,7 @@ func TestABatchThatIsLeftOrCancelledLeavesNothingBehind(t *testing.T) {
 		_, err := c.Complete(ctx, request("x"))
 		require.Equal(t, context.Canceled, err)
 	})
-	for range 5000 {
-		if runtime.NumGoroutine() <= before {
-			return
-		}
-		time.Sleep(time.Millisecond)
-	}
-	t.Errorf("%d goroutines, %d before", runtime.NumGoroutine(), before)
+	goroutines.RequireNoMore(t, before, 5*time.Second)
 }
 
 func TestCheckSaysWhatIsWrongWithOneRequest(t *testing.T) {

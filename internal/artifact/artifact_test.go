@@ -1,7 +1,6 @@
 package artifact
 
 import (
-	"archive/zip"
 	"context"
 	"os"
 	"path/filepath"
@@ -9,10 +8,12 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/retort-ir/retort/internal/artifact/artifacttest"
 )
 
 func TestUnpackWritesWhatIsWanted(t *testing.T) {
-	archive := makeArchive(t, map[string]string{"p/a/x.txt": "x", "p/b.py": "b", "p/a/": ""})
+	archive := artifacttest.Zip(t, "made.zip", map[string]string{"p/a/x.txt": "x", "p/b.py": "b", "p/a/": ""})
 	dir := t.TempDir()
 	require.NoError(t, Unpack(t.Context(), archive, dir, under("p/a/")))
 	data, err := os.ReadFile(filepath.Join(dir, "x.txt"))
@@ -24,14 +25,14 @@ func TestUnpackWritesWhatIsWanted(t *testing.T) {
 }
 
 func TestUnpackErrors(t *testing.T) {
-	whole := makeArchive(t, map[string]string{"p/x": strings.Repeat("x", 10_000)})
+	whole := artifacttest.Zip(t, "made.zip", map[string]string{"p/x": strings.Repeat("x", 10_000)})
 	data, err := os.ReadFile(whole)
 	require.NoError(t, err)
 	cut := filepath.Join(t.TempDir(), "cut.zip")
 	require.NoError(t, os.WriteFile(cut, data[:len(data)/2], 0o644))
 	for _, c := range []struct{ name, archive, prefix, want string }{
-		{"a member that climbs out", makeArchive(t, map[string]string{"p/../../evil": "x"}), "p/", "would leave the folder"},
-		{"an absolute member", makeArchive(t, map[string]string{"p//etc/evil": "x"}), "p/", "would leave the folder"},
+		{"a member that climbs out", artifacttest.Zip(t, "made.zip", map[string]string{"p/../../evil": "x"}), "p/", "would leave the folder"},
+		{"an absolute member", artifacttest.Zip(t, "made.zip", map[string]string{"p//etc/evil": "x"}), "p/", "would leave the folder"},
 		{"nothing wanted", whole, "q/", "holds nothing of what was wanted"},
 		{"half an archive", cut, "p/", "not a valid zip file"},
 	} {
@@ -54,21 +55,4 @@ func under(prefix string) func(string) string {
 		}
 		return rest
 	}
-}
-
-func makeArchive(t *testing.T, members map[string]string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "made.zip")
-	f, err := os.Create(path)
-	require.NoError(t, err)
-	z := zip.NewWriter(f)
-	for name, text := range members {
-		w, err := z.Create(name)
-		require.NoError(t, err)
-		_, err = w.Write([]byte(text))
-		require.NoError(t, err)
-	}
-	require.NoError(t, z.Close())
-	require.NoError(t, f.Close())
-	return path
 }

@@ -530,19 +530,28 @@ func (c call) eval(s *state) (any, error) {
 	return nil, at(c.line, fmt.Errorf("%s cannot be called", typeName(of)))
 }
 
-type filterExpr struct {
+// applied is a filter or test with the value that it is applied to.
+type applied struct {
 	of   expr
 	name string
 	arguments
 	line int
 }
 
-func (f filterExpr) eval(s *state) (any, error) {
-	v, err := f.of.eval(s)
+// operands computes the value first, then the arguments.
+func (a applied) operands(s *state) (any, args, error) {
+	v, err := a.of.eval(s)
 	if err != nil {
-		return nil, err
+		return nil, args{}, err
 	}
-	a, err := f.arguments.eval(s)
+	values, err := a.arguments.eval(s)
+	return v, values, err
+}
+
+type filterExpr struct{ applied }
+
+func (f filterExpr) eval(s *state) (any, error) {
+	v, a, err := f.operands(s)
 	if err != nil {
 		return nil, err
 	}
@@ -553,19 +562,10 @@ func (f filterExpr) eval(s *state) (any, error) {
 	return result, s.charge(result, f.line)
 }
 
-type testExpr struct {
-	of   expr
-	name string
-	arguments
-	line int
-}
+type testExpr struct{ applied }
 
 func (t testExpr) eval(s *state) (any, error) {
-	v, err := t.of.eval(s)
-	if err != nil {
-		return nil, err
-	}
-	a, err := t.arguments.eval(s)
+	v, a, err := t.operands(s)
 	if err != nil {
 		return nil, err
 	}

@@ -727,7 +727,7 @@ func (p *parser) filter(e expr, line int) (expr, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := filterExpr{of: e, name: name, line: line}
+	f := filterExpr{applied{of: e, name: name, line: line}}
 	if _, ok := filters[name]; !ok {
 		return nil, fmt.Errorf("the filter %q is not supported", name)
 	}
@@ -746,7 +746,7 @@ func (p *parser) test(e expr, line int) (expr, error) {
 	if name, err = testName(name); err != nil {
 		return nil, err
 	}
-	t := testExpr{of: e, name: name, line: line}
+	t := testExpr{applied{of: e, name: name, line: line}}
 	next := p.peek()
 	switch {
 	case p.skip(operator, "("):

