@@ -31,6 +31,8 @@ func TestCandidates(t *testing.T) {
 		{"score -fuse ", "z rrf"},
 		{"distill --tow", "--towers"},
 		{"distill -towers ", "query both"},
+		{"distill -loss ", "kl paper"},
+		{"distill -target ", "min-max student-scale percentile"},
 		{"distill -towers = q", "query"},
 		{"distill -towers =", "query both"},
 		{"distill -towers=q", "-towers=query"},

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,7 +51,14 @@ far it is.
   -max-queries N        generated queries to use, drawn evenly over the passages (10000)
   -max-lists N          lists to train on, drawn evenly over the passages (query: all, both: 1000)
 ` + strings.TrimPrefix(teacherUsage, "\n") + `
-                        without -teacher: bm25, the model's own part being in the target; with -target min-max bm25+student
+                        without -teacher: bm25, the model's own part being in the target; with -target min-max or percentile
+                        bm25+student
+  -target T             what the model is to reproduce. student-scale: its own similarities, moved by the teacher; min-max: each
+                        list's scores, scaled to [0,1]; percentile: those of all lists of a type of query, scaled by one
+                        range (student-scale; with -loss paper percentile)
+  -loss L               kl: KL divergence over the list; paper: that of Tamber et al. 2025 (arXiv 2502.19712), KL and a little
+                        InfoNCE with in-batch negatives. InfoNCE takes the teacher's first for the positive, and passes over
+                        extractive queries, of which it is not to be trusted (kl)
   -gate-queries N       the most judged, and the most held-out queries on which teacher and model are compared before
                         anything is trained; 0: no comparison (200)
   -force                train even where the teacher is not better than the model
@@ -78,7 +86,7 @@ type distillFlags struct {
 	queries, qrels, lists string
 	floor                 string
 	analyzer, keep        string
-	target                string
+	target, loss          string
 	generator             generatorFlags
 	teacher               teacherFlags
 	gateQueries           int
@@ -125,12 +133,13 @@ func (f *distillFlags) addMining(flags *flag.FlagSet) {
 	flags.IntVar(&m.MaxLists, "max-lists", 0, "")
 	flags.BoolVar(&m.SourceFirst, "source-first", m.SourceFirst, "")
 	flags.Float64Var(&m.TopPercentile, "top-percentile", m.TopPercentile, "")
-	flags.StringVar(&f.target, "target", "student-scale", "")
+	flags.StringVar(&f.target, "target", "", "")
 	flags.Float64Var(&m.Gamma, "gamma", m.Gamma, "")
 }
 
 func (f *distillFlags) addTraining(flags *flag.FlagSet) {
 	t := &f.training
+	flags.StringVar(&f.loss, "loss", lossKL, "")
 	flags.IntVar(&t.Epochs, "epochs", 0, "")
 	flags.IntVar(&t.QueriesPerStep, "batch", 0, "")
 	flags.Float64Var(&t.LR, "lr", 0, "")
@@ -205,7 +214,7 @@ func (f *distillFlags) check() error {
 		return fmt.Errorf("%w: -floor needs -keep best: it is looked at when the model is", errUsage)
 	}
 	err := errors.Join(f.model.check(), oneOf("-towers", f.towers, "query", "both"), oneOf("-keep", f.keep, "best", "last"),
-		oneOf("-analyzer", f.analyzer, "english", "code"), oneOf("-target", f.target, "min-max", "student-scale"))
+		oneOf("-analyzer", f.analyzer, "english", "code"), oneOf("-loss", f.loss, lossKL, lossPaper), f.checkTarget())
 	if err != nil {
 		return err
 	}
@@ -222,6 +231,18 @@ func (f *distillFlags) check() error {
 		}
 	}
 	return nil
+}
+
+// checkTarget lets the target be left to the loss.
+func (f *distillFlags) checkTarget() error {
+	if f.target == "" {
+		return nil
+	}
+	if f.loss == lossPaper && f.target == targetNames[distill.StudentScale] && f.lists == "" {
+		return fmt.Errorf("%w: -loss paper takes scores in [0,1], and those of -target student-scale are not: leave -target out, "+
+			"or take percentile or min-max", errUsage)
+	}
+	return oneOf("-target", f.target, targetNames[:]...)
 }
 
 // checkOwn refuses inputs that are files of the run itself, which it removes before it writes them anew.
@@ -354,16 +375,36 @@ func (f *distillFlags) job(stderr io.Writer) *specialisation {
 		s.training.MetricsDir = s.path(runWatched)
 	}
 	s.mining.MinAgreement, s.mining.AgreementWeight = f.teacher.minAgreement, f.teacher.agreementWeight
-	s.mining.Target = distill.MinMax
-	if f.target == "student-scale" {
-		s.mining.Target = distill.StudentScale
-	}
-	if s.mining.Target == distill.MinMax || f.lists != "" {
+	s.mining.Target = f.takenTarget()
+	switch {
+	case f.loss == lossPaper:
+		s.training.Loss, s.training.CountDuplicates = loss.Paper(), true
+	case s.mining.Target != distill.StudentScale || f.lists != "":
 		s.training.Loss = loss.ListwiseKL{} // of scores in [0,1]; the pipeline has that of the other target
 	}
 	s.training.DevFraction = 0 // the best is chosen by other means, or not at all
 	f.towersDefaults(s)
 	return s
+}
+
+// The values of -loss.
+const (
+	lossKL    = "kl"
+	lossPaper = "paper"
+)
+
+// targetNames are the values of -target.
+var targetNames = [...]string{distill.MinMax: "min-max", distill.StudentScale: "student-scale", distill.PercentileMinMax: "percentile"}
+
+// takenTarget is the target, which is the loss's own where none is named.
+func (f *distillFlags) takenTarget() distill.Target {
+	if t := slices.Index(targetNames[:], f.target); t >= 0 {
+		return distill.Target(t)
+	}
+	if f.loss == lossPaper {
+		return distill.PercentileMinMax
+	}
+	return distill.StudentScale
 }
 
 // towersDefaults fills in what is left to the kind of training.
@@ -380,11 +421,12 @@ func (f *distillFlags) towersDefaults(s *specialisation) {
 	s.mining.MaxLists = cmp.Or(s.mining.MaxLists, lists)
 }
 
-// taken are the values of the settings that may be left to the kind of training.
+// taken are the values of the settings that may be left to the kind of training, or to the loss.
 func (s *specialisation) taken() map[string]string {
 	return map[string]string{
 		"epochs": fmt.Sprint(s.training.Epochs), "batch": fmt.Sprint(s.training.QueriesPerStep), "lr": fmt.Sprint(s.training.LR),
 		"top": fmt.Sprint(s.mining.Top), "sample": fmt.Sprint(s.mining.Sample), "max-lists": fmt.Sprint(s.mining.MaxLists),
+		"target": targetNames[s.mining.Target],
 	}
 }
 

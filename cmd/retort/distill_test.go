@@ -15,12 +15,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/distill"
 	"github.com/retort-ir/retort/encoder/encodertest"
 	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/internal/progress"
 	"github.com/retort-ir/retort/internal/results"
 	"github.com/retort-ir/retort/internal/runfolder"
+	"github.com/retort-ir/retort/loss"
 )
 
 // runFolder writes a corpus of sentences that differ in their words, with a few judged queries.
@@ -92,6 +94,12 @@ func TestBadInputToDistillIsNamed(t *testing.T) {
 		{"unknown towers", nil, good + " -towers passage", exitUsage, "-towers"},
 		{"unknown type", nil, good + " -types sentence,haiku", exitUsage, `no type "haiku"`},
 		{"unknown keep", nil, good + " -keep worst", exitUsage, "-keep"},
+		{"unknown loss", nil, good + " -loss mse", exitUsage, `-loss is "mse", want kl or paper`},
+		{"unknown target", nil, good + " -target softmax", exitUsage, `-target is "softmax", want min-max or student-scale or percentile`},
+		{
+			"paper's loss of another target", nil, good + " -loss paper -target student-scale", exitUsage,
+			"-loss paper takes scores in [0,1], and those of -target student-scale are not: leave -target out, or take percentile or min-max",
+		},
 		{"judgements without queries", nil, good + " -qrels DIR/qrels/test.tsv", exitUsage, "-qrels needs -queries"},
 		{"no such model", nil, good, exitFailure, "DIR/none"},
 		{"empty corpus", map[string]string{"corpus.jsonl": ""}, good, exitFailure, "DIR/corpus.jsonl: no records"},
@@ -105,6 +113,11 @@ func TestBadInputToDistillIsNamed(t *testing.T) {
 			"list with scores of another scale",
 			map[string]string{"lists.jsonl": `{"query":{"_id":"q","text":"t"},"ids":["a","b"],"scores":[1,17.5]}`},
 			good + " -lists DIR/lists.jsonl", exitFailure, `DIR/lists.jsonl: list of query "q" has score 17.5 for passage "b": want all in [0,1]`,
+		},
+		{
+			"paper's loss of lists with scores of another scale",
+			map[string]string{"lists.jsonl": `{"query":{"_id":"q","text":"t"},"ids":["a","b"],"scores":[-1,1]}`},
+			good + " -loss paper -lists DIR/lists.jsonl", exitFailure, `DIR/lists.jsonl: list of query "q" has score -1 for passage "a": want all in [0,1]`,
 		},
 		{
 			"judgements of unknown passages",
@@ -264,6 +277,89 @@ func TestDistillWritesMetricsOfTheTrainingThatTheRunHolds(t *testing.T) {
 	_, _, err = distillFake(t, t.Context(), append(args, "-metrics=false")...)
 	require.NoError(t, err)
 	require.NoDirExists(t, filepath.Join(run, "metrics"))
+}
+
+func TestTheLossChoosesItsTargetUnlessOneIsNamed(t *testing.T) {
+	paper, kl := loss.Paper(), loss.ListwiseKL{}
+	for _, c := range []struct {
+		args    string
+		target  distill.Target
+		loss    loss.Loss
+		teacher string
+	}{
+		{"", distill.StudentScale, nil, "bm25"},
+		{"-loss kl", distill.StudentScale, nil, "bm25"},
+		{"-loss paper", distill.PercentileMinMax, paper, "bm25+student"},
+		{"-loss paper -target min-max", distill.MinMax, paper, "bm25+student"},
+		{"-loss paper -lists lists.jsonl -target student-scale", distill.StudentScale, paper, "bm25"}, // lists have targets of their own
+		{"-target percentile", distill.PercentileMinMax, kl, "bm25+student"},
+		{"-target min-max", distill.MinMax, kl, "bm25+student"},
+		{"-lists lists.jsonl", distill.StudentScale, kl, "bm25"},
+	} {
+		a, err := parseDistill(append([]string{"-corpus", "c", "-model", "m", "-out", "o"}, strings.Fields(c.args)...))
+		require.NoError(t, err)
+		require.NoError(t, a.check(), c.args)
+		s := a.job(&bytes.Buffer{})
+		require.Equal(t, c.target, s.mining.Target, c.args)
+		require.Equal(t, c.loss, s.training.Loss, c.args)
+		require.Equal(t, c.loss == loss.Loss(paper), s.training.CountDuplicates, c.args)
+		require.Equal(t, c.teacher, s.teacherBy.taken(s.mining.Target), c.args)
+		require.Equal(t, targetNames[c.target], s.taken()["target"], c.args)
+	}
+}
+
+func TestAnotherLossRedoesTrainingOnly(t *testing.T) {
+	redone := regexp.MustCompile(`(?m)^a stage is redone: stage (\w+)`)
+	for _, towers := range []string{"query", "both"} {
+		dir := runFolder(t)
+		args := fakeArgs(t, dir, "-towers", towers, "-queries", dir+"/queries.jsonl", "-keep", "last", "-metrics", "-gate-queries", "0")
+		_, log, err := distillFake(t, t.Context(), append(args, "-target", "percentile")...)
+		require.NoError(t, err)
+		require.NotContains(t, log, "extractive queries have no positive")
+		lists, err := retort.LoadLists(filepath.Join(dir, "run", "filter.jsonl"))
+		require.NoError(t, err)
+		perfect, worst := 0, 0 // unlike with min-max not every list has both
+		for _, l := range lists {
+			require.GreaterOrEqual(t, slices.Min(l.Scores), 0.0)
+			require.LessOrEqual(t, slices.Max(l.Scores), 1.0)
+			perfect, worst = perfect+count(l.Scores, 1), worst+count(l.Scores, 0)
+		}
+		require.Positive(t, perfect)
+		require.Positive(t, worst)
+		require.Less(t, min(perfect, worst), len(lists))
+		before, err := os.ReadFile(filepath.Join(dir, "run", "filter.jsonl"))
+		require.NoError(t, err)
+
+		_, log, err = distillFake(t, t.Context(), append(args, "-loss", "paper")...)
+		require.NoError(t, err)
+		for _, match := range redone.FindAllStringSubmatch(log, -1) {
+			require.Contains(t, []string{"train", "evaluate"}, match[1], log)
+		}
+		require.Contains(t, log, "a stage is redone: stage train", "its settings were another loss")
+		after, err := os.ReadFile(filepath.Join(dir, "run", "filter.jsonl"))
+		require.NoError(t, err)
+		require.Equal(t, string(before), string(after))
+		steps, err := os.ReadFile(filepath.Join(dir, "run", "metrics", "steps.csv"))
+		require.NoError(t, err)
+		require.Contains(t, strings.SplitN(string(steps), "\n", 2)[0], "InfoNCE")
+	}
+}
+
+func count(values []float64, of float64) int {
+	n := 0
+	for _, v := range values {
+		if v == of {
+			n++
+		}
+	}
+	return n
+}
+
+func TestThePapersLossSaysWhereItHasNoPositives(t *testing.T) {
+	dir := runFolder(t)
+	_, log, err := distillFake(t, t.Context(), fakeArgs(t, dir, "-loss", "paper", "-force")...)
+	require.NoError(t, err)
+	require.Contains(t, log, "extractive queries have no positive, so that of -loss paper only the KL divergence over the lists is left: ")
 }
 
 func TestDistillInterpolatesWhereThatIsBetter(t *testing.T) {

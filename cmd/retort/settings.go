@@ -82,7 +82,7 @@ func settingGroups() []settingGroup {
 		{"The teacher, and whether it has anything to teach.", []setting{
 			{
 				"teacher", "what scores the lists: bm25, student, encoder:DIR, crossencoder:DIR, likelihood:PATH, rerankapi:KIND:URL#MODEL, or several: " +
-					`bm25+2*crossencoder:DIR; "": bm25, with target min-max bm25+student`,
+					`bm25+2*crossencoder:DIR; "": bm25, with target min-max or percentile bm25+student`,
 				on(gates, scores, before),
 			},
 			{"fuse", "how several are brought to one scale: z (z-scores) or rrf (reciprocal ranks)", on(gates, scores, before)},
@@ -106,12 +106,18 @@ func settingGroups() []settingGroup {
 				on(filters),
 			},
 			{
-				"target", "student-scale: the student's similarities plus gamma times BM25's z-scores; min-max: the scores of both, fused, scaled to [0,1]",
+				"target", "student-scale: the student's similarities plus gamma times the teacher's z-scores; min-max: the teacher's scores, each list's scaled to [0,1]; " +
+					`percentile: all of a type of query by one range, from their 1st to their 99th percentile; "": student-scale, with loss paper percentile`,
 				on(gates, scores, filters, trains),
 			},
 			{"gamma", "of student-scale", on(gates, filters)},
 		}},
 		{"Training.", []setting{
+			{
+				"loss", "kl: KL divergence over the list; paper: that and InfoNCE, as Tamber et al. 2025 (arXiv 2502.19712) do it, which needs target min-max or percentile; " +
+					"extractive queries have no positive for InfoNCE",
+				on(trains),
+			},
 			{"epochs", "passes over the lists; 0: 1", on(trains)},
 			{"batch", "lists of one step; 0: query 64, both 16", on(trains)},
 			{"lr", "peak of the learning rate; 0: query 1e-4, both 5e-5", on(trains)},

@@ -29,6 +29,7 @@ import (
 	"github.com/retort-ir/retort/internal/results"
 	"github.com/retort-ir/retort/internal/rss"
 	"github.com/retort-ir/retort/internal/runfolder"
+	"github.com/retort-ir/retort/loss"
 	"github.com/retort-ir/retort/mine"
 	"github.com/retort-ir/retort/teacher"
 )
@@ -306,6 +307,10 @@ func (s *specialisation) train(ctx context.Context) (_ *distill.Outcome, err err
 			s.generator.asking.giveUp = giveUp
 		}
 		p.Generator, p.Teacher = s.generator.QueryGenerator, s.teacher
+		if _, ok := s.training.Loss.(loss.Joint); ok && s.queries == nil && !s.queriesBy.asksModel() {
+			s.progress.Print("extractive queries have no positive, so that of -loss paper only the KL divergence over the lists is left: " +
+				"give -queries or -generator llm to have InfoNCE too")
+		}
 	}
 	p.Training.Progress = s.steps()
 	p.Training.Log = slog.New(warnings{lineHandler{s.progress}})
