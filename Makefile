@@ -87,7 +87,7 @@ PYTHON ?= $(BENCH_PEER)/venv/bin/python
 
 $(BENCH_PEER)/venv/bin/python:
 	python3 -m venv $(BENCH_PEER)/venv.new
-	$(BENCH_PEER)/venv.new/bin/python -m pip install -q torch==2.15.0 sentence-transformers==6.2.0 gguf==0.19.0 accelerate==1.15.0
+	$(BENCH_PEER)/venv.new/bin/python -m pip install -q torch==2.15.0 sentence-transformers==6.2.0 gguf==0.19.0 accelerate==1.15.0 datasets==5.2.0
 	rm -rf $(BENCH_PEER)/venv && mv $(BENCH_PEER)/venv.new $(BENCH_PEER)/venv
 
 .PHONY: bench-peer
@@ -99,6 +99,8 @@ bench-peer: libtorch model llm $(PYTHON) ## speed beside sentence-transformers' 
 	$(PYTHON) scripts/bench_peer_crossencoder.py $(BENCH_PEER)/benchpeer $(BENCH_PEER)/crossencoder-driver $(MODEL) $(BENCH_PEER) $(BENCH_CROSSENCODER_ARGS)
 	$(TORCH) go build -o $(BENCH_PEER)/generate-driver ./internal/benchpeer/generate
 	$(PYTHON) scripts/bench_peer_generate.py $(BENCH_PEER)/generate-driver $(LLM) $(BENCH_GENERATE_ARGS)
+	$(TORCH) go build -o $(BENCH_PEER)/train-driver ./internal/benchpeer/train
+	$(PYTHON) scripts/bench_peer_train.py $(BENCH_PEER)/train-driver $(MODEL) $(BENCH_PEER) $(BENCH_TRAIN_ARGS)
 
 TEACHERS := go run ./examples/teachers -folder runs/teachers -collections '$(COLLECTIONS)' \
 	-student $(MODEL) -bge $(BGE_SMALL) -llm $(LLM) $(TEACHERS_ARGS)
