@@ -130,7 +130,8 @@ type GraphSizer interface {
 	GraphBytes(in Inputs, rows []int) int64
 }
 
-// Parametric is implemented by encoders that show their parameters, for gradient checks and interpolation.
+// Parametric is implemented by encoders that show their parameters, for gradient checks, interpolation and training by several
+// workers.
 type Parametric interface {
 	// Parameters returns the trainable parameters in a fixed order.
 	Parameters() []Parameter
@@ -145,6 +146,9 @@ type Parameter struct {
 	Grad  func() ([]float32, error)
 	// Set copies weights, as many as Value returns, into the model.
 	Set func([]float32) error
+	// SetGrad puts other gradients, as many as Value returns, in the place of those that Backward has added up. It is nil
+	// where the encoder cannot: then it cannot be trained by several workers.
+	SetGrad func([]float32) error
 }
 
 // Fingerprinter is implemented by encoders and teachers whose output is worth caching. Two with equal fingerprints

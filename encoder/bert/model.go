@@ -350,6 +350,9 @@ func (m *Model) parameter(prefix string, p *bertnet.Parameter) encoder.Parameter
 			m.changed()
 			return m.rt.Run(context.Background(), func(s *torch.Scope) error { return p.Set(s, values) })
 		},
+		SetGrad: func(grad []float32) error {
+			return m.rt.Run(context.Background(), func(s *torch.Scope) error { return p.SetGrad(s, grad) })
+		},
 	}
 }
 

@@ -76,6 +76,7 @@ func TestWithin(t *testing.T, open func(t *testing.T) encoder.Trainable, tol Tol
 		{"passes close in any order", c.closeOrder},
 		{"gradients add up", c.gradientsAddUp},
 		{"ZeroGradients drops the gradients alone", c.zeroGradients},
+		{"SetGrad replaces the gradients", c.setGrad},
 		{"Step is AdamW", c.stepIsAdamW},
 		{"Step clips the gradient", c.stepClips},
 		{"Step without a gradient only decays", c.stepDecays},
@@ -379,6 +380,31 @@ func (c contract) zeroGradients(t *testing.T) {
 	require.NoError(t, zeroer.ZeroGradients())
 	require.Zero(t, l2(gradients(t, e)))
 	require.Equal(t, before, save(t, e), "weights or moments changed")
+}
+
+// setGrad gives one model the gradients of another, before and after a Backward of its own.
+func (c contract) setGrad(t *testing.T) {
+	from, to := c.open(t), c.open(t)
+	if parameters(t, to)[0].SetGrad == nil {
+		t.Skip("its parameters have no SetGrad")
+	}
+	in := prepare(t, from, encoder.Query, texts)
+	backward(t, from, in, allRows(in), probe(len(texts), from.Dim()))
+	give := func() {
+		for i, p := range parameters(t, to) {
+			require.NoError(t, p.SetGrad(grad(t, parameters(t, from)[i])), p.Name)
+		}
+		require.Equal(t, gradients(t, from), gradients(t, to))
+	}
+	give()
+	own := prepare(t, to, encoder.Query, texts[:2])
+	backward(t, to, own, allRows(own), probe(2, to.Dim()))
+	require.NotEqual(t, gradients(t, from), gradients(t, to))
+	give()
+	require.Error(t, parameters(t, to)[0].SetGrad(nil), "too few")
+	u := encoder.Update{LR: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, ClipNorm: 0.1}
+	require.Equal(t, step(t, from, u), step(t, to, u))
+	require.Equal(t, values(t, from), values(t, to))
 }
 
 func (c contract) stepIsAdamW(t *testing.T) {

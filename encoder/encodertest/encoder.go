@@ -183,11 +183,12 @@ func (e *Encoder) Parameters() []encoder.Parameter {
 	params := make([]encoder.Parameter, len(e.query.weights))
 	for i := range params {
 		params[i] = encoder.Parameter{
-			Name:  e.query.weights[i].name,
-			Shape: e.query.weights[i].shape,
-			Value: func() ([]float32, error) { return clone(e.query.weights[i].value), nil },
-			Grad:  func() ([]float32, error) { return clone(e.query.weights[i].grad), nil },
-			Set:   func(values []float32) error { return e.query.weights[i].set(values) },
+			Name:    e.query.weights[i].name,
+			Shape:   e.query.weights[i].shape,
+			Value:   func() ([]float32, error) { return clone(e.query.weights[i].value), nil },
+			Grad:    func() ([]float32, error) { return clone(e.query.weights[i].grad), nil },
+			Set:     func(values []float32) error { return e.query.weights[i].set(values) },
+			SetGrad: func(grad []float32) error { return e.query.weights[i].setGrad(grad) },
 		}
 	}
 	return params

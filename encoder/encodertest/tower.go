@@ -34,6 +34,14 @@ func (w *weight) set(values []float32) error {
 	return nil
 }
 
+func (w *weight) setGrad(grad []float32) error {
+	if len(grad) != len(w.grad) {
+		return fmt.Errorf("encodertest: %d gradients for %s, want %d", len(grad), w.name, len(w.grad))
+	}
+	copy(w.grad, grad)
+	return nil
+}
+
 // The indices of a tower's weights.
 const (
 	embeddings = iota // [buckets x d]
