@@ -38,7 +38,8 @@ type crossEncoders interface {
 type trainingJob struct {
 	start, work, dir string
 	corpus           retort.Corpus
-	lists            []retort.List // the query's source is the positive, the others hard negatives
+	lists            []retort.List // one positive, the others hard negatives
+	positives        []string      // of the lists
 	settings         *settings
 	log              io.Writer
 }
@@ -69,6 +70,7 @@ type trained struct {
 	Settings map[string]string `json:"settings"`
 	Start    string            `json:"start"` // the folder it was trained from
 	Funnel   distill.Funnel    `json:"funnel"`
+	Hidden   int               `json:"hidden"` // lists whose source lacks what the query quotes
 	Training *training         `json:"training"`
 	Cost     cost              `json:"cost"`
 }
@@ -126,9 +128,20 @@ func trainCell(ctx context.Context, b *bench, c cell) (err error) {
 	if err != nil {
 		return err
 	}
-	b.p.say("  %d lists", len(lists))
+	corpus, lists, positives, err := generate.HideQuotes(b.c.corpus, lists)
+	if err != nil {
+		return err
+	}
+	for i, l := range lists {
+		if positives[i] == "" {
+			positives[i] = l.Query.Source
+		} else {
+			r.Hidden++
+		}
+	}
+	b.p.say("  %d lists, %d without what their query quotes", len(lists), r.Hidden)
 	r.Training, err = b.p.crossEncoders.train(ctx, trainingJob{
-		start: dir, work: b.crossDir(c.name) + ".work", dir: b.crossDir(c.name), corpus: b.c.corpus, lists: lists,
+		start: dir, work: b.crossDir(c.name) + ".work", dir: b.crossDir(c.name), corpus: corpus, lists: lists, positives: positives,
 		settings: &b.p.settings, log: b.p.log,
 	})
 	return err
@@ -142,7 +155,9 @@ func (b *bench) trainingLists(ctx context.Context, funnel *distill.Funnel) ([]re
 		return nil, err
 	}
 	var generator generate.QueryGenerator
-	if generator, err = b.extractive(ctx); b.p.settings.trainQueries != queriesExtractive && err == nil {
+	if b.p.settings.trainQueries == queriesExtractive { // of every type
+		generator, err = generate.NewExtractive(ctx, b.c.corpus, generate.Options{Seed: b.p.settings.seed})
+	} else {
 		generator, err = b.generator(ctx, b.p.settings.trainQueries)
 	}
 	if err != nil {
