@@ -34,6 +34,11 @@ func (ps Parameters) GradNorm(s *torch.Scope) float64 {
 func (ps Parameters) Step(s *torch.Scope, t int, u encoder.Update, scale float64) {
 	correct1 := 1 - math.Pow(u.Beta1, float64(t))
 	correct2 := 1 - math.Pow(u.Beta2, float64(t))
+	// The corrections are moved to where they are numbers, not tensors.
+	a := torch.AdamW{
+		Scale: scale, Weight1: 1 - u.Beta1, Weight2: 1 - u.Beta2, Keep: 1 - u.LR*u.WeightDecay,
+		Rate: u.LR * math.Sqrt(correct2) / correct1, Eps: u.Eps * math.Sqrt(correct2),
+	}
 	s.NoGrad(func() {
 		for _, p := range ps {
 			s.Sub(func(s *torch.Scope) torch.Tensor {
@@ -42,16 +47,7 @@ func (ps Parameters) Step(s *torch.Scope, t int, u encoder.Update, scale float64
 				if g == nil {
 					g = s.Zeros(torch.Float32, int64s(p.Shape)...)
 				}
-				if scale != 1 {
-					s.ScaleInPlace(g, scale)
-				}
-				s.LerpInPlace(p.First, g, 1-u.Beta1)
-				s.LerpInPlace(p.Second, s.Mul(g, g), 1-u.Beta2)
-				denominator := s.Sqrt(s.Scale(p.Second, 1/correct2))
-				s.AddScalarInPlace(denominator, u.Eps)
-				s.ScaleInPlace(p.Value, 1-u.LR*u.WeightDecay)
-				s.AddDivInPlace(p.Value, s.Scale(p.First, -u.LR/correct1), denominator)
-				s.ZeroInPlace(g)
+				s.AdamW(a, p.Value, p.First, p.Second, g, int64(p.Size()))
 				return nil
 			})
 		}

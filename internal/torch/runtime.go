@@ -23,12 +23,13 @@ type Options struct {
 // Runtime runs work on one OS thread of its own, since LibTorch keeps its last error, its gradient mode and its pool of
 // threads by thread. It is safe for concurrent use: calls of Run queue up.
 type Runtime struct {
-	device int
-	jobs   chan func()
-	quit   chan struct{}
-	ended  chan struct{}
-	close  sync.Once
-	live   atomic.Int64
+	device  int
+	threads int // of an operation on the CPU; 0: it computes on a GPU
+	jobs    chan func()
+	quit    chan struct{}
+	ended   chan struct{}
+	close   sync.Once
+	live    atomic.Int64
 }
 
 // Open starts a runtime. Close must be called once it is no longer needed.
@@ -51,7 +52,11 @@ func Open(o Options) (*Runtime, error) {
 	if threads == 0 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	rt := &Runtime{device: o.GPU - 1, jobs: make(chan func()), quit: make(chan struct{}), ended: make(chan struct{})}
+	onHost := threads
+	if o.GPU > 0 {
+		onHost = 0
+	}
+	rt := &Runtime{device: o.GPU - 1, threads: onHost, jobs: make(chan func()), quit: make(chan struct{}), ended: make(chan struct{})}
 	go rt.loop(threads)
 	return rt, nil
 }

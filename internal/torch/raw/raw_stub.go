@@ -69,3 +69,5 @@ func ScatterAdd_(Tensor, int64, Tensor, Tensor) Tensor          { return nil }
 func Amax(Tensor, int64, bool) Tensor                           { return nil }
 func Lerp_(Tensor, Tensor, float64) Tensor                      { return nil }
 func Addcdiv_(Tensor, Tensor, Tensor) Tensor                    { return nil }
+
+func AdamW(w, m, v, g Tensor, start, end int64, scale, weight1, weight2, keep, rate, eps float32) {}

@@ -1,0 +1,97 @@
+//go:build libtorch
+
+package bertnet
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/internal/torch"
+)
+
+// miniLM is the shape of all-MiniLM-L6-v2.
+var miniLM = Config{
+	HiddenSize: 384, Layers: 6, Heads: 12, IntermediateSize: 1536, VocabSize: 30_522, MaxPositions: 512, TypeVocabSize: 2,
+	LayerNormEps: 1e-12, Activation: "gelu",
+}
+
+// BenchmarkMicroBatch is a micro-batch of 4,096 tokens forward and backward, texts of one length.
+func BenchmarkMicroBatch(b *testing.B) {
+	for _, precision := range []torch.Type{torch.Float32, torch.BFloat16} {
+		for _, width := range []int{64, 128, 256} {
+			b.Run(fmt.Sprintf("%s/width=%d", map[torch.Type]string{torch.Float32: "fp32", torch.BFloat16: "bf16"}[precision], width), func(b *testing.B) {
+				const tokens = 4096
+				rt, n := randomNetwork(b, miniLM)
+				batch := randomBatch(miniLM, tokens/width, width)
+				for b.Loop() {
+					forwardBackward(b, rt, n, batch, precision)
+				}
+				b.ReportMetric(float64(b.N)*tokens/b.Elapsed().Seconds(), "tokens/s")
+			})
+		}
+	}
+}
+
+// BenchmarkAdamW is one step on MiniLM's 22.7 million parameters.
+func BenchmarkAdamW(b *testing.B) {
+	rt, n := randomNetwork(b, miniLM)
+	forwardBackward(b, rt, n, randomBatch(miniLM, 1, 8), torch.Float32)
+	step := 0
+	for b.Loop() {
+		step++
+		require.NoError(b, rt.Run(b.Context(), func(s *torch.Scope) error {
+			n.Params.Step(s, step, encoder.Update{LR: 1e-4, WeightDecay: .01, Beta1: .9, Beta2: .999, Eps: 1e-8}, .5)
+			return s.Err()
+		}))
+	}
+}
+
+// randomNetwork lives as long as the test.
+func randomNetwork(tb testing.TB, c Config) (*torch.Runtime, *Network) {
+	rt, err := torch.Open(torch.Options{})
+	require.NoError(tb, err)
+	rng := rand.New(rand.NewPCG(1, 2))
+	n, err := New(tb.Context(), rt, c, func(_ string, shape []int) ([]float32, error) {
+		values := make([]float32, (&Parameter{Shape: shape}).Size())
+		for i := range values {
+			values[i] = .02 * float32(rng.NormFloat64())
+			if len(shape) == 1 {
+				values[i]++
+			}
+		}
+		return values, nil
+	})
+	require.NoError(tb, err)
+	tb.Cleanup(func() {
+		require.NoError(tb, rt.Run(context.Background(), func(s *torch.Scope) error {
+			n.Params.Free(s)
+			return nil
+		}))
+		require.NoError(tb, rt.Close())
+	})
+	return rt, n
+}
+
+func randomBatch(c Config, rows, width int) Batch {
+	rng := rand.New(rand.NewPCG(3, 4))
+	texts := make([][]int32, rows)
+	for i := range texts {
+		for range width {
+			texts[i] = append(texts[i], rng.Int32N(int32(c.VocabSize)))
+		}
+	}
+	return NewBatch(texts, 0)
+}
+
+func forwardBackward(tb testing.TB, rt *torch.Runtime, n *Network, batch Batch, precision torch.Type) {
+	require.NoError(tb, rt.Run(tb.Context(), func(s *torch.Scope) error {
+		x := n.Hidden(s, batch, precision)
+		s.Backward(s.Sum(s.Mul(x, x)))
+		return s.Err()
+	}))
+}
