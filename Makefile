@@ -109,6 +109,13 @@ TEACHERS := go run ./examples/teachers -folder runs/teachers -collections '$(COL
 teachers: libtorch model bge-small llm ## docs/teachers.md: what each teacher and its student are worth (COLLECTIONS=dir of BEIR folders)
 	$(TORCH) status=0; $(TEACHERS) || status=$$?; $(TEACHERS) -table -docs docs/teachers.md; exit $$status
 
+GODOC := .cache/collections/godoc
+
+.PHONY: towers
+towers: build model ## one or both towers, by the default and the paper's loss, on 1,000 lists (COLLECTIONS=dir of BEIR folders with cranfield)
+	$(PLAIN) go run ./examples/godoc/beir $(GODOC)
+	python3 scripts/towers.py bin/retort $(MODEL) runs/towers '$(COLLECTIONS)/cranfield' $(GODOC) $(TOWERS_ARGS)
+
 PGSERVER := .cache/pgserver
 
 # The wheel's programs only; nothing of it is imported.
