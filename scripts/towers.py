@@ -90,7 +90,11 @@ class Collection:
 
     def prepare(self):
         """Writes the known items and measures the untouched model."""
-        os.makedirs(self.folder, exist_ok=True)
+        settings = {"model": os.path.abspath(self.args.model), "lists": self.args.lists, "tokens": self.args.tokens, "precision": self.args.precision}
+        if not os.path.exists(self.file("settings.json")):
+            write(self.file("settings.json"), json.dumps(settings))
+        if read(self.file("settings.json")) != settings:
+            sys.exit(f"towers.py: {self.folder} was made with other settings than {settings}: remove it, or name another folder")
         if not os.path.exists(self.file("known.done")):
             self.hold_out()
             write(self.file("known.done"), "")
@@ -124,8 +128,7 @@ class Collection:
         result = json.loads(self.distill(kind, loss))
         seconds = time.time() - start
         model = os.path.join(self.run, "model")
-        cell = {"steps": result["steps"], "lists": result["lists"], "seconds": seconds, "lists_hash": self.lists_hash(),
-                "precision": self.args.precision, "tokens": self.args.tokens}
+        cell = {"steps": result["steps"], "lists": result["lists"], "seconds": seconds, "lists_hash": self.lists_hash()}
         for name, collection in (("test", self.path), ("known", self.known)):
             same = ["-vectors", self.file(name + ".npy")] if KINDS[kind][0] == "query" else []  # its passage tower has not changed
             cell[name] = self.judge(collection, model, self.file(f"{kind}-{loss}-{name}.trec"), "-compare", self.file(f"before-{name}.trec"), *same)
