@@ -3,7 +3,6 @@ package distill
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"gonum.org/v1/gonum/blas/blas32"
@@ -13,13 +12,15 @@ import (
 )
 
 // side is the texts of one role in a step, with one row of vectors and of gradients a text, in the order of the
-// micro-batches: each is a run of rows.
+// micro-batches: each is a run of rows. Those of worker 0 come first, then those of worker 1 and so on.
 type side struct {
 	inputs  encoder.Inputs
-	batches [][]int // micro-batches of rows of inputs
-	rows    []int   // the same, end to end
-	tokens  int
-	padded  int // tokens with the padding of their micro-batches
+	batches [][]int // micro-batches of rows of inputs that are this worker's
+	rows    []int   // those of all workers, end to end
+	first   int     // where this worker's rows begin
+	counts  []int   // rows of each worker
+	tokens  int     // of all workers
+	padded  int     // tokens with the padding of their micro-batches
 	vectors blas32.General
 	grad    blas32.General
 	passes  []encoder.Pass // one a micro-batch: kept open, or nil
@@ -27,12 +28,24 @@ type side struct {
 
 // newSide cuts rows into micro-batches of at most budget tokens (see encoder.MicroBatches).
 func newSide(inputs encoder.Inputs, rows []int, budget int) *side {
-	s := &side{inputs: inputs, batches: encoder.MicroBatches(inputs, rows, budget)}
-	s.rows = slices.Concat(s.batches...)
-	for _, batch := range s.batches {
-		s.padded += paddedTokens(inputs, batch)
-		for _, r := range batch {
-			s.tokens += inputs.Tokens(r)
+	return newSharedSide(inputs, rows, budget, &workers{})
+}
+
+// newSharedSide shares the rows out among the workers, whose micro-batches are cut from what they have.
+func newSharedSide(inputs encoder.Inputs, rows []int, budget int, w *workers) *side {
+	s := &side{inputs: inputs}
+	for rank, share := range shares(inputs, rows, w.size()) {
+		batches := encoder.MicroBatches(inputs, share, budget)
+		if rank == w.rank() {
+			s.batches, s.first = batches, len(s.rows)
+		}
+		s.counts = append(s.counts, len(share))
+		for _, batch := range batches {
+			s.rows = append(s.rows, batch...)
+			s.padded += paddedTokens(inputs, batch)
+			for _, r := range batch {
+				s.tokens += inputs.Tokens(r)
+			}
 		}
 	}
 	return s
@@ -41,11 +54,11 @@ func newSide(inputs encoder.Inputs, rows []int, budget int) *side {
 // paddedTokens is what a micro-batch costs: encoder.MicroBatches puts the longest text first.
 func paddedTokens(in encoder.Inputs, batch []int) int { return len(batch) * in.Tokens(batch[0]) }
 
-// encode fills vectors [len(rows) x d]. The passes of the micro-batches that keep chooses stay open for backward.
+// encode fills this worker's part of vectors [len(rows) x d]. The passes of the micro-batches that keep chooses stay open for backward.
 func (s *side) encode(ctx context.Context, student encoder.Trainable, keep func(encoder.Inputs, []int) bool) error {
 	s.vectors = matrix.New(len(s.rows), student.Dim())
 	s.passes = make([]encoder.Pass, len(s.batches))
-	start := 0
+	start := s.first
 	for i, rows := range s.batches {
 		kept := keep(s.inputs, rows)
 		pass, err := forward(ctx, student, s.inputs, rows, kept)
@@ -72,7 +85,7 @@ func noGraphs(encoder.Inputs, []int) bool { return false }
 // backward adds grad's part to the student's gradients, micro-batch by micro-batch in their order whichever passes were
 // kept: that choice does not change the order of sums.
 func (s *side) backward(ctx context.Context, student encoder.Trainable, report *StepReport) error {
-	row := 0
+	row := s.first
 	for i, rows := range s.batches {
 		if err := ctx.Err(); err != nil {
 			return err

@@ -106,7 +106,16 @@ func (t *trainer) score(ctx context.Context) (float64, error) {
 }
 
 // finish brings the best student back.
-func (t *trainer) finish(ctx context.Context) (*Result, error) {
+func (t *trainer) finish(ctx context.Context) (result *Result, err error) {
+	if t.workers.leads() {
+		if result, err = t.choose(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return t.shareResult(ctx, result)
+}
+
+func (t *trainer) choose(ctx context.Context) (*Result, error) {
 	result := &Result{
 		Best: t.state.Best, Alpha: 1, History: t.state.History, Steps: t.state.Step, TotalSteps: t.schedule.steps(), Stopped: t.state.Stopped,
 		TrainLists: len(t.stepper.data.train), DevLists: len(t.stepper.data.dev), GraphBudget: t.state.GraphBudget,

@@ -134,7 +134,8 @@ func (e *evaluator) rank(ctx context.Context, pool, queries *side) (float64, err
 func (s *stepper) meanLoss(ctx context.Context, lists []example, perStep int) (float64, error) {
 	look := *s
 	look.graphBudget = 0 // no graph is kept
-	look.column = nil    // the planner, at work ahead, has its own
+	look.workers = &workers{}
+	look.column = nil // the planner, at work ahead, has its own
 	var sum float64
 	for start := 0; start < len(lists); start += perStep {
 		var batch []*example

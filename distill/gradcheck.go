@@ -31,7 +31,7 @@ type GradientCheck struct {
 // CheckGradient takes all lists as one step and checks the student's gradient, as a guard for encoders and losses of your
 // own. The student must implement encoder.Parametric. It keeps its weights, but with QueryOnly it is split. Use a few short
 // lists: the plain gradient keeps the graph of them all. The gradient that is checked is that of opts, its MicroBatchTokens
-// and GraphBudget too.
+// and GraphBudget too; with a Group all workers must check the same lists.
 func CheckGradient(
 	ctx context.Context, student encoder.Trainable, corpus retort.Corpus, lists []retort.List, opts Options,
 ) (*GradientCheck, error) {
@@ -70,7 +70,7 @@ func (s *stepper) check(ctx context.Context, batch []*example) (*GradientCheck, 
 		return nil, err
 	}
 	whole := *s
-	whole.microBatch, whole.block, whole.graphBudget = math.MaxInt, math.MaxInt, -1
+	whole.microBatch, whole.block, whole.graphBudget, whole.workers = math.MaxInt, math.MaxInt, -1, &workers{}
 	plain, _, err := whole.readGradient(ctx, batch)
 	if err != nil {
 		return nil, err

@@ -23,11 +23,12 @@ func (o Options) graphBudget() int64 {
 	case o.GraphBudget > 0:
 		return o.GraphBudget
 	}
+	workers := o.workers()
 	free, ok := freeMemory()
 	if !ok {
-		return defaultGraphBudget
+		return defaultGraphBudget / int64(workers.size())
 	}
-	return min(free/freeMemoryShare, largestGraphBudget)
+	return min(free/freeMemoryShare, largestGraphBudget) / int64(workers.size()) // they may all be on this machine
 }
 
 // freeMemory returns the bytes that the process can still take without swapping, as far as Linux tells: what is available

@@ -72,7 +72,7 @@ type Options struct {
 	// GraphBudget bounds the bytes of the graphs that a step keeps from its first pass over the texts, so that these need
 	// no second one: of as many micro-batches as fit, if the student is an encoder.GraphSizer. The result is the same to
 	// rounding. 0 chooses a quarter of the memory that is free when the run begins, 4 GiB at most, and 1 GiB where the
-	// system does not tell; a resumed run keeps that choice. It is the host's memory: for a small GPU set it. Below 0 none
+	// system does not tell, divided by the number of workers of Group; a resumed run keeps that choice. It is the host's memory: for a small GPU set it. Below 0 none
 	// is kept.
 	GraphBudget int64
 
@@ -107,6 +107,15 @@ type Options struct {
 	// MaxLossRise ends training with ErrExplodingLoss where the mean loss of the last ten steps is more than this many times
 	// the highest of the run's first ten (a start below 0.01 counts as 0.01); 0: never.
 	MaxLossRise float64
+
+	// Group are the workers that share out each step, nil: one worker. Each is given the same corpus, lists and options and a
+	// student with the same weights, and encodes its share of a step's texts; vectors are exchanged, so that every query sees
+	// the passages of all workers, and gradients are added up. The result is that of one worker to rounding. Rank 0
+	// alone evaluates (Evaluate and Floor.Evaluate are called there only), writes checkpoints and metrics, logs and reports
+	// progress, and a run may go on from its checkpoint with another number of workers. Train returns the same result on all,
+	// and leaves the same student. The student must implement encoder.Parametric with SetGrad. A loss.Batch must be safe for
+	// concurrent use where workers share it. Workers on one machine should share its cores out among them.
+	Group Group
 
 	// Dir is the folder of checkpoints; empty means none. It is made where it does not exist.
 	Dir string

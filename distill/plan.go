@@ -35,7 +35,7 @@ func (s *stepper) plan(ctx context.Context, batch []*example) (*plan, error) {
 	if err := tokenise(ctx, s.queries, queryRows(batch)); err != nil {
 		return nil, err
 	}
-	p.queries = newSide(s.queries, queryRows(batch), s.microBatch)
+	p.queries = newSharedSide(s.queries, queryRows(batch), s.microBatch, s.workers)
 	var err error
 	if p.passages, err = s.passageSide(ctx, batch); err != nil {
 		return nil, err
@@ -106,7 +106,7 @@ func (s *stepper) passageSide(ctx context.Context, batch []*example) (*side, err
 		if err := tokenise(ctx, s.passages, distinct); err != nil {
 			return nil, err
 		}
-		passages = newSide(s.passages, distinct, s.microBatch)
+		passages = newSharedSide(s.passages, distinct, s.microBatch, s.workers)
 	} else {
 		passages = &side{rows: distinct, vectors: s.fixed.pick(distinct)}
 	}

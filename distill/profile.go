@@ -26,6 +26,7 @@ type Profile struct {
 	Loss       Phase
 	SecondPass Phase // forward again, where the graph was not kept
 	Backward   Phase
+	Exchange   Phase // waiting for and talking to the other workers of a Group
 	Optimizer  Phase
 	Evaluation Phase
 	Checkpoint Phase
@@ -75,6 +76,7 @@ func (p *Profile) addStep(r StepReport) {
 		{&p.Loss, r.Similarity, 0},
 		{&p.SecondPass, r.Recompute, r.Recomputed},
 		{&p.Backward, r.Backward, r.Padded},
+		{&p.Exchange, r.Exchange, 0},
 		{&p.Optimizer, r.Update, 0},
 	} {
 		part.phase.Time += part.time
@@ -105,10 +107,14 @@ func (p *Profile) String() string {
 		{"loss", p.Loss},
 		{"second pass", p.SecondPass},
 		{"backward", p.Backward},
+		{"exchange", p.Exchange},
 		{"optimizer", p.Optimizer},
 		{"evaluation", p.Evaluation},
 		{"checkpoint", p.Checkpoint},
 	} {
+		if part.name == "exchange" && part.phase.Time == 0 { // there is one worker
+			continue
+		}
 		line(part.name, part.phase)
 		other -= part.phase.Time
 	}

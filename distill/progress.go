@@ -38,10 +38,11 @@ type StepReport struct {
 	// the loss took out as likely to be relevant; 0 where it is no loss.Masker.
 	Masked, Candidates int
 	// Recomputed are the tokens, padding included, of the micro-batches that took a second forward pass because their
-	// graphs did not fit Options.GraphBudget.
+	// graphs did not fit Options.GraphBudget; this worker's alone in a Group.
 	Recomputed int
-	// Where the time went: waiting for the step's texts, first pass, loss, second forward pass, backward, optimiser.
-	Prepare, Encode, Similarity, Recompute, Backward, Update time.Duration
+	// Where the time went: waiting for the step's texts, first pass, loss, second forward pass, backward, optimiser, and
+	// waiting for and talking to the other workers.
+	Prepare, Encode, Similarity, Recompute, Backward, Update, Exchange time.Duration
 }
 
 // DistinctShare is that of distinct passages among the lists' passages; above 1 where Options.WholeCorpus adds columns.

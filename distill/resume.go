@@ -11,6 +11,9 @@ import (
 
 // findCheckpoint makes the folder, and reads the checkpoint where it holds one.
 func (t *trainer) findCheckpoint() error {
+	if !t.workers.leads() {
+		return nil
+	}
 	if t.opts.Dir == "" {
 		var err error
 		t.dir, err = os.MkdirTemp("", "retort-distill-*")
@@ -47,13 +50,24 @@ func (t *trainer) findCheckpoint() error {
 	return nil
 }
 
-// checkpointAtEnd saves the steps since the last checkpoint where the context has ended. After another error it does not:
-// what broke the student may have broken its state.
-func (t *trainer) checkpointAtEnd(ctx context.Context) error {
-	if ctx.Err() == nil || t.state.Step == max(t.savedStep, 0) {
+// checkpointAtEnd saves the steps since the last checkpoint where the context has ended or another worker is lost. After
+// another error it does not: what broke the student may have broken its state.
+func (t *trainer) checkpointAtEnd(ctx context.Context, cause error) error {
+	ended := ctx.Err() != nil || errors.Is(cause, ErrWorkerLost)
+	if !ended || !t.workers.leads() || t.state.Step == max(t.savedStep, 0) {
 		return nil
 	}
 	return t.checkpoint()
+}
+
+// loadCheckpoint brings the student of the checkpoint to all workers.
+func (t *trainer) loadCheckpoint(ctx context.Context) error {
+	if t.workers.leads() {
+		if err := t.load(filepath.Join(t.dir, checkpointName)); err != nil {
+			return err
+		}
+	}
+	return t.workers.shareStudent(ctx, t.student)
 }
 
 func (t *trainer) load(path string) error {

@@ -29,6 +29,7 @@ type stepper struct {
 	graphBudget int64 // bytes of graphs that a step keeps; below 0: as many as there are
 	count       bool
 	wholeCorpus bool
+	workers     *workers
 
 	column []int32 // of a passage in the step that plan is at; -1: none
 	dirty  bool    // Backward has added to the gradients since the last step
@@ -75,8 +76,16 @@ func (s *stepper) gradient(ctx context.Context, p *plan) (report StepReport, err
 		return report, err
 	}
 	if s.passages != nil {
-		err = p.passages.backward(ctx, s.student, &report)
+		if err := p.passages.backward(ctx, s.student, &report); err != nil {
+			return report, err
+		}
 	}
+	if s.workers.group == nil {
+		return report, nil
+	}
+	start := time.Now()
+	err = s.workers.reduceGradients(ctx, s.student)
+	report.Exchange += time.Since(start)
 	return report, err
 }
 
@@ -97,6 +106,14 @@ func (s *stepper) forward(ctx context.Context, p *plan) (StepReport, error) {
 	report.Tokens, report.Padded = p.queries.tokens+p.passages.tokens, p.queries.padded+p.passages.padded
 	report.Encode = time.Since(start)
 
+	if s.workers.group != nil {
+		start = time.Now()
+		if err := s.exchange(ctx, p); err != nil {
+			return report, err
+		}
+		report.Exchange = time.Since(start)
+	}
+
 	start = time.Now()
 	p.queries.grad = matrix.New(len(p.rows), s.student.Dim())
 	if s.passages != nil {
@@ -107,6 +124,17 @@ func (s *stepper) forward(ctx context.Context, p *plan) (StepReport, error) {
 	report.Masked, report.Candidates = maskedColumns(s.loss, p.rows, p.columns)
 	report.Similarity = time.Since(start)
 	return report, err
+}
+
+// exchange gives every worker the vectors of all.
+func (s *stepper) exchange(ctx context.Context, p *plan) error {
+	if err := s.workers.gatherRows(ctx, p.queries.vectors, p.queries.counts); err != nil {
+		return err
+	}
+	if s.passages == nil {
+		return nil
+	}
+	return s.workers.gatherRows(ctx, p.passages.vectors, p.passages.counts)
 }
 
 // graphs decides which micro-batches of a step keep their graphs: each that still fits into what is left.

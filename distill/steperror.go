@@ -61,13 +61,13 @@ func (t *trainer) lastGood() (dir string, step int) {
 }
 
 // stepFailed makes an error of one in the step at hand, or in the one that was just finished where the loss exploded. The
-// end of the context is no failure of a step.
+// end of the context or the loss of a worker is no failure of a step.
 func (t *trainer) stepFailed(ctx context.Context, batch []*example, err error) error {
 	step, steps := t.state.Step, t.schedule.steps()
 	if !errors.Is(err, ErrExplodingLoss) {
 		step++
 	}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || errors.Is(err, ErrWorkerLost) {
 		return fmt.Errorf("distill: step %d of %d: %w", step, steps, err)
 	}
 	failed := &StepError{Step: step, Steps: steps, Err: err}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"time"
 
 	"gonum.org/v1/gonum/blas/blas32"
@@ -28,7 +27,20 @@ import (
 // student returned; where a row of the loss is at fault, the error names its query.
 //
 // The student belongs to Train until it returns. The same input gives the same bits on one machine.
+//
+// With Options.Group it must be called on all workers. An error on one ends it on all of them: with ErrWorkerLost on the
+// others, where rank 0 saves the steps that were finished. Other lists, options or students on one of them are an error on all
+// before training begins.
 func Train(ctx context.Context, student encoder.Trainable, corpus retort.Corpus, lists []retort.List, opts Options) (*Result, error) {
+	result, err := train(ctx, student, corpus, lists, opts)
+	if err != nil {
+		w := opts.workers()
+		err = errors.Join(err, w.leave())
+	}
+	return result, err
+}
+
+func train(ctx context.Context, student encoder.Trainable, corpus retort.Corpus, lists []retort.List, opts Options) (*Result, error) {
 	start := time.Now()
 	t, err := newTrainer(ctx, student, corpus, lists, opts)
 	if err != nil {
@@ -44,6 +56,7 @@ func Train(ctx context.Context, student encoder.Trainable, corpus retort.Corpus,
 type trainer struct {
 	student   encoder.Trainable
 	opts      Options
+	workers   *workers
 	stepper   *stepper
 	evaluator *evaluator // nil without held-out lists
 	schedule  *schedule
@@ -64,6 +77,10 @@ func newTrainer(ctx context.Context, student encoder.Trainable, corpus retort.Co
 	if err := opts.Validate(); err != nil {
 		return nil, err
 	}
+	w := opts.workers()
+	if !w.leads() {
+		opts = opts.withoutOutput()
+	}
 	train, dev, err := opts.split(lists)
 	if err != nil {
 		return nil, err
@@ -75,15 +92,19 @@ func newTrainer(ctx context.Context, student encoder.Trainable, corpus retort.Co
 	if len(data.train) == 0 {
 		return nil, errors.New("distill: no lists to train on")
 	}
-	t := &trainer{student: student, opts: opts, schedule: newSchedule(len(data.train), opts), profile: opts.profile(), savedStep: -1, log: opts.log()}
+	t := &trainer{student: student, opts: opts, workers: &w, schedule: newSchedule(len(data.train), opts), profile: opts.profile(), savedStep: -1, log: opts.log()}
 	if t.stepper, err = newStepper(student, corpus, data, opts); err != nil {
 		return nil, err
 	}
+	t.stepper.workers = t.workers
 	texts, hash, err := t.stepper.passageTexts(ctx, corpus, opts.Vectors)
 	if err != nil {
 		return nil, err
 	}
 	t.state.Run = identity(student, train, dev, hash, opts)
+	if err := w.sameRun(ctx, t.state.Run, student); err != nil {
+		return nil, err
+	}
 	if err := t.findCheckpoint(); err != nil {
 		return nil, err
 	}
@@ -96,13 +117,16 @@ func newTrainer(ctx context.Context, student encoder.Trainable, corpus retort.Co
 	if err := t.readStart(); err != nil { // of the towers that learn, which prepare has split
 		return nil, errors.Join(err, t.close())
 	}
-	if len(data.dev) > 0 && opts.ChooseBy == ByNDCG {
+	if len(data.dev) > 0 && opts.ChooseBy == ByNDCG && w.leads() {
 		if t.evaluator, err = newEvaluator(t.stepper); err != nil {
 			return nil, errors.Join(err, t.close())
 		}
 	}
 	if !t.resumed {
 		t.state.GraphBudget = opts.graphBudget()
+	}
+	if err := t.shareStart(ctx); err != nil {
+		return nil, errors.Join(err, t.close())
 	}
 	t.stepper.graphBudget = t.state.GraphBudget
 	t.planner = &planner{steps: t.schedule.steps(), make: func(ctx context.Context, step int) (*plan, error) {
@@ -130,9 +154,14 @@ func newStepper(student encoder.Trainable, corpus retort.Corpus, data *dataset, 
 			return nil, fmt.Errorf("distill: Options.Vectors: %w", err)
 		}
 	}
+	w := o.workers()
+	if err := w.check(student); err != nil {
+		return nil, err
+	}
 	return &stepper{
 		student: student, data: data, loss: o.loss(), queryOnly: o.Towers == QueryOnly,
 		microBatch: o.MicroBatchTokens, block: blockElements, count: o.CountDuplicates, wholeCorpus: o.WholeCorpus,
+		workers: &w,
 	}, nil
 }
 
@@ -179,7 +208,7 @@ func (s *stepper) prepare(ctx context.Context, texts []string, given blas32.Gene
 	case given.Data != nil:
 		s.fixed = vectors{matrix: given, index: s.data.passages}
 	default:
-		if s.fixed.matrix, err = encodeAll(ctx, s.student, encoder.Passage, texts, report); err != nil {
+		if s.fixed.matrix, err = s.workers.encodeAll(ctx, s.student, encoder.Passage, texts, report); err != nil {
 			return fmt.Errorf("distill: encode passages: %w", err)
 		}
 	}
@@ -229,7 +258,7 @@ func (t *trainer) close() error {
 
 func (t *trainer) run(ctx context.Context) (*Result, error) {
 	if t.resumed {
-		if err := t.load(filepath.Join(t.dir, checkpointName)); err != nil {
+		if err := t.loadCheckpoint(ctx); err != nil {
 			return nil, err
 		}
 		t.savedStep = t.state.Step
@@ -239,7 +268,7 @@ func (t *trainer) run(ctx context.Context) (*Result, error) {
 	t.saved = time.Now()
 	for !t.state.Done {
 		if err := t.advance(ctx); err != nil {
-			return nil, errors.Join(err, t.checkpointAtEnd(ctx))
+			return nil, errors.Join(err, t.checkpointAtEnd(ctx, err))
 		}
 	}
 	return t.finish(ctx)
@@ -302,14 +331,19 @@ func (t *trainer) evalSteps() int {
 // finishPart comes after the steps between two evaluations: it evaluates the student, keeps it if it is the best so far,
 // decides whether to stop, and writes a checkpoint.
 func (t *trainer) finishPart(ctx context.Context) error {
-	if t.opts.evaluates() {
-		if err := t.evaluate(ctx); err != nil {
+	if t.workers.leads() {
+		if t.opts.evaluates() {
+			if err := t.evaluate(ctx); err != nil {
+				return err
+			}
+		}
+		t.state.PartDone = false
+		t.state.Done = t.state.Done || t.state.Step == t.schedule.steps()
+		if err := t.checkpoint(); err != nil {
 			return err
 		}
 	}
-	t.state.PartDone = false
-	t.state.Done = t.state.Done || t.state.Step == t.schedule.steps()
-	return t.checkpoint()
+	return t.shareDecision(ctx)
 }
 
 func (t *trainer) report(p Progress) {
