@@ -82,6 +82,11 @@ lint: libtorch ## vet, staticcheck and gofumpt
 bench: libtorch ## the benchmarks
 	$(TORCH) go test -run '^$$' -bench . -benchmem ./...
 
+.PHONY: bench-step
+bench-step: libtorch ## tables of a training step's time and memory (about an hour; BENCH_STEP_ARGS="-tables list" for some)
+	$(TORCH) go build -o bin/benchstep ./internal/benchstep
+	bin/benchstep $(BENCH_STEP_ARGS)
+
 BENCH_PEER := .cache/bench-peer
 PYTHON ?= $(BENCH_PEER)/venv/bin/python
 
