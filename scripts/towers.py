@@ -24,7 +24,10 @@ import time
 # What a cell's name stands for: towers, loss, lists of one step, learning rate. Those of "query" and "both" are the command's own;
 # "query, small steps" has as many steps as "both".
 KINDS = {"query": ("query", 64, 1e-4), "query-small-steps": ("query", 16, 5e-5), "both": ("both", 16, 5e-5)}
-LOSSES = {"default": ["-loss", "kl", "-target", "student-scale"], "paper": ["-loss", "paper"]}
+# The generated queries are extractive. Such have no positive, so that of the paper's loss its KL is left; the third loss is the
+# whole of it: the same lists are given back as if the queries were the user's, and the teacher's first passage is the positive.
+LOSSES = {"default": ["-loss", "kl", "-target", "student-scale"], "paper-kl": ["-loss", "paper"], "paper": ["-loss", "paper", "-lists", "LISTS"]}
+LOSS_TITLES = {"default": "default", "paper-kl": "paper, KL only", "paper": "paper"}
 CELLS = [(kind, loss) for loss in LOSSES for kind in KINDS]
 PASSAGES = 8  # of a list: the first 5 of the ranking, and 3 drawn from those after them
 KNOWN = 1000
@@ -77,9 +80,10 @@ class Collection:
 
     def distill(self, kind, loss):
         towers, batch, rate = KINDS[kind]
+        losses = [self.file("lists.jsonl") if word == "LISTS" else word for word in LOSSES[loss]]
         return self.retort(
             "distill", "-corpus", os.path.join(self.path, "corpus.jsonl"), "-out", self.run, *self.encoder(self.args.model),
-            "-towers", towers, *LOSSES[loss], "-batch", str(batch), "-lr", str(rate), "-epochs", "1", "-keep", "last",
+            "-towers", towers, *losses, "-batch", str(batch), "-lr", str(rate), "-epochs", "1", "-keep", "last",
             "-max-lists", str(self.args.lists), "-top", "5", "-sample", "3", "-min-list", str(PASSAGES), "-gate-queries", "0",
             "-analyzer", "code" if self.name == "godoc" else "english", "-json",
         )
@@ -127,12 +131,23 @@ class Collection:
         start = time.time()
         result = json.loads(self.distill(kind, loss))
         seconds = time.time() - start
+        if loss == "paper-kl":
+            self.keep_lists()
         model = os.path.join(self.run, "model")
         cell = {"steps": result["steps"], "lists": result["lists"], "seconds": seconds, "lists_hash": self.lists_hash()}
         for name, collection in (("test", self.path), ("known", self.known)):
             same = ["-vectors", self.file(name + ".npy")] if KINDS[kind][0] == "query" else []  # its passage tower has not changed
             cell[name] = self.judge(collection, model, self.file(f"{kind}-{loss}-{name}.trec"), "-compare", self.file(f"before-{name}.trec"), *same)
         write(path, json.dumps(cell))
+
+    def keep_lists(self):
+        """Writes the lists of the run, with the paper's targets, without saying where their queries are from."""
+        lists = []
+        with open(os.path.join(self.run, "filter.jsonl")) as f:
+            for record in map(json.loads, f):
+                query = {name: record["query"][name] for name in ("_id", "text")}
+                lists.append(json.dumps({"query": query, "ids": record["ids"], "scores": record["scores"]}) + "\n")
+        write(self.file("lists.jsonl"), "".join(lists))
 
     def lists_hash(self):
         """Stands for the queries and passages of the lists, whatever their targets."""
@@ -157,7 +172,7 @@ class Collection:
             towers, batch, rate = KINDS[kind]
             test, items = cell["test"]["compare"]["differences"]["ndcg@10"], cell["known"]["compare"]["differences"]["mrr@10"]
             kept = items["delta"] > 0 and items["p"] < GUARD_P
-            rows.append([towers, loss, f"{cell['steps']} of {batch}, {rate:g}", figure(cell["test"]["ndcg@10"]), signed(test["delta"]),
+            rows.append([towers, LOSS_TITLES[loss], f"{cell['steps']} of {batch}, {rate:g}", figure(cell["test"]["ndcg@10"]), signed(test["delta"]),
                          f"{signed(test['low'])} to {signed(test['high'])}", p_value(test["p"]),
                          f"{signed(items['delta'])} (p {p_value(items['p'])})", "trained" if kept else "untouched", f"{cell['seconds']:.0f}"])
         title = f"{self.name} ({before['queries']} test queries)"
