@@ -19,7 +19,6 @@ import random
 import re
 import subprocess
 import sys
-import time
 
 # What a cell's name stands for: towers, loss, lists of one step, learning rate. Those of "query" and "both" are the command's own;
 # "query, small steps" has as many steps as "both".
@@ -128,13 +127,12 @@ class Collection:
         if os.path.exists(path):
             return
         print(f"{self.name}: {kind}, {loss} loss", file=sys.stderr, flush=True)
-        start = time.time()
         result = json.loads(self.distill(kind, loss))
-        seconds = time.time() - start
+        stages = {s["name"]: s for s in read(os.path.join(self.run, "manifest.json"))["stages"]}
         if loss == "paper-kl":
             self.keep_lists()
         model = os.path.join(self.run, "model")
-        cell = {"steps": result["steps"], "lists": result["lists"], "seconds": seconds, "lists_hash": self.lists_hash()}
+        cell = {"steps": result["steps"], "lists": result["lists"], "seconds": stages["train"]["seconds"], "lists_hash": self.lists_hash()}
         for name, collection in (("test", self.path), ("known", self.known)):
             same = ["-vectors", self.file(name + ".npy")] if KINDS[kind][0] == "query" else []  # its passage tower has not changed
             cell[name] = self.judge(collection, model, self.file(f"{kind}-{loss}-{name}.trec"), "-compare", self.file(f"before-{name}.trec"), *same)
@@ -179,7 +177,7 @@ class Collection:
         return [[title if i == 0 else ""] + row for i, row in enumerate(rows)]
 
 
-HEAD = ["collection", "towers", "loss", "steps, rate", "nDCG@10", "difference", "95% interval", "p", "known items, MRR@10", "the guard keeps", "s"]
+HEAD = ["collection", "towers", "loss", "steps, rate", "nDCG@10", "difference", "95% interval", "p", "known items, MRR@10", "the guard keeps", "training, s"]
 
 
 def table(collections):
