@@ -117,9 +117,9 @@ teachers: libtorch model bge-small llm ## docs/teachers.md: what each teacher an
 GODOC := .cache/collections/godoc
 
 .PHONY: towers
-towers: build model ## one or both towers, by the default and the paper's loss, on 1,000 lists (COLLECTIONS=dir of BEIR folders with cranfield)
+towers: build model ## docs/results.md: one or both towers, by the default and the paper's loss (COLLECTIONS=dir of BEIR folders with cranfield)
 	$(PLAIN) go run ./examples/godoc/beir $(GODOC)
-	python3 scripts/towers.py bin/retort $(MODEL) runs/towers '$(COLLECTIONS)/cranfield' $(GODOC) $(TOWERS_ARGS)
+	python3 scripts/towers.py bin/retort $(MODEL) runs/towers '$(COLLECTIONS)/cranfield' $(GODOC) --docs docs/results.md $(TOWERS_ARGS)
 
 PGSERVER := .cache/pgserver
 

@@ -1,10 +1,11 @@
 """Trains one or both towers, by the default loss and by the paper's, on the same lists, and writes a table of what that brings.
 
-usage: towers.py RETORT MODEL FOLDER COLLECTION... [--lists N] [--tokens N] [--precision P] [--table-only]
+usage: towers.py RETORT MODEL FOLDER COLLECTION... [--lists N] [--tokens N] [--precision P] [--table-only] [--docs FILE]
 
 RETORT is the command, MODEL an encoder, each COLLECTION a folder in BEIR's layout with qrels/test.tsv; one that is called
 godoc is searched by BM25's analyzer for code. Everything is kept under FOLDER: a cell whose result is there is not made
-again, and one that was cut off goes on. The table goes to standard output and to FOLDER/towers.md. "make towers" runs this.
+again, and one that was cut off goes on. The table goes to standard output, or between the lines "<!-- towers:begin -->" and
+"<!-- towers:end -->" of a Markdown file. "make towers" runs this.
 
 Every cell is one "retort distill -keep last", so that the last model is measured, whatever the guard of "-keep best" would
 say. What that would say is measured the same way: 1,000 generated queries of a type that is not trained on, each of
@@ -43,6 +44,7 @@ def arguments():
     parser.add_argument("--tokens", type=int, default=128, help="of a passage")
     parser.add_argument("--precision", choices=["fp32", "bf16"], default=best_precision())
     parser.add_argument("--table-only", action="store_true", help="of the results that are there")
+    parser.add_argument("--docs", metavar="FILE", help="write the table into this Markdown file")
     return parser.parse_args()
 
 
@@ -185,6 +187,16 @@ def table(collections):
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
 
+def splice(path, text):
+    """Puts the table between the marker lines."""
+    with open(path) as f:
+        document = f.read()
+    parts = re.fullmatch(r"(.*<!-- towers:begin -->\n).*(<!-- towers:end -->\n.*)", document, re.DOTALL)
+    if not parts:
+        sys.exit(f"towers.py: {path} has no lines <!-- towers:begin --> and <!-- towers:end --> in this order")
+    write(path, parts[1] + text + parts[2])
+
+
 def figure(x):
     return f"{x:.4f}".replace("0.", ".", 1)
 
@@ -204,7 +216,7 @@ def read(path):
 
 def write(path, text):
     """Writes a file that appears whole or not at all."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     with open(path + ".new", "w") as f:
         f.write(text)
     os.replace(path + ".new", path)
@@ -218,9 +230,10 @@ def main():
             c.prepare()
             for kind, loss in CELLS:
                 c.cell(kind, loss)
-    text = table(collections)
-    write(os.path.join(args.folder, "towers.md"), text)
-    print(text, end="")
+    if args.docs:
+        splice(args.docs, table(collections))
+    else:
+        print(table(collections), end="")
 
 
 main()
