@@ -228,7 +228,7 @@ def main():
     if not args.table_only:
         for c in collections:
             c.prepare()
-            for kind, loss in CELLS:
+            for kind, loss in sorted(CELLS, key=lambda cell: KINDS[cell[0]][0] == "both"):  # which take longest
                 c.cell(kind, loss)
     if args.docs:
         splice(args.docs, table(collections))
