@@ -5,9 +5,9 @@ usage: bench_peer_train.py DRIVER MODEL-FOLDER WORK-FOLDER [--corpus FILE] [--li
        [--pairs N] [--threads N] [--precision fp32|bf16] [--peer-mode auto|plain|accumulate|cached] [--peer-batch N]
        [--peer-memory GIB] [--graph-budget BYTES]
 
-DRIVER is internal/benchpeer/train, built with LibTorch. --lists and --corpus are files of a run's folder (docs/run-folder.md);
-without --lists the driver makes lists for the corpus by BM25, and without --corpus of Go's own documentation. Each list is
-cut to its source, the positive, and the teacher's best others.
+DRIVER is internal/benchpeer/train, built with LibTorch. --corpus and --lists are corpus.jsonl and filter.jsonl of a run's
+folder (docs/run-folder.md), or other lists with scores; without --lists the driver makes lists for the corpus by BM25, and
+without --corpus of Go's own documentation. A list is cut to its source, the positive, and the teacher's best others.
 
 Both sides make one step to warm up, and then take turns (A B, B A, ...), step by step: Retort by distill.Train, the peer by
 its SentenceTransformerTrainer. The loss is DistillKLDivLoss / temperature^2 + 0.1 MultipleNegativesRankingLoss over one
@@ -158,7 +158,8 @@ def choose_mode(args, model, steps, passages):
     def needs(queries):
         return graph_bytes(config, queries * args.list * longest) / GIB
 
-    print(f"plain losses should need {needs(args.queries):.1f} GiB for the graph, and may take {args.peer_memory:.1f} GiB", flush=True)
+    estimate = f"plain losses should need {needs(args.queries):.1f} GiB for the graph"
+    print(f"{estimate}, and may take {args.peer_memory:.1f} GiB in all", flush=True)
     if args.peer_mode != "auto":
         return
     args.peer_mode, args.peer_batch = "plain", args.queries
@@ -381,7 +382,11 @@ def compare(args):
     turns = make_turns(args, driver, loss, tokens)
     dataset = make_dataset(steps, passages)
     peak_before = peak()
-    way = {"plain": "at once", "accumulate": f"{batch} queries at a time", "cached": f"in mini-batches of {args.peer_batch} texts"}
+    way = {
+        "plain": "at once",
+        "accumulate": f"{batch} queries at a time",
+        "cached": f"in mini-batches of {args.peer_batch} texts",
+    }
     print(
         f"{args.corpus or 'documentation of Go'}: {args.queries} queries x lists of {args.list}, {args.tokens} tokens, "
         f"{args.precision}, {args.threads} threads\n"
@@ -408,8 +413,9 @@ def print_report(args, turns, opening, steps, peak_before, should_peer, should_r
             f"{i:4}  {a['seconds']:13.2f}  {b['seconds']:28.2f}  {ratios[-1]:5.2f}  {1 / ratios[-1]:14.3f}"
             f"  {a['loss']:.5f} {b['loss']:.5f}"
         )
-    print(f"\nratio (above 1, Retort is faster): min {min(ratios):.2f}  median {statistics.median(ratios):.2f}  max {max(ratios):.2f}")
-    print(f"Retort's share of the peer's step time: median {1 / statistics.median(ratios):.3f}")
+    median = statistics.median(ratios)
+    print(f"\nratio (above 1, Retort is faster): min {min(ratios):.2f}  median {median:.2f}  max {max(ratios):.2f}")
+    print(f"Retort's share of the peer's step time: median {1 / median:.3f}")
     mine, other = ours[-1]["peak"], peak()
     print(f"Retort's share of the peer's peak memory: {share(mine, other)}\n")
 
@@ -424,10 +430,12 @@ def print_report(args, turns, opening, steps, peak_before, should_peer, should_r
             f"{name:21}  {most / GIB:8.2f}  {before / GIB:15.2f}  {kept / len(side[1:]):11.0f}  {1 - kept / padded:7.3f}"
             f"  {padded / total(side, 'seconds'):17.0f}"
         )
+    distinct = total(ours, "passages") / total(ours, "listed")
+    again = total(ours, "recomputed") / total(ours, "padded")
     print(
-        f"\ndistinct share of the passages: {total(ours, 'passages') / total(ours, 'listed'):.3f}; Retort computes each once a step, "
-        f"the peer each time;\nsecond forward passes of Retort: {total(ours, 'recomputed') / total(ours, 'padded'):.2f} of the first's "
-        f"tokens; the peer's tokens count those of its forward passes; its optimiser: {optimizer.value}"
+        f"\ndistinct share of the passages: {distinct:.3f}; Retort computes each once a step, the peer each time;\n"
+        f"second forward passes of Retort: {again:.2f} of the first's tokens, which are those counted above; the peer's are of\n"
+        f"all its forward passes; the peer's optimiser: {optimizer.value}"
     )
     print(
         f"loss of the first step: Retort {ours[0]['loss']:.6f}, from the peer's vectors by Retort's rule {should_retort:.6f}\n"

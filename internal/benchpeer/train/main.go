@@ -35,7 +35,7 @@ func main() {
 	flag.IntVar(&s.count, "count", 1024, "queries that -make writes lists for")
 	flag.StringVar(&s.model, "model", "", "model folder")
 	flag.StringVar(&s.corpus, "corpus", "", "corpus.jsonl")
-	flag.StringVar(&s.lists, "lists", "", "lists.jsonl, as in the folder of a run")
+	flag.StringVar(&s.lists, "lists", "", "lists, such as a run's filter.jsonl")
 	flag.StringVar(&s.precision, "precision", "fp32", "fp32 or bf16")
 	flag.StringVar(&s.loss, "loss", "joint", "joint (KL and InfoNCE) or infonce")
 	flag.Float64Var(&s.lr, "lr", 2e-5, "peak of the learning rate")
