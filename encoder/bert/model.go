@@ -147,7 +147,7 @@ func (m *Model) Encode(ctx context.Context, role encoder.Role, texts []string) (
 func (m *Model) encodeRows(ctx context.Context, in *inputs, rows []int, out blas32.General) error {
 	return m.rt.Run(ctx, func(s *torch.Scope) error {
 		s.NoGrad(func() {
-			values := s.Floats(m.compute(s, in, rows))
+			values := s.Floats(m.compute(s, in, rows, false))
 			for i := range values {
 				out.Data[rows[i/out.Cols]*out.Stride+i%out.Cols] = values[i]
 			}
@@ -186,10 +186,10 @@ func (m *Model) Forward(ctx context.Context, in encoder.Inputs, rows []int, keep
 	keepGraph = keepGraph && !(m.frozen && prepared.role == encoder.Passage)
 	err := m.rt.Run(ctx, func(s *torch.Scope) error {
 		if !keepGraph {
-			s.NoGrad(func() { s.CopyFloats(p.embeddings.Data, m.compute(s, prepared, rows)) })
+			s.NoGrad(func() { s.CopyFloats(p.embeddings.Data, m.compute(s, prepared, rows, true)) })
 			return s.Err()
 		}
-		t := m.compute(s, prepared, rows)
+		t := m.compute(s, prepared, rows, true)
 		s.CopyFloats(p.embeddings.Data, t)
 		if s.Err() == nil {
 			p.graph = s.Keep(t)
@@ -215,14 +215,18 @@ func (m *Model) GraphBytes(in encoder.Inputs, rows []int) int64 {
 	return m.folder.Side(prepared.role).Tower.Config.GraphBytes(len(rows), width, m.precision)
 }
 
-func (m *Model) compute(s *torch.Scope, in *inputs, rows []int) torch.Tensor {
+// compute returns the embeddings of rows [len(rows) x d], for training by the kernels that both passes over a micro-batch share.
+func (m *Model) compute(s *torch.Scope, in *inputs, rows []int, training bool) torch.Tensor {
 	tower := m.folder.Side(in.role).Tower
 	texts := make([][]int32, len(rows))
 	for i, r := range rows {
 		texts[i] = in.ids(r)
 	}
 	b := bertnet.NewBatch(texts, tower.Tokenizer.PadID())
-	return embed(s, m.network(in.role).Hidden(s, b, m.precision), b, tower.Pooling)
+	if training {
+		b = b.ForTraining()
+	}
+	return embed(s, m.network(in.role), b, tower.Pooling, m.precision)
 }
 
 // Step is one step of AdamW on every parameter that learns.

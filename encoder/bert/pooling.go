@@ -5,19 +5,20 @@ import (
 	"github.com/retort-ir/retort/internal/torch"
 )
 
-// embed returns the L2-normalised embeddings [rows x hidden] of the last layer's hidden states [rows x width x hidden].
-func embed(s *torch.Scope, hidden torch.Tensor, b bertnet.Batch, pooling Pooling) torch.Tensor {
+// embed returns the L2-normalised embeddings [rows x hidden] of a batch.
+func embed(s *torch.Scope, n *bertnet.Network, b bertnet.Batch, pooling Pooling, precision torch.Type) torch.Tensor {
 	return s.Sub(func(s *torch.Scope) torch.Tensor {
-		pooled := pool(s, hidden, b, pooling)
+		pooled := pool(s, n, b, pooling, precision)
 		// The floor is that of torch.nn.functional.normalize.
 		return s.Div(pooled, s.ClampMin(s.Norm(pooled, 1), 1e-12))
 	})
 }
 
-func pool(s *torch.Scope, x torch.Tensor, b bertnet.Batch, pooling Pooling) torch.Tensor {
+func pool(s *torch.Scope, n *bertnet.Network, b bertnet.Batch, pooling Pooling, precision torch.Type) torch.Tensor {
 	if pooling == CLS {
-		return s.Select(x, 1, 0)
+		return n.FirstHidden(s, b, precision)
 	}
+	x := n.Hidden(s, b, precision)
 	weights := make([]float32, b.Rows*b.Width)
 	for i, length := range b.Lengths {
 		for j := range length {

@@ -47,6 +47,7 @@ func (ps Parameters) Step(s *torch.Scope, t int, u encoder.Update, scale float64
 				if g == nil {
 					g = s.Zeros(torch.Float32, int64s(p.Shape)...)
 				}
+				p.changed(s)
 				s.AdamW(a, p.Value, p.First, p.Second, g, int64(p.Size()))
 				return nil
 			})

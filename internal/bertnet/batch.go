@@ -1,6 +1,10 @@
 package bertnet
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/retort-ir/retort/internal/torch"
+)
 
 // Batch is a rectangle of token ids, padded up to the longest text.
 type Batch struct {
@@ -9,6 +13,23 @@ type Batch struct {
 
 	ids      []int64 // [Rows x Width]
 	segments []int64 // [Rows x Width]; nil: all are of the first segment
+	training bool
+}
+
+// ForTraining returns the batch for a pass that Backward goes through, or one before it that is to give the same numbers:
+// its attention is computed in the type whose backward is fast.
+func (b Batch) ForTraining() Batch {
+	b.training = true
+	return b
+}
+
+// attentionType is float32 on CPUs: there LibTorch's attention in bfloat16 takes half the time forward, but three times as
+// long backward.
+func (b Batch) attentionType(s *torch.Scope, precision torch.Type) torch.Type {
+	if b.training && s.OnCPU() {
+		return torch.Float32
+	}
+	return precision
 }
 
 // NewBatch puts texts, which are token ids, into a batch; pad fills up the shorter ones.

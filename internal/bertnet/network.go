@@ -167,17 +167,19 @@ func (n *Network) replace(s *torch.Scope, x torch.Tensor, f func(*torch.Scope) t
 
 func (n *Network) embed(s *torch.Scope, b Batch) torch.Tensor {
 	rows, width, h := int64(b.Rows), int64(b.Width), int64(n.Config.HiddenSize)
-	words := s.Embedding(n.words.Value, s.FromInts(b.ids, rows, width))
+	words := s.ParameterRows(n.words.Value, s.FromInts(b.ids, rows, width))
 	positions := s.Narrow(n.positions.Value, 0, int64(n.FirstPosition), width)
 	segments := s.Reshape(s.Narrow(n.types.Value, 0, 0, 1), 1, 1, h)
 	if b.segments != nil {
 		segments = s.Embedding(n.types.Value, s.FromInts(b.segments, rows, width))
 	}
-	return n.layerNorm(s, s.Add(s.Add(words, segments), s.Reshape(positions, 1, width, h)), n.norm)
+	s.AddInPlace(words, segments)
+	s.AddInPlace(words, s.Reshape(positions, 1, width, h))
+	return n.layerNorm(s, words, n.norm)
 }
 
 // attend computes the attention of from, hidden states that stand in x too, over x.
-func (n *Network) attend(s *torch.Scope, l layer, from, x, mask torch.Tensor, precision torch.Type) torch.Tensor {
+func (n *Network) attend(s *torch.Scope, l layer, from, x torch.Tensor, m mask, precision torch.Type) torch.Tensor {
 	h, heads := int64(n.Config.HiddenSize), int64(n.Config.Heads)
 	in := s.As(x, precision)
 	queries := in
@@ -189,19 +191,26 @@ func (n *Network) attend(s *torch.Scope, l layer, from, x, mask torch.Tensor, pr
 		if shape == nil {
 			return nil
 		}
-		return s.Transpose(s.Reshape(linear(s, in, a, precision), shape[0], shape[1], heads, h/heads), 1, 2)
+		return s.Transpose(s.Reshape(s.As(linear(s, in, a, precision), m.kind), shape[0], shape[1], heads, h/heads), 1, 2)
 	}
-	mixed := s.Attention(project(queries, l.query), project(in, l.key), project(in, l.value), mask, 1/math.Sqrt(float64(h/heads)))
-	mixed = s.Transpose(mixed, 1, 2)
+	mixed := s.Attention(project(queries, l.query), project(in, l.key), project(in, l.value), m.tensor, 1/math.Sqrt(float64(h/heads)))
+	mixed = s.As(s.Transpose(mixed, 1, 2), precision)
 	if shape := s.Shape(mixed); shape != nil {
 		mixed = s.Reshape(mixed, shape[0], shape[1], h)
 	}
-	return n.layerNorm(s, s.Add(s.As(linear(s, mixed, l.out, precision), torch.Float32), from), l.attentionNorm)
+	return n.layerNorm(s, plus(s, linear(s, mixed, l.out, precision), from), l.attentionNorm)
 }
 
 func (n *Network) feedForward(s *torch.Scope, l layer, x torch.Tensor, precision torch.Type) torch.Tensor {
 	up := n.activate(s, linear(s, s.As(x, precision), l.up, precision))
-	return n.layerNorm(s, s.Add(s.As(linear(s, up, l.down, precision), torch.Float32), x), l.norm)
+	return n.layerNorm(s, plus(s, linear(s, up, l.down, precision), x), l.norm)
+}
+
+// plus adds x, in float32, to a half's result, which nobody else reads: no memory is taken for the sum.
+func plus(s *torch.Scope, result, x torch.Tensor) torch.Tensor {
+	sum := s.As(result, torch.Float32)
+	s.AddInPlace(sum, x)
+	return sum
 }
 
 func (n *Network) activate(s *torch.Scope, x torch.Tensor) torch.Tensor {
@@ -219,22 +228,29 @@ func (n *Network) layerNorm(s *torch.Scope, x torch.Tensor, a affine) torch.Tens
 	return s.LayerNorm(x, a.weight.Value, a.bias.Value, int64(n.Config.HiddenSize), n.Config.LayerNormEps)
 }
 
-// linear casts the weights at each use, so that the gradient reaches the float32 ones.
+// linear casts the weights as part of the graph, so that the gradient reaches the float32 ones.
 func linear(s *torch.Scope, x torch.Tensor, a affine, precision torch.Type) torch.Tensor {
-	return s.Linear(x, s.As(a.weight.Value, precision), s.As(a.bias.Value, precision))
+	return s.Linear(x, a.weight.as(s, precision), a.bias.as(s, precision))
+}
+
+// mask is what attention adds to its scores, in the type that it computes in.
+type mask struct {
+	tensor torch.Tensor
+	kind   torch.Type
 }
 
 // attentionMask is 0 where a key is a token and masked where it is padding, [rows x 1 x 1 x width]; LibTorch's attention
-// needs one even where nothing is masked, since gotch cannot say none.
-func attentionMask(s *torch.Scope, b Batch, precision torch.Type) torch.Tensor {
+// needs one even where nothing is masked, since gotch cannot say none. Its fused kernels take it at no cost to speak of.
+func attentionMask(s *torch.Scope, b Batch, precision torch.Type) mask {
+	kind := b.attentionType(s, precision)
 	if !b.padded() {
-		return s.Zeros(precision, 1, 1, 1, int64(b.Width))
+		return mask{s.Zeros(kind, 1, 1, 1, int64(b.Width)), kind}
 	}
-	mask := make([]float32, b.Rows*b.Width)
+	values := make([]float32, b.Rows*b.Width)
 	for i, length := range b.Lengths {
 		for j := length; j < b.Width; j++ {
-			mask[i*b.Width+j] = masked
+			values[i*b.Width+j] = masked
 		}
 	}
-	return s.As(s.FromFloats(mask, int64(b.Rows), 1, 1, int64(b.Width)), precision)
+	return mask{s.As(s.FromFloats(values, int64(b.Rows), 1, 1, int64(b.Width)), kind), kind}
 }

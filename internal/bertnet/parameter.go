@@ -12,6 +12,40 @@ type Parameter struct {
 	Name                 string
 	Shape                []int
 	Value, First, Second torch.Tensor
+
+	cast cast
+}
+
+// cast is a parameter in a type that products are computed in. All passes between two changes of the weights share it:
+// LibTorch's node of a conversion keeps nothing, so that each of their graphs can go back through it.
+type cast struct {
+	tensor   torch.Tensor // nil: none
+	kind     torch.Type
+	recorded bool // by autograd
+}
+
+// as returns the parameter in a type, for the scope's operations.
+func (p *Parameter) as(s *torch.Scope, kind torch.Type) torch.Tensor {
+	if kind == torch.Float32 {
+		return p.Value
+	}
+	recorded := s.Recording()
+	if p.cast.tensor != nil && p.cast.kind == kind && (p.cast.recorded || !recorded) {
+		return p.cast.tensor
+	}
+	p.changed(s)
+	t := s.As(p.Value, kind)
+	if t == nil {
+		return nil
+	}
+	p.cast = cast{tensor: s.Keep(t), kind: kind, recorded: recorded}
+	return t
+}
+
+// changed must be called where the weights change.
+func (p *Parameter) changed(s *torch.Scope) {
+	s.Free(p.cast.tensor)
+	p.cast = cast{}
 }
 
 // Parameters are weights that learn together.
@@ -55,6 +89,7 @@ func NewParameters(ctx context.Context, rt *torch.Runtime, shapes []Shape, read 
 // Free gives back all of the tensors.
 func (ps Parameters) Free(s *torch.Scope) {
 	for _, p := range ps {
+		p.changed(s)
 		s.Free(p.Value, p.First, p.Second)
 		p.Value, p.First, p.Second = nil, nil, nil
 	}
@@ -65,6 +100,7 @@ func (p *Parameter) Set(s *torch.Scope, values []float32) error {
 	if len(values) != p.Size() {
 		return fmt.Errorf("%d values for %s of shape %v", len(values), p.Name, p.Shape)
 	}
+	p.changed(s)
 	s.NoGrad(func() { s.Copy(p.Value, s.FromFloats(values, int64s(p.Shape)...)) })
 	return s.Err()
 }

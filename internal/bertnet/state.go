@@ -73,6 +73,7 @@ func (st State) Restore(s *torch.Scope, f *safetensors.File) error {
 			*slot.tensor = nil
 			continue
 		}
+		slot.p.changed(s)
 		Parameters{slot.p}.ZeroGradients(s)
 	}
 	for _, slot := range st {

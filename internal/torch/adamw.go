@@ -17,7 +17,7 @@ func (s *Scope) AdamW(a AdamW, w, m, v, g Tensor, n int64) {
 	if !s.ready("adamw", w, m, v, g) {
 		return
 	}
-	if s.rt.threads == 0 {
+	if !s.OnCPU() {
 		s.adamWByOperations(a, w, m, v, g)
 		return
 	}

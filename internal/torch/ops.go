@@ -23,7 +23,20 @@ func (s *Scope) Embedding(weight, indices Tensor) Tensor {
 	if !s.ready("embedding", weight, indices) {
 		return nil
 	}
-	return s.own("embedding", raw.Embedding(weight, indices))
+	return s.own("embedding", raw.Embedding(weight, indices, false))
+}
+
+// ParameterRows is Embedding of a parameter (see RequireGrad). On the CPU its backward adds to the gradients of those rows
+// only; that of Embedding makes, clears and adds gradients of all rows, which can be most of a small batch's time.
+func (s *Scope) ParameterRows(parameter, indices Tensor) Tensor {
+	sparse := s.OnCPU() && s.Recording()
+	if sparse {
+		s.MakeGrad(parameter)
+	}
+	if !s.ready("embedding", parameter, indices) {
+		return nil
+	}
+	return s.own("embedding", raw.Embedding(parameter, indices, sparse))
 }
 
 // LayerNorm normalises over the last dimension, of the given width.

@@ -264,3 +264,30 @@ func BenchmarkOperationOverhead(b *testing.B) {
 		}
 	})
 }
+
+func TestParameterRowsHaveTheGradientOfEmbedding(t *testing.T) {
+	rt := open(t)
+	const rows, width = 50, 3
+	values := make([]float32, rows*width)
+	for i := range values {
+		values[i] = float32(i%7) - 2
+	}
+	indices := []int64{4, 0, 4, 49, 4, 0, 21, 20}
+	gradient := func(lookup func(s *Scope, weight, indices Tensor) Tensor) (g []float32) {
+		run(t, rt, func(s *Scope) {
+			weight := s.FromFloats(values, rows, width)
+			s.RequireGrad(weight)
+			for range 2 { // the second is added to the first
+				x := lookup(s, weight, s.FromInts(indices, 2, 4))
+				s.Backward(s.Sum(s.Mul(x, x)))
+			}
+			s.NoGrad(func() { require.Equal(t, values[12:15], s.Floats(lookup(s, weight, s.FromInts(indices, 8)))[:width]) })
+			g = s.Floats(s.Grad(weight))
+		})
+		return g
+	}
+	want := gradient((*Scope).Embedding)
+	require.Equal(t, float32(3*2*2*values[12]), want[12])
+	require.Equal(t, want, gradient((*Scope).ParameterRows))
+	require.Zero(t, rt.Live())
+}

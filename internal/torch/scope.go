@@ -58,6 +58,16 @@ func (s *Scope) NoGrad(f func()) {
 	f()
 }
 
+// Recording says whether operations record what Backward needs.
+func (s *Scope) Recording() bool {
+	on := raw.SetGrad(true)
+	raw.SetGrad(on)
+	return on
+}
+
+// OnCPU says whether the runtime computes on the CPU.
+func (s *Scope) OnCPU() bool { return s.rt.threads > 0 }
+
 // Keep takes t out of the scope: the caller frees it, in any scope of the same runtime.
 func (s *Scope) Keep(t Tensor) Tensor {
 	s.disown(t)
@@ -237,6 +247,16 @@ func (s *Scope) Grad(t Tensor) Tensor {
 		return nil
 	}
 	return g
+}
+
+// MakeGrad gives a tensor that requires a gradient one of zeros, dense and of its own memory, where it has none yet.
+func (s *Scope) MakeGrad(t Tensor) {
+	s.Sub(func(s *Scope) Tensor {
+		if s.Grad(t) == nil {
+			s.Backward(s.Sum(s.Scale(t, 0)))
+		}
+		return nil
+	})
 }
 
 // RequireGrad makes t a leaf whose gradient Backward computes.

@@ -90,8 +90,11 @@ func ToType(t Tensor, dtype int) Tensor {
 	return out(func(p *lib.Ctensor) { lib.AtgToDtype(p, lib.Ctensor(t), int32(dtype), 0, 0) })
 }
 
-func Embedding(weight, indices Tensor) Tensor {
-	return out(func(p *lib.Ctensor) { lib.AtgEmbedding(p, lib.Ctensor(weight), lib.Ctensor(indices), -1, 0, 0) })
+// Embedding's gradient is a sparse tensor where that is asked for.
+func Embedding(weight, indices Tensor, sparse bool) Tensor {
+	return out(func(p *lib.Ctensor) {
+		lib.AtgEmbedding(p, lib.Ctensor(weight), lib.Ctensor(indices), -1, 0, int32(flagInt(sparse)))
+	})
 }
 
 func LayerNorm(x Tensor, shape []int64, weight, bias Tensor, eps float64) Tensor {

@@ -24,7 +24,7 @@ func SetRequiresGrad(Tensor, bool) Tensor                       { return nil }
 func Grad(Tensor) Tensor                                        { return nil }
 func ToDevice(Tensor, int) Tensor                               { return nil }
 func ToType(Tensor, int) Tensor                                 { return nil }
-func Embedding(Tensor, Tensor) Tensor                           { return nil }
+func Embedding(Tensor, Tensor, bool) Tensor                     { return nil }
 func LayerNorm(Tensor, []int64, Tensor, Tensor, float64) Tensor { return nil }
 func Linear(Tensor, Tensor, Tensor) Tensor                      { return nil }
 func Gelu(Tensor, bool) Tensor                                  { return nil }
