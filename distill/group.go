@@ -10,8 +10,7 @@ import (
 // it. NewLocalGroups and package distill/gloo have implementations.
 //
 // A call returns soon after ctx ends, and soon after another worker is known to be lost. After an error the group is of no
-// more use, and its slices may hold anything. A group belongs to one goroutine. If it is an io.Closer, Close ends the waits of
-// the others with an error, and Train calls it when it fails.
+// more use, and its slices may hold anything. A group belongs to one goroutine.
 type Group interface {
 	// Rank is this worker's number, in [0, Size). Like Size it never changes, and may be called by any goroutine.
 	Rank() int
@@ -23,6 +22,12 @@ type Group interface {
 	// AllReduce replaces each value by its sum over the workers: on all of them by the same bits, at the same order of sums
 	// whenever it is called with values of that length.
 	AllReduce(ctx context.Context, values []float32) error
+}
+
+// Aborter is implemented by a Group that can end the waits of the other workers with an error. Train calls Abort when it fails.
+// The workers of another wait until they notice by themselves.
+type Aborter interface {
+	Abort() error
 }
 
 // ErrWorkerLost says that Train ended because a worker of its group failed, ended or could not be reached any more. The

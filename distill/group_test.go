@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -84,7 +83,7 @@ func TestALocalGroupNeverHangs(t *testing.T) {
 	const n = 3
 	values := func() []float32 { return make([]float32, 4) }
 	for name, last := range map[string]func(g Group) error{ // what worker 2 does while the others wait
-		"one that leaves": func(g Group) error { return g.(io.Closer).Close() },
+		"one that leaves": func(g Group) error { return g.(Aborter).Abort() },
 		"one whose context ends": func(g Group) error {
 			ctx, cancel := context.WithCancel(context.Background())
 			cancel()

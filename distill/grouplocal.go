@@ -7,7 +7,7 @@ import (
 )
 
 // NewLocalGroups returns a group of n workers in this process, the one of rank r at index r: for several devices, and for
-// tests. Each is an io.Closer.
+// tests. Each is an Aborter.
 func NewLocalGroups(n int) []Group {
 	hub := &hub{size: n, over: make(chan struct{})}
 	groups := make([]Group, n)
@@ -36,8 +36,8 @@ func (g *localGroup) AllReduce(ctx context.Context, values []float32) error {
 	return g.hub.meet(ctx, g.rank, meeting{"AllReduce", reduce}, [][]float32{values})
 }
 
-// Close ends the group for all of its workers.
-func (g *localGroup) Close() error {
+// Abort ends the group for all of its workers.
+func (g *localGroup) Abort() error {
 	g.hub.mu.Lock()
 	defer g.hub.mu.Unlock()
 	g.hub.end(fmt.Errorf("worker %d of %d has left", g.rank, g.hub.size))

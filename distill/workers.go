@@ -9,7 +9,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"math"
 	"slices"
@@ -156,8 +155,8 @@ func (w *workers) lost(ctx context.Context, err error) error {
 
 // leave ends the waits of the other workers.
 func (w *workers) leave() error {
-	if c, ok := w.group.(io.Closer); ok {
-		return c.Close()
+	if a, ok := w.group.(Aborter); ok {
+		return a.Abort()
 	}
 	return nil
 }

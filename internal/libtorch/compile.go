@@ -33,6 +33,12 @@ func (b *build) hash() string {
 	fmt.Fprintf(h, "%+v\n%q\n%q\n%q\n%s", *b.torch, b.ops, b.compiler, b.gotch, wrapperScript)
 	fmt.Fprint(h, errorFunctions, leanHeaders, b.flags("BUILD"))
 	fmt.Fprint(h, b.sources.api, b.sources.generated, b.sources.header)
+	fmt.Fprint(h, glooCompile, glooLink, glooJoin)
+	// What is embedded can always be read.
+	_ = writeGloo(func(name string, text []byte) error {
+		_, err := fmt.Fprintf(h, "%s %q", name, text)
+		return err
+	})
 	return hex.EncodeToString(h.Sum(nil))[:16]
 }
 
@@ -86,6 +92,9 @@ func (b *build) make(ctx context.Context, dir string, progress io.Writer) (rejec
 		if len(left) > len(rejected) {
 			return nil, fmt.Errorf("the compiler rejects %q in a second pass", left[len(rejected):])
 		}
+	}
+	if err := b.addGloo(ctx, temp, progress); err != nil {
+		return nil, err
 	}
 	if err := b.writeRest(temp, dir, rejected); err != nil {
 		return nil, err

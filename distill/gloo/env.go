@@ -1,0 +1,75 @@
+package gloo
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+)
+
+// Options say how a worker finds the others.
+type Options struct {
+	Host string // of rank 0, MASTER_ADDR
+	Port int    // MASTER_PORT, the same on all workers
+	Rank int    // RANK, this worker's number in [0, Size)
+	Size int    // WORLD_SIZE, the number of workers
+	// Timeout bounds the wait for all workers to come, and the wait in one operation for a worker that is there but does not
+	// answer; 0 means 30 minutes. A process that ends is noticed at once. It must be longer than what rank 0 does alone, such as
+	// an evaluation.
+	Timeout time.Duration
+	// Served says that somebody else serves the store at Host and Port, as torchrun does, and not rank 0.
+	Served bool
+	// Attempt tells groups at one store apart: torchrun starts all workers again when one is lost.
+	Attempt int
+}
+
+// ErrNoGroup says that none of the variables is set: the program was started as one process.
+var ErrNoGroup = errors.New("gloo: RANK and WORLD_SIZE are not set: start the program with torchrun, or set MASTER_ADDR, MASTER_PORT, RANK and WORLD_SIZE")
+
+// FromEnv reads the variables MASTER_ADDR, MASTER_PORT, RANK and WORLD_SIZE, and those of torchrun's own.
+func FromEnv() (Options, error) { return fromEnv(os.Getenv) }
+
+func fromEnv(env func(string) string) (Options, error) {
+	if env("RANK") == "" && env("WORLD_SIZE") == "" {
+		return Options{}, ErrNoGroup
+	}
+	o := Options{Host: env("MASTER_ADDR"), Served: env("TORCHELASTIC_USE_AGENT_STORE") == "True"}
+	for _, v := range []struct {
+		name  string
+		value *int
+		or    string
+	}{
+		{"RANK", &o.Rank, ""},
+		{"WORLD_SIZE", &o.Size, ""},
+		{"MASTER_PORT", &o.Port, ""},
+		{"TORCHELASTIC_RESTART_COUNT", &o.Attempt, "0"},
+	} {
+		text := env(v.name)
+		if text == "" {
+			text = v.or
+		}
+		var err error
+		if *v.value, err = strconv.Atoi(text); err != nil {
+			return Options{}, fmt.Errorf("gloo: %s is %q, want a number", v.name, text)
+		}
+	}
+	return o, o.Validate()
+}
+
+// Validate names the first field that is wrong.
+func (o Options) Validate() error {
+	switch {
+	case o.Size < 1:
+		return fmt.Errorf("gloo: WORLD_SIZE (Options.Size) is %d, want at least 1", o.Size)
+	case o.Rank < 0 || o.Rank >= o.Size:
+		return fmt.Errorf("gloo: RANK (Options.Rank) is %d, want it in [0,%d)", o.Rank, o.Size)
+	case o.Host == "":
+		return errors.New("gloo: MASTER_ADDR (Options.Host) is not set: it is the host of rank 0")
+	case o.Port < 1 || o.Port > 65535:
+		return fmt.Errorf("gloo: MASTER_PORT (Options.Port) is %d, want it in [1,65535]", o.Port)
+	case o.Timeout < 0:
+		return fmt.Errorf("gloo: Options.Timeout is %v, want at least 0", o.Timeout)
+	}
+	return nil
+}
