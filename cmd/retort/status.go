@@ -98,6 +98,8 @@ func (a *distillArgs) changes(ctx context.Context, m *runfolder.Manifest) ([]cha
 			was, is := map[string]string{}, map[string]string{}
 			if v, ok := before[s.name]; ok {
 				was[s.name] = v
+			} else if f := a.flags.Lookup(s.name); f.DefValue != "" && now[s.name] == f.DefValue {
+				continue // an older version had no such setting, and did as its default does
 			}
 			if v, ok := now[s.name]; ok {
 				is[s.name] = v

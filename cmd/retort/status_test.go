@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/retort-ir/retort/internal/runfolder"
 )
 
 // changedSettings has for every setting another value than that of fakeArgs and settingOf.
@@ -114,6 +116,15 @@ func TestStatusShowsStagesAndReasons(t *testing.T) {
 	require.Regexp(t, `train .* redone: lr was 0.0001, is 5e-05\n`, out)
 	require.Regexp(t, `evaluate .* redone after train, unless that comes out the same\n`, out)
 	require.NotRegexp(t, `filter .*redone`, out)
+
+	manifest := filepath.Join(dir, "run", runfolder.ManifestFile)
+	text := readString(t, manifest)
+	older := strings.Replace(text, `    "loss": "kl",`+"\n", "", 1)
+	require.NotEqual(t, text, older)
+	require.NoError(t, os.WriteFile(manifest, []byte(older), 0o600))
+	require.NotContains(t, succeed(t, "status", dir+"/run"), "redone", "the run of a version without that setting")
+	require.Contains(t, succeed(t, "status", "-loss", "paper", dir+"/run"), "; loss is new (paper)")
+	require.NoError(t, os.WriteFile(manifest, []byte(text), 0o600))
 
 	require.NoError(t, os.Remove(dir+"/run/score.jsonl"))
 	out = succeed(t, "status", dir+"/run")
