@@ -212,7 +212,7 @@ func (m *Model) GraphBytes(in encoder.Inputs, rows []int) int64 {
 	for _, r := range rows {
 		width = max(width, in.Tokens(r))
 	}
-	return m.folder.Side(prepared.role).Tower.Config.GraphBytes(len(rows), width, m.precision)
+	return m.folder.Side(prepared.role).Tower.Config.GraphBytes(len(rows), width, m.precision, m.rt.OnCPU())
 }
 
 // compute returns the embeddings of rows [len(rows) x d], for training by the kernels that both passes over a micro-batch share.

@@ -23,10 +23,17 @@ func (b Batch) ForTraining() Batch {
 	return b
 }
 
-// attentionType is float32 on CPUs: there LibTorch's attention in bfloat16 takes half the time forward, but three times as
-// long backward.
 func (b Batch) attentionType(s *torch.Scope, precision torch.Type) torch.Type {
-	if b.training && s.OnCPU() {
+	if b.training {
+		return trainingAttention(precision, s.OnCPU())
+	}
+	return precision
+}
+
+// trainingAttention is float32 on CPUs: there LibTorch's attention in bfloat16 takes half the time forward, but three times
+// as long backward.
+func trainingAttention(precision torch.Type, onCPU bool) torch.Type {
+	if onCPU {
 		return torch.Float32
 	}
 	return precision

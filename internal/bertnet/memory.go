@@ -2,25 +2,33 @@ package bertnet
 
 import "github.com/retort-ir/retort/internal/torch"
 
-// GraphBytes estimates what LibTorch keeps for the backward pass of texts padded to width tokens. With h the hidden size
-// and f the width between the feed-forward matrices, a token costs, in each layer,
+// GraphBytes estimates what LibTorch keeps for the backward pass of texts padded to width tokens, in training (see
+// Batch.ForTraining). With h the hidden size, f the width between the feed-forward matrices, size what an element takes in
+// products (4 bytes, in bfloat16 2) and attention what it takes in attention, a token costs, in each layer,
 //
-//	4 (4 h) bytes              the sums before the two normalisations, and what comes out of them
-//	size (5 h + 2 f) bytes     queries, keys and values, the mixed values before and after their heads are joined,
-//	                           the feed-forward matrices' output before and after the activation
+//	4 (2 h) bytes              the sums before the two normalisations
+//	size (2 h + 2 f) bytes     the inputs of both halves, the feed-forward matrices' output before and after the activation
+//	attention (4 h) bytes      queries, keys, values and the mixed values
+//	size (h) bytes             the mixed values once more, where attention is computed in another type than products
 //
-// where size is 4 in float32 and 2 in bfloat16, which also keeps the inputs of both halves (2 h) and a copy of each
-// layer's weights in its own type. Attention is counted without its matrix of tokens by tokens: LibTorch's fused kernels
-// compute that anew.
-func (c Config) GraphBytes(texts, width int, precision torch.Type) int64 {
+// and a few numbers a head and a normalisation. Attention is counted without its matrix of tokens by tokens: LibTorch's
+// fused kernels compute that anew. The weights' copies in bfloat16 are the model's: all graphs share them. A last layer of
+// which one token is asked for keeps less.
+func (c Config) GraphBytes(texts, width int, precision torch.Type, onCPU bool) int64 {
 	h, f, heads := int64(c.HiddenSize), int64(c.IntermediateSize), int64(c.Heads)
-	tokens := int64(texts) * int64(width)
-	size, halves, weights := int64(4), int64(0), int64(0)
-	if precision != torch.Float32 {
-		size, halves = 2, 2*h
-		weights = 4*h*h + 2*h*f + 5*h + f
+	kind := trainingAttention(precision, onCPU)
+	size, attention := bytesOf(precision), bytesOf(kind)
+	token := 4*2*h + size*(2*h+2*f) + attention*4*h + 4*(heads+4)
+	if kind != precision {
+		token += size * h
 	}
-	layer := tokens*(4*4*h+4*(heads+4)+size*(5*h+2*f+halves)) + size*weights
-	const embeddings = 3 // the sums before the first normalisation, and what comes out of it
-	return tokens*4*embeddings*h + int64(c.Layers)*layer
+	const embeddings = 2 // the sums before the first normalisation, and the last layer's result
+	return int64(texts) * int64(width) * (4*embeddings*h + int64(c.Layers)*token)
+}
+
+func bytesOf(kind torch.Type) int64 {
+	if kind == torch.BFloat16 {
+		return 2
+	}
+	return 4
 }

@@ -117,6 +117,9 @@ func (rt *Runtime) Close() error {
 	return nil
 }
 
+// OnCPU says whether the runtime computes on the CPU.
+func (rt *Runtime) OnCPU() bool { return rt.threads > 0 }
+
 // Live returns how many tensor handles are alive.
 func (rt *Runtime) Live() int64 { return rt.live.Load() }
 

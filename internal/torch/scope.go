@@ -66,7 +66,7 @@ func (s *Scope) Recording() bool {
 }
 
 // OnCPU says whether the runtime computes on the CPU.
-func (s *Scope) OnCPU() bool { return s.rt.threads > 0 }
+func (s *Scope) OnCPU() bool { return s.rt.OnCPU() }
 
 // Keep takes t out of the scope: the caller frees it, in any scope of the same runtime.
 func (s *Scope) Keep(t Tensor) Tensor {
