@@ -25,7 +25,7 @@ type Progress struct {
 // StepReport describes one step; zero outside of StageTrain.
 type StepReport struct {
 	Loss float64 // weighted sum over the rows, divided by their number
-	// Parts are those of Loss, where Options.Loss is a loss.Parted: one a name of its PartNames.
+	// Parts are those of Loss, where Options.Loss is a loss.Parted or a loss.PartedBatch: one a name of its PartNames.
 	Parts    []float64
 	LR       float64
 	GradNorm float64 // before clipping

@@ -18,18 +18,18 @@ import (
 // because the blocks decide the order of sums.
 const blockElements = 4 << 20
 
-// stepLoss returns the mean loss of the rows, and of its parts where it is a loss.Parted, given the vectors of queries q [n x d] and passages p [m x d], and adds the
-// gradients to dq and, where it has Data, dp.
+// stepLoss returns the mean loss of the rows, and of its parts where it is a loss.Parted or a loss.PartedBatch, given the
+// vectors of queries q [n x d] and passages p [m x d], and adds the gradients to dq and, where it has Data, dp.
 func stepLoss(ctx context.Context, l loss.Loss, rows []loss.Row, q, p, dq, dp blas32.General, block int) (float64, []float64, error) {
 	if batch, ok := l.(loss.Batch); ok {
 		if dp.Data == nil {
 			dp = matrix.New(p.Rows, p.Cols)
 		}
-		value, err := batch.Step(ctx, rows, q, p, dq, dp)
+		value, parts, err := batchStep(ctx, batch, rows, q, p, dq, dp)
 		if err == nil {
 			err = checkLoss(value)
 		}
-		return value, nil, err
+		return value, parts, err
 	}
 	block = min(max(1, block/max(1, p.Rows)), len(rows))
 	sim, grad := matrix.New(block, p.Rows), matrix.New(block, p.Rows)
@@ -60,8 +60,21 @@ func stepLoss(ctx context.Context, l loss.Loss, rows []loss.Row, q, p, dq, dp bl
 	return sum, parts, checkLoss(sum)
 }
 
+func batchStep(ctx context.Context, l loss.Batch, rows []loss.Row, q, p, dq, dp blas32.General) (float64, []float64, error) {
+	if parted, ok := l.(loss.PartedBatch); ok {
+		parts := make([]float64, len(parted.PartNames()))
+		value, err := parted.StepParts(ctx, rows, q, p, dq, dp, parts)
+		return value, parts, err
+	}
+	value, err := l.Step(ctx, rows, q, p, dq, dp)
+	return value, nil, err
+}
+
 func partNames(l loss.Loss) []string {
-	if p, ok := l.(loss.Parted); ok {
+	switch p := l.(type) {
+	case loss.Parted:
+		return p.PartNames()
+	case loss.PartedBatch:
 		return p.PartNames()
 	}
 	return nil

@@ -1,8 +1,11 @@
 package loss
 
 import (
+	"context"
 	"fmt"
 	"strings"
+
+	"gonum.org/v1/gonum/blas/blas32"
 )
 
 // Parted is implemented by a Loss that is a sum of parts, for those who watch a run.
@@ -12,6 +15,15 @@ type Parted interface {
 	PartNames() []string
 	// RowParts is Row that adds the value of each part, as it stands in the sum, to parts, one a name.
 	RowParts(r *Row, sim, grad []float32, scale float64, parts []float64) (float64, error)
+}
+
+// PartedBatch is implemented by a Batch that is a sum of parts, for those who watch a run.
+type PartedBatch interface {
+	Batch
+	// PartNames names the parts, each name once; none where the loss is no sum.
+	PartNames() []string
+	// StepParts is Step that adds the mean of each part over the rows, as it stands in the sum, to parts, one a name.
+	StepParts(ctx context.Context, rows []Row, q, p, dq, dp blas32.General, parts []float64) (float64, error)
 }
 
 // Masker is implemented by a Loss that takes likely false negatives out of a row's negatives.

@@ -240,6 +240,7 @@ func (b *block) finish(s *torch.Scope) {
 				return
 			}
 			value += nce
+			b.st.addPart(b.st.infoNCE[n].part, nce)
 		}
 		b.st.sum += value
 	}
@@ -254,11 +255,21 @@ func (b *block) list(i int) (float64, error) {
 	for k, c := range b.columns[i] {
 		st.sim[c], st.grad[c] = float32(b.sims[i][k]), 0
 	}
-	value, err := st.loss.terms.list.Row(&b.rows[i], st.sim, st.grad, 1/float64(len(st.rows)))
+	clear(st.listParts)
+	value, err := st.loss.terms.list.RowParts(&b.rows[i], st.sim, st.grad, 1/float64(len(st.rows)), st.listParts)
+	for k, v := range st.listParts {
+		st.addPart(st.loss.terms.listParts[k], v)
+	}
 	for k, c := range b.columns[i] {
 		b.grads[i][k] = st.grad[c]
 	}
 	return value, err
+}
+
+func (st *step) addPart(part int, value float64) {
+	if part >= 0 {
+		st.parts[part] += value
+	}
 }
 
 // infoNCE computes the n-th InfoNCE of row i as loss.InfoNCE does, given the negatives' sum.

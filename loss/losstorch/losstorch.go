@@ -56,8 +56,8 @@ type Loss struct {
 }
 
 var (
-	_ loss.Loss  = (*Loss)(nil)
-	_ loss.Batch = (*Loss)(nil)
+	_ loss.Loss        = (*Loss)(nil)
+	_ loss.PartedBatch = (*Loss)(nil)
 )
 
 // New returns l on LibTorch. l is a loss.InfoNCE, ListwiseKL, MarginMSE, Joint or a loss.Sum of such; others are refused.
@@ -75,7 +75,7 @@ func New(l loss.Loss, o Options) (*Loss, error) {
 		}
 	}
 	var parts terms
-	if err := parts.add(l, 1); err != nil {
+	if err := parts.add(l, 1, -1); err != nil {
 		return nil, err
 	}
 	rt, err := torch.Open(torch.Options{Threads: o.Threads, GPU: o.GPU})
@@ -93,6 +93,14 @@ func (l *Loss) Row(r *loss.Row, sim, grad []float32, scale float64) (float64, er
 	return l.loss.Row(r, sim, grad, scale)
 }
 
+// PartNames returns those of the loss that New was given, if it is a loss.Parted.
+func (l *Loss) PartNames() []string {
+	if p, ok := l.loss.(loss.Parted); ok {
+		return p.PartNames()
+	}
+	return nil
+}
+
 // Masked returns the columns that are no negatives of the row, as loss.InfoNCE's method does; none where the loss that New
 // was given has no such method.
 func (l *Loss) Masked(columns []int32, r *loss.Row) ([]int32, error) {
@@ -106,13 +114,15 @@ func (l *Loss) Masked(columns []int32, r *loss.Row) ([]int32, error) {
 
 // terms are a loss taken apart: what reads every column of the step, and what reads the query's own list only.
 type terms struct {
-	infoNCE []infoNCE
-	list    loss.Sum
+	infoNCE   []infoNCE
+	list      loss.Sum
+	listParts []int // of the terms of list
 }
 
 type infoNCE struct {
 	loss.InfoNCE
 	weight float64
+	part   int // which of the loss's parts it belongs to, counted from 0; -1: the loss is no sum
 }
 
 func (n infoNCE) temperature() float64 {
@@ -122,20 +132,25 @@ func (n infoNCE) temperature() float64 {
 	return n.Temperature
 }
 
-func (t *terms) add(l loss.Loss, weight float64) error {
+// add takes apart what belongs to a part; -1 stands for the whole loss.
+func (t *terms) add(l loss.Loss, weight float64, part int) error {
 	switch l := l.(type) {
 	case loss.InfoNCE:
-		t.infoNCE = append(t.infoNCE, infoNCE{l, weight})
+		t.infoNCE = append(t.infoNCE, infoNCE{l, weight, part})
 	case loss.ListwiseKL, loss.MarginMSE:
 		t.list = append(t.list, loss.Term{Weight: weight, Loss: l})
+		t.listParts = append(t.listParts, part)
 	case loss.Joint:
-		return t.add(l.Sum(), weight)
+		return t.add(l.Sum(), weight, part)
 	case loss.Sum:
-		for _, term := range l {
+		for i, term := range l {
+			if part >= 0 {
+				i = part
+			}
 			if term.Weight == 0 {
 				continue
 			}
-			if err := t.add(term.Loss, weight*term.Weight); err != nil {
+			if err := t.add(term.Loss, weight*term.Weight, i); err != nil {
 				return err
 			}
 		}

@@ -41,12 +41,13 @@ func TestTermsAreTakenApartWithTheirWeights(t *testing.T) {
 		{Weight: 2, Loss: loss.Paper()},
 		{Weight: 0, Loss: ones{}},
 		{Weight: -3, Loss: loss.Sum{{Weight: 0.5, Loss: loss.MarginMSE{Scale: 4}}}},
-	}, 1))
+	}, 1, -1))
 	require.Equal(t, terms{
-		infoNCE: []infoNCE{{loss.InfoNCE{Temperature: 0.01, MaskRatio: 0.6}, 0.2}},
+		infoNCE: []infoNCE{{loss.InfoNCE{Temperature: 0.01, MaskRatio: 0.6}, 0.2, 0}},
 		list: loss.Sum{
 			{Weight: 2, Loss: loss.ListwiseKL{TeacherTemperature: 0.3, StudentTemperature: 0.05}},
 			{Weight: -1.5, Loss: loss.MarginMSE{Scale: 4}},
 		},
+		listParts: []int{0, 2},
 	}, got)
 }

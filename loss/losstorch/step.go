@@ -20,6 +20,14 @@ import (
 // A row that is malformed and a vector that holds NaN or an infinity are errors that name the query, or the column. After an
 // error what was added to dq is worth nothing. The end of ctx is seen between blocks of similarities (Options.Budget).
 func (l *Loss) Step(ctx context.Context, rows []loss.Row, q, p, dq, dp blas32.General) (float64, error) {
+	return l.StepParts(ctx, rows, q, p, dq, dp, make([]float64, len(l.PartNames())))
+}
+
+// StepParts implements loss.PartedBatch: it is Step that adds the means of the loss's parts to parts, one a name of PartNames.
+func (l *Loss) StepParts(ctx context.Context, rows []loss.Row, q, p, dq, dp blas32.General, parts []float64) (float64, error) {
+	if n := len(l.PartNames()); len(parts) != n {
+		return 0, fmt.Errorf("losstorch: %d parts of a loss that has %d", len(parts), n)
+	}
 	if err := checkMatrices(rows, q, p, dq, dp); err != nil {
 		return 0, fmt.Errorf("losstorch: %w", err)
 	}
@@ -36,6 +44,9 @@ func (l *Loss) Step(ctx context.Context, rows []loss.Row, q, p, dq, dp blas32.Ge
 	})
 	if err != nil {
 		return 0, err
+	}
+	for i, part := range st.parts {
+		parts[i] += part / float64(len(rows))
 	}
 	return st.sum / float64(len(rows)), nil
 }
@@ -89,7 +100,9 @@ type step struct {
 	count         sharing
 	q, p, dp, log torch.Tensor // on the device; log [1 x m]: of the counts that all rows share, or nil
 	sum           float64      // of the losses so far
+	parts         []float64    // of it, one a part
 
+	listParts []float64 // of one row, one a list loss
 	sim, grad []float32 // [m], right in a row's own columns only: what the Go rows of list losses see
 }
 
@@ -107,6 +120,7 @@ func newStep(l *Loss, rows []loss.Row, columns int) *step {
 	st := &step{
 		loss: l, rows: rows, columns: columns, kind: kind,
 		sim: make([]float32, columns), grad: make([]float32, columns),
+		parts: make([]float64, len(l.PartNames())), listParts: make([]float64, len(l.terms.list)),
 	}
 	if slices.ContainsFunc(rows, func(r loss.Row) bool { return r.Positive != -1 }) {
 		st.infoNCE = l.terms.infoNCE

@@ -132,6 +132,27 @@ func goRows(t testing.TB, l loss.Loss, s data) float64 {
 	return sum / float64(n)
 }
 
+// goParts are the means of the loss's parts, not nil.
+func goParts(t testing.TB, l loss.Loss, s data) []float64 {
+	t.Helper()
+	parted, ok := l.(loss.Parted)
+	if !ok {
+		return []float64{}
+	}
+	n, m := len(s.rows), s.p.Rows
+	sim, grad := matrix.New(n, m), matrix.New(n, m)
+	blas32.Gemm(blas.NoTrans, blas.Trans, 1, s.q, s.p, 0, sim)
+	parts := make([]float64, len(parted.PartNames()))
+	for i := range s.rows {
+		_, err := parted.RowParts(&s.rows[i], matrix.Row(sim, i), matrix.Row(grad, i), 1, parts)
+		require.NoError(t, err)
+	}
+	for i := range parts {
+		parts[i] /= float64(n)
+	}
+	return parts
+}
+
 // addProduct adds the product to dst at its end: gonum's Gemm adds term by term, and rounds each time to the digits of what is in
 // dst, which costs more than the 1e-5 that is tested.
 func addProduct(dst blas32.General, trans blas.Transpose, a, b blas32.General) {
@@ -196,8 +217,10 @@ func compare(t testing.TB, got *Loss, l loss.Loss, s data, name string) {
 	want := s.clone()
 	wantLoss := goRows(t, l, want)
 	result := s.clone()
-	value, err := got.Step(context.Background(), s.rows, s.q, s.p, result.dq, result.dp)
+	parts := make([]float64, len(got.PartNames()))
+	value, err := got.StepParts(context.Background(), s.rows, s.q, s.p, result.dq, result.dp, parts)
 	require.NoError(t, err, name)
+	require.InDeltaSlice(t, goParts(t, l, s), parts, 1e-5*max(1e-3, math.Abs(wantLoss)), name)
 	require.InDelta(t, wantLoss, value, 1e-5*max(1e-3, math.Abs(wantLoss)), name)
 	requireNear(t, s.dq, want.dq, result.dq, 1e-5, name+": dq")
 	requireNear(t, s.dp, want.dp, result.dp, 1e-5, name+": dp")
