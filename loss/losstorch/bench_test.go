@@ -17,35 +17,41 @@ import (
 	"github.com/retort-ir/retort/loss"
 )
 
-// The step of 512 lists of 20 over distinct passages of MiniLM's width, by LibTorch and by the Go rows in blocks as distill
+// The paper's loss over lists of 20 distinct passages of MiniLM's width, by LibTorch and by the Go rows in blocks as distill
 // walks them.
 func BenchmarkStep(b *testing.B) {
-	rng := rand.New(rand.NewPCG(11, 12))
-	s := randomStep(rng, 512, 10_240, 384, oneCount)
-	for i := range s.rows {
-		r := &s.rows[i]
-		r.List, r.Teacher, r.Positive, r.Ignore = nil, nil, int32(20*i), nil
-		for k := range 20 {
-			r.List, r.Teacher = append(r.List, int32(20*i+k)), append(r.Teacher, 1-float64(k)/20)
-		}
-	}
-	b.Run("go", func(b *testing.B) {
-		for b.Loop() {
-			goBlocks(b, loss.Paper(), s)
-		}
-	})
-	for _, mib := range []int64{8, 16, 64, 256} {
-		b.Run(fmt.Sprintf("libtorch/budget=%dMiB", mib), func(b *testing.B) {
-			l, err := New(loss.Paper(), Options{Budget: mib << 20})
-			require.NoError(b, err)
-			defer l.Close()
+	for _, queries := range []int{32, 256, 1024} {
+		s := listStep(queries, 20, 384)
+		b.Run(fmt.Sprintf("%dx20/go", queries), func(b *testing.B) {
 			for b.Loop() {
-				if _, err := l.Step(b.Context(), s.rows, s.q, s.p, s.dq, s.dp); err != nil {
-					b.Fatal(err)
-				}
+				goBlocks(b, loss.Paper(), s)
 			}
 		})
+		for _, mib := range []int64{8, 64, 256} {
+			b.Run(fmt.Sprintf("%dx20/libtorch/budget=%dMiB", queries, mib), func(b *testing.B) {
+				l, err := New(loss.Paper(), Options{Budget: mib << 20})
+				require.NoError(b, err)
+				defer l.Close()
+				for b.Loop() {
+					if _, err := l.Step(b.Context(), s.rows, s.q, s.p, s.dq, s.dp); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
 	}
+}
+
+func listStep(queries, list, width int) data {
+	s := randomStep(rand.New(rand.NewPCG(11, 12)), queries, queries*list, width, oneCount)
+	for i := range s.rows {
+		r := &s.rows[i]
+		r.List, r.Teacher, r.Positive, r.Ignore = nil, nil, int32(list*i), nil
+		for k := range list {
+			r.List, r.Teacher = append(r.List, int32(list*i+k)), append(r.Teacher, 1-float64(k)/float64(list))
+		}
+	}
+	return s
 }
 
 // goBlocks is the step in blocks of 4 Mi similarities, the rows of a block in parallel.
