@@ -22,21 +22,23 @@ var miniLM = Config{
 	LayerNormEps: 1e-12, Activation: "gelu",
 }
 
-// BenchmarkMicroBatch is a micro-batch of 4,096 tokens forward and backward, texts of one length.
+// BenchmarkMicroBatch is a micro-batch forward and backward, texts of one length.
 func BenchmarkMicroBatch(b *testing.B) {
-	for _, precision := range []torch.Type{torch.Float32, torch.BFloat16} {
-		for _, width := range []int{64, 128, 256} {
-			b.Run(fmt.Sprintf("%s/width=%d", map[torch.Type]string{torch.Float32: "fp32", torch.BFloat16: "bf16"}[precision], width), func(b *testing.B) {
-				const tokens = 4096
+	for _, precision := range []struct {
+		name string
+		kind torch.Type
+	}{{"fp32", torch.Float32}, {"bf16", torch.BFloat16}} {
+		for _, shape := range []struct{ rows, width int }{{16, 16}, {64, 64}, {32, 128}, {16, 256}} {
+			b.Run(fmt.Sprintf("%s/%dx%d", precision.name, shape.rows, shape.width), func(b *testing.B) {
 				rt, n := randomNetwork(b, miniLM)
-				batch := randomBatch(miniLM, tokens/width, width).ForTraining()
-				forwardBackward(b, rt, n, batch, precision)
+				batch := randomBatch(miniLM, shape.rows, shape.width).ForTraining()
+				forwardBackward(b, rt, n, batch, precision.kind)
 				before := processorTime(b)
 				for b.Loop() {
-					forwardBackward(b, rt, n, batch, precision)
+					forwardBackward(b, rt, n, batch, precision.kind)
 				}
-				b.ReportMetric(float64(b.N)*tokens/b.Elapsed().Seconds(), "tokens/s")
-				b.ReportMetric(float64((processorTime(b)-before).Milliseconds())/float64(b.N), "cpu-ms/op")
+				b.ReportMetric(float64(b.N*shape.rows*shape.width)/b.Elapsed().Seconds(), "tokens/s")
+				b.ReportMetric(float64((processorTime(b)-before).Microseconds())/1000/float64(b.N), "cpu-ms/op")
 			})
 		}
 	}
