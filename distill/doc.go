@@ -38,6 +38,14 @@
 // with accumulated smaller steps it would not. Nor is a layer's activation thrown away and computed anew: a graph never
 // holds more than MicroBatchTokens beyond GraphBudget, and a micro-batch can be as small as one text.
 //
+// # Several workers
+//
+// With Options.Group several workers train one student, each with a copy of it: goroutines of one process ([NewLocalGroups]),
+// or processes on one machine or several (package distill/gloo). A step's texts are shared out among them by their tokens,
+// vectors are gathered, so that every query has the passages of all workers for negatives, and gradients are added up: the
+// result is that of one worker to rounding. What grows with the step and not with a worker's share is the loss, which each
+// computes in full. A worker that fails or is lost ends the run on all ([ErrWorkerLost]), and what was done is saved.
+//
 // # What a list says
 //
 // A list's scores are the target as a calibration of package teacher gives it: the trainer does not scale them. The

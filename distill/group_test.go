@@ -158,6 +158,7 @@ func TestAGroupTrainsLikeOneWorker(t *testing.T) {
 		{"fewer queries than workers", func(o *Options) { o.QueriesPerStep = 1; o.Epochs = 1 }},
 		{"no evaluation", func(o *Options) { o.DevFraction, o.EvalSteps = 0, 0 }},
 		{"chosen by loss", func(o *Options) { o.ChooseBy = ByLoss }},
+		{"a checkpoint a step", func(o *Options) { o.CheckpointEvery = 0 }},
 		{"patience", func(o *Options) { o.Patience, o.LR = 1, 0.5 }},
 		{"interpolation", func(o *Options) { o.Interpolate = []float64{0.3, 0.7} }},
 	} {

@@ -54,7 +54,7 @@ func (t *trainer) findCheckpoint() error {
 // another error it does not: what broke the student may have broken its state.
 func (t *trainer) checkpointAtEnd(ctx context.Context, cause error) error {
 	ended := ctx.Err() != nil || errors.Is(cause, ErrWorkerLost)
-	if !ended || !t.workers.leads() || t.state.Step == max(t.savedStep, 0) {
+	if !ended || t.state.Step == max(t.savedStep, 0) {
 		return nil
 	}
 	return t.checkpoint()
@@ -80,8 +80,11 @@ func (t *trainer) load(path string) error {
 }
 
 // checkpoint comes after the best student is written and before older ones are removed, so that whenever it or the one
-// before is read its best student is there.
+// before is read its best student is there. Rank 0 of a group writes it alone.
 func (t *trainer) checkpoint() error {
+	if !t.workers.leads() {
+		return nil
+	}
 	defer t.profile.Checkpoint.since(time.Now())
 	before := t.state.Best.Step
 	if t.opts.Dir != "" {

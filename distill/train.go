@@ -339,9 +339,9 @@ func (t *trainer) finishPart(ctx context.Context) error {
 		}
 		t.state.PartDone = false
 		t.state.Done = t.state.Done || t.state.Step == t.schedule.steps()
-		if err := t.checkpoint(); err != nil {
-			return err
-		}
+	}
+	if err := t.checkpoint(); err != nil {
+		return err
 	}
 	return t.shareDecision(ctx)
 }

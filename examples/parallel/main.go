@@ -1,0 +1,123 @@
+// Command parallel trains one encoder with several processes, on one machine or several, from lists that a teacher has scored:
+// those of retort score, or your own. README.md says how to start it.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/distill"
+	"github.com/retort-ir/retort/distill/gloo"
+	"github.com/retort-ir/retort/encoder/bert"
+)
+
+type settings struct {
+	corpus, lists, model, out string
+	checkpoints               string
+	threads                   int
+	timeout                   time.Duration
+	training                  distill.Options
+}
+
+func main() {
+	s := settings{training: distill.DefaultOptions()}
+	queries := flag.Bool("query-side", false, "train the query tower alone")
+	flag.IntVar(&s.training.Epochs, "epochs", s.training.Epochs, "passes over the lists")
+	flag.IntVar(&s.training.QueriesPerStep, "queries-per-step", s.training.QueriesPerStep, "lists a step, over all processes")
+	flag.Float64Var(&s.training.LR, "lr", s.training.LR, "peak of the learning rate")
+	flag.StringVar(&s.checkpoints, "checkpoints", "", "folder of checkpoints, which only rank 0 need see")
+	flag.IntVar(&s.threads, "threads", 0, "threads of a process; 0: its share of the machine's")
+	flag.DurationVar(&s.timeout, "timeout", 0, "longest wait for a process that is there but silent; 0: 30 minutes")
+	flag.Usage = func() {
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: parallel [FLAGS] CORPUS.jsonl LISTS.jsonl MODEL-FOLDER NEW-FOLDER")
+		flag.PrintDefaults()
+	}
+	flag.Parse()
+	if flag.NArg() != 4 {
+		flag.Usage()
+		os.Exit(2)
+	}
+	s.corpus, s.lists, s.model, s.out = flag.Arg(0), flag.Arg(1), flag.Arg(2), flag.Arg(3)
+	if *queries {
+		s.training.Towers = distill.QueryOnly
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := train(ctx, s)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "parallel:", err)
+		os.Exit(1)
+	}
+}
+
+func train(ctx context.Context, s settings) (err error) {
+	corpus, err := retort.LoadCorpus(s.corpus)
+	if err != nil {
+		return err
+	}
+	lists, err := retort.LoadLists(s.lists)
+	if err != nil {
+		return err
+	}
+	if s.threads == 0 {
+		s.threads = max(1, runtime.GOMAXPROCS(0)/localWorkers())
+	}
+	student, err := bert.Open(ctx, s.model, bert.Options{Threads: s.threads})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, student.Close()) }()
+
+	opts := s.training
+	opts.Dir = s.checkpoints
+	opts.Progress = func(p distill.Progress) { // rank 0's alone
+		if p.Stage == distill.StageTrain {
+			fmt.Printf("step %d of %d: loss %.4f, %d passages, %.0f%% of the time with the others\n", p.Done, p.Total, p.Step.Loss,
+				p.Step.Passages, 100*p.Step.Exchange.Seconds()/seconds(p.Step))
+		}
+	}
+	leads := true
+	options, err := gloo.FromEnv()
+	switch {
+	case errors.Is(err, gloo.ErrNoGroup): // one process
+	case err != nil:
+		return err
+	default:
+		options.Timeout = s.timeout
+		group, err := gloo.Connect(ctx, options)
+		if err != nil {
+			return err
+		}
+		defer group.Close()
+		opts.Group, leads = group, options.Rank == 0
+	}
+	result, err := distill.Train(ctx, student, corpus, lists, opts)
+	if err != nil || !leads {
+		return err
+	}
+	fmt.Printf("best after step %d of %d: nDCG@10 %.4f with the held-out lists, %.4f before\n", result.Best.Step, result.Steps,
+		result.Best.Score, result.History[0].Score)
+	return student.Save(s.out)
+}
+
+// localWorkers is the number of processes on this machine, as torchrun tells.
+func localWorkers() int {
+	n, err := strconv.Atoi(os.Getenv("LOCAL_WORLD_SIZE"))
+	if err != nil || n < 1 {
+		return 1
+	}
+	return n
+}
+
+func seconds(r distill.StepReport) float64 {
+	return (r.Prepare + r.Encode + r.Similarity + r.Recompute + r.Backward + r.Update + r.Exchange).Seconds()
+}
