@@ -38,8 +38,7 @@ type crossEncoders interface {
 type trainingJob struct {
 	start, work, dir string
 	corpus           retort.Corpus
-	lists            []retort.List // one positive, the others hard negatives
-	positives        []string      // of the lists
+	lists            []retort.List // the query's source is the positive, the others hard negatives
 	settings         *settings
 	log              io.Writer
 }
@@ -70,7 +69,6 @@ type trained struct {
 	Settings map[string]string `json:"settings"`
 	Start    string            `json:"start"` // the folder it was trained from
 	Funnel   distill.Funnel    `json:"funnel"`
-	Hidden   int               `json:"hidden"` // lists whose source lacks what the query quotes
 	Training *training         `json:"training"`
 	Cost     cost              `json:"cost"`
 }
@@ -128,20 +126,9 @@ func trainCell(ctx context.Context, b *bench, c cell) (err error) {
 	if err != nil {
 		return err
 	}
-	corpus, lists, positives, err := generate.HideQuotes(b.c.corpus, lists)
-	if err != nil {
-		return err
-	}
-	for i, l := range lists {
-		if positives[i] == "" {
-			positives[i] = l.Query.Source
-		} else {
-			r.Hidden++
-		}
-	}
-	b.p.say("  %d lists, %d without what their query quotes", len(lists), r.Hidden)
+	b.p.say("  %d lists", len(lists))
 	r.Training, err = b.p.crossEncoders.train(ctx, trainingJob{
-		start: dir, work: b.crossDir(c.name) + ".work", dir: b.crossDir(c.name), corpus: corpus, lists: lists, positives: positives,
+		start: dir, work: b.crossDir(c.name) + ".work", dir: b.crossDir(c.name), corpus: b.c.corpus, lists: lists,
 		settings: &b.p.settings, log: b.p.log,
 	})
 	return err
@@ -155,9 +142,7 @@ func (b *bench) trainingLists(ctx context.Context, funnel *distill.Funnel) ([]re
 		return nil, err
 	}
 	var generator generate.QueryGenerator
-	if b.p.settings.trainQueries == queriesExtractive { // of every type
-		generator, err = generate.NewExtractive(ctx, b.c.corpus, generate.Options{Seed: b.p.settings.seed})
-	} else {
+	if generator, err = b.extractive(ctx); b.p.settings.trainQueries != queriesExtractive && err == nil {
 		generator, err = b.generator(ctx, b.p.settings.trainQueries)
 	}
 	if err != nil {

@@ -56,8 +56,8 @@ func (torchCrossEncoders) train(ctx context.Context, job trainingJob) (*training
 	o.Seed, o.Dir = job.settings.seed, job.work
 	o.Logger = slog.New(slog.NewTextHandler(job.log, nil))
 	var examples []crossencoder.Example
-	for i, l := range job.lists {
-		e := crossencoder.Example{List: retort.List{Query: l.Query, IDs: l.IDs}, Positives: []string{job.positives[i]}}
+	for _, l := range job.lists {
+		e := crossencoder.Example{List: retort.List{Query: l.Query, IDs: l.IDs}, Positives: []string{l.Query.Source}}
 		if heldOut(l.Query.Source) {
 			o.Dev = append(o.Dev, e)
 		} else {
