@@ -24,6 +24,7 @@ type Options struct {
 
 	// Precision is that of the matrix products: "fp32", which "" means too, or "bf16", with float32 for all else and for
 	// the weights. bf16 is fast on a GPU and on processors with AMX or AVX512_BF16, and far slower elsewhere.
+	// Training on a CPU computes attention in float32 too, where its bfloat16 backward is slow.
 	Precision string
 	// BatchTokens bounds the tokens of one micro-batch of Encode, padding included; 0 means 4,096.
 	BatchTokens int
