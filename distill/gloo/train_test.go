@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -293,6 +294,49 @@ func TestAKilledWorkerEndsTheOtherWithACheckpoint(t *testing.T) {
 	}
 	requireSameOutcome(t, alone(t, j), readOutcome(t, j.Dir, 0))
 	require.Equal(t, readOutcome(t, j.Dir, 0), readOutcome(t, j.Dir, 1))
+}
+
+// Whichever worker is killed, and whenever, the others end within seconds, and nobody hangs when they start again. RETORT_SOAK=1
+// (make soak) makes it 30 kills.
+func TestNobodyHangsWhereAnyoneIsKilledAtAnyMoment(t *testing.T) {
+	kills := 2
+	if os.Getenv("RETORT_SOAK") != "" {
+		kills = 30
+	}
+	undisturbed := job{Dir: t.TempDir(), Epochs: 6, LR: 1e-3}
+	workers := startWorkers(t, undisturbed, undisturbed)
+	workers[0].waitFor(t, 1)
+	start := time.Now()
+	for r, w := range workers {
+		require.Empty(t, w.end(), "worker %d", r)
+	}
+	duration := time.Since(start)
+	want := readOutcome(t, undisturbed.Dir, 0)
+	j := undisturbed
+	j.Dir = t.TempDir()
+	for kill := 0; kill < kills; {
+		workers := startWorkers(t, j, j)
+		if !workers[0].steps.Scan() { // the run before was killed after its last step
+			require.Empty(t, workers[0].end())
+			require.Empty(t, workers[1].end())
+			requireSameOutcome(t, want, readOutcome(t, j.Dir, 0))
+			j.Dir = t.TempDir()
+			continue
+		}
+		time.Sleep(rand.N(duration / 2))
+		killed := rand.N(2)
+		_ = workers[killed].Process.Kill() // it may have ended
+		start := time.Now()
+		said := workers[1-killed].end()
+		require.Less(t, time.Since(start), 10*time.Second)
+		if workers[killed].end() == "" { // it was done
+			require.Empty(t, said)
+			requireSameOutcome(t, want, readOutcome(t, j.Dir, 0))
+			j.Dir = t.TempDir()
+			continue
+		}
+		kill++
+	}
 }
 
 func TestTheDeathOfRankZeroEndsTheOthers(t *testing.T) {

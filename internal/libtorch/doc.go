@@ -9,6 +9,10 @@
 // writes a C++ compiler wrapper (CXX) that hands this object to Go's build in place of gotch's file and passes every
 // other call through unchanged. Go's build cache looks at a compiler's path and never inside, so the path holds a hash of
 // all that matters.
+//
+// gotch has no wrapper of c10d, with which several processes train one model. The few functions of it in the folder gloo are
+// compiled into the same object. LibTorch has Gloo in it but not Gloo's headers, so the folder also declares the few classes
+// that c10d's own header names.
 package libtorch
 
 //go:generate go run ./genops
