@@ -83,8 +83,8 @@ func (f *folder) readHead(w *bertnet.Weights, name string, shape []int, fresh *r
 	return values, nil
 }
 
-// logits returns the logits of rows of all, [len(rows) x 1]. The head is computed in float32.
-func (n *network) logits(s *torch.Scope, all pairs, rows []int) torch.Tensor {
+// batch makes a micro-batch of rows of all.
+func (n *network) batch(all pairs, rows []int) bertnet.Batch {
 	texts := make([][]int32, len(rows))
 	second := make([]int, len(rows))
 	for i, r := range rows {
@@ -94,6 +94,11 @@ func (n *network) logits(s *torch.Scope, all pairs, rows []int) torch.Tensor {
 	if second[0] > 0 {
 		b = b.WithSegments(second)
 	}
+	return b
+}
+
+// logits returns the logits of a micro-batch, [b.Rows x 1]. The head is computed in float32.
+func (n *network) logits(s *torch.Scope, b bertnet.Batch) torch.Tensor {
 	first := n.body.FirstHidden(s, b, n.precision)
 	return s.Sub(func(s *torch.Scope) torch.Tensor {
 		head := n.params[len(n.params)-4:]
@@ -108,7 +113,7 @@ func (n *network) score(ctx context.Context, rt *torch.Runtime, all pairs, budge
 	for _, rows := range encoder.MicroBatches(all, all.all(), budget) {
 		err := rt.Run(ctx, func(s *torch.Scope) error {
 			s.NoGrad(func() {
-				for i, logit := range s.Floats(n.logits(s, all, rows)) {
+				for i, logit := range s.Floats(n.logits(s, n.batch(all, rows))) {
 					scores[rows[i]] = float64(logit)
 				}
 			})

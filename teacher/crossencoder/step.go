@@ -157,7 +157,7 @@ func (st *stepper) window(ctx context.Context, w graphWindow, scale float64) (fl
 func (st *stepper) forward(ctx context.Context, all pairs, rows []int, logits []float32, keep bool, graph *torch.Tensor) error {
 	return st.rt.Run(ctx, func(s *torch.Scope) error {
 		compute := func() {
-			t := st.net.logits(s, all, rows)
+			t := st.net.logits(s, st.net.batch(all, rows).ForTraining())
 			for i, logit := range s.Floats(t) {
 				logits[rows[i]] = logit
 			}
