@@ -118,7 +118,7 @@ func (t *trainer) finish(ctx context.Context) (result *Result, err error) {
 func (t *trainer) choose(ctx context.Context) (*Result, error) {
 	result := &Result{
 		Best: t.state.Best, Alpha: 1, History: t.state.History, Steps: t.state.Step, TotalSteps: t.schedule.steps(), Stopped: t.state.Stopped,
-		TrainLists: len(t.stepper.data.train), DevLists: len(t.stepper.data.dev), GraphBudget: t.state.GraphBudget,
+		TrainLists: len(t.stepper.data.train), DevLists: len(t.stepper.data.dev),
 	}
 	if !t.opts.evaluates() {
 		result.Best = Evaluation{Step: t.state.Step, Epoch: float64(t.opts.Epochs)}

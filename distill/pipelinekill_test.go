@@ -57,7 +57,6 @@ func slowRun(dir string) error {
 		return inner.Score(ctx, q, ps)
 	}), "length")
 	p.Training.QueriesPerStep, p.Training.CheckpointEvery = 32, 10*time.Millisecond
-	p.Training.GraphBudget = 1 << 20 // else it is a share of what is free when the run begins, which the results name
 	p.Training.Progress = func(Progress) { time.Sleep(5 * time.Millisecond) }
 	measure := p.Measure
 	p.Measure = func(ctx context.Context, trained bool, emit func(any) error) error {

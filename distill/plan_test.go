@@ -24,11 +24,11 @@ func TestTheGraphBudgetDoesNotChangeTheResult(t *testing.T) {
 		var states [][]byte
 		for _, budget := range budgets {
 			opts := quick()
-			opts.Towers, opts.GraphBudget, opts.DevFraction = towers, budget, 0
+			opts.Towers, opts.GraphBudget, opts.DevFraction, opts.Profile = towers, budget, 0, &Profile{}
 			e := newStudent(t)
-			result, err := Train(background, e, corpus, lists, opts)
+			_, err := Train(background, e, corpus, lists, opts)
 			require.NoError(t, err)
-			require.Equal(t, opts.graphBudget(), result.GraphBudget)
+			require.Equal(t, opts.graphBudget(), opts.Profile.GraphBudget)
 			states = append(states, stateOf(t, e))
 		}
 		for _, state := range states[1:] {
@@ -94,11 +94,11 @@ func TestWithoutAGraphSizerNoGraphIsKept(t *testing.T) {
 func TestAResumedRunKeepsTheGraphBudgetOfItsStart(t *testing.T) {
 	corpus, lists := world(t)
 	opts := quick()
-	opts.GraphBudget, opts.Dir = 0, t.TempDir()
-	result, err := Train(background, newStudent(t), corpus, lists, opts)
+	opts.GraphBudget, opts.Dir, opts.Profile = 0, t.TempDir(), &Profile{}
+	_, err := Train(background, newStudent(t), corpus, lists, opts)
 	require.NoError(t, err)
-	require.Positive(t, result.GraphBudget)
-	require.LessOrEqual(t, result.GraphBudget, int64(largestGraphBudget))
+	require.Positive(t, opts.Profile.GraphBudget)
+	require.LessOrEqual(t, opts.Profile.GraphBudget, int64(largestGraphBudget))
 
 	tr, err := newTrainer(background, newStudent(t), corpus, lists, opts)
 	require.NoError(t, err)
@@ -106,9 +106,9 @@ func TestAResumedRunKeepsTheGraphBudgetOfItsStart(t *testing.T) {
 	require.NoError(t, tr.load(filepath.Join(tr.dir, checkpointName)))
 	require.NoError(t, tr.checkpoint())
 	require.NoError(t, tr.close())
-	again, err := Train(background, newStudent(t), corpus, lists, opts)
+	_, err = Train(background, newStudent(t), corpus, lists, opts)
 	require.NoError(t, err)
-	require.EqualValues(t, 12345, again.GraphBudget)
+	require.EqualValues(t, 12345, opts.Profile.GraphBudget)
 }
 
 func TestMemAvailableIsRead(t *testing.T) {

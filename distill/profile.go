@@ -19,6 +19,7 @@ type Profile struct {
 	Listed         int   // passages of the lists, one in several counted in each
 	Passages       int   // distinct passages, summed over the steps
 	Tokens         int64 // encoded once, without padding
+	GraphBudget    int64 // bytes of graphs that a step could keep: Options.GraphBudget, or what was chosen when the run began
 
 	Setup      Phase // reading, and the passage vectors of QueryOnly
 	Prepare    Phase // waiting for the next step's texts

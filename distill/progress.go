@@ -95,6 +95,4 @@ type Result struct {
 	Stopped Stop `json:",omitempty"`
 	// TrainLists and DevLists say how the lists were split.
 	TrainLists, DevLists int
-	// GraphBudget is the bytes of graphs that a step could keep: Options.GraphBudget, or what was chosen.
-	GraphBudget int64
 }

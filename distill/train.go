@@ -128,7 +128,7 @@ func newTrainer(ctx context.Context, student encoder.Trainable, corpus retort.Co
 	if err := t.shareStart(ctx); err != nil {
 		return nil, errors.Join(err, t.close())
 	}
-	t.stepper.graphBudget = t.state.GraphBudget
+	t.stepper.graphBudget, t.profile.GraphBudget = t.state.GraphBudget, t.state.GraphBudget
 	t.planner = &planner{steps: t.schedule.steps(), make: func(ctx context.Context, step int) (*plan, error) {
 		return t.stepper.plan(ctx, t.batch(step))
 	}}
