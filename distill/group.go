@@ -30,6 +30,6 @@ type Aborter interface {
 	Abort() error
 }
 
-// ErrWorkerLost says that Train ended because a worker of its group failed, ended or could not be reached any more. The
-// worker of rank 0 has then written a checkpoint of the last finished step, where Options.Dir asks for checkpoints.
+// ErrWorkerLost says that Train ended because a worker of its group failed, ended or could not be reached any more. Unless it
+// is rank 0 that was lost, that one has written a checkpoint of the last finished step, where Options.Dir asks for checkpoints.
 var ErrWorkerLost = errors.New("a worker of the group is lost")

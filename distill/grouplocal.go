@@ -7,8 +7,9 @@ import (
 )
 
 // NewLocalGroups returns a group of n workers in this process, the one of rank r at index r: for several devices, and for
-// tests. Each is an Aborter.
+// tests. Each is an Aborter. Of n below 1 there are none.
 func NewLocalGroups(n int) []Group {
+	n = max(n, 0)
 	hub := &hub{size: n, over: make(chan struct{})}
 	groups := make([]Group, n)
 	for r := range groups {

@@ -72,8 +72,8 @@ type Options struct {
 	// GraphBudget bounds the bytes of the graphs that a step keeps from its first pass over the texts, so that these need
 	// no second one: of as many micro-batches as fit, if the student is an encoder.GraphSizer. The result is the same to
 	// rounding. 0 chooses a quarter of the memory that is free when the run begins, 4 GiB at most, and 1 GiB where the
-	// system does not tell, divided by the number of workers of Group; a resumed run keeps that choice. It is the host's memory: for a small GPU set it. Below 0 none
-	// is kept.
+	// system does not tell; of a Group, that of rank 0's machine, divided by the number of workers. A resumed run keeps that
+	// choice. It is the host's memory: for a small GPU set it. Below 0 none is kept.
 	GraphBudget int64
 
 	// DevFraction is the share of the lists' sources (of the lists, where they have none) that is held out, in [0,1).

@@ -170,8 +170,13 @@ type Outcome struct {
 	Measured []json.RawMessage
 }
 
-// Run goes the whole way and leaves the best student in Student. Where the Gate refuses, the outcome has its results. With a Folder the student is also saved there as "model".
+// Run goes the whole way, in one process, and leaves the best student in Student. Where the Gate refuses, the outcome has its
+// results. With a Folder the student is also saved there as "model".
 func (p *Pipeline) Run(ctx context.Context) (*Outcome, error) {
+	if g := p.Training.Group; g != nil && g.Size() > 1 {
+		return nil, fmt.Errorf("distill: Pipeline.Training.Group has %d workers, of which each would run all stages: run those before "+
+			"training in one process, and train on their lists with Train", g.Size())
+	}
 	out := &Outcome{Lists: p.Lists}
 	j, err := p.job(ctx, &out.Funnel)
 	if err != nil {
@@ -211,7 +216,8 @@ func (p *Pipeline) MakeLists(ctx context.Context, queries []retort.Query, funnel
 	return p.inMemory(funnel).lists(ctx, queries)
 }
 
-// Train trains the student on lists whose scores are targets, as MakeLists returns them. It reads and writes no Folder.
+// Train trains the student on lists whose scores are targets, as MakeLists returns them. It reads and writes no Folder, and
+// serves the workers of Training.Group too.
 func (p *Pipeline) Train(ctx context.Context, lists []retort.List) (*Result, error) {
 	return Train(ctx, p.Student, p.Corpus, lists, p.trainingOptions())
 }

@@ -179,6 +179,7 @@ func TestPipelineRefusesWhatCannotWork(t *testing.T) {
 		"MiningOptions.Gamma":           func(p *Pipeline) { p.Mining.Target, p.Mining.Gamma = StudentScale, -1 },
 		"StudentTemperature":            func(p *Pipeline) { p.Mining.Target, p.Mining.StudentTemperature = StudentScale, 0 },
 		"no source":                     func(p *Pipeline) { p.Teacher = broken{} },
+		"Training.Group has 2 workers":  func(p *Pipeline) { p.Training.Group = NewLocalGroups(2)[0] },
 	} {
 		p := pipeline(t)
 		spoil(p)

@@ -49,7 +49,7 @@ type Trainable interface {
 	// Step changes the weights by the gradients that Backward has added up, by AdamW (Loshchilov and Hutter 2019,
 	// arXiv 1711.05101) with decoupled weight decay on every parameter, then zeroes the gradients. It returns their
 	// global L2 norm before clipping. Where the norm is not finite nothing is changed but the gradients, which are
-	// zeroed, and the error is ErrNonFinite.
+	// zeroed, and the error is ErrNonFinite. A pass that was open then must not be followed by Backward.
 	Step(u Update) (gradNorm float64, err error)
 	// SaveState writes all that training needs to go on: weights, moments, the count of steps, random state.
 	SaveState(w io.Writer) error

@@ -12,6 +12,6 @@
 //	defer group.Close()
 //	opts.Group = group
 //
-// Workers of one machine should share its cores out among them (bert.Options.Threads). GLOO_SOCKET_IFNAME names the network
-// interface, where that of the host's name is the wrong one.
+// A process connects once: the keys of a group stay in the store. Workers of one machine should share its cores out among them
+// (bert.Options.Threads). GLOO_SOCKET_IFNAME names the network interface, where that of the host's name is the wrong one.
 package gloo

@@ -68,8 +68,8 @@ func (o Options) Validate() error {
 		return errors.New("gloo: MASTER_ADDR (Options.Host) is not set: it is the host of rank 0")
 	case o.Port < 1 || o.Port > 65535:
 		return fmt.Errorf("gloo: MASTER_PORT (Options.Port) is %d, want it in [1,65535]", o.Port)
-	case o.Timeout < 0:
-		return fmt.Errorf("gloo: Options.Timeout is %v, want at least 0", o.Timeout)
+	case o.Timeout < 0, o.Timeout > 0 && o.Timeout < time.Millisecond:
+		return fmt.Errorf("gloo: Options.Timeout is %v, want 0 or at least %v", o.Timeout, time.Millisecond)
 	}
 	return nil
 }

@@ -147,7 +147,9 @@ func (g *Group) Close() error {
 	if !g.broken && g.Size() > 1 {
 		ctx, cancel := context.WithTimeout(context.Background(), farewell)
 		defer cancel()
-		_ = g.AllReduce(ctx, make([]float32, 1)) // the others may have gone already
+		if g.AllReduce(ctx, make([]float32, 1)) != nil { // they have gone already, or wait for something else
+			return errors.Join(g.gloo.Disconnect(), g.gloo.Free())
+		}
 	}
 	return g.gloo.Free()
 }

@@ -18,6 +18,9 @@ import (
 //go:embed gloo
 var glooSources embed.FS
 
+// glooFailed, in the folder of a build, says why Gloo could not be compiled.
+const glooFailed = "no-gloo.txt"
+
 // glooHeader is there where LibTorch was built with c10d.
 const glooHeader = "torch/csrc/distributed/c10d/ProcessGroupGloo.hpp"
 
@@ -52,9 +55,16 @@ func (b *build) addGloo(ctx context.Context, dir string, progress io.Writer) err
 	err := b.compileGloo(ctx, dir)
 	if err != nil && ctx.Err() == nil {
 		fmt.Fprintf(progress, "Gloo does not fit this LibTorch: no training by several processes (%v)\n", err)
-		return nil
+		return os.WriteFile(filepath.Join(dir, glooFailed), []byte(err.Error()), 0o644)
 	}
 	return err
+}
+
+// lacksGloo reports whether a build has no Gloo for a reason that may be gone: the compiler may have been killed, or the disk
+// have been full.
+func lacksGloo(build string) bool {
+	_, err := os.Stat(filepath.Join(build, glooFailed))
+	return err == nil
 }
 
 func (b *build) compileGloo(ctx context.Context, dir string) error {

@@ -122,7 +122,7 @@ func buildWrappers(ctx context.Context, home string, b *build, progress io.Write
 	i := &Installation{
 		LibTorch: *b.torch, Build: filepath.Join(root, "build-"+b.hash()), Ops: opsHash(b.ops), Gotch: b.gotch, Compiler: b.compiler,
 	}
-	if i.check() == nil {
+	if i.check() == nil && !lacksGloo(i.Build) {
 		if i.Rejected, err = readRejected(i.Build); err != nil {
 			return nil, err
 		}
