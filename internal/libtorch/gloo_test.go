@@ -26,6 +26,7 @@ func TestALibTorchWithoutGlooServes(t *testing.T) {
 			i := m.install([]string{"atg_twice", "get_and_reset_last_err"})
 			require.Contains(t, m.progress.String(), test.says)
 			require.Equal(t, "twice 4 ", m.goRun(i)[0])
+			require.Equal(t, test.header != "", lacksGloo(i.Build), "tried again by the next install")
 		})
 	}
 }
