@@ -22,6 +22,7 @@ import (
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder/encodertest"
+	"github.com/retort-ir/retort/internal/rss"
 	"github.com/retort-ir/retort/mine"
 	"github.com/retort-ir/retort/teacher"
 )
@@ -315,17 +316,13 @@ type memoryWatch struct {
 
 func watchMemory(t *testing.T) *memoryWatch {
 	w := &memoryWatch{ended: make(chan struct{}), done: make(chan struct{})}
-	first, err := anonymousMemory()
-	require.NoError(t, err)
-	require.Positive(t, first)
+	require.Positive(t, rss.Anonymous())
 	go func() {
 		defer close(w.done)
 		ticker := time.NewTicker(20 * time.Millisecond)
 		defer ticker.Stop()
 		for {
-			if bytes, err := anonymousMemory(); err == nil {
-				w.peak.Store(max(w.peak.Load(), bytes))
-			}
+			w.peak.Store(max(w.peak.Load(), rss.Anonymous()))
 			select {
 			case <-w.ended:
 				return
@@ -345,18 +342,4 @@ func (w *memoryWatch) stop() int64 {
 		<-w.done
 	}
 	return w.peak.Load()
-}
-
-func anonymousMemory() (int64, error) {
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0, err
-	}
-	_, after, _ := strings.Cut(string(status), "RssAnon:")
-	fields := strings.Fields(after)
-	if len(fields) < 2 || fields[1] != "kB" {
-		return 0, fmt.Errorf("no RssAnon in /proc/self/status")
-	}
-	kb, err := strconv.ParseInt(fields[0], 10, 64)
-	return kb << 10, err
 }

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -17,6 +16,7 @@ import (
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/distill"
+	"github.com/retort-ir/retort/internal/rss"
 	"github.com/retort-ir/retort/loss"
 )
 
@@ -150,13 +150,9 @@ func TestTrainingLeavesMemoryFlat(t *testing.T) {
 func residentMB(t *testing.T) float64 {
 	t.Helper()
 	runtime.GC()
-	status, err := os.ReadFile("/proc/self/status")
-	require.NoError(t, err)
-	_, rest, ok := strings.Cut(string(status), "VmRSS:")
-	require.True(t, ok)
-	kb, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
-	require.NoError(t, err)
-	return kb / 1024
+	resident := rss.Resident()
+	require.Positive(t, resident)
+	return float64(resident) / (1 << 20)
 }
 
 // The same run gives the same bits, whichever graphs are kept: the kernels and the order of sums are the same.

@@ -180,12 +180,6 @@ func TestLinesSayWhatIsKnown(t *testing.T) {
 	require.Equal(t, columns, strings.Count(strings.Split(heading(tables[0]), "\n")[3], "|"))
 }
 
-func TestAnonymousMemoryOfAStatus(t *testing.T) {
-	require.EqualValues(t, 10500<<10, anonymousOf([]byte("Name:\tx\nVmHWM:\t 9 kB\nRssAnon:\t   10500 kB\n")))
-	require.Zero(t, anonymousOf([]byte("RssAnon:\tmuch\n")))
-	require.Zero(t, anonymousOf(nil))
-}
-
 func TestSettingsNameTheFlagThatIsWrong(t *testing.T) {
 	good := settings{base: baseRow(), gemm: 1}
 	require.NoError(t, good.validate())

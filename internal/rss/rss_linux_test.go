@@ -24,6 +24,12 @@ func TestPeakOfAStatus(t *testing.T) {
 		"Name:\tretort\n": 0,
 		"VmHWM:\tmuch\n":  0,
 	} {
-		require.Equal(t, want, peakOf([]byte(status)))
+		require.Equal(t, want, valueOf([]byte(status), "VmHWM:"))
 	}
+}
+
+func TestAnonymousMemoryOfAStatus(t *testing.T) {
+	require.EqualValues(t, 10500<<10, valueOf([]byte("Name:\tx\nVmHWM:\t 9 kB\nRssAnon:\t   10500 kB\n"), "RssAnon:"))
+	require.Zero(t, valueOf([]byte("RssAnon:\tmuch\n"), "RssAnon:"))
+	require.Zero(t, valueOf(nil, "RssAnon:"))
 }

@@ -6,12 +6,12 @@ import (
 	"context"
 	"math"
 	"os"
-	"strconv"
-	"strings"
 	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/retort-ir/retort/internal/rss"
 )
 
 func open(t testing.TB) *Runtime {
@@ -246,13 +246,9 @@ func TestPassesLeaveMemoryFlat(t *testing.T) {
 
 func residentMB(t *testing.T) float64 {
 	t.Helper()
-	status, err := os.ReadFile("/proc/self/status")
-	require.NoError(t, err)
-	_, rest, ok := strings.Cut(string(status), "VmRSS:")
-	require.True(t, ok)
-	kb, err := strconv.Atoi(strings.Fields(rest)[0])
-	require.NoError(t, err)
-	return float64(kb) / 1024
+	resident := rss.Resident()
+	require.Positive(t, resident)
+	return float64(resident) / (1 << 20)
 }
 
 func BenchmarkOperationOverhead(b *testing.B) {
