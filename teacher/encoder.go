@@ -1,6 +1,7 @@
 package teacher
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -13,10 +14,10 @@ import (
 )
 
 // FromEncoder returns a bi-encoder as a teacher: the score is the inner product of the query's and the passage's vector,
-// in [-1,1]. It encodes the passages at every call; FromVectors does not. The teacher has a fingerprint where the
-// encoder has one.
+// in [-1,1]. It encodes a passage once that stands in several lists of a batch. The teacher has a fingerprint where the encoder
+// has one; then it also remembers the vectors of passages, up to 256 MiB of them, until the encoder's weights change.
 func FromEncoder(enc encoder.Encoder) Teacher {
-	return withEncoderFingerprint(enc, &biEncoder{enc: enc})
+	return withEncoderFingerprint(enc, &biEncoder{enc: enc, remembered: vectorMemory{enc: enc}})
 }
 
 // FromVectors is FromEncoder for a corpus whose passages are encoded already: row i of vectors [corpus.Len() x enc.Dim()]
@@ -27,7 +28,9 @@ func FromVectors(enc encoder.Encoder, corpus retort.Corpus, vectors blas32.Gener
 		return nil, fmt.Errorf("vectors are [%d x %d], want [%d x %d] for this corpus and encoder",
 			vectors.Rows, vectors.Cols, corpus.Len(), enc.Dim())
 	}
-	return withEncoderFingerprint(enc, &biEncoder{enc: enc, corpus: corpus, vectors: vectors}), nil
+	return withEncoderFingerprint(enc, &biEncoder{
+		enc: enc, corpus: corpus, vectors: vectors, remembered: vectorMemory{enc: enc},
+	}), nil
 }
 
 // WithFingerprint returns t with a fingerprint, so that Cached accepts it. The fingerprint must change whenever t's scores
@@ -69,65 +72,118 @@ func withEncoderFingerprint(enc encoder.Encoder, t Teacher) Teacher {
 	return t
 }
 
+// biEncoderLists is how many lists a bi-encoder likes to get at once: they share passages, and batches of many texts of about
+// the same length have little padding.
+const biEncoderLists = 64
+
 type biEncoder struct {
-	enc     encoder.Encoder
-	corpus  retort.Corpus // nil: every passage is encoded
-	vectors blas32.General
+	enc        encoder.Encoder
+	corpus     retort.Corpus // nil: there are no vectors beforehand
+	vectors    blas32.General
+	remembered vectorMemory
 }
 
 func (b *biEncoder) Score(ctx context.Context, q retort.Query, passages []retort.Passage) ([]float64, error) {
-	if len(passages) == 0 {
-		return []float64{}, nil
+	for _, scored := range b.ScoreBatch(ctx, []Work{{q, passages}}) {
+		return scored.Scores, scored.Err
 	}
-	query, err := b.encode(ctx, encoder.Query, []string{q.Text})
-	if err != nil {
-		return nil, fmt.Errorf("encode the query: %w", err)
+	return nil, ctx.Err()
+}
+
+func (b *biEncoder) BatchSize() int { return biEncoderLists }
+
+// ScoreBatch encodes each passage once that stands in several lists.
+func (b *biEncoder) ScoreBatch(ctx context.Context, lists []Work) iter.Seq2[int, Scored] {
+	return func(yield func(int, Scored) bool) {
+		var queries []string
+		for _, work := range lists {
+			queries = append(queries, work.Query.Text)
+		}
+		rows, failed, err := b.passageRows(ctx, lists)
+		var encoded blas32.General
+		if err == nil {
+			if encoded, err = b.encode(ctx, encoder.Query, queries); err != nil {
+				err = fmt.Errorf("encode the query: %w", err)
+			}
+		}
+		for i := range lists {
+			scored := Scored{Err: cmp.Or(failed[i], err)}
+			if scored.Err == nil {
+				scored.Scores = make([]float64, len(rows[i]))
+				for j, row := range rows[i] {
+					scored.Scores[j] = matrix.Dot(matrix.Row(encoded, i), row)
+				}
+			}
+			if !yield(i, scored) {
+				return
+			}
+		}
 	}
-	scores := make([]float64, len(passages))
-	var unknown []int // indexes in passages
+}
+
+// passageRows returns the vector of every passage of every list, and what is wrong with a list by itself.
+func (b *biEncoder) passageRows(ctx context.Context, lists []Work) (rows [][][]float32, failed []error, err error) {
+	rows, failed = make([][][]float32, len(lists)), make([]error, len(lists))
+	fingerprint := b.remembered.begin()
+	unknown := map[contentKey][]*[]float32{} // where the vectors of a content belong
+	var keys []contentKey
 	var texts []string
-	for i, p := range passages {
-		row, ok, err := b.row(p)
-		if err != nil {
-			return nil, err
+	for i, work := range lists {
+		rows[i] = make([][]float32, len(work.Passages))
+		for j, p := range work.Passages {
+			row, err := b.held(p)
+			if err != nil {
+				failed[i] = err
+				break
+			}
+			if rows[i][j] = row; row != nil {
+				continue
+			}
+			text := p.Content()
+			key := keyOf(text)
+			if rows[i][j] = b.remembered.get(fingerprint, key); rows[i][j] != nil {
+				continue
+			}
+			if unknown[key] == nil {
+				keys, texts = append(keys, key), append(texts, text)
+			}
+			unknown[key] = append(unknown[key], &rows[i][j])
 		}
-		if ok {
-			scores[i] = matrix.Dot(query.Data[:query.Cols], row)
-			continue
-		}
-		unknown = append(unknown, i)
-		texts = append(texts, p.Content())
 	}
-	if len(unknown) == 0 {
-		return scores, nil
+	if len(texts) == 0 {
+		return rows, failed, nil
 	}
 	encoded, err := b.encode(ctx, encoder.Passage, texts)
 	if err != nil {
-		return nil, fmt.Errorf("encode %d passages: %w", len(texts), err)
+		return nil, failed, fmt.Errorf("encode %d passages: %w", len(texts), err)
 	}
-	for n, i := range unknown {
-		scores[i] = matrix.Dot(query.Data[:query.Cols], encoded.Data[n*encoded.Stride:][:encoded.Cols])
+	for n, key := range keys {
+		row := matrix.Row(encoded, n)
+		for _, at := range unknown[key] {
+			*at = row
+		}
+		b.remembered.put(fingerprint, key, row)
 	}
-	return scores, nil
+	return rows, failed, nil
 }
 
-// row returns the vector of a passage that the corpus holds with the same content.
-func (b *biEncoder) row(p retort.Passage) ([]float32, bool, error) {
+// held returns the vector of a passage that the corpus holds with the same content, nil of another.
+func (b *biEncoder) held(p retort.Passage) ([]float32, error) {
 	if b.corpus == nil {
-		return nil, false, nil
+		return nil, nil
 	}
 	i, ok := b.corpus.Index(p.ID)
 	if !ok {
-		return nil, false, nil
+		return nil, nil
 	}
 	held, err := b.corpus.At(i)
 	if err != nil {
-		return nil, false, fmt.Errorf("read passage %q: %w", p.ID, err)
+		return nil, fmt.Errorf("read passage %q: %w", p.ID, err)
 	}
 	if held.Content() != p.Content() {
-		return nil, false, nil
+		return nil, nil
 	}
-	return matrix.Row(b.vectors, i), true, nil
+	return matrix.Row(b.vectors, i), nil
 }
 
 func (b *biEncoder) encode(ctx context.Context, role encoder.Role, texts []string) (blas32.General, error) {

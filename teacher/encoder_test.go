@@ -4,9 +4,11 @@ import (
 	"context"
 	"math"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"gonum.org/v1/gonum/blas/blas32"
 
@@ -96,4 +98,87 @@ func TestFromEncoderStopsWhenItsContextEnds(t *testing.T) {
 	cancel()
 	_, err := FromEncoder(letters{}).Score(ctx, retort.Query{Text: "a"}, passages("a"))
 	require.ErrorIs(t, err, context.Canceled)
+}
+
+func TestFromEncoderEncodesASharedPassageOnce(t *testing.T) {
+	count := new(atomic.Int64)
+	biEncoder := FromEncoder(printedLetters{letters{count}})
+	lists := []Work{
+		{retort.Query{ID: "1", Text: "aab"}, passages("a", "ab", "b")},
+		{retort.Query{ID: "2", Text: "b"}, passages("ab", "abb")},
+		{retort.Query{ID: "3", Text: "ba"}, nil},
+	}
+	for range 2 {
+		n := 0
+		for i, scored := range biEncoder.(BatchTeacher).ScoreBatch(t.Context(), lists) {
+			require.NoError(t, scored.Err)
+			want, err := FromEncoder(letters{}).Score(t.Context(), lists[i].Query, lists[i].Passages)
+			require.NoError(t, err)
+			require.Equal(t, want, scored.Scores)
+			n++
+		}
+		require.Len(t, lists, n)
+		require.EqualValues(t, 4, count.Load(), "ab is in two lists, and the second round is remembered")
+	}
+	_, err := biEncoder.Score(t.Context(), lists[0].Query, []retort.Passage{{ID: "pa", Text: "a changed"}})
+	require.NoError(t, err)
+	require.EqualValues(t, 5, count.Load(), "what is remembered is the content, not the id")
+}
+
+func TestABiEncoderThatForgetsScoresTheSame(t *testing.T) {
+	count := new(atomic.Int64)
+	enc := printedLetters{letters{count}}
+	b := &biEncoder{enc: enc, remembered: vectorMemory{enc: enc, bytes: 2 * 8}}
+	list := passages("a", "ab", "b", "abb", "aab")
+	want, err := FromEncoder(letters{}).Score(t.Context(), retort.Query{Text: "aab"}, list)
+	require.NoError(t, err)
+	for range 3 {
+		got, err := b.Score(t.Context(), retort.Query{Text: "aab"}, list)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+		require.LessOrEqual(t, len(b.remembered.known), 2)
+	}
+	require.Greater(t, count.Load(), int64(5))
+}
+
+// learning is an encoder whose weights change.
+type learning struct {
+	letters
+	fingerprint string
+}
+
+func (l *learning) Fingerprint() string { return l.fingerprint }
+
+func TestABiEncoderForgetsWhatAnEncoderWithOtherWeightsSaid(t *testing.T) {
+	count := new(atomic.Int64)
+	enc := &learning{letters{count}, "before"}
+	b := FromEncoder(enc)
+	list := passages("a", "ab")
+	for _, step := range []struct {
+		fingerprint string
+		encoded     int64
+	}{{"before", 2}, {"before", 2}, {"after", 4}, {"after", 4}, {"", 6}, {"", 8}} {
+		enc.fingerprint = step.fingerprint
+		_, err := b.Score(t.Context(), retort.Query{Text: "aab"}, list)
+		require.NoError(t, err)
+		require.Equal(t, step.encoded, count.Load(), "%+v", step)
+	}
+}
+
+func TestABiEncoderServesManyAtOnce(t *testing.T) {
+	b := FromEncoder(printedLetters{})
+	list := passages("a", "ab", "b")
+	want, err := b.Score(t.Context(), retort.Query{Text: "aab"}, list)
+	require.NoError(t, err)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			got, err := b.Score(context.Background(), retort.Query{Text: "aab"}, list)
+			assert.NoError(t, err)
+			assert.Equal(t, want, got)
+		}()
+	}
+	wg.Wait()
 }
