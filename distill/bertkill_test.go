@@ -78,11 +78,11 @@ func modelBytes(t *testing.T, dir string) []byte {
 // safeSteps is the step of the last checkpoint, 0 where there is none.
 func safeSteps(t *testing.T, dir string) int {
 	t.Helper()
-	f, _, err := lastCheckpoint(filepath.Join(dir, "checkpoints"))
+	f, state, _, err := lastCheckpoint(filepath.Join(dir, "checkpoints"))
 	if errors.Is(err, os.ErrNotExist) {
 		return 0
 	}
 	require.NoError(t, err)
-	defer f.close()
-	return f.header.Step
+	require.NoError(t, f.Close())
+	return state.Step
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/retort-ir/retort/encoder/encodertest"
+	"github.com/retort-ir/retort/internal/checkpoint"
 )
 
 // damages are what a power cut, a full disk or a bad one make of a file.
@@ -49,23 +50,21 @@ func TestTrainingGoesOnFromTheCheckpointBeforeADamagedOne(t *testing.T) {
 
 	opts.Dir = t.TempDir()
 	killedAt(t, opts, 7)
-	path := filepath.Join(opts.Dir, checkpointName)
+	path := filepath.Join(opts.Dir, checkpoint.Name)
 	whole, err := os.ReadFile(path)
 	require.NoError(t, err)
-	before, err := os.ReadFile(filepath.Join(opts.Dir, previousName))
+	before, err := os.ReadFile(filepath.Join(opts.Dir, checkpoint.PreviousName))
 	require.NoError(t, err)
 	for name, content := range damages(whole) {
 		t.Run(name, func(t *testing.T) {
 			opts := opts
 			opts.Dir = t.TempDir()
-			for name, data := range map[string][]byte{checkpointName: content, previousName: before} {
+			for name, data := range map[string][]byte{checkpoint.Name: content, checkpoint.PreviousName: before} {
 				require.NoError(t, os.WriteFile(filepath.Join(opts.Dir, name), data, 0o644))
 			}
-			f, err := openState(filepath.Join(opts.Dir, previousName))
-			require.NoError(t, err)
-			require.NoError(t, f.close())
-			require.Equal(t, 6, f.header.Step)
-			copyFile(t, bestPath(opts.Dir, f.header.Best.Step), bestPath(filepath.Dir(path), f.header.Best.Step))
+			state := readState(t, filepath.Join(opts.Dir, checkpoint.PreviousName))
+			require.Equal(t, 6, state.Step)
+			copyFile(t, checkpoint.BestPath(opts.Dir, state.Best.Step), checkpoint.BestPath(filepath.Dir(path), state.Best.Step))
 
 			var log bytes.Buffer
 			opts.Log = slog.New(slog.NewTextHandler(&log, nil))
@@ -88,6 +87,15 @@ func TestTrainingGoesOnFromTheCheckpointBeforeADamagedOne(t *testing.T) {
 	}
 }
 
+func readState(t *testing.T, path string) (state trainState) {
+	t.Helper()
+	f, err := checkpoint.Open(path)
+	require.NoError(t, err)
+	require.NoError(t, f.State(&state))
+	require.NoError(t, f.Close())
+	return state
+}
+
 func copyFile(t *testing.T, to, from string) {
 	t.Helper()
 	data, err := os.ReadFile(from)
@@ -105,8 +113,8 @@ func TestAKillBetweenTwoRenamesCostsNothingButTime(t *testing.T) {
 	require.NoError(t, err)
 	opts.Dir = t.TempDir()
 	killedAt(t, opts, 7)
-	require.NoError(t, os.Remove(filepath.Join(opts.Dir, checkpointName)))
-	for _, name := range []string{"." + checkpointName + ".tmp-1", ".best-9.state.tmp-77"} {
+	require.NoError(t, os.Remove(filepath.Join(opts.Dir, checkpoint.Name)))
+	for _, name := range []string{"." + checkpoint.Name + ".tmp-1", ".best-9.state.tmp-77"} {
 		require.NoError(t, os.WriteFile(filepath.Join(opts.Dir, name), []byte("torn"), 0o644))
 	}
 	e := newStudent(t)
@@ -127,16 +135,13 @@ func TestACheckpointWithoutItsBestStudentIsDamaged(t *testing.T) {
 			opts := quick()
 			opts.CheckpointEvery, opts.Dir = 0, t.TempDir()
 			killedAt(t, opts, 7)
-			f, err := openState(filepath.Join(opts.Dir, checkpointName))
-			require.NoError(t, err)
-			require.NoError(t, f.close())
-			best := bestPath(opts.Dir, f.header.Best.Step)
+			best := checkpoint.BestPath(opts.Dir, readState(t, filepath.Join(opts.Dir, checkpoint.Name)).Best.Step)
 			require.NoError(t, os.Remove(best))
 			if content != nil {
 				require.NoError(t, os.WriteFile(best, content, 0o644))
 			}
-			_, err = Train(background, newStudent(t), corpus, lists, opts)
-			require.ErrorContains(t, err, "without its best student")
+			_, err := Train(background, newStudent(t), corpus, lists, opts)
+			require.ErrorContains(t, err, "without its best model")
 			require.ErrorContains(t, err, best)
 		})
 	}
@@ -148,7 +153,7 @@ func TestWhereNoCheckpointIsWholeTheErrorNamesBoth(t *testing.T) {
 	opts.Dir = t.TempDir()
 	_, err := Train(background, newStudent(t), corpus, lists, opts)
 	require.NoError(t, err)
-	path, previous := filepath.Join(opts.Dir, checkpointName), filepath.Join(opts.Dir, previousName)
+	path, previous := filepath.Join(opts.Dir, checkpoint.Name), filepath.Join(opts.Dir, checkpoint.PreviousName)
 	whole, err := os.ReadFile(path)
 	require.NoError(t, err)
 	for name, content := range damages(whole) {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/retort-ir/retort/internal/checkpoint"
 )
 
 // ChooseBy says what makes a student better than another on held-out lists.
@@ -68,7 +70,7 @@ func (t *trainer) compare(now Evaluation) error {
 	case now.BelowFloor:
 		s.Done, s.Stopped = true, StopFloor
 	case better:
-		if err := writeState(bestPath(t.dir, now.Step), trainState{Step: now.Step}, t.student); err != nil {
+		if err := t.folder.WriteBest(now.Step, t.student.SaveState); err != nil {
 			return t.unsaved(err)
 		}
 		s.Best, s.Worse = now, 0
@@ -126,7 +128,7 @@ func (t *trainer) choose(ctx context.Context) (*Result, error) {
 	}
 	result.AlphaScore = result.Best.Score
 	if t.state.Best.Step != t.state.Step {
-		if err := t.load(bestPath(t.dir, t.state.Best.Step)); err != nil {
+		if err := loadState(checkpoint.BestPath(t.folder.Dir(), t.state.Best.Step), t.student); err != nil {
 			return nil, err
 		}
 	}

@@ -382,10 +382,10 @@ func TestALostWorkerEndsTheOthersWithACheckpoint(t *testing.T) {
 		require.ErrorIs(t, errs[0], ErrWorkerLost)
 		require.ErrorContains(t, errs[0], "worker 1 of 2 has left")
 		require.ErrorIs(t, errs[1], broken)
-		f, _, err := lastCheckpoint(dir)
+		f, state, _, err := lastCheckpoint(dir)
 		require.NoError(t, err)
-		require.Equal(t, failing, f.header.Step)
-		require.NoError(t, f.close())
+		require.Equal(t, failing, state.Step)
+		require.NoError(t, f.Close())
 
 		got, weights := trainTogether(t, 3, corpus, lists, func(int) Options {
 			o := opts
@@ -427,10 +427,10 @@ func TestACancelledWorkerEndsTheGroup(t *testing.T) {
 		require.ErrorIs(t, errs[cancelled], context.Canceled)
 		require.ErrorIs(t, errs[1-cancelled], ErrWorkerLost)
 		require.NotErrorIs(t, errs[1-cancelled], context.Canceled)
-		f, _, err := lastCheckpoint(dir)
+		f, state, _, err := lastCheckpoint(dir)
 		require.NoError(t, err)
-		require.GreaterOrEqual(t, f.header.Step, 4)
-		require.NoError(t, f.close())
+		require.GreaterOrEqual(t, state.Step, 4)
+		require.NoError(t, f.Close())
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/retort-ir/retort/internal/checkpoint"
 	"github.com/stretchr/testify/require"
 )
 
@@ -39,7 +40,7 @@ func TestMetricsHaveEveryStepOnce(t *testing.T) {
 	killedAt(t, opts, 7)
 	steps, evaluations := filepath.Join(opts.MetricsDir, "steps.csv"), filepath.Join(opts.MetricsDir, "evaluations.csv")
 	require.Len(t, readTable(t, steps), 7)
-	require.NoError(t, os.Remove(filepath.Join(opts.Dir, checkpointName))) // back to step 6
+	require.NoError(t, os.Remove(filepath.Join(opts.Dir, checkpoint.Name))) // back to step 6
 	f, err := os.OpenFile(steps, os.O_APPEND|os.O_WRONLY, 0)
 	require.NoError(t, err)
 	_, err = f.WriteString("8,1.6,5,0.")

@@ -12,6 +12,7 @@ import (
 
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/eval"
+	"github.com/retort-ir/retort/internal/checkpoint"
 	"github.com/retort-ir/retort/internal/matrix"
 	"github.com/retort-ir/retort/internal/runfolder"
 )
@@ -131,8 +132,8 @@ func (j *job) trainOn(ctx context.Context, stage *runfolder.Stage, records []tra
 	if err := context.Cause(trainCtx); err != nil {
 		return fmt.Errorf("distill: %w", err)
 	}
-	if err := writeState(j.folder.Path(folderState), trainState{Step: out.Training.Best.Step}, j.Student); err != nil {
-		return err
+	if err := checkpoint.Write(j.folder.Path(folderState), nil, j.Student.SaveState); err != nil {
+		return fmt.Errorf("distill: %w", err)
 	}
 	model := j.folder.Path(folderModel)
 	if err := os.RemoveAll(model); err != nil { // of a call that was killed between here and the next line but one
@@ -146,17 +147,11 @@ func (j *job) trainOn(ctx context.Context, stage *runfolder.Stage, records []tra
 
 // loadTrained brings back the student of an earlier call.
 func (j *job) loadTrained() error {
-	path := j.folder.Path(folderState)
-	f, err := openState(path)
-	if err != nil {
-		return fmt.Errorf("%w; to train anew, remove %s too", err, j.folder.Path(string(StageTrain)+".jsonl"))
-	}
-	defer f.close()
 	if err := j.split(); err != nil {
 		return err
 	}
-	if err := f.load(j.Student); err != nil {
-		return err
+	if err := loadState(j.folder.Path(folderState), j.Student); err != nil {
+		return fmt.Errorf("%w; to train anew, remove %s too", err, j.folder.Path(string(StageTrain)+".jsonl"))
 	}
 	model := j.folder.Path(folderModel)
 	if _, err := os.Stat(model); errors.Is(err, fs.ErrNotExist) {
@@ -238,15 +233,14 @@ func (w *trainWriter) seen(r trained) {
 
 // checkCheckpoint removes the checkpoints where one is ahead of the records, some of which were then cut off by a repair.
 func (w *trainWriter) checkCheckpoint(dir string) error {
-	f, _, err := lastCheckpoint(dir)
+	f, state, _, err := lastCheckpoint(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	state := f.header
-	if err := f.close(); err != nil {
+	if err := f.Close(); err != nil {
 		return err
 	}
 	evaluated := -1

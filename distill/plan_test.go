@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/internal/checkpoint"
 	"github.com/retort-ir/retort/internal/goroutines"
 )
 
@@ -103,7 +104,7 @@ func TestAResumedRunKeepsTheGraphBudgetOfItsStart(t *testing.T) {
 	tr, err := newTrainer(background, newStudent(t), corpus, lists, opts)
 	require.NoError(t, err)
 	tr.state.GraphBudget = 12345 // as if the machine had had less free memory
-	require.NoError(t, tr.load(filepath.Join(tr.dir, checkpointName)))
+	require.NoError(t, loadState(filepath.Join(tr.folder.Dir(), checkpoint.Name), tr.student))
 	require.NoError(t, tr.checkpoint())
 	require.NoError(t, tr.close())
 	_, err = Train(background, newStudent(t), corpus, lists, opts)

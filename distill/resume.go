@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/retort-ir/retort/internal/checkpoint"
 )
 
 // findCheckpoint makes the folder, and reads the checkpoint where it holds one.
@@ -14,39 +16,35 @@ func (t *trainer) findCheckpoint() error {
 	if !t.workers.leads() {
 		return nil
 	}
-	if t.opts.Dir == "" {
+	dir := t.opts.Dir
+	if dir == "" {
 		var err error
-		t.dir, err = os.MkdirTemp("", "retort-distill-*")
-		return err
+		if dir, err = os.MkdirTemp("", "retort-distill-*"); err != nil {
+			return fmt.Errorf("distill: %w", err)
+		}
 	}
-	t.dir = t.opts.Dir
-	if err := os.MkdirAll(t.dir, 0o755); err != nil {
+	var err error
+	if t.folder, err = checkpoint.OpenFolder(dir); err != nil {
 		return fmt.Errorf("distill: Options.Dir: %w", err)
 	}
-	if err := removeTemporary(t.dir); err != nil {
-		return err
-	}
-	f, damage, err := lastCheckpoint(t.dir)
+	f, state, damage, err := lastCheckpoint(dir)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	defer f.close()
-	path := f.file.Name()
-	if err := checkSameRun(path, f.header.Run, t.state.Run); err != nil {
+	defer f.Close()
+	if err := checkSameRun(f.Path, state.Run, t.state.Run); err != nil {
 		return err
 	}
 	if damage != nil {
-		t.log.Warn("the last checkpoint is damaged, training goes on from the one before", "error", damage, "step", f.header.Step)
+		t.log.Warn("the last checkpoint is damaged, training goes on from the one before", "error", damage, "step", state.Step)
 	}
-	if last := filepath.Join(t.dir, checkpointName); path != last {
-		if err := os.Rename(path, last); err != nil {
-			return fmt.Errorf("distill: %w", err)
-		}
+	if err := t.folder.GoOn(f); err != nil {
+		return fmt.Errorf("distill: %w", err)
 	}
-	t.state, t.resumed, t.savedBest = f.header, true, f.header.Best.Step
+	t.state, t.resumed = state, true
 	return nil
 }
 
@@ -63,41 +61,30 @@ func (t *trainer) checkpointAtEnd(ctx context.Context, cause error) error {
 // loadCheckpoint brings the student of the checkpoint to all workers.
 func (t *trainer) loadCheckpoint(ctx context.Context) error {
 	if t.workers.leads() {
-		if err := t.load(filepath.Join(t.dir, checkpointName)); err != nil {
+		if err := loadState(filepath.Join(t.folder.Dir(), checkpoint.Name), t.student); err != nil {
 			return err
 		}
 	}
 	return t.workers.shareStudent(ctx, t.student)
 }
 
-func (t *trainer) load(path string) error {
-	f, err := openState(path)
-	if err != nil {
-		return err
-	}
-	defer f.close()
-	return f.load(t.student)
-}
-
-// checkpoint comes after the best student is written and before older ones are removed, so that whenever it or the one
-// before is read its best student is there. Rank 0 of a group writes it alone.
+// checkpoint comes after the best student is written. Rank 0 of a group writes it alone.
 func (t *trainer) checkpoint() error {
 	if !t.workers.leads() {
 		return nil
 	}
 	defer t.profile.Checkpoint.since(time.Now())
-	before := t.state.Best.Step
-	if t.opts.Dir != "" {
-		if err := t.metrics.sync(); err != nil {
-			return err
-		}
-		if err := writeCheckpoint(t.dir, t.state, t.student); err != nil {
-			return t.unsaved(err)
-		}
-		before = t.savedBest
-		t.saved, t.savedStep, t.savedBest = time.Now(), t.state.Step, t.state.Best.Step
+	if t.opts.Dir == "" {
+		return t.folder.KeepBest(t.state.best())
 	}
-	return removeOtherBests(t.dir, before, t.state.Best.Step)
+	if err := t.metrics.sync(); err != nil {
+		return err
+	}
+	if err := t.folder.Write(t.state, t.state.best(), t.student.SaveState); err != nil {
+		return t.unsaved(err)
+	}
+	t.saved, t.savedStep = time.Now(), t.state.Step
+	return t.folder.Prune()
 }
 
 // unsaved says what stays where a file of the state after a step cannot be written.

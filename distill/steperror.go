@@ -57,7 +57,7 @@ func (t *trainer) lastGood() (dir string, step int) {
 	if t.opts.Dir == "" || t.savedStep < 0 {
 		return "", 0
 	}
-	return t.dir, t.savedStep
+	return t.opts.Dir, t.savedStep
 }
 
 // stepFailed makes an error of one in the step at hand, or in the one that was just finished where the loss exploded. The

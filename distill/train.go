@@ -14,6 +14,7 @@ import (
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/internal/checkpoint"
 	"github.com/retort-ir/retort/internal/matrix"
 )
 
@@ -65,10 +66,9 @@ type trainer struct {
 	start     Weights // for interpolation
 	state     trainState
 	resumed   bool
-	dir       string    // of the best student; of the checkpoint too where it is Options.Dir
-	saved     time.Time // when the last checkpoint was written, or training began
-	savedStep int       // of that checkpoint; -1: there is none
-	savedBest int       // the best student's step in it
+	folder    *checkpoint.Folder // of the best student; of the checkpoints too where it is Options.Dir
+	saved     time.Time          // when the last checkpoint was written, or training began
+	savedStep int                // of that checkpoint; -1: there is none
 	log       *slog.Logger
 	metrics   *metrics // nil without Options.MetricsDir
 }
@@ -250,10 +250,10 @@ func (t *trainer) close() error {
 		t.planner.stop()
 	}
 	err := t.metrics.close()
-	if t.opts.Dir != "" || t.dir == "" {
+	if t.opts.Dir != "" || t.folder == nil {
 		return err
 	}
-	return errors.Join(err, os.RemoveAll(t.dir))
+	return errors.Join(err, os.RemoveAll(t.folder.Dir()))
 }
 
 func (t *trainer) run(ctx context.Context) (*Result, error) {

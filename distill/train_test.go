@@ -16,6 +16,7 @@ import (
 
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/encoder/encodertest"
+	"github.com/retort-ir/retort/internal/checkpoint"
 	"github.com/retort-ir/retort/internal/matrix"
 	"github.com/retort-ir/retort/loss"
 )
@@ -322,20 +323,18 @@ func TestACancelledRunLeavesACheckpointOfItsLastStep(t *testing.T) {
 	e := newStudent(t)
 	_, err := Train(ctx, e, corpus, lists, opts)
 	require.ErrorIs(t, err, context.Canceled)
-	f, err := openState(filepath.Join(opts.Dir, checkpointName))
-	require.NoError(t, err)
-	defer f.close()
-	require.Equal(t, 7, f.header.Step)
+	path := filepath.Join(opts.Dir, checkpoint.Name)
+	require.Equal(t, 7, readState(t, path).Step)
 	saved := newStudent(t)
-	require.NoError(t, f.load(saved))
+	require.NoError(t, loadState(path, saved))
 	require.Equal(t, stateOf(t, e), stateOf(t, saved))
 
 	// A run that is cancelled before it has made a step writes nothing anew.
-	before, err := os.Stat(filepath.Join(opts.Dir, checkpointName))
+	before, err := os.Stat(path)
 	require.NoError(t, err)
 	_, err = Train(ctx, newStudent(t), corpus, lists, opts)
 	require.ErrorIs(t, err, context.Canceled)
-	after, err := os.Stat(filepath.Join(opts.Dir, checkpointName))
+	after, err := os.Stat(path)
 	require.NoError(t, err)
 	require.True(t, os.SameFile(before, after))
 }

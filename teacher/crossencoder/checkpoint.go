@@ -2,18 +2,14 @@ package crossencoder
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
-	"path/filepath"
-	"slices"
-	"strconv"
+	"time"
 
-	"github.com/retort-ir/retort/internal/atomicfile"
 	"github.com/retort-ir/retort/internal/bertnet"
+	"github.com/retort-ir/retort/internal/checkpoint"
 	"github.com/retort-ir/retort/internal/safetensors"
 	"github.com/retort-ir/retort/internal/torch"
 )
@@ -31,11 +27,13 @@ type trainState struct {
 	LossSteps int               `json:"loss_steps"`
 }
 
-// A checkpoint is a safetensors file of weights and moments, with the trainer's state among the file's own strings.
-const (
-	checkpointName   = "checkpoint.safetensors"
-	checkpointFormat = "retort.crossencoder.train.1"
-)
+// best returns the step of the best model, -1 before the first evaluation.
+func (s *trainState) best() int {
+	if len(s.History) == 0 {
+		return -1
+	}
+	return s.Best.Step
+}
 
 // identity holds, by name, everything that decides the bits of the result.
 func (t *trainer) identity(ctx context.Context, dev []candidates) (map[string]string, error) {
@@ -52,13 +50,9 @@ func (t *trainer) identity(ctx context.Context, dev []candidates) (map[string]st
 		return nil, err
 	}
 	o := t.options
-	fields, err := json.Marshal(t.loss)
-	if err != nil {
-		fields = nil // told apart by the type alone
-	}
 	id := map[string]string{
 		"start": start, "examples": train, "held-out examples": held,
-		"Loss": fmt.Sprintf("%T %s", t.loss, fields),
+		"Loss": checkpoint.Describe(t.loss),
 	}
 	for name, value := range map[string]any{
 		"Epochs": o.Epochs, "QueriesPerStep": o.QueriesPerStep, "GroupSize": o.GroupSize, "LR": o.LR, "Warmup": o.Warmup,
@@ -70,9 +64,85 @@ func (t *trainer) identity(ctx context.Context, dev []candidates) (map[string]st
 	return id, nil
 }
 
-func (t *trainer) learning() bertnet.State { return bertnet.State{}.Add("", t.net.params) }
+// findCheckpoint makes the folder, and goes on from the checkpoint where it holds one.
+func (t *trainer) findCheckpoint() (err error) {
+	if t.options.Dir == "" {
+		return nil
+	}
+	if t.checkpoints, err = checkpoint.OpenFolder(t.options.Dir); err != nil {
+		return fmt.Errorf("crossencoder: TrainOptions.Dir: %w", err)
+	}
+	f, damage, err := checkpoint.Last(t.options.Dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("crossencoder: %w", err)
+	}
+	if err := errors.Join(t.goOn(f, damage), f.Close()); err != nil {
+		return fmt.Errorf("crossencoder: %w", err)
+	}
+	return nil
+}
 
-func (t *trainer) writeCheckpoint(ctx context.Context, path string) error {
+// goOn takes over what the checkpoint says.
+func (t *trainer) goOn(f *checkpoint.File, damage error) error {
+	var state trainState
+	if err := f.State(&state); err != nil {
+		return err
+	}
+	if err := t.checkSameRun(f.Path, state.Run); err != nil {
+		return err
+	}
+	if damage != nil && t.options.Logger != nil {
+		t.options.Logger.Warn("the last checkpoint is damaged, training goes on from the one before", "error", damage, "step", state.Step)
+	}
+	learned, err := parse(f)
+	if err != nil {
+		return err
+	}
+	learning := t.learning()
+	if err := learning.Check(learned); err != nil {
+		return fmt.Errorf("%s: %w", f.Path, err)
+	}
+	if state.best() >= 0 {
+		if t.best, err = t.readBest(state.best()); err != nil {
+			return err
+		}
+	}
+	err = t.rt.Run(context.Background(), func(s *torch.Scope) error { return learning.Restore(s, learned) })
+	if err != nil {
+		return err
+	}
+	t.state, t.steps, t.savedAt = state, state.Step, state.Step
+	return t.checkpoints.GoOn(f)
+}
+
+// checkSameRun returns an error that names what differs between the run of a checkpoint and this one.
+func (t *trainer) checkSameRun(path string, theirs map[string]string) error {
+	err := checkpoint.CheckSameRun(theirs, t.state.Run, map[string]string{
+		"start": "another start, length limit or precision", "examples": "other examples", "held-out examples": "other held-out examples",
+	})
+	if err != nil {
+		return fmt.Errorf("%s belongs to another run (%w): remove it, or take another TrainOptions.Dir", path, err)
+	}
+	return nil
+}
+
+// checkpointAtEnd saves the steps since the last checkpoint where the context has ended. After another error it does not:
+// what broke the model may have broken its state.
+func (t *trainer) checkpointAtEnd(ctx context.Context) error {
+	if ctx.Err() == nil || t.state.Step == t.savedAt {
+		return nil
+	}
+	return t.checkpoint(context.WithoutCancel(ctx))
+}
+
+// checkpoint comes after the best model is written.
+func (t *trainer) checkpoint(ctx context.Context) error {
+	if t.checkpoints == nil {
+		return nil
+	}
 	var tensors []safetensors.Tensor
 	err := t.rt.Run(ctx, func(s *torch.Scope) (err error) {
 		tensors, err = t.learning().Read(s)
@@ -81,105 +151,51 @@ func (t *trainer) writeCheckpoint(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	state, err := json.Marshal(t.state)
-	if err != nil {
-		return err
+	if err := t.checkpoints.Write(t.state, t.state.best(), body(tensors)); err != nil {
+		return fmt.Errorf("crossencoder: step %d is not saved: %w", t.state.Step, err)
 	}
-	metadata := map[string]string{"format": checkpointFormat, "train": string(state), "steps": strconv.Itoa(t.steps)}
-	return atomicfile.Write(path, func(w io.Writer) error { return safetensors.Write(w, tensors, metadata) })
+	t.saved, t.savedAt = time.Now(), t.state.Step
+	return t.checkpoints.Prune()
 }
 
-// readCheckpoint returns os.ErrNotExist where there is none.
-func (t *trainer) readCheckpoint(path string) (err error) {
-	f, err := safetensors.Open(path)
-	if err != nil {
-		return fmt.Errorf("%w (where it is damaged, remove it to start anew)", err)
+func (t *trainer) writeBest(step int) error {
+	if t.checkpoints == nil {
+		return nil
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	if got := f.Metadata()["format"]; got != checkpointFormat {
-		return fmt.Errorf("%s is of format %q, want %q", path, got, checkpointFormat)
-	}
-	var state trainState
-	if err := json.Unmarshal([]byte(f.Metadata()["train"]), &state); err != nil {
-		return fmt.Errorf("%s is damaged (%w): remove it to start anew", path, err)
-	}
-	if err := checkSameRun(path, state.Run, t.state.Run); err != nil {
-		return err
-	}
-	learning := t.learning()
-	if err := learning.Check(f); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	if t.steps, err = strconv.Atoi(f.Metadata()["steps"]); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	if len(state.History) > 0 {
-		if t.best, err = readTensors(bestPath(t.options.Dir, state.Best.Step)); err != nil {
-			return err
-		}
-	}
-	t.state = state
-	return t.rt.Run(context.Background(), func(s *torch.Scope) error { return learning.Restore(s, f) })
-}
-
-// checkSameRun returns an error that names what differs between the run of a checkpoint and this one.
-func checkSameRun(path string, theirs, ours map[string]string) error {
-	for _, name := range slices.Sorted(maps.Keys(ours)) {
-		if theirs[name] == ours[name] {
-			continue
-		}
-		what := fmt.Sprintf("%s is %s there and %s here", name, theirs[name], ours[name])
-		switch name {
-		case "start":
-			what = "another start, length limit or precision"
-		case "examples", "held-out examples":
-			what = "other " + name
-		}
-		return fmt.Errorf("%s belongs to another run (%s): remove it, or take another TrainOptions.Dir", path, what)
+	if err := t.checkpoints.WriteBest(step, body(t.best)); err != nil {
+		return fmt.Errorf("the best model is not saved: %w", err)
 	}
 	return nil
 }
 
-// bestPath names the file of the model that was best after a step. The step is in the name so that a checkpoint never finds
-// the best model of a later time.
-func bestPath(dir string, step int) string {
-	return filepath.Join(dir, fmt.Sprintf("best-%d.safetensors", step))
-}
-
-func (t *trainer) writeBest(step int) error {
-	if t.options.Dir == "" {
-		return nil
-	}
-	return atomicfile.Write(bestPath(t.options.Dir, step), func(w io.Writer) error { return safetensors.Write(w, t.best, nil) })
-}
-
-// removeOtherBests removes the best models that no checkpoint needs any more.
-func removeOtherBests(dir string, step int) error {
-	paths, err := filepath.Glob(filepath.Join(dir, "best-*.safetensors"))
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, path := range paths {
-		if path != bestPath(dir, step) {
-			errs = append(errs, os.Remove(path))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func readTensors(path string) (all []safetensors.Tensor, err error) {
-	f, err := safetensors.Open(path)
+func (t *trainer) readBest(step int) (all []safetensors.Tensor, err error) {
+	f, err := t.checkpoints.OpenBest(step)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	for _, name := range f.Names() {
-		shape, values, err := f.Tensor(name)
+	weights, err := parse(f)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range weights.Names() {
+		shape, values, err := weights.Tensor(name)
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, safetensors.Tensor{Name: name, Shape: shape, Values: values})
 	}
 	return all, nil
+}
+
+// learning is what a checkpoint holds: weights and moments.
+func (t *trainer) learning() bertnet.State { return bertnet.State{}.Add("", t.net.params) }
+
+// body is that of a file of the folder: tensors in safetensors' format.
+func body(tensors []safetensors.Tensor) func(io.Writer) error {
+	return func(w io.Writer) error { return safetensors.Write(w, tensors, nil) }
+}
+
+func parse(f *checkpoint.File) (*safetensors.File, error) {
+	return safetensors.Parse(f.Body, f.Body.Size(), f.Path)
 }

@@ -8,13 +8,12 @@ import (
 	"log/slog"
 	"math"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/internal/atomicfile"
+	"github.com/retort-ir/retort/internal/checkpoint"
 	"github.com/retort-ir/retort/internal/safetensors"
 	"github.com/retort-ir/retort/internal/torch"
 )
@@ -63,17 +62,18 @@ func Train(ctx context.Context, start, out string, corpus retort.Corpus, example
 // trainer is one run.
 type trainer struct {
 	*stepper
-	options  TrainOptions
-	corpus   retort.Corpus
-	examples []candidates
-	dev      *evaluator // nil without held-out examples
-	state    trainState
-	best     []safetensors.Tensor // the weights of state.Best
-	saved    time.Time            // when the last checkpoint was written, or training began
-	savedAt  int                  // its step
-	logged   time.Time
-	order    []int // of the examples in orderOf, an epoch
-	orderOf  int
+	options     TrainOptions
+	corpus      retort.Corpus
+	examples    []candidates
+	dev         *evaluator // nil without held-out examples
+	state       trainState
+	best        []safetensors.Tensor // the weights of state.Best
+	checkpoints *checkpoint.Folder   // nil without TrainOptions.Dir
+	saved       time.Time            // when the last checkpoint was written, or training began
+	savedAt     int                  // its step
+	logged      time.Time
+	order       []int // of the examples in orderOf, an epoch
+	orderOf     int
 }
 
 func newTrainer(ctx context.Context, start, out string, corpus retort.Corpus, examples []Example, o TrainOptions) (*trainer, error) {
@@ -311,45 +311,4 @@ func (t *trainer) weights(ctx context.Context) ([]safetensors.Tensor, error) {
 		return s.Err()
 	})
 	return all, err
-}
-
-// checkpointAtEnd saves the steps since the last checkpoint where the context has ended. After another error it does not:
-// what broke the model may have broken its state.
-func (t *trainer) checkpointAtEnd(ctx context.Context) error {
-	if ctx.Err() == nil || t.state.Step == t.savedAt {
-		return nil
-	}
-	return t.checkpoint(context.WithoutCancel(ctx))
-}
-
-// checkpoint comes after the best model is written and before older ones are removed, so that whenever it is read its best
-// model is there.
-func (t *trainer) checkpoint(ctx context.Context) error {
-	if t.options.Dir == "" {
-		return nil
-	}
-	if err := t.writeCheckpoint(ctx, filepath.Join(t.options.Dir, checkpointName)); err != nil {
-		return fmt.Errorf("crossencoder: %w", err)
-	}
-	t.saved, t.savedAt = time.Now(), t.state.Step
-	return removeOtherBests(t.options.Dir, t.state.Best.Step)
-}
-
-// findCheckpoint makes the folder, and goes on from the checkpoint where it holds one.
-func (t *trainer) findCheckpoint() error {
-	if t.options.Dir == "" {
-		return nil
-	}
-	if err := os.MkdirAll(t.options.Dir, 0o755); err != nil {
-		return fmt.Errorf("crossencoder: TrainOptions.Dir: %w", err)
-	}
-	err := t.readCheckpoint(filepath.Join(t.options.Dir, checkpointName))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("crossencoder: %w", err)
-	}
-	t.savedAt = t.state.Step
-	return nil
 }

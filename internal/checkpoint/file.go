@@ -1,0 +1,143 @@
+package checkpoint
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/retort-ir/retort/internal/atomicfile"
+)
+
+var magic = []byte("retort training 1\n")
+
+type header struct {
+	Best  *int            `json:"best,omitempty"` // the step of the best model that the file needs
+	State json.RawMessage `json:"state"`
+}
+
+// Write writes a file that Open reads, whole or not at all: state as JSON and what body writes. nil is no state.
+func Write(path string, state any, body func(io.Writer) error) error {
+	return writeWith(atomicfile.Write, path, state, -1, body)
+}
+
+// writeWith writes magic, the header's length (8 bytes) and JSON, the body, SHA-256 of all that.
+func writeWith(
+	file func(string, func(io.Writer) error) error, path string, state any, best int, body func(io.Writer) error,
+) error {
+	raw, err := json.Marshal(state)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	h := header{State: raw}
+	if best >= 0 {
+		h.Best = &best
+	}
+	head, err := json.Marshal(h)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return file(path, func(w io.Writer) error {
+		sum := sha256.New()
+		bw := bufio.NewWriterSize(io.MultiWriter(w, sum), 1<<20)
+		bw.Write(magic)
+		bw.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(head))))
+		bw.Write(head)
+		if err := body(bw); err != nil {
+			return err
+		}
+		if err := bw.Flush(); err != nil {
+			return err
+		}
+		_, err := w.Write(sum.Sum(nil))
+		return err
+	})
+}
+
+// File is an open file of Write's, found whole.
+type File struct {
+	Path   string
+	Body   *io.SectionReader
+	file   *os.File
+	header header
+}
+
+// Open returns os.ErrNotExist where there is no file.
+func Open(path string) (*File, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	f := &File{Path: path, file: file}
+	if err := f.read(); err != nil {
+		file.Close()
+		return nil, fmt.Errorf("%s is damaged (%w): remove it to start anew", path, err)
+	}
+	return f, nil
+}
+
+// State decodes the state that was written.
+func (f *File) State(into any) error {
+	if err := json.Unmarshal(f.header.State, into); err != nil {
+		return fmt.Errorf("%s is damaged (%w): remove it to start anew", f.Path, err)
+	}
+	return nil
+}
+
+// Close ends the use of Body.
+func (f *File) Close() error { return f.file.Close() }
+
+func (f *File) best() int {
+	if f.header.Best == nil {
+		return -1
+	}
+	return *f.header.Best
+}
+
+func (f *File) read() error {
+	info, err := f.file.Stat()
+	if err != nil {
+		return err
+	}
+	body := info.Size() - sha256.Size
+	start := int64(len(magic)) + 8
+	if body < start {
+		return errors.New("too short")
+	}
+	sum := sha256.New()
+	if _, err := io.Copy(sum, io.NewSectionReader(f.file, 0, body)); err != nil {
+		return err
+	}
+	stored := make([]byte, sha256.Size)
+	if _, err := f.file.ReadAt(stored, body); err != nil {
+		return err
+	}
+	if !bytes.Equal(stored, sum.Sum(nil)) {
+		return errors.New("its checksum does not fit")
+	}
+	prefix := make([]byte, start)
+	if _, err := f.file.ReadAt(prefix, 0); err != nil {
+		return err
+	}
+	if !bytes.HasPrefix(prefix, magic) {
+		return errors.New("not a checkpoint of this version")
+	}
+	n := binary.LittleEndian.Uint64(prefix[len(magic):])
+	if n > uint64(body-start) {
+		return errors.New("too short")
+	}
+	head := make([]byte, n)
+	if _, err := f.file.ReadAt(head, start); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(head, &f.header); err != nil {
+		return err
+	}
+	f.Body = io.NewSectionReader(f.file, start+int64(n), body-start-int64(n))
+	return nil
+}
