@@ -73,8 +73,8 @@ func (p *program) plan() []cell {
 			continue
 		}
 		for _, name := range p.distilNames() {
-			written := name == distilQueries+queriesLLM || name == distilQueries+queriesMixed
-			if !written || p.settings.llm != "" {
+			extractive := name == distilQueries+queriesExtractive || !strings.HasPrefix(name, distilQueries)
+			if extractive || p.settings.llm != "" {
 				cells = append(cells, cell{kindDistil, collection, name})
 			}
 		}
@@ -88,7 +88,7 @@ func (p *program) distilNames() []string {
 	for i := range bestTeachers {
 		names = append(names, fmt.Sprintf("%s%d", distilBest, i+1))
 	}
-	return append(names, distilQueries+queriesExtractive, distilQueries+queriesLLM, distilQueries+queriesMixed)
+	return append(names, distilQueries+queriesExtractive, distilQueries+queriesLLM, distilQueries+queriesFew, distilQueries+queriesMixed)
 }
 
 // path is that of the cell's result.

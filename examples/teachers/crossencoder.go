@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -38,7 +39,7 @@ type crossEncoders interface {
 type trainingJob struct {
 	start, work, dir string
 	corpus           retort.Corpus
-	lists            []retort.List // the query's source is the positive, the others hard negatives
+	lists            []retort.List // with scores to be learnt, or else of the query's source and hard negatives
 	settings         *settings
 	log              io.Writer
 }
@@ -73,6 +74,12 @@ type trained struct {
 	Cost     cost              `json:"cost"`
 }
 
+// What a cross-encoder learns of its lists.
+const (
+	learnPositives = "positives" // that the source stands above the others
+	learnScores    = "scores"    // those of several teachers together
+)
+
 // training is what was done, and what it brought on synthetic queries of passages that were held out.
 type training struct {
 	Examples       int     `json:"examples"`
@@ -83,11 +90,12 @@ type training struct {
 	GroupSize      int     `json:"group_size"`
 	Steps          int     `json:"steps"`
 	BestStep       int     `json:"best_step"` // of the model that was saved
-	Before         float64 `json:"before"`    // nDCG@10 of the held-out lists
+	Metric         string  `json:"metric"`    // of the held-out lists: nDCG@10 of the source, or the KL divergence from the scores
+	Before         float64 `json:"before"`
 	After          float64 `json:"after"`
 }
 
-// trainList is how many passages a cross-encoder's list has: the source and hard negatives.
+// trainList is how many passages a cross-encoder's list has without scores: the source and hard negatives.
 const trainList = 8
 
 // negativesDepth reaches as far as the hard negatives of mine.HardNegatives, with the source among them.
@@ -95,7 +103,7 @@ const negativesDepth = 31
 
 func trainSettings(s *settings, _ cell) map[string]string {
 	m := s.ranking()
-	m["train-lists"], m["train-queries"] = strconv.Itoa(s.trainLists), s.trainQueries
+	m["train-lists"], m["train-queries"], m["train-learn"] = strconv.Itoa(s.trainLists), s.trainQueries, s.trainLearn
 	return m
 }
 
@@ -134,8 +142,8 @@ func trainCell(ctx context.Context, b *bench, c cell) (err error) {
 	return err
 }
 
-// trainingLists makes a list of each synthetic query that finds its source among the first of BM25 and the student together: the
-// source, and hard negatives of that ranking. Queries that equal a judged one are left out.
+// trainingLists makes a list of each synthetic query that finds its source among the first of BM25 and the student together.
+// Queries that equal a judged one are left out.
 func (b *bench) trainingLists(ctx context.Context, funnel *distill.Funnel) ([]retort.List, error) {
 	fusion, err := b.fusion(ctx)
 	if err != nil {
@@ -158,40 +166,112 @@ func (b *bench) trainingLists(ctx context.Context, funnel *distill.Funnel) ([]re
 	if err != nil {
 		return nil, err
 	}
-	return b.contrast(ctx, fusion, queries)
+	if b.p.settings.trainLearn == learnPositives {
+		return b.contrast(ctx, fusion, queries)
+	}
+	return b.scored(ctx, fusion, queries)
 }
 
 // roundTrip is how far down a query's source may stand.
 const roundTrip = 20
 
-// contrast returns up to as many lists as the settings say.
+// contrast returns lists of the source and hard negatives.
 func (b *bench) contrast(ctx context.Context, ranker mine.Retriever, queries []retort.Query) ([]retort.List, error) {
 	negatives := mine.HardNegatives{Count: trainList - 1, Seed: b.p.settings.seed}
 	var lists []retort.List
-	for chunk := range slices.Chunk(queries, 256) {
-		rankings, err := ranker.Search(ctx, chunk, negativesDepth)
+	for found, err := range b.found(ctx, ranker, queries) {
 		if err != nil {
 			return nil, err
 		}
-		for i, q := range chunk {
-			source, _ := b.c.corpus.Index(q.Source)
-			isSource := func(index int) bool { return index == source }
-			found := slices.IndexFunc(rankings[i], func(h mine.Hit) bool { return h.Index == source })
-			if found < 0 || found >= roundTrip {
-				continue
+		source, _ := b.c.corpus.Index(found.query.Source)
+		hits := negatives.Draw(found.query, found.ranking, func(index int) bool { return index == source })
+		work, err := b.workOf(found.query, hits)
+		if err != nil {
+			return nil, err
+		}
+		list := retort.List{Query: found.query, IDs: []string{found.query.Source}, Weight: 1}
+		for _, p := range work.Passages {
+			list.IDs = append(list.IDs, p.ID)
+		}
+		lists = append(lists, list)
+	}
+	return lists, nil
+}
+
+// scored returns the first of each ranking with the scores of BM25, the student and bge-small, where it is given, together.
+func (b *bench) scored(ctx context.Context, ranker mine.Retriever, queries []retort.Query) ([]retort.List, error) {
+	members := []weighted{{teacherBM25, 1}, {encoderStudent, 1}}
+	if b.p.settings.bge != "" {
+		members = append(members, weighted{encoderBGE, 1})
+	}
+	ensemble, err := b.ensemble(ctx, members)
+	if err != nil {
+		return nil, err
+	}
+	var work []teacher.Work
+	for found, err := range b.found(ctx, ranker, queries) {
+		if err != nil {
+			return nil, err
+		}
+		w, err := b.workOf(found.query, found.ranking)
+		if err != nil {
+			return nil, err
+		}
+		work = append(work, w)
+	}
+	var lists []retort.List
+	for w, scored := range teacher.ScoreAll(ctx, ensemble, each(work), 1) {
+		if scored.Err != nil {
+			return nil, scored.Err
+		}
+		list := retort.List{Query: w.Query, Scores: scored.Scores, Weight: 1}
+		for _, p := range w.Passages {
+			list.IDs = append(list.IDs, p.ID)
+		}
+		lists = append(lists, list)
+	}
+	return lists, nil
+}
+
+// foundSource is a query that finds its source.
+type foundSource struct {
+	query   retort.Query
+	ranking []mine.Hit // its first negativesDepth
+}
+
+// found yields the queries that find their source, up to as many as the settings say.
+func (b *bench) found(ctx context.Context, ranker mine.Retriever, queries []retort.Query) iter.Seq2[foundSource, error] {
+	return func(yield func(foundSource, error) bool) {
+		left := b.p.settings.trainLists
+		for chunk := range slices.Chunk(queries, 256) {
+			rankings, err := ranker.Search(ctx, chunk, negativesDepth)
+			if err != nil {
+				yield(foundSource{}, err)
+				return
 			}
-			list := retort.List{Query: q, IDs: []string{q.Source}, Weight: 1}
-			for _, h := range negatives.Draw(q, rankings[i], isSource) {
-				p, err := b.c.corpus.At(h.Index)
-				if err != nil {
-					return nil, err
+			for i, q := range chunk {
+				source, _ := b.c.corpus.Index(q.Source)
+				rank := slices.IndexFunc(rankings[i], func(h mine.Hit) bool { return h.Index == source })
+				if rank < 0 || rank >= roundTrip {
+					continue
 				}
-				list.IDs = append(list.IDs, p.ID)
-			}
-			if lists = append(lists, list); len(lists) == b.p.settings.trainLists {
-				return lists, nil
+				if left--; !yield(foundSource{q, rankings[i]}, nil) || left == 0 {
+					return
+				}
 			}
 		}
 	}
-	return lists, nil
+}
+
+// workOf reads the passages of hits.
+func (b *bench) workOf(q retort.Query, hits []mine.Hit) (teacher.Work, error) {
+	work := teacher.Work{Query: q}
+	for _, h := range hits {
+		p, err := b.c.corpus.At(h.Index)
+		if err != nil {
+			return work, err
+		}
+		work.Passages = append(work.Passages, p)
+	}
+	return work, nil
 }

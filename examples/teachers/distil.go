@@ -114,10 +114,14 @@ func (b *bench) distil(ctx context.Context, c cell, r *distilled) (_ *distill.Ou
 	if err != nil {
 		return nil, err
 	}
+	mining, err := b.mining(c)
+	if err != nil {
+		return nil, err
+	}
 	p := distill.Pipeline{
 		Student: student, Corpus: b.c.corpus, Generator: generator, Ranker: fusion, Teacher: t,
 		Vectors: b.dense[encoderStudent].Vectors(), TestQueries: b.c.all.Queries,
-		Mining: b.mining(c), Training: b.training(), Measure: measure, Folder: folder,
+		Mining: mining, Training: b.training(), Measure: measure, Folder: folder,
 		Versions: map[distill.Stage]string{
 			distill.StageScore: fmt.Sprint(r.Teacher, r.Members), distill.StageBefore: b.c.all.Split, distill.StageEvaluate: b.c.all.Split,
 		},
@@ -139,14 +143,26 @@ func (b *bench) generatorOf(ctx context.Context, c cell, r *distilled) (generate
 
 // mining returns the library's defaults; but for the cell that shows these, with as many lists of as many passages as every
 // teacher can score.
-func (b *bench) mining(c cell) distill.MiningOptions {
+func (b *bench) mining(c cell) (distill.MiningOptions, error) {
 	m := distill.DefaultMiningOptions()
 	m.Seed = b.p.settings.seed
 	if c.name == distilDefault {
-		return m
+		return m, nil
 	}
 	m.MaxLists, m.Top, m.Depth = b.p.settings.lists, b.p.settings.listDepth, max(b.p.settings.listDepth, m.RoundTrip)
-	return m
+	if c.name != distilQueries+queriesFew {
+		return m, nil
+	}
+	other := cell{kindDistil, c.collection, distilQueries + queriesLLM}
+	r, err := b.p.readDistilled(other)
+	if err == nil && r == nil {
+		err = fmt.Errorf("run the cell %s first: this one has as many lists", other)
+	}
+	if err != nil {
+		return m, err
+	}
+	m.MaxLists = r.Lists
+	return m, nil
 }
 
 // training is that of "retort distill": the query side, one epoch. The last student is taken, whatever the guard would say, so

@@ -22,7 +22,8 @@ import (
 const (
 	queriesExtractive = "extractive"
 	queriesLLM        = "smollm2"
-	queriesMixed      = "mixed" // both
+	queriesMixed      = "mixed"          // both
+	queriesFew        = "extractive-few" // as many lists of the first kind as the second has given
 )
 
 // extractive returns the generator of "retort distill".
@@ -39,7 +40,7 @@ func (b *bench) generator(ctx context.Context, kind string) (generate.QueryGener
 		return nil, err
 	}
 	own, err := b.sample(all)
-	if err != nil || kind == queriesExtractive {
+	if err != nil || kind == queriesExtractive || kind == queriesFew {
 		return own, err
 	}
 	written, err := b.writtenQueries()

@@ -27,6 +27,7 @@ type settings struct {
 
 	trainLists   int // that a cross-encoder is trained on
 	trainQueries string
+	trainLearn   string // learnPositives or learnScores
 
 	lists       int    // that the student is trained on
 	listDepth   int    // passages of each
@@ -41,7 +42,7 @@ func defaultSettings() settings {
 		names: "scifact,nfcorpus,cranfield,godoc", precision: "auto", tokens: 160,
 		testQueries: 100, devQueries: 100, depth: 50, llmQueries: 50, llmDepth: 20,
 		members:    "bm25,student,bge-small,e5-small,crossencoder-minilm,crossencoder-bge-small",
-		trainLists: 1200, trainQueries: queriesExtractive,
+		trainLists: 1200, trainQueries: queriesExtractive, trainLearn: learnScores,
 		lists: 3000, listDepth: 30, distilled: "scifact,godoc", llmPassages: 500, perPassage: 2, seed: 1,
 	}
 }
@@ -61,8 +62,9 @@ func (s *settings) add(f *flag.FlagSet) {
 	f.IntVar(&s.llmQueries, "llm-queries", s.llmQueries, "queries that a language model ranks the candidates of")
 	f.IntVar(&s.llmDepth, "llm-depth", s.llmDepth, "candidates of each of those")
 	f.StringVar(&s.members, "members", s.members, "teachers that the best ensemble is chosen from")
-	f.IntVar(&s.trainLists, "train-lists", s.trainLists, "lists of 8 passages that a cross-encoder is trained on")
+	f.IntVar(&s.trainLists, "train-lists", s.trainLists, "lists that a cross-encoder is trained on, 8 passages of each")
 	f.StringVar(&s.trainQueries, "train-queries", s.trainQueries, "what those are made for: extractive, smollm2 or mixed")
+	f.StringVar(&s.trainLearn, "train-learn", s.trainLearn, "what it learns of them: scores, of BM25, the student and bge-small together, or positives, the queries' sources")
 	f.IntVar(&s.lists, "lists", s.lists, "lists that a student is trained on")
 	f.IntVar(&s.listDepth, "list-depth", s.listDepth, "passages of each of a student's lists")
 	f.StringVar(&s.distilled, "distil", s.distilled, "collections that students are trained on, by comma")
@@ -98,6 +100,9 @@ func (s *settings) check() error {
 	}
 	if !slices.Contains([]string{queriesExtractive, queriesLLM, queriesMixed}, s.trainQueries) {
 		return fmt.Errorf("-train-queries is %q, want %s, %s or %s", s.trainQueries, queriesExtractive, queriesLLM, queriesMixed)
+	}
+	if !slices.Contains([]string{learnPositives, learnScores}, s.trainLearn) {
+		return fmt.Errorf("-train-learn is %q, want %s or %s", s.trainLearn, learnScores, learnPositives)
 	}
 	if s.precision == "auto" {
 		s.precision = "fp32"

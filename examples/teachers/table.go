@@ -18,7 +18,15 @@ type block struct {
 }
 
 func (p *program) blocks() []block {
-	return []block{{"teachers", p.rankTables}, {"cross-encoders", p.trainTable}, {"weights", p.weightTable}, {"queries", p.queryTable}, {"students", p.distilTables}}
+	return []block{
+		{"teachers", p.rankTables},
+		{"together", p.teachersTogether},
+		{"cross-encoders", p.trainTable},
+		{"weights", p.weightTable},
+		{"queries", p.queryTable},
+		{"students", p.distilTables},
+		{"compared", p.studentsCompared},
+	}
 }
 
 // tables prints every table, or puts them between the marker lines of a document.
@@ -196,13 +204,14 @@ func (p *program) trainTable(_ context.Context, w io.Writer) error {
 				continue
 			}
 			t := r.Training
-			lines = append(lines, fmt.Sprintf("| %s | %s | %d %s | %d at %g | %d of %d | %s | %s | %.0f |", name, s.title, t.Examples,
-				r.Settings["train-queries"], t.Epochs, t.LR, t.BestStep, t.Steps, figure(t.Before), figure(t.After), r.Cost.Seconds))
+			lines = append(lines, fmt.Sprintf("| %s | %s | %d %s | %s | %d at %g | %d of %d | %s | %s | %s | %.0f |", name, s.title, t.Examples,
+				r.Settings["train-queries"], r.Settings["train-learn"], t.Epochs, t.LR, t.BestStep, t.Steps, t.Metric, figure(t.Before), figure(t.After),
+				r.Cost.Seconds))
 		}
 	}
 	return writeTable(w, lines,
-		"| collection | trained from | queries | epochs | best step | held-out synthetic lists before | after | s |",
-		"|---|---|---|---|---|---|---|---|")
+		"| collection | trained from | queries | learnt | epochs | best step | held-out synthetic lists by | before | after | s |",
+		"|---|---|---|---|---|---|---|---|---|---|")
 }
 
 // weightTable says of what the best ensembles are made.

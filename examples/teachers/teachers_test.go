@@ -17,6 +17,7 @@ import (
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder/encodertest"
+	"github.com/retort-ir/retort/distill"
 	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/generate"
 	"github.com/retort-ir/retort/teacher"
@@ -140,6 +141,11 @@ func TestAllCellsRunAndAreThenSkipped(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, done, c)
 	}
+	few, err := p.readDistilled(cell{kindDistil, "toy", distilQueries + queriesFew})
+	require.NoError(t, err)
+	written, err := p.readDistilled(cell{kindDistil, "toy", distilQueries + queriesLLM})
+	require.NoError(t, err)
+	require.Equal(t, written.Lists, few.Lists, "as many lists of each kind")
 	before := log.Len()
 	require.NoError(t, p.runCells(context.Background(), ""))
 	require.Equal(t, before, log.Len(), "nothing is done twice")
@@ -160,6 +166,44 @@ func TestAllCellsRunAndAreThenSkipped(t *testing.T) {
 	require.Contains(t, log.String(), "was made with -tokens 160, not 161")
 }
 
+func TestACrossEncoderLearnsPositivesOrScores(t *testing.T) {
+	p, _ := testProgram(t)
+	for learn, passages := range map[string]int{learnPositives: trainList, learnScores: negativesDepth} {
+		p.settings.trainLearn = learn
+		b, err := p.benchOf(context.Background(), "toy")
+		require.NoError(t, err)
+		lists, err := b.trainingLists(context.Background(), &distill.Funnel{})
+		require.NoError(t, err)
+		require.NotEmpty(t, lists)
+		require.LessOrEqual(t, len(lists), p.settings.trainLists)
+		for _, l := range lists {
+			require.Contains(t, l.IDs, l.Query.Source)
+			require.LessOrEqual(t, len(l.IDs), passages)
+			if learn == learnPositives {
+				require.Nil(t, l.Scores)
+			} else {
+				require.Len(t, l.Scores, len(l.IDs))
+			}
+		}
+	}
+	p.settings.trainLearn = "words"
+	require.ErrorContains(t, p.settings.check(), `-train-learn is "words"`)
+}
+
+func TestStudentsAreComparedOverTheQueriesOfAllCollections(t *testing.T) {
+	rows := []paired{
+		{"a", []float64{0, 0, .5}, []float64{1, .5, .5}, "new", "old"},
+		{"b", []float64{1}, []float64{.5}, "new", "old"},
+	}
+	var out bytes.Buffer
+	require.NoError(t, comparedTable(context.Background(), &out, [][]paired{rows, nil, rows[:1]}))
+	require.Contains(t, out.String(), "| new | old | a | 3 | +.5000 |")
+	require.Contains(t, out.String(), "| new | old | b | 1 | -.5000 |")
+	require.Contains(t, out.String(), "| new | old | all | 4 | +.2500 |")
+	require.Equal(t, 2+3+1, strings.Count(out.String(), "\n"), out.String())
+	require.Len(t, rows[0].with, 3, "the rows are as they were")
+}
+
 func TestTablesHoldEveryCell(t *testing.T) {
 	p, log := testProgram(t)
 	p.crossEncoders = fakeCrossEncoders{}
@@ -174,7 +218,7 @@ func TestTablesHoldEveryCell(t *testing.T) {
 	}
 	require.Contains(t, out.String(), "**toy**: 12 queries (test), 10 candidates each")
 	for _, line := range strings.Split(out.String(), "\n") {
-		if strings.HasPrefix(line, "| BM25") || strings.HasPrefix(line, "| best") || strings.HasPrefix(line, "| teacher") {
+		if strings.HasPrefix(line, "| BM25") || strings.HasPrefix(line, "| best ensemble") || strings.HasPrefix(line, "| teacher") {
 			require.Equal(t, 9, strings.Count(line, "|"), "columns of %q", line)
 		}
 	}
@@ -380,8 +424,8 @@ func (fakeCrossEncoders) open(_ context.Context, dir string, _ *settings) (teach
 
 func (fakeCrossEncoders) train(_ context.Context, job trainingJob) (*training, error) {
 	for _, l := range job.lists {
-		if !slices.Contains(l.IDs, l.Query.Source) || len(l.IDs) > trainList {
-			return nil, fmt.Errorf("list of %s: %d passages, want at most %d and the source", l.Query.ID, len(l.IDs), trainList)
+		if !slices.Contains(l.IDs, l.Query.Source) || l.Scores == nil && len(l.IDs) > trainList || l.Scores != nil && len(l.Scores) != len(l.IDs) {
+			return nil, fmt.Errorf("list of %s: %d passages and %d scores, want the source, and scores or at most %d passages", l.Query.ID, len(l.IDs), len(l.Scores), trainList)
 		}
 	}
 	return &training{Examples: len(job.lists), Epochs: 1, LR: 1e-4, Steps: 2, Before: .5, After: .75}, writeFile(filepath.Join(job.dir, "lists"), []byte(fmt.Sprint(len(job.lists))))

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"log/slog"
 
-	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/generate"
 	"github.com/retort-ir/retort/generate/causallm"
 	"github.com/retort-ir/retort/teacher"
@@ -57,7 +56,10 @@ func (torchCrossEncoders) train(ctx context.Context, job trainingJob) (*training
 	o.Logger = slog.New(slog.NewTextHandler(job.log, nil))
 	var examples []crossencoder.Example
 	for _, l := range job.lists {
-		e := crossencoder.Example{List: retort.List{Query: l.Query, IDs: l.IDs}, Positives: []string{l.Query.Source}}
+		e := crossencoder.Example{List: l}
+		if l.Scores == nil {
+			e.Positives = []string{l.Query.Source}
+		}
 		if heldOut(l.Query.Source) {
 			o.Dev = append(o.Dev, e)
 		} else {
@@ -70,10 +72,13 @@ func (torchCrossEncoders) train(ctx context.Context, job trainingJob) (*training
 	}
 	t := &training{
 		Examples: len(examples), HeldOut: len(o.Dev), Epochs: o.Epochs, LR: o.LR, QueriesPerStep: o.QueriesPerStep, GroupSize: o.GroupSize,
-		Steps: result.Steps, BestStep: result.Best.Step, After: result.Best.Score,
+		Steps: result.Steps, BestStep: result.Best.Step, Metric: result.Metric, After: result.Best.Score,
 	}
 	if len(result.History) > 0 { // without held-out lists there is none
 		t.Before = result.History[0].Score
+	}
+	if o.Dev != nil && o.Dev[0].List.Scores != nil {
+		t.Metric, t.Before, t.After = "KL divergence", -t.Before, -t.After
 	}
 	return t, nil
 }
