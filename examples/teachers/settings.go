@@ -42,7 +42,7 @@ func defaultSettings() settings {
 		names: "scifact,nfcorpus,cranfield,godoc", precision: "auto", tokens: 160,
 		testQueries: 100, devQueries: 100, depth: 50, llmQueries: 50, llmDepth: 20,
 		members:    "bm25,student,bge-small,e5-small,crossencoder-minilm,crossencoder-bge-small",
-		trainLists: 1200, trainQueries: queriesExtractive, trainLearn: learnScores,
+		trainLists: 1600, trainQueries: queriesExtractive, trainLearn: learnScores,
 		lists: 3000, listDepth: 30, distilled: "scifact,godoc", llmPassages: 500, perPassage: 2, seed: 1,
 	}
 }
