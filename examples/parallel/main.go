@@ -60,6 +60,9 @@ func main() {
 }
 
 func train(ctx context.Context, s settings) (err error) {
+	if _, err := os.Stat(s.out); err == nil { // not after hours of training
+		return fmt.Errorf("%s is there already, name a folder that is not", s.out)
+	}
 	corpus, err := retort.LoadCorpus(s.corpus)
 	if err != nil {
 		return err
