@@ -49,7 +49,7 @@ goes on.
   -dev-fraction F       share of the passages whose queries are held out, in [0,1): they choose the best model met; 0: the
                         last is taken (.1)
   -epochs N             passes over the lists (2)
-  -batch N              lists of one step (16)
+  -batch N              lists of one step (4)
   -group N              passages of a list in one step, of which one answers the query (8)
   -lr R                 peak of the learning rate (1e-4)
   -eval-steps N         steps between evaluations; 0: an epoch (0)
