@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -119,7 +120,7 @@ func trainCell(ctx context.Context, b *bench, c cell) (err error) {
 	if dir == "" {
 		return fmt.Errorf("no folder is given that a cross-encoder %q could be trained from: -student and -bge name them", c.name)
 	}
-	begin := time.Now()
+	begin, work := time.Now(), b.crossDir(c.name)+".work"
 	r := &trained{Cell: c.String(), Settings: trainSettings(&b.p.settings, c), Start: filepath.Base(dir)}
 	defer func() {
 		var errSpend error
@@ -129,6 +130,9 @@ func trainCell(ctx context.Context, b *bench, c cell) (err error) {
 		if err == nil {
 			err = writeJSON(b.p.path(c), r)
 		}
+		if err == nil {
+			err = os.RemoveAll(work) // checkpoints, several times as large as the model
+		}
 	}()
 	lists, err := b.trainingLists(ctx, &r.Funnel)
 	if err != nil {
@@ -136,7 +140,7 @@ func trainCell(ctx context.Context, b *bench, c cell) (err error) {
 	}
 	b.p.say("  %d lists", len(lists))
 	r.Training, err = b.p.crossEncoders.train(ctx, trainingJob{
-		start: dir, work: b.crossDir(c.name) + ".work", dir: b.crossDir(c.name), corpus: b.c.corpus, lists: lists,
+		start: dir, work: work, dir: b.crossDir(c.name), corpus: b.c.corpus, lists: lists,
 		settings: &b.p.settings, log: b.p.log,
 	})
 	return err

@@ -16,8 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/retort-ir/retort"
-	"github.com/retort-ir/retort/encoder/encodertest"
 	"github.com/retort-ir/retort/distill"
+	"github.com/retort-ir/retort/encoder/encodertest"
 	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/generate"
 	"github.com/retort-ir/retort/teacher"
