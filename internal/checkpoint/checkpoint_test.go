@@ -75,6 +75,13 @@ func TestADamagedFileIsNamed(t *testing.T) {
 	}
 }
 
+func TestAFileOfAnotherVersionIsNotCalledDamaged(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(path, withSum([]byte("retort distill 1\nand what it wrote")), 0o644))
+	_, err := Open(path)
+	require.EqualError(t, err, path+" is no checkpoint of this version of Retort: remove it to start anew")
+}
+
 func TestTheFolderKeepsTwoCheckpointsAndTheirBestModels(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "made", "here")
 	d, err := OpenFolder(dir)

@@ -16,6 +16,8 @@ import (
 
 var magic = []byte("retort training 1\n")
 
+var errVersion = errors.New("no checkpoint of this version of Retort")
+
 type header struct {
 	Best  *int            `json:"best,omitempty"` // the step of the best model that the file needs
 	State json.RawMessage `json:"state"`
@@ -76,6 +78,9 @@ func Open(path string) (*File, error) {
 	f := &File{Path: path, file: file}
 	if err := f.read(); err != nil {
 		file.Close()
+		if errors.Is(err, errVersion) {
+			return nil, fmt.Errorf("%s is %w: remove it to start anew", path, err)
+		}
 		return nil, fmt.Errorf("%s is damaged (%w): remove it to start anew", path, err)
 	}
 	return f, nil
@@ -125,7 +130,7 @@ func (f *File) read() error {
 		return err
 	}
 	if !bytes.HasPrefix(prefix, magic) {
-		return errors.New("not a checkpoint of this version")
+		return errVersion
 	}
 	n := binary.LittleEndian.Uint64(prefix[len(magic):])
 	if n > uint64(body-start) {
