@@ -15,7 +15,9 @@ import (
 
 // FromEncoder returns a bi-encoder as a teacher: the score is the inner product of the query's and the passage's vector,
 // in [-1,1]. It encodes a passage once that stands in several lists of a batch. The teacher has a fingerprint where the encoder
-// has one; then it also remembers the vectors of passages, up to 256 MiB of them, until the encoder's weights change.
+// has one; then it also remembers the vectors of passages, up to 256 MiB of them, until the encoder's weights change. The last bits
+// of a passage's vector depend on the passages that it was encoded with: where two runs must agree in them, whichever lists they
+// begin with, take FromVectors.
 func FromEncoder(enc encoder.Encoder) Teacher {
 	return withEncoderFingerprint(enc, &biEncoder{enc: enc, remembered: vectorMemory{enc: enc}})
 }
@@ -92,33 +94,36 @@ func (b *biEncoder) Score(ctx context.Context, q retort.Query, passages []retort
 
 func (b *biEncoder) BatchSize() int { return biEncoderLists }
 
-// ScoreBatch encodes each passage once that stands in several lists.
+// ScoreBatch encodes each passage once that stands in several lists, and each query by itself: the last bits of a vector depend
+// on the texts beside it, and a run that goes on after a kill has other queries beside them.
 func (b *biEncoder) ScoreBatch(ctx context.Context, lists []Work) iter.Seq2[int, Scored] {
 	return func(yield func(int, Scored) bool) {
-		var queries []string
-		for _, work := range lists {
-			queries = append(queries, work.Query.Text)
-		}
 		rows, failed, err := b.passageRows(ctx, lists)
-		var encoded blas32.General
-		if err == nil {
-			if encoded, err = b.encode(ctx, encoder.Query, queries); err != nil {
-				err = fmt.Errorf("encode the query: %w", err)
-			}
-		}
-		for i := range lists {
+		for i, work := range lists {
 			scored := Scored{Err: cmp.Or(failed[i], err)}
 			if scored.Err == nil {
-				scored.Scores = make([]float64, len(rows[i]))
-				for j, row := range rows[i] {
-					scored.Scores[j] = matrix.Dot(matrix.Row(encoded, i), row)
-				}
+				scored.Scores, scored.Err = b.score(ctx, work.Query, rows[i])
 			}
 			if !yield(i, scored) {
 				return
 			}
 		}
 	}
+}
+
+func (b *biEncoder) score(ctx context.Context, q retort.Query, rows [][]float32) ([]float64, error) {
+	scores := make([]float64, len(rows))
+	if len(rows) == 0 {
+		return scores, nil
+	}
+	query, err := b.encode(ctx, encoder.Query, []string{q.Text})
+	if err != nil {
+		return nil, fmt.Errorf("encode the query: %w", err)
+	}
+	for j, row := range rows {
+		scores[j] = matrix.Dot(matrix.Row(query, 0), row)
+	}
+	return scores, nil
 }
 
 // passageRows returns the vector of every passage of every list, and what is wrong with a list by itself.

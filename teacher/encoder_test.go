@@ -149,6 +149,33 @@ type learning struct {
 
 func (l *learning) Fingerprint() string { return l.fingerprint }
 
+// crowd is an encoder whose vectors depend on how many texts are encoded at once, as rounding does.
+type crowd struct{ letters }
+
+func (c crowd) Encode(ctx context.Context, role encoder.Role, texts []string) (blas32.General, error) {
+	m, err := c.letters.Encode(ctx, role, texts)
+	for i := range m.Data {
+		m.Data[i] *= float32(len(texts))
+	}
+	return m, err
+}
+
+func TestOfKnownVectorsAScoreDoesNotDependOnTheListsBeside(t *testing.T) {
+	corpus, err := retort.NewCorpus(passages("a", "ab", "b"))
+	require.NoError(t, err)
+	vectors, err := letters{}.Encode(t.Context(), encoder.Passage, []string{"a", "ab", "b"})
+	require.NoError(t, err)
+	b, err := FromVectors(crowd{}, corpus, vectors)
+	require.NoError(t, err)
+	lists := []Work{{retort.Query{ID: "1", Text: "aab"}, passages("a", "ab", "b")}, {retort.Query{ID: "2", Text: "b"}, passages("ab")}}
+	for i, scored := range b.(BatchTeacher).ScoreBatch(t.Context(), lists) {
+		require.NoError(t, scored.Err)
+		alone, err := b.Score(t.Context(), lists[i].Query, lists[i].Passages)
+		require.NoError(t, err)
+		require.Equal(t, alone, scored.Scores)
+	}
+}
+
 func TestABiEncoderForgetsWhatAnEncoderWithOtherWeightsSaid(t *testing.T) {
 	count := new(atomic.Int64)
 	enc := &learning{letters{count}, "before"}
