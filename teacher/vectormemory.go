@@ -1,6 +1,7 @@
 package teacher
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"slices"
 	"sync"
@@ -59,11 +60,7 @@ func (m *vectorMemory) put(fingerprint string, key contentKey, row []float32) {
 	if fingerprint == "" || m.of != fingerprint {
 		return
 	}
-	most := m.bytes
-	if most == 0 {
-		most = rememberedBytes
-	}
-	if (len(m.known)+1)*4*len(row) > most {
+	if (len(m.known)+1)*4*len(row) > cmp.Or(m.bytes, rememberedBytes) {
 		clear(m.known)
 	}
 	m.known[key] = slices.Clone(row)

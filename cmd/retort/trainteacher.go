@@ -22,7 +22,6 @@ import (
 	"github.com/retort-ir/retort/encoder/bert"
 	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/internal/progress"
-	"github.com/retort-ir/retort/loss"
 	"github.com/retort-ir/retort/mine"
 	"github.com/retort-ir/retort/teacher/crossencoder"
 )
@@ -115,7 +114,11 @@ func runTrainTeacher(ctx context.Context, args []string, stdout, stderr io.Write
 }
 
 func (a *trainTeacherArgs) check() error {
-	if err := errors.Join(oneOf("-learn", a.learn, "", "positives", "scores", "both"), checkMachine(a.machine)); err != nil {
+	var unknown error
+	if a.learn != "" {
+		unknown = oneOf("-learn", a.learn, "positives", "scores", "both")
+	}
+	if err := errors.Join(unknown, checkMachine(a.machine)); err != nil {
 		return err
 	}
 	if !(a.temperature >= 0) || math.IsInf(a.temperature, 0) {
@@ -168,7 +171,7 @@ func (a *trainTeacherArgs) train(ctx context.Context, p *progress.Progress) (_ *
 	o.Dev = dev
 	if a.learn != "positives" {
 		r.Temperature = cmp.Or(a.temperature, temperatureOf(train))
-		o.Loss = lossAt(r.Temperature)
+		o.Loss = crossencoder.TrainLoss(r.Temperature)
 	}
 	o.Dir = filepath.Clean(a.out) + ".work"
 	var stage *progress.Stage
@@ -309,14 +312,6 @@ func temperatureOf(examples []crossencoder.Example) float64 {
 		sum += stat.PopStdDev(e.List.Scores, nil)
 	}
 	return sum / float64(2*len(examples))
-}
-
-// lossAt is that of crossencoder.DefaultTrainLoss at another temperature of the teacher.
-func lossAt(temperature float64) loss.Loss {
-	return loss.Sum{
-		{Weight: 1, Loss: loss.InfoNCE{Temperature: 1}},
-		{Weight: 1, Loss: loss.ListwiseKL{TeacherTemperature: temperature, StudentTemperature: 1}},
-	}
 }
 
 // heldOut holds out a share of the sources with all their queries, by a hash: neither order nor seed matters.

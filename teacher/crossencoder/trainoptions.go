@@ -82,10 +82,13 @@ func DefaultTrainOptions() TrainOptions {
 // DefaultTrainLoss returns the cross entropy of the positive's logit against those of the group, plus the KL divergence of
 // the group's softmax from the softmax of its teacher scores, both at temperature 1. An example without positives has the
 // second alone, one without scores the first. Scores in [0,1] want a teacher's temperature of about 0.3.
-func DefaultTrainLoss() loss.Loss {
+func DefaultTrainLoss() loss.Loss { return TrainLoss(1) }
+
+// TrainLoss is DefaultTrainLoss at another temperature of the teacher, > 0, for scores of another scale.
+func TrainLoss(teacherTemperature float64) loss.Loss {
 	return loss.Sum{
 		{Weight: 1, Loss: loss.InfoNCE{Temperature: 1}},
-		{Weight: 1, Loss: loss.ListwiseKL{TeacherTemperature: 1, StudentTemperature: 1}},
+		{Weight: 1, Loss: loss.ListwiseKL{TeacherTemperature: teacherTemperature, StudentTemperature: 1}},
 	}
 }
 
