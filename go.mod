@@ -1,6 +1,6 @@
 module github.com/retort-ir/retort
 
-go 1.24.0
+go 1.26.0
 
 require (
 	github.com/blevesearch/bleve/v2 v2.5.7

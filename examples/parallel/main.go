@@ -83,7 +83,10 @@ func train(ctx context.Context, s settings) (err error) {
 	opts := s.training
 	opts.Dir = s.checkpoints
 	opts.Progress = func(p distill.Progress) { // rank 0's alone
-		if p.Stage == distill.StageTrain {
+		switch p.Stage {
+		case distill.StageEvaluate:
+			fmt.Printf("evaluate: %d of %d\n", p.Done, p.Total)
+		case distill.StageTrain:
 			fmt.Printf("step %d of %d: loss %.4f, %d passages, %.0f%% of the time with the others\n", p.Done, p.Total, p.Step.Loss,
 				p.Step.Passages, 100*p.Step.Exchange.Seconds()/seconds(p.Step))
 		}

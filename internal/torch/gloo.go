@@ -4,21 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/internal/torch/raw"
 )
 
 // GlooOptions say how one worker of a group finds the others.
-type GlooOptions struct {
-	Host       string // of the store
-	Port       int
-	Serve      bool   // this worker keeps the store
-	Prefix     string // of the group's keys in the store
-	Rank, Size int
-	Timeout    time.Duration // of finding each other, and of each operation
-}
+type GlooOptions = raw.GlooOptions
 
 // Gloo is a worker's end of a group over c10d's Gloo. Its operations are begun in the same order by all workers. It needs no
 // Runtime.
@@ -39,7 +31,17 @@ func ConnectGloo(o GlooOptions) (*Gloo, error) {
 	case !raw.GlooAvailable():
 		return nil, errNoGloo
 	}
-	group, err := raw.GlooConnect(o.Host, o.Port, o.Serve, o.Prefix, o.Rank, o.Size, o.Timeout.Milliseconds())
+	address, socket := "", -1
+	if loopback(o.Host) {
+		address = o.Host
+	}
+	if o.Serve {
+		var err error
+		if socket, err = listen(o.Host, o.Port); err != nil {
+			return nil, err
+		}
+	}
+	group, err := raw.GlooConnect(o, socket, address)
 	if err != nil {
 		return nil, err
 	}

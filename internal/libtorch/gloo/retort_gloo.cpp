@@ -42,10 +42,11 @@ template <class F> char *guard(F f) {
   }
 }
 
-// The interface of GLOO_SOCKET_IFNAME, as c10d's users know it, or the one of the host's name.
-std::shared_ptr<::gloo::transport::Device> device() {
+// The interface of GLOO_SOCKET_IFNAME, as c10d's users know it, or the given address, or the one of the host's name.
+std::shared_ptr<::gloo::transport::Device> device(const char *address) {
   const char *name = std::getenv("GLOO_SOCKET_IFNAME");
   if (name != nullptr && *name != '\0') return c10d::ProcessGroupGloo::createDeviceForInterface(name);
+  if (*address != '\0') return c10d::ProcessGroupGloo::createDeviceForHostname(address);
   return c10d::ProcessGroupGloo::createDefaultDevice();
 }
 
@@ -61,9 +62,10 @@ at::Tensor copy_of(const float *data, int64_t n, int64_t room) {
 
 extern "C" {
 
-// serve: this worker keeps the store, at which the workers find each other under the prefix.
-char *retort_gloo_connect(void **out, const char *host, int port, int serve, const char *prefix, int rank, int size,
-                          int64_t timeout_ms) {
+// serve: this worker keeps the store, at which the workers find each other under the prefix. It takes over the bound socket
+// listen, or binds to every address of the machine where listen is -1. address: see device.
+char *retort_gloo_connect(void **out, const char *host, int port, int serve, int listen, const char *address,
+                          const char *prefix, int rank, int size, int64_t timeout_ms) {
   return guard([&] {
     auto group = std::make_unique<Group>();
     group->size = size;
@@ -71,13 +73,14 @@ char *retort_gloo_connect(void **out, const char *host, int port, int serve, con
     c10d::TCPStoreOptions store;
     store.port = static_cast<uint16_t>(port);
     store.isServer = serve != 0;
+    if (listen >= 0) store.masterListenFd = listen;
     store.numWorkers = size;
     store.waitWorkers = false;
     store.timeout = group->timeout;
     group->store = c10::make_intrusive<c10d::PrefixStore>(
         std::string(prefix), c10::make_intrusive<c10d::TCPStore>(std::string(host), store));
     auto options = c10d::ProcessGroupGloo::Options::create(group->timeout);
-    options->devices.push_back(device());
+    options->devices.push_back(device(address));
     group->gloo = c10::make_intrusive<c10d::ProcessGroupGloo>(group->store, rank, size, options);
     *out = group.release();
   });

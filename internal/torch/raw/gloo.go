@@ -1,6 +1,9 @@
 package raw
 
-import "unsafe"
+import (
+	"time"
+	"unsafe"
+)
 
 // Gloo points to one worker's end of a group, GlooOperation to an operation that it has begun. Unlike tensors they may be
 // used on any thread, and errors come with the calls.
@@ -8,3 +11,13 @@ type (
 	Gloo          unsafe.Pointer
 	GlooOperation unsafe.Pointer
 )
+
+// GlooOptions say how one worker of a group finds the others.
+type GlooOptions struct {
+	Host       string // of the store
+	Port       int
+	Serve      bool   // this worker keeps the store
+	Prefix     string // of the group's keys in the store
+	Rank, Size int
+	Timeout    time.Duration // of finding each other, and of each operation
+}

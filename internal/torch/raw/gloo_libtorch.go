@@ -8,7 +8,8 @@ package raw
 #include <stdint.h>
 #include <stdlib.h>
 
-extern char *retort_gloo_connect(void **, const char *, int, int, const char *, int, int, int64_t) __attribute__((weak));
+extern char *retort_gloo_connect(void **, const char *, int, int, int, const char *, const char *, int, int, int64_t)
+	__attribute__((weak));
 extern char *retort_gloo_allreduce(void **, void *, const float *, int64_t) __attribute__((weak));
 extern char *retort_gloo_allgather(void **, void *, const float *, int64_t, int64_t) __attribute__((weak));
 extern char *retort_gloo_broadcast(void **, void *, const float *, int64_t, int) __attribute__((weak));
@@ -19,8 +20,9 @@ extern void retort_gloo_read(void *, int64_t, float *, int64_t) __attribute__((w
 extern void retort_gloo_free_operation(void *) __attribute__((weak));
 
 static int gloo_available(void) { return retort_gloo_connect != 0; }
-static char *gloo_connect(void **out, const char *host, int port, int serve, const char *prefix, int rank, int size, int64_t ms) {
-	return retort_gloo_connect(out, host, port, serve, prefix, rank, size, ms);
+static char *gloo_connect(void **out, const char *host, int port, int serve, int listen, const char *address,
+	const char *prefix, int rank, int size, int64_t ms) {
+	return retort_gloo_connect(out, host, port, serve, listen, address, prefix, rank, size, ms);
 }
 static char *gloo_allreduce(void **out, void *g, const float *data, int64_t n) { return retort_gloo_allreduce(out, g, data, n); }
 static char *gloo_allgather(void **out, void *g, const float *data, int64_t n, int64_t room) {
@@ -45,13 +47,17 @@ import (
 // GlooAvailable says whether LibTorch was installed with Gloo.
 func GlooAvailable() bool { return C.gloo_available() != 0 }
 
-// GlooConnect waits for the other workers.
-func GlooConnect(host string, port int, serve bool, prefix string, rank, size int, timeoutMillis int64) (Gloo, error) {
-	h, p := C.CString(host), C.CString(prefix)
+// GlooConnect waits for the other workers. Where this worker keeps the store, that takes over the bound socket listen, or binds
+// to every address of the machine where listen is -1. The worker's own connections bind to address, or where that is empty to
+// the one of the host's name.
+func GlooConnect(o GlooOptions, listen int, address string) (Gloo, error) {
+	h, a, p := C.CString(o.Host), C.CString(address), C.CString(o.Prefix)
 	defer C.free(unsafe.Pointer(h))
+	defer C.free(unsafe.Pointer(a))
 	defer C.free(unsafe.Pointer(p))
 	var g unsafe.Pointer
-	err := glooError(C.gloo_connect(&g, h, C.int(port), C.int(flagInt(serve)), p, C.int(rank), C.int(size), C.int64_t(timeoutMillis)))
+	err := glooError(C.gloo_connect(&g, h, C.int(o.Port), C.int(flagInt(o.Serve)), C.int(listen), a, p, C.int(o.Rank), C.int(o.Size),
+		C.int64_t(o.Timeout.Milliseconds())))
 	return Gloo(g), err
 }
 

@@ -1,0 +1,5 @@
+//go:build !unix
+
+package torch
+
+func listen(string, int) (int, error) { return -1, nil }
