@@ -129,6 +129,23 @@ func TestCompareOfRunsWithoutJudgedQueries(t *testing.T) {
 	require.Contains(t, stderr, "it has mrr@10")
 }
 
+func TestCompareTablesAreHarmlessWhereTheyAreOpened(t *testing.T) {
+	dir := t.TempDir()
+	set := func(name string) []answers {
+		return []answers{{name, "before", []float64{.1}}, {name, "after", []float64{.2}}}
+	}
+	a := saveRun(t, dir, "=1+2", set("<img src=x> & [a](b) *c* `d` |")...)
+	b := saveRun(t, dir, "＠sum", set("<img src=x> & [a](b) *c* `d` |")...)
+
+	csv := succeed(t, "compare", "-format", "csv", a, b)
+	require.Contains(t, csv, "|,'=1+2,0.2,before,0.1,")
+	require.Contains(t, csv, "|,'＠sum,0.2,'=1+2,0.2,")
+
+	md := succeed(t, "compare", "-format", "md", a, b)
+	require.Contains(t, md, "\n| &lt;img src=x&gt; &amp; \\[a\\](b) \\*c\\* \\`d\\` \\| | =1+2 | 0.2000 |")
+	require.NotContains(t, md, "<img")
+}
+
 func TestCompareSetsEachRunAgainstTheFirst(t *testing.T) {
 	dir := t.TempDir()
 	args := []string{"compare", "-format", "csv"}
@@ -177,7 +194,7 @@ func TestCompareNamesAreKeptApartAndHarmless(t *testing.T) {
 	one := saveRun(t, filepath.Join(dir, "x"), "run", answers{set, "after", []float64{.1}})
 	two := saveRun(t, filepath.Join(dir, "y"), "run", answers{set, "after", []float64{.2}})
 	out := succeed(t, "compare", "-format", "md", one, two)
-	require.Contains(t, out, `| a\|b c d [31m | `+two+" | 0.2000 | "+one+" | 0.1000 | ")
+	require.Contains(t, out, `| a\|b c d \[31m | `+two+" | 0.2000 | "+one+" | 0.1000 | ")
 	require.Contains(t, succeed(t, "compare", one, two), "a|b c d [31m  "+two)
 }
 

@@ -50,7 +50,7 @@ func writeComparisonMarkdown(w io.Writer, metric string, pairs []comparedPair) e
 	fmt.Fprintf(w, "%s, paired by query\n\n", display(eval.Metric{Name: metric}))
 	for i, line := range comparisonCells(pairs) {
 		for j := range line {
-			line[j] = strings.ReplaceAll(line[j], "|", `\|`)
+			line[j] = markdown.Replace(line[j])
 		}
 		fmt.Fprintf(w, "| %s |\n", strings.Join(line, " | "))
 		if i == 0 {
@@ -59,6 +59,11 @@ func writeComparisonMarkdown(w io.Writer, metric string, pairs []comparedPair) e
 	}
 	return nil
 }
+
+// markdown keeps a name from being read as HTML, as a link, or as the end of a table's cell.
+var markdown = strings.NewReplacer(
+	"&", "&amp;", "<", "&lt;", ">", "&gt;", `\`, `\\`, "|", `\|`, "[", `\[`, "]", `\]`, "`", "\\`", "*", `\*`,
+)
 
 // writeComparisonCSV writes the figures unrounded.
 func writeComparisonCSV(w io.Writer, metric string, pairs []comparedPair) error {
@@ -69,10 +74,18 @@ func writeComparisonCSV(w io.Writer, metric string, pairs []comparedPair) error 
 	number := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
 	for _, c := range pairs {
 		table.Write([]string{
-			metric, c.set, c.run, number(c.mean), c.against, number(c.againstMean), strconv.Itoa(c.N), strconv.Itoa(c.Better),
+			metric, noFormula(c.set), noFormula(c.run), number(c.mean), noFormula(c.against), number(c.againstMean), strconv.Itoa(c.N), strconv.Itoa(c.Better),
 			strconv.Itoa(c.Worse), number(c.Delta), number(c.Low), number(c.High), number(c.P), number(c.holm),
 		})
 	}
 	table.Flush()
 	return table.Error()
+}
+
+// noFormula puts an apostrophe before a name that a spreadsheet would compute (OWASP, "CSV Injection").
+func noFormula(name string) string {
+	if name != "" && strings.ContainsRune("=+-@\t\r\n＝＋－＠", []rune(name)[0]) {
+		return "'" + name
+	}
+	return name
 }

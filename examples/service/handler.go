@@ -36,7 +36,7 @@ func (s *service) handler() http.Handler {
 	})
 	mux.HandleFunc("POST /specialise", s.serveSpecialise)
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, s.health()) })
-	return mux
+	return guard(s.Hosts, mux)
 }
 
 func (s *service) serveSearch(ctx context.Context, w http.ResponseWriter, r *http.Request) {

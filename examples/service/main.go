@@ -44,6 +44,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	flags := flag.NewFlagSet("service", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	address := flags.String("addr", "127.0.0.1:8080", "address to listen on")
+	hosts := flags.String("hosts", "", "names that requests may ask for, with commas between them, besides localhost and IP addresses")
 	corpusFile := flags.String("corpus", "", "passages as JSON Lines; without it the documentation of this machine's Go")
 	modelDir := flags.String("model", "", "folder of the model (required)")
 	dir := flags.String("dir", "runs/service", "folder of the queries asked and of the specialised model")
@@ -63,7 +64,8 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		return err
 	}
 	s, err := openService(ctx, corpus, settings{
-		Dir: *dir, Model: *modelDir, Every: *every, SearchTime: 10 * time.Second, Log: slog.New(slog.NewTextHandler(stderr, nil)),
+		Dir: *dir, Model: *modelDir, Every: *every, SearchTime: 10 * time.Second, Hosts: hostNames(*hosts),
+		Log: slog.New(slog.NewTextHandler(stderr, nil)),
 		Open: func(ctx context.Context, dir string, train bool) (model, error) {
 			var o bert.Options
 			if train {

@@ -15,7 +15,7 @@ import (
 
 // queryLog is a file of the queries that people asked, one JSON line each. A line is written by one call that appends, so
 // that a killed process loses none; a power cut may lose the last ones, and leaves at most one torn line, which the next
-// start cuts off. The file is one that "retort distill -queries" reads.
+// start cuts off. Only its owner may read it: people's queries are private. The file is one that "retort distill -queries" reads.
 type queryLog struct {
 	mu    sync.Mutex
 	file  *os.File
@@ -32,11 +32,15 @@ type loggedQuery struct {
 
 // openQueryLog opens or makes the file. torn is how many bytes of a torn last line it cut off.
 func openQueryLog(path string) (l *queryLog, torn int64, err error) {
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644)
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, 0, err
 	}
 	l = &queryLog{file: file}
+	if err := file.Chmod(0o600); err != nil { // of a file that an earlier version made for all to read
+		file.Close()
+		return nil, 0, fmt.Errorf("queries: %w", err)
+	}
 	if torn, err = l.repair(); err == nil {
 		_, err = l.read(func(retort.Query) { l.count++ })
 	}

@@ -16,6 +16,17 @@ import (
 	"github.com/retort-ir/retort"
 )
 
+func TestOnlyTheOwnerReadsTheQueries(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "queries.jsonl")
+	require.NoError(t, os.WriteFile(path, nil, 0o644)) // of an earlier version
+	l, _, err := openQueryLog(path)
+	require.NoError(t, err)
+	defer l.close()
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+}
+
 func TestQueriesAreReadBack(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "queries.jsonl")
 	l, torn, err := openQueryLog(path)

@@ -37,6 +37,8 @@ type settings struct {
 	Every int
 	// SearchTime is how long a search may take.
 	SearchTime time.Duration
+	// Hosts are the names that it answers to, besides localhost and IP addresses.
+	Hosts []string
 	// Tune changes the job, where set.
 	Tune func(*live.Job)
 	Log  *slog.Logger
@@ -85,7 +87,7 @@ const mostQueries = 10_000
 
 // openService embeds the corpus, unless an earlier start has, and opens the newest specialised model, if there is one.
 func openService(ctx context.Context, corpus retort.Corpus, o settings) (_ *service, err error) {
-	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, err
 	}
 	s := &service{settings: o, corpus: corpus, trained: -1}

@@ -60,7 +60,7 @@ func vectorsKey(corpus retort.Corpus, fingerprint string) (string, error) {
 
 // writeVectors writes the rows as little-endian float32, then the SHA-256 of that. The file appears whole or not at all.
 func writeVectors(path string, m blas32.General) error {
-	f, err := os.Create(path + ".new")
+	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
