@@ -336,6 +336,9 @@ func (s *service) swap(ctx context.Context, asked int) error {
 func (s *service) progress(stage distill.Stage, done, total int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if stage != s.state.Stage {
+		s.Log.Info("training", "stage", stage, "of", total)
+	}
 	s.state.Stage, s.state.Done, s.state.Total = stage, done, total
 }
 

@@ -44,7 +44,7 @@ func specialise(ctx context.Context, corpusFile, modelDir, outDir string) (err e
 		return err
 	}
 	defer func() { err = errors.Join(err, student.Close()) }()
-	dense, err := mine.NewDense(ctx, student, corpus, nil)
+	dense, err := mine.NewDense(ctx, student, corpus, func(done, total int) { show("passages", done, total) })
 	if err != nil {
 		return err
 	}
@@ -74,10 +74,12 @@ func specialise(ctx context.Context, corpusFile, modelDir, outDir string) (err e
 	training := distill.DefaultOptions()
 	training.Towers = distill.QueryOnly // an index of passage vectors stays valid
 	training.Epochs, training.QueriesPerStep, training.DevFraction, training.Evaluate = 1, 64, 0, heldOut.MRR
+	training.Progress = func(p distill.Progress) { show(p.Stage, p.Done, p.Total) }
 	p := distill.Pipeline{
 		Student: student, Corpus: corpus, Generator: queries, Ranker: fusion, Vectors: dense.Vectors(),
 		Teacher: teacher.FromIndex(corpus, bm25), // what the student is to learn beside what it knows
 		Mining:  distill.DefaultMiningOptions(), Training: training, Guard: heldOut.ReciprocalRanks,
+		Progress: show,
 	}
 	outcome, err := p.Run(ctx)
 	if err != nil {
@@ -86,4 +88,11 @@ func specialise(ctx context.Context, corpusFile, modelDir, outDir string) (err e
 	best := outcome.Training.Best
 	fmt.Printf("%d lists; best after step %d: MRR@10 %.3f on held-out queries\n", outcome.Funnel.Lists, best.Step, best.Score)
 	return student.Save(outDir)
+}
+
+// show says how far a stage is, ten times and at its end.
+func show(stage distill.Stage, done, total int) {
+	if total > 0 && (done == total || done%max(1, total/10) == 0) {
+		fmt.Fprintf(os.Stderr, "%s: %d of %d\n", stage, done, total)
+	}
 }
