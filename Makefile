@@ -6,6 +6,7 @@ SHELL := /bin/bash
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFUMPT := mvdan.cc/gofumpt@v0.12.0
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 MODEL := .cache/models/all-MiniLM-L6-v2
 BGE_SMALL := .cache/models/bge-small-en-v1.5
 E5_SMALL := .cache/models/e5-small-v2
@@ -82,6 +83,10 @@ lint: libtorch ## vet, staticcheck and gofumpt
 	$(TORCH) go vet ./...
 	$(TORCH) go run $(STATICCHECK) -tags libtorch ./...
 	@files="$$($(PLAIN) go run $(GOFUMPT) -l .)"; if [ -n "$$files" ]; then echo "not formatted by gofumpt:" $$files; exit 1; fi
+
+.PHONY: vulncheck
+vulncheck: ## compare the dependencies with Go's vulnerability database (needs the internet)
+	$(PLAIN) go run $(GOVULNCHECK) ./...
 
 .PHONY: bench
 bench: libtorch ## the benchmarks
