@@ -146,9 +146,9 @@ func TestLoadListsRefusesBadLists(t *testing.T) {
 		{"a passage twice", `"ids":["a","b","a"],"scores":[3,2,1]`, `list of query "q" holds passage "a" twice`},
 		{"negative weight", `"ids":["a"],"weight":-0.5`, `list of query "q" has weight -0.5`},
 		{"NaN score", `"ids":["a"],"scores":[NaN]`, "malformed JSON"},
-		{"NaN score as text", `"ids":["a"],"scores":["NaN"]`, "malformed JSON"},
-		{"infinite score", `"ids":["a"],"scores":[1e999]`, "malformed JSON"},
-		{"infinite weight", `"ids":["a"],"weight":1e999`, "malformed JSON"},
+		{"NaN score as text", `"ids":["a"],"scores":["NaN"]`, `"/scores/0": a string where a number is wanted`},
+		{"infinite score", `"ids":["a"],"scores":[1e999]`, `"/scores/0": 1e999 is out of the range of float64`},
+		{"infinite weight", `"ids":["a"],"weight":1e999`, `"/weight": 1e999 is out of the range of float64`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := write(t, "\n"+`{"query":{"_id":"q","text":"x"},`+c.rest+"}\n")

@@ -17,6 +17,7 @@ import (
 
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/internal/matrix"
+	"github.com/retort-ir/retort/internal/strictjson"
 )
 
 // workers are what a run knows of its group. The zero value is a single worker.
@@ -226,7 +227,7 @@ func (w *workers) broadcastJSON(ctx context.Context, value any) error {
 	if data, err = w.broadcast(ctx, data); err != nil || w.leads() {
 		return err
 	}
-	return json.Unmarshal(data, value)
+	return strictjson.Unmarshal(data, value)
 }
 
 // toFloats carries four bytes in the bits of each float32.
@@ -271,7 +272,7 @@ func (w *workers) sameRun(ctx context.Context, run map[string]string, student en
 	}
 	runs := make([]map[string]string, len(all))
 	for r, data := range all {
-		if err := json.Unmarshal(data, &runs[r]); err != nil {
+		if err := strictjson.Unmarshal(data, &runs[r]); err != nil {
 			return fmt.Errorf("distill: what worker %d says of its run: %w", r, err)
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/retort-ir/retort/internal/filelock"
 	"github.com/retort-ir/retort/internal/matrix"
 	"github.com/retort-ir/retort/internal/npy"
+	"github.com/retort-ir/retort/internal/strictjson"
 )
 
 // WriteVectors encodes the Content of every passage into a .npy file of float32 [n x d], row-major, in the order of the
@@ -170,7 +171,7 @@ func (w *vectorFile) resume(ctx context.Context) (done int, err error) {
 	}
 	var was journalHeader
 	line, rest, whole := bytes.Cut(lines, []byte("\n"))
-	if !whole || json.Unmarshal(line, &was) != nil || was != header || fingerprint == "" {
+	if !whole || strictjson.Unmarshal(line, &was) != nil || was != header || fingerprint == "" {
 		if err := truncate(w.journal, 0); err != nil {
 			return 0, err
 		}
@@ -180,7 +181,7 @@ func (w *vectorFile) resume(ctx context.Context) (done int, err error) {
 	for done < w.corpus.Len() {
 		line, after, whole := bytes.Cut(rest, []byte("\n"))
 		var block journalBlock
-		if !whole || json.Unmarshal(line, &block) != nil {
+		if !whole || strictjson.Unmarshal(line, &block) != nil {
 			break // the line was cut off
 		}
 		same, err := w.holds(ctx, block, done)

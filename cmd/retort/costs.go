@@ -20,6 +20,7 @@ import (
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/generate"
 	"github.com/retort-ir/retort/internal/atomicfile"
+	"github.com/retort-ir/retort/internal/strictjson"
 	"github.com/retort-ir/retort/teacher"
 )
 
@@ -150,7 +151,7 @@ func readCosts(path string) (costs, error) {
 	if err != nil {
 		return c, err
 	}
-	if err := json.Unmarshal(data, &c); err != nil {
+	if err := strictjson.Unmarshal(data, &c); err != nil {
 		return c, fmt.Errorf("%s: %w; remove it to count from nothing", path, err)
 	}
 	return c, nil

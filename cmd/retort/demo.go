@@ -16,6 +16,7 @@ import (
 	"github.com/retort-ir/retort/examples/godoc"
 	"github.com/retort-ir/retort/internal/report"
 	"github.com/retort-ir/retort/internal/results"
+	"github.com/retort-ir/retort/internal/strictjson"
 )
 
 var demoCommand = command{
@@ -162,7 +163,7 @@ func judgedOn(corpus retort.Corpus, set *godoc.QuerySet) *eval.Collection {
 func (d *demo) read(ctx context.Context, measured []json.RawMessage) error {
 	d.records = make([]results.Record, len(measured))
 	for i, data := range measured {
-		if err := json.Unmarshal(data, &d.records[i]); err != nil {
+		if err := strictjson.Unmarshal(data, &d.records[i]); err != nil {
 			return err
 		}
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -20,6 +19,7 @@ import (
 	"github.com/retort-ir/retort/internal/report"
 	"github.com/retort-ir/retort/internal/results"
 	"github.com/retort-ir/retort/internal/runfolder"
+	"github.com/retort-ir/retort/internal/strictjson"
 )
 
 // reporter gathers what a run's page shows from the files of the run, which it reads a record at a time.
@@ -270,7 +270,7 @@ func (r *reporter) stageLists(stage distill.Stage) func(func(retort.List, error)
 func (r *reporter) sets(ctx context.Context) error {
 	records := make([]results.Record, len(r.out.Measured))
 	for i, data := range r.out.Measured {
-		if err := json.Unmarshal(data, &records[i]); err != nil {
+		if err := strictjson.Unmarshal(data, &records[i]); err != nil {
 			return err
 		}
 	}

@@ -29,6 +29,7 @@ import (
 	"github.com/retort-ir/retort/internal/results"
 	"github.com/retort-ir/retort/internal/rss"
 	"github.com/retort-ir/retort/internal/runfolder"
+	"github.com/retort-ir/retort/internal/strictjson"
 	"github.com/retort-ir/retort/loss"
 	"github.com/retort-ir/retort/mine"
 	"github.com/retort-ir/retort/teacher"
@@ -278,7 +279,7 @@ type encodingCost struct {
 // readCost returns zero where the cost is not known: it is for the report only.
 func readCost(line []byte) encodingCost {
 	var c encodingCost
-	if err := json.Unmarshal(line, &c); err != nil || !(c.Seconds >= 0) || c.PeakBytes < 0 {
+	if err := strictjson.Unmarshal(line, &c); err != nil || !(c.Seconds >= 0) || c.PeakBytes < 0 {
 		return encodingCost{}
 	}
 	return c

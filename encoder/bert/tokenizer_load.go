@@ -20,6 +20,7 @@ import (
 	"github.com/sugarme/tokenizer/model/wordpiece"
 
 	"github.com/retort-ir/retort/internal/jsonfile"
+	"github.com/retort-ir/retort/internal/strictjson"
 )
 
 // The files that a tokenizer may be made of.
@@ -303,11 +304,11 @@ func (n *tokenName) UnmarshalJSON(raw []byte) error {
 		Content string `json:"content"`
 	}
 	if raw[0] == '{' {
-		err := json.Unmarshal(raw, &object)
+		err := strictjson.Unmarshal(raw, &object)
 		*n = tokenName(object.Content)
 		return err
 	}
-	return json.Unmarshal(raw, (*string)(n))
+	return strictjson.Unmarshal(raw, (*string)(n))
 }
 
 func (s *tokenizerSpec) readSpecialTokens(raw []byte) error {

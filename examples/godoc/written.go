@@ -3,12 +3,12 @@ package godoc
 import (
 	"bytes"
 	_ "embed" // for written.jsonl
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/internal/strictjson"
 )
 
 // Split is a half of the written queries. No package of the standard library has relevant symbols in both.
@@ -95,13 +95,8 @@ func parseWritten(data []byte, name string) ([]writtenQuery, error) {
 
 func decodeWritten(line []byte) (writtenQuery, error) {
 	var q writtenQuery
-	d := json.NewDecoder(bytes.NewReader(line))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&q); err != nil {
+	if err := strictjson.UnmarshalKnown(line, &q); err != nil {
 		return q, fmt.Errorf("malformed query: %w", err)
-	}
-	if d.More() {
-		return q, errors.New("more than one value on the line")
 	}
 	switch {
 	case q.ID == "":

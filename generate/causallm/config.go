@@ -11,6 +11,7 @@ import (
 
 	"github.com/retort-ir/retort/internal/gguf"
 	"github.com/retort-ir/retort/internal/jsonfile"
+	"github.com/retort-ir/retort/internal/strictjson"
 )
 
 // config is the shape of a network.
@@ -197,14 +198,14 @@ type tokenIDs []int32
 
 func (t *tokenIDs) UnmarshalJSON(raw []byte) error {
 	var one *int32
-	if err := json.Unmarshal(raw, &one); err == nil {
+	if err := strictjson.Unmarshal(raw, &one); err == nil {
 		if one != nil {
 			*t = tokenIDs{*one}
 		}
 		return nil
 	}
 	var many []int32
-	if err := json.Unmarshal(raw, &many); err != nil {
+	if err := strictjson.Unmarshal(raw, &many); err != nil {
 		return err
 	}
 	*t = many

@@ -2,13 +2,13 @@ package causallm
 
 import (
 	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/retort-ir/retort/generate"
 	"github.com/retort-ir/retort/internal/chattemplate"
+	"github.com/retort-ir/retort/internal/strictjson"
 	"github.com/retort-ir/retort/internal/subword"
 )
 
@@ -164,20 +164,23 @@ func (t *specialToken) UnmarshalJSON(raw []byte) error {
 	var object struct {
 		Content string `json:"content"`
 	}
-	if err := json.Unmarshal(raw, &object); err == nil {
+	if err := strictjson.Unmarshal(raw, &object); err == nil {
 		*t = specialToken(object.Content)
 		return nil
 	}
-	return json.Unmarshal(raw, (*string)(t))
+	return strictjson.Unmarshal(raw, (*string)(t))
 }
 
 // chatTemplates is one template, or several with names, of which "default" is taken.
 type chatTemplates string
 
 func (t *chatTemplates) UnmarshalJSON(raw []byte) error {
-	var named []struct{ Name, Template string }
-	if err := json.Unmarshal(raw, &named); err != nil {
-		return json.Unmarshal(raw, (*string)(t))
+	var named []struct {
+		Name     string `json:"name"`
+		Template string `json:"template"`
+	}
+	if err := strictjson.Unmarshal(raw, &named); err != nil {
+		return strictjson.Unmarshal(raw, (*string)(t))
 	}
 	for _, n := range named {
 		if n.Name == "default" {

@@ -2,7 +2,6 @@ package openai
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/retort-ir/retort/generate"
 	"github.com/retort-ir/retort/internal/httpretry"
+	"github.com/retort-ir/retort/internal/strictjson"
 )
 
 // answer is what came back, paid for in any case.
@@ -158,7 +158,7 @@ func foldSeed(seed uint64) int64 {
 func usageOf(u api.CompletionUsage) usage {
 	out := usage{prompt: max(0, u.PromptTokens), completion: max(0, u.CompletionTokens)}
 	raw := u.JSON.ExtraFields["cost"].Raw()
-	if json.Unmarshal([]byte(raw), &out.cost) == nil && raw != "null" && out.cost >= 0 && !math.IsInf(out.cost, 1) {
+	if strictjson.Unmarshal([]byte(raw), &out.cost) == nil && raw != "null" && out.cost >= 0 && !math.IsInf(out.cost, 1) {
 		out.hasCost = true
 	} else {
 		out.cost = 0

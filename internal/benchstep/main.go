@@ -33,6 +33,8 @@ import (
 	"os/signal"
 	"strings"
 	"time"
+
+	"github.com/retort-ir/retort/internal/strictjson"
 )
 
 func main() {
@@ -128,12 +130,12 @@ func process(ctx context.Context, j job, result any) error {
 	if err != nil {
 		return fmt.Errorf("a row's process: %w", err)
 	}
-	return json.Unmarshal(out, result)
+	return strictjson.Unmarshal(out, result)
 }
 
 func child(ctx context.Context, text string, out io.Writer) error {
 	var j job
-	if err := json.Unmarshal([]byte(text), &j); err != nil {
+	if err := strictjson.Unmarshal([]byte(text), &j); err != nil {
 		return fmt.Errorf("-job: %w", err)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, j.Limit, errTooLong)

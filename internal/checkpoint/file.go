@@ -12,6 +12,7 @@ import (
 	"os"
 
 	"github.com/retort-ir/retort/internal/atomicfile"
+	"github.com/retort-ir/retort/internal/strictjson"
 )
 
 var magic = []byte("retort training 1\n")
@@ -88,7 +89,7 @@ func Open(path string) (*File, error) {
 
 // State decodes the state that was written.
 func (f *File) State(into any) error {
-	if err := json.Unmarshal(f.header.State, into); err != nil {
+	if err := strictjson.Unmarshal(f.header.State, into); err != nil {
 		return fmt.Errorf("%s is damaged (%w): remove it to start anew", f.Path, err)
 	}
 	return nil
@@ -140,7 +141,7 @@ func (f *File) read() error {
 	if _, err := f.file.ReadAt(head, start); err != nil {
 		return err
 	}
-	if err := json.Unmarshal(head, &f.header); err != nil {
+	if err := strictjson.Unmarshal(head, &f.header); err != nil {
 		return err
 	}
 	f.Body = io.NewSectionReader(f.file, start+int64(n), body-start-int64(n))

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -20,6 +19,8 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 	"golang.org/x/time/rate"
+
+	"github.com/retort-ir/retort/internal/strictjson"
 )
 
 // maxBody is the most that is read of an answer, in bytes.
@@ -188,7 +189,7 @@ func (c *Client) attempt(ctx context.Context, req *http.Request, body []byte, nu
 		return nil, c.failure(req, newStatusError(resp, answer), !retry)
 	}
 	if err := checkJSON(answer); err != nil {
-		return nil, c.failure(req, fmt.Errorf("%w (content type %q): %q", err, resp.Header.Get("Content-Type"), Cut(string(answer))), false)
+		return nil, c.failure(req, fmt.Errorf("%w (content type %q): %q", err, resp.Header.Get("Content-Type"), Cut(string(answer))), strictjson.IsDuplicate(err))
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(answer))
 	resp.ContentLength = int64(len(answer))
@@ -324,10 +325,14 @@ func checkJSON(body []byte) error {
 	if len(body) == 0 {
 		return errors.New("the answer is empty instead of JSON")
 	}
-	if body[0] != '{' && body[0] != '[' || !json.Valid(body) {
+	if body[0] != '{' && body[0] != '[' {
 		return errors.New("the answer is not JSON")
 	}
-	return nil
+	err := strictjson.CheckNames(body)
+	if err != nil && !strictjson.IsDuplicate(err) {
+		return errors.New("the answer is not JSON")
+	}
+	return err
 }
 
 // retryAfter returns how long the server wants to be left alone, and sees to it that all requests do so.

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"unicode"
+
+	"github.com/retort-ir/retort/internal/strictjson"
 )
 
 // ErrMaxRequests says that Options.MaxRequests were sent.
@@ -44,20 +46,20 @@ func Message(body []byte) string {
 		Message json.RawMessage `json:"message"`
 		Detail  json.RawMessage `json:"detail"` // a text, or what is wrong with each field
 	}
-	if json.Unmarshal(body, &forms) != nil {
+	if strictjson.Unmarshal(body, &forms) != nil {
 		return Cut(string(body))
 	}
 	var inner struct {
 		Message string `json:"message"`
 	}
-	if json.Unmarshal(forms.Error, &inner) == nil && inner.Message != "" {
+	if strictjson.Unmarshal(forms.Error, &inner) == nil && inner.Message != "" {
 		return Cut(inner.Message)
 	}
 	for _, form := range []json.RawMessage{forms.Error, forms.Message, forms.Detail} {
 		var text string
 		switch {
 		case len(form) == 0 || string(form) == "null":
-		case json.Unmarshal(form, &text) == nil:
+		case strictjson.Unmarshal(form, &text) == nil:
 			return Cut(text)
 		default:
 			return Cut(string(form))
@@ -86,7 +88,7 @@ func isOutOfMoney(body []byte) bool {
 		} `json:"error"`
 	}
 	const quota = "insufficient_quota"
-	return json.Unmarshal(body, &form) == nil && (form.Error.Code == quota || form.Error.Type == quota)
+	return strictjson.Unmarshal(body, &form) == nil && (form.Error.Code == quota || form.Error.Type == quota)
 }
 
 // redacted is an error whose text had the key in it.

@@ -9,5 +9,5 @@ import (
 func ExampleUnmarshal() {
 	var config map[string]int
 	fmt.Println(jsonfile.Unmarshal([]byte("{\n\"hidden_size\": 32,\n}"), &config))
-	// Output: line 3: invalid character '}' looking for beginning of object key string
+	// Output: line 2: malformed JSON: invalid character ',' at start of value
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"github.com/retort-ir/retort/internal/atomicfile"
+	"github.com/retort-ir/retort/internal/strictjson"
 )
 
 // Read reads a JSON file into v. A byte order mark in front is skipped.
@@ -25,12 +26,20 @@ func Read(path string, v any) error {
 	return nil
 }
 
-// Unmarshal is json.Unmarshal with the line of a mistake in the error.
+// Unmarshal is [strictjson.Unmarshal] with the line of a mistake in the error.
 func Unmarshal(raw []byte, v any) error {
-	err := json.Unmarshal(raw, v)
-	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) {
-		return fmt.Errorf("line %d: %w", 1+bytes.Count(raw[:min(int(syntax.Offset), len(raw))], []byte("\n")), err)
+	return located(raw, strictjson.Unmarshal(raw, v))
+}
+
+// UnmarshalKnown is Unmarshal where a name that no field has is an error, too.
+func UnmarshalKnown(raw []byte, v any) error {
+	return located(raw, strictjson.UnmarshalKnown(raw, v))
+}
+
+func located(raw []byte, err error) error {
+	var mistake *strictjson.Error
+	if errors.As(err, &mistake) {
+		return fmt.Errorf("line %d: %w", mistake.Line(raw), err)
 	}
 	return err
 }

@@ -23,7 +23,7 @@ func TestAMistakeIsNamedByFileAndLine(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "config.json")
 	require.NoError(t, os.WriteFile(path, []byte("\ufeff{\n\"a\": 1,\n]}"), 0o644))
 	var v any
-	require.ErrorContains(t, Read(path, &v), "config.json: line 3: invalid character")
+	require.ErrorContains(t, Read(path, &v), "config.json: line 2: malformed JSON: invalid character")
 	require.ErrorIs(t, Read(filepath.Join(t.TempDir(), "none.json"), &v), os.ErrNotExist)
 	require.ErrorContains(t, Write(path, func() {}), "config.json: json: unsupported type")
 }

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/retort-ir/retort/internal/atomicfile"
+	"github.com/retort-ir/retort/internal/strictjson"
 )
 
 // MaxLine is the longest line in bytes that Read accepts: a guard against files that are no JSON Lines at all.
@@ -111,8 +112,8 @@ func Decode[T any](line []byte, check func(T) error) (T, error) {
 	if !utf8.Valid(line) {
 		return v, errors.New("invalid UTF-8")
 	}
-	if err := json.Unmarshal(line, &v); err != nil {
-		return v, fmt.Errorf("malformed JSON: %w", err)
+	if err := strictjson.Unmarshal(line, &v); err != nil {
+		return v, err
 	}
 	if check == nil {
 		return v, nil

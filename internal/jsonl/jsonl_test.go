@@ -62,9 +62,9 @@ func TestReadErrorNamesFileAndLineAndEndsTheSequence(t *testing.T) {
 	}{
 		{"malformed JSON", `{"id":`, "malformed JSON"},
 		{"two values on a line", `{"id":"x"} {"id":"y"}`, "malformed JSON"},
-		{"wrong type", `{"id":7}`, "malformed JSON"},
-		{"array", `["x"]`, "malformed JSON"},
-		{"number out of range", `{"id":"x","n":1e999}`, "malformed JSON"},
+		{"wrong type", `{"id":7}`, `"/id": a number where a string is wanted`},
+		{"array", `["x"]`, "an array where an object is wanted"},
+		{"number out of range", `{"id":"x","n":1e999}`, `"/n": 1e999 is out of the range of float64`},
 		{"NaN", `{"id":"x","n":NaN}`, "malformed JSON"},
 		{"invalid UTF-8", "{\"id\":\"\xff\"}", "invalid UTF-8"},
 		{"byte order mark after the first line", "\ufeff{\"id\":\"x\"}", "malformed JSON"},

@@ -4,13 +4,14 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/retort-ir/retort/internal/strictjson"
 )
 
 // Variable is one variable of the environment.
@@ -111,7 +112,7 @@ func goEnv(ctx context.Context, names ...string) (map[string]string, error) {
 		return nil, err
 	}
 	env := map[string]string{}
-	if err := json.Unmarshal(out, &env); err != nil {
+	if err := strictjson.Unmarshal(out, &env); err != nil {
 		return nil, fmt.Errorf("go env: %w", err)
 	}
 	return env, nil

@@ -2,13 +2,14 @@ package libtorch
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/retort-ir/retort/internal/strictjson"
 )
 
 const (
@@ -35,7 +36,7 @@ func gotch(ctx context.Context) (string, error) {
 	}
 	out, err := goCommand(ctx, "mod", "download", "-json", gotchModule+"@"+version)
 	var module struct{ Dir, Error string }
-	if jsonErr := json.Unmarshal(out, &module); jsonErr == nil && module.Error != "" {
+	if jsonErr := strictjson.Unmarshal(out, &module); jsonErr == nil && module.Error != "" {
 		return "", fmt.Errorf("download %s: %s", gotchModule, module.Error)
 	}
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/retort-ir/retort/internal/atomicfile"
+	"github.com/retort-ir/retort/internal/strictjson"
 )
 
 // Home returns the folder that holds what Retort installs: $RETORT_HOME, or retort in the user's cache folder.
@@ -51,7 +52,7 @@ func Installed(home string) (*Installation, error) {
 		return nil, err
 	}
 	var i Installation
-	if err := json.Unmarshal(data, &i); err != nil {
+	if err := strictjson.Unmarshal(data, &i); err != nil {
 		return nil, fmt.Errorf(`%s: %w: run "retort libtorch install" again`, path, err)
 	}
 	return &i, nil

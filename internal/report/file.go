@@ -1,7 +1,6 @@
 package report
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/retort-ir/retort/internal/atomicfile"
+	"github.com/retort-ir/retort/internal/jsonfile"
 )
 
 // The names in a run folder.
@@ -56,9 +56,11 @@ func Load(path string) (Data, error) {
 }
 
 func decode(content []byte) (Data, error) {
-	var version struct{ Version *int }
-	if err := json.Unmarshal(content, &version); err != nil {
-		return Data{}, located(content, err)
+	var version struct {
+		Version *int `json:"version"`
+	}
+	if err := jsonfile.Unmarshal(content, &version); err != nil {
+		return Data{}, err
 	}
 	if version.Version == nil {
 		return Data{}, errors.New(`no "version": not the data of a report`)
@@ -67,27 +69,9 @@ func decode(content []byte) (Data, error) {
 		return Data{}, fmt.Errorf("version %d, but this retort reads version %d", *version.Version, Version)
 	}
 	var d Data
-	decoder := json.NewDecoder(bytes.NewReader(content))
-	decoder.DisallowUnknownFields() // a misspelt field would go missing without a word
-	if err := decoder.Decode(&d); err != nil {
-		return Data{}, located(content, err)
+	// A misspelt field would go missing without a word.
+	if err := jsonfile.UnmarshalKnown(content, &d); err != nil {
+		return Data{}, err
 	}
 	return d, d.Validate()
-}
-
-// located adds the line to an error of encoding/json.
-func located(content []byte, err error) error {
-	var syntax *json.SyntaxError
-	var kind *json.UnmarshalTypeError
-	switch {
-	case errors.As(err, &syntax):
-		return fmt.Errorf("line %d: malformed JSON: %w", lineOf(content, syntax.Offset), err)
-	case errors.As(err, &kind):
-		return fmt.Errorf("line %d: %w", lineOf(content, kind.Offset), err)
-	}
-	return err
-}
-
-func lineOf(content []byte, offset int64) int {
-	return 1 + bytes.Count(content[:min(max(offset, 0), int64(len(content)))], []byte("\n"))
 }

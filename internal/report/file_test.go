@@ -40,12 +40,12 @@ func TestSaveLeavesWhatWasThereWhenTheDataAreWrong(t *testing.T) {
 func TestLoadNamesTheFileAndWhatIsWrong(t *testing.T) {
 	for _, c := range []struct{ name, content, want string }{
 		{"empty", "", "line 1: malformed JSON"},
-		{"torn", "{\n\"version\": 1,\n\"title\": \"x", "line 3: malformed JSON"},
+		{"torn", "{\n\"version\": 1,\n\"title\": \"x", `line 3: malformed JSON at "/title": it ends too early`},
 		{"another file", `{"a": 1}`, `no "version": not the data of a report`},
-		{"a list", `[]`, "line 1: json: cannot unmarshal array"},
+		{"a list", `[]`, "line 1: an array where an object is wanted"},
 		{"a later version", `{"version": 2, "shape": 3}`, "version 2, but this retort reads version 1"},
-		{"a wrong type", "{\"version\": 1,\n\"title\": 3}", "line 2: json: cannot unmarshal number into Go struct field Data.title"},
-		{"a misspelt field", `{"version": 1, "titel": "x"}`, `unknown field "titel"`},
+		{"a wrong type", "{\"version\": 1,\n\"title\": 3}", `line 2: "/title": a number where a string is wanted`},
+		{"a misspelt field", `{"version": 1, "titel": "x"}`, `line 1: the name "titel" is unknown`},
 		{"a number that is none", `{"version": 1, "stages": [{"name": "x", "seconds": 1e400}]}`, "seconds"},
 		{"a number beyond the charts", `{"version": 1, "stages": [{"name": "x", "seconds": 1e300}]}`, `stages[0] "x": seconds 1e+300`},
 		{"two values", `{"version": 1} {}`, "line 1: malformed JSON"},

@@ -1,7 +1,6 @@
 package results
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/retort-ir/retort/internal/jsonl"
+	"github.com/retort-ir/retort/internal/strictjson"
 )
 
 // FileName is the file's name in a run folder.
@@ -41,7 +41,7 @@ type Metrics map[string]float64
 // UnmarshalJSON reads an object of numbers.
 func (m *Metrics) UnmarshalJSON(text []byte) error {
 	var values map[string]*float64
-	if err := json.Unmarshal(text, &values); err != nil {
+	if err := strictjson.Unmarshal(text, &values); err != nil {
 		return err
 	}
 	*m = make(Metrics, len(values))

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/retort-ir/retort/internal/atomicfile"
+	"github.com/retort-ir/retort/internal/strictjson"
 )
 
 // ManifestFile is the name of the manifest.
@@ -67,7 +68,7 @@ func ReadManifest(dir string) (*Manifest, error) {
 		return nil, err
 	}
 	m := &Manifest{}
-	if err := json.Unmarshal(data, m); err != nil {
+	if err := strictjson.Unmarshal(data, m); err != nil {
 		return nil, fmt.Errorf("%s: malformed manifest (%w): remove it to do all stages anew", path, err)
 	}
 	if m.Format != Format {

@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"encoding"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/retort-ir/retort/internal/jsonl"
 	"github.com/retort-ir/retort/internal/rss"
+	"github.com/retort-ir/retort/internal/strictjson"
 )
 
 // Spec describes a stage. Its file is Name.jsonl.
@@ -254,7 +254,7 @@ func readRecord[T any](br *bufio.Reader, n int) (v T, length int, err error) {
 	if !ok {
 		return v, 0, errChecksum
 	}
-	return v, len(line), json.Unmarshal(body, &v)
+	return v, len(line), strictjson.Unmarshal(body, &v)
 }
 
 func hexSum(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)) }

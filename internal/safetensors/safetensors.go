@@ -17,6 +17,8 @@ import (
 	"math/bits"
 	"os"
 	"slices"
+
+	"github.com/retort-ir/retort/internal/strictjson"
 )
 
 // maxHeader is the reference implementation's limit on the header, in bytes.
@@ -174,38 +176,26 @@ func readHeader(r io.ReaderAt, size int64) ([]byte, error) {
 	return header, nil
 }
 
-// parseHeader goes through the header key by key, since json.Unmarshal would let the last of two equal names win.
 func (f *File) parseHeader(header []byte) error {
-	dec := json.NewDecoder(bytes.NewReader(header))
-	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
-		return errors.New("header is not a JSON object")
-	}
-	for dec.More() {
-		key, err := dec.Token()
-		if err != nil {
-			return fmt.Errorf("header: %w", err)
-		}
-		name, _ := key.(string)
-		if err := f.parseEntry(dec, name); err != nil {
-			return err
-		}
-	}
-	if _, err := dec.Token(); err != nil {
+	var members map[string]json.RawMessage
+	if err := strictjson.Unmarshal(header, &members); err != nil {
 		return fmt.Errorf("header: %w", err)
 	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("header goes on after the JSON object")
+	if members == nil {
+		return errors.New("header is not a JSON object")
+	}
+	for name, member := range members {
+		if err := f.parseEntry(name, member); err != nil {
+			return err
+		}
 	}
 	slices.Sort(f.names)
 	return nil
 }
 
-func (f *File) parseEntry(dec *json.Decoder, name string) error {
+func (f *File) parseEntry(name string, member json.RawMessage) error {
 	if name == metadataKey {
-		if f.metadata != nil {
-			return fmt.Errorf("header: %s occurs twice", metadataKey)
-		}
-		if err := dec.Decode(&f.metadata); err != nil {
+		if err := strictjson.Unmarshal(member, &f.metadata); err != nil {
 			return fmt.Errorf("header: %s: %w", metadataKey, err)
 		}
 		return nil
@@ -215,11 +205,8 @@ func (f *File) parseEntry(dec *json.Decoder, name string) error {
 		Shape   []int64 `json:"shape"`
 		Offsets []int64 `json:"data_offsets"`
 	}
-	if err := dec.Decode(&raw); err != nil {
+	if err := strictjson.Unmarshal(member, &raw); err != nil {
 		return fmt.Errorf("header: tensor %q: %w", name, err)
-	}
-	if _, ok := f.entries[name]; ok {
-		return fmt.Errorf("header: tensor %q occurs twice", name)
 	}
 	if raw.DType == "" || raw.Shape == nil || len(raw.Offsets) != 2 {
 		return fmt.Errorf("header: tensor %q lacks dtype, shape or two data_offsets", name)

@@ -86,10 +86,10 @@ func TestBadFilesAreErrorsThatNameFileAndTensor(t *testing.T) {
 		data   int
 		want   string
 	}{
-		"no object":               {`[]`, 0, "header is not a JSON object"},
-		"broken JSON":             {`{"x":`, 0, `header: tensor "x"`},
+		"no object":               {`[]`, 0, "header: an array where an object is wanted"},
+		"broken JSON":             {`{"x":`, 0, `header: malformed JSON at "/x": it ends too early`},
 		"unclosed":                {`{`, 0, "header: "},
-		"more after the object":   {`{} {}`, 0, "goes on after"},
+		"more after the object":   {`{} {}`, 0, "header: malformed JSON: invalid character '{' after top-level value"},
 		"truncated data":          {`{"x":` + tensor("[2]", "[0,8]") + `}`, 7, `truncated: tensor "x" ends at byte 8`},
 		"bytes after the last":    {`{"x":` + tensor("[2]", "[0,8]") + `}`, 9, "1 bytes after the last tensor"},
 		"hole":                    {`{"x":` + tensor("[1]", "[4,8]") + `}`, 8, `4 bytes before tensor "x"`},

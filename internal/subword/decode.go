@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/retort-ir/retort/internal/strictjson"
 )
 
 // decoding says what bytes the tokens stand for.
@@ -70,7 +72,7 @@ func (b *builder) decoder(section json.RawMessage) error {
 		Start          int               `json:"start"`
 		Stop           int               `json:"stop"`
 	}
-	if err := json.Unmarshal(section, &d); err != nil {
+	if err := strictjson.Unmarshal(section, &d); err != nil {
 		return err
 	}
 	switch d.Type {

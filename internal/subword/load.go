@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"strings"
+
+	"github.com/retort-ir/retort/internal/strictjson"
 )
 
 // maxID bounds the ids of a vocabulary, so that a wrong one can not ask for all memory.
@@ -31,7 +33,7 @@ func Load(path string) (*Tokenizer, error) {
 // Parse reads the content of a tokenizer.json; see [Load].
 func Parse(data []byte) (*Tokenizer, error) {
 	var file tokenizerFile
-	if err := json.Unmarshal(data, &file); err != nil {
+	if err := strictjson.Unmarshal(data, &file); err != nil {
 		return nil, fmt.Errorf("not a tokenizer.json: %w", err)
 	}
 	b := builder{t: &Tokenizer{ids: map[string]int32{}}, file: file, addedTexts: map[int32]string{}}
@@ -128,7 +130,7 @@ type jsonMerge [2]string
 func (m *jsonMerge) UnmarshalJSON(data []byte) error {
 	if len(data) == 0 || data[0] != '"' {
 		var pair []string
-		if err := json.Unmarshal(data, &pair); err != nil {
+		if err := strictjson.Unmarshal(data, &pair); err != nil {
 			return err
 		}
 		if len(pair) != 2 {
@@ -138,7 +140,7 @@ func (m *jsonMerge) UnmarshalJSON(data []byte) error {
 		return nil
 	}
 	var text string
-	if err := json.Unmarshal(data, &text); err != nil {
+	if err := strictjson.Unmarshal(data, &text); err != nil {
 		return err
 	}
 	left, right, ok := strings.Cut(text, " ")
@@ -154,7 +156,7 @@ func (b *builder) model(section json.RawMessage) error {
 		return errors.New("is missing")
 	}
 	var m jsonModel
-	if err := json.Unmarshal(section, &m); err != nil {
+	if err := strictjson.Unmarshal(section, &m); err != nil {
 		return err
 	}
 	switch {
@@ -177,7 +179,7 @@ func (b *builder) bpe(m jsonModel) error {
 		return fmt.Errorf("end_of_word_suffix %q is not supported", *m.Suffix)
 	}
 	var vocab map[string]int64
-	if err := json.Unmarshal(m.Vocab, &vocab); err != nil {
+	if err := strictjson.Unmarshal(m.Vocab, &vocab); err != nil {
 		return fmt.Errorf("vocab: %w", err)
 	}
 	for token, id := range vocab {
@@ -278,7 +280,7 @@ func (b *builder) normalizers(section json.RawMessage) (chain, error) {
 		Right       bool              `json:"strip_right"`
 		Charsmap    []byte            `json:"precompiled_charsmap"` // base64
 	}
-	if err := json.Unmarshal(section, &n); err != nil {
+	if err := strictjson.Unmarshal(section, &n); err != nil {
 		return nil, err
 	}
 	switch n.Type {
@@ -382,7 +384,7 @@ func (b *builder) preTokenizer(section json.RawMessage) error {
 		PrependScheme  string      `json:"prepend_scheme"`
 		Split          *bool       `json:"split"`
 	}
-	if err := json.Unmarshal(section, &p); err != nil {
+	if err := strictjson.Unmarshal(section, &p); err != nil {
 		return err
 	}
 	var stage preTokenizer

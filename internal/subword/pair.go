@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"github.com/retort-ir/retort/internal/strictjson"
 )
 
 // templatePart is one of what a pair is made of: a text, or special tokens.
@@ -75,7 +77,7 @@ func (b *builder) postProcessor(section json.RawMessage) error {
 		Pair       []jsonPart             `json:"pair"`
 		Specials   map[string]jsonSpecial `json:"special_tokens"`
 	}
-	if err := json.Unmarshal(section, &p); err != nil {
+	if err := strictjson.Unmarshal(section, &p); err != nil {
 		return err
 	}
 	switch p.Type {
@@ -136,13 +138,13 @@ type jsonTokenID struct{ ID int32 }
 
 func (t *jsonTokenID) UnmarshalJSON(data []byte) error {
 	var parts []json.RawMessage
-	if err := json.Unmarshal(data, &parts); err != nil {
+	if err := strictjson.Unmarshal(data, &parts); err != nil {
 		return err
 	}
 	if len(parts) != 2 {
 		return fmt.Errorf("%s: want a token and its id", data)
 	}
-	return json.Unmarshal(parts[1], &t.ID)
+	return strictjson.Unmarshal(parts[1], &t.ID)
 }
 
 // jsonPart is {"Sequence": {"id": "A", "type_id": 0}} or {"SpecialToken": {"id": "</s>", "type_id": 0}}.

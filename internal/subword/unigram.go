@@ -7,6 +7,8 @@ import (
 	"math"
 	"slices"
 	"unicode/utf8"
+
+	"github.com/retort-ir/retort/internal/strictjson"
 )
 
 // unigram finds the most likely segmentation of a piece (Kudo 2018, arXiv 1804.10959) with Viterbi's algorithm.
@@ -30,7 +32,7 @@ type arc struct {
 
 func (b *builder) unigram(m jsonModel) error {
 	var vocab []jsonScored
-	if err := json.Unmarshal(m.Vocab, &vocab); err != nil {
+	if err := strictjson.Unmarshal(m.Vocab, &vocab); err != nil {
 		return fmt.Errorf("vocab: %w", err)
 	}
 	if len(vocab) == 0 {
@@ -71,16 +73,16 @@ type jsonScored struct {
 
 func (s *jsonScored) UnmarshalJSON(data []byte) error {
 	var parts []json.RawMessage
-	if err := json.Unmarshal(data, &parts); err != nil {
+	if err := strictjson.Unmarshal(data, &parts); err != nil {
 		return err
 	}
 	if len(parts) != 2 {
 		return fmt.Errorf("entry %s: want a token and its score", data)
 	}
-	if err := json.Unmarshal(parts[0], &s.token); err != nil {
+	if err := strictjson.Unmarshal(parts[0], &s.token); err != nil {
 		return err
 	}
-	return json.Unmarshal(parts[1], &s.score)
+	return strictjson.Unmarshal(parts[1], &s.score)
 }
 
 func (u *unigram) appendIDs(dst []int32, text string, s *scratch) []int32 {

@@ -1,10 +1,11 @@
 package rerankapi
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+
+	"github.com/retort-ir/retort/internal/strictjson"
 )
 
 // body returns the request's fields.
@@ -66,14 +67,14 @@ func (k Kind) scores(answer []byte, n int) ([]float64, error) {
 func (k Kind) results(answer []byte) ([]scored, error) {
 	if k == TEI {
 		var results []scored
-		err := json.Unmarshal(answer, &results)
+		err := strictjson.Unmarshal(answer, &results)
 		return results, err
 	}
 	var object struct {
 		Results []scored `json:"results"`
 		Data    []scored `json:"data"`
 	}
-	if err := json.Unmarshal(answer, &object); err != nil {
+	if err := strictjson.Unmarshal(answer, &object); err != nil {
 		return nil, err
 	}
 	results := object.Results

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/internal/strictjson"
 	"github.com/retort-ir/retort/teacher"
 	"github.com/retort-ir/retort/teacher/crossencoder"
 )
@@ -74,7 +75,7 @@ func serve(ctx context.Context, model teacher.BatchTeacher, in io.Reader, out io
 // parseLists reads [[query, passage, passage, ...], ...].
 func parseLists(line []byte) ([]teacher.Work, error) {
 	var texts [][]string
-	if err := json.Unmarshal(line, &texts); err != nil {
+	if err := strictjson.Unmarshal(line, &texts); err != nil {
 		return nil, fmt.Errorf("the lists: %w", err)
 	}
 	lists := make([]teacher.Work, len(texts))
