@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"io"
+	"io/fs"
 	"math"
 	"math/bits"
 	"os"
@@ -15,16 +16,21 @@ import (
 	"time"
 
 	"github.com/retort-ir/retort/internal/jsonl"
+	"github.com/retort-ir/retort/internal/textfile"
 )
 
 // FileCorpus is a Corpus that stays in its JSON Lines file: a passage is read when it is asked for. It takes about 22
 // bytes of memory a passage, whatever the length of passages and ids. It is safe for concurrent use.
+//
+// Of a corpus that is packed, or no file but a stream, it keeps an unpacked copy in the folder of temporary files
+// ([os.TempDir]), which is gone once the corpus is closed.
 //
 // The file must not change while it is open: a read after that is an error. Replacing the file by a rename is harmless,
 // the corpus then goes on reading the old one.
 type FileCorpus struct {
 	path     string
 	file     *os.File
+	copied   bool // file is a temporary copy
 	size     int64
 	modified time.Time
 
@@ -41,12 +47,75 @@ func OpenCorpus(ctx context.Context, path string) (*FileCorpus, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &FileCorpus{path: path, file: f, seed: maphash.MakeSeed()}
+	plain, err := isPlainFile(f)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	if !plain {
+		defer f.Close()
+		return ReadCorpus(ctx, f, path)
+	}
+	return openCorpus(ctx, &FileCorpus{path: path, file: f})
+}
+
+// ReadCorpus reads a corpus from a stream into a temporary file, see [FileCorpus]. A stream that is packed with gzip or
+// zstd is unpacked. name stands for the stream in errors, which are those of OpenCorpus. Close the corpus. When ctx ends,
+// ReadCorpus returns after the read of r that is under way.
+func ReadCorpus(ctx context.Context, r io.Reader, name string) (*FileCorpus, error) {
+	f, err := os.CreateTemp("", "retort-corpus-*.jsonl")
+	if err != nil {
+		return nil, err
+	}
+	c := &FileCorpus{path: name, file: f, copied: true}
+	// Where an open file can be removed, as it can but on Windows, a kill leaves nothing behind.
+	_ = os.Remove(f.Name())
+	if err := c.fill(ctx, r); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return openCorpus(ctx, c)
+}
+
+func openCorpus(ctx context.Context, c *FileCorpus) (*FileCorpus, error) {
+	c.seed = maphash.MakeSeed()
 	if err := c.open(ctx); err != nil {
-		f.Close()
+		c.Close()
 		return nil, err
 	}
 	return c, nil
+}
+
+func isPlainFile(f *os.File) (bool, error) {
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return false, err
+	}
+	start := make([]byte, 4)
+	n, err := f.ReadAt(start, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false, err
+	}
+	return textfile.IsPlain(start[:n]), nil
+}
+
+// fill copies the text of r into the file.
+func (c *FileCorpus) fill(ctx context.Context, r io.Reader) error {
+	text, err := textfile.NewReader(r)
+	if err != nil {
+		return fmt.Errorf("%s:1: %w", c.path, err)
+	}
+	defer text.Close()
+	for {
+		n, err := io.CopyN(c.file, text, 1<<20)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if errors.Is(err, io.EOF) && n < 1<<20 {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("%s: copy to %s: %w", c.path, c.file.Name(), err)
+		}
+	}
 }
 
 func (c *FileCorpus) open(ctx context.Context) error {
@@ -66,7 +135,10 @@ func (c *FileCorpus) open(ctx context.Context) error {
 
 // scan notes where every passage begins and the hash of its id.
 func (c *FileCorpus) scan(ctx context.Context) error {
-	for record, err := range jsonl.ReadRecords(io.NewSectionReader(c.file, 0, c.size), c.path, checkPassage) {
+	if err := c.checkFormat(); err != nil {
+		return err
+	}
+	for record, err := range jsonl.ReadRecords(io.NewSectionReader(c.file, 0, c.size), c.path, decodePassage) {
 		if err != nil {
 			return err
 		}
@@ -80,11 +152,20 @@ func (c *FileCorpus) scan(ctx context.Context) error {
 		c.hashes = append(c.hashes, c.hash(record.Value.ID))
 	}
 	if len(c.offsets) == 0 {
-		return fmt.Errorf("%s: no records", c.path)
+		return noRecordsIn(c.path)
 	}
 	c.offsets = slices.Clone(append(c.offsets, c.size))
 	c.hashes = slices.Clone(c.hashes)
 	return nil
+}
+
+// checkFormat says what the file is where it is no text.
+func (c *FileCorpus) checkFormat() error {
+	text, err := textfile.NewReader(io.NewSectionReader(c.file, 0, c.size))
+	if err != nil {
+		return fmt.Errorf("%s:1: %w", c.path, err)
+	}
+	return text.Close()
 }
 
 // buildTable enters all passages in the table. Of passages with equal hashes the ids are read.
@@ -150,10 +231,16 @@ func (c *FileCorpus) line(i int) (int, error) {
 
 // Close closes the file; reading a passage after that is an error.
 func (c *FileCorpus) Close() error {
-	if err := c.file.Close(); !errors.Is(err, os.ErrClosed) {
-		return err
+	err := c.file.Close()
+	if errors.Is(err, os.ErrClosed) {
+		return nil
 	}
-	return nil
+	if c.copied {
+		if gone := os.Remove(c.file.Name()); !errors.Is(gone, fs.ErrNotExist) {
+			err = errors.Join(err, gone)
+		}
+	}
+	return err
 }
 
 // Len returns the number of passages.
@@ -188,7 +275,7 @@ func (c *FileCorpus) read(i int) (Passage, error) {
 		return Passage{}, err
 	}
 	line, _, _ := bytes.Cut(*buffer, []byte("\n"))
-	p, err := jsonl.Decode(line, checkPassage)
+	p, err := decodePassage(line)
 	if err == nil && c.hash(p.ID) != c.hashes[i] {
 		err = fmt.Errorf("its id is %q now: the file changed after it was opened: open the corpus again", p.ID)
 	}

@@ -12,27 +12,29 @@ import (
 	"github.com/retort-ir/retort/internal/jsonl"
 )
 
-// ReadPassages yields the passages of a JSON Lines stream with BEIR's field names (_id, title, text). name stands for
+// ReadPassages yields the passages of a JSON Lines stream with BEIR's field names (_id, title, text). Names are taken as
+// they are written: other names, "TEXT" among them, are skipped, and a name that occurs twice in a line is an error. An id
+// may be an integer, whose digits are then the text. A stream that is packed with gzip or zstd is unpacked. name stands for
 // the stream in errors, which also give the line; the first error ends the sequence.
 func ReadPassages(r io.Reader, name string) iter.Seq2[Passage, error] {
-	return jsonl.Read(r, name, checkPassage)
+	return jsonl.ReadWith(r, name, decodePassage)
 }
 
 // ReadQueries yields the queries of a JSON Lines stream with BEIR's field names (_id, text) and, for generated ones,
 // type, source and origin. Errors are as those of ReadPassages.
 func ReadQueries(r io.Reader, name string) iter.Seq2[Query, error] {
-	return jsonl.Read(r, name, checkQuery)
+	return jsonl.ReadWith(r, name, decodeQuery)
 }
 
 // ReadLists yields the lists of a JSON Lines stream. Errors are as those of ReadPassages.
 func ReadLists(r io.Reader, name string) iter.Seq2[List, error] {
-	return jsonl.Read(r, name, checkList)
+	return jsonl.ReadWith(r, name, decodeList)
 }
 
 // LoadCorpus reads a corpus from a JSON Lines file into memory. An empty corpus and a repeated id are errors. [OpenCorpus]
 // leaves the passages in the file.
 func LoadCorpus(path string) (*MemoryCorpus, error) {
-	passages, err := load(path, checkPassage, func(p Passage) string { return p.ID })
+	passages, err := load(path, decodePassage, func(p Passage) string { return p.ID })
 	if err != nil {
 		return nil, err
 	}
@@ -41,12 +43,12 @@ func LoadCorpus(path string) (*MemoryCorpus, error) {
 
 // LoadQueries reads queries from a JSON Lines file. A file without queries and a repeated id are errors.
 func LoadQueries(path string) ([]Query, error) {
-	return load(path, checkQuery, Query.id)
+	return load(path, decodeQuery, Query.id)
 }
 
 // LoadLists reads lists from a JSON Lines file. A file without lists and a repeated query id are errors.
 func LoadLists(path string) ([]List, error) {
-	return load(path, checkList, List.id)
+	return load(path, decodeList, List.id)
 }
 
 // SaveCorpus writes a corpus as JSON Lines. The file appears whole or not at all. What LoadCorpus would refuse is an error
@@ -75,10 +77,10 @@ func SaveLists(path string, lists []List) error {
 	return save(path, checked(lists, checkList, List.id, List.strings))
 }
 
-func load[T any](path string, check func(T) error, id func(T) string) ([]T, error) {
+func load[T any](path string, decode func([]byte) (T, error), id func(T) string) ([]T, error) {
 	var values []T
 	seen := uniqueIDs{}
-	for v, err := range jsonl.ReadFile(path, check) {
+	for v, err := range jsonl.ReadFileWith(path, decode) {
 		if err != nil {
 			return nil, err
 		}
@@ -88,7 +90,7 @@ func load[T any](path string, check func(T) error, id func(T) string) ([]T, erro
 		}
 	}
 	if len(values) == 0 {
-		return nil, fmt.Errorf("%s: %w", path, errNoRecords)
+		return nil, noRecordsIn(path)
 	}
 	return values, nil
 }
@@ -140,6 +142,10 @@ func checked[T any](values []T, check func(T) error, id func(T) string, strings 
 }
 
 var errNoRecords = errors.New("no records")
+
+func noRecordsIn(path string) error {
+	return fmt.Errorf("%s: %w: it is empty or blank; want JSON Lines, one object a line", path, errNoRecords)
+}
 
 // uniqueIDs has the number of the record of each id.
 type uniqueIDs map[string]int

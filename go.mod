@@ -9,6 +9,7 @@ require (
 	github.com/go-json-experiment/json v0.0.0-20250725192818-e39067aee2d2
 	github.com/goccy/go-yaml v1.18.0
 	github.com/jackc/pgx/v5 v5.7.6
+	github.com/klauspost/compress v1.19.0
 	github.com/openai/openai-go/v3 v3.40.0
 	github.com/pgvector/pgvector-go v0.3.0
 	github.com/rivo/uniseg v0.4.7

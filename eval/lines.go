@@ -9,15 +9,22 @@ import (
 	"os"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/retort-ir/retort/internal/textfile"
 )
 
 // maxLine guards against files that are no text of one record a line.
 const maxLine = 1 << 20
 
-// readLines calls parse with every line of r that is not blank, without its end (LF or CRLF). Errors name the stream and
-// the line.
+// readLines calls parse with every line of r that is not blank, without its end (LF or CRLF). What is packed is unpacked.
+// Errors name the stream and the line.
 func readLines(r io.Reader, name string, parse func(line []byte) error) error {
-	sc := bufio.NewScanner(r)
+	text, err := textfile.NewReader(r)
+	if err != nil {
+		return fmt.Errorf("%s:1: %w", name, err)
+	}
+	defer text.Close()
+	sc := bufio.NewScanner(text)
 	sc.Buffer(make([]byte, 0, 64<<10), maxLine)
 	number := 1
 	for ; sc.Scan(); number++ {

@@ -14,16 +14,29 @@ import (
 
 	"github.com/retort-ir/retort/internal/atomicfile"
 	"github.com/retort-ir/retort/internal/strictjson"
+	"github.com/retort-ir/retort/internal/textfile"
 )
 
 // MaxLine is the longest line in bytes that Read accepts: a guard against files that are no JSON Lines at all.
 const MaxLine = 16 << 20
 
 // Read yields the values of r in order, skipping blank lines, each checked by check (which may be nil). The first
-// error ends the sequence; it names the file and the line.
+// error ends the sequence; it names the file and the line. What is packed is unpacked, see package textfile.
 func Read[T any](r io.Reader, name string, check func(T) error) iter.Seq2[T, error] {
+	return ReadWith(r, name, func(line []byte) (T, error) { return Decode(line, check) })
+}
+
+// ReadWith is Read with another decoder of a line.
+func ReadWith[T any](r io.Reader, name string, decode func(line []byte) (T, error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		for record, err := range ReadRecords(r, name, check) {
+		text, err := textfile.NewReader(r)
+		if err != nil {
+			var zero T
+			yield(zero, fmt.Errorf("%s:1: %w", name, err))
+			return
+		}
+		defer text.Close()
+		for record, err := range ReadRecords(text, name, decode) {
 			if !yield(record.Value, err) {
 				return
 			}
@@ -37,12 +50,13 @@ type Record[T any] struct {
 	Offset int64 // of the line's first byte
 }
 
-// ReadRecords is Read with the place of every value. [Decode] of the bytes from there to the end of the line gives the
-// value again.
-func ReadRecords[T any](r io.Reader, name string, check func(T) error) iter.Seq2[Record[T], error] {
+// ReadRecords is ReadWith with the place of every value, for a text that is not packed. Decoding the bytes from there to
+// the end of the line gives the value again.
+func ReadRecords[T any](r io.Reader, name string, decode func(line []byte) (T, error)) iter.Seq2[Record[T], error] {
 	return func(yield func(Record[T], error) bool) {
 		br := bufio.NewReaderSize(r, 64<<10)
 		next := int64(0)
+		first := true
 		for number := 1; ; number++ {
 			line, err := readLine(br)
 			if err == io.EOF {
@@ -59,7 +73,11 @@ func ReadRecords[T any](r io.Reader, name string, check func(T) error) iter.Seq2
 				if len(bytes.TrimSpace(line)) == 0 {
 					continue
 				}
-				v, err = Decode(line, check)
+				v, err = decode(line)
+				if err != nil {
+					err = explain(err, line, first)
+				}
+				first = false
 			}
 			if err != nil {
 				yield(Record[T]{}, fmt.Errorf("%s:%d: %w", name, number, err))
@@ -74,6 +92,11 @@ func ReadRecords[T any](r io.Reader, name string, check func(T) error) iter.Seq2
 
 // ReadFile is Read over a file, which it opens when the sequence starts and closes when it ends.
 func ReadFile[T any](path string, check func(T) error) iter.Seq2[T, error] {
+	return ReadFileWith(path, func(line []byte) (T, error) { return Decode(line, check) })
+}
+
+// ReadFileWith is ReadWith over a file.
+func ReadFileWith[T any](path string, decode func(line []byte) (T, error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		f, err := os.Open(path)
 		if err != nil {
@@ -82,7 +105,7 @@ func ReadFile[T any](path string, check func(T) error) iter.Seq2[T, error] {
 			return
 		}
 		defer f.Close()
-		Read(f, path, check)(yield)
+		ReadWith(f, path, decode)(yield)
 	}
 }
 
@@ -109,9 +132,6 @@ func Write[T any](w io.Writer, values iter.Seq[T]) error {
 // Decode returns the value of one line, checked by check (which may be nil).
 func Decode[T any](line []byte, check func(T) error) (T, error) {
 	var v T
-	if !utf8.Valid(line) {
-		return v, errors.New("invalid UTF-8")
-	}
 	if err := strictjson.Unmarshal(line, &v); err != nil {
 		return v, err
 	}
@@ -120,6 +140,41 @@ func Decode[T any](line []byte, check func(T) error) (T, error) {
 	}
 	return v, check(v)
 }
+
+// explain adds to the error of a line what the file looks like, where that is no JSON Lines. first says that no line
+// before it was good.
+func explain(err error, line []byte, first bool) error {
+	var mistake *strictjson.Error
+	if !errors.As(err, &mistake) {
+		return err
+	}
+	if !utf8.Valid(line) {
+		return errors.New("invalid UTF-8: write the file in UTF-8 (iconv -f WINDOWS-1252 -t UTF-8 FILE, where it comes from Windows)")
+	}
+	what := ""
+	switch text := bytes.TrimSpace(line); {
+	case !first:
+	case text[0] == '[':
+		what = "is the file a JSON array? JSON Lines has one object a line (jq -c '.[]' FILE)"
+	case text[0] == '{' && mistake.Syntax && int(mistake.Offset) >= len(bytes.TrimRight(line, " \t\r\n")):
+		what = "does a value go over several lines? JSON Lines has one whole object a line (jq -c . FILE)"
+	case text[0] == '<':
+		what = "is this a page in HTML or XML? JSON Lines has one object a line"
+	case text[0] == '{':
+	case bytes.Contains(text, []byte("\t")):
+		what = "is the file TSV? JSON Lines has one object a line, such as " + sample
+	case bytes.Contains(text, []byte(",")), bytes.Contains(text, []byte(";")):
+		what = "is the file CSV? JSON Lines has one object a line, such as " + sample
+	default:
+		what = "is this JSON Lines? It has one object a line, such as " + sample
+	}
+	if what == "" {
+		return err
+	}
+	return fmt.Errorf("%w: %s", err, what)
+}
+
+const sample = `{"_id": "7", "title": "Kettles", "text": "Descale with vinegar."}`
 
 // readLine returns the next line without its end, or io.EOF when there is none.
 func readLine(br *bufio.Reader) ([]byte, error) {

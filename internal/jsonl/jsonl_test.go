@@ -139,7 +139,8 @@ func TestReadLineLength(t *testing.T) {
 func TestReadRecordsGivesThePlaceOfEveryLine(t *testing.T) {
 	const in = "\ufeff{\"id\":\"a\"}\r\n\n \t\n{\"id\":\"日\"}\n  {\"id\":\"c\"}"
 	var got []string
-	for r, err := range jsonl.ReadRecords(strings.NewReader(in), "x.jsonl", checkRecord) {
+	decode := func(line []byte) (record, error) { return jsonl.Decode(line, checkRecord) }
+	for r, err := range jsonl.ReadRecords(strings.NewReader(in), "x.jsonl", decode) {
 		require.NoError(t, err)
 		line, _, _ := strings.Cut(in[r.Offset:], "\n")
 		again, err := jsonl.Decode([]byte(line), checkRecord)
