@@ -39,7 +39,7 @@ far it is.
 
   -c FILE               settings; a flag given beside it wins
   -init                 write a commented file of all settings, to FILE or standard output
-  -corpus FILE          passages: JSON Lines with _id, title, text
+  -corpus FILE          passages: JSON Lines with _id, title, text; also packed with gzip or zstd; -: standard input
   -out RUN              the folder of the run
   -towers T             query: passage vectors stay as they are, so that an index need not be rebuilt; both: queries and
                         passages learn (query)
@@ -432,7 +432,7 @@ func (s *specialisation) taken() map[string]string {
 
 // load reads the files that the settings name.
 func (f *distillFlags) load(ctx context.Context, s *specialisation) error {
-	corpus, err := retort.OpenCorpus(ctx, f.corpus)
+	corpus, sum, err := s.openRunCorpus(ctx, f.corpus)
 	if err != nil {
 		return err
 	}
@@ -451,7 +451,7 @@ func (f *distillFlags) load(ctx context.Context, s *specialisation) error {
 			return err
 		}
 	}
-	s.inputs, err = f.hashes(ctx)
+	s.inputs, err = f.hashes(ctx, sum)
 	return err
 }
 
@@ -503,13 +503,16 @@ func (f *distillFlags) loadQueries(ctx context.Context, s *specialisation) error
 	return nil
 }
 
-// hashes are those of the files and folders that the settings name.
-func (f *distillFlags) hashes(ctx context.Context) (map[string]string, error) {
+// hashes are those of the files and folders that the settings name. corpus is the hash of a corpus that was a stream.
+func (f *distillFlags) hashes(ctx context.Context, corpus string) (map[string]string, error) {
 	hashes := map[string]string{}
+	if corpus != "" {
+		hashes[inputCorpus] = corpus
+	}
 	for name, path := range map[string]string{
 		"corpus": f.corpus, "queries": f.queries, "qrels": f.qrels, "lists": f.lists, "model": f.model.dir, "llm": f.generator.llm,
 	} {
-		if path == "" {
+		if path == "" || hashes[name] != "" {
 			continue
 		}
 		hash, err := hashPath(ctx, path)

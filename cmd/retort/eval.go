@@ -27,7 +27,7 @@ Ranks the corpus for every judged query, to a depth of 1,000, and prints nDCG@10
 computes them, with the number of queries. With another run it prints how much this one is better: the mean difference
 over the queries, its 95% interval (bootstrap) and its p-value (paired randomisation test).
 
-  -corpus FILE          passages: JSON Lines with _id, title, text
+  -corpus FILE          passages: JSON Lines with _id, title, text; also packed with gzip or zstd; -: standard input
   -queries FILE         queries: JSON Lines with _id, text; those without judgements are left out
   -qrels FILE           judgements: query-id, corpus-id, score (BEIR), or TREC's four columns
   -collection DIR       in place of these three, a folder in BEIR layout

@@ -27,7 +27,7 @@ Makes queries that the passages answer, from their own words or by a language mo
 text, type, source (the passage) and origin (what made it). Duplicates are dropped. A language model's answers are kept beside
 the queries, in queries.jsonl.answers: called again after a kill it pays for none twice.
 
-  -corpus FILE          passages: JSON Lines with _id, title, text
+  -corpus FILE          passages: JSON Lines with _id, title, text; also packed with gzip or zstd; -: standard input
   -out FILE             where the queries go` + generatorUsage + `
   -per-passage N        extractive queries of a passage, of the types in turn; 0: one of each (0)
   -seed N               of everything that is drawn at random (1)
@@ -107,7 +107,7 @@ type generateResult struct {
 
 func (a *generateArgs) generate(ctx context.Context, p *progress.Progress) (_ *generateResult, err error) {
 	start := time.Now()
-	corpus, err := retort.OpenCorpus(ctx, a.corpus)
+	corpus, err := openCorpus(ctx, a.corpus)
 	if err != nil {
 		return nil, err
 	}

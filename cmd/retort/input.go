@@ -78,11 +78,6 @@ func await[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	}
 }
 
-// loadCorpus reads a corpus from a JSON Lines file.
-func loadCorpus(ctx context.Context, path string) (*retort.MemoryCorpus, error) {
-	return await(ctx, func() (*retort.MemoryCorpus, error) { return retort.LoadCorpus(path) })
-}
-
 // loadQueries reads queries from a JSON Lines file.
 func loadQueries(ctx context.Context, path string) ([]retort.Query, error) {
 	return await(ctx, func() ([]retort.Query, error) { return retort.LoadQueries(path) })

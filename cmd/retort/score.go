@@ -26,7 +26,7 @@ Scores the passages of each list for its query, or of each query's first passage
 writes lists with scores. Scores that take a model or a server are kept in scored.jsonl.scores as they come: called again
 after a kill it computes none twice.
 
-  -corpus FILE          passages: JSON Lines with _id, title, text
+  -corpus FILE          passages: JSON Lines with _id, title, text; also packed with gzip or zstd; -: standard input
   -lists FILE           lists: JSON Lines with query, ids; scores that they have are replaced
   -queries FILE         queries instead: JSON Lines with _id, text
   -depth N              passages of each query's ranking; with -model that of BM25 and the model, else BM25's (50)
@@ -180,7 +180,7 @@ func (s *scorer) close() error {
 // prepare opens what the teacher and the ranking are made of.
 func (s *scorer) prepare(ctx context.Context, open func() (student, error)) error {
 	var err error
-	if s.corpus, err = retort.OpenCorpus(ctx, s.scoreArgs.corpus); err != nil {
+	if s.corpus, err = openCorpus(ctx, s.scoreArgs.corpus); err != nil {
 		return err
 	}
 	s.closers = append(s.closers, s.corpus.Close)

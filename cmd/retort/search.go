@@ -22,7 +22,7 @@ var searchCommand = command{
 Prints the best passages: rank, score, id, title, and the beginning of the text on a line of its own. A model encodes the
 whole corpus first; "retort embed" does that once, and -vectors takes what it made.
 
-  -corpus FILE          passages: JSON Lines with _id, title, text
+  -corpus FILE          passages: JSON Lines with _id, title, text; also packed with gzip or zstd; -: standard input
   -k N                  how many to print (10)` + rankerUsage + `
 
 example:

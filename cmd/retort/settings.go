@@ -50,7 +50,7 @@ func settingGroups() []settingGroup {
 	model := on(gates, mines, before, trains)
 	return []settingGroup{
 		{"Files and folders, as seen from where retort is called.", []setting{
-			{"corpus", "passages: JSON Lines with _id, title, text", all},
+			{"corpus", "passages: JSON Lines with _id, title, text; also packed with gzip or zstd; -: standard input", all},
 			{"model", "the encoder: a folder in the layout of Hugging Face or sentence-transformers", model},
 			{"out", "the folder of the run", nil},
 			{"queries", "your own queries: JSON Lines with _id, text; they are trained on beside the generated ones", on(gates, mines, before, trains)},

@@ -136,7 +136,11 @@ func effective(values map[string]string) map[string]string {
 var fileSettings = []string{"corpus", "model", "queries", "qrels", "lists", "llm", inputFloor, "out"}
 
 func (a *distillArgs) fileChanges(ctx context.Context, m *runfolder.Manifest) ([]change, error) {
-	hashes, err := a.hashes(ctx)
+	piped := ""
+	if isStream(a.corpus) {
+		piped = m.Inputs[inputCorpus] // what will be piped is not known yet
+	}
+	hashes, err := a.hashes(ctx, piped)
 	if err != nil {
 		return nil, err
 	}

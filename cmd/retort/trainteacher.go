@@ -36,7 +36,7 @@ passages that answer its query above the others: what -qrels say, or else the pa
 loads in Retort (-teacher crossencoder:DIR), transformers and sentence-transformers' CrossEncoder. Called again after a kill it
 goes on.
 
-  -corpus FILE          passages: JSON Lines with _id, title, text
+  -corpus FILE          passages: JSON Lines with _id, title, text; also packed with gzip or zstd; -: standard input
   -lists FILE           lists: JSON Lines with query, ids and, for -learn scores or both, scores, as "retort score" writes them
   -start DIR            what it starts from: a BERT of any kind, such as the model that is to be the student, or a cross-encoder
   -out DIR              where the cross-encoder goes
@@ -157,7 +157,7 @@ type trainTeacherResult struct {
 
 func (a *trainTeacherArgs) train(ctx context.Context, p *progress.Progress) (_ *trainTeacherResult, err error) {
 	start := time.Now()
-	corpus, err := retort.OpenCorpus(ctx, a.corpus)
+	corpus, err := openCorpus(ctx, a.corpus)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/term"
+
+	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/internal/runfolder"
+)
+
+// stdinPath is the -corpus that is standard input.
+const stdinPath = "-"
+
+// stdinName stands for it in errors.
+const stdinName = "standard input"
+
+var errTerminal = fmt.Errorf("%w: -corpus -: standard input is a terminal: pipe a corpus into it, or name a file", errUsage)
+
+// isStream says whether what is there can be read once only: standard input, a pipe.
+func isStream(path string) bool {
+	if path == stdinPath {
+		return true
+	}
+	info, err := os.Stat(path)
+	return err == nil && !info.IsDir() && !info.Mode().IsRegular()
+}
+
+// openCorpus opens a corpus that stays in its file. A stream goes to a temporary file.
+func openCorpus(ctx context.Context, path string) (*retort.FileCorpus, error) {
+	if !isStream(path) {
+		return retort.OpenCorpus(ctx, path)
+	}
+	corpus, _, err := readStream(ctx, path)
+	return corpus, err
+}
+
+// loadCorpus reads a corpus into memory.
+func loadCorpus(ctx context.Context, path string) (*retort.MemoryCorpus, error) {
+	if !isStream(path) {
+		return await(ctx, func() (*retort.MemoryCorpus, error) { return retort.LoadCorpus(path) })
+	}
+	return await(ctx, func() (*retort.MemoryCorpus, error) {
+		stream, err := openStream(path)
+		if err != nil {
+			return nil, err
+		}
+		defer stream.Close()
+		var passages []retort.Passage
+		for p, err := range retort.ReadPassages(stream, stream.name) {
+			if err != nil {
+				return nil, err
+			}
+			passages = append(passages, p)
+		}
+		if len(passages) == 0 {
+			return nil, fmt.Errorf("%s: no passages: want JSON Lines, one object a line", stream.name)
+		}
+		corpus, err := retort.NewCorpus(passages)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", stream.name, err)
+		}
+		return corpus, nil
+	})
+}
+
+// readStream also returns the SHA-256 of the stream, as hashPath does of a file.
+func readStream(ctx context.Context, path string) (*retort.FileCorpus, string, error) {
+	h := sha256.New()
+	corpus, err := await(ctx, func() (*retort.FileCorpus, error) {
+		stream, err := openStream(path)
+		if err != nil {
+			return nil, err
+		}
+		defer stream.Close()
+		corpus, err := retort.ReadCorpus(ctx, io.TeeReader(stream, h), stream.name)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := io.Copy(h, stream); err != nil {
+			return nil, errors.Join(err, corpus.Close())
+		}
+		return corpus, nil
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	return corpus, hex.EncodeToString(h.Sum(nil)), nil
+}
+
+type stream struct {
+	io.Reader
+	file *os.File
+	name string
+}
+
+// Close leaves standard input open.
+func (s *stream) Close() error {
+	if s.name == stdinName {
+		return nil
+	}
+	return s.file.Close()
+}
+
+func openStream(path string) (*stream, error) {
+	if path != stdinPath {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		return &stream{f, f, path}, nil
+	}
+	if term.IsTerminal(int(os.Stdin.Fd())) {
+		return nil, errTerminal
+	}
+	return &stream{stdin, os.Stdin, stdinName}, nil
+}
+
+// stdin is buffered, so that isEmpty can look into it.
+var stdin = bufio.NewReader(os.Stdin)
+
+// isEmpty says whether a stream gives nothing: a terminal, and standard input without a byte.
+func isEmpty(ctx context.Context, path string) (bool, error) {
+	if path != stdinPath || term.IsTerminal(int(os.Stdin.Fd())) {
+		return path == stdinPath, nil
+	}
+	return await(ctx, func() (bool, error) {
+		_, err := stdin.Peek(1)
+		if errors.Is(err, io.EOF) {
+			return true, nil
+		}
+		return false, err
+	})
+}
+
+// openRunCorpus opens the corpus of a run. Of a stream it returns the hash. Where the stream is empty it takes the copy that
+// the run's folder keeps of an earlier call, with the hash of what was copied: so a run goes on whose corpus was piped.
+func (s *specialisation) openRunCorpus(ctx context.Context, path string) (_ *retort.FileCorpus, sum string, err error) {
+	if !isStream(path) {
+		corpus, err := retort.OpenCorpus(ctx, path)
+		return corpus, "", err
+	}
+	had := ""
+	if m, err := runfolder.ReadManifest(s.out); err == nil {
+		had = m.Inputs[inputCorpus]
+	}
+	if had == "" {
+		return readStream(ctx, path)
+	}
+	empty, err := isEmpty(ctx, path)
+	if err != nil {
+		return nil, "", err
+	}
+	if empty {
+		corpus, err := retort.OpenCorpus(ctx, s.path(runCorpus))
+		if err != nil {
+			return nil, "", fmt.Errorf("standard input is empty, and the copy of the corpus that the run keeps cannot be read: %w", err)
+		}
+		s.progress.Print(fmt.Sprintf("standard input is empty: going on with the corpus that %s keeps", s.out))
+		return corpus, had, nil
+	}
+	corpus, sum, err := readStream(ctx, path)
+	if err != nil {
+		return nil, "", err
+	}
+	if kept, err := hashPath(ctx, s.path(runCorpus)); err == nil && kept == sum {
+		sum = had // the run's own copy was piped into it
+	}
+	return corpus, sum, nil
+}
