@@ -242,8 +242,10 @@ func TestBadFoldersAreErrorsThatNameFileAndField(t *testing.T) {
 		want   string
 	}{
 		"no config.json":         {missing(configJSON), "config.json: no such file"},
-		"malformed config.json":  {file(configJSON, "{\n\"hidden_size\": 32,\n}"), "config.json: line 3: "},
-		"a number that is text":  {config("hidden_size", "32"), "config.json: json: cannot unmarshal string"},
+		"malformed config.json":  {file(configJSON, "{\n\"hidden_size\": 32,\n}"), "config.json: line 2: malformed JSON: "},
+		"a number that is text":  {config("hidden_size", "32"), "config.json: line 1: \"/hidden_size\": a string where an integer is wanted"},
+		"a number twice":         {file(configJSON, "{\n\"hidden_size\": 32,\n\"hidden_size\": 64\n}"), `config.json: line 3: the name "hidden_size" occurs twice`},
+		"another case":           {file(configJSON, `{"model_type":"bert","HIDDEN_SIZE":32}`), "config.json: no hidden_size"},
 		"another model":          {config("model_type", "roberta"), `config.json: model_type is "roberta"; only bert`},
 		"relative positions":     {config("position_embedding_type", "relative_key"), `position_embedding_type is "relative_key"`},
 		"a decoder":              {config("is_decoder", true), "is_decoder is true"},

@@ -241,7 +241,7 @@ func TestBadTokenizersAreErrorsThatNameFileAndField(t *testing.T) {
 			top(func(j map[string]any) { j["added_tokens"] = []any{map[string]any{"id": 1, "content": "new piece"}} }),
 			`"[UNK]" and "new piece" have the same id 1`,
 		},
-		"malformed JSON":         {[]tokenizerFile{{tokenizerJSON, []byte("{\n\"model\": {\n]")}}, "dir/tokenizer.json: line 3: invalid character"},
+		"malformed JSON":         {[]tokenizerFile{{tokenizerJSON, []byte("{\n\"model\": {\n]")}}, "dir/tokenizer.json: line 3: malformed JSON at \"/model\": invalid character"},
 		"malformed config":       {append(top(func(map[string]any) {}), tokenizerFile{tokenizerConfig, []byte("{")}), "dir/tokenizer_config.json: line 1"},
 		"another class":          {append(top(func(map[string]any) {}), tokenizerFile{tokenizerConfig, []byte(`{"tokenizer_class":"XLMRobertaTokenizer"}`)}), "tokenizer_class is XLMRobertaTokenizer"},
 		"vocab.txt lacks [UNK]":  {[]tokenizerFile{{vocabTXT, []byte("[PAD]\n[CLS]\n[SEP]\n")}}, "dir/vocab.txt: the vocabulary lacks the unknown token [UNK]"},

@@ -111,7 +111,7 @@ func TestMalformedWrittenQueriesAreRefusedWithTheirLine(t *testing.T) {
 	for _, c := range []struct{ name, line, want string }{
 		{"no json", "{", "malformed"},
 		{"another field", `{"_id":"text-2","txt":"q"}`, "txt"},
-		{"two values", `{"_id":"text-2","text":"q","group":"text","relevant":["a"]} {}`, "more than one"},
+		{"two values", `{"_id":"text-2","text":"q","group":"text","relevant":["a"]} {}`, "after top-level value"},
 		{"no id", `{"text":"q","group":"text","relevant":["a"]}`, "_id"},
 		{"repeated id", good, "taken"},
 		{"no text", `{"_id":"text-2","group":"text","relevant":["a"]}`, "no text"},

@@ -86,6 +86,8 @@ func TestWhatTheModelDoesNotAnswerIsAnErrorOfThatRequest(t *testing.T) {
 		{"empty choices", `{"choices":[]}`, "the answer holds no choices"},
 		{"no choices but an error", `{"error":{"message":"upstream is down","code":502}}`, "the answer holds no choices: upstream is down"},
 		{"an array", `[]`, "the answer holds no choices"},
+		{"choices of another case", `{"Choices":[{"finish_reason":"stop","message":{"content":"so"}}]}`, "the answer holds no choices"},
+		{"content twice", chat(`{"finish_reason":"stop","message":{"content":"so","content":"or so"}}`), `"/choices/0/message": the name "content" occurs twice`},
 		{"refusal", chat(`{"finish_reason":"stop","message":{"content":null,"refusal":"I will not"}}`), "the model refuses: I will not"},
 		{"content filter", chat(`{"finish_reason":"content_filter","message":{"content":"so"}}`), "a content filter stopped the answer"},
 		{"tool calls", chat(`{"finish_reason":"tool_calls","message":{"content":null,"tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{}"}}]}}`), "the model calls a tool instead of answering"},
@@ -103,6 +105,14 @@ func TestWhatTheModelDoesNotAnswerIsAnErrorOfThatRequest(t *testing.T) {
 			require.Equal(t, httpretry.Counts{Requests: 2}, client.http.Counts(), "asked once each")
 		})
 	}
+}
+
+func TestNamesOfAnotherCaseAreNotRead(t *testing.T) {
+	body := chat(`{"finish_reason":"stop","message":{"content":"so","Content":"no","CONTENT":null,"Refusal":"no"},"Message":{"content":"no"}}`)
+	p := faultproxy.New(t, server, faultproxy.Answer(200, "application/json", body))
+	got, err := newClient(t, Options{URL: p.URL + "/v1"}).Complete(t.Context(), request("x"))
+	require.NoError(t, err)
+	require.Equal(t, "so", got.Text)
 }
 
 func TestLengthIsTruncation(t *testing.T) {

@@ -109,6 +109,8 @@ func TestAWrongScoreNeverGetsThrough(t *testing.T) {
 		{"null for a result", `[{"index":0,"score":1},null]`, "result 1 of the server has no index"},
 		{"NaN as text", `[{"index":0,"score":1},{"index":1,"score":"NaN"}]`, "the answer is not that of a server of the kind"},
 		{"infinite", `[{"index":0,"score":1},{"index":1,"score":1e999}]`, "the answer is not that of a server of the kind"},
+		{"names of another case", `[{"index":0,"score":1},{"INDEX":1,"Score":2}]`, "result 1 of the server has no index"},
+		{"a score of another case", `[{"index":0,"score":1},{"index":1,"Score":2}]`, "result 1 of the server has no score"},
 		{"another kind's", `{"results":[{"index":0,"relevance_score":1},{"index":1,"relevance_score":2}]}`, "the answer is not that of a server of the kind"},
 		{"another kind's name of the score", `[{"index":0,"relevance_score":1},{"index":1,"relevance_score":1}]`, "has no score"},
 	} {
@@ -122,6 +124,12 @@ func TestAWrongScoreNeverGetsThrough(t *testing.T) {
 			require.Len(t, p.Requests(), 1)
 		})
 	}
+	t.Run("a score twice", func(t *testing.T) {
+		p := faultproxy.Always(t, server, faultproxy.Answer(200, "application/json", `[{"index":0,"score":1},{"index":1,"score":9,"score":2}]`))
+		_, err := newClient(t, Options{URL: p.URL, Attempts: 2}).Score(t.Context(), query, passages("aaa", "b"))
+		require.ErrorContains(t, err, `"/1": the name "score" occurs twice in one object`)
+		require.Len(t, p.Requests(), 1, "it is not asked again")
+	})
 	t.Run("NaN", func(t *testing.T) { // no JSON
 		p := faultproxy.New(t, server, faultproxy.Answer(200, "application/json", `[{"index":0,"score":NaN},{"index":1,"score":2}]`))
 		_, err := newClient(t, Options{URL: p.URL, Attempts: 1}).Score(t.Context(), query, passages("aaa", "b"))
