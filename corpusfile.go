@@ -35,7 +35,7 @@ type FileCorpus struct {
 	modified time.Time
 
 	seed    maphash.Seed
-	offsets []int64  // of the passages' lines, and the size of the file
+	offsets []int64  // of the passages' lines
 	hashes  []uint64 // of the passages' ids
 	table   []uint32 // of hashes, with linear probing: the index of a passage plus 1, or 0
 }
@@ -55,7 +55,11 @@ func OpenCorpus(ctx context.Context, path string) (*FileCorpus, error) {
 		defer f.Close()
 		return ReadCorpus(ctx, f, path)
 	}
-	return openCorpus(ctx, &FileCorpus{path: path, file: f})
+	c := &FileCorpus{path: path, file: f, seed: maphash.MakeSeed()}
+	if err := c.open(ctx); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return c, nil
 }
 
 // ReadCorpus reads a corpus from a stream into a temporary file, see [FileCorpus]. A stream that is packed with gzip or
@@ -66,24 +70,16 @@ func ReadCorpus(ctx context.Context, r io.Reader, name string) (*FileCorpus, err
 	if err != nil {
 		return nil, err
 	}
-	c := &FileCorpus{path: name, file: f, copied: true}
+	c := &FileCorpus{path: name, file: f, copied: true, seed: maphash.MakeSeed()}
 	// Where an open file can be removed, as it can but on Windows, a kill leaves nothing behind.
 	_ = os.Remove(f.Name())
-	if err := c.fill(ctx, r); err != nil {
+	if err := c.copy(ctx, r); err != nil {
 		return nil, errors.Join(err, c.Close())
-	}
-	return openCorpus(ctx, c)
-}
-
-func openCorpus(ctx context.Context, c *FileCorpus) (*FileCorpus, error) {
-	c.seed = maphash.MakeSeed()
-	if err := c.open(ctx); err != nil {
-		c.Close()
-		return nil, err
 	}
 	return c, nil
 }
 
+// isPlainFile says whether the passages can be read where they are.
 func isPlainFile(f *os.File) (bool, error) {
 	info, err := f.Stat()
 	if err != nil || !info.Mode().IsRegular() {
@@ -97,34 +93,11 @@ func isPlainFile(f *os.File) (bool, error) {
 	return textfile.IsPlain(start[:n]), nil
 }
 
-// fill copies the text of r into the file.
-func (c *FileCorpus) fill(ctx context.Context, r io.Reader) error {
-	text, err := textfile.NewReader(r)
-	if err != nil {
-		return fmt.Errorf("%s:1: %w", c.path, err)
-	}
-	defer text.Close()
-	for {
-		n, err := io.CopyN(c.file, text, 1<<20)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if errors.Is(err, io.EOF) && n < 1<<20 {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("%s: copy to %s: %w", c.path, c.file.Name(), err)
-		}
-	}
-}
-
 func (c *FileCorpus) open(ctx context.Context) error {
-	info, err := c.file.Stat()
-	if err != nil {
+	if err := c.stat(); err != nil {
 		return err
 	}
-	c.size, c.modified = info.Size(), info.ModTime()
-	if err := c.scan(ctx); err != nil {
+	if err := c.scan(ctx, io.NewSectionReader(c.file, 0, c.size), io.Discard); err != nil {
 		return err
 	}
 	if err := c.unchanged(); err != nil {
@@ -133,12 +106,45 @@ func (c *FileCorpus) open(ctx context.Context) error {
 	return c.buildTable(ctx)
 }
 
-// scan notes where every passage begins and the hash of its id.
-func (c *FileCorpus) scan(ctx context.Context) error {
-	if err := c.checkFormat(); err != nil {
+// copy is open for the text of r, which it writes to the file.
+func (c *FileCorpus) copy(ctx context.Context, r io.Reader) error {
+	if err := c.scan(ctx, r, temporary{c.file}); err != nil {
 		return err
 	}
-	for record, err := range jsonl.ReadRecords(io.NewSectionReader(c.file, 0, c.size), c.path, decodePassage) {
+	if err := c.stat(); err != nil {
+		return err
+	}
+	return c.buildTable(ctx)
+}
+
+// temporary says what to do where the folder of temporary files is full.
+type temporary struct{ file *os.File }
+
+func (t temporary) Write(p []byte) (int, error) {
+	n, err := t.file.Write(p)
+	if err != nil {
+		err = fmt.Errorf("unpacked copy: %w: set TMPDIR to a folder with more space, or unpack the corpus yourself", err)
+	}
+	return n, err
+}
+
+func (c *FileCorpus) stat() error {
+	info, err := c.file.Stat()
+	if err != nil {
+		return err
+	}
+	c.size, c.modified = info.Size(), info.ModTime()
+	return nil
+}
+
+// scan notes where every passage begins and the hash of its id. It writes the text that it reads.
+func (c *FileCorpus) scan(ctx context.Context, r io.Reader, w io.Writer) error {
+	text, err := textfile.NewReader(r)
+	if err != nil {
+		return fmt.Errorf("%s:1: %w", c.path, err)
+	}
+	defer text.Close()
+	for record, err := range jsonl.ReadRecords(io.TeeReader(text, w), c.path, decodePassage) {
 		if err != nil {
 			return err
 		}
@@ -154,18 +160,8 @@ func (c *FileCorpus) scan(ctx context.Context) error {
 	if len(c.offsets) == 0 {
 		return noRecordsIn(c.path)
 	}
-	c.offsets = slices.Clone(append(c.offsets, c.size))
-	c.hashes = slices.Clone(c.hashes)
+	c.offsets, c.hashes = slices.Clone(c.offsets), slices.Clone(c.hashes)
 	return nil
-}
-
-// checkFormat says what the file is where it is no text.
-func (c *FileCorpus) checkFormat() error {
-	text, err := textfile.NewReader(io.NewSectionReader(c.file, 0, c.size))
-	if err != nil {
-		return fmt.Errorf("%s:1: %w", c.path, err)
-	}
-	return text.Close()
 }
 
 // buildTable enters all passages in the table. Of passages with equal hashes the ids are read.
@@ -269,7 +265,11 @@ func (c *FileCorpus) read(i int) (Passage, error) {
 	buffer := lineBuffers.Get().(*[]byte)
 	defer lineBuffers.Put(buffer)
 	// To the next passage there may be blank lines, too.
-	size := int(min(c.offsets[i+1]-c.offsets[i], jsonl.MaxLine+1))
+	end := c.size
+	if i+1 < len(c.offsets) {
+		end = c.offsets[i+1]
+	}
+	size := int(min(end-c.offsets[i], jsonl.MaxLine+1))
 	*buffer = slices.Grow((*buffer)[:0], size)[:size]
 	if n, err := c.file.ReadAt(*buffer, c.offsets[i]); n < size {
 		return Passage{}, err

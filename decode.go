@@ -106,5 +106,5 @@ func checkText(line []byte) error {
 }
 
 func renameTo(wanted, name string) error {
-	return fmt.Errorf("no %q, but %q: names are taken as they are written: rename it", wanted, name)
+	return fmt.Errorf("no %q, but %q: names match exactly; rename it", wanted, name)
 }

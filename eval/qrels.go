@@ -24,7 +24,7 @@ type Qrels map[string]map[string]int
 //	query-id <tab> corpus-id <tab> score    BEIR, with or without this line as a header
 //	query-id iteration passage-id grade     TREC, any blanks between, the iteration ignored
 //
-// Grades are integers. A stream without judgements, and one that judges a passage twice for the same query, are errors.
+// A stream that is packed with gzip or zstd is unpacked. Grades are integers. A stream without judgements, and one that judges a passage twice for the same query, are errors.
 // name stands for the stream in errors, which also give the line.
 func ReadQrels(r io.Reader, name string) (Qrels, error) {
 	qrels := Qrels{}

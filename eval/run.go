@@ -41,7 +41,7 @@ func Rank(hits []Hit) {
 //
 // The second, fourth and last column are ignored. A score that is no finite number in single precision, a passage that
 // occurs twice for a query and a stream without hits are errors. name stands for the stream in errors, which also give
-// the line.
+// the line. A stream that is packed with gzip or zstd is unpacked.
 func ReadRun(r io.Reader, name string) (Run, error) {
 	run := Run{}
 	seen := map[string]map[string]bool{}

@@ -1,6 +1,6 @@
 // Package strictjson decodes JSON as it is written. The package encoding/json takes "TEXT" for "text", and of two equal
 // names it takes the last. Here a name is the name of a field only if all bytes are equal, and a name that occurs twice in
-// one object is an error, at any depth, and so are bytes that are no UTF-8 and halves of surrogate pairs. Names that no
+// one object is an error, at any depth, and so are bytes that are no UTF-8 and unpaired surrogates. Names that no
 // field has are skipped. In all else the rules are those of encoding/json: null leaves a value as it was, and more than
 // 10,000 levels are an error.
 package strictjson
@@ -103,11 +103,11 @@ func syntaxError(data []byte, err *jsontext.SyntacticError) error {
 	case len(bytes.TrimSpace(rest)) == 0:
 		e.Reason = "it ends too early"
 	case isNumberWord(rest):
-		e.Reason = "NaN and Infinity are no numbers in JSON: write null or leave the name out"
+		e.Reason = "JSON has no NaN and no Infinity; write null or leave the name out"
 	default:
 		e.Reason = strings.TrimPrefix(err.Err.Error(), "jsontext: ")
 		if bytes.HasPrefix(rest, []byte(`\u`)) || strings.Contains(e.Reason, "surrogate") {
-			e.Reason += ": half of a surrogate pair is no character, the text was cut within one: leave the half out or write \\ufffd"
+			e.Reason += ": an unpaired surrogate is not a character, the text was cut inside one; drop it or write \\ufffd"
 		}
 	}
 	return e
