@@ -18,6 +18,7 @@ import (
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder/bert"
 	"github.com/retort-ir/retort/generate/causallm"
+	"github.com/retort-ir/retort/internal/httpretry"
 	"github.com/retort-ir/retort/mine"
 	"github.com/retort-ir/retort/teacher"
 	"github.com/retort-ir/retort/teacher/crossencoder"
@@ -105,8 +106,13 @@ func (m teacherMember) name() string {
 // memberStart is where a member begins: paths and addresses may hold + and commas too.
 var memberStart = regexp.MustCompile(`(?:^|[+,])(?:([0-9.eE-]+)\*)?(bm25|student|encoder|crossencoder|likelihood|rerankapi)(:|[+,]|$)`)
 
-// parseTeacher reads a description such as "bm25+.5*crossencoder:DIR".
+// parseTeacher reads a description such as "bm25+.5*crossencoder:DIR". No error holds the credentials of an address.
 func parseTeacher(spec string) ([]teacherMember, error) {
+	members, err := parseMembers(spec)
+	return members, httpretry.RedactURLsOf(err)
+}
+
+func parseMembers(spec string) ([]teacherMember, error) {
 	var members []teacherMember
 	for rest := spec; ; {
 		at := memberStart.FindStringSubmatchIndex(rest)

@@ -62,6 +62,21 @@ func TestATeacherIsReadFromItsDescription(t *testing.T) {
 	}
 }
 
+func TestNoErrorHoldsTheCredentialsOfATeachersAddress(t *testing.T) {
+	for _, spec := range []string{
+		"rerankapi:tei:http://me:s3cret@host:8080#m",
+		"rerankapi:tei:http://me:s3cret@host:8080",
+		"rerankapi:tei:http://host/rerank?api_key=s3cret",
+		"bm25+rerankapi:jina:http://host/rerank?api_key=s3cret#m",
+		"x:http://me:s3cret@host#m",
+		"0*bm25+rerankapi:tei:http://me:s3cret@host#m",
+	} {
+		_, err := parseTeacher(spec)
+		require.Error(t, err, spec)
+		require.NotContains(t, err.Error(), "s3cret")
+	}
+}
+
 func FuzzParseTeacher(f *testing.F) {
 	for _, spec := range []string{"bm25+student", ".5*crossencoder:a+b,2*bm25", "encoder:bm25+bm25", "rerankapi:tei:http://x#m", "1e9*likelihood:"} {
 		f.Add(spec)

@@ -117,14 +117,14 @@ func (c *Client) complete(ctx context.Context, s service, r generate.Request) (g
 		if ctx.Err() != nil {
 			return generate.Completion{}, ctx.Err()
 		}
-		return generate.Completion{}, fmt.Errorf("openai: %w", err)
+		return generate.Completion{}, fmt.Errorf("openai: %w", c.http.Redact(err))
 	}
 	c.count(a.usage)
 	if a.err != nil {
 		return generate.Completion{}, fmt.Errorf("openai: %s: %w", c.options.Model, a.err)
 	}
 	return generate.Completion{
-		Text: a.text, Truncated: a.truncated, PromptTokens: int(a.usage.prompt), Tokens: int(a.usage.completion),
+		Text: a.text, Truncated: a.truncated, Reasoned: a.reasoned, PromptTokens: int(a.usage.prompt), Tokens: int(a.usage.completion),
 	}, nil
 }
 
@@ -197,7 +197,7 @@ func (c *Client) explain(ctx context.Context, s service) string {
 	if more := len(page.Data) - len(names); more > 0 {
 		names = append(names, fmt.Sprintf("and %d others", more))
 	}
-	return fmt.Sprintf("the server has no model %q; it has %s", c.options.Model, httpretry.Cut(strings.Join(names, ", ")))
+	return fmt.Sprintf("the server has no model %q; it has %s", c.options.Model, s.http.Cut(strings.Join(names, ", ")))
 }
 
 // service sends requests through the official client, which does not retry here and reads no environment.
@@ -205,9 +205,13 @@ type service struct {
 	chat        api.ChatCompletionService
 	completions api.CompletionService
 	models      api.ModelService
+	http        *httpretry.Client
 }
 
 func newService(url string, h *httpretry.Client) service {
 	options := []option.RequestOption{option.WithBaseURL(url), option.WithHTTPClient(h), option.WithMaxRetries(0)}
-	return service{api.NewChatCompletionService(options...), api.NewCompletionService(options...), api.NewModelService(options...)}
+	return service{
+		chat: api.NewChatCompletionService(options...), completions: api.NewCompletionService(options...),
+		models: api.NewModelService(options...), http: h,
+	}
 }

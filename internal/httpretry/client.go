@@ -26,13 +26,13 @@ import (
 // maxBody is the most that is read of an answer, in bytes.
 const maxBody = 16 << 20
 
-const redactedKey = "[API key]"
-
 // Client sends requests with retries and limits. It is safe for concurrent use.
 type Client struct {
 	options Options
 	http    *http.Client
 	key     func() string // a function, so that printing a Client shows no key
+	redact  func(text string) string
+	leaks   func(answer []byte) bool
 	*shared
 }
 
@@ -66,6 +66,8 @@ func New(o Options) (*Client, error) {
 	c := &Client{
 		options: o,
 		key:     func() string { return key },
+		redact:  newRedactor(key),
+		leaks:   newLeakDetector(key),
 		shared:  &shared{slots: make(chan struct{}, o.Concurrency), limiter: rate.NewLimiter(rate.Inf, 1)},
 	}
 	if o.PerMinute > 0 {
@@ -186,10 +188,13 @@ func (c *Client) attempt(ctx context.Context, req *http.Request, body []byte, nu
 		if retry {
 			waits.atLeast = c.retryAfter(resp)
 		}
-		return nil, c.failure(req, newStatusError(resp, answer), !retry)
+		return nil, c.failure(req, c.newStatusError(resp, answer), !retry)
 	}
 	if err := checkJSON(answer); err != nil {
-		return nil, c.failure(req, fmt.Errorf("%w (content type %q): %q", err, resp.Header.Get("Content-Type"), Cut(string(answer))), strictjson.IsDuplicate(err))
+		return nil, c.failure(req, fmt.Errorf("%w (content type %q): %q", err, resp.Header.Get("Content-Type"), c.Cut(string(answer))), strictjson.IsDuplicate(err))
+	}
+	if c.leaks(answer) {
+		return nil, c.failure(req, errHoldsKey, true)
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(answer))
 	resp.ContentLength = int64(len(answer))
@@ -257,7 +262,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// send returns the answer with its whole body, without the key.
+// send returns the answer with its whole body.
 func (c *Client) send(ctx context.Context, req *http.Request, body []byte) (*http.Response, []byte, error) {
 	req = req.Clone(ctx)
 	if body != nil {
@@ -279,11 +284,11 @@ func (c *Client) send(ctx context.Context, req *http.Request, body []byte) (*htt
 	if len(answer) > maxBody {
 		return nil, nil, errTooLong
 	}
-	if key := c.key(); key != "" {
-		answer = bytes.ReplaceAll(answer, []byte(key), []byte(redactedKey))
-	}
 	return resp, answer, nil
 }
+
+// errHoldsKey keeps a key out of what is made of answers, such as the file of a model's answers.
+var errHoldsKey = errors.New("the answer holds the API key, which must not get into a file: ask whoever runs the server why it sends the key back")
 
 var errTooLong = fmt.Errorf("the answer is longer than %d bytes", maxBody)
 
@@ -293,9 +298,7 @@ func (c *Client) failure(req *http.Request, err error, final bool) error {
 		err = inner.Err // which names the request as we do
 	}
 	err = fmt.Errorf("%s %s://%s%s: %w", req.Method, req.URL.Scheme, req.URL.Host, req.URL.Path, err)
-	if key := c.key(); key != "" && strings.Contains(err.Error(), key) {
-		err = &redacted{strings.ReplaceAll(err.Error(), key, redactedKey), err}
-	}
+	err = c.Redact(err)
 	if final {
 		return backoff.Permanent(err)
 	}

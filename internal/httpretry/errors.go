@@ -31,45 +31,54 @@ func (e *StatusError) Error() string {
 // maxMessage is how many characters of a server's message an error holds.
 const maxMessage = 300
 
-func newStatusError(resp *http.Response, body []byte) *StatusError {
-	e := &StatusError{Code: resp.StatusCode, Message: Message(body)}
+func (c *Client) newStatusError(resp *http.Response, body []byte) *StatusError {
+	e := &StatusError{Code: resp.StatusCode, Message: c.Message(body)}
 	if to, err := resp.Location(); err == nil && resp.StatusCode/100 == 3 {
 		e.Message = fmt.Sprintf("the server redirects to %s://%s%s: give the address of the server that answers itself", to.Scheme, to.Host, to.Path)
 	}
 	return e
 }
 
-// Message finds the text in the forms of error that OpenAI, Cohere, Jina, vLLM, llama.cpp and text-embeddings-inference send.
-func Message(body []byte) string {
+// Message returns what a server says is wrong, for an error: without the key, on one line and cut.
+func (c *Client) Message(body []byte) string { return c.Cut(message(body)) }
+
+// Cut takes the key out of a server's text, brings the text on one line and cuts it to what an error can hold.
+func (c *Client) Cut(text string) string { return cut(c.redact(text)) }
+
+// Redact returns the error without the key. Errors that speak of a server's answer need it, since the answer may hold the key.
+func (c *Client) Redact(err error) error { return redactError(err, c.redact) }
+
+// message finds the text in the forms of error that OpenAI, Cohere, Jina, vLLM, llama.cpp and text-embeddings-inference send.
+func message(body []byte) string {
 	var forms struct {
 		Error   json.RawMessage `json:"error"` // {"message": ...} or a text
 		Message json.RawMessage `json:"message"`
 		Detail  json.RawMessage `json:"detail"` // a text, or what is wrong with each field
 	}
 	if strictjson.Unmarshal(body, &forms) != nil {
-		return Cut(string(body))
+		return string(body)
 	}
 	var inner struct {
 		Message string `json:"message"`
 	}
 	if strictjson.Unmarshal(forms.Error, &inner) == nil && inner.Message != "" {
-		return Cut(inner.Message)
+		return inner.Message
 	}
 	for _, form := range []json.RawMessage{forms.Error, forms.Message, forms.Detail} {
 		var text string
 		switch {
 		case len(form) == 0 || string(form) == "null":
 		case strictjson.Unmarshal(form, &text) == nil:
-			return Cut(text)
+			return text
 		default:
-			return Cut(string(form))
+			return string(form)
 		}
 	}
-	return Cut(string(body))
+	return string(body)
 }
 
-// Cut brings a server's text on one line and cuts it to what an error can hold.
-func Cut(text string) string {
+// cut brings a server's text on one line and cuts it to what an error can hold.
+func cut(text string) string {
 	text = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(text, " "), func(r rune) bool {
 		return unicode.IsSpace(r) || unicode.IsControl(r)
 	}), " ")
@@ -90,12 +99,3 @@ func isOutOfMoney(body []byte) bool {
 	const quota = "insufficient_quota"
 	return strictjson.Unmarshal(body, &form) == nil && (form.Error.Code == quota || form.Error.Type == quota)
 }
-
-// redacted is an error whose text had the key in it.
-type redacted struct {
-	text string
-	err  error
-}
-
-func (e *redacted) Error() string        { return e.text }
-func (e *redacted) Is(target error) bool { return errors.Is(e.err, target) }

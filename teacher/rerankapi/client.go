@@ -176,7 +176,7 @@ func (c *Client) ask(ctx context.Context, h *httpretry.Client, query string, tex
 	}
 	scores, err := c.options.Kind.scores(answer, len(texts))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %s", c.endpoint, err, httpretry.Cut(string(answer)))
+		return nil, fmt.Errorf("%s: %w: %s", c.endpoint, h.Redact(err), h.Cut(string(answer)))
 	}
 	return scores, nil
 }
