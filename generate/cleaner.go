@@ -25,13 +25,19 @@ type Cleaner struct {
 // "Query:", quotes, emphasis, notes on the length), joins its words by single spaces, and looks for reasons not to use
 // it. query is what is left of the answer even where there is one. A clean query comes out as it went in.
 func (c Cleaner) Clean(answer string, p retort.Passage) (query string, dropped Reason) {
+	if len(answer) > longestAnswer {
+		return beginningOf(linesOf(answer[:longestLine])), DropTooLong
+	}
+	answer, sure := withoutReasoning(answer)
 	lines := linesOf(answer)
+	if !sure {
+		return beginningOf(lines), DropReasoning
+	}
 	if len(lines) == 0 {
 		return "", DropEmpty
 	}
-	const longest = 2000 // bytes that are worth looking at
-	if len(lines[0]) > longest {
-		return oneLine(lines[0][:longest]), DropTooLong
+	if len(lines[0]) > longestLine {
+		return beginningOf(lines), DropTooLong
 	}
 	query, ok := c.unwrap(lines[0])
 	switch {
@@ -41,19 +47,33 @@ func (c Cleaner) Clean(answer string, p retort.Passage) (query string, dropped R
 		return query, DropEmpty
 	case !ok:
 		return query, DropGarbled
+	case showsReasoning(query) || endTokens.MatchString(query): // what the layers have hidden
+		return query, DropReasoning
 	}
 	return query, c.judge(query, p)
 }
 
+// How many bytes are worth looking at: of an answer with its reasoning, and of a line.
+const (
+	longestAnswer = 1 << 20
+	longestLine   = 2000
+)
+
+// beginningOf returns what is shown of an answer that is not looked at further.
+func beginningOf(lines []string) string {
+	if len(lines) == 0 {
+		return ""
+	}
+	return oneLine(strings.ToValidUTF8(lines[0][:min(len(lines[0]), longestLine)], ""))
+}
+
 var (
-	reasoning = regexp.MustCompile(`(?s)^\s*<think>.*?</think>`)
-	fence     = regexp.MustCompile("^(?:```|~~~)\\w*$")
-	preamble  = regexp.MustCompile(`^(?i:(?:sure|certainly|of course|okay|ok|great)\b.*[!.:]|.*\b(?:here|following|passage|` + answerNames + `)\b.*:)$`)
+	fence    = regexp.MustCompile("^(?:```|~~~)\\w*$")
+	preamble = regexp.MustCompile(`^(?i:(?:sure|certainly|of course|okay|ok|great)\b.*[!.:]|.*\b(?:here|following|passage|` + answerNames + `)\b.*:)$`)
 )
 
 // linesOf returns the lines of an answer that are not empty, without the preamble.
 func linesOf(answer string) []string {
-	answer = reasoning.ReplaceAllString(answer, "")
 	var lines []string
 	for _, line := range strings.FieldsFunc(answer, func(r rune) bool { return strings.ContainsRune("\n\r\u2028\u2029", r) }) {
 		if line = strings.TrimSpace(line); line != "" && !fence.MatchString(line) {

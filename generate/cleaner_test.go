@@ -99,11 +99,11 @@ func TestCleanSaysWhyAnAnswerIsNoQuery(t *testing.T) {
 		{"spaces", " \n\t", abstracts[0], DropEmpty},
 		{"a label alone", "Query:", abstracts[0], DropEmpty},
 		{"quotes alone", `""`, abstracts[0], DropEmpty},
-		{"reasoning alone", "<think>hm</think>", abstracts[0], DropEmpty},
+		{"reasoning alone", "<think>hm</think>", abstracts[0], DropReasoning},
 		{"two questions", "does it help?\nwho was studied?", abstracts[0], DropLines},
 		{"a list", "1. does it help?\n2. who was studied?", abstracts[0], DropLines},
 		{"an explanation below", "does vitamin D help?\n\nThis query asks for the main finding.", abstracts[0], DropLines},
-		{"reasoning without end", "<think>\nThe user wants one query.\nLet me see.", abstracts[0], DropLines},
+		{"reasoning without end", "<think>\nThe user wants one query.\nLet me see.", abstracts[0], DropReasoning},
 		{"broken UTF-8", "does vitamin D prevent fal\xc3", abstracts[0], DropGarbled},
 		{"layers without end", strings.Repeat("1. ", 40) + "does vitamin D help", abstracts[0], DropGarbled},
 		{"a refusal", "I'm sorry, but I can't help with that.", abstracts[0], DropRefusal},
@@ -233,7 +233,8 @@ func answering(t *testing.T, c *eval.Collection, q retort.Query) retort.Passage 
 
 func FuzzClean(f *testing.F) {
 	for _, answer := range []string{
-		"", "does it help?", `1. Query: "does it help?"`, "Sure!\n```\nwhat now, then\n```", "<think>a</think>b c", "* ** \" ' _",
+		"", "does it help?", `1. Query: "does it help?"`, "Sure!\n```\nwhat now, then\n```", "<think>a</think>b c", "analysisThe x.assistantfinala b <|end|>", "<|channel|>final<|message|>a b<|return|>",
+		"[THINK]x[/THINK]\n<answer>a b</answer>", "a</think>b c</s>", "“<think>” b c", "* ** \" ' _",
 		"\xff\xfe", "冬にはビタミン", "Query: Query: 1. 2. 3. x y", "\u200d\u202e a b", "“a” b “c”", "(3 words) [3 words].",
 	} {
 		f.Add(answer, "A title", "Text of a passage. It has two sentences.", true)

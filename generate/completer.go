@@ -64,6 +64,8 @@ type Completion struct {
 	Text string `json:"text"`
 	// Truncated says that MaxTokens ended it.
 	Truncated bool `json:"truncated,omitempty"`
+	// Reasoned says that the model has written a reasoning that is no part of Text, as some servers set it apart.
+	Reasoned bool `json:"reasoned,omitempty"`
 	// PromptTokens and Tokens count what was read and written; 0 where the model does not say.
 	PromptTokens int `json:"prompt_tokens,omitempty"`
 	Tokens       int `json:"tokens,omitempty"`

@@ -318,6 +318,9 @@ func (g *Prompted) read(p retort.Passage, s slot, c Completion, seen map[string]
 	a.Query.Text, a.Dropped = cleaner.Clean(c.Text, p)
 	normal := Normalize(a.Query.Text)
 	switch {
+	case a.Dropped == DropEmpty && c.Reasoned:
+		a.Dropped = DropReasoning
+	case a.Dropped == DropReasoning: // the remedy for which is another one than for a long query
 	case c.Truncated:
 		a.Dropped = DropTruncated
 	case a.Dropped != "":
@@ -336,7 +339,7 @@ func (g *Prompted) Fingerprint() string {
 	if f, ok := g.model.(interface{ Fingerprint() string }); ok {
 		model += " " + f.Fingerprint()
 	}
-	const cleaning = "1" // counts the versions of Clean and of what is asked
+	const cleaning = "2" // counts the versions of Clean and of what is asked
 	o := g.options
 	parts := []string{cleaning, model, fmt.Sprint(o.PerPassage, o.Temperature, o.Greedy, o.MaxTokens, o.MinWords, o.MaxWords, o.MaxChars)}
 	for _, t := range o.Types {

@@ -6,6 +6,7 @@ type Reason string
 // The reasons, in the order in which they are looked for.
 const (
 	DropNoPassage  Reason = "the passage has no text"           // fewer than 10 characters: the model was not asked
+	DropReasoning  Reason = "reasoning without an answer"       // or it is not certain which part is the answer
 	DropTruncated  Reason = "cut at the token limit"            // the end is missing
 	DropEmpty      Reason = "empty"                             // or without any letter or digit
 	DropLines      Reason = "several lines"                     // more than one is left without preamble and code fences

@@ -12,7 +12,6 @@ import (
 	"github.com/openai/openai-go/v3/packages/respjson"
 
 	"github.com/retort-ir/retort/generate"
-	"github.com/retort-ir/retort/internal/httpretry"
 	"github.com/retort-ir/retort/internal/strictjson"
 )
 
@@ -20,6 +19,7 @@ import (
 type answer struct {
 	text      string
 	truncated bool
+	reasoned  bool // the server has set a reasoning apart
 	usage     usage
 	err       error // the model or server gave no completion
 }
@@ -51,12 +51,12 @@ func (s service) askCompletions(ctx context.Context, o Options, r generate.Reque
 	}
 	a := answer{usage: usageOf(res.Usage)}
 	if len(res.Choices) == 0 {
-		a.err = noChoices(res.RawJSON())
+		a.err = s.noChoices(res.RawJSON())
 		return a, nil
 	}
 	choice := res.Choices[0]
 	a.truncated = choice.FinishReason == api.CompletionChoiceFinishReasonLength
-	a.text, a.err = textOf(choice.JSON.Text, choice.Text)
+	a.text, _, a.err = s.textOf(choice.JSON.Text, choice.Text)
 	if choice.FinishReason == api.CompletionChoiceFinishReasonContentFilter {
 		a.err = errFiltered
 	}
@@ -93,21 +93,22 @@ func (s service) askChat(ctx context.Context, o Options, r generate.Request) (an
 	}
 	a := answer{usage: usageOf(res.Usage)}
 	if len(res.Choices) == 0 {
-		a.err = noChoices(res.RawJSON())
+		a.err = s.noChoices(res.RawJSON())
 		return a, nil
 	}
 	choice := res.Choices[0]
 	a.truncated = choice.FinishReason == "length"
-	a.text, a.err = textOf(choice.Message.JSON.Content, choice.Message.Content)
+	a.text, a.reasoned, a.err = s.textOf(choice.Message.JSON.Content, choice.Message.Content)
+	a.reasoned = a.reasoned || hasReasoning(choice.Message.JSON.ExtraFields) || res.Usage.CompletionTokensDetails.ReasoningTokens > 0
 	switch {
 	case choice.Message.Refusal != "":
-		a.err = fmt.Errorf("the model refuses: %s", httpretry.Cut(choice.Message.Refusal))
+		a.err = fmt.Errorf("the model refuses: %s", s.http.Cut(choice.Message.Refusal))
 	case choice.FinishReason == "content_filter":
 		a.err = errFiltered
 	case len(choice.Message.ToolCalls) > 0 || choice.FinishReason == "tool_calls" || choice.FinishReason == "function_call":
 		a.err = errors.New("the model calls a tool instead of answering")
 	case choice.FinishReason == "error":
-		a.err = fmt.Errorf("the server failed while the model wrote: %s", httpretry.Message([]byte(choice.RawJSON())))
+		a.err = fmt.Errorf("the server failed while the model wrote: %s", s.http.Message([]byte(choice.RawJSON())))
 	}
 	return a, nil
 }
@@ -127,17 +128,49 @@ func (o Options) extra() map[string]any {
 }
 
 // noChoices tells what the server says, as some do with status 200.
-func noChoices(raw string) error {
-	return fmt.Errorf("the answer holds no choices: %s", httpretry.Message([]byte(raw)))
+func (s service) noChoices(raw string) error {
+	return fmt.Errorf("the answer holds no choices: %s", s.http.Message([]byte(raw)))
 }
 
 // textOf tells a text from something else, for which the official client gives "". No text at all is "": the model has written
-// nothing, or thoughts only.
-func textOf(field respjson.Field, text string) (string, error) {
-	if raw := field.Raw(); !field.Valid() && raw != "" && raw != "null" {
-		return "", fmt.Errorf("the answer's content is no text: %s", httpretry.Cut(raw))
+// nothing, or a reasoning only. A list of parts (Mistral's API and others) is the texts in it; reasoned says that there are
+// parts of a reasoning beside them.
+func (s service) textOf(field respjson.Field, text string) (_ string, reasoned bool, _ error) {
+	raw := field.Raw()
+	if field.Valid() || raw == "" || raw == "null" {
+		return text, false, nil
 	}
-	return text, nil
+	var parts []struct {
+		Type string  `json:"type"`
+		Text *string `json:"text"`
+	}
+	noText := fmt.Errorf("the answer's content is no text: %s", s.http.Cut(raw))
+	if json.Unmarshal([]byte(raw), &parts) != nil {
+		return "", false, noText
+	}
+	var b strings.Builder
+	for _, part := range parts {
+		switch {
+		case part.Type == "thinking" || part.Type == "reasoning":
+			reasoned = true
+		case (part.Type == "text" || part.Type == "output_text") && part.Text != nil:
+			b.WriteString(*part.Text)
+		default:
+			return "", false, noText
+		}
+	}
+	return b.String(), reasoned, nil
+}
+
+// hasReasoning finds the fields in which servers set a model's reasoning apart: reasoning_content (DeepSeek, vLLM, llama.cpp) and
+// reasoning (OpenRouter, Ollama, newer vLLM).
+func hasReasoning(fields map[string]respjson.Field) bool {
+	for _, name := range []string{"reasoning_content", "reasoning"} {
+		if raw := strings.TrimSpace(fields[name].Raw()); raw != "" && raw != "null" && raw != `""` {
+			return true
+		}
+	}
+	return false
 }
 
 func cutAtStop(text string, stops []string) (string, bool) {
