@@ -145,7 +145,7 @@ func (s service) textOf(field respjson.Field, text string) (_ string, reasoned b
 		Text *string `json:"text"`
 	}
 	noText := fmt.Errorf("the answer's content is no text: %s", s.http.Cut(raw))
-	if json.Unmarshal([]byte(raw), &parts) != nil {
+	if strictjson.Unmarshal([]byte(raw), &parts) != nil {
 		return "", false, noText
 	}
 	var b strings.Builder

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"net/http"
 	"strings"
 	"sync"
 
@@ -151,19 +152,18 @@ func (c *Client) CompleteBatch(ctx context.Context, requests []generate.Request)
 	})
 }
 
-// Check asks for one token, without retries, and says what is wrong: address, key, API or model. The answer counts in Totals.
+// Check asks for one token and says what is wrong: address, key, API or model. Only a server that asks for patience (429) is asked
+// again. The answer counts in Totals.
 func (c *Client) Check(ctx context.Context) error {
 	once := newService(c.url, c.http.Once())
-	_, err := c.complete(ctx, once, generate.Request{
-		Prompt: generate.Prompt{
-			Prefix: "Hello", Messages: []generate.Message{{Role: generate.RoleUser, Content: "Hello"}},
-		},
-		MaxTokens: 1,
-	})
+	err := c.probe(ctx, once)
+	status := (*httpretry.StatusError)(nil)
+	if errors.As(err, &status) && status.Code == http.StatusTooManyRequests {
+		err = c.probe(ctx, c.service)
+	}
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
-	status := (*httpretry.StatusError)(nil)
 	if !errors.As(err, &status) {
 		return fmt.Errorf("%w: does a server run at %s, and does its API begin there (most addresses end with /v1)?", err, c.url)
 	}
@@ -175,6 +175,16 @@ func (c *Client) Check(ctx context.Context) error {
 	case status.Code == 400 || status.Code == 404 || status.Code == 422:
 		return fmt.Errorf("%w: %s", err, c.explain(ctx, once))
 	}
+	return err
+}
+
+func (c *Client) probe(ctx context.Context, s service) error {
+	_, err := c.complete(ctx, s, generate.Request{
+		Prompt: generate.Prompt{
+			Prefix: "Hello", Messages: []generate.Message{{Role: generate.RoleUser, Content: "Hello"}},
+		},
+		MaxTokens: 1,
+	})
 	return err
 }
 

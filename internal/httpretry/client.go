@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -184,11 +185,12 @@ func (c *Client) attempt(ctx context.Context, req *http.Request, body []byte, nu
 		return nil, c.failure(req, err, isFinal(err))
 	}
 	if resp.StatusCode/100 != 2 {
-		retry := isRetried(resp.StatusCode) && !isOutOfMoney(answer)
+		status := c.newStatusError(resp, answer)
+		retry := isRetried(resp.StatusCode) && !isOutOfMoney(answer) && !status.TooLong()
 		if retry {
 			waits.atLeast = c.retryAfter(resp)
 		}
-		return nil, c.failure(req, c.newStatusError(resp, answer), !retry)
+		return nil, c.failure(req, status, !retry)
 	}
 	if err := checkJSON(answer); err != nil {
 		return nil, c.failure(req, fmt.Errorf("%w (content type %q): %q", err, resp.Header.Get("Content-Type"), c.Cut(string(answer))), strictjson.IsDuplicate(err))
@@ -333,10 +335,15 @@ func checkJSON(body []byte) error {
 	}
 	err := strictjson.CheckNames(body)
 	if err != nil && !strictjson.IsDuplicate(err) {
+		if noNumber.Match(body) {
+			return errors.New("the answer is not JSON: it holds NaN or Infinity")
+		}
 		return errors.New("the answer is not JSON")
 	}
 	return err
 }
+
+var noNumber = regexp.MustCompile(`[:\[,]\s*-?(?:NaN|Infinity)\s*[,}\]]`)
 
 // retryAfter returns how long the server wants to be left alone, and sees to it that all requests do so.
 func (c *Client) retryAfter(resp *http.Response) time.Duration {

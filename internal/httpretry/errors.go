@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"unicode"
 
@@ -27,6 +28,22 @@ func (e *StatusError) Error() string {
 	}
 	return text
 }
+
+// TooLong says that the server refuses the request for the length of a text in it, for which no other attempt is of use.
+func (e *StatusError) TooLong() bool {
+	switch e.Code {
+	case http.StatusRequestEntityTooLarge:
+		return true
+	case http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusInternalServerError: // the last is llama.cpp's
+		return tooLong.MatchString(e.Message)
+	}
+	return false
+}
+
+// tooLong are the words of vLLM, text-embeddings-inference, llama.cpp, Cohere, Jina and OpenAI.
+var tooLong = regexp.MustCompile(`(?i)too (?:long|large|many tokens)|(?:longer|greater|larger|more) than [^.]{0,60}(?:length|limit|tokens?|context)|` +
+	`(?:maximum|max\.?|available) (?:context|input|sequence|model|prompt|token)|context[ _](?:length|size|window)|less than \d+ tokens|` +
+	`exceed[^.]{0,60}(?:length|limit|size|tokens?|context|maximum)|token limit`)
 
 // maxMessage is how many characters of a server's message an error holds.
 const maxMessage = 300

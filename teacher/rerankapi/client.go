@@ -25,12 +25,14 @@ type Client struct {
 	options  Options
 	endpoint string
 	http     *httpretry.Client
+	refusals *refusals
 }
 
 // Totals are what a client has sent so far.
 type Totals struct {
 	Requests int64 `json:"requests"` // retries counted
 	Retries  int64 `json:"retries"`
+	Refused  int   `json:"refused"` // passages that the server would not score, as a rule since they are too long
 }
 
 // New returns a client. It sends nothing yet: see Check.
@@ -47,7 +49,7 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rerankapi: %w", err)
 	}
-	return &Client{options: o, endpoint: endpoint, http: h}, nil
+	return &Client{options: o, endpoint: endpoint, http: h, refusals: &refusals{}}, nil
 }
 
 // Close closes idle connections.
@@ -59,17 +61,21 @@ func (c *Client) Fingerprint() string {
 	if err != nil { // Validate has tried
 		extra = nil
 	}
-	return fmt.Sprintf("rerankapi %s %s %s %t %s", c.options.Kind, c.endpoint, c.options.Model, c.options.RawScores, extra)
+	fingerprint := fmt.Sprintf("rerankapi %s %s %s %t %s", c.options.Kind, c.endpoint, c.options.Model, c.options.RawScores, extra)
+	if c.options.Truncate {
+		fingerprint += " truncated"
+	}
+	return fingerprint
 }
 
 // Totals returns what was sent so far.
 func (c *Client) Totals() Totals {
 	counts := c.http.Counts()
-	return Totals{counts.Requests, counts.Retries}
+	return Totals{counts.Requests, counts.Retries, c.refusals.count()}
 }
 
 // Score implements teacher.Teacher, with the server's scores as they are. A passage without text is not sent, its score is
-// NaN. Errors name the query.
+// NaN; so is the score of one that the server refuses, up to a limit. Errors name the query.
 func (c *Client) Score(ctx context.Context, q retort.Query, passages []retort.Passage) ([]float64, error) {
 	return c.score(ctx, c.http, q, passages)
 }
@@ -85,13 +91,17 @@ func (c *Client) ScoreBatch(ctx context.Context, lists []teacher.Work) iter.Seq2
 	})
 }
 
-// Check scores one document, without retries, and says what is wrong: address, protocol, key or model.
+// Check scores one document and says what is wrong: address, protocol, key or model. Only a server that asks for patience (429)
+// is asked again.
 func (c *Client) Check(ctx context.Context) error {
-	_, err := c.score(ctx, c.http.Once(), retort.Query{ID: "check", Text: "hello"}, []retort.Passage{{ID: "check", Text: "hello"}})
+	err := c.probe(ctx, c.http.Once())
+	status := (*httpretry.StatusError)(nil)
+	if errors.As(err, &status) && status.Code == http.StatusTooManyRequests {
+		err = c.probe(ctx, c.http)
+	}
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
-	status := (*httpretry.StatusError)(nil)
 	if !errors.As(err, &status) {
 		return fmt.Errorf("%w: does a server of the kind %q run at %s?", err, c.options.Kind, c.endpoint)
 	}
@@ -106,10 +116,22 @@ func (c *Client) Check(ctx context.Context) error {
 	return err
 }
 
+func (c *Client) probe(ctx context.Context, h *httpretry.Client) error {
+	if _, err := c.request(ctx, h, "hello", []string{"hello"}); err != nil {
+		return fmt.Errorf("rerankapi: %w", err)
+	}
+	return nil
+}
+
 // part are documents that are sent together.
 type part struct {
 	at    []int // their places in the list
 	texts []string
+}
+
+func (p part) halves() [2]part {
+	half := len(p.at) / 2
+	return [2]part{{p.at[:half], p.texts[:half]}, {p.at[half:], p.texts[half:]}}
 }
 
 func (c *Client) score(ctx context.Context, h *httpretry.Client, q retort.Query, passages []retort.Passage) ([]float64, error) {
@@ -118,43 +140,101 @@ func (c *Client) score(ctx context.Context, h *httpretry.Client, q retort.Query,
 	}
 	scores := make([]float64, len(passages))
 	parts := c.parts(passages, scores)
-	for i, got := range httpretry.Parallel(ctx, len(parts), h.Concurrency(), func(ctx context.Context, i int) (teacher.Scored, bool) {
-		s, err := c.ask(ctx, h, q.Text, parts[i].texts)
-		return teacher.Scored{Scores: s, Err: err}, err == nil || ctx.Err() == nil
+	var refused []refusal
+	sent := 0
+	for i, got := range httpretry.Parallel(ctx, len(parts), h.Concurrency(), func(ctx context.Context, i int) (asked, bool) {
+		a := c.ask(ctx, h, q.Text, parts[i])
+		return a, a.err == nil || ctx.Err() == nil
 	}) {
-		if got.Err != nil {
-			return nil, fmt.Errorf("rerankapi: query %q: %w", q.ID, got.Err)
+		if got.err != nil && got.blamed >= 0 {
+			got.err = fmt.Errorf("%w (passage %q)", got.err, passages[got.blamed].ID)
 		}
+		if got.err != nil {
+			return nil, fmt.Errorf("rerankapi: query %q: %w", q.ID, got.err)
+		}
+		sent += len(parts[i].at)
 		for n, at := range parts[i].at {
-			scores[at] = got.Scores[n]
+			scores[at] = got.scores[n]
 		}
+		refused = append(refused, got.refused...)
 	}
 	if err := ctx.Err(); err != nil { // parts may be missing
 		return nil, err
 	}
+	if err := c.forgive(ctx, q, passages, refused, sent); err != nil {
+		return nil, fmt.Errorf("rerankapi: query %q: %w", q.ID, err)
+	}
 	return scores, nil
 }
 
-// parts cuts a list, and sets the scores of passages without text.
+// parts cuts a list, and sets the scores of passages without text. What the server has refused before is sent alone.
 func (c *Client) parts(passages []retort.Passage, scores []float64) []part {
 	var parts []part
+	open := -1 // the part that is being filled
 	for i, p := range passages {
-		text := strings.ToValidUTF8(p.Content(), "\ufffd")
+		text := textOf(p)
 		if strings.TrimSpace(text) == "" {
 			scores[i] = math.NaN()
 			continue
 		}
-		if len(parts) == 0 || len(parts[len(parts)-1].at) == c.options.MaxDocuments {
+		if c.refusals.has(text) {
+			parts = append(parts, part{[]int{i}, []string{text}})
+			continue
+		}
+		if open < 0 || len(parts[open].at) == c.options.MaxDocuments {
+			open = len(parts)
 			parts = append(parts, part{})
 		}
-		last := &parts[len(parts)-1]
+		last := &parts[open]
 		last.at, last.texts = append(last.at, i), append(last.texts, text)
 	}
 	return parts
 }
 
-// ask sends one request and returns one score a text.
-func (c *Client) ask(ctx context.Context, h *httpretry.Client, query string, texts []string) ([]float64, error) {
+func textOf(p retort.Passage) string { return strings.ToValidUTF8(p.Content(), "\ufffd") }
+
+// asked is what came of a part: one score a text, NaN for those that were refused.
+type asked struct {
+	scores  []float64
+	refused []refusal
+	err     error
+	blamed  int // the place in the list of the passage that err is about; -1: none
+}
+
+// ask sends a part, in halves where the server refuses it, until it is known which texts the server refuses.
+func (c *Client) ask(ctx context.Context, h *httpretry.Client, query string, p part) asked {
+	scores, err := c.request(ctx, h, query, p.texts)
+	switch {
+	case err == nil:
+		return asked{scores: scores}
+	case !isTooLong(err) || ctx.Err() != nil:
+		document := documentError{}
+		if errors.As(err, &document) {
+			return asked{err: err, blamed: p.at[document.index]}
+		}
+		return asked{err: err, blamed: -1}
+	case len(p.at) == 1:
+		return asked{scores: []float64{math.NaN()}, refused: []refusal{{p.at[0], p.texts[0], err}}}
+	}
+	var all asked
+	for _, half := range p.halves() {
+		a := c.ask(ctx, h, query, half)
+		if a.err != nil {
+			return a
+		}
+		all.scores, all.refused = append(all.scores, a.scores...), append(all.refused, a.refused...)
+	}
+	return all
+}
+
+// isTooLong says that a text of the request is to blame and not the request as such.
+func isTooLong(err error) bool {
+	status := (*httpretry.StatusError)(nil)
+	return errors.As(err, &status) && status.TooLong()
+}
+
+// request sends one request and returns one score a text.
+func (c *Client) request(ctx context.Context, h *httpretry.Client, query string, texts []string) ([]float64, error) {
 	body, err := json.Marshal(c.options.body(query, texts))
 	if err != nil {
 		return nil, err

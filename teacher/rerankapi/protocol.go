@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/retort-ir/retort/internal/strictjson"
 )
@@ -23,6 +24,14 @@ func (o Options) body(query string, texts []string) map[string]any {
 	default:
 		fields["model"], fields["query"], fields["documents"] = o.Model, query, texts
 	}
+	if o.Truncate {
+		switch o.Kind {
+		case VLLM, VLLMScore:
+			fields["truncate_prompt_tokens"] = -1 // at the model's limit
+		case Jina:
+			fields["truncation"] = true
+		}
+	}
 	maps.Copy(fields, o.Extra)
 	return fields
 }
@@ -40,7 +49,7 @@ func (k Kind) scores(answer []byte, n int) ([]float64, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the answer is not that of a server of the kind %q: %w", k, err)
 	}
-	if len(results) != n {
+	if len(results) > n {
 		return nil, fmt.Errorf("the server gave %d scores for %d documents", len(results), n)
 	}
 	scores, seen := make([]float64, n), make([]bool, n)
@@ -55,14 +64,25 @@ func (k Kind) scores(answer []byte, n int) ([]float64, error) {
 		case *r.Index < 0 || *r.Index >= n:
 			return nil, fmt.Errorf("result %d of the server has the index %d of %d documents", i, *r.Index, n)
 		case seen[*r.Index]:
-			return nil, fmt.Errorf("the server gave two scores for document %d of %d", *r.Index, n)
+			return nil, documentError{*r.Index, fmt.Sprintf("the server gave two scores for document %d of %d", *r.Index, n)}
 		case score == nil:
-			return nil, fmt.Errorf("result %d of the server has no score", i)
+			return nil, documentError{*r.Index, fmt.Sprintf("result %d of the server has no score", i)}
 		}
 		scores[*r.Index], seen[*r.Index] = *score, true
 	}
+	if missing := slices.Index(seen, false); missing >= 0 {
+		return nil, documentError{missing, fmt.Sprintf("the server gave %d scores for %d documents", len(results), n)}
+	}
 	return scores, nil
 }
+
+// documentError is what is wrong with the score of one document.
+type documentError struct {
+	index int
+	what  string
+}
+
+func (e documentError) Error() string { return e.what }
 
 func (k Kind) results(answer []byte) ([]scored, error) {
 	if k == TEI {
