@@ -22,6 +22,7 @@ import (
 	"github.com/retort-ir/retort/internal/atomicfile"
 	"github.com/retort-ir/retort/internal/strictjson"
 	"github.com/retort-ir/retort/teacher"
+	"github.com/retort-ir/retort/teacher/rerankapi"
 )
 
 // costs are what queries and scores took: in one call of a command, or in all calls of a run together.
@@ -43,7 +44,8 @@ type generationCost struct {
 }
 
 type scoringCost struct {
-	Pairs   int64   `json:"pairs"` // that were scored; those that the store held cost nothing
+	Pairs   int64   `json:"pairs"`             // that were scored; those that the store held cost nothing
+	Refused int     `json:"refused,omitempty"` // passages that a server would not score
 	Seconds float64 `json:"seconds"`
 }
 
@@ -62,6 +64,7 @@ func (c *costs) add(other costs) {
 			c.Score[name] = &scoringCost{}
 		}
 		c.Score[name].Pairs += s.Pairs
+		c.Score[name].Refused += s.Refused
 		c.Score[name].Seconds += s.Seconds
 	}
 }
@@ -124,6 +127,9 @@ func (s *scoringCost) String() string {
 	if s.Pairs > 0 {
 		line += fmt.Sprintf(" (%.3g s a thousand)", s.Seconds/float64(s.Pairs)*1000)
 	}
+	if s.Refused > 0 {
+		line += fmt.Sprintf("; passages that the server refused: %s (-rerank-truncate asks it to cut them)", thousands(s.Refused))
+	}
 	return line
 }
 
@@ -176,6 +182,9 @@ func (m *meter) total() *scoringCost {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c := m.cost
+	if client, ok := m.teacher.(*rerankapi.Client); ok {
+		c.Refused = client.Totals().Refused
+	}
 	return &c
 }
 

@@ -392,7 +392,7 @@ func (s *specialisation) openSources(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.teachers, err = openTeachers(ctx, members, s.teacherBy.fuse, s.path(runScores), s.machine, slog.New(lineHandler{s.progress}))
+	s.teachers, err = openTeachers(ctx, members, s.teacherBy, s.path(runScores), s.machine, slog.New(lineHandler{s.progress}))
 	if err != nil {
 		return err
 	}
@@ -456,6 +456,9 @@ func (s *specialisation) hashSets() (string, error) {
 	}
 	if s.teacherBy.spec != "" {
 		fmt.Fprintf(h, "teacher %s %s", s.teacherBy.spec, s.teacherBy.fuse)
+		if s.teacherBy.rerankTruncate || s.teacherBy.rerankExtra != "" {
+			fmt.Fprintf(h, " %t %s", s.teacherBy.rerankTruncate, s.teacherBy.rerankExtra)
+		}
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 }

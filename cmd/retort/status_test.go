@@ -30,6 +30,7 @@ var unchanged = map[string]bool{
 	"pooling": true, "precision": true, "gpu": true, "generator": true, "llm": true, "llm-url": true, "llm-model": true, "llm-api": true,
 	"llm-types": true, "llm-passages": true, "llm-per-passage": true,
 	"fuse": true, "min-agreement": true, "agreement-weight": true, // of several teachers, which -teacher names
+	"rerank-truncate": true, "rerank-extra": true, // of a server
 }
 
 // without are settings that make no difference to the test's lists, so that nothing comes out otherwise.

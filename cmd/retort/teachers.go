@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -32,6 +33,8 @@ type teacherFlags struct {
 	fuse            string
 	minAgreement    float64
 	agreementWeight bool
+	rerankTruncate  bool   // of every member that is a server
+	rerankExtra     string // likewise: NAME=VALUE,...
 }
 
 // teacherUsage explains them.
@@ -48,13 +51,18 @@ const teacherUsage = `
                                                 key is read from the environment, RERANK_API_KEY
   -fuse F               how several teachers are brought to one scale: z (z-scores) or rrf (reciprocal ranks) (z)
   -min-agreement A      drop lists on which several teachers agree less, in [0,1]; .5 is that of chance; 0: none (0)
-  -agreement-weight     let the agreement be the list's weight in the loss`
+  -agreement-weight     let the agreement be the list's weight in the loss
+  -rerank-truncate      ask the server of rerankapi to cut what is too long for its model; else such a passage has no score,
+                        and the lowest of its list is taken
+  -rerank-extra LIST    further fields of each request to it, NAME=VALUE joined by commas, such as truncate_prompt_tokens=512`
 
 func (t *teacherFlags) add(flags *flag.FlagSet, spec string) {
 	flags.StringVar(&t.spec, "teacher", spec, "")
 	flags.StringVar(&t.fuse, "fuse", "z", "")
 	flags.Float64Var(&t.minAgreement, "min-agreement", 0, "")
 	flags.BoolVar(&t.agreementWeight, "agreement-weight", false, "")
+	flags.BoolVar(&t.rerankTruncate, "rerank-truncate", false, "")
+	flags.StringVar(&t.rerankExtra, "rerank-extra", "", "")
 }
 
 // check says what is wrong with the flags. members is what stands where none is named.
@@ -72,7 +80,38 @@ func (t *teacherFlags) check(members string) error {
 	if (t.minAgreement > 0 || t.agreementWeight) && len(parsed) < 2 {
 		return fmt.Errorf("%w: -min-agreement and -agreement-weight need a -teacher of two members or more", errUsage)
 	}
+	if _, err := parseExtra(t.rerankExtra); err != nil {
+		return fmt.Errorf("%w: -rerank-extra: %w", errUsage, err)
+	}
+	asksServer := slices.ContainsFunc(parsed, func(m teacherMember) bool { return m.kind == kindRerankAPI })
+	if (t.rerankTruncate || t.rerankExtra != "") && !asksServer {
+		return fmt.Errorf("%w: -rerank-truncate and -rerank-extra need a -teacher with rerankapi:KIND:URL#MODEL", errUsage)
+	}
 	return nil
+}
+
+// parseExtra reads NAME=VALUE,... A value is JSON where it can be, otherwise a text.
+func parseExtra(list string) (map[string]any, error) {
+	if list == "" {
+		return nil, nil
+	}
+	extra := map[string]any{}
+	for _, field := range strings.Split(list, ",") {
+		name, text, ok := strings.Cut(field, "=")
+		name = strings.TrimSpace(name)
+		if !ok || name == "" {
+			return nil, fmt.Errorf("%q: want NAME=VALUE, joined by commas", field)
+		}
+		if _, twice := extra[name]; twice {
+			return nil, fmt.Errorf("%s is given twice", name)
+		}
+		var value any
+		if json.Unmarshal([]byte(text), &value) != nil {
+			value = text
+		}
+		extra[name] = value
+	}
+	return extra, nil
 }
 
 // The kinds of teachers.
@@ -171,7 +210,7 @@ func usesStudent(members []teacherMember) bool {
 // teachers are opened members. The cheap ones, words and the student, come with the corpus.
 type teachers struct {
 	members []teacherMember
-	fuse    string
+	by      teacherFlags
 	opened  []teacher.Teacher // nil for the cheap ones
 	meters  map[string]*meter
 	store   *teacher.Store // nil where no member is worth storing
@@ -179,8 +218,8 @@ type teachers struct {
 }
 
 // openTeachers opens the members. Their scores are kept in the folder store. The caller closes them.
-func openTeachers(ctx context.Context, members []teacherMember, fuse, store string, machine bert.Options, log *slog.Logger) (_ *teachers, err error) {
-	t := &teachers{members: members, fuse: fuse, opened: make([]teacher.Teacher, len(members)), meters: map[string]*meter{}}
+func openTeachers(ctx context.Context, members []teacherMember, by teacherFlags, store string, machine bert.Options, log *slog.Logger) (_ *teachers, err error) {
+	t := &teachers{members: members, by: by, opened: make([]teacher.Teacher, len(members)), meters: map[string]*meter{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, t.close())
@@ -196,7 +235,7 @@ func openTeachers(ctx context.Context, members []teacherMember, fuse, store stri
 			}
 			t.closers = append(t.closers, t.store.Close)
 		}
-		heavy, err := t.open(ctx, m, machine)
+		heavy, err := t.open(ctx, m, machine, log)
 		if err != nil {
 			return nil, fmt.Errorf("teacher %s: %w", m.name(), err)
 		}
@@ -210,7 +249,7 @@ func openTeachers(ctx context.Context, members []teacherMember, fuse, store stri
 }
 
 // open opens a model or makes the client of a server.
-func (t *teachers) open(ctx context.Context, m teacherMember, machine bert.Options) (teacher.Teacher, error) {
+func (t *teachers) open(ctx context.Context, m teacherMember, machine bert.Options, log *slog.Logger) (teacher.Teacher, error) {
 	switch m.kind {
 	case kindEncoder:
 		model, err := bert.Open(ctx, m.arg, bert.Options{Threads: machine.Threads, GPU: machine.GPU, Precision: machine.Precision})
@@ -238,6 +277,10 @@ func (t *teachers) open(ctx context.Context, m teacherMember, machine bert.Optio
 	case kindRerankAPI:
 		options, err := rerankOptions(m.arg)
 		if err != nil {
+			return nil, err
+		}
+		options.Truncate, options.Log = t.by.rerankTruncate, log
+		if options.Extra, err = parseExtra(t.by.rerankExtra); err != nil {
 			return nil, err
 		}
 		client, err := rerankapi.New(options)
@@ -282,7 +325,7 @@ func (t *teachers) over(corpus retort.Corpus, bm25 *mine.BM25, student teacher.T
 	if len(members) == 1 {
 		return members[0].Teacher, nil
 	}
-	if t.fuse == "rrf" {
+	if t.by.fuse == "rrf" {
 		return teacher.NewRankFusion(members...)
 	}
 	return teacher.NewEnsemble(members...)
