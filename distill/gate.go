@@ -116,7 +116,11 @@ func NewTrials(ctx context.Context, c *eval.Collection, o TrialOptions, rankers 
 	queries = drawEvenly(queries, func(q retort.Query) string { return q.ID }, o.Trials, o.Seed)
 	candidates := make([]map[int]bool, len(queries)) // indexes in the corpus
 	for _, ranker := range rankers {
-		rankings, err := ranker.Search(ctx, queries, cmp.Or(o.Depth, 20))
+		depth := cmp.Or(o.Depth, 20)
+		if len(c.Itself) > 0 {
+			depth++
+		}
+		rankings, err := ranker.Search(ctx, queries, depth)
 		if err != nil {
 			return nil, fmt.Errorf("distill: trials: %w", err)
 		}
@@ -150,7 +154,9 @@ func newTrial(c *eval.Collection, q retort.Query, candidates map[int]bool) (Tria
 		if err != nil {
 			return t, err
 		}
-		t.Passages = append(t.Passages, p)
+		if !c.IsItself(q, p.ID) {
+			t.Passages = append(t.Passages, p)
+		}
 	}
 	slices.SortFunc(t.Passages, func(a, b retort.Passage) int { return cmp.Compare(b.ID, a.ID) })
 	found := map[string]bool{}

@@ -30,7 +30,7 @@ func JudgedQueries(c *eval.Collection, frozen bool) func(ctx context.Context, st
 		if err != nil {
 			return 0, fmt.Errorf("distill: encode judged queries: %w", err)
 		}
-		rankings, err := mine.TopK(ctx, queries, vectors, cutoff)
+		rankings, err := mine.TopK(ctx, queries, vectors, cutoff+1) // one may be the query itself
 		if err != nil {
 			return 0, fmt.Errorf("distill: judged queries: %w", err)
 		}
@@ -42,6 +42,9 @@ func JudgedQueries(c *eval.Collection, frozen bool) func(ctx context.Context, st
 					return 0, fmt.Errorf("distill: judged queries: %w", err)
 				}
 				id := c.Queries[i].ID
+				if c.IsItself(c.Queries[i], passage.ID) {
+					continue
+				}
 				run[id] = append(run[id], eval.Hit{ID: passage.ID, Score: float32(h.Score)})
 			}
 		}

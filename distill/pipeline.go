@@ -142,14 +142,16 @@ func DefaultMiningOptions() MiningOptions {
 
 // Funnel counts what each stage kept.
 type Funnel struct {
-	Generated int            `json:"generated"`  // queries that the generator made
-	Distinct  int            `json:"distinct"`   // of those, without duplicates
-	Drawn     int            `json:"drawn"`      // of those that passed the filters, within MaxQueries
-	Own       int            `json:"own"`        // queries that the user gave
-	RoundTrip int            `json:"round_trip"` // that found their source
-	TooShort  int            `json:"too_short"`  // lists of too few passages, dropped
-	Lists     int            `json:"lists"`
-	ByType    map[string]int `json:"by_type"` // lists by the type of their query
+	Generated int `json:"generated"`  // queries that the generator made
+	Distinct  int `json:"distinct"`   // of those, without duplicates
+	Drawn     int `json:"drawn"`      // of those that passed the filters, within MaxQueries
+	Own       int `json:"own"`        // queries that the user gave
+	RoundTrip int `json:"round_trip"` // that found their source
+	// Themselves are queries that are passages of the corpus themselves (retort.Query.Is), which their lists leave out.
+	Themselves int            `json:"themselves,omitempty"`
+	TooShort   int            `json:"too_short"` // lists of too few passages, dropped
+	Lists      int            `json:"lists"`
+	ByType     map[string]int `json:"by_type"` // lists by the type of their query
 	// FailedPassages are those of which the generator gave an error, and FirstFailure is the first of these.
 	FailedPassages int    `json:"failed_passages,omitempty"`
 	FirstFailure   string `json:"first_failure,omitempty"`

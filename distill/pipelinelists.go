@@ -167,8 +167,16 @@ func (j *job) lists(ctx context.Context, queries []retort.Query) ([]retort.List,
 }
 
 func (j *job) rank(ctx context.Context, queries []retort.Query) ([]ranked, error) {
+	var err error
+	if j.funnel.Themselves, err = mine.Themselves(j.Corpus, queries); err != nil {
+		return nil, fmt.Errorf("distill: rank: %w", err)
+	}
 	identity := func() settings {
-		return settings{"ranker": j.rankerFingerprint(), "queries": hashOf(queries), "depth": fmt.Sprint(j.Mining.Depth)}
+		id := settings{"ranker": j.rankerFingerprint(), "queries": hashOf(queries), "depth": fmt.Sprint(j.Mining.Depth)}
+		if j.funnel.Themselves > 0 { // what was ranked before such passages were left out
+			id["themselves"] = fmt.Sprint(j.funnel.Themselves)
+		}
+		return id
 	}
 	return records(ctx, j, StageMine, j.generates(), identity, func(have int, emit func(ranked) error) error {
 		j.report(StageMine, have, len(queries))
@@ -199,18 +207,21 @@ func (j *job) rank(ctx context.Context, queries []retort.Query) ([]ranked, error
 
 // named replaces the hits' indices by ids.
 func (j *job) named(q retort.Query, hits []mine.Hit) (ranked, error) {
-	r := ranked{Query: q, IDs: make([]string, len(hits)), Scores: make([]float32, len(hits))}
+	r := ranked{Query: q, IDs: make([]string, 0, len(hits)), Scores: make([]float32, 0, len(hits))}
 	if _, ok := j.Corpus.Index(q.Source); q.Source != "" && !ok {
 		return ranked{}, fmt.Errorf("query %q: its source %q is not in the corpus", q.ID, q.Source)
 	}
-	for i, h := range hits {
+	for _, h := range hits {
 		p, err := j.Corpus.At(h.Index)
 		if err != nil {
 			return ranked{}, fmt.Errorf("query %q: %w", q.ID, err)
 		}
-		r.IDs[i], r.Scores[i] = p.ID, h.Score
+		if q.Is(p) {
+			continue
+		}
+		r.IDs, r.Scores = append(r.IDs, p.ID), append(r.Scores, h.Score)
 		if p.ID == q.Source {
-			r.SourceRank = i + 1
+			r.SourceRank = len(r.IDs)
 		}
 	}
 	return r, nil

@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/internal/atomicfile"
 )
 
@@ -19,16 +18,19 @@ import (
 // below is judged and not relevant. A passage that is absent was not judged.
 type Qrels map[string]map[string]int
 
-// ReadQrels reads judgements, one a line, in either of two formats, told apart by the first line:
+// ReadQrels reads judgements, one a line, in either of two formats, told apart by the number of columns of the first line:
 //
-//	query-id <tab> corpus-id <tab> score    BEIR, with or without this line as a header
+//	query-id <tab> corpus-id <tab> score    BEIR
 //	query-id iteration passage-id grade     TREC, any blanks between, the iteration ignored
 //
-// A stream that is packed with gzip or zstd is unpacked. Grades are integers. A stream without judgements, and one that judges a passage twice for the same query, are errors.
+// The first line is a header, whatever its words, where the last column has no digit. Grades are integers, 1.0 among them. A
+// stream that is packed with gzip or zstd is unpacked. A stream without judgements, and one that judges a passage twice for the
+// same query, are errors.
 // name stands for the stream in errors, which also give the line.
 func ReadQrels(r io.Reader, name string) (Qrels, error) {
 	qrels := Qrels{}
 	var split func([]byte) (judgement, error)
+	var header judgement
 	err := readLines(r, name, func(line []byte) error {
 		isFirst := split == nil
 		if isFirst {
@@ -38,13 +40,17 @@ func ReadQrels(r io.Reader, name string) (Qrels, error) {
 		if err != nil {
 			return err
 		}
-		if isFirst && j.grade == "score" {
+		if isFirst && isHeader(j) {
+			header = j
 			return nil
 		}
 		return qrels.add(j)
 	})
 	if err != nil {
 		return nil, err
+	}
+	if taken := header != (judgement{}) && header.grade != "score"; taken && (len(qrels) == 0 || qrels[header.query] != nil) {
+		return nil, fmt.Errorf("%s:1: %w", name, qrels.add(header)) // a judgement with a broken grade
 	}
 	if len(qrels) == 0 {
 		return nil, fmt.Errorf("%s: no judgements", name)
@@ -81,48 +87,6 @@ func WriteQrels(w io.Writer, qrels Qrels) error {
 	return bw.Flush()
 }
 
-// Check returns an error when the judgements speak of passages that the corpus lacks or of queries that are not among
-// queries, with their number and the first few ids. Such judgements belong to another corpus, or to one that was cut:
-// recall and nDCG would count passages that no search can return.
-func (q Qrels) Check(corpus retort.Corpus, queries []retort.Query) error {
-	known := make(map[string]bool, len(queries))
-	for _, query := range queries {
-		known[query.ID] = true
-	}
-	unknownQueries, unknownPassages := map[string]bool{}, map[string]bool{}
-	for query, grades := range q {
-		if !known[query] {
-			unknownQueries[query] = true
-		}
-		for passage := range grades {
-			if _, ok := corpus.Index(passage); !ok {
-				unknownPassages[passage] = true
-			}
-		}
-	}
-	return errors.Join(
-		unknown("passages", "the corpus", unknownPassages),
-		unknown("queries", "the queries", unknownQueries),
-	)
-}
-
-func unknown(what, where string, ids map[string]bool) error {
-	if len(ids) == 0 {
-		return nil
-	}
-	const shown = 3
-	sorted := slices.Sorted(maps.Keys(ids))
-	var names []string
-	for _, id := range sorted[:min(shown, len(sorted))] {
-		names = append(names, strconv.Quote(id))
-	}
-	if len(sorted) > shown {
-		names = append(names, "...")
-	}
-	return fmt.Errorf("the qrels name %d %s that are not in %s (%s): do the files belong together?",
-		len(sorted), what, where, strings.Join(names, ", "))
-}
-
 // judgement is a line of qrels as written.
 type judgement struct{ query, passage, grade string }
 
@@ -130,8 +94,8 @@ func (q Qrels) add(j judgement) error {
 	if j.query == "" || j.passage == "" {
 		return errors.New("empty query or passage id")
 	}
-	grade, err := strconv.ParseInt(j.grade, 10, 32)
-	if err != nil {
+	grade, ok := parseGrade(j.grade)
+	if !ok {
 		return fmt.Errorf("grade %q is not an integer of 32 bits", j.grade)
 	}
 	if _, twice := q[j.query][j.passage]; twice {
@@ -140,14 +104,29 @@ func (q Qrels) add(j judgement) error {
 	if q[j.query] == nil {
 		q[j.query] = map[string]int{}
 	}
-	q[j.query][j.passage] = int(grade)
+	q[j.query][j.passage] = grade
 	return nil
+}
+
+// isHeader knows a header by the place of the grade: other words than BEIR's stand there in the files of other tools.
+func isHeader(j judgement) bool {
+	return j.grade != "" && !strings.ContainsAny(j.grade, "0123456789")
+}
+
+// parseGrade reads an integer, also with zeros behind the point, as tables of floating-point numbers have it.
+func parseGrade(text string) (grade int, ok bool) {
+	if whole, zeros, found := strings.Cut(text, "."); found && whole != "" && strings.Trim(zeros, "0") == "" {
+		text = whole
+	}
+	n, err := strconv.ParseInt(text, 10, 32)
+	return int(n), err == nil
 }
 
 // qrelsFormat returns the reader of lines like the first one.
 func qrelsFormat(first []byte) func([]byte) (judgement, error) {
 	split := func(line []byte) [][]byte { return columns(nil, line) }
-	if bytes.Count(first, []byte("\t")) == 2 { // BEIR, whose ids may hold spaces
+	tabs := bytes.Count(first, []byte("\t"))
+	if tabs == 2 || tabs == 3 && len(split(first)) > 4 { // BEIR's, or TREC's between tabs: ids may hold spaces
 		split = func(line []byte) [][]byte { return bytes.Split(bytes.TrimRight(line, "\r"), []byte("\t")) }
 	}
 	want := len(split(first))

@@ -122,6 +122,26 @@ func WriteRun(w io.Writer, run Run, tag string) error {
 	return bw.Flush()
 }
 
+// CheckRunIDs returns an error where WriteRun could not write a run of the collection: an id of a query or passage is empty or
+// holds white space, which parts the columns.
+func (c *Collection) CheckRunIDs() error {
+	for _, q := range c.Queries {
+		if err := checkID("query id", q.ID, blanks+"\n"); err != nil {
+			return err
+		}
+	}
+	for i := range c.Corpus.Len() {
+		p, err := c.Corpus.At(i)
+		if err != nil {
+			return err
+		}
+		if err := checkID("passage id", p.ID, blanks+"\n"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // appendHit appends a line of a run file.
 func appendHit(line []byte, query string, hit Hit, rank int, tag string) []byte {
 	line = append(line, query...)

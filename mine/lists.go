@@ -45,7 +45,7 @@ func (o ListOptions) Validate() error {
 }
 
 // Lists makes one candidate list a query from its ranking, in the ranking's order. Ranks are counted without the source
-// unless KeepSource is set. A list is shorter where the ranking is, and may be empty. There is one ranking a query; a
+// unless KeepSource is set, and always without a passage that is the query itself (retort.Query.Is). A list is shorter where the ranking is, and may be empty. There is one ranking a query; a
 // passage outside the corpus or ranked twice and a source that the corpus lacks are errors.
 func Lists(corpus retort.Corpus, queries []retort.Query, rankings [][]Hit, options ListOptions) ([]retort.List, error) {
 	if err := options.Validate(); err != nil {
@@ -76,6 +76,11 @@ func (o ListOptions) list(corpus retort.Corpus, q retort.Query, ranking []Hit) (
 	if source >= 0 && !o.KeepSource {
 		ranking = slices.DeleteFunc(slices.Clone(ranking), func(h Hit) bool { return h.Index == source })
 	}
+	if itself, err := itselfOf(corpus, q); err != nil {
+		return retort.List{}, err
+	} else if itself >= 0 {
+		ranking = slices.DeleteFunc(slices.Clone(ranking), func(h Hit) bool { return h.Index == itself })
+	}
 	list := retort.List{Query: q, IDs: []string{}}
 	picked := o.pick(q.ID, ranking)
 	if o.KeepSource {
@@ -92,6 +97,62 @@ func (o ListOptions) list(corpus retort.Corpus, q retort.Query, ranking []Hit) (
 		}
 	}
 	return list, nil
+}
+
+// itselfOf returns the index of the passage that the query is, -1 where it is none.
+func itselfOf(corpus retort.Corpus, q retort.Query) (int, error) {
+	index, ok := corpus.Index(q.ID)
+	if !ok {
+		return -1, nil
+	}
+	p, err := corpus.At(index)
+	if err != nil {
+		return -1, fmt.Errorf("query %q: %w", q.ID, err)
+	}
+	if !q.Is(p) {
+		return -1, nil
+	}
+	return index, nil
+}
+
+// WithoutThemselves returns the lists without the passages that are the list's query itself, and how many lists had one. The lists
+// that are given stay as they are.
+func WithoutThemselves(corpus retort.Corpus, lists []retort.List) ([]retort.List, int, error) {
+	out, changed := slices.Clone(lists), 0
+	for i, l := range lists {
+		at := slices.Index(l.IDs, l.Query.ID)
+		if at < 0 {
+			continue
+		}
+		itself, err := itselfOf(corpus, l.Query)
+		if err != nil {
+			return nil, 0, err
+		}
+		if itself < 0 {
+			continue
+		}
+		changed++
+		out[i].IDs = slices.Delete(slices.Clone(l.IDs), at, at+1)
+		if l.Scores != nil {
+			out[i].Scores = slices.Delete(slices.Clone(l.Scores), at, at+1)
+		}
+	}
+	return out, changed, nil
+}
+
+// Themselves counts the queries that are passages of the corpus themselves.
+func Themselves(corpus retort.Corpus, queries []retort.Query) (int, error) {
+	n := 0
+	for _, q := range queries {
+		itself, err := itselfOf(corpus, q)
+		if err != nil {
+			return n, err
+		}
+		if itself >= 0 {
+			n++
+		}
+	}
+	return n, nil
 }
 
 // pick returns the top and the sample of the ranking, in its order.

@@ -441,6 +441,13 @@ func (f *distillFlags) load(ctx context.Context, s *specialisation) error {
 		if s.lists, err = loadLists(f.lists); err != nil {
 			return err
 		}
+		themselves := 0
+		if s.lists, themselves, err = mine.WithoutThemselves(s.corpus, s.lists); err != nil {
+			return err
+		}
+		if themselves > 0 {
+			s.progress.Print(fmt.Sprintf("%s: %s lists had the passage that is their query itself, which is taken out", f.lists, thousands(themselves)))
+		}
 	}
 	if err := f.loadQueries(ctx, s); err != nil {
 		return err
@@ -449,6 +456,9 @@ func (f *distillFlags) load(ctx context.Context, s *specialisation) error {
 		s.floor, err = await(ctx, func() (*eval.Collection, error) { return eval.LoadCollection(f.floor, floorSplit) })
 		if err != nil {
 			return err
+		}
+		for _, line := range remarks(s.floor) {
+			s.progress.Print("floor: " + line)
 		}
 	}
 	s.inputs, err = f.hashes(ctx, sum)
@@ -483,24 +493,34 @@ func (f *distillFlags) loadQueries(ctx context.Context, s *specialisation) error
 	}
 	if f.qrels == "" {
 		s.queries = all
-		return nil
+		return s.tellThemselves()
 	}
 	qrels, err := eval.LoadQrels(f.qrels)
 	if err != nil {
 		return err
 	}
-	if err := qrels.Check(s.corpus, all); err != nil {
+	if s.judged, err = eval.NewCollection(s.corpus, all, qrels); err != nil {
 		return fmt.Errorf("%s: %w", f.qrels, err)
 	}
-	s.judged = &eval.Collection{Corpus: s.corpus, Qrels: qrels}
+	for _, line := range remarks(s.judged) {
+		s.progress.Print("judged queries: " + line)
+	}
 	for _, q := range all {
-		if qrels[q.ID] != nil {
-			s.judged.Queries = append(s.judged.Queries, q)
-		} else {
+		if qrels[q.ID] == nil {
 			s.queries = append(s.queries, q)
 		}
 	}
-	return nil
+	return s.tellThemselves()
+}
+
+// tellThemselves says which of the queries that are trained on are passages themselves.
+func (s *specialisation) tellThemselves() error {
+	n, err := mine.Themselves(s.corpus, s.queries)
+	if n > 0 {
+		s.progress.Print(fmt.Sprintf("%s of your %s queries are passages of the corpus themselves, which are left out of their lists",
+			thousands(n), thousands(len(s.queries))))
+	}
+	return err
 }
 
 // hashes are those of the files and folders that the settings name. corpus is the hash of a corpus that was a stream.

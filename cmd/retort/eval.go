@@ -9,9 +9,11 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
+	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/internal/progress"
 	"github.com/retort-ir/retort/internal/report"
@@ -32,6 +34,9 @@ over the queries, its 95% interval (bootstrap) and its p-value (paired randomisa
   -qrels FILE           judgements: query-id, corpus-id, score (BEIR), or TREC's four columns
   -collection DIR       in place of these three, a folder in BEIR layout
   -split NAME           its judgements, qrels/NAME.tsv (test)
+  -ignore-identical-ids leave the passage with the query's id out of its ranking, as BEIR does; =false: never (where also the
+                        texts are the same, unless that passage is judged relevant)
+  -strict               refuse judgements whose passage or query is missing, in place of a warning
   -metrics LIST         of ndcg@K, recall@K, mrr@K, precision@K, map (ndcg@10,recall@100,map,mrr@10)
   -run OUT.trec         write the ranking as a TREC run
   -compare A.trec       compare with the run A: this one minus A
@@ -54,6 +59,8 @@ const (
 type evalFlags struct {
 	corpus, queries, qrels string
 	collection, split      string
+	identical              identicalFlag
+	strict                 bool
 	metrics                []eval.Metric
 	run, compare           string
 	ranker                 rankerFlags
@@ -73,11 +80,15 @@ func runEval(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	if err != nil {
 		return err
 	}
+	p := progress.New(stderr)
+	if err := f.prepare(c, p); err != nil {
+		return err
+	}
 	other, err := f.loadOther(c, stderr)
 	if err != nil {
 		return err
 	}
-	run, err := f.rank(ctx, c, progress.New(stderr))
+	run, err := f.rank(ctx, c, p)
 	if err != nil {
 		return err
 	}
@@ -91,9 +102,67 @@ func runEval(ctx context.Context, args []string, stdout, stderr io.Writer) error
 		}
 	}
 	if other == nil {
-		return f.print(stdout, report)
+		return f.print(stdout, c, report)
 	}
-	return f.printComparison(ctx, stdout, other, report)
+	return f.printComparison(ctx, stdout, c, other, report)
+}
+
+// prepare says what is wrong with the collection, or remarkable, before it is ranked.
+func (f *evalFlags) prepare(c *eval.Collection, p *progress.Progress) error {
+	if f.strict {
+		if err := c.Missing.Err(); err != nil {
+			return err
+		}
+	}
+	if f.run != "" {
+		if err := c.CheckRunIDs(); err != nil {
+			return fmt.Errorf("cannot write %s: %w", f.run, err)
+		}
+	}
+	others, err := c.SetIdentical(f.identical.rule())
+	if err != nil {
+		return err
+	}
+	for _, line := range remarks(c) {
+		p.Print(line)
+	}
+	if others > 0 && !f.identical.set {
+		p.Print(fmt.Sprintf("%s queries have the id of a passage with another text, or of one that is judged relevant: it stays in their rankings "+
+			"(-ignore-identical-ids leaves it out)", thousands(others)))
+	}
+	return nil
+}
+
+// identicalFlag is -ignore-identical-ids, which may be left open.
+type identicalFlag struct{ set, on bool }
+
+func (i *identicalFlag) String() string {
+	if !i.set {
+		return ""
+	}
+	return strconv.FormatBool(i.on)
+}
+
+func (i *identicalFlag) Set(text string) error {
+	on, err := strconv.ParseBool(text)
+	if err != nil {
+		return fmt.Errorf("%q is neither true nor false", text)
+	}
+	i.set, i.on = true, on
+	return nil
+}
+
+// IsBoolFlag lets the flag stand without a value.
+func (i *identicalFlag) IsBoolFlag() bool { return true }
+
+func (i *identicalFlag) rule() eval.IdenticalIDs {
+	switch {
+	case !i.set:
+		return eval.IgnoreSameText
+	case i.on:
+		return eval.IgnoreSameID
+	}
+	return eval.IgnoreNone
 }
 
 func (f *evalFlags) parse(args []string) error {
@@ -103,6 +172,8 @@ func (f *evalFlags) parse(args []string) error {
 	flags.StringVar(&f.qrels, "qrels", "", "")
 	flags.StringVar(&f.collection, "collection", "", "")
 	flags.StringVar(&f.split, "split", "test", "")
+	flags.Var(&f.identical, "ignore-identical-ids", "")
+	flags.BoolVar(&f.strict, "strict", false, "")
 	metrics := flags.String("metrics", "ndcg@10,recall@100,map,mrr@10", "")
 	flags.StringVar(&f.run, "run", "", "")
 	flags.StringVar(&f.compare, "compare", "", "")
@@ -173,6 +244,7 @@ func (f *evalFlags) loadOther(c *eval.Collection, stderr io.Writer) (*eval.Repor
 	if missing > 0 {
 		fmt.Fprintf(stderr, "%s lacks %d of the %d judged queries: they count as 0 there\n", f.compare, missing, len(c.Qrels))
 	}
+	c.Strip(run)
 	return eval.Evaluate(c.Qrels, run, f.metrics...)
 }
 
@@ -186,19 +258,26 @@ func (f *evalFlags) rank(ctx context.Context, c *eval.Collection, p *progress.Pr
 	return search(ctx, ranker, c, p)
 }
 
+// search returns the rankings of the collection's queries, without passages that are the query itself.
 func search(ctx context.Context, ranker mine.Retriever, c *eval.Collection, p *progress.Progress) (eval.Run, error) {
+	depth := evalDepth
+	if len(c.Itself) > 0 {
+		depth++
+	}
 	stage := p.Stage("answer queries", len(c.Queries))
 	defer stage.Done()
 	run := make(eval.Run, len(c.Queries))
 	for block := range slices.Chunk(c.Queries, searchBlock) {
-		rankings, err := ranker.Search(ctx, block, evalDepth)
+		rankings, err := ranker.Search(ctx, block, depth)
 		if err != nil {
 			return nil, err
 		}
 		for i, q := range block {
-			if run[q.ID], err = named(c, rankings[i]); err != nil {
+			hits, err := named(c, q, rankings[i])
+			if err != nil {
 				return nil, err
 			}
+			run[q.ID] = hits[:min(evalDepth, len(hits))]
 		}
 		stage.Set(len(run))
 	}
@@ -206,31 +285,70 @@ func search(ctx context.Context, ranker mine.Retriever, c *eval.Collection, p *p
 }
 
 // named replaces the hits' indices by ids.
-func named(c *eval.Collection, hits []mine.Hit) ([]eval.Hit, error) {
-	out := make([]eval.Hit, len(hits))
-	for i, h := range hits {
+func named(c *eval.Collection, q retort.Query, hits []mine.Hit) ([]eval.Hit, error) {
+	out := make([]eval.Hit, 0, len(hits))
+	for _, h := range hits {
 		p, err := c.Corpus.At(h.Index)
 		if err != nil {
 			return nil, err
 		}
-		out[i] = eval.Hit{ID: p.ID, Score: h.Score}
+		if !c.IsItself(q, p.ID) {
+			out = append(out, eval.Hit{ID: p.ID, Score: h.Score})
+		}
 	}
 	return out, nil
 }
 
-func (f *evalFlags) print(w io.Writer, report *eval.Report) error {
+// evaluation is what -json prints: the members of the report, and what was left out or is missing.
+type evaluation struct {
+	report *eval.Report
+	c      *eval.Collection
+}
+
+func (e evaluation) MarshalJSON() ([]byte, error) {
+	report, err := json.Marshal(e.report)
+	if err != nil {
+		return nil, err
+	}
+	line := strings.TrimSuffix(string(report), "}")
+	for _, m := range []struct {
+		name string
+		n    int
+	}{{"ignored", len(e.c.Itself)}, {"unreachable", len(e.c.Missing.Passages)}, {"unasked", len(e.c.Missing.Queries)}} {
+		if m.n > 0 {
+			line += fmt.Sprintf(",%q:%d", m.name, m.n)
+		}
+	}
+	return []byte(line + "}"), nil
+}
+
+func (f *evalFlags) print(w io.Writer, c *eval.Collection, report *eval.Report) error {
 	if wantsJSON(w) {
-		return writeResult(w, report)
+		return writeResult(w, evaluation{report, c})
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, m := range f.metrics {
 		fmt.Fprintf(table, "%s\t%.4f\n", display(m), report.Mean(m))
 	}
-	fmt.Fprintf(table, "queries\t%d\n", len(report.Queries))
+	printCounts(table, c, report)
 	return table.Flush()
 }
 
-func (f *evalFlags) printComparison(ctx context.Context, w io.Writer, before, after *eval.Report) error {
+// printCounts prints how many queries there are, and what was left out or is missing.
+func printCounts(w io.Writer, c *eval.Collection, report *eval.Report) {
+	fmt.Fprintf(w, "queries\t%d\n", len(report.Queries))
+	if n := len(c.Itself); n > 0 {
+		fmt.Fprintf(w, "ignored\t%d passages that are the query itself\n", n)
+	}
+	if n := len(c.Missing.Passages); n > 0 {
+		fmt.Fprintf(w, "unreachable\t%d judged passages that the corpus lacks\n", n)
+	}
+	if n := len(c.Missing.Queries); n > 0 {
+		fmt.Fprintf(w, "unasked\t%d judged queries that the queries lack\n", n)
+	}
+}
+
+func (f *evalFlags) printComparison(ctx context.Context, w io.Writer, c *eval.Collection, before, after *eval.Report) error {
 	differences := map[string]eval.Comparison{}
 	for _, m := range f.metrics {
 		d, err := eval.Compare(ctx, before, after, m, 1)
@@ -240,7 +358,7 @@ func (f *evalFlags) printComparison(ctx context.Context, w io.Writer, before, af
 		differences[m.Name] = d
 	}
 	if wantsJSON(w) {
-		return writeResult(w, comparison{after, f.compare, before, differences})
+		return writeResult(w, comparison{evaluation{after, c}, f.compare, before, differences})
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(table, "\tthis run\t%s\tdifference\t95%% interval\tp\n", filepath.Base(f.compare))
@@ -249,13 +367,13 @@ func (f *evalFlags) printComparison(ctx context.Context, w io.Writer, before, af
 		fmt.Fprintf(table, "%s\t%.4f\t%.4f\t%+.4f\t%+.4f to %+.4f\t%.2g\n",
 			display(m), after.Mean(m), before.Mean(m), d.Delta, d.Low, d.High, d.P)
 	}
-	fmt.Fprintf(table, "queries\t%d\n", len(after.Queries))
+	printCounts(table, c, after)
 	return table.Flush()
 }
 
 // comparison is what -json prints with -compare: the members of the report, and one more.
 type comparison struct {
-	report      *eval.Report
+	report      evaluation
 	name        string
 	other       *eval.Report
 	differences map[string]eval.Comparison

@@ -97,16 +97,21 @@ func loadCollection(ctx context.Context, corpusPath, queriesPath, qrelsPath stri
 	if err != nil {
 		return nil, err
 	}
-	if err := qrels.Check(corpus, all); err != nil {
+	c, err := eval.NewCollection(corpus, all, qrels)
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", qrelsPath, err)
 	}
-	c := &eval.Collection{Corpus: corpus, Qrels: qrels}
-	for _, q := range all {
-		if qrels[q.ID] != nil {
-			c.Queries = append(c.Queries, q)
-		}
-	}
 	return c, nil
+}
+
+// remarks say what a collection lacks and which of its queries are passages themselves.
+func remarks(c *eval.Collection) []string {
+	lines := c.Missing.Warnings()
+	if n := len(c.Itself); n > 0 {
+		lines = append(lines, fmt.Sprintf("%s of the %s queries are passages of the corpus themselves, which are left out of their rankings",
+			thousands(n), thousands(len(c.Queries))))
+	}
+	return lines
 }
 
 // checkWritable fails before the work where its result could not be written after it.

@@ -164,6 +164,9 @@ func (r *rankerFlags) open(ctx context.Context, corpus retort.Corpus, p *progres
 		index, err := mine.NewBM25(ctx, corpus, r.bm25Options())
 		return index, func() error { return nil }, err
 	}
+	if err := checkVectors(r.vectors, corpus); err != nil { // before a model is opened
+		return nil, nil, err
+	}
 	model, err := r.model.open(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -191,26 +194,51 @@ func newDense(ctx context.Context, enc encoder.Encoder, corpus retort.Corpus, ve
 	p *progress.Progress,
 ) (*mine.Dense, error) {
 	if vectors != "" {
-		return readDense(enc, corpus, vectors)
+		return readDense(enc, corpus, vectors, p)
 	}
 	stage := p.Stage("encode passages", corpus.Len())
 	defer stage.Done()
 	return mine.NewDense(ctx, enc, corpus, func(done, _ int) { stage.Set(done) })
 }
 
-func readDense(enc encoder.Encoder, corpus retort.Corpus, path string) (*mine.Dense, error) {
+// readDense reads the passages' vectors and brings them to length 1, as the model's are.
+func readDense(enc encoder.Encoder, corpus retort.Corpus, path string, p *progress.Progress) (*mine.Dense, error) {
+	if err := checkVectors(path, corpus); err != nil {
+		return nil, err
+	}
 	m, err := npy.ReadFile(path)
 	if err != nil {
 		return nil, err
-	}
-	if m.Rows != corpus.Len() {
-		return nil, fmt.Errorf("%s holds %d vectors, the corpus %d passages: do they belong together?", path, m.Rows, corpus.Len())
 	}
 	index, err := mine.NewDenseVectors(enc, m)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return index, nil
+	changed, err := mine.NormalizeRows(m)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if changed == 0 {
+		return index, nil
+	}
+	p.Print(fmt.Sprintf("%s: %s of the %s vectors are not of length 1, to which they are brought", path, thousands(changed), thousands(m.Rows)))
+	return mine.NewDenseVectors(enc, m)
+}
+
+// checkVectors refuses a file of another number of vectors, without reading them.
+func checkVectors(path string, corpus retort.Corpus) error {
+	if path == "" {
+		return nil
+	}
+	m, err := npy.Map(path)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	if m.Matrix.Rows != corpus.Len() {
+		return fmt.Errorf("%s holds %d vectors, the corpus %d passages: do they belong together?", path, m.Matrix.Rows, corpus.Len())
+	}
+	return nil
 }
 
 // oneOf is a usage error where the flag's value is none of those.

@@ -242,7 +242,9 @@ func (s *scorer) unscored(ctx context.Context) ([]retort.List, error) {
 				if err != nil {
 					return nil, err
 				}
-				l.IDs = append(l.IDs, p.ID)
+				if !part[i].Is(p) {
+					l.IDs = append(l.IDs, p.ID)
+				}
 			}
 			lists[from+i] = l
 		}

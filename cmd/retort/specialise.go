@@ -450,6 +450,9 @@ func (s *specialisation) hashSets() (string, error) {
 		if err := enc.Encode([]any{set.name, set.collection.Queries, set.collection.Qrels}); err != nil {
 			return "", err
 		}
+		if n := len(set.collection.Itself); n > 0 { // what was measured before such passages were left out
+			fmt.Fprintf(h, "without %d queries themselves", n)
+		}
 	}
 	if s.known != nil {
 		fmt.Fprintf(h, "known items with passages, seed %d", s.mining.Seed)
@@ -571,6 +574,9 @@ func (s *specialisation) selection(ctx context.Context) (func(context.Context, e
 	if s.judged != nil {
 		h := sha256.New()
 		err := json.NewEncoder(h).Encode([]any{s.judged.Queries, s.judged.Qrels})
+		if n := len(s.judged.Itself); n > 0 {
+			fmt.Fprintf(h, "without %d queries themselves", n)
+		}
 		if err == nil && s.training.Towers == distill.Both {
 			s.pool, err = s.judgedPool(ctx)
 		}
@@ -660,7 +666,7 @@ func (s *specialisation) judgedPool(ctx context.Context) (*eval.Collection, erro
 		passages = append(passages, p)
 	}
 	pool, err := retort.NewCorpus(passages)
-	return &eval.Collection{Corpus: pool, Queries: s.judged.Queries, Qrels: s.judged.Qrels}, err
+	return &eval.Collection{Corpus: pool, Queries: s.judged.Queries, Qrels: s.judged.Qrels, Itself: s.judged.Itself}, err
 }
 
 // after is the student as it is now over the whole corpus.

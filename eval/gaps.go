@@ -1,0 +1,95 @@
+package eval
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/retort-ir/retort"
+)
+
+// Gaps are what the judgements of a collection speak of and its other files lack.
+type Gaps struct {
+	Passages []string // ids, ascending; no search can return them, and they count as relevant passages that were not found
+	Queries  []string // ids, ascending; they are left out of the evaluation
+}
+
+// Gaps returns what the corpus and the queries lack of what is judged.
+func (q Qrels) Gaps(corpus retort.Corpus, queries []retort.Query) Gaps {
+	known := make(map[string]bool, len(queries))
+	for _, query := range queries {
+		known[query.ID] = true
+	}
+	unknownQueries, unknownPassages := map[string]bool{}, map[string]bool{}
+	for query, grades := range q {
+		if !known[query] {
+			unknownQueries[query] = true
+		}
+		for passage := range grades {
+			if _, ok := corpus.Index(passage); !ok {
+				unknownPassages[passage] = true
+			}
+		}
+	}
+	return Gaps{slices.Sorted(maps.Keys(unknownPassages)), slices.Sorted(maps.Keys(unknownQueries))}
+}
+
+// Err returns an error that names the first few of each kind, nil where nothing is missing.
+func (g Gaps) Err() error {
+	return errors.Join(unknown("passages", "the corpus", g.Passages), unknown("queries", "the queries", g.Queries))
+}
+
+// Warnings say what is missing and what becomes of it, one line a kind.
+func (g Gaps) Warnings() []string {
+	var lines []string
+	if len(g.Passages) > 0 {
+		lines = append(lines, fmt.Sprintf("the corpus lacks %d judged passages (%s): no search can find them, and they count as not found",
+			len(g.Passages), firstFew(g.Passages)))
+	}
+	if len(g.Queries) > 0 {
+		lines = append(lines, fmt.Sprintf("the queries lack %d judged ones (%s), which are left out", len(g.Queries), firstFew(g.Queries)))
+	}
+	return lines
+}
+
+// Check returns an error when the judgements speak of passages that the corpus lacks or of queries that are not among
+// queries, with their number and the first few ids.
+func (q Qrels) Check(corpus retort.Corpus, queries []retort.Query) error {
+	return q.Gaps(corpus, queries).Err()
+}
+
+// checkOverlap refuses judgements of another corpus or of other queries: of those none is known.
+func (g Gaps) checkOverlap(q Qrels) error {
+	passages := map[string]bool{}
+	for _, grades := range q {
+		for passage := range grades {
+			passages[passage] = true
+		}
+	}
+	if len(g.Passages) == len(passages) || len(g.Queries) == len(q) {
+		return g.Err()
+	}
+	return nil
+}
+
+func unknown(what, where string, ids []string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	return fmt.Errorf("the qrels name %d %s that are not in %s (%s): do the files belong together?", len(ids), what, where, firstFew(ids))
+}
+
+func firstFew(ids []string) string {
+	const shown = 3
+	var names []string
+	for _, id := range ids[:min(shown, len(ids))] {
+		names = append(names, strconv.Quote(id))
+	}
+	if len(ids) > shown {
+		names = append(names, "...")
+	}
+	return strings.Join(names, ", ")
+}

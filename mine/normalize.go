@@ -1,0 +1,39 @@
+package mine
+
+import (
+	"fmt"
+	"math"
+
+	"gonum.org/v1/gonum/blas/blas32"
+
+	"github.com/retort-ir/retort/internal/matrix"
+)
+
+// unitTolerance is how far from 1 the length of a vector may lie that was normalised in single or half precision.
+const unitTolerance = 1e-3
+
+// NormalizeRows brings every row to length 1 (L2) in place, and returns how many were not. Rows of length 1 keep their bits. A row
+// that is zero, or holds a value that is not finite, has no direction and is an error that names the row, from 0.
+func NormalizeRows(m blas32.General) (changed int, err error) {
+	for i := range m.Rows {
+		row := matrix.Row(m, i)
+		sum := 0.0
+		for _, v := range row {
+			sum += float64(v) * float64(v)
+		}
+		length := math.Sqrt(sum)
+		switch {
+		case math.IsNaN(length) || math.IsInf(length, 0):
+			return changed, fmt.Errorf("the vector in row %d holds a value that is not finite", i)
+		case length == 0:
+			return changed, fmt.Errorf("the vector in row %d is zero, which is like no query", i)
+		case math.Abs(length-1) <= unitTolerance:
+			continue
+		}
+		for j, v := range row {
+			row[j] = float32(float64(v) / length)
+		}
+		changed++
+	}
+	return changed, nil
+}
