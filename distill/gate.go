@@ -117,10 +117,11 @@ func NewTrials(ctx context.Context, c *eval.Collection, o TrialOptions, rankers 
 	candidates := make([]map[int]bool, len(queries)) // indexes in the corpus
 	for _, ranker := range rankers {
 		depth := cmp.Or(o.Depth, 20)
-		if len(c.Itself) > 0 {
-			depth++
+		searched := depth
+		if len(c.Itself) > 0 { // one may be the query itself
+			searched++
 		}
-		rankings, err := ranker.Search(ctx, queries, depth)
+		rankings, err := ranker.Search(ctx, queries, searched)
 		if err != nil {
 			return nil, fmt.Errorf("distill: trials: %w", err)
 		}
@@ -128,7 +129,11 @@ func NewTrials(ctx context.Context, c *eval.Collection, o TrialOptions, rankers 
 			return nil, fmt.Errorf("distill: trials: the ranker gave %d rankings for %d queries", len(rankings), len(queries))
 		}
 		for i, hits := range rankings {
-			for _, h := range hits {
+			if c.Itself[queries[i].ID] {
+				itself, _ := c.Corpus.Index(queries[i].ID)
+				hits = slices.DeleteFunc(slices.Clone(hits), func(h mine.Hit) bool { return h.Index == itself })
+			}
+			for _, h := range hits[:min(depth, len(hits))] {
 				if candidates[i] == nil {
 					candidates[i] = map[int]bool{}
 				}
@@ -154,9 +159,7 @@ func newTrial(c *eval.Collection, q retort.Query, candidates map[int]bool) (Tria
 		if err != nil {
 			return t, err
 		}
-		if !c.IsItself(q, p.ID) {
-			t.Passages = append(t.Passages, p)
-		}
+		t.Passages = append(t.Passages, p)
 	}
 	slices.SortFunc(t.Passages, func(a, b retort.Passage) int { return cmp.Compare(b.ID, a.ID) })
 	found := map[string]bool{}

@@ -18,6 +18,9 @@ func TestReadQrelsKnowsBothFormats(t *testing.T) {
 		"BEIR without header":      "q1\ta\t2\nq1\tb\t0\nq2\ta\t-1",
 		"BEIR with blanks":         "query-id corpus-id score\nq1 a 2\nq1 b 0\nq2 a -1\n",
 		"BEIR, CRLF, BOM, blank":   "\ufeffquery-id\tcorpus-id\tscore\r\n\r\nq1\ta\t2\r\nq1\tb\t0\r\nq2\ta\t-1\r\n",
+		"other words for a header": "qid\tdocid\trelevance\r\nq1\ta\t2\r\nq1\tb\t0\r\nq2\ta\t-1\r\n",
+		"a header of four columns": "query_id 0 doc_id rel\nq1 0 a 2\nq1 0 b 0\nq2 0 a -1\n",
+		"floating-point grades":    "q\tp\tlabel\nq1\ta\t2.0\nq1\tb\t0.0\nq2\ta\t-1.00\n",
 		"TREC":                     "q1 0 a 2\nq1 0 b 0\nq2 0 a -1\n",
 		"TREC, tabs, CRLF, padded": "q1\tQ0\ta\t2\r\n  q1 0   b 0 \r\nq2\t0\ta\t-1\r\n",
 	} {
@@ -33,6 +36,9 @@ func TestReadQrelsKeepsSpacesInIDsBetweenTabs(t *testing.T) {
 	got, err := ReadQrels(strings.NewReader("q 1\tMain Page\t1\n"), "qrels")
 	require.NoError(t, err)
 	require.Equal(t, Qrels{"q 1": {"Main Page": 1}}, got)
+	got, err = ReadQrels(strings.NewReader("q 1\t0\tMain Page\t1\nq2\t0\ta\t2\n"), "qrels")
+	require.NoError(t, err)
+	require.Equal(t, Qrels{"q 1": {"Main Page": 1}, "q2": {"a": 2}}, got)
 }
 
 func TestReadQrelsRefusesBadInput(t *testing.T) {
@@ -47,6 +53,10 @@ func TestReadQrelsRefusesBadInput(t *testing.T) {
 		"grade a fraction":       {"q a 0.5\n", `qrels:1: grade "0.5" is not an integer`},
 		"grade too large":        {"q a 99999999999\n", `qrels:1: grade "99999999999"`},
 		"header further down":    {"q\ta\t1\nquery-id\tcorpus-id\tscore\n", `qrels:2: grade "score"`},
+		"grade with a typo":      {"q\ta\t1O\nq\tb\t1\n", `qrels:1: grade "1O"`},
+		"no grade, no header":    {"q\ta\thigh\nq\tb\t1\n", `qrels:1: grade "high"`},
+		"grades below 1":         {"q\ta\t1.5\n", `qrels:1: grade "1.5"`},
+		"a second header":        {"qid\tdid\trel\nq\ta\t1\nqid\tdid\trel\n", `qrels:3: grade "rel"`},
 		"judged twice":           {"q\ta\t1\n\nq\ta\t1\n", `qrels:3: passage "a" is judged twice for query "q"`},
 		"empty passage id":       {"q\ta\t1\nq\t\t1\n", "qrels:2: empty query or passage id"},
 		"invalid UTF-8":          {"q\ta\t1\nq\t\xff\t1\n", "qrels:2: invalid UTF-8"},

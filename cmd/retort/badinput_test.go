@@ -48,7 +48,17 @@ func TestBadInputIsNamed(t *testing.T) {
 		{
 			"qrels of unknown passages",
 			map[string]string{"qrels/test.tsv": "q1\tscan\t1\nq2\tgone\t1\n"},
+			eval + " -strict", `DIR/qrels/test.tsv: the qrels name 1 passages that are not in the corpus ("gone")`,
+		},
+		{
+			"qrels of another corpus",
+			map[string]string{"qrels/test.tsv": "q1\tgone\t1\nq2\tgone\t1\n"},
 			eval, `DIR/qrels/test.tsv: the qrels name 1 passages that are not in the corpus ("gone")`,
+		},
+		{
+			"ids that a run cannot hold",
+			map[string]string{"corpus.jsonl": `{"_id":"a b","text":"x"}` + "\n" + readString(t, collection(t, nil)+"/corpus.jsonl")},
+			eval + " -run DIR/out.trec", `cannot write DIR/out.trec: passage id "a b" holds white space`,
 		},
 		{
 			"qrels of unknown queries",

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -169,6 +172,40 @@ func TestDenseVectorsThatDoNotFitAreRefused(t *testing.T) {
 			require.ErrorContains(t, err, path)
 		})
 	}
+}
+
+func TestVectorsOfAnotherLengthAreBroughtToOne(t *testing.T) {
+	enc := inMemoryEncoder(t)
+	folder := collection(t, nil)
+	corpus, err := loadCorpus(t.Context(), folder+"/corpus.jsonl")
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "vectors.npy")
+	require.NoError(t, embedFile(t, t.Context(), enc, encoder.Passage, folder+"/corpus.jsonl", path))
+	unit, err := npy.ReadFile(path)
+	require.NoError(t, err)
+	change := func(edit func(row []float32)) {
+		m := blas32.General{Rows: unit.Rows, Cols: unit.Cols, Stride: unit.Stride, Data: slices.Clone(unit.Data)}
+		edit(m.Data[2*m.Stride : 2*m.Stride+m.Cols])
+		require.NoError(t, npy.WriteFile(path, m))
+	}
+
+	change(func(row []float32) {
+		for i := range row {
+			row[i] *= 7
+		}
+	})
+	var log bytes.Buffer
+	read, err := newDense(t.Context(), enc, corpus, path, progress.New(&log))
+	require.NoError(t, err)
+	require.InDeltaSlice(t, unit.Data, read.Vectors().Data, 1e-6)
+	require.Contains(t, log.String(), "1 of the 4 vectors are not of length 1")
+
+	change(func(row []float32) { clear(row) })
+	_, err = newDense(t.Context(), enc, corpus, path, quiet())
+	require.ErrorContains(t, err, "the vector in row 2 is zero")
+	change(func(row []float32) { row[0] = float32(math.NaN()) })
+	_, err = newDense(t.Context(), enc, corpus, path, quiet())
+	require.ErrorContains(t, err, path)
 }
 
 // interrupted calls before ahead of every Encode.

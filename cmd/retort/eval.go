@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -111,7 +112,7 @@ func runEval(ctx context.Context, args []string, stdout, stderr io.Writer) error
 func (f *evalFlags) prepare(c *eval.Collection, p *progress.Progress) error {
 	if f.strict {
 		if err := c.Missing.Err(); err != nil {
-			return err
+			return fmt.Errorf("%s: %w", cmp.Or(f.qrels, filepath.Join(f.collection, "qrels", f.split+".tsv")), err)
 		}
 	}
 	if f.run != "" {

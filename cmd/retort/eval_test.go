@@ -51,6 +51,55 @@ func TestEvalWritesARunThatScoresTheSame(t *testing.T) {
 	require.Regexp(t, `^q1 Q0 scan 1 \S+ bm25\nq2 Q0 split 1 `, string(text))
 }
 
+func TestEvalLeavesAQueryOutOfItsOwnRanking(t *testing.T) {
+	uniforms, lunch := "school uniforms save families money", "longer lunch breaks help pupils learn"
+	dir := collection(t, map[string]string{
+		"corpus.jsonl": `{"_id":"t1","text":"` + uniforms + `"}
+{"_id":"t2","text":"uniforms cost families more money"}
+{"_id":"t3","text":"` + lunch + `"}
+{"_id":"t4","text":"lunch breaks steal time from pupils"}
+{"_id":"t5","text":"pupils sleep"}
+`,
+		"queries.jsonl":  `{"_id":"t1","text":"` + uniforms + `"}` + "\n" + `{"_id":"t3","text":"` + lunch + `"}` + "\n" + `{"_id":"t5","text":"lunch"}` + "\n",
+		"qrels/test.tsv": "query-id\tcorpus-id\tscore\nt1\tt2\t1\nt3\tt4\t1\nt5\tt4\t1\n",
+		"own.trec":       "t1 Q0 t1 1 9 x\nt1 Q0 t2 2 8 x\nt3 Q0 t3 1 9 x\nt3 Q0 t4 2 8 x\nt5 Q0 t4 1 9 x\n",
+	})
+	args := []string{"eval", "-collection", dir, "-bm25", "-metrics", "precision@1"}
+	code, stdout, stderr := cli(t.Context(), append(args, "-run", dir+"/out.trec")...)
+	require.Equal(t, exitOK, code, stderr)
+	require.Equal(t, "P@1      1.0000\nqueries  3\nignored  2 passages that are the query itself\n", stdout)
+	require.Contains(t, stderr, "2 of the 3 queries are passages of the corpus themselves")
+	require.Contains(t, stderr, "1 queries have the id of a passage with another text")
+	run := loadRun(t, dir+"/out.trec")
+	require.Equal(t, "t2", run["t1"][0].ID)
+	require.NotContains(t, readString(t, dir+"/out.trec"), "t1 Q0 t1")
+
+	require.Equal(t, "P@1      0.3333\nqueries  3\n", succeed(t, append(args, "-ignore-identical-ids=false")...))
+	require.Contains(t, succeed(t, append(args, "-ignore-identical-ids")...), "ignored  3 passages")
+	out := succeed(t, append(args, "-json")...)
+	require.JSONEq(t, `{"precision@1":1,"queries":3,"ignored":2}`, out)
+	requireDocumented(t, []byte(`{"queries":3,"ignored":2,"unreachable":1,"unasked":1}`))
+	require.Regexp(t, `P@1 +1.0000 +1.0000 +\+0.0000`, succeed(t, append(args, "-compare", dir+"/own.trec")...), "the other run is stripped too")
+	code, _, stderr = cli(t.Context(), append(args, "-ignore-identical-ids=maybe")...)
+	require.Equal(t, exitUsage, code)
+	require.Contains(t, stderr, "maybe")
+}
+
+func TestEvalCountsWhatIsJudgedAndMissing(t *testing.T) {
+	dir := collection(t, map[string]string{"qrels/test.tsv": "q1\tscan\t1\nq1\tgone\t1\nq9\tscan\t1\n"})
+	args := []string{"eval", "-collection", dir, "-bm25", "-metrics", "recall@100"}
+	code, stdout, stderr := cli(t.Context(), args...)
+	require.Equal(t, exitOK, code, stderr)
+	require.Equal(t, "R@100        0.5000\nqueries      1\nunreachable  1 judged passages that the corpus lacks\nunasked      1 judged queries that the queries lack\n", stdout)
+	require.Contains(t, stderr, `the corpus lacks 1 judged passages ("gone")`)
+	require.Contains(t, stderr, `the queries lack 1 judged ones ("q9")`)
+	require.JSONEq(t, `{"recall@100":0.5,"queries":1,"unreachable":1,"unasked":1}`, succeed(t, append(args, "-json")...))
+	code, _, stderr = cli(t.Context(), append(args, "-strict")...)
+	require.Equal(t, exitFailure, code)
+	require.Contains(t, stderr, `("gone")`)
+	require.Contains(t, stderr, `("q9")`)
+}
+
 func TestEvalComparesThisRunMinusTheOther(t *testing.T) {
 	dir := collection(t, nil)
 	// The two differences are rank2-1 and -1: of their four assignments of signs, two are as far from 0.
@@ -124,7 +173,10 @@ func TestEvalOfJudgedCollections(t *testing.T) {
 	if dir == "" {
 		t.Skip("set RETORT_COLLECTIONS to the folder of scifact, nfcorpus and cranfield in BEIR layout")
 	}
-	for name, want := range map[string]float64{"scifact": .6777, "nfcorpus": .3200, "cranfield": .3420} {
+	for name, want := range map[string]float64{"scifact": .6777, "nfcorpus": .3200, "cranfield": .3420, "arguana": .4018} {
+		if _, err := os.Stat(filepath.Join(dir, name)); name == "arguana" && err != nil {
+			continue
+		}
 		var got map[string]float64
 		out := succeed(t, "eval", "-collection", filepath.Join(dir, name), "-bm25", "-json")
 		require.NoError(t, json.Unmarshal([]byte(out), &got))
