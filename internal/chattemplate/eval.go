@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -42,7 +43,13 @@ type listExpr struct {
 	line  int
 }
 
-func (l listExpr) eval(s *state) (any, error) { return evalAll(s, l.items) }
+func (l listExpr) eval(s *state) (any, error) {
+	values, err := evalAll(s, l.items)
+	if err != nil {
+		return nil, err
+	}
+	return values, s.charge(values, l.line)
+}
 
 func evalAll(s *state, list []expr) ([]any, error) {
 	values := make([]any, len(list))
@@ -77,7 +84,7 @@ func (d dictExpr) eval(s *state) (any, error) {
 		}
 		result.set(name, value)
 	}
-	return result, nil
+	return result, s.charge(result, d.line)
 }
 
 type conditional struct {
@@ -134,6 +141,9 @@ func (c comparison) eval(s *state) (any, error) {
 	for i, op := range c.ops {
 		right, err := c.rest[i].eval(s)
 		if err != nil {
+			return nil, err
+		}
+		if err := errors.Join(s.charge(left, c.line), s.charge(right, c.line)); err != nil {
 			return nil, err
 		}
 		ok, err := holds(op, left, right)
@@ -299,6 +309,9 @@ func (a attribute) eval(s *state) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if text, ok := v.(string); ok { // which a method is about to read
+		s.steps += len(text) / stepBytes
+	}
 	result, err := member(v, a.name)
 	return result, at(a.line, err)
 }
@@ -349,6 +362,9 @@ func (i item) eval(s *state) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if text, ok := of.(string); ok {
+		s.steps += len(text) / stepBytes
+	}
 	v, err := element(of, key)
 	return v, at(i.line, err)
 }
@@ -369,20 +385,26 @@ func element(of, key any) (any, error) {
 	if !ok {
 		return undefined(fmt.Sprintf("%s has no member %s", typeName(of), repr(key))), nil
 	}
-	switch of.(type) {
-	case []any, string:
-		items, err := iterate(of)
-		if err != nil {
-			return nil, err
+	switch of := of.(type) {
+	case []any:
+		if i, ok := index(n, len(of)); ok {
+			return of[i], nil
 		}
-		if n < 0 {
-			n += int64(len(items))
-		}
-		if n >= 0 && n < int64(len(items)) {
-			return items[n], nil
+	case string:
+		letters := []rune(of)
+		if i, ok := index(n, len(letters)); ok {
+			return string(letters[i]), nil
 		}
 	}
 	return undefined(fmt.Sprintf("%s has no element %d", typeName(of), n)), nil
+}
+
+// index is Python's: a negative one counts from the end.
+func index(i int64, length int) (int64, bool) {
+	if i < 0 {
+		i += int64(length)
+	}
+	return i, i >= 0 && i < int64(length)
 }
 
 type slice struct {
@@ -404,6 +426,9 @@ func (c slice) eval(s *state) (any, error) {
 			return nil, err
 		}
 	}
+	if err := s.charge(of, c.line); err != nil {
+		return nil, err
+	}
 	v, err := cut(of, bounds)
 	if err != nil {
 		return nil, at(c.line, err)
@@ -413,17 +438,19 @@ func (c slice) eval(s *state) (any, error) {
 
 // cut is Python's of[from:to:step] for a list or a string.
 func cut(of any, bounds [3]any) (any, error) {
-	_, isString := of.(string)
-	if _, ok := of.([]any); !ok && !isString {
-		if u, ok := of.(undefined); ok {
-			return nil, errors.New(string(u))
-		}
-		return nil, fmt.Errorf("%s cannot be cut", typeName(of))
+	switch of := of.(type) {
+	case []any:
+		return cutItems(of, bounds)
+	case string:
+		letters, err := cutItems([]rune(of), bounds)
+		return string(letters), err
+	case undefined:
+		return nil, errors.New(string(of))
 	}
-	items, err := iterate(of)
-	if err != nil {
-		return nil, err
-	}
+	return nil, fmt.Errorf("%s cannot be cut", typeName(of))
+}
+
+func cutItems[T any](items []T, bounds [3]any) ([]T, error) {
 	n := int64(len(items))
 	var given [3]int64
 	for i, v := range bounds {
@@ -448,21 +475,14 @@ func cut(of any, bounds [3]any) (any, error) {
 	if bounds[1] != nil {
 		to = clamp(given[1], n, step)
 	}
-	result := []any{}
+	result := []T{}
 	for i := from; step > 0 && i < to || step < 0 && i > to; i += step {
 		result = append(result, items[i])
 		if step > n || step < -n {
 			break
 		}
 	}
-	if !isString {
-		return result, nil
-	}
-	var b strings.Builder
-	for _, letter := range result {
-		b.WriteString(letter.(string))
-	}
-	return b.String(), nil
+	return result, nil
 }
 
 // clamp turns a bound of a cut through n items into an index; negative ones count from the end.
@@ -483,7 +503,7 @@ type arguments struct {
 	named      []expr
 }
 
-func (a arguments) eval(s *state) (args, error) {
+func (a arguments) eval(s *state, line int) (args, error) {
 	list, err := evalAll(s, a.positional)
 	if err != nil {
 		return args{}, err
@@ -495,6 +515,11 @@ func (a arguments) eval(s *state) (args, error) {
 	named := map[string]any{}
 	for i, name := range a.names {
 		named[name] = values[i]
+	}
+	for _, v := range slices.Concat(list, values) {
+		if err := s.charge(v, line); err != nil {
+			return args{}, err
+		}
 	}
 	return args{list, named}, nil
 }
@@ -513,7 +538,7 @@ func (c call) eval(s *state) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := c.arguments.eval(s)
+	a, err := c.arguments.eval(s, c.line)
 	if err != nil {
 		return nil, err
 	}
@@ -544,7 +569,10 @@ func (a applied) operands(s *state) (any, args, error) {
 	if err != nil {
 		return nil, args{}, err
 	}
-	values, err := a.arguments.eval(s)
+	if err := s.charge(v, a.line); err != nil {
+		return nil, args{}, err
+	}
+	values, err := a.arguments.eval(s, a.line)
 	return v, values, err
 }
 
@@ -555,7 +583,11 @@ func (f filterExpr) eval(s *state) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	result, err := filters[f.name](v, a)
+	apply, ok := filters[f.name]
+	if !ok {
+		return nil, at(f.line, unsupportedFilter(f.name))
+	}
+	result, err := apply(v, a)
 	if err != nil {
 		return nil, at(f.line, fmt.Errorf("filter %s: %w", f.name, err))
 	}

@@ -16,6 +16,7 @@ type state struct {
 	scope    *scope
 	captured string // by the block of a set
 	steps    int
+	maxSteps int
 	macros   int // macros that are running
 	now      func() time.Time
 }
@@ -43,25 +44,25 @@ var (
 
 // step counts towards the bounds of a rendering.
 func (s *state) step(line int) error {
-	if s.steps++; s.steps > maxSteps {
-		return at(line, fmt.Errorf("the template takes more than %d steps", maxSteps))
+	if s.steps++; s.steps > s.maxSteps {
+		return at(line, fmt.Errorf("the template takes more than %d steps", s.maxSteps))
 	}
 	return nil
 }
 
-// charge counts a large value as the steps that making it took.
+// charge counts a value as the steps that making or reading it takes, and refuses one that is too large.
 func (s *state) charge(v any, line int) error {
-	switch v := v.(type) {
-	case string:
-		s.steps += len(v) / 256
-	case []any:
-		s.steps += len(v) / 16
+	size, err := measure(v)
+	s.steps += size / stepBytes
+	if err != nil {
+		return at(line, err)
 	}
 	return s.step(line)
 }
 
 func (s *state) write(v any, line int) error {
 	text := toString(v)
+	s.steps += len(text) / stepBytes
 	if s.out.Len()+len(text) > maxText {
 		return at(line, errTooLong)
 	}

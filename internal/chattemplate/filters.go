@@ -23,7 +23,7 @@ func init() {
 		"length": lengthFilter, "count": lengthFilter,
 		"default": defaultFilter, "d": defaultFilter,
 		"join": joinFilter, "first": firstFilter, "last": lastFilter, "list": listFilter, "reverse": reverseFilter,
-		"unique": uniqueFilter, "sort": sortFilter, "items": itemsFilter, "int": intFilter, "float": floatFilter,
+		"unique": uniqueFilter, "sort": sortFilter, "items": itemsFilter, "dictsort": dictSortFilter, "int": intFilter, "float": floatFilter,
 		"abs": absFilter, "indent": indentFilter, "tojson": tojson,
 		"replace": func(v any, a args) (any, error) { return replace(toString(v), a) },
 		"map":     mapFilter,
@@ -204,7 +204,9 @@ func sortFilter(v any, a args) (any, error) {
 	sorted := append([]any{}, items...)
 	slices.SortStableFunc(sorted, func(x, y any) int {
 		order, e := compare(key(x), key(y))
-		err = errors.Join(err, e)
+		if err == nil {
+			err = e
+		}
 		if b[0] != missing && truth(b[0]) {
 			return -order
 		}
@@ -224,6 +226,27 @@ func itemsFilter(v any, a args) (any, error) {
 		return []any{}, nil
 	}
 	return nil, fmt.Errorf("%s is no dict", typeName(v))
+}
+
+// dictSortFilter returns the pairs of a dict, sorted by key or value.
+func dictSortFilter(v any, a args) (any, error) {
+	b, err := a.bind("case_sensitive", "by", "reverse")
+	if err != nil {
+		return nil, err
+	}
+	d, ok := v.(*dict)
+	if !ok {
+		return nil, fmt.Errorf("%s is no dict", typeName(v))
+	}
+	column := int64(0)
+	switch {
+	case b[1] == missing || b[1] == "key":
+	case b[1] == "value":
+		column = 1
+	default:
+		return nil, errors.New(`"by" is "key" or "value"`)
+	}
+	return sortFilter(d.items(), args{named: map[string]any{"reverse": b[2], "case_sensitive": b[0], "attribute": column}})
 }
 
 func intFilter(v any, a args) (any, error) {
@@ -299,10 +322,11 @@ func indentFilter(v any, a args) (any, error) {
 		}
 		indent = strings.Repeat(" ", int(width))
 	}
-	lines := strings.Split(toString(v), "\n")
-	if len(lines)*len(indent) > maxText {
+	text := toString(v)
+	if len(text)+(strings.Count(text, "\n")+1)*len(indent) > maxText {
 		return nil, errTooLong
 	}
+	lines := strings.Split(text, "\n")
 	for i := range lines {
 		first := i == 0 && (b[1] == missing || !truth(b[1]))
 		blank := lines[i] == "" && i > 0 && (b[2] == missing || !truth(b[2]))
@@ -338,10 +362,14 @@ func mapFilter(v any, a args) (any, error) {
 		}
 		apply = func(e any) (any, error) { return filter(e, args{a.list[1:], a.named}) }
 	}
-	result := make([]any, len(items))
+	result, total := make([]any, len(items)), 0
 	for i, e := range items {
 		if result[i], err = apply(e); err != nil {
 			return nil, err
+		}
+		size, err := measure(result[i])
+		if total += size; err != nil || total > maxValue {
+			return nil, errTooLarge
 		}
 	}
 	return result, nil

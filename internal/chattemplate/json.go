@@ -34,6 +34,9 @@ func tojson(v any, a args) (any, error) {
 		}
 		w.indent, w.pretty = strings.Repeat(" ", int(max(indent, 0))), true
 	case string:
+		if len(indent) > 100 {
+			return nil, fmt.Errorf("an indent of %d bytes", len(indent))
+		}
 		w.indent, w.pretty = indent, true
 	}
 	if w.pretty {

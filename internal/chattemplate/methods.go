@@ -33,6 +33,9 @@ var stringMethods = map[string]func(string, args) (any, error){
 	"split":  func(s string, a args) (any, error) { return split(s, a, false) },
 	"rsplit": func(s string, a args) (any, error) { return split(s, a, true) },
 	"splitlines": func(s string, a args) (any, error) {
+		if strings.Count(s, "\n") > maxRange {
+			return nil, errTooManyParts
+		}
 		return toList(strings.Split(strings.TrimSuffix(strings.ReplaceAll(s, "\r\n", "\n"), "\n"), "\n")), none(a)
 	},
 	"join": func(s string, a args) (any, error) {
@@ -165,6 +168,8 @@ func find(s, text string) int64 {
 	return int64(utf8.RuneCountInString(s[:i]))
 }
 
+var errTooManyParts = fmt.Errorf("a list of more than %d", maxRange)
+
 func split(s string, a args, fromRight bool) (any, error) {
 	b, err := a.bind("sep", "maxsplit")
 	if err != nil {
@@ -179,10 +184,17 @@ func split(s string, a args, fromRight bool) (any, error) {
 		if limit >= 0 {
 			return nil, errors.New("split at white space with a limit is not supported")
 		}
-		return toList(strings.Fields(s)), nil
+		parts := strings.Fields(s)
+		if len(parts) > maxRange {
+			return nil, errTooManyParts
+		}
+		return toList(parts), nil
 	}
 	if separator == "" {
 		return nil, errors.New("empty separator")
+	}
+	if strings.Count(s, separator) > maxRange {
+		return nil, errTooManyParts
 	}
 	parts := strings.Split(s, separator)
 	if limit < 0 || int64(len(parts)) <= limit+1 {

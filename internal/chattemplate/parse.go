@@ -15,6 +15,7 @@ type parser struct {
 	at     int
 	depth  int
 	loops  int // for tags around
+	ifs    int // conditions around
 }
 
 func parse(tokens []token) (body []stmt, err error) {
@@ -169,6 +170,8 @@ func (p *parser) tag() (stmt, error) {
 }
 
 func (p *parser) ifTag(line int) (stmt, error) {
+	p.ifs++
+	defer func() { p.ifs-- }()
 	var s ifStmt
 	for {
 		test, err := p.tuple(false)
@@ -519,11 +522,11 @@ func (p *parser) primary() (expr, error) {
 		}
 		return variable{t.text, t.line}, nil
 	case stringToken:
-		s := t.text
+		parts := []string{t.text}
 		for p.peek().kind == stringToken {
-			s += p.next().text
+			parts = append(parts, p.next().text)
 		}
-		return literal{s}, nil
+		return literal{strings.Join(parts, "")}, nil
 	case intToken:
 		v, err := strconv.ParseInt(strings.ReplaceAll(t.text, "_", ""), 10, 64)
 		if err != nil {
@@ -728,14 +731,18 @@ func (p *parser) filter(e expr, line int) (expr, error) {
 		return nil, err
 	}
 	f := filterExpr{applied{of: e, name: name, line: line}}
-	if _, ok := filters[name]; !ok {
-		return nil, fmt.Errorf("the filter %q is not supported", name)
+	if _, ok := filters[name]; !ok && p.ifs == 0 {
+		return nil, unsupportedFilter(name)
 	}
 	if p.skip(operator, "(") {
 		f.arguments, err = p.arguments()
 	}
 	return f, err
 }
+
+// unsupportedFilter is the error of a filter that Retort lacks. As in Jinja, it comes when the template is compiled, or,
+// within a condition, when that holds: templates of today have branches for tools, which no prompt of Retort reaches.
+func unsupportedFilter(name string) error { return fmt.Errorf("the filter %q is not supported", name) }
 
 func (p *parser) test(e expr, line int) (expr, error) {
 	negated := p.skip(nameToken, "not")

@@ -1,6 +1,7 @@
 package chattemplate
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -20,14 +21,21 @@ type Template struct {
 
 // The bounds of one rendering.
 const (
-	maxSteps  = 1_000_000 // expressions and statements, and the size of what they make
+	maxSource = 256 << 10 // bytes of the template
+	maxSteps  = 1_000_000 // expressions and statements, and the size of the values they read and make
 	maxText   = 16 << 20  // bytes of the output, and of a string on the way
+	maxValue  = 32 << 20  // bytes of a list or dict, where a part that occurs twice counts twice
 	maxRange  = 100_000   // as in Jinja's sandbox
 	maxMacros = 100       // macros within macros
+	maxError  = 1000      // bytes of an error's text
+	stepBytes = 256       // bytes of a value that count as a step
 )
 
 // Compile reads a template. An error names the line and what is wrong or not supported.
 func Compile(source string) (*Template, error) {
+	if len(source) > maxSource {
+		return nil, fmt.Errorf("chat template: %d bytes, the limit is %d", len(source), maxSource)
+	}
 	tokens, err := lex(source)
 	if err != nil {
 		return nil, fmt.Errorf("chat template: %w", err)
@@ -44,16 +52,27 @@ func Compile(source string) (*Template, error) {
 // conversation, say one whose roles do not alternate, with an error of its own.
 func (t *Template) Render(messages []Message, bos, eos string, addGenerationPrompt bool) (string, error) {
 	list := make([]any, len(messages))
+	size := 0
 	for i, m := range messages {
+		size += len(m.Role) + len(m.Content)
 		list[i] = newDict("role", m.Role, "content", m.Content)
 	}
-	s := &state{now: t.now}
+	s := &state{now: t.now, maxSteps: maxSteps + size/4}
 	s.scope = &scope{vars: map[string]any{
 		"messages": list, "bos_token": bos, "eos_token": eos, "add_generation_prompt": addGenerationPrompt,
 	}}
 	s.out = &strings.Builder{}
 	if err := s.run(t.body); err != nil {
-		return "", fmt.Errorf("chat template: %w", err)
+		return "", fmt.Errorf("chat template: %w", shorten(err))
 	}
 	return s.out.String(), nil
+}
+
+// shorten keeps an error readable: a template can raise one of any length.
+func shorten(err error) error {
+	text := err.Error()
+	if len(text) <= maxError {
+		return err
+	}
+	return errors.New(strings.ToValidUTF8(text[:maxError], "") + " ...")
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -121,21 +122,83 @@ func TestWhatIsNotSupportedIsNamedWithItsLine(t *testing.T) {
 	}
 }
 
+// doublings is a template that names a list of the one before twice, n times over.
+func doublings(n int, last string) string {
+	return "{% set a = ['x'] %}" + strings.Repeat("{% set a = [a, a] %}", n) + last
+}
+
 func TestWhatATemplateComputesIsBounded(t *testing.T) {
-	start := time.Now()
-	for source, want := range map[string]string{
-		"{{ range(1000000000) }}": "a range of more than 100000",
-		"{{ 'ab' * 1000000000 }}": "the text is longer than",
-		"{% set r = range(100000) %}{% for a in r %}{% for b in r %}{% endfor %}{% endfor %}":                    "takes more than 1000000 steps",
-		"{% set ns = namespace(s='abcdefgh') %}{% for a in range(99) %}{% set ns.s = ns.s + ns.s %}{% endfor %}": "the text is longer than",
-		"{% for a in range(99999) %}{{ 'x' * 1000 }}{% endfor %}":                                                "the text is longer than",
-		"{% for a in range(99999) %}{% set b = 'x' * 10000000 %}{% endfor %}":                                    "takes more than 1000000 steps",
-		"{{ ('a' * 99999).replace('', 'a' * 9999) }}":                                                            "the text is longer than",
+	nested := "{% set r = range(99999) %}" // what a loop does with a long text, over and over
+	for name, c := range map[string]struct{ source, want string }{
+		"a long range":            {"{{ range(1000000000) }}", "a range of more than 100000"},
+		"a repeated text":         {"{{ 'ab' * 1000000000 }}", "the text is longer than"},
+		"nested loops":            {"{% set r = range(100000) %}{% for a in r %}{% for b in r %}{% endfor %}{% endfor %}", "steps"},
+		"a doubled text":          {"{% set ns = namespace(s='abcdefgh') %}{% for a in range(99) %}{% set ns.s = ns.s + ns.s %}{% endfor %}", "the text is longer than"},
+		"a long output":           {"{% for a in range(99999) %}{{ 'x' * 1000 }}{% endfor %}", "the text is longer than"},
+		"a long text, forgotten":  {"{% for a in range(99999) %}{% set b = 'x' * 10000000 %}{% endfor %}", "steps"},
+		"replaced nothing":        {"{{ ('a' * 99999).replace('', 'a' * 9999) }}", "the text is longer than"},
+		"a doubled list, printed": {doublings(40, "{{ a }}"), "a value is larger than"},
+		"a doubled list, unused":  {doublings(40, ""), "a value is larger than"},
+		"a doubled list as JSON":  {doublings(18, "{{ a | tojson }}{{ [a, a, a, a, a, a, a, a] | tojson }}"), "a value is larger than"},
+		"a doubled dict":          {"{% set a = {} %}" + strings.Repeat("{% set a = {'x': a, 'y': a} %}", 40), "a value is larger than"},
+		"a doubled namespace":     {"{% set ns = namespace(a=[]) %}{% for i in range(40) %}{% set ns.a = [ns.a, ns.a] %}{% endfor %}", "a value is larger than"},
+		"doubled by dict()":       {"{% set a = [] %}" + strings.Repeat("{% set a = dict(x=a, y=a) %}", 40), "a value is larger than"},
+		"doubled by a macro":      {"{% macro m(x) %}{{ [x, x] }}{% endmacro %}{{ m(m(m(m(m('x' * 999999))))) }}", "longer than"},
+		"many names of one text":  {"{% set t = 'x' * 9999999 %}{{ [t, t, t, t, t] }}", "a value is larger than"},
+		"a list in a list":        {"{% set ns = namespace(a=[]) %}{% for i in range(999) %}{% set ns.a = [ns.a] %}{% endfor %}", "nested more than 200 deep"},
+		"compared":                {doublings(18, nested+"{% for i in r %}{% if a == a %}{% endif %}{% endfor %}"), "steps"},
+		"looked for":              {doublings(18, nested+"{% for i in r %}{% if 'y' in a %}{% endif %}{% endfor %}"), "steps"},
+		"tested":                  {doublings(18, nested+"{% for i in r %}{% if a is sameas(a) %}{% endif %}{% endfor %}"), "steps"},
+		"sorted":                  {"{% set a = ['x' * 9999, 'y'] %}" + nested + "{% for i in r %}{% set b = a | sort %}{% endfor %}", "steps"},
+		"counted":                 {"{% set t = 'x' * 9999999 %}" + nested + "{% for i in r %}{{ t.count('xy') }}{{ t[0] }}{% endfor %}", "steps"},
+		"captured":                {"{% set t = 'x' * 9999999 %}" + nested + "{% for i in r %}{% set b %}{{ t }}{% endset %}{% endfor %}", "steps"},
+		"cut":                     {"{% set t = 'x' * 9999999 %}" + nested + "{% for i in r %}{{ t[5:4] }}{% endfor %}", "steps"},
+		"letters":                 {"{% for c in 'x' * 9999999 %}{% endfor %}", "a string of more than 100000 letters"},
+		"parts":                   {"{{ ('x' * 9999999).split('x') }}", "a list of more than 100000"},
+		"lines":                   {"{{ ('\\n' * 9999999) | indent }}", "the text is longer than"},
+		"indented JSON":           {"{{ [[[1]]] | tojson(indent='x' * 9999999) }}", "an indent of 9999999 bytes"},
+		"a long error":            {"{{ raise_exception('x' * 9999999) }}", " ..."},
+		"a long template":         {strings.Repeat("x", 300<<10), "307200 bytes, the limit is 262144"},
 	} {
-		_, err := render(t, source)
-		require.ErrorContains(t, err, want, source)
+		t.Run(name, func(t *testing.T) {
+			start := time.Now()
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			_, err := render(t, c.source)
+			runtime.ReadMemStats(&after)
+			require.ErrorContains(t, err, c.want)
+			require.Less(t, len(err.Error()), 2000)
+			require.Less(t, time.Since(start), 20*time.Second)
+			require.Less(t, int64(after.HeapSys)-int64(before.HeapSys), int64(1<<30))
+		})
 	}
-	require.Less(t, time.Since(start), 20*time.Second)
+}
+
+func TestALongMessageIsRenderedByATemplateThatReadsItOften(t *testing.T) {
+	template, err := Compile(source(t, "qwen"))
+	require.NoError(t, err)
+	long := strings.Repeat("A passage without an end. ", 400_000)
+	got, err := template.Render([]Message{{"system", "s"}, {"user", long}}, "<s>", "</s>", true)
+	require.NoError(t, err)
+	require.Contains(t, got, strings.TrimSpace(long))
+}
+
+func TestAFilterThatNoPromptReachesIsNoError(t *testing.T) { // as in Jinja 3
+	const branch = "{% if tools %}{{ tools | xmlattr }}{% endif %}ok"
+	got, err := render(t, branch)
+	require.NoError(t, err)
+	require.Equal(t, "ok", got)
+	_, err = render(t, "{% set tools = [1] %}"+branch)
+	require.ErrorContains(t, err, `line 1: the filter "xmlattr" is not supported`)
+}
+
+// What Jinja 3.1.6 renders.
+func TestDictsort(t *testing.T) {
+	got, err := render(t, "{% set d = {'b': 1, 'C': 3, 'a': 2} %}{{ d | dictsort }} {{ d | dictsort(true) }} "+
+		"{{ d | dictsort(by='value', reverse=true) }}")
+	require.NoError(t, err)
+	require.Equal(t, "[('a', 2), ('b', 1), ('C', 3)] [('C', 3), ('a', 2), ('b', 1)] [('C', 3), ('a', 2), ('b', 1)]",
+		strings.NewReplacer("['", "('", "], ", "), ", "]]", ")]", "[[", "[(").Replace(got))
 }
 
 // FuzzRender: no template makes Compile or Render panic or run without end.

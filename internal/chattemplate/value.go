@@ -143,37 +143,94 @@ func toString(v any) string {
 
 // repr is Python's repr.
 func repr(v any) string {
+	var b strings.Builder
+	writeRepr(&b, v)
+	return b.String()
+}
+
+func writeRepr(b *strings.Builder, v any) {
 	switch v := v.(type) {
 	case nil:
-		return "None"
+		b.WriteString("None")
 	case bool:
 		if v {
-			return "True"
+			b.WriteString("True")
+		} else {
+			b.WriteString("False")
 		}
-		return "False"
 	case int64:
-		return strconv.FormatInt(v, 10)
+		b.WriteString(strconv.FormatInt(v, 10))
 	case float64:
-		return formatFloat(v)
+		b.WriteString(formatFloat(v))
 	case string:
-		return quote(v)
+		b.WriteString(quote(v))
 	case []any:
-		parts := make([]string, len(v))
+		b.WriteByte('[')
 		for i, e := range v {
-			parts[i] = repr(e)
+			if i > 0 {
+				b.WriteString(", ")
+			}
+			writeRepr(b, e)
 		}
-		return "[" + strings.Join(parts, ", ") + "]"
+		b.WriteByte(']')
 	case *dict:
-		parts := make([]string, len(v.keys))
+		b.WriteByte('{')
 		for i, k := range v.keys {
-			parts[i] = quote(k) + ": " + repr(v.values[k])
+			if i > 0 {
+				b.WriteString(", ")
+			}
+			b.WriteString(quote(k) + ": ")
+			writeRepr(b, v.values[k])
 		}
-		return "{" + strings.Join(parts, ", ") + "}"
+		b.WriteByte('}')
 	case undefined:
-		return "Undefined"
+		b.WriteString("Undefined")
+	default:
+		b.WriteString("<" + typeName(v) + ">")
 	}
-	return "<" + typeName(v) + ">"
 }
+
+// measure returns how much of memory a copy of the value would take that shares nothing, in bytes. A list can hold the
+// same list twice, and that one another, so that a few names stand for more than any memory holds; whoever prints or
+// compares such a value goes through all of it.
+func measure(v any) (int, error) {
+	if s, ok := v.(string); ok {
+		return len(s), nil
+	}
+	size := 0
+	return size, addSize(v, 0, &size)
+}
+
+func addSize(v any, depth int, size *int) error {
+	if depth > maxNesting {
+		return fmt.Errorf("a value is nested more than %d deep", maxNesting)
+	}
+	const header = 16
+	*size += header
+	switch v := v.(type) {
+	case string:
+		*size += len(v)
+	case []any:
+		for _, e := range v {
+			if err := addSize(e, depth+1, size); err != nil {
+				return err
+			}
+		}
+	case *dict:
+		for _, k := range v.keys {
+			*size += len(k) + header
+			if err := addSize(v.values[k], depth+1, size); err != nil {
+				return err
+			}
+		}
+	}
+	if *size > maxValue {
+		return errTooLarge
+	}
+	return nil
+}
+
+var errTooLarge = fmt.Errorf("a value is larger than %d bytes", maxValue)
 
 // formatFloat is Python's repr of a float.
 func formatFloat(v float64) string {
@@ -217,6 +274,9 @@ func iterate(v any) ([]any, error) {
 		}
 		return keys, nil
 	case string:
+		if utf8.RuneCountInString(v) > maxRange {
+			return nil, fmt.Errorf("a string of more than %d letters cannot be gone through", maxRange)
+		}
 		var letters []any
 		for _, r := range v {
 			letters = append(letters, string(r))
