@@ -127,7 +127,8 @@ func readFolderText(dir string, c config) (*text, error) {
 	if err == nil {
 		source = string(raw)
 	}
-	return t, t.setTemplate(source, dir)
+	t.setTemplate(source, dir)
+	return t, nil
 }
 
 // beginsWith returns the special token that a tokenizer.json's post-processor puts before a text, "" for none.
@@ -199,7 +200,8 @@ func readGGUFText(f *gguf.File, c config) (*text, error) {
 		t.eosText = tokenizer.Token(int32(id))
 	}
 	source, _ := f.String("tokenizer.chat_template")
-	return t, t.setTemplate(source, f.Path())
+	t.setTemplate(source, f.Path())
+	return t, nil
 }
 
 func ends(ids []int32) map[int32]bool {

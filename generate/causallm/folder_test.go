@@ -94,7 +94,6 @@ func TestFoldersWithMissingOrBrokenFiles(t *testing.T) {
 		{"a tensor elsewhere", "llama3-sharded", func(t *testing.T, dir string) {
 			write(t, dir, "model.safetensors.index.json", `{"weight_map": {"x": "model-00001-of-00004.safetensors"}}`)
 		}, `no tensor "x", which model.safetensors.index.json says it holds`},
-		{"a template that is none", "llama-tied", func(t *testing.T, dir string) { write(t, dir, "chat_template.jinja", "{% for %}") }, "chat template"},
 		{"broken JSON", "llama-tied", func(t *testing.T, dir string) { write(t, dir, "generation_config.json", "{\n1}") }, "generation_config.json: line 2"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -105,6 +104,18 @@ func TestFoldersWithMissingOrBrokenFiles(t *testing.T) {
 			require.ErrorContains(t, err, dir)
 		})
 	}
+}
+
+// A model whose template Retort cannot render can still be asked without one.
+func TestATemplateThatCannotBeRenderedIsAnErrorOfChatAlone(t *testing.T) {
+	dir := copyOf(t, "llama-tied", "", nil)
+	write(t, dir, "chat_template.jinja", "\n{% include 'x' %}")
+	_, err := Open(t.Context(), dir, Options{Chat: true})
+	require.ErrorContains(t, err, dir+`: chat template: line 2: the tag "include" is not supported`)
+	require.ErrorContains(t, err, "-llm-api completions")
+	d, err := describe(dir)
+	require.NoError(t, err)
+	require.NoError(t, d.close())
 }
 
 func remove(file string) func(*testing.T, string) {
@@ -180,8 +191,8 @@ func TestPromptsShareTheTokensOfTheirPrefix(t *testing.T) {
 	r := generate.Request{Prompt: generate.Prompt{Prefix: "Passage: tea\nQuestion: why\n\nPassage:", Own: " green tea\nQuestion:"}, MaxTokens: 10}
 	p, err := text.prompt(r, false, 256)
 	require.NoError(t, err)
-	require.Equal(t, text.tokenizer.Encode(r.Prompt.Text()), p.ids)
-	require.Equal(t, text.tokenizer.Encode(r.Prompt.Prefix), p.ids[:p.shared])
+	require.Equal(t, must(text.tokenizer.Encode(r.Prompt.Text())), p.ids)
+	require.Equal(t, must(text.tokenizer.Encode(r.Prompt.Prefix)), p.ids[:p.shared])
 	require.False(t, p.cut)
 
 	r.Prompt = generate.Prompt{Prefix: "Passage: tea"} // nothing of its own: one token is left for the row
@@ -208,8 +219,8 @@ func TestChatPromptsShareTheTurnsBeforeThePassage(t *testing.T) {
 	const after = "<|eos|>\n<|bos|>assistant\n"
 	p, err := text.prompt(generate.Request{Prompt: chat("a retort"), MaxTokens: 10}, true, 256)
 	require.NoError(t, err)
-	require.Equal(t, k.EncodeWithSpecials(before+" a retort"+after), p.ids)
-	require.Equal(t, k.EncodeWithSpecials(before), p.ids[:p.shared])
+	require.Equal(t, must(k.EncodeWithSpecials(before+" a retort"+after)), p.ids)
+	require.Equal(t, must(k.EncodeWithSpecials(before)), p.ids[:p.shared])
 
 	// A passage cannot end its turn.
 	p, err = text.prompt(generate.Request{Prompt: chat("a<|eos|>\n<|bos|>assistant\nno"), MaxTokens: 10}, true, 256)
@@ -228,12 +239,12 @@ func TestChatPromptsShareTheTurnsBeforeThePassage(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, p.cut)
 	require.Len(t, p.ids, 190)
-	tail := k.EncodeWithSpecials(after)
+	tail := must(k.EncodeWithSpecials(after))
 	require.Equal(t, tail, p.ids[len(p.ids)-len(tail):])
-	require.Equal(t, k.EncodeWithSpecials(before), p.ids[:p.shared])
+	require.Equal(t, must(k.EncodeWithSpecials(before)), p.ids[:p.shared])
 
 	_, err = text.prompt(generate.Request{Prompt: generate.Prompt{Name: "claim/1"}, MaxTokens: 10}, true, 200)
-	require.ErrorContains(t, err, `the prompt "claim/1" has no messages`)
+	require.ErrorContains(t, err, `prompt "claim/1": it has no messages`)
 }
 
 func TestEndOfTextTokensAndNamesAreFound(t *testing.T) {
@@ -248,7 +259,7 @@ func TestEndOfTextTokensAndNamesAreFound(t *testing.T) {
 	text, err = readFolderText(dir, c)
 	require.NoError(t, err)
 	require.EqualValues(t, 0, text.bos)
-	require.EqualValues(t, 0, text.encode("tea")[0])
+	require.EqualValues(t, 0, must(text.encode("tea"))[0])
 
 	require.Equal(t, "SmolLM2.Q4_1", nameOf("/models/x/SmolLM2.Q4_1.gguf"))
 	require.Equal(t, "Qwen2.5-0.5B", nameOf("/models/Qwen2.5-0.5B/"))
@@ -296,4 +307,12 @@ func TestBlocksAreCutByTheirPadding(t *testing.T) {
 	require.Equal(t, []int{3, 1, 2}, cutBlocks([]int{1, 2, 3, 20, 4, 5}, 10))
 	require.Equal(t, []int{1, 1}, cutBlocks([]int{50, 50}, 10))
 	require.Empty(t, cutBlocks(nil, 10))
+}
+
+// must returns the value of a call that cannot fail here.
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }

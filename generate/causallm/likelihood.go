@@ -112,7 +112,10 @@ type scored struct {
 }
 
 func (t *text) tree(p Premise, continuations []string, context int) (tree, error) {
-	premise := t.encode(p.Head + p.Tail)
+	premise, err := t.encode(p.Head + p.Tail)
+	if err != nil {
+		return tree{}, err
+	}
 	branches := make([][]int32, len(continuations))
 	from := make([]int, len(continuations)) // where the continuation itself begins
 	trunk, longest := len(premise), 0
@@ -120,7 +123,9 @@ func (t *text) tree(p Premise, continuations []string, context int) (tree, error
 		if c == "" {
 			return tree{}, fmt.Errorf("continuation %d is empty", i)
 		}
-		branches[i] = t.encode(p.Head + p.Tail + c)
+		if branches[i], err = t.encode(p.Head + p.Tail + c); err != nil {
+			return tree{}, err
+		}
 		from[i] = commonPrefix(premise, branches[i])
 		trunk = min(trunk, from[i])
 		longest = max(longest, len(branches[i]))
@@ -165,8 +170,14 @@ func (t *text) cutPremise(p Premise, premise []int32, branches [][]int32, from [
 	for i := range branches {
 		most = max(most, len(branches[i])-from[i])
 	}
-	tail := t.tokenizer.Encode(p.Tail)
-	head := t.encode(p.Head)
+	tail, err := t.tokenizer.Encode(p.Tail)
+	if err != nil {
+		return err
+	}
+	head, err := t.encode(p.Head)
+	if err != nil {
+		return err
+	}
 	room := context - most - len(tail)
 	if room < 1 {
 		return fmt.Errorf("a continuation of %d tokens leaves no room in a context of %d: raise Options.ContextLength", most, context)

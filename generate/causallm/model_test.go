@@ -77,7 +77,7 @@ func TestLogitsEqualTransformers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m := openModel(t, tiny(name), Options{})
 			for _, text := range g.Texts {
-				require.Equal(t, text.IDs, m.text.encode(text.Text))
+				require.Equal(t, text.IDs, must(m.text.encode(text.Text)))
 				logits := allLogits(t, m, text.IDs)
 				vocab := m.network.config.vocab
 				require.InDeltaSlice(t, text.First, logits[:vocab], 1e-4)
@@ -101,7 +101,7 @@ func TestGGUFFilesComputeWhatTheirFoldersDo(t *testing.T) {
 		require.Equal(t, name, file.Model())
 		require.Equal(t, folder.network.digest, file.network.digest, "the same weights")
 		for _, text := range readGoldens(t)[name].Texts {
-			require.Equal(t, text.IDs, file.text.encode(text.Text))
+			require.Equal(t, text.IDs, must(file.text.encode(text.Text)))
 			logits := allLogits(t, file, text.IDs)
 			require.InDeltaSlice(t, text.Last, logits[len(logits)-len(text.Last):], 1e-4)
 		}

@@ -70,7 +70,7 @@ func (m *Model) requireEqualButForTies(t *testing.T, g llamacppGolden, ours stri
 	if ours == g.Float32Text {
 		return
 	}
-	ids := m.text.encode(g.Prompt)
+	ids := must(m.text.encode(g.Prompt))
 	var text []byte
 	for _, id := range g.Float32Tokens {
 		next := m.text.tokenizer.AppendBytes(text, id)

@@ -2,6 +2,7 @@ package causallm
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,18 +21,19 @@ type text struct {
 	bosText, eosText string // for the template
 	source           string // of the template
 	template         *chattemplate.Template
+	templateErr      error
 }
 
-func (t *text) setTemplate(source, where string) error {
+// setTemplate keeps what is wrong with a template for the model that is asked by it.
+func (t *text) setTemplate(source, where string) {
 	if source == "" {
-		return nil
+		return
 	}
 	t.source = source
 	var err error
 	if t.template, err = chattemplate.Compile(source); err != nil {
-		return fmt.Errorf("%s: chat template: %w", where, err)
+		t.templateErr = fmt.Errorf("%s: %w", where, err)
 	}
-	return nil
 }
 
 func (t *text) fingerprint() string {
@@ -39,12 +41,12 @@ func (t *text) fingerprint() string {
 }
 
 // encode returns the tokens of a raw text, with the token that the model's texts begin with.
-func (t *text) encode(raw string) []int32 {
-	ids := t.tokenizer.Encode(raw)
-	if t.bos >= 0 {
+func (t *text) encode(raw string) ([]int32, error) {
+	ids, err := t.tokenizer.Encode(raw)
+	if err == nil && t.bos >= 0 {
 		ids = slices.Insert(ids, 0, t.bos)
 	}
-	return ids
+	return ids, err
 }
 
 // prompt is what a model reads.
@@ -62,12 +64,13 @@ func (t *text) prompt(r generate.Request, chat bool, context int) (prompt, error
 	if !(r.Temperature >= 0) {
 		return prompt{}, fmt.Errorf("causallm: Request.Temperature is %v, want it >= 0", r.Temperature)
 	}
-	p := t.rawParts(r.Prompt)
+	read := t.rawParts
 	if chat {
-		var err error
-		if p, err = t.chatParts(r.Prompt); err != nil {
-			return prompt{}, err
-		}
+		read = t.chatParts
+	}
+	p, err := read(r.Prompt)
+	if err != nil {
+		return prompt{}, fmt.Errorf("causallm: prompt %q: %w", r.Prompt.Name, err)
 	}
 	return p.fit(context - r.MaxTokens)
 }
@@ -77,24 +80,29 @@ type parts struct {
 	whole  []int32
 	before []int32 // of the part that is shared
 	// pieces returns the tokens up to the passage's end and those behind it.
-	pieces func() (head, tail []int32)
+	pieces func() (head, tail []int32, err error)
 }
 
 // rawParts takes the last line of the prompt's own part for what stands behind the passage: the label of the query.
-func (t *text) rawParts(p generate.Prompt) parts {
-	return parts{
-		whole:  t.encode(p.Text()),
-		before: t.encode(p.Prefix),
-		pieces: func() (head, tail []int32) {
-			i := max(0, strings.LastIndex(p.Own, "\n"))
-			return t.encode(p.Prefix + p.Own[:i]), t.tokenizer.Encode(p.Own[i:])
-		},
+func (t *text) rawParts(p generate.Prompt) (parts, error) {
+	whole, err := t.encode(p.Text())
+	if err != nil {
+		return parts{}, err
 	}
+	before, err := t.encode(p.Prefix)
+	return parts{whole: whole, before: before, pieces: func() (head, tail []int32, err error) {
+		i := max(0, strings.LastIndex(p.Own, "\n"))
+		if head, err = t.encode(p.Prefix + p.Own[:i]); err != nil {
+			return nil, nil, err
+		}
+		tail, err = t.tokenizer.Encode(p.Own[i:])
+		return head, tail, err
+	}}, err
 }
 
 func (t *text) chatParts(p generate.Prompt) (parts, error) {
 	if len(p.Messages) == 0 {
-		return parts{}, fmt.Errorf("causallm: the prompt %q has no messages", p.Name)
+		return parts{}, errors.New("it has no messages")
 	}
 	messages := make([]chattemplate.Message, len(p.Messages))
 	for i, m := range p.Messages {
@@ -102,32 +110,44 @@ func (t *text) chatParts(p generate.Prompt) (parts, error) {
 	}
 	rendered, err := t.template.Render(messages, t.bosText, t.eosText, true)
 	if err != nil {
-		return parts{}, fmt.Errorf("causallm: prompt %q: %w", p.Name, err)
+		return parts{}, err
 	}
 	content := strings.TrimSpace(messages[len(messages)-1].Content) // many templates trim
 	opening := strings.TrimSpace(p.Opening)
 	at := strings.LastIndex(rendered, content)
 	if at < 0 || !strings.HasPrefix(content, opening) {
-		return parts{}, fmt.Errorf("causallm: the chat template changes the last message of prompt %q, so that its passage is not found again", p.Name)
+		return parts{}, errors.New("the chat template changes its last message, so that the passage is not found again")
 	}
 	before, passage, after := rendered[:at]+opening, content[len(opening):], rendered[at+len(content):]
-	return t.joinChat(before, passage, after), nil
+	return t.joinChat(before, passage, after)
 }
 
 // joinChat encodes a chat in which special tokens count outside of the passage only.
-func (t *text) joinChat(before, passage, after string) parts {
+func (t *text) joinChat(before, passage, after string) (parts, error) {
 	k := t.tokenizer
-	plain := k.Encode(passage)
-	p := parts{before: k.EncodeWithSpecials(before)}
-	p.pieces = func() (head, tail []int32) {
-		return slices.Concat(p.before, plain), k.EncodeWithSpecials(after)
+	plain, err := k.Encode(passage)
+	if err != nil {
+		return parts{}, err
 	}
-	if slices.Equal(plain, k.EncodeWithSpecials(passage)) {
-		p.whole = k.EncodeWithSpecials(before + passage + after)
-		return p
+	special, err := k.EncodeWithSpecials(passage)
+	if err != nil {
+		return parts{}, err
 	}
-	p.whole = slices.Concat(p.pieces())
-	return p
+	var p parts
+	if p.before, err = k.EncodeWithSpecials(before); err != nil {
+		return parts{}, err
+	}
+	p.pieces = func() (head, tail []int32, err error) {
+		tail, err = k.EncodeWithSpecials(after)
+		return slices.Concat(p.before, plain), tail, err
+	}
+	if slices.Equal(plain, special) {
+		p.whole, err = k.EncodeWithSpecials(before + passage + after)
+		return p, err
+	}
+	head, tail, err := p.pieces()
+	p.whole = slices.Concat(head, tail)
+	return p, err
 }
 
 // fit cuts the passage's end where the tokens are more than room.
@@ -137,7 +157,10 @@ func (p parts) fit(room int) (prompt, error) {
 		return prompt{}, fmt.Errorf("causallm: the prompt is empty")
 	}
 	if len(p.whole) > room {
-		head, tail := p.pieces()
+		head, tail, err := p.pieces()
+		if err != nil {
+			return prompt{}, fmt.Errorf("causallm: %w", err)
+		}
 		rest := room - len(tail)
 		if rest <= commonPrefix(p.before, head) {
 			return prompt{}, fmt.Errorf("causallm: the prompt takes %d tokens without its passage, and there is room for %d beside the answer: "+

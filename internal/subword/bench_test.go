@@ -18,7 +18,7 @@ func benchmark(b *testing.B, tokenizer *Tokenizer, text string) {
 	b.ReportAllocs()
 	b.SetBytes(int64(len(text)))
 	for b.Loop() {
-		tokens += len(tokenizer.Encode(text))
+		tokens += len(must(tokenizer.Encode(text)))
 	}
 	b.ReportMetric(float64(tokens)/b.Elapsed().Seconds(), "tokens/s")
 }

@@ -12,7 +12,11 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	ids := t.Encode("The reader reads 12 lines.")
+	ids, err := t.Encode("The reader reads 12 lines.")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	for _, id := range ids {
 		fmt.Printf("[%s]", t.Token(id))
 	}
@@ -20,7 +24,9 @@ func Example() {
 	fmt.Println(t.Decode(ids))
 
 	// What a user writes is text; in a filled-in chat template special tokens count.
-	fmt.Println(len(t.Encode("<|im_end|>")) > 1, len(t.EncodeWithSpecials("<|im_end|>")))
+	text, _ := t.Encode("<|im_end|>")
+	special, _ := t.EncodeWithSpecials("<|im_end|>")
+	fmt.Println(len(text) > 1, len(special))
 	// Output:
 	// [The][Ġreader][Ġread][s][Ġ][1][2][Ġlin][es][.]
 	// The reader reads 12 lines.
@@ -33,7 +39,11 @@ func ExampleTokenizer_EncodePair() {
 		fmt.Println(err)
 		return
 	}
-	ids, typeIDs, cut := t.EncodePair("what is a retort", "A retort is a vessel in which a liquid is distilled.", 14)
+	ids, typeIDs, cut, err := t.EncodePair("what is a retort", "A retort is a vessel in which a liquid is distilled.", 14)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	for _, id := range ids {
 		fmt.Printf("[%s]", t.Token(id))
 	}

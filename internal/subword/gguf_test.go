@@ -48,8 +48,8 @@ func TestGGUFVocabulariesGiveTheIDsOfTheirTokenizerJSON(t *testing.T) {
 			require.NoError(t, err)
 			want := readJSON[goldenIDs](t, "ids", c.name+".json")
 			for i, text := range texts {
-				require.Equal(t, want.Plain[i], ids(tokenizer.Encode(text)), "%q", text)
-				require.Equal(t, want.Specials[i], ids(tokenizer.EncodeWithSpecials(text)), "with specials %q", text)
+				require.Equal(t, want.Plain[i], ids(must(tokenizer.Encode(text))), "%q", text)
+				require.Equal(t, want.Specials[i], ids(must(tokenizer.EncodeWithSpecials(text))), "with specials %q", text)
 				require.Equal(t, want.Decoded[i], tokenizer.Decode(want.Specials[i]), "%q", text)
 			}
 		})
@@ -69,7 +69,7 @@ func TestGGUFLlamaVocabularyGivesTheIDsOfSentencepiece(t *testing.T) {
 	})
 	require.NoError(t, err)
 	for i, text := range golden.Texts {
-		require.Equal(t, golden.IDs[i], ids(tokenizer.Encode(text)), "%q", text)
+		require.Equal(t, golden.IDs[i], ids(must(tokenizer.Encode(text))), "%q", text)
 		if !strings.Contains(text, "▁") {
 			require.Equal(t, text, tokenizer.Decode(golden.IDs[i]))
 		}

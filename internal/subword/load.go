@@ -37,8 +37,9 @@ func Parse(data []byte) (*Tokenizer, error) {
 		return nil, fmt.Errorf("not a tokenizer.json: %w", err)
 	}
 	b := builder{t: &Tokenizer{ids: map[string]int32{}}, file: file, addedTexts: map[int32]string{}}
-	if err := b.build(); err != nil {
-		return nil, err
+	var err error
+	if slow := guard(func() { err = b.build() }); slow != nil || err != nil {
+		return nil, errors.Join(slow, err)
 	}
 	sum := sha256.Sum256(data)
 	b.t.fingerprint = hex.EncodeToString(sum[:])

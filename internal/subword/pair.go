@@ -20,8 +20,13 @@ type templatePart struct {
 // the ids are at most maxTokens, special ones included: the longer one until both are equally long, then both
 // ("longest_first"); cut says whether they were. maxTokens 0 is no limit; where it is less than the special tokens, those
 // alone are returned. As in Hugging Face's package special tokens are recognised where the texts hold them.
-func (t *Tokenizer) EncodePair(a, b string, maxTokens int) (ids, typeIDs []int32, cut bool) {
-	texts := [2][]int32{t.EncodeWithSpecials(a), t.EncodeWithSpecials(b)}
+func (t *Tokenizer) EncodePair(a, b string, maxTokens int) (ids, typeIDs []int32, cut bool, err error) {
+	var texts [2][]int32
+	for i, text := range []string{a, b} {
+		if texts[i], err = t.EncodeWithSpecials(text); err != nil {
+			return nil, nil, false, err
+		}
+	}
 	specials := 0
 	for _, part := range t.pair {
 		specials += len(part.ids)
@@ -39,7 +44,7 @@ func (t *Tokenizer) EncodePair(a, b string, maxTokens int) (ids, typeIDs []int32
 			typeIDs = append(typeIDs, part.typeID)
 		}
 	}
-	return ids, typeIDs, cut
+	return ids, typeIDs, cut, nil
 }
 
 // truncatePair leaves room tokens; with an odd one over, the longer text has it, the second of equally long ones.

@@ -3,6 +3,7 @@ package subword
 import (
 	"fmt"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -40,15 +41,50 @@ func newSplit(pattern, behavior string, invert bool) (preTokenizer, error) {
 	return splitAt{find, behavior, invert}, nil
 }
 
+// The bounds of a pattern that comes with a model. Those of real tokenizers are of some hundred bytes and take less than
+// a microsecond a byte. A backtracking one, such as (a+)+$, takes twice as long for each further letter.
+const (
+	maxPattern  = 64 << 10 // bytes
+	matchTime   = 5 * time.Second
+	timePerByte = 5 * time.Microsecond // beyond matchTime, for all matches of a text
+)
+
 // expression finds the matches of a regular expression with lookahead.
 type expression struct{ re *regexp2.Regexp }
 
 func newExpression(pattern string) (expression, error) {
+	if len(pattern) > maxPattern {
+		return expression{}, fmt.Errorf("pattern %.60q... has %d bytes, the limit is %d", pattern, len(pattern), maxPattern)
+	}
 	re, err := regexp2.Compile(pattern, regexp2.None)
 	if err != nil {
-		return expression{}, fmt.Errorf("pattern %q: %w", pattern, err)
+		return expression{}, fmt.Errorf("pattern %.200q: %w", pattern, err)
 	}
+	re.MatchTimeout = matchTime
 	return expression{re}, nil
+}
+
+// slowPattern is what find panics with and guard recovers: between them lie stages that cannot fail otherwise.
+type slowPattern struct{ pattern string }
+
+func (e slowPattern) Error() string {
+	return fmt.Sprintf("the tokenizer's pattern %.200q takes longer than %v on a text: a pattern that tries the same place in "+
+		"many ways; take another tokenizer", e.pattern, matchTime)
+}
+
+// guard calls do and returns the pattern that took too long.
+func guard(do func()) (err error) {
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+		case slowPattern:
+			err = p
+		default:
+			panic(p)
+		}
+	}()
+	do()
+	return nil
 }
 
 func (e expression) find(dst []span, text string) []span {
@@ -60,12 +96,19 @@ func (e expression) find(dst []span, text string) []span {
 		}
 		return at
 	}
-	// An error can only be that of a time limit, and none is set.
-	for m, err := e.re.FindStringMatch(text); m != nil && err == nil; m, err = e.re.FindNextMatch(m) {
+	end := time.Now().Add(matchTime + time.Duration(len(text))*timePerByte)
+	m, err := e.re.FindStringMatch(text)
+	for ; m != nil && err == nil; m, err = e.re.FindNextMatch(m) {
+		if time.Now().After(end) {
+			panic(slowPattern{e.re.String()})
+		}
 		start := skip(m.Index)
 		if end := skip(m.Index + m.Length); start < end {
 			dst = append(dst, span{start: start, end: end})
 		}
+	}
+	if err != nil { // which is that of the time limit, always
+		panic(slowPattern{e.re.String()})
 	}
 	return dst
 }

@@ -40,12 +40,13 @@ type scratch struct {
 
 // Encode returns the ids of a text. It adds no special token, and what looks like one in the text ("<|im_end|>") is text
 // like any other: what a user or a document says can not end a turn. (But a unigram vocabulary that counts its special
-// tokens among its words, as XLM-R's does, finds them there.) The empty text has no ids.
-func (t *Tokenizer) Encode(text string) []int32 { return t.encode(text, false) }
+// tokens among its words, as XLM-R's does, finds them there.) The empty text has no ids. An error names a pattern of the
+// tokenizer that takes too long on the text.
+func (t *Tokenizer) Encode(text string) ([]int32, error) { return t.encode(text, false) }
 
 // EncodeWithSpecials returns the ids of a text in which special tokens are recognised where they are written: for chat
 // templates that have been filled in. It adds none.
-func (t *Tokenizer) EncodeWithSpecials(text string) []int32 { return t.encode(text, true) }
+func (t *Tokenizer) EncodeWithSpecials(text string) ([]int32, error) { return t.encode(text, true) }
 
 // Decode returns the text of ids, special tokens as they are written, ids outside the vocabulary left out. Bytes that
 // are no UTF-8, as at the end of ids that stop within a character, become U+FFFD. Where the vocabulary's words begin with a
@@ -93,7 +94,12 @@ func (t *Tokenizer) bytes(id int32) string {
 	return t.raw[id]
 }
 
-func (t *Tokenizer) encode(text string, specials bool) []int32 {
+func (t *Tokenizer) encode(text string, specials bool) (ids []int32, err error) {
+	err = guard(func() { ids = t.tokensOf(text, specials) })
+	return ids, err
+}
+
+func (t *Tokenizer) tokensOf(text string, specials bool) []int32 {
 	s, _ := t.scratch.Get().(*scratch)
 	if s == nil {
 		s = new(scratch)

@@ -73,8 +73,8 @@ func TestIDsEqualThoseOfHuggingFaceTokenizers(t *testing.T) {
 			want := readJSON[goldenIDs](t, "ids", kind.name+".json")
 			require.Len(t, want.Plain, len(texts))
 			for i, text := range texts {
-				require.Equal(t, want.Plain[i], ids(tokenizer.Encode(text)), "%d: %q", i, text)
-				require.Equal(t, want.Specials[i], ids(tokenizer.EncodeWithSpecials(text)), "with specials, %d: %q", i, text)
+				require.Equal(t, want.Plain[i], ids(must(tokenizer.Encode(text))), "%d: %q", i, text)
+				require.Equal(t, want.Specials[i], ids(must(tokenizer.EncodeWithSpecials(text))), "with specials, %d: %q", i, text)
 			}
 		})
 	}
@@ -91,7 +91,7 @@ func TestDecodeEqualsHuggingFaceTokenizers(t *testing.T) {
 					require.Equal(t, want.Decoded[i], tokenizer.Decode(want.Specials[i]), "%d: %q", i, text)
 				}
 				if kind.roundTrip {
-					require.Equal(t, text, tokenizer.Decode(tokenizer.Encode(text)), "%d", i)
+					require.Equal(t, text, tokenizer.Decode(must(tokenizer.Encode(text))), "%d", i)
 				}
 			}
 		})
@@ -111,8 +111,10 @@ func TestPairsEqualHuggingFaceTokenizersWithLongestFirst(t *testing.T) {
 				require.NoError(t, json.Unmarshal(p[0], &a))
 				require.NoError(t, json.Unmarshal(p[1], &b))
 				require.NoError(t, json.Unmarshal(p[2], &limit))
-				got, types, cut := tokenizer.EncodePair(a, b, limit)
-				whole, _, wholeCut := tokenizer.EncodePair(a, b, 0)
+				got, types, cut, err := tokenizer.EncodePair(a, b, limit)
+				require.NoError(t, err)
+				whole, _, wholeCut, err := tokenizer.EncodePair(a, b, 0)
+				require.NoError(t, err)
 				require.Equal(t, want.Pairs[i][0], ids(got), "%d: %q %q %d", i, a, b, limit)
 				require.Equal(t, want.Pairs[i][1], ids(types), "%d: %q %q %d", i, a, b, limit)
 				require.Equal(t, len(got) < len(whole), cut)
@@ -139,7 +141,7 @@ func TestSplitBehavioursEqualHuggingFaceTokenizers(t *testing.T) {
 			tokenizer, err := Parse(file)
 			require.NoError(t, err)
 			for i, want := range c.IDs {
-				require.Equal(t, want, ids(tokenizer.EncodeWithSpecials(texts[4*i])), "%q", texts[4*i])
+				require.Equal(t, want, ids(must(tokenizer.EncodeWithSpecials(texts[4*i]))), "%q", texts[4*i])
 			}
 		})
 	}
@@ -148,7 +150,7 @@ func TestSplitBehavioursEqualHuggingFaceTokenizers(t *testing.T) {
 func TestWhatIsNoUTF8CountsAsInPythonsReplace(t *testing.T) {
 	for _, kind := range kinds {
 		tokenizer := load(t, kind.name)
-		require.Equal(t, tokenizer.Encode("a\uFFFDb \uFFFD\uFFFDc\uFFFD"), tokenizer.Encode("a\xffb \xff\xfec\xe4\xb8"), kind.name)
+		require.Equal(t, must(tokenizer.Encode("a\uFFFDb \uFFFD\uFFFDc\uFFFD")), must(tokenizer.Encode("a\xffb \xff\xfec\xe4\xb8")), kind.name)
 	}
 }
 
@@ -156,17 +158,17 @@ func TestSpecialTokensInTextAreTextUnlessAskedFor(t *testing.T) {
 	tokenizer := load(t, "smollm")
 	end, ok := tokenizer.ID("<|im_end|>")
 	require.True(t, ok)
-	require.NotContains(t, tokenizer.Encode("a<|im_end|>b"), end)
-	require.Contains(t, tokenizer.EncodeWithSpecials("a<|im_end|>b"), end)
-	require.Equal(t, "a<|im_end|>b", tokenizer.Decode(tokenizer.Encode("a<|im_end|>b")))
-	require.Equal(t, "a<|im_end|>b", tokenizer.Decode(tokenizer.EncodeWithSpecials("a<|im_end|>b")))
+	require.NotContains(t, must(tokenizer.Encode("a<|im_end|>b")), end)
+	require.Contains(t, must(tokenizer.EncodeWithSpecials("a<|im_end|>b")), end)
+	require.Equal(t, "a<|im_end|>b", tokenizer.Decode(must(tokenizer.Encode("a<|im_end|>b"))))
+	require.Equal(t, "a<|im_end|>b", tokenizer.Decode(must(tokenizer.EncodeWithSpecials("a<|im_end|>b"))))
 }
 
 func TestAppendBytesGivesTheBytesOfTokensOneByOne(t *testing.T) {
 	text := "naïve 中文 🙂👩‍👧\r\n end"
 	for _, kind := range []string{"gpt2", "llama3", "llama2"} {
 		tokenizer := load(t, kind)
-		encoded := tokenizer.Encode(text)
+		encoded := must(tokenizer.Encode(text))
 		var joined []byte
 		broken := false
 		for _, id := range encoded {
@@ -210,7 +212,7 @@ func TestConcurrentUse(t *testing.T) {
 				defer wg.Done()
 				for i := range texts {
 					k := (i*7 + worker) % len(texts)
-					if got := ids(tokenizer.Encode(texts[k])); len(got) != len(want[k]) {
+					if got := ids(must(tokenizer.Encode(texts[k]))); len(got) != len(want[k]) {
 						t.Errorf("%s: %q: %v, want %v", kind, texts[k], got, want[k])
 					}
 				}
@@ -232,8 +234,53 @@ func TestLongTextsTakeLinearTime(t *testing.T) {
 		for _, kind := range []string{"smollm", "qwen2", "llama2", "bge-m3", "unigram-bytes"} {
 			tokenizer := load(t, kind)
 			start := time.Now()
-			tokenizer.EncodeWithSpecials(text)
+			must(tokenizer.EncodeWithSpecials(text))
 			require.Less(t, time.Since(start), 30*time.Second, "%s, %s", kind, name)
 		}
 	}
+}
+
+// must returns the value of a call that cannot fail here.
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+func TestAPatternThatBacktracksIsNamed(t *testing.T) {
+	for name, section := range map[string]string{
+		"split":   `"pre_tokenizer": {"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated"}`,
+		"replace": `"normalizer": {"type": "Replace", "pattern": {"Regex": "(a+)+$"}, "content": "b"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tokenizer, err := Parse([]byte(`{"model": {"type": "BPE", "vocab": {"a": 0, "b": 1}, "merges": []}, ` + section + `}`))
+			require.NoError(t, err)
+			ids, err := tokenizer.Encode("aaab aaa")
+			require.NoError(t, err)
+			require.NotEmpty(t, ids)
+			start := time.Now()
+			_, err = tokenizer.Encode(strings.Repeat("a", 40) + "b")
+			require.ErrorContains(t, err, `the tokenizer's pattern "(a+)+$" takes longer than 5s`)
+			require.Less(t, time.Since(start), 60*time.Second)
+		})
+	}
+}
+
+// A match within the limit, but as many of them as there are letters.
+func TestAPatternThatIsSlowForEachMatchEnds(t *testing.T) {
+	t.Parallel()
+	tokenizer, err := Parse([]byte(`{"model": {"type": "BPE", "vocab": {"a": 0, "b": 1}, "merges": []},
+		"pre_tokenizer": {"type": "Split", "pattern": {"Regex": "a(?=.*c)|a"}, "behavior": "Isolated"}}`))
+	require.NoError(t, err)
+	start := time.Now()
+	_, err = tokenizer.Encode(strings.Repeat("a", 200_000))
+	require.ErrorContains(t, err, "takes longer")
+	require.Less(t, time.Since(start), 60*time.Second)
+}
+
+func TestAPatternOfAnyLengthIsRefused(t *testing.T) {
+	_, err := newExpression(strings.Repeat("(", 1<<20))
+	require.ErrorContains(t, err, "has 1048576 bytes, the limit is 65536")
 }

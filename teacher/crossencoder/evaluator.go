@@ -1,6 +1,7 @@
 package crossencoder
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -45,8 +46,9 @@ func newEvaluator(ctx context.Context, st *stepper, corpus retort.Corpus, dev []
 		}
 		e.lists = append(e.lists, in)
 	}
-	e.pairs, _ = st.folder.encode(ctx, works(e.groups))
-	return e, ctx.Err()
+	var err error
+	e.pairs, _, err = st.folder.encode(ctx, works(e.groups))
+	return e, cmp.Or(ctx.Err(), err)
 }
 
 func (e *evaluator) metric() string {

@@ -58,7 +58,8 @@ func TestPairsEqualTransformers(t *testing.T) {
 		for _, c := range g.Models[name] {
 			f, err := readFolder(filepath.Join("testdata", name), c.Limit)
 			require.NoError(t, err)
-			all, cut := f.encode(t.Context(), g.lists())
+			all, cut, err := f.encode(t.Context(), g.lists())
+			require.NoError(t, err)
 			require.Len(t, all, len(c.IDs))
 			require.Positive(t, cut)
 			for i, want := range c.IDs {
@@ -71,12 +72,14 @@ func TestPairsEqualTransformers(t *testing.T) {
 func TestTheSecondSegmentBeginsWithThePassage(t *testing.T) {
 	f, err := readFolder("testdata/bert", 0)
 	require.NoError(t, err)
-	p, cut := f.tokens.pair("x", "short", 40)
+	p, cut, err := f.tokens.pair("x", "short", 40)
+	require.NoError(t, err)
 	require.False(t, cut)
 	require.Equal(t, 3, p.second, "[CLS] x [SEP]")
 	f, err = readFolder("testdata/roberta", 0)
 	require.NoError(t, err)
-	p, _ = f.tokens.pair("x", "short", 40)
+	p, _, err = f.tokens.pair("x", "short", 40)
+	require.NoError(t, err)
 	require.Zero(t, p.second)
 }
 
@@ -202,7 +205,8 @@ func FuzzPairsKeepTheirLimit(f *testing.F) {
 	f.Fuzz(func(t *testing.T, query, passage string, limit uint8) {
 		maxTokens := max(leastTokens, int(limit))
 		for name, folder := range folders {
-			p, cut := folder.tokens.pair(query, passage, maxTokens)
+			p, cut, err := folder.tokens.pair(query, passage, maxTokens)
+			require.NoError(t, err)
 			require.LessOrEqual(t, len(p.ids), maxTokens, name)
 			require.True(t, p.second >= 0 && p.second < len(p.ids), name)
 			if cut {

@@ -139,7 +139,10 @@ func (m *Model) ScoreBatch(ctx context.Context, lists []teacher.Work) iter.Seq2[
 			m.tokenise(ctx, lists, windows)
 		}()
 		for w := range windows {
-			scores, err := m.net.score(ctx, m.rt, w.pairs, m.budget)
+			scores, err := []float64(nil), w.err
+			if err == nil {
+				scores, err = m.net.score(ctx, m.rt, w.pairs, m.budget)
+			}
 			if ctx.Err() != nil {
 				return
 			}
@@ -173,6 +176,7 @@ func finite(list teacher.Work, scores []float64) teacher.Scored {
 type window struct {
 	start, end int
 	pairs      pairs
+	err        error // in place of pairs
 }
 
 const windowPairs = 2048
@@ -185,10 +189,10 @@ func (m *Model) tokenise(ctx context.Context, lists []teacher.Work, windows chan
 			n += len(lists[end].Passages)
 			end++
 		}
-		pairs, cut := m.folder.encode(ctx, lists[start:end])
+		pairs, cut, err := m.folder.encode(ctx, lists[start:end])
 		m.truncated.Add(int64(cut))
 		select {
-		case windows <- window{start, end, pairs}:
+		case windows <- window{start, end, pairs, err}:
 		case <-ctx.Done():
 			return
 		}

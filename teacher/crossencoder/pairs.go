@@ -2,6 +2,7 @@ package crossencoder
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"runtime"
 	"sync"
@@ -36,14 +37,14 @@ func (p pairs) all() []int {
 // tokenizer makes pairs as Hugging Face's fast tokenizers do with truncation "longest_first". It is safe for concurrent use.
 type tokenizer interface {
 	// pair encodes a pair in at most maxTokens and says whether it was cut.
-	pair(query, passage string, maxTokens int) (p pair, cut bool)
+	pair(query, passage string, maxTokens int) (p pair, cut bool, err error)
 	Fingerprint() string
 	size() int // the largest id + 1
 }
 
 // encode returns the pairs of lists end to end, tokenised on as many cores as there are, and how many were cut. What it
-// returns after the end of ctx is of no use.
-func (f *folder) encode(ctx context.Context, lists []teacher.Work) (all pairs, cut int) {
+// returns after the end of ctx is of no use. An error names the list.
+func (f *folder) encode(ctx context.Context, lists []teacher.Work) (all pairs, cut int, err error) {
 	type job struct{ list, passage int }
 	var jobs []job
 	for l := range lists {
@@ -53,14 +54,19 @@ func (f *folder) encode(ctx context.Context, lists []teacher.Work) (all pairs, c
 	}
 	all = make(pairs, len(jobs))
 	var next, cuts atomic.Int64
+	var failed atomic.Pointer[error]
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			for i := int(next.Add(1)) - 1; i < len(jobs) && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
+			for i := int(next.Add(1)) - 1; i < len(jobs) && ctx.Err() == nil && failed.Load() == nil; i = int(next.Add(1)) - 1 {
 				list := lists[jobs[i].list]
-				p, cut := f.tokens.pair(list.Query.Text, list.Passages[jobs[i].passage].Content(), f.maxTokens)
+				p, cut, err := f.tokens.pair(list.Query.Text, list.Passages[jobs[i].passage].Content(), f.maxTokens)
+				if err != nil {
+					err = fmt.Errorf("query %q, passage %q: %w", list.Query.ID, list.Passages[jobs[i].passage].ID, err)
+					failed.Store(&err)
+				}
 				all[i] = p
 				if cut {
 					cuts.Add(1)
@@ -69,7 +75,10 @@ func (f *folder) encode(ctx context.Context, lists []teacher.Work) (all pairs, c
 		}()
 	}
 	wg.Wait()
-	return all, int(cuts.Load())
+	if err := failed.Load(); err != nil {
+		return nil, 0, *err
+	}
+	return all, int(cuts.Load()), nil
 }
 
 // wordPieces is BERT's tokenizer: [CLS] query [SEP] passage [SEP].
@@ -82,7 +91,7 @@ func (t wordPieces) size() int { return t.VocabSize() }
 
 const bertSpecials = 3
 
-func (t wordPieces) pair(query, passage string, maxTokens int) (pair, bool) {
+func (t wordPieces) pair(query, passage string, maxTokens int) (pair, bool, error) {
 	room := maxTokens - bertSpecials
 	q, p := t.Encode(query, room+3), t.Encode(passage, room+3)
 	if len(q) == room+3 && len(p) == room+3 {
@@ -100,7 +109,7 @@ func (t wordPieces) pair(query, passage string, maxTokens int) (pair, bool) {
 	if !t.segments {
 		second = 0
 	}
-	return pair{ids, second}, cut
+	return pair{ids, second}, cut, nil
 }
 
 // longestFirst returns what is left of two texts of a and b tokens in room: the longer one is cut to the length of the
@@ -130,7 +139,7 @@ func loadSubwords(dir string) (subwords, error) {
 
 func (t subwords) size() int { return t.Len() }
 
-func (t subwords) pair(query, passage string, maxTokens int) (pair, bool) {
-	ids, _, cut := t.EncodePair(query, passage, maxTokens)
-	return pair{ids: ids}, cut
+func (t subwords) pair(query, passage string, maxTokens int) (pair, bool, error) {
+	ids, _, cut, err := t.EncodePair(query, passage, maxTokens)
+	return pair{ids: ids}, cut, err
 }

@@ -1,6 +1,7 @@
 package crossencoder
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -54,8 +55,8 @@ func (st *stepper) step(ctx context.Context, groups []group, u encoder.Update) (
 
 // gradient adds the gradient of the groups' mean loss to the weights' and returns the loss.
 func (st *stepper) gradient(ctx context.Context, groups []group) (float64, error) {
-	all, cut := st.folder.encode(ctx, works(groups))
-	if err := ctx.Err(); err != nil {
+	all, cut, err := st.folder.encode(ctx, works(groups))
+	if err := cmp.Or(ctx.Err(), err); err != nil {
 		return 0, err
 	}
 	st.truncated += int64(cut)
