@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/retort-ir/retort/internal/jsonl"
+	"github.com/retort-ir/retort/internal/regular"
 	"github.com/retort-ir/retort/internal/textfile"
 )
 
@@ -43,7 +44,7 @@ type FileCorpus struct {
 // OpenCorpus opens a corpus that stays in its JSON Lines file. It reads the file once: what [LoadCorpus] refuses is
 // refused here, with file and line. Close it.
 func OpenCorpus(ctx context.Context, path string) (*FileCorpus, error) {
-	f, err := os.Open(path)
+	f, err := regular.OpenStream(path)
 	if err != nil {
 		return nil, err
 	}

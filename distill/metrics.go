@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/retort-ir/retort/internal/regular"
 	"github.com/retort-ir/retort/internal/rss"
 	"github.com/retort-ir/retort/internal/tfevents"
 )
@@ -164,7 +165,7 @@ type table struct {
 
 // openTable cuts off a torn line and those of later steps than last.
 func openTable(path string, columns []string, last int) (*table, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	f, err := regular.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, err
 	}

@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/retort-ir/retort/internal/regular"
 	"github.com/retort-ir/retort/internal/textfile"
 )
 
@@ -53,7 +53,7 @@ func readLines(r io.Reader, name string, parse func(line []byte) error) error {
 
 // readFile calls read with the file at path.
 func readFile[T any](path string, read func(io.Reader, string) (T, error)) (T, error) {
-	f, err := os.Open(path)
+	f, err := regular.OpenStream(path)
 	if err != nil {
 		var zero T
 		return zero, err

@@ -16,6 +16,7 @@ import (
 
 	"github.com/retort-ir/retort/internal/filelock"
 	"github.com/retort-ir/retort/internal/jsonl"
+	"github.com/retort-ir/retort/internal/regular"
 )
 
 // Errors of OpenAnswers.
@@ -64,7 +65,7 @@ type recordedAnswer struct {
 // is cut off and reported to log (nil: slog.Default()). Other damage is ErrAnswersCorrupt and names the line. A file that is
 // open elsewhere is ErrAnswersLocked.
 func OpenAnswers(ctx context.Context, path string, log *slog.Logger) (*Answers, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	f, err := regular.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("open the answers: %w", err)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/retort-ir/retort/internal/filelock"
 	"github.com/retort-ir/retort/internal/matrix"
 	"github.com/retort-ir/retort/internal/npy"
+	"github.com/retort-ir/retort/internal/regular"
 	"github.com/retort-ir/retort/internal/strictjson"
 )
 
@@ -81,13 +82,13 @@ func openVectorFile(path string, enc encoder.Encoder, corpus retort.Corpus) (_ *
 		}
 	}()
 	// Whoever has the journal has both: it is locked before the other is opened.
-	if w.journal, err = os.OpenFile(path+".partial.jsonl", os.O_RDWR|os.O_CREATE, 0o644); err != nil {
+	if w.journal, err = regular.OpenFile(path+".partial.jsonl", os.O_RDWR|os.O_CREATE, 0o644); err != nil {
 		return nil, err
 	}
 	if err := filelock.Lock(w.journal); err != nil {
 		return nil, fmt.Errorf("%s: %w", w.journal.Name(), err)
 	}
-	w.vectors, err = os.OpenFile(path+".partial", os.O_RDWR|os.O_CREATE, 0o644)
+	w.vectors, err = regular.OpenFile(path+".partial", os.O_RDWR|os.O_CREATE, 0o644)
 	return w, err
 }
 

@@ -16,6 +16,7 @@ import (
 	"sync"
 
 	"github.com/retort-ir/retort/internal/filelock"
+	"github.com/retort-ir/retort/internal/regular"
 )
 
 // StoreFile is the name of the file that a store keeps in its folder.
@@ -66,7 +67,7 @@ func OpenStore(ctx context.Context, dir string, log *slog.Logger) (*Store, error
 		return nil, fmt.Errorf("open the score cache: %w", err)
 	}
 	path := filepath.Join(dir, StoreFile)
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	f, err := regular.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("open the score cache: %w", err)
 	}

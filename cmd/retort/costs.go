@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"iter"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -20,6 +19,7 @@ import (
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/generate"
 	"github.com/retort-ir/retort/internal/atomicfile"
+	"github.com/retort-ir/retort/internal/regular"
 	"github.com/retort-ir/retort/internal/strictjson"
 	"github.com/retort-ir/retort/teacher"
 	"github.com/retort-ir/retort/teacher/rerankapi"
@@ -150,7 +150,7 @@ func (c costs) lines() []string {
 // readCosts returns those of the file, none where there is no file.
 func readCosts(path string) (costs, error) {
 	var c costs
-	data, err := os.ReadFile(path)
+	data, err := regular.ReadFile(path, regular.MaxText)
 	if errors.Is(err, fs.ErrNotExist) {
 		return c, nil
 	}

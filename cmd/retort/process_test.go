@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -127,6 +128,54 @@ func TestCtrlCEndsACommandWith130(t *testing.T) {
 			require.Equal(t, "retort search: interrupted\n", p.stderr.String())
 			require.Empty(t, p.stdout.String())
 		})
+	}
+}
+
+// Whatever stands where a file is expected, the command says so and ends.
+func TestFilesThatAreNoneAreNamed(t *testing.T) {
+	tiny := filepath.Join("..", "..", "encoder", "bert", "testdata", "tiny")
+	makers := map[string]func(t *testing.T, path string){
+		"not a regular file but a named pipe": func(t *testing.T, path string) { require.NoError(t, syscall.Mkfifo(path, 0o600)) },
+		"not a regular file but a device":     func(t *testing.T, path string) { require.NoError(t, os.Symlink("/dev/zero", path)) },
+		"not a regular file but a folder":     func(t *testing.T, path string) { require.NoError(t, os.Mkdir(path, 0o755)) },
+	}
+	embed := "embed -model DIR/model -role query -out DIR/x.npy DIR/queries.jsonl"
+	for _, c := range []struct{ file, args string }{
+		{"model/config.json", embed},
+		{"model/modules.json", embed},
+		{"model/tokenizer.json", embed},
+		{"model/1_Pooling/config.json", embed},
+		{"model/model.safetensors", embed},
+		{"retort.yaml", "distill -c DIR/retort.yaml"},
+		{"run/manifest.json", "status DIR/run"},
+		{"run/report.json", "report DIR/run"},
+		{"qrels/test.tsv", "eval -bm25 -collection DIR"},
+		{"queries.jsonl", "eval -bm25 -collection DIR"},
+		{"corpus.jsonl", "search -bm25 -corpus DIR/corpus.jsonl x"},
+	} {
+		for want, put := range makers {
+			if strings.Contains(want, "pipe") && slices.Contains([]string{"qrels/test.tsv", "queries.jsonl", "corpus.jsonl"}, c.file) {
+				continue // these may be piped
+			}
+			t.Run(c.file+" "+want, func(t *testing.T) {
+				dir := t.TempDir()
+				for name, content := range collectionFiles {
+					path := filepath.Join(dir, name)
+					require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+					require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+				}
+				require.NoError(t, os.CopyFS(filepath.Join(dir, "model"), os.DirFS(tiny)))
+				path := filepath.Join(dir, c.file)
+				require.NoError(t, os.RemoveAll(path))
+				require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+				put(t, path)
+				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+				defer cancel()
+				code, _, stderr := cli(ctx, strings.Fields(strings.ReplaceAll(c.args, "DIR", dir))...)
+				require.Equal(t, exitFailure, code, stderr)
+				require.Contains(t, stderr, path+": "+want)
+			})
+		}
 	}
 }
 

@@ -7,16 +7,18 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
 
 	"github.com/retort-ir/retort/distill"
+	"github.com/retort-ir/retort/internal/regular"
 )
 
 // setting explains one setting of distill: a flag, and a key of the settings file.
@@ -209,13 +211,25 @@ func quoteJSON(value string) string {
 	return strings.TrimSpace(b.String())
 }
 
+// The bounds of a settings file, whose settings are single values or lists of them. The parser's memory grows with the
+// square of the depth.
+const (
+	maxSettings = 256 << 10 // bytes
+	maxDepth    = 16        // lists and mappings within one another
+)
+
 // readSettings sets the flags to the values of a settings file. Errors name the file and the line.
 func readSettings(path string, flags *flag.FlagSet) error {
-	data, err := os.ReadFile(path)
+	data, err := regular.ReadFile(path, maxSettings)
 	if err != nil {
 		return err
 	}
-	file, err := parser.ParseBytes(data, 0)
+	tokens := lexer.Tokenize(string(data))
+	if line := tooDeep(tokens); line > 0 {
+		return fmt.Errorf("%s:%d: lists or mappings are nested more than %d deep; a setting is a single value or a list of them",
+			path, line, maxDepth)
+	}
+	file, err := parser.Parse(tokens, 0)
 	if err != nil {
 		return syntaxError(path, err)
 	}
@@ -231,7 +245,7 @@ func readSettings(path string, flags *flag.FlagSet) error {
 			return fmt.Errorf("%s:%d: %w", path, line, fmt.Errorf(format, args...))
 		}
 		if findSetting(key.Value) == nil {
-			return wrong("no setting %q: did you mean %q?", key.Value, nearest(key.Value))
+			return wrong("no setting %.60q: did you mean %q?", key.Value, nearest(key.Value[:min(len(key.Value), 60)]))
 		}
 		if first, ok := seen[key.Value]; ok {
 			return wrong("%s stands in line %d already", key.Value, first)
@@ -245,10 +259,33 @@ func readSettings(path string, flags *flag.FlagSet) error {
 			continue // nothing after the colon: as if it were left out
 		}
 		if err := flags.Set(key.Value, value); err != nil {
-			return wrong("%s: %q: %w", key.Value, value, err)
+			return wrong("%s: %.200q: %w", key.Value, value, err)
 		}
 	}
 	return nil
+}
+
+// tooDeep returns the line where more than maxDepth lists and mappings are open, or are begun at once ("- - - a"), 0 where
+// that is nowhere.
+func tooDeep(tokens token.Tokens) int {
+	open, begun, line := 0, 0, 0
+	for _, t := range tokens {
+		if t.Position.Line != line {
+			begun, line = 0, t.Position.Line
+		}
+		switch t.Type {
+		case token.SequenceStartType, token.MappingStartType:
+			open++
+		case token.SequenceEndType, token.MappingEndType:
+			open--
+		case token.SequenceEntryType, token.MappingKeyType, token.MappingValueType:
+			begun++
+		}
+		if open > maxDepth || open <= 0 && begun > maxDepth {
+			return line
+		}
+	}
+	return 0
 }
 
 // syntaxError turns the parser's error of many lines into one.

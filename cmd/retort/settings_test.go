@@ -5,8 +5,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -98,6 +100,34 @@ func TestBadSettingsAreNamedWithTheirLine(t *testing.T) {
 	require.Contains(t, stderr, "nowhere.yaml")
 }
 
+func TestASettingsFileIsBounded(t *testing.T) {
+	dir := t.TempDir()
+	start := time.Now()
+	for _, c := range []struct{ name, content, want string }{
+		{"open lists", strings.Repeat("[", 200_000), ":1: lists or mappings are nested more than 16 deep"},
+		{"open mappings", "lr: 1\nseed: " + strings.Repeat("{a: ", 50_000), ":2: lists or mappings are nested more than 16 deep"},
+		{"lists of lists", strings.Repeat("- ", 100_000), ":1: lists or mappings are nested more than 16 deep"},
+		{"keys of keys", strings.Repeat("? ", 100_000), ":1: lists or mappings are nested more than 16 deep"},
+		{"values of values", strings.Repeat("a: ", 80_000), ":1: "},
+		{"a long name", strings.Repeat("a", 200_000) + ": 1", ":1: no setting"},
+		{"a long value", "lr: " + strings.Repeat("a", 200_000), ":1: lr: "},
+		{"a long file", strings.Repeat("# comment\n", 30_000), ": more than 262144 bytes"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := filepath.Join(dir, "retort.yaml")
+			require.NoError(t, os.WriteFile(path, []byte(c.content), 0o600))
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			err := readSettings(path, newDistillFlags())
+			runtime.ReadMemStats(&after)
+			require.ErrorContains(t, err, path+c.want)
+			require.Less(t, len(err.Error()), 1000)
+			require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(500<<20))
+		})
+	}
+	require.Less(t, time.Since(start), 60*time.Second)
+}
+
 func TestSettingsOutOfRangeAreAUsageError(t *testing.T) {
 	for _, args := range []string{
 		"-depth 0", "-round-trip -1", "-near-duplicate 2", "-top-percentile 101", "-lr -1", "-epochs -1", "-warmup 2", "-gamma -1 -target student-scale",
@@ -114,6 +144,7 @@ func FuzzSettingsFiles(f *testing.F) {
 	f.Add([]byte("lr: 1\n"))
 	f.Add([]byte("types: [a, b]\nseed: &x 1\nlr: *x\n"))
 	f.Add([]byte("? a\n: b\n"))
+	f.Add([]byte("types: [[[{a: - - - ? ? b"))
 	f.Add([]byte("---\n...\n--- >\n a\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		path := filepath.Join(t.TempDir(), "retort.yaml")

@@ -26,6 +26,7 @@ import (
 	"github.com/retort-ir/retort/generate"
 	"github.com/retort-ir/retort/internal/atomicfile"
 	"github.com/retort-ir/retort/internal/progress"
+	"github.com/retort-ir/retort/internal/regular"
 	"github.com/retort-ir/retort/internal/results"
 	"github.com/retort-ir/retort/internal/rss"
 	"github.com/retort-ir/retort/internal/runfolder"
@@ -237,7 +238,7 @@ func (s *specialisation) encodePassages(ctx context.Context) (*mine.Dense, error
 		return nil, err
 	}
 	path, keyPath := s.path(runVectors), s.path(runVectors)+".key"
-	if old, err := os.ReadFile(keyPath); err == nil && strings.HasPrefix(string(old), key) {
+	if old, err := regular.ReadFile(keyPath, regular.MaxText); err == nil && strings.HasPrefix(string(old), key) {
 		s.encoding = readCost(old[len(key):])
 		dense, err := mine.OpenDense(s.model, path)
 		if err == nil && dense.Len() == s.corpus.Len() {
@@ -766,7 +767,7 @@ func hashPath(ctx context.Context, path string) (string, error) {
 		if err != nil || entry.IsDir() {
 			return errors.Join(err, ctx.Err())
 		}
-		f, err := os.Open(name) // follows links, which model folders are often made of
+		f, err := regular.Open(name) // follows links, which model folders are often made of
 		if err != nil {
 			return err
 		}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/internal/regular"
 	"github.com/retort-ir/retort/internal/runfolder"
 )
 
@@ -111,7 +112,7 @@ func (s *stream) Close() error {
 
 func openStream(path string) (*stream, error) {
 	if path != stdinPath {
-		f, err := os.Open(path)
+		f, err := regular.OpenStream(path)
 		if err != nil {
 			return nil, err
 		}

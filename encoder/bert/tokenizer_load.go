@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"maps"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,6 +19,7 @@ import (
 	"github.com/sugarme/tokenizer/model/wordpiece"
 
 	"github.com/retort-ir/retort/internal/jsonfile"
+	"github.com/retort-ir/retort/internal/regular"
 	"github.com/retort-ir/retort/internal/strictjson"
 )
 
@@ -45,7 +45,7 @@ type tokenizerFile struct {
 func LoadTokenizer(dir string) (*Tokenizer, error) {
 	var files []tokenizerFile
 	for _, name := range []string{tokenizerJSON, vocabTXT, tokenizerConfig, specialTokens, addedTokens} {
-		data, err := os.ReadFile(filepath.Join(dir, name))
+		data, err := regular.ReadFile(filepath.Join(dir, name), regular.MaxJSON)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/retort-ir/retort/internal/gguf"
 	"github.com/retort-ir/retort/internal/jsonfile"
+	"github.com/retort-ir/retort/internal/regular"
 	"github.com/retort-ir/retort/internal/subword"
 )
 
@@ -120,7 +120,7 @@ func readFolderText(dir string, c config) (*text, error) {
 		t.bos = id
 	}
 	source := string(j.Template)
-	raw, err := os.ReadFile(filepath.Join(dir, "chat_template.jinja"))
+	raw, err := regular.ReadFile(filepath.Join(dir, "chat_template.jinja"), regular.MaxText)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}

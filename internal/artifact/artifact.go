@@ -12,11 +12,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"github.com/retort-ir/retort/internal/regular"
 )
 
 // Check compares the file's SHA-256 with the one in hex.
 func Check(path, want string) error {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"github.com/retort-ir/retort/internal/regular"
 )
 
 // WriteFolder calls write with a temporary folder beside dir and renames it to dir, whose parents it makes. What was at dir
@@ -66,7 +68,7 @@ func WriteBytes(path string, data []byte) error {
 
 // Copy copies a file.
 func Copy(to, from string) error {
-	source, err := os.Open(from)
+	source, err := regular.Open(from)
 	if err != nil {
 		return err
 	}

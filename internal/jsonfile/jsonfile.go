@@ -7,16 +7,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/retort-ir/retort/internal/atomicfile"
+	"github.com/retort-ir/retort/internal/regular"
 	"github.com/retort-ir/retort/internal/strictjson"
 )
 
 // Read reads a JSON file into v. A byte order mark in front is skipped.
 func Read(path string, v any) error {
-	raw, err := os.ReadFile(path)
+	raw, err := regular.ReadFile(path, regular.MaxJSON)
 	if err != nil {
 		return err
 	}

@@ -9,10 +9,10 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"os"
 	"unicode/utf8"
 
 	"github.com/retort-ir/retort/internal/atomicfile"
+	"github.com/retort-ir/retort/internal/regular"
 	"github.com/retort-ir/retort/internal/strictjson"
 	"github.com/retort-ir/retort/internal/textfile"
 )
@@ -98,7 +98,7 @@ func ReadFile[T any](path string, check func(T) error) iter.Seq2[T, error] {
 // ReadFileWith is ReadWith over a file.
 func ReadFileWith[T any](path string, decode func(line []byte) (T, error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		f, err := os.Open(path)
+		f, err := regular.OpenStream(path)
 		if err != nil {
 			var zero T
 			yield(zero, err)

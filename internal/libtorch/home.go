@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/retort-ir/retort/internal/atomicfile"
+	"github.com/retort-ir/retort/internal/regular"
 	"github.com/retort-ir/retort/internal/strictjson"
 )
 
@@ -44,7 +45,7 @@ var ErrNotInstalled = errors.New(`LibTorch is not installed: run "retort libtorc
 // Installed returns the installation in home, or ErrNotInstalled.
 func Installed(home string) (*Installation, error) {
 	path := manifest(home)
-	data, err := os.ReadFile(path)
+	data, err := regular.ReadFile(path, regular.MaxText)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrNotInstalled
 	}

@@ -9,6 +9,8 @@ import (
 	"math"
 	"os"
 	"sync"
+
+	"github.com/retort-ir/retort/internal/regular"
 )
 
 // File is a file that can be read as bytes. It is safe for concurrent use, except that nothing may use the bytes once
@@ -23,7 +25,7 @@ type File struct {
 // Open maps the file at path. While it is mapped the file must not shrink: reading what is gone ends the program.
 // Replacing it by a rename is harmless, the map then shows the old file.
 func Open(path string) (*File, error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -19,6 +18,7 @@ import (
 	"gonum.org/v1/gonum/blas/blas32"
 
 	"github.com/retort-ir/retort/internal/atomicfile"
+	"github.com/retort-ir/retort/internal/regular"
 )
 
 const (
@@ -111,7 +111,7 @@ func (w *Writer) Close() error {
 // ReadFile reads a matrix [n x d] of float32 in row-major order. Another type, another number of dimensions, Fortran
 // order, vectors without dimensions, a file that is too short or too long are errors.
 func ReadFile(path string) (blas32.General, error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return blas32.General{}, err
 	}

@@ -4,12 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 
 	"github.com/retort-ir/retort/internal/atomicfile"
 	"github.com/retort-ir/retort/internal/jsonfile"
 	"github.com/retort-ir/retort/internal/onnx"
+	"github.com/retort-ir/retort/internal/regular"
 	"github.com/retort-ir/retort/internal/safetensors"
 )
 
@@ -41,7 +41,7 @@ func convert(dir, onnxPath, tokenizerPath string, s sentenceModel) (err error) {
 	if err := writeWeights(filepath.Join(dir, "model.safetensors"), parameters); err != nil {
 		return err
 	}
-	tokenizer, err := os.ReadFile(tokenizerPath)
+	tokenizer, err := regular.ReadFile(tokenizerPath, regular.MaxJSON)
 	if err != nil {
 		return err
 	}

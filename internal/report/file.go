@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 
 	"github.com/retort-ir/retort/internal/atomicfile"
 	"github.com/retort-ir/retort/internal/jsonfile"
+	"github.com/retort-ir/retort/internal/regular"
 )
 
 // The names in a run folder.
@@ -44,7 +44,7 @@ func SavePage(dir string, d Data) error {
 
 // Load reads what Save wrote. The error names the file, and the line or the field that is wrong.
 func Load(path string) (Data, error) {
-	content, err := os.ReadFile(path)
+	content, err := regular.ReadFile(path, regular.MaxJSON)
 	if err != nil {
 		return Data{}, err // names the path
 	}

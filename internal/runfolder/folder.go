@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/retort-ir/retort/internal/filelock"
+	"github.com/retort-ir/retort/internal/regular"
 )
 
 // LockFile is the name of the file that the process that works on a run keeps locked.
@@ -84,7 +85,7 @@ func open(dir string, log *slog.Logger) (*Folder, error) {
 		log = slog.Default()
 	}
 	f := &Folder{dir: dir, log: log, scanned: map[string]scanned{}, now: time.Now}
-	f.create = func(path string) (file, error) { return os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644) }
+	f.create = func(path string) (file, error) { return regular.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644) }
 	if err := f.takeLock(); err != nil {
 		return nil, err
 	}
@@ -104,7 +105,7 @@ func (f *Folder) takeLock() error {
 	if err := os.MkdirAll(f.dir, 0o755); err != nil {
 		return fmt.Errorf("run folder: %w", err)
 	}
-	lock, err := os.OpenFile(f.Path(LockFile), os.O_RDWR|os.O_CREATE, 0o644)
+	lock, err := regular.OpenFile(f.Path(LockFile), os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return fmt.Errorf("run folder: %w", err)
 	}

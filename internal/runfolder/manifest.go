@@ -8,12 +8,12 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/retort-ir/retort/internal/atomicfile"
+	"github.com/retort-ir/retort/internal/regular"
 	"github.com/retort-ir/retort/internal/strictjson"
 )
 
@@ -63,7 +63,7 @@ type Entry struct {
 // ReadManifest reads the manifest of a run without locking it. A folder without one is fs.ErrNotExist.
 func ReadManifest(dir string) (*Manifest, error) {
 	path := filepath.Join(dir, ManifestFile)
-	data, err := os.ReadFile(path)
+	data, err := regular.ReadFile(path, regular.MaxJSON)
 	if err != nil {
 		return nil, err
 	}

@@ -9,9 +9,9 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"os"
 
 	"github.com/retort-ir/retort/internal/jsonl"
+	"github.com/retort-ir/retort/internal/regular"
 )
 
 // maxTail is the most that Open cuts off the end of a file by itself: more than any one record, and little enough to
@@ -44,7 +44,7 @@ func (s scanned) keep(e *Entry) scanned {
 
 // scan reads a file to its end.
 func scan(ctx context.Context, path string) (scanned, error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return scanned{}, err
 	}

@@ -13,11 +13,11 @@ import (
 	"io"
 	"io/fs"
 	"iter"
-	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/retort-ir/retort/internal/jsonl"
+	"github.com/retort-ir/retort/internal/regular"
 	"github.com/retort-ir/retort/internal/rss"
 	"github.com/retort-ir/retort/internal/strictjson"
 )
@@ -213,7 +213,7 @@ func (s *Stage) keep() {
 func Read[T any](ctx context.Context, s *Stage) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var zero T
-		f, err := os.Open(s.path)
+		f, err := regular.Open(s.path)
 		if err != nil {
 			yield(zero, err)
 			return

@@ -15,9 +15,9 @@ import (
 	"io"
 	"math"
 	"math/bits"
-	"os"
 	"slices"
 
+	"github.com/retort-ir/retort/internal/regular"
 	"github.com/retort-ir/retort/internal/strictjson"
 )
 
@@ -53,7 +53,7 @@ type entry struct {
 
 // Open reads and checks the header of the file. The tensors stay on disk until Tensor is called.
 func Open(path string) (*File, error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return nil, err
 	}

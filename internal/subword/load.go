@@ -6,9 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
+	"github.com/retort-ir/retort/internal/regular"
 	"github.com/retort-ir/retort/internal/strictjson"
 )
 
@@ -19,7 +19,7 @@ const maxID = 1 << 21
 // normalizers, pre-tokenizers, post-processors and decoders that language models and RoBERTa-like rerankers use. What it
 // does not know is an error that names it and what is known. The file's truncation and padding are not used.
 func Load(path string) (*Tokenizer, error) {
-	data, err := os.ReadFile(path)
+	data, err := regular.ReadFile(path, regular.MaxJSON)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,8 @@ import (
 	"os"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/retort-ir/retort/internal/regular"
 )
 
 const (
@@ -24,7 +26,7 @@ const (
 
 // Open opens a text file. Errors of Open and of Read name the path.
 func Open(path string) (io.ReadCloser, error) {
-	f, err := os.Open(path)
+	f, err := regular.OpenStream(path)
 	if err != nil {
 		return nil, err
 	}

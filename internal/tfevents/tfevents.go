@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/retort-ir/retort/internal/regular"
 )
 
 // Scalar is a value of a curve.
@@ -47,7 +49,7 @@ const maxRecord = 1 << 20
 // Append opens an event file, made where there is none, to write behind its records. The first record that is damaged or
 // whose step and first tag keep does not want, and all behind it, are cut off.
 func Append(path string, keep func(step int64, tag string) bool) (*Writer, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	f, err := regular.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,101 @@
+// Package regular opens files that must be regular ones, whatever name or link leads to them. A folder that came from
+// elsewhere may hold a named pipe, whose reader waits for ever, or a device that has no end, where a file is expected.
+package regular
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+)
+
+// The greatest sizes in bytes of files that are read whole.
+const (
+	MaxText = 16 << 20  // settings, templates, keys, lists of names
+	MaxJSON = 256 << 20 // JSON documents: the tokenizers of today have up to 35 MB
+)
+
+// ErrNotRegular says that a path leads to a folder, a named pipe, a socket or a device.
+var ErrNotRegular = errors.New("not a regular file")
+
+// Open opens a regular file to be read, after following links. What the path leads to is looked at first: opening a named
+// pipe would wait for its writer.
+func Open(path string) (*os.File, error) { return OpenFile(path, os.O_RDONLY, 0) }
+
+// OpenFile is [os.OpenFile] for a regular file, or with os.O_CREATE for one that is not there yet.
+func OpenFile(path string, flag int, perm fs.FileMode) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err == nil {
+		err = check(path, info)
+	}
+	if err != nil && !(errors.Is(err, fs.ErrNotExist) && flag&os.O_CREATE != 0) {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, flag, perm)
+	if err != nil {
+		return nil, err
+	}
+	if info, err = f.Stat(); err == nil {
+		err = check(path, info)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// OpenStream opens a regular file, or a pipe such as a shell's "<(zcat corpus.jsonl.gz)", to be read once from its start. It
+// waits for the writer of a named pipe.
+func OpenStream(path string) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Mode()&fs.ModeNamedPipe == 0 {
+		return Open(path)
+	}
+	return os.Open(path)
+}
+
+// ReadFile returns the content of a regular file of at most limit bytes.
+func ReadFile(path string, limit int64) ([]byte, error) {
+	f, err := Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return ReadAll(f, path, limit)
+}
+
+// ReadAll returns what is left of r, which has at most limit bytes. name stands for it in errors.
+func ReadAll(r io.Reader, name string, limit int64) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("%s: more than %d bytes, the limit of such a file", name, limit)
+	}
+	return data, nil
+}
+
+func check(path string, info fs.FileInfo) error {
+	if info.Mode().IsRegular() {
+		return nil
+	}
+	return fmt.Errorf("%s: %w but %s", path, ErrNotRegular, kindOf(info.Mode()))
+}
+
+func kindOf(mode fs.FileMode) string {
+	switch {
+	case mode.IsDir():
+		return "a folder"
+	case mode&fs.ModeNamedPipe != 0:
+		return "a named pipe"
+	case mode&fs.ModeSocket != 0:
+		return "a socket"
+	}
+	return "a device"
+}
