@@ -32,6 +32,11 @@ func newCharsmap(data []byte) (normalizer, error) {
 	for i := range m.units {
 		m.units[i] = binary.LittleEndian.Uint32(data[4+4*i:])
 	}
+	for text := range strings.SplitSeq(m.texts, "\x00") {
+		if len(text) > maxContent {
+			return nil, fmt.Errorf("puts %d bytes in place of something, the limit is %d", len(text), maxContent)
+		}
+	}
 	return m, nil
 }
 

@@ -77,11 +77,7 @@ func (b *builder) decoder(section json.RawMessage) error {
 	}
 	switch d.Type {
 	case "Sequence":
-		for _, section := range d.Decoders {
-			if err := b.decoder(section); err != nil {
-				return err
-			}
-		}
+		return b.inSequence(d.Decoders, b.decoder)
 	case "ByteLevel":
 		b.decode.alphabet = true
 	case "ByteFallback":

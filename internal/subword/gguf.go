@@ -84,6 +84,9 @@ func FromGGUF(v Vocab) (*Tokenizer, error) {
 		return nil, fmt.Errorf("the vocabulary has %d tokens, more than %d", len(v.Tokens), maxID)
 	}
 	for id, token := range v.Tokens {
+		if len(token) > maxToken {
+			return nil, fmt.Errorf("token %d (%.60q...) has %d bytes, the limit is %d", id, token, len(token), maxToken)
+		}
 		t.ids[token] = int32(id) // of equal ones the last counts, as in llama.cpp
 	}
 	var decode decoding

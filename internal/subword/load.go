@@ -12,8 +12,15 @@ import (
 	"github.com/retort-ir/retort/internal/strictjson"
 )
 
-// maxID bounds the ids of a vocabulary, so that a wrong one can not ask for all memory.
-const maxID = 1 << 21
+// The bounds of a tokenizer.json, which are far beyond the largest of today. They keep a wrong one from asking for all
+// memory, or for time without end.
+const (
+	maxID      = 1 << 21 // and at most the bytes of the file, which has some bytes a token
+	maxToken   = 4096    // bytes
+	maxNesting = 8       // of Sequences
+	maxStages  = 100     // normalizers or pre-tokenizers
+	maxContent = 128     // bytes that a normalizer puts in place of something
+)
 
 // Load reads a tokenizer.json as Hugging Face's tokenizers package writes it: a BPE or Unigram model with the
 // normalizers, pre-tokenizers, post-processors and decoders that language models and RoBERTa-like rerankers use. What it
@@ -37,6 +44,7 @@ func Parse(data []byte) (*Tokenizer, error) {
 		return nil, fmt.Errorf("not a tokenizer.json: %w", err)
 	}
 	b := builder{t: &Tokenizer{ids: map[string]int32{}}, file: file, addedTexts: map[int32]string{}}
+	b.t.maxID = min(maxID, int64(len(data)))
 	var err error
 	if slow := guard(func() { err = b.build() }); slow != nil || err != nil {
 		return nil, errors.Join(slow, err)
@@ -74,6 +82,24 @@ type builder struct {
 	decode    decoding
 
 	addedTexts map[int32]string // by id: the text that is looked for
+	depth      int              // Sequences around
+}
+
+// inSequence calls read for each section of a Sequence.
+func (b *builder) inSequence(sections []json.RawMessage, read func(json.RawMessage) error) error {
+	if b.depth++; b.depth > maxNesting {
+		return fmt.Errorf("Sequences are nested more than %d deep", maxNesting)
+	}
+	defer func() { b.depth-- }()
+	if len(sections) > maxStages {
+		return fmt.Errorf("a Sequence of %d, the limit is %d", len(sections), maxStages)
+	}
+	for _, section := range sections {
+		if err := read(section); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (b *builder) build() error {
@@ -84,6 +110,9 @@ func (b *builder) build() error {
 	b.t.normalizer = normalizers
 	if err := b.preTokenizer(b.file.PreTokenizer); err != nil {
 		return fmt.Errorf("pre_tokenizer: %w", err)
+	}
+	if n := max(len(normalizers), len(b.t.stages)); n > maxStages {
+		return fmt.Errorf("%d normalizers or pre-tokenizers, the limit is %d", n, maxStages)
 	}
 	if err := b.model(b.file.Model); err != nil {
 		return fmt.Errorf("model: %w", err)
@@ -222,8 +251,11 @@ func (b *builder) bpe(m jsonModel) error {
 
 // addToken enters a token of the model.
 func (t *Tokenizer) addToken(token string, id int64) error {
-	if id < 0 || id >= maxID {
-		return fmt.Errorf("token %q has id %d, which is not in 0 to %d", token, id, maxID-1)
+	if id < 0 || id >= t.maxID {
+		return fmt.Errorf("token %.100q has id %d, which is not in 0 to %d", token, id, t.maxID-1)
+	}
+	if len(token) > maxToken {
+		return fmt.Errorf("token %.60q... has %d bytes, the limit is %d", token, len(token), maxToken)
 	}
 	for int64(len(t.tokens)) <= id {
 		t.tokens = append(t.tokens, "")
@@ -287,14 +319,12 @@ func (b *builder) normalizers(section json.RawMessage) (chain, error) {
 	switch n.Type {
 	case "Sequence":
 		var all chain
-		for _, section := range n.Normalizers {
+		err := b.inSequence(n.Normalizers, func(section json.RawMessage) error {
 			one, err := b.normalizers(section)
-			if err != nil {
-				return nil, err
-			}
 			all = append(all, one...)
-		}
-		return all, nil
+			return err
+		})
+		return all, err
 	case "NFC", "NFD", "NFKC", "NFKD":
 		return chain{normalForms[n.Type]}, nil
 	case "Lowercase":
@@ -306,8 +336,14 @@ func (b *builder) normalizers(section json.RawMessage) (chain, error) {
 	case "Strip":
 		return chain{strip{n.Left, n.Right}}, nil
 	case "Prepend":
+		if len(n.Prepend) > maxContent {
+			return nil, fmt.Errorf("prepend has %d bytes, the limit is %d", len(n.Prepend), maxContent)
+		}
 		return chain{rewrite(func(s string) string { return n.Prepend + s })}, nil
 	case "Replace":
+		if len(n.Content) > maxContent {
+			return nil, fmt.Errorf("content has %d bytes, the limit is %d", len(n.Content), maxContent)
+		}
 		replace, err := n.Pattern.replacer(n.Content)
 		if err != nil {
 			return nil, err
@@ -391,12 +427,7 @@ func (b *builder) preTokenizer(section json.RawMessage) error {
 	var stage preTokenizer
 	switch p.Type {
 	case "Sequence":
-		for _, section := range p.Pretokenizers {
-			if err := b.preTokenizer(section); err != nil {
-				return err
-			}
-		}
-		return nil
+		return b.inSequence(p.Pretokenizers, b.preTokenizer)
 	case "ByteLevel":
 		b.byteLevel = true
 		stage = byteLevel{prefixSpace: orTrue(p.AddPrefixSpace), pattern: orTrue(p.UseRegex)}

@@ -1,6 +1,7 @@
 package subword
 
 import (
+	"fmt"
 	"strings"
 	"unicode"
 
@@ -16,19 +17,31 @@ type normalizer interface {
 type chain []normalizer
 
 func (c chain) normalize(s string) string {
-	for _, n := range c {
-		s = n.normalize(s)
-	}
+	s, _ = c.normalizeAtStart(s)
 	return s
+}
+
+// maxGrowth is how many times as long a text may become. Unicode's forms make one of 3 bytes 33 bytes at most; a chain of
+// Replaces doubles it with each.
+const maxGrowth = 64
+
+// growth is what normalizeAtStart panics with and guard recovers.
+type growth int
+
+func (g growth) Error() string {
+	return fmt.Sprintf("the tokenizer's normalizers make a text %d times as long; the limit is %d: take another tokenizer", g, maxGrowth)
 }
 
 // normalizeAtStart says as well whether space at the start was taken off.
 func (c chain) normalizeAtStart(s string) (normalized string, stripped bool) {
+	limit := maxGrowth*len(s) + maxContent*maxStages
 	for _, n := range c {
 		if ends, ok := n.(strip); ok && ends.left {
 			stripped = stripped || rightOfSpace(s, 0) > 0
 		}
-		s = n.normalize(s)
+		if s = n.normalize(s); len(s) > limit {
+			panic(growth(len(s) / max(1, limit/maxGrowth)))
+		}
 	}
 	return s, stripped
 }

@@ -87,12 +87,7 @@ func (b *builder) postProcessor(section json.RawMessage) error {
 	}
 	switch p.Type {
 	case "Sequence":
-		for _, section := range p.Processors {
-			if err := b.postProcessor(section); err != nil {
-				return err
-			}
-		}
-		return nil
+		return b.inSequence(p.Processors, b.postProcessor)
 	case "ByteLevel":
 		return nil
 	case "RobertaProcessing", "BertProcessing":

@@ -72,12 +72,14 @@ func (e slowPattern) Error() string {
 		"many ways; take another tokenizer", e.pattern, matchTime)
 }
 
-// guard calls do and returns the pattern that took too long.
+// guard calls do and returns the pattern that took too long, or how much a text grew.
 func guard(do func()) (err error) {
 	defer func() {
 		switch p := recover().(type) {
 		case nil:
 		case slowPattern:
+			err = p
+		case growth:
 			err = p
 		default:
 			panic(p)

@@ -24,6 +24,7 @@ type Tokenizer struct {
 	scratch sync.Pool
 
 	fingerprint string
+	maxID       int64 // of the tokens that are still to come
 }
 
 // model turns one piece of text into ids.
