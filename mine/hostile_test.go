@@ -1,0 +1,36 @@
+package mine_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/mine"
+)
+
+// A quadratic step would take minutes for one of these.
+func TestLongTextsAreAnalysedInLinearTime(t *testing.T) {
+	const size = 1 << 20
+	for name, unit := range map[string]string{
+		"letters": "a", "words": "word ", "marks": "\u0301", "marks on a letter": "e\u0301", "spaces": " ", "full stops": ".", "identifiers": "aB_c.",
+		"apostrophes": "'s", "Chinese": "中", "kana": "カ", "joined emoji": "👩\u200d", "endings": "ational", "slashes": "a/", "no UTF-8": "\xff", "flags": "🇩",
+	} {
+		text := strings.Repeat(unit, size/len(unit))
+		for what, do := range map[string]func(){
+			"english": func() { mine.English().Terms(text) },
+			"code":    func() { mine.Code().Terms(text) },
+			"cut":     func() { mine.Cut(retort.Passage{ID: "p", Title: text, Text: text}, 2048) },
+		} {
+			start := time.Now()
+			do()
+			took := time.Since(start)
+			require.Less(t, took, 30*time.Second, "%s of %s", what, name)
+			if took > time.Second {
+				t.Logf("%s of %s: %v", what, name, took.Round(time.Millisecond))
+			}
+		}
+	}
+}
