@@ -293,19 +293,19 @@ func readGGUFConfig(f *gguf.File) (config, error) {
 // validate checks what the tensors' shapes are made of, so that no shape overflows.
 func (c config) validate() error {
 	for _, field := range []struct {
-		name  string
-		value int
+		name        string
+		value, most int
 	}{
-		{"the hidden size", c.hidden},
-		{"the number of layers", c.layers},
-		{"the number of attention heads", c.heads},
-		{"the number of key/value heads", c.kvHeads},
-		{"the width of a head", c.headDim},
-		{"the intermediate size", c.inner},
-		{"the vocabulary's size", c.vocab},
-		{"the context length", c.context},
+		{"the hidden size", c.hidden, 1 << 24},
+		{"the number of layers", c.layers, 10_000},
+		{"the number of attention heads", c.heads, 1 << 24},
+		{"the number of key/value heads", c.kvHeads, 1 << 24},
+		{"the width of a head", c.headDim, 8192}, // of which tables are made before the weights are looked at
+		{"the intermediate size", c.inner, 1 << 24},
+		{"the vocabulary's size", c.vocab, 1 << 24},
+		{"the context length", c.context, 1 << 24},
 	} {
-		if field.value < 1 || field.value > 1<<24 {
+		if field.value < 1 || field.value > field.most {
 			return fmt.Errorf("%s is %d or missing", field.name, field.value)
 		}
 	}

@@ -66,7 +66,14 @@ func Unpack(ctx context.Context, archive, dir string, place func(member string) 
 	return nil
 }
 
+// maxDeflate is more than the factor by which deflate makes anything smaller: 1032.
+const maxDeflate = 1100
+
 func unpackMember(ctx context.Context, member *zip.File, path string) (err error) {
+	size := int64(member.UncompressedSize64)
+	if member.UncompressedSize64 > maxDeflate*(member.CompressedSize64+1) {
+		return fmt.Errorf("%d bytes are said to become %d, which no compression does", member.CompressedSize64, member.UncompressedSize64)
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
@@ -80,12 +87,15 @@ func unpackMember(ctx context.Context, member *zip.File, path string) (err error
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	_, err = io.Copy(f, readerFunc(func(p []byte) (int, error) {
+	n, err := io.Copy(f, io.LimitReader(readerFunc(func(p []byte) (int, error) {
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}
 		return r.Read(p)
-	}))
+	}), size+1))
+	if err == nil && n > size {
+		err = fmt.Errorf("more than the %d bytes that the archive says", size)
+	}
 	return err
 }
 
