@@ -11,7 +11,7 @@ import (
 	"github.com/retort-ir/retort"
 )
 
-// longTexts are texts of a million bytes and more that a corpus or a model's answer may hold.
+// longTexts are texts of a quarter of a million bytes that a corpus or a model's answer may hold.
 func longTexts() map[string]string {
 	texts := map[string]string{}
 	for name, unit := range map[string]string{
@@ -20,7 +20,7 @@ func longTexts() map[string]string {
 		"backticks": "`", "fences": "```\n", "hashes": "# ", "identifiers": "a.B_c", "labels": "Query: ", "thoughts": "<think>",
 		"open thoughts": "<think>a</think>", "dashes": "- ", "capitals": "E.g. ", "slashes": "a/", "no UTF-8": "\xff", "signs": "{\"",
 	} {
-		texts[name] = strings.Repeat(unit, (1<<20)/len(unit))
+		texts[name] = strings.Repeat(unit, (1<<18)/len(unit))
 	}
 	return texts
 }
