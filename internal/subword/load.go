@@ -88,7 +88,7 @@ type builder struct {
 // inSequence calls read for each section of a Sequence.
 func (b *builder) inSequence(sections []json.RawMessage, read func(json.RawMessage) error) error {
 	if b.depth++; b.depth > maxNesting {
-		return fmt.Errorf("Sequences are nested more than %d deep", maxNesting)
+		return fmt.Errorf("a Sequence nested more than %d deep", maxNesting)
 	}
 	defer func() { b.depth-- }()
 	if len(sections) > maxStages {
