@@ -28,8 +28,10 @@ func Example() {
 	// complete
 }
 
+var layout = runfolder.Layout{Stages: map[string]map[string]runfolder.Remedy{"squares": nil}}
+
 func job(dir string, limit int) error {
-	run, err := runfolder.Open(context.Background(), dir, nil)
+	run, err := runfolder.Open(context.Background(), dir, layout, nil)
 	if err != nil {
 		return err
 	}

@@ -9,13 +9,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/retort-ir/retort/internal/filelock"
-	"github.com/retort-ir/retort/internal/regular"
 )
 
 // LockFile is the name of the file that the process that works on a run keeps locked.
@@ -27,13 +26,15 @@ var ErrInUse = errors.New("in use")
 // Folder is a run that this process works on. It belongs to one goroutine. Close frees it; so does the end of the process.
 type Folder struct {
 	dir      string
+	layout   Layout
+	root     *os.Root // all is read, written and removed below it: no link leads out
 	log      *slog.Logger
 	lock     *os.File
 	manifest *Manifest
 	scanned  map[string]scanned // by stage
 
 	now    func() time.Time
-	create func(path string) (file, error) // opens a stage's file for writing, makes it where there is none
+	create func(name string) (file, error) // opens a stage's file for writing, makes it where there is none
 }
 
 // file is what a stage's records are written to.
@@ -46,70 +47,105 @@ type file interface {
 
 // Open makes the folder where there is none, locks it and checks every stage's file. An unfinished end of a file is cut off.
 // A stage whose file somebody has deleted is forgotten, with the stages that read it. Both are reported to log (nil:
-// slog.Default()). Damage is a *CorruptError; a run that another process works on is ErrInUse.
-func Open(ctx context.Context, dir string, log *slog.Logger) (*Folder, error) {
-	f, err := open(dir, log)
+// slog.Default()). Damage is a *CorruptError or ErrDamaged; a run that another process works on is ErrInUse. Files that are
+// not the stages' are not read: see [Folder.Check].
+func Open(ctx context.Context, dir string, layout Layout, log *slog.Logger) (*Folder, error) {
+	f, err := openLocked(dir, layout, log)
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(f.removeTemporary(), f.check(ctx)); err != nil {
+	err = f.readManifest()
+	if errors.Is(err, fs.ErrNotExist) {
+		f.manifest, err = &Manifest{Stages: []*Entry{}}, nil
+	}
+	if err == nil {
+		f.manifest.Format, f.manifest.Retort = Format, version()
+		err = errors.Join(f.removeTemporary(), f.check(ctx))
+	}
+	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
 }
 
-// removeTemporary removes what a kill has left of files that were to appear whole or not at all, here and one folder down.
+// openLocked opens and locks a folder, which it makes where there is none.
+func openLocked(dir string, layout Layout, log *slog.Logger) (_ *Folder, err error) {
+	if log == nil {
+		log = slog.Default()
+	}
+	f := &Folder{dir: dir, layout: layout, log: log, scanned: map[string]scanned{}, now: time.Now}
+	f.create = func(name string) (file, error) { return f.root.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644) }
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("run folder: %w", err)
+	}
+	if f.root, err = os.OpenRoot(dir); err != nil {
+		return nil, fmt.Errorf("run folder: %w", err)
+	}
+	err = layout.checkLinks(f.root)
+	if err == nil {
+		err = f.takeLock()
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+func (f *Folder) readManifest() error {
+	var err error
+	f.manifest, err = readManifest(f.root, ManifestFile, f.layout)
+	return err
+}
+
+// removeTemporary removes what a kill has left of files that were to appear whole or not at all: of the program's names only,
+// and in its folders. It follows no link.
 func (f *Folder) removeTemporary() error {
+	entries, err := fs.ReadDir(f.root.FS(), ".")
+	if err != nil {
+		return f.at(err)
+	}
+	names := f.layout.names()
 	var errs []error
-	for _, pattern := range []string{".*.tmp-*", filepath.Join("*", ".*.tmp-*")} {
-		paths, err := filepath.Glob(filepath.Join(escape(f.dir), pattern))
-		errs = append(errs, err)
-		for _, path := range paths {
-			errs = append(errs, os.RemoveAll(path))
+	for _, e := range entries {
+		own := slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(e.Name(), "."+name+".tmp-") })
+		switch {
+		case own:
+			errs = append(errs, f.at(f.root.RemoveAll(e.Name())))
+		case e.IsDir() && slices.Contains(names, e.Name()):
+			errs = append(errs, f.removeTemporaryIn(e.Name()))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// escape makes a path stand for itself in a pattern.
-func escape(path string) string {
-	if runtime.GOOS == "windows" {
-		return path // where a backslash separates names, and only [ could be meant otherwise
+func (f *Folder) removeTemporaryIn(dir string) error {
+	entries, err := fs.ReadDir(f.root.FS(), dir)
+	if err != nil {
+		return f.at(err)
 	}
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+	var errs []error
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), ".") && strings.Contains(e.Name(), ".tmp-") {
+			errs = append(errs, f.at(f.root.RemoveAll(dir+"/"+e.Name())))
+		}
+	}
+	return errors.Join(errs...)
 }
 
-// open locks the folder and reads the manifest.
-func open(dir string, log *slog.Logger) (*Folder, error) {
-	if log == nil {
-		log = slog.Default()
-	}
-	f := &Folder{dir: dir, log: log, scanned: map[string]scanned{}, now: time.Now}
-	f.create = func(path string) (file, error) { return regular.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644) }
-	if err := f.takeLock(); err != nil {
-		return nil, err
-	}
-	var err error
-	f.manifest, err = ReadManifest(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		f.manifest, err = &Manifest{Format: Format, Stages: []*Entry{}}, nil
-	}
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	f.manifest.Retort = version()
-	return f, nil
-}
+// lockWait is how long a lock is waited for: [InUse], which looks whether it is held, holds it for a moment.
+const lockWait = 200 * time.Millisecond
 
 func (f *Folder) takeLock() error {
-	if err := os.MkdirAll(f.dir, 0o755); err != nil {
-		return fmt.Errorf("run folder: %w", err)
-	}
-	lock, err := regular.OpenFile(f.Path(LockFile), os.O_RDWR|os.O_CREATE, 0o644)
+	lock, err := f.root.OpenFile(LockFile, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
-		return fmt.Errorf("run folder: %w", err)
+		return fmt.Errorf("run folder: %w", f.at(err))
 	}
-	if err := filelock.Lock(lock); err != nil {
+	for start := time.Now(); ; time.Sleep(lockWait / 10) {
+		if err = filelock.Lock(lock); !errors.Is(err, filelock.ErrLocked) || time.Since(start) > lockWait {
+			break
+		}
+	}
+	if err != nil {
 		defer lock.Close()
 		if !errors.Is(err, filelock.ErrLocked) {
 			return fmt.Errorf("run folder: %w", err)
@@ -118,9 +154,20 @@ func (f *Folder) takeLock() error {
 	}
 	f.lock = lock
 	if err := writePID(lock); err != nil {
-		return errors.Join(fmt.Errorf("run folder: %w", err), lock.Close())
+		return fmt.Errorf("run folder: %w", err)
 	}
 	return nil
+}
+
+// InUse says whether a process works on the run. Where that cannot be known, such as in a folder that may not be read, the
+// answer is no.
+func InUse(dir string) bool {
+	lock, err := os.Open(filepath.Join(dir, LockFile))
+	if err != nil {
+		return false
+	}
+	defer lock.Close()
+	return errors.Is(filelock.Lock(lock), filelock.ErrLocked)
 }
 
 func writePID(lock *os.File) error {
@@ -143,12 +190,15 @@ func holder(lock *os.File) string {
 
 // Close frees the run. A stage that is being written must be stopped first.
 func (f *Folder) Close() error {
-	if f.lock == nil {
-		return nil
+	var errs []error
+	if f.lock != nil {
+		errs = append(errs, f.lock.Close())
 	}
-	err := f.lock.Close()
-	f.lock = nil
-	return err
+	if f.root != nil {
+		errs = append(errs, f.root.Close())
+	}
+	f.lock, f.root = nil, nil
+	return errors.Join(errs...)
 }
 
 // Path returns the path of a file of the folder.
@@ -164,16 +214,29 @@ func (f *Folder) Manifest() *Manifest { return f.manifest }
 // programs that read it; no stage depends on them.
 func (f *Folder) Describe(seed uint64, settings, inputs map[string]string) error {
 	f.manifest.Seed, f.manifest.Settings, f.manifest.Inputs = seed, settings, inputs
+	f.manifest.WorkingFolder, _ = os.Getwd() // status does without it
 	return f.save()
 }
 
-func (f *Folder) save() error { return f.manifest.write(f.dir) }
+// save writes the manifest and its copy.
+func (f *Folder) save() error { return f.manifest.write(f.root, ManifestFile, BackupFile) }
+
+// at gives an error of the root the path that the user knows.
+func (f *Folder) at(err error) error { return at(f.root, err) }
+
+func at(root *os.Root, err error) error {
+	var of *fs.PathError
+	if errors.As(err, &of) && !filepath.IsAbs(of.Path) {
+		return &fs.PathError{Op: of.Op, Path: filepath.Join(root.Name(), of.Path), Err: of.Err}
+	}
+	return err
+}
 
 // check scans the stages' files.
 func (f *Folder) check(ctx context.Context) error {
 	for i := 0; i < len(f.manifest.Stages); i++ {
 		e := f.manifest.Stages[i]
-		s, err := scan(ctx, f.Path(e.File))
+		s, err := scanFile(ctx, f.root, e.File)
 		if errors.Is(err, fs.ErrNotExist) {
 			if err := f.forget(e.Name); err != nil {
 				return err
@@ -203,22 +266,24 @@ func (f *Folder) forget(stage string) error {
 func (f *Folder) drop(stages ...string) error {
 	var files []string
 	for _, name := range stages {
-		if e := f.manifest.Find(name); e != nil {
-			files = append(append(files, e.File), e.Owns...)
+		if f.manifest.Find(name) != nil {
+			files = append(append(files, stageFile(name)), f.layout.owned(name)...)
 		}
 		delete(f.scanned, name)
 	}
 	f.manifest.remove(stages...)
+	f.manifest.forget(files...)
 	if err := f.save(); err != nil {
 		return err
 	}
 	return f.removeFiles(files...)
 }
 
+// removeFiles removes files and folders; of a link the link.
 func (f *Folder) removeFiles(names ...string) error {
 	var errs []error
 	for _, name := range names {
-		errs = append(errs, os.RemoveAll(f.Path(name)))
+		errs = append(errs, f.at(f.root.RemoveAll(name)))
 	}
 	return errors.Join(errs...)
 }
@@ -241,7 +306,15 @@ func (f *Folder) checkStage(e *Entry, s scanned) error {
 	}
 	f.log.Warn("cut off what was left unfinished at the end of a stage's file",
 		"file", f.Path(e.File), "line", s.count+1, "offset", s.size, "bytes", s.total-s.size)
-	return os.Truncate(f.Path(e.File), s.size)
+	return f.truncate(e.File, s.size)
+}
+
+func (f *Folder) truncate(name string, size int64) error {
+	file, err := f.root.OpenFile(name, os.O_WRONLY, 0)
+	if err != nil {
+		return f.at(err)
+	}
+	return errors.Join(file.Truncate(size), file.Close())
 }
 
 // damage says what a kill cannot have done, "" where there is nothing of the kind.

@@ -2,6 +2,7 @@ package runfolder
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -23,7 +24,7 @@ const holdDir = "RETORT_RUNFOLDER_TEST_HOLD"
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(holdDir); dir != "" {
-		f, err := Open(context.Background(), dir, nil)
+		f, err := Open(context.Background(), dir, testLayout, nil)
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
@@ -46,10 +47,10 @@ func TestASecondProcessIsRefusedByTheRunAndTheHoldersNumberUntilThatDies(t *test
 	t.Cleanup(func() { cmd.Process.Kill() })
 	require.True(t, bufio.NewScanner(out).Scan())
 
-	_, err = Open(t.Context(), dir, quiet())
+	_, err = Open(t.Context(), dir, testLayout, quiet())
 	require.ErrorIs(t, err, ErrInUse)
 	require.EqualError(t, err, fmt.Sprintf("the run %s is in use by process %d: wait for it, or take another folder", dir, cmd.Process.Pid))
-	_, err = Repair(t.Context(), dir, quiet())
+	_, err = Repair(t.Context(), dir, testLayout, quiet())
 	require.ErrorIs(t, err, ErrInUse)
 
 	require.NoError(t, cmd.Process.Kill())
@@ -153,7 +154,7 @@ func TestDamageIsAnErrorWithLineAndOffsetUntilItIsRepaired(t *testing.T) {
 		{"no end", lines[0] + lines[1], 3, at, 3, "the file ends after 2 of 5 records"},
 		{"half a record at the end", lines[0] + lines[1] + lines[2][:9], 3, at, 3, "checksum does not match"},
 		{"zeros", lines[0] + lines[1] + strings.Repeat("\x00", 99), 3, at, 3, "checksum does not match"},
-		{"another stage's file", "A", 1, 0, 5, "the file is not the one"},
+		{"another stage's file", "A", 1, 0, 5, "the file is not the one that this stage has written"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := chain(t)
@@ -163,19 +164,19 @@ func TestDamageIsAnErrorWithLineAndOffsetUntilItIsRepaired(t *testing.T) {
 				c.data = string(read(t, filepath.Join(dir, "a.jsonl")))
 			}
 			require.NoError(t, os.WriteFile(path, []byte(c.data), 0o644))
-			_, err := Open(t.Context(), dir, quiet())
+			_, err := Open(t.Context(), dir, testLayout, quiet())
 			var corrupt *CorruptError
 			require.ErrorAs(t, err, &corrupt)
 			require.ErrorContains(t, err, fmt.Sprintf("%s:%d: record at byte offset %d: %s", path, c.line, c.offset, c.reason))
 			require.ErrorContains(t, err, fmt.Sprintf(`run "retort repair %s"`, dir))
 			require.Equal(t, c.data, string(read(t, path)), "nothing is changed")
 
-			repaired, err := Repair(t.Context(), dir, quiet())
+			repaired, err := Repair(t.Context(), dir, testLayout, quiet())
 			require.NoError(t, err)
 			require.Equal(t, []Repaired{
-				{Stage: "b", Path: path, Line: c.line, Offset: int64(c.offset), Kept: c.line - 1, Redone: c.redone},
+				{Path: path, Reason: c.reason, Cut: &Cut{Line: c.line, Offset: int64(c.offset), Kept: c.line - 1, Redone: c.redone}},
 			}, repaired)
-			again, err := Repair(t.Context(), dir, quiet())
+			again, err := Repair(t.Context(), dir, testLayout, quiet())
 			require.NoError(t, err)
 			require.Empty(t, again)
 
@@ -196,19 +197,20 @@ func TestAnInterruptedRepairIsDoneAgain(t *testing.T) {
 	whole := read(t, path)
 	damaged := strings.Replace(string(whole), `"n":1,"text":"b`, `"n":1,"text":"x`, 1)
 	require.NoError(t, os.WriteFile(path, []byte(damaged), 0o644))
-	f, err := open(dir, quiet())
+	f, err := openLocked(dir, testLayout, quiet())
 	require.NoError(t, err)
+	require.NoError(t, f.readManifest())
 	e := f.manifest.Find("b")
 	e.State, e.Count, e.Bytes, e.SHA256 = Running, 1, 0, ""
 	require.NoError(t, f.save())
 	require.NoError(t, f.Close())
 
-	_, err = Open(t.Context(), dir, quiet())
+	_, err = Open(t.Context(), dir, testLayout, quiet())
 	require.ErrorContains(t, err, "retort repair")
-	repaired, err := Repair(t.Context(), dir, quiet())
+	repaired, err := Repair(t.Context(), dir, testLayout, quiet())
 	require.NoError(t, err)
 	require.Len(t, repaired, 1)
-	require.Equal(t, 4, repaired[0].Redone)
+	require.Equal(t, 4, repaired[0].Cut.Redone)
 	require.Equal(t, 4, run(t, openFolder(t, dir), specOf("b", "1"), 5))
 	require.Equal(t, whole, read(t, path))
 }
@@ -232,7 +234,6 @@ func TestOtherFilesOfAStageGoWhereItIsDoneAnew(t *testing.T) {
 	dir := t.TempDir()
 	f := openFolder(t, dir)
 	spec := specOf("a", "1")
-	spec.Owns = []string{"checkpoints"}
 	run(t, f, spec, 1)
 	require.NoError(t, os.MkdirAll(f.Path("checkpoints/x"), 0o755))
 	run(t, f, spec, 1)
@@ -289,21 +290,21 @@ func TestAClockThatIsSetBackTakesNoSecondsAway(t *testing.T) {
 func TestAFolderThatCannotBeUsedIsNamed(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o644))
-	_, err := Open(t.Context(), filepath.Join(file, "run"), quiet())
+	_, err := Open(t.Context(), filepath.Join(file, "run"), testLayout, quiet())
 	require.ErrorContains(t, err, file)
 
 	for content, want := range map[string]string{
 		"{":                            "malformed manifest",
-		`{"format":9}`:                 "a run of format 9, this program reads 1",
+		`{"format":9}`:                 "a run of format 9, this program reads 2",
 		`{"stages":[null]}`:            "a run of format 0",
 		`{"format":1,"stages":[null]}`: "stage 1 is malformed",
-		`{"format":1,"stages":[{"name":"../a","file":"../a.jsonl"}]}`:        "stage 1 is malformed",
-		`{"format":1,"stages":[{"name":"a","file":"a.jsonl"},{"name":"a"}]}`: "stage 2 is malformed",
+		`{"format":1,"stages":[{"name":"../a","file":"../a.jsonl"}]}`:                                            `stage 1 is called "../a", which no stage of a run is`,
+		`{"format":1,"stages":[{"name":"a","file":"a.jsonl","state":"complete"},{"name":"a","file":"a.jsonl"}]}`: "stage 2 is malformed",
 	} {
 		dir := t.TempDir()
 		require.NoError(t, os.WriteFile(filepath.Join(dir, ManifestFile), []byte(content), 0o644))
 		for range 2 { // the lock is free again
-			_, err := Open(t.Context(), dir, quiet())
+			_, err := Open(t.Context(), dir, testLayout, quiet())
 			require.ErrorContains(t, err, filepath.Join(dir, ManifestFile))
 			require.ErrorContains(t, err, want)
 		}
@@ -312,7 +313,7 @@ func TestAFolderThatCannotBeUsedIsNamed(t *testing.T) {
 
 func TestRepairOfAFolderWithoutARunMakesNothing(t *testing.T) {
 	dir := t.TempDir()
-	_, err := Repair(t.Context(), dir, quiet())
+	_, err := Repair(t.Context(), dir, testLayout, quiet())
 	require.ErrorIs(t, err, os.ErrNotExist)
 	entries, err := os.ReadDir(dir)
 	require.NoError(t, err)
@@ -345,7 +346,7 @@ func TestOpenAndReadEndWithTheirContext(t *testing.T) {
 	dir := chain(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := Open(ctx, dir, quiet())
+	_, err := Open(ctx, dir, testLayout, quiet())
 	require.ErrorIs(t, err, context.Canceled)
 	f := openFolder(t, dir)
 	s, err := f.Begin(specOf("a", "1"))
@@ -405,9 +406,7 @@ func FuzzRecordsThatAreReadWereWritten(f *testing.F) {
 	f.Add([]byte(`"crc32c":"00000000"}`))
 	f.Add([]byte(nil))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		path := filepath.Join(t.TempDir(), "x.jsonl")
-		require.NoError(t, os.WriteFile(path, data, 0o644))
-		s, err := scan(t.Context(), path)
+		s, err := scan(t.Context(), bytes.NewReader(data))
 		require.NoError(t, err)
 		require.EqualValues(t, len(data), s.total)
 		require.LessOrEqual(t, s.size, s.total)

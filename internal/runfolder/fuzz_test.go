@@ -17,7 +17,7 @@ func FuzzManifest(f *testing.F) {
 		dir := t.TempDir()
 		path := filepath.Join(dir, ManifestFile)
 		require.NoError(t, os.WriteFile(path, data, 0o600))
-		m, err := ReadManifest(dir)
+		m, err := ReadManifest(dir, testLayout)
 		if err != nil {
 			require.ErrorContains(t, err, path)
 			return

@@ -30,10 +30,17 @@ func openFolder(t testing.TB, dir string) *Folder {
 func openLogged(t testing.TB, dir string) (*Folder, *bytes.Buffer) {
 	t.Helper()
 	var log bytes.Buffer
-	f, err := Open(t.Context(), dir, slog.New(slog.NewTextHandler(&log, nil)))
+	f, err := Open(t.Context(), dir, testLayout, slog.New(slog.NewTextHandler(&log, nil)))
 	require.NoError(t, err)
 	t.Cleanup(func() { f.Close() })
 	return f, &log
+}
+
+var testLayout = Layout{
+	Stages: map[string]map[string]Remedy{
+		"a": {"checkpoints": Journal, "state": Redo, "model": Remove, "metrics": SetAside}, "b": nil, "c": nil, "d": nil, "squares": nil,
+	},
+	Others: map[string]Remedy{"corpus.jsonl": Remove, "costs.json": SetAside, "answers.jsonl": Journal},
 }
 
 // the stages of the tests: b reads a, c reads b, d reads nothing.

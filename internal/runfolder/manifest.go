@@ -5,41 +5,56 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/retort-ir/retort/internal/atomicfile"
-	"github.com/retort-ir/retort/internal/regular"
 	"github.com/retort-ir/retort/internal/strictjson"
 )
 
-// ManifestFile is the name of the manifest.
-const ManifestFile = "manifest.json"
+// The names of the manifest and of its copy, from which [Repair] brings it back.
+const (
+	ManifestFile = "manifest.json"
+	BackupFile   = "manifest.backup.json"
+)
 
-// Format is the version of the folder's layout.
-const Format = 1
+// Format is the version of the folder's layout. The manifest of version 1 had no checksums but those of the stages' files.
+const Format = 2
+
+const firstFormat = 1
 
 // State is how far a stage is.
 type State string
 
 // The states. A stage that never began has no entry.
 const (
-	Running  State = "running" // or interrupted
+	Running  State = "running" // or interrupted: see InUse
 	Complete State = "complete"
 )
 
-// Manifest says what a folder holds.
+// Manifest says what a folder holds. In the file its last member, "sha256", is the checksum of all before it.
 type Manifest struct {
 	Format   int               `json:"format"`
 	Retort   string            `json:"retort"` // version of the program that wrote it last
 	Seed     uint64            `json:"seed"`
 	Settings map[string]string `json:"settings,omitempty"` // of the whole job, by name
 	Inputs   map[string]string `json:"inputs,omitempty"`   // hashes of the files that the job was given, by setting
-	Stages   []*Entry          `json:"stages"`
+	// WorkingFolder is where the job was started: relative paths in Settings begin there.
+	WorkingFolder string         `json:"working_folder,omitempty"`
+	Files         map[string]Sum `json:"files,omitempty"` // of the run, by their paths in it; stages' files have theirs in Stages
+	Stages        []*Entry       `json:"stages"`
+}
+
+// Sum is what a file was when it was written.
+type Sum struct {
+	Bytes  int64  `json:"bytes"`
+	SHA256 string `json:"sha256"`
 }
 
 // Entry is what the manifest says of one stage.
@@ -54,33 +69,89 @@ type Entry struct {
 	// Settings are its own, and Inputs the hashes of the stage files that it reads: together they are the key.
 	Settings map[string]string `json:"settings"`
 	Inputs   map[string]string `json:"inputs,omitempty"`
-	Owns     []string          `json:"owns,omitempty"` // other files and folders that go with it
+	Owns     []string          `json:"owns,omitempty"` // of format 1; now the program knows it
 	File     string            `json:"file"`
 	Bytes    int64             `json:"bytes,omitempty"`  // of the file, once complete
 	SHA256   string            `json:"sha256,omitempty"` // of the file, once complete
 }
 
-// ReadManifest reads the manifest of a run without locking it. A folder without one is fs.ErrNotExist.
-func ReadManifest(dir string) (*Manifest, error) {
-	path := filepath.Join(dir, ManifestFile)
-	data, err := regular.ReadFile(path, regular.MaxJSON)
+// ReadManifest reads the manifest of a run without locking it. A folder without one is fs.ErrNotExist. A manifest that is not
+// as it was written is [ErrDamaged], one that names what is not in the layout an error that says which name.
+func ReadManifest(dir string, layout Layout) (*Manifest, error) {
+	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, err
 	}
-	m := &Manifest{}
-	if err := strictjson.Unmarshal(data, m); err != nil {
-		return nil, fmt.Errorf("%s: malformed manifest (%w): remove it to do all stages anew", path, err)
+	defer root.Close()
+	return readManifest(root, ManifestFile, layout)
+}
+
+// ErrDamaged says that a file of a run is not as it was written.
+var ErrDamaged = errors.New("damaged")
+
+func readManifest(root *os.Root, name string, layout Layout) (*Manifest, error) {
+	data, err := readFile(root, name)
+	if err != nil {
+		return nil, err
 	}
-	if m.Format != Format {
-		return nil, fmt.Errorf("%s: a run of format %d, this program reads %d: go on with the version of retort that began it (%s), or take another folder",
-			path, m.Format, Format, m.Retort)
+	m, err := parseManifest(data, layout)
+	if errors.Is(err, ErrDamaged) {
+		return nil, fmt.Errorf(`%s: %w: run "retort repair %s"; to do all stages anew, remove %[1]s`,
+			filepath.Join(root.Name(), name), err, root.Name())
 	}
-	for i, e := range m.Stages {
-		if e == nil || e.Name == "" || e.File != e.Name+".jsonl" || e.File != filepath.Base(e.File) || m.Find(e.Name) != e {
-			return nil, fmt.Errorf("%s: stage %d is malformed: remove the file to do all stages anew", path, i+1)
-		}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(root.Name(), name), err)
 	}
 	return m, nil
+}
+
+func parseManifest(data []byte, layout Layout) (*Manifest, error) {
+	m := &Manifest{}
+	if err := strictjson.Unmarshal(data, m); err != nil {
+		return nil, fmt.Errorf("%w: malformed manifest (%w)", ErrDamaged, err)
+	}
+	sealed, whole := unseal(data)
+	if m.Format != Format && m.Format != firstFormat && whole == sealed {
+		return nil, fmt.Errorf("a run of format %d, this program reads %d: go on with the version of retort that began it (%s), or take another folder",
+			m.Format, Format, m.Retort)
+	}
+	if err := layout.check(m); err != nil {
+		return nil, fmt.Errorf("%w: this is no manifest that retort has written; remove it to do all stages anew", err)
+	}
+	if !whole && (sealed || m.Format != firstFormat) {
+		return nil, fmt.Errorf("%w: its checksum does not match", ErrDamaged)
+	}
+	for _, e := range m.Stages {
+		e.Owns = nil
+	}
+	return m, nil
+}
+
+// What stands before and behind the checksum, which is the last member.
+const (
+	sealBegin = ",\n  \"sha256\": \""
+	sealEnd   = "\"\n}\n"
+)
+
+// seal returns the text of the manifest with its checksum.
+func (m *Manifest) seal() ([]byte, error) {
+	data, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	body := bytes.TrimSuffix(data, []byte("\n}"))
+	sum := sha256.Sum256(body)
+	return append(body, sealBegin+hex.EncodeToString(sum[:])+sealEnd...), nil
+}
+
+// unseal says whether a text ends with a checksum, and whether that is the text's.
+func unseal(data []byte) (sealed, whole bool) {
+	at := len(data) - len(sealBegin) - 2*sha256.Size - len(sealEnd)
+	if at < 0 || !bytes.HasPrefix(data[at:], []byte(sealBegin)) || !bytes.HasSuffix(data, []byte(sealEnd)) {
+		return false, false
+	}
+	sum := sha256.Sum256(data[:at])
+	return true, string(data[at+len(sealBegin):len(data)-len(sealEnd)]) == hex.EncodeToString(sum[:])
 }
 
 // Find returns the entry of a stage, nil where there is none.
@@ -135,15 +206,21 @@ func (m *Manifest) Readers(stage string) []string {
 	return names
 }
 
-func (m *Manifest) write(dir string) error {
-	return atomicfile.Write(filepath.Join(dir, ManifestFile), func(w io.Writer) error {
-		data, err := json.MarshalIndent(m, "", "  ")
-		if err != nil {
-			return err
-		}
-		_, err = w.Write(append(data, '\n'))
+func (m *Manifest) write(root *os.Root, names ...string) error {
+	data, err := m.seal()
+	if err != nil {
 		return err
-	})
+	}
+	for _, name := range names {
+		err := atomicfile.WriteIn(root, name, func(w io.Writer) error {
+			_, err := w.Write(data)
+			return err
+		})
+		if err != nil {
+			return at(root, err)
+		}
+	}
+	return nil
 }
 
 func (m *Manifest) remove(stages ...string) {

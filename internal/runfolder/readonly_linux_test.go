@@ -35,11 +35,11 @@ func TestAReadOnlyFolderIsNamedAndLeftAsItIs(t *testing.T) {
 	require.NoError(t, os.Chmod(dir, 0o555))
 	t.Cleanup(func() { os.Chmod(dir, 0o755) })
 	var err error
-	asNobody(t, func() { _, err = Open(t.Context(), dir, quiet()) })
+	asNobody(t, func() { _, err = Open(t.Context(), dir, testLayout, quiet()) })
 	require.ErrorIs(t, err, os.ErrPermission)
 	require.ErrorContains(t, err, dir+"/lock: permission denied")
 	require.Equal(t, before, read(t, dir+"/a.jsonl"))
-	m, err := ReadManifest(dir)
+	m, err := ReadManifest(dir, testLayout)
 	require.NoError(t, err, "its state can still be looked at")
 	require.Len(t, m.Stages, 4)
 }

@@ -9,9 +9,9 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"os"
 
 	"github.com/retort-ir/retort/internal/jsonl"
-	"github.com/retort-ir/retort/internal/regular"
 )
 
 // maxTail is the most that Open cuts off the end of a file by itself: more than any one record, and little enough to
@@ -42,15 +42,20 @@ func (s scanned) keep(e *Entry) scanned {
 	return s
 }
 
-// scan reads a file to its end.
-func scan(ctx context.Context, path string) (scanned, error) {
-	f, err := regular.Open(path)
+// scanFile scans a file of a run.
+func scanFile(ctx context.Context, root *os.Root, name string) (scanned, error) {
+	f, err := open(root, name)
 	if err != nil {
 		return scanned{}, err
 	}
 	defer f.Close()
+	return scan(ctx, f)
+}
+
+// scan reads a file to its end.
+func scan(ctx context.Context, r io.Reader) (scanned, error) {
 	s := scanned{sum: sha256.New(), torn: true}
-	br := bufio.NewReaderSize(f, 1<<20)
+	br := bufio.NewReaderSize(r, 1<<20)
 	for bad := false; ; {
 		if err := ctx.Err(); err != nil {
 			return scanned{}, err

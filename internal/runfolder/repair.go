@@ -3,56 +3,108 @@ package runfolder
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
-	"os"
+	"path/filepath"
+	"strings"
 )
 
-// Repaired is what Repair did to one stage's file.
+// Repaired is what Repair did about one file.
 type Repaired struct {
-	Stage  string
-	Path   string
+	Path   string // of the file
+	Reason string // why
+	Done   string // in words, what was done and what the next run does; "" where Cut says it
+	Lost   bool   // nothing makes it again
+	Cut    *Cut   // of a stage's file
+}
+
+// Cut is what was dropped of a stage's file.
+type Cut struct {
 	Line   int   // of the first record that was dropped, from 1
 	Offset int64 // of its first byte
 	Kept   int   // records
 	Redone int   // records that were dropped and will be made again
 }
 
-// Repair cuts every damaged file of a run before its first bad record; the next run makes the records again from there on.
-// Stages that read such a file are redone only where it then differs. A kill while it works leaves damage that Repair
-// removes when it is called again. A folder without a run is an error.
-func Repair(ctx context.Context, dir string, log *slog.Logger) (_ []Repaired, err error) {
-	if _, err := ReadManifest(dir); err != nil {
+// Repair brings a damaged manifest back from its copy, cuts every damaged file of a stage before its first bad record, and
+// does with every other file that its checksum does not fit what the layout says. The next run makes again what was dropped;
+// stages that read it are redone only where it then differs. A kill while Repair works leaves damage that Repair removes when
+// it is called again. A folder without a run is an error, and so is a manifest that is damaged like its copy.
+func Repair(ctx context.Context, dir string, layout Layout, log *slog.Logger) (_ []Repaired, err error) {
+	if _, err := ReadManifest(dir, layout); err != nil && !errors.Is(err, ErrDamaged) {
 		return nil, err
 	}
-	f, err := open(dir, log)
+	f, err := openLocked(dir, layout, log)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	var done []Repaired
-	for _, e := range f.manifest.Stages {
-		s, err := scan(ctx, f.Path(e.File))
+	r := repair{Folder: f}
+	for _, part := range []func(context.Context) error{r.manifests, r.stages, r.files} {
+		if err := part(ctx); err != nil {
+			return r.done, err
+		}
+	}
+	return r.done, nil
+}
+
+type repair struct {
+	*Folder
+	done []Repaired
+}
+
+func (r *repair) add(file, reason, done string, lost bool) {
+	r.done = append(r.done, Repaired{Path: r.Path(filepath.FromSlash(file)), Reason: reason, Done: done, Lost: lost})
+}
+
+// manifests makes the manifest and its copy whole.
+func (r *repair) manifests(context.Context) error {
+	err := r.readManifest()
+	backup, backupErr := readManifest(r.root, BackupFile, r.layout)
+	switch {
+	case err == nil && !errors.Is(backupErr, ErrDamaged):
+		return nil
+	case err == nil:
+		r.add(BackupFile, "its checksum does not match", "written again", false)
+	case !errors.Is(err, ErrDamaged):
+		return err
+	case backupErr != nil:
+		return fmt.Errorf("%w: its copy %s does not help (%w)", err, BackupFile, backupErr)
+	default:
+		r.manifest = backup
+		r.add(ManifestFile, "its checksum does not match", "brought back from "+BackupFile, false)
+	}
+	return r.save()
+}
+
+func (r *repair) stages(ctx context.Context) error {
+	for _, e := range r.manifest.Stages {
+		s, err := scanFile(ctx, r.root, e.File)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // the next run says so
 		}
 		if err != nil {
-			return done, err
+			return err
 		}
-		if s.whole() && damage(e, s) == "" {
+		reason := damage(e, s)
+		if s.whole() && reason == "" {
 			continue
 		}
 		s = s.keep(e)
-		r := Repaired{Stage: e.Name, Path: f.Path(e.File), Line: s.count + 1, Offset: s.size, Kept: s.count, Redone: s.rest}
+		cut := &Cut{Line: s.count + 1, Offset: s.size, Kept: s.count, Redone: s.rest}
 		if e.State == Complete {
-			r.Redone = max(e.Count-s.count, s.rest)
+			cut.Redone = max(e.Count-s.count, s.rest)
 		}
-		if err := f.cut(e, s); err != nil {
-			return done, err
+		if reason == "" {
+			reason = "the end is unfinished"
 		}
-		done = append(done, r)
+		if err := r.cut(e, s); err != nil {
+			return err
+		}
+		r.done = append(r.done, Repaired{Path: r.Path(e.File), Reason: reason, Cut: cut})
 	}
-	return done, nil
+	return nil
 }
 
 // cut makes the stage unfinished before the file is cut, so that no complete stage ever has a shorter file.
@@ -61,5 +113,52 @@ func (f *Folder) cut(e *Entry, s scanned) error {
 	if err := f.save(); err != nil {
 		return err
 	}
-	return os.Truncate(f.Path(e.File), s.size)
+	return f.truncate(e.File, s.size)
+}
+
+// files does what the layout says about files that their checksums do not fit.
+func (r *repair) files(ctx context.Context) error {
+	for _, name := range r.layout.names() {
+		damaged, err := r.Check(ctx, name)
+		if err != nil {
+			return err
+		}
+		for _, d := range damaged {
+			if !r.Recorded(name) {
+				continue // went with an earlier one
+			}
+			if err := r.file(d); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (r *repair) file(d Damage) error {
+	top, _, inFolder := strings.Cut(d.File, "/")
+	remedy, stage, _ := r.layout.remedy(d.File)
+	switch remedy {
+	case Redo:
+		r.add(d.File, d.Reason, "the stage "+stage+" is done anew by the next run", false)
+		return r.drop(stage)
+	case SetAside:
+		delete(r.manifest.Files, d.File)
+		if err := r.save(); err != nil {
+			return err
+		}
+		if d.Reason == gone {
+			r.add(d.File, d.Reason, "nothing makes it again", true)
+			return nil
+		}
+		aside := d.File + ".damaged"
+		r.add(d.File, d.Reason, "nothing makes it again: it is now "+r.Path(filepath.FromSlash(aside)), true)
+		return r.at(r.root.Rename(d.File, aside))
+	}
+	done := "removed: the next run makes it again"
+	if inFolder {
+		done = fmt.Sprintf("removed with all of %s: the next run makes it again", r.Path(top))
+	}
+	r.add(d.File, d.Reason, done, false)
+	return r.Remove(top)
 }

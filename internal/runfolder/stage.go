@@ -17,20 +17,16 @@ import (
 	"time"
 
 	"github.com/retort-ir/retort/internal/jsonl"
-	"github.com/retort-ir/retort/internal/regular"
 	"github.com/retort-ir/retort/internal/rss"
 	"github.com/retort-ir/retort/internal/strictjson"
 )
 
-// Spec describes a stage. Its file is Name.jsonl.
+// Spec describes a stage of the layout. Its file is Name.jsonl.
 type Spec struct {
 	Name     string
 	Settings map[string]string // all that decides its output besides the stages that it reads
 	Inputs   []string          // stages that it reads; they must be complete
-	Owns     []string          // other files and folders, which are removed where the stage is done anew
 }
-
-func (s Spec) file() string { return s.Name + ".jsonl" }
 
 // Stage is a stage that has begun. What it appends is in the file when Append returns, and so survives a kill; a power
 // cut can take the last seconds.
@@ -53,6 +49,9 @@ const syncEvery = 2 * time.Second
 // Begin goes on with a stage where the folder has it with the same key, and starts it anew otherwise, which it reports where
 // something was there. A complete stage can only be read.
 func (f *Folder) Begin(spec Spec) (*Stage, error) {
+	if _, ok := f.layout.Stages[spec.Name]; !ok {
+		return nil, fmt.Errorf("run folder: %q is no stage of the layout", spec.Name)
+	}
 	inputs := map[string]string{}
 	for _, name := range spec.Inputs {
 		in := f.manifest.Find(name)
@@ -75,13 +74,13 @@ func (f *Folder) Begin(spec Spec) (*Stage, error) {
 	}
 	err = f.drop(spec.Name)
 	if err == nil {
-		err = f.removeFiles(append([]string{spec.file()}, spec.Owns...)...) // which a drop that was interrupted has left behind
+		err = f.removeFiles(append(f.layout.owned(spec.Name), stageFile(spec.Name))...) // which a drop that was interrupted has left behind
 	}
 	if err != nil {
 		return nil, fmt.Errorf("run folder: stage %s: %w", spec.Name, err)
 	}
 	return f.start(&Entry{
-		Name: spec.Name, State: Running, Key: key, Settings: spec.Settings, Inputs: inputs, Owns: spec.Owns, File: spec.file(),
+		Name: spec.Name, State: Running, Key: key, Settings: spec.Settings, Inputs: inputs, File: stageFile(spec.Name),
 	})
 }
 
@@ -89,8 +88,8 @@ func (f *Folder) Begin(spec Spec) (*Stage, error) {
 func (f *Folder) start(e *Entry) (*Stage, error) {
 	s := &Stage{folder: f, entry: e, path: f.Path(e.File), sum: sha256.New(), since: f.now(), synced: f.now()}
 	var err error
-	if s.file, err = f.create(s.path); err != nil {
-		return nil, fmt.Errorf("run folder: %w", err)
+	if s.file, err = f.create(e.File); err != nil {
+		return nil, fmt.Errorf("run folder: %w", f.at(err))
 	}
 	if err := s.file.Truncate(0); err != nil {
 		return nil, errors.Join(fmt.Errorf("run folder: %w", err), s.file.Close())
@@ -112,7 +111,7 @@ func (f *Folder) resume(e *Entry) (*Stage, error) {
 	if s.sum, err = cloneHash(found.sum); err != nil {
 		return nil, err
 	}
-	if s.file, err = f.create(s.path); err != nil {
+	if s.file, err = f.create(e.File); err != nil {
 		return nil, fmt.Errorf("run folder: %w", err)
 	}
 	return s, nil
@@ -166,7 +165,7 @@ func (s *Stage) sync() error {
 	s.entry.Seconds += max(0, now.Sub(s.since).Seconds()) // a clock that is set back takes nothing away
 	s.since = now
 	s.entry.Peak = max(s.entry.Peak, rss.Peak())
-	return s.folder.save()
+	return s.folder.manifest.write(s.folder.root, ManifestFile)
 }
 
 // Finish makes the stage complete.
@@ -181,6 +180,9 @@ func (s *Stage) Finish() error {
 	s.entry.State, s.entry.Bytes, s.entry.SHA256 = Complete, s.size, hexSum(s.sum)
 	if err := s.sync(); err != nil {
 		s.entry.State, s.entry.Bytes, s.entry.SHA256 = running.State, running.Bytes, running.SHA256
+		return err
+	}
+	if err := s.folder.manifest.write(s.folder.root, BackupFile); err != nil {
 		return err
 	}
 	s.keep()
@@ -213,7 +215,7 @@ func (s *Stage) keep() {
 func Read[T any](ctx context.Context, s *Stage) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var zero T
-		f, err := regular.Open(s.path)
+		f, err := open(s.folder.root, s.entry.File)
 		if err != nil {
 			yield(zero, err)
 			return

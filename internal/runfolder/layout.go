@@ -1,0 +1,163 @@
+package runfolder
+
+import (
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"slices"
+	"strings"
+)
+
+// Layout is the closed set of names that a program may own in a run folder. A manifest that speaks of any other name is
+// refused: a run is data, and does not say what is to be written or removed.
+type Layout struct {
+	// Stages are the stages by name. Each has its own file, NAME.jsonl, and may have other files and folders, which are
+	// removed where the stage is done anew.
+	Stages map[string]map[string]Remedy
+	// Others are files and folders of no stage.
+	Others map[string]Remedy
+}
+
+// Remedy is what [Repair] does about damage to a file or to a file of a folder.
+type Remedy int
+
+const (
+	// Remove removes the file or the whole folder: the next run makes it again from the others.
+	Remove Remedy = iota
+	// Redo makes the next run do the stage anew.
+	Redo
+	// SetAside renames the file to NAME.damaged, since nothing makes it again.
+	SetAside
+	// Journal leaves the file alone: its owner appends to it, keeps checksums in it, and repairs it. The manifest has no
+	// checksum of it.
+	Journal
+)
+
+// Pipeline is the layout of the runs of package distill and of the command.
+var Pipeline = Layout{
+	Stages: map[string]map[string]Remedy{
+		"gate": nil, "generate": nil, "mine": nil, "score": nil, "filter": nil, "before": nil, "evaluate": nil,
+		"train": {"checkpoints": Journal, "train.state": Redo, "model": Remove, "metrics": SetAside},
+	},
+	Others: map[string]Remedy{
+		"corpus.jsonl": Remove, "student": Remove, "vectors.npy": Remove, "vectors.npy.key": Remove,
+		"vectors.npy.partial": Journal, "vectors.npy.partial.jsonl": Journal,
+		"answers.jsonl": Journal, "teacher-scores": Journal,
+		"results.json": Remove, "report.json": Remove, "report.html": Remove, "costs.json": SetAside,
+	},
+}
+
+func stageFile(stage string) string { return stage + ".jsonl" }
+
+// owned are the other files and folders of a stage.
+func (l Layout) owned(stage string) []string { return slices.Sorted(maps.Keys(l.Stages[stage])) }
+
+// names are all that the program may own, its folder's own files among them.
+func (l Layout) names() []string {
+	all := []string{ManifestFile, BackupFile, LockFile}
+	for stage := range l.Stages {
+		all = append(append(all, stageFile(stage)), l.owned(stage)...)
+	}
+	all = append(all, slices.Collect(maps.Keys(l.Others))...)
+	slices.Sort(all)
+	return all
+}
+
+// remedy is that of a file which the manifest may have a checksum of, by its path in the run, and the stage that owns it.
+func (l Layout) remedy(file string) (r Remedy, stage string, ok bool) {
+	if !fs.ValidPath(file) || strings.ContainsAny(file, "\x00\\") {
+		return 0, "", false
+	}
+	top, _, _ := strings.Cut(file, "/")
+	if r, ok := l.Others[top]; ok {
+		return r, "", r != Journal
+	}
+	for stage, owned := range l.Stages {
+		if r, ok := owned[top]; ok {
+			return r, stage, r != Journal
+		}
+	}
+	return 0, "", false
+}
+
+// check refuses a manifest that speaks of what the program does not own.
+func (l Layout) check(m *Manifest) error {
+	for i, e := range m.Stages {
+		if e == nil {
+			return fmt.Errorf("stage %d is malformed", i+1)
+		}
+		owned, known := l.Stages[e.Name]
+		if !known {
+			return fmt.Errorf("stage %d is called %q, which no stage of a run is", i+1, e.Name)
+		}
+		if e.File != stageFile(e.Name) {
+			return fmt.Errorf("stage %s has the file %q, which is not its own (%s)", e.Name, e.File, stageFile(e.Name))
+		}
+		if m.Find(e.Name) != e {
+			return fmt.Errorf("stage %d is malformed: there is another called %s", i+1, e.Name)
+		}
+		for _, name := range e.Owns {
+			if _, ok := owned[name]; !ok {
+				return fmt.Errorf("stage %s owns %q, which is not its own", e.Name, name)
+			}
+		}
+		if e.State != Running && e.State != Complete {
+			return fmt.Errorf("stage %s has the state %q", e.Name, e.State)
+		}
+	}
+	for file := range m.Files {
+		if _, _, ok := l.remedy(file); !ok {
+			return fmt.Errorf("%q is no file of a run", file)
+		}
+	}
+	return nil
+}
+
+// checkLinks refuses links among the program's names that lead out of the run, or nowhere: what is written through such a
+// link would change what is not the run's.
+func (l Layout) checkLinks(root *os.Root) error {
+	for _, name := range l.names() {
+		err := walk(root, name, func(file string, info fs.FileInfo) error {
+			if info.Mode().Type() != fs.ModeSymlink {
+				return nil
+			}
+			if _, err := root.Stat(file); err == nil {
+				return nil
+			}
+			to, _ := root.Readlink(file)
+			return fmt.Errorf("%s is a link to %s, which is outside of the run or not there: remove the link, "+
+				"or put what it leads to in its place", path.Join(root.Name(), file), to)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// walk calls do with the file, or with the folder and all in it, in the order of their names. It follows no link. What is
+// not there is passed over.
+func walk(root *os.Root, name string, do func(file string, info fs.FileInfo) error) error {
+	info, err := root.Lstat(name)
+	if os.IsNotExist(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := do(name, info); err != nil || !info.IsDir() {
+		return err
+	}
+	entries, err := fs.ReadDir(root.FS(), name)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := walk(root, name+"/"+e.Name(), do); err != nil {
+			return err
+		}
+	}
+	return nil
+}

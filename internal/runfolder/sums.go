@@ -1,0 +1,257 @@
+package runfolder
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Damage is a file of a run that is not as it was written.
+type Damage struct {
+	File   string // its path in the run, with slashes
+	Reason string
+}
+
+// gone is the reason where there is no file.
+const gone = "it is gone"
+
+// Error says it in words that name the file and the remedy.
+func (d Damage) Error(dir string) error {
+	return fmt.Errorf(`%s is %w: %s: run "retort repair %s"`, filepath.Join(dir, filepath.FromSlash(d.File)), ErrDamaged, d.Reason, dir)
+}
+
+// Record writes the checksums of files, and of all files of folders, to the manifest. The names are of the layout. Of what is
+// not there it forgets the checksum.
+func (f *Folder) Record(ctx context.Context, names ...string) error {
+	sums := map[string]Sum{}
+	for _, name := range names {
+		if err := f.summable(name); err != nil {
+			return err
+		}
+		err := walk(f.root, name, func(file string, info fs.FileInfo) error {
+			if info.IsDir() {
+				return nil
+			}
+			sum, err := sumOf(ctx, f.root, file)
+			sums[file] = sum
+			return err
+		})
+		if err != nil {
+			return f.at(err)
+		}
+	}
+	f.manifest.forget(names...)
+	if f.manifest.Files == nil {
+		f.manifest.Files = map[string]Sum{}
+	}
+	maps.Copy(f.manifest.Files, sums)
+	return f.save()
+}
+
+// Replace calls write, which writes the names anew, and records their checksums. What they were is forgotten first, so that
+// after a kill no file has the checksum of another.
+func (f *Folder) Replace(ctx context.Context, write func() error, names ...string) error {
+	for _, name := range names {
+		if err := f.summable(name); err != nil {
+			return err
+		}
+	}
+	if f.manifest.forget(names...) {
+		if err := f.save(); err != nil {
+			return err
+		}
+	}
+	if err := write(); err != nil {
+		return err
+	}
+	return f.Record(ctx, names...)
+}
+
+// Recorded says whether the manifest has a checksum of the file, or of a file of the folder.
+func (f *Folder) Recorded(name string) bool { return len(f.manifest.under(name)) > 0 }
+
+// Check compares files, and all files of folders, with their checksums, and reads all of them for that. What has none is not
+// looked at.
+func (f *Folder) Check(ctx context.Context, names ...string) ([]Damage, error) {
+	return checkFiles(ctx, f.root, f.manifest, names...)
+}
+
+// Remove removes files and folders of the layout, with their checksums; of a link the link.
+func (f *Folder) Remove(names ...string) error {
+	for _, name := range names {
+		if !slices.Contains(f.layout.names(), name) {
+			return fmt.Errorf("run folder: %q is not in the layout", name)
+		}
+	}
+	if f.manifest.forget(names...) {
+		if err := f.save(); err != nil {
+			return err
+		}
+	}
+	return f.removeFiles(names...)
+}
+
+func (f *Folder) summable(name string) error {
+	if _, _, ok := f.layout.remedy(name); !ok || strings.Contains(name, "/") {
+		return fmt.Errorf("run folder: %q is no file or folder of the layout with checksums in the manifest", name)
+	}
+	return nil
+}
+
+// CheckRead compares files of a run that is only read, by their names in it, with what the manifest says of them: those of
+// stages that are complete, and others that have a checksum. A run without a manifest, and files that are not there, are
+// left to whoever reads them.
+func CheckRead(ctx context.Context, dir string, layout Layout, names ...string) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil
+	}
+	defer root.Close()
+	m, err := readManifest(root, ManifestFile, layout)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	damaged, err := checkFiles(ctx, root, m, names...)
+	if err != nil {
+		return err
+	}
+	for _, e := range m.Stages {
+		if e.State != Complete || !slices.Contains(names, e.File) {
+			continue
+		}
+		reason, err := m.compare(ctx, root, e.File, Sum{e.Bytes, e.SHA256})
+		if err != nil {
+			return err
+		}
+		if reason != "" {
+			damaged = append(damaged, Damage{e.File, reason})
+		}
+	}
+	for _, d := range damaged {
+		if d.Reason != gone {
+			return d.Error(dir)
+		}
+	}
+	return nil
+}
+
+func checkFiles(ctx context.Context, root *os.Root, m *Manifest, names ...string) ([]Damage, error) {
+	var damaged []Damage
+	for _, name := range names {
+		for _, file := range m.under(name) {
+			reason, err := m.compare(ctx, root, file, m.Files[file])
+			if err != nil {
+				return nil, err
+			}
+			if reason != "" {
+				damaged = append(damaged, Damage{file, reason})
+			}
+		}
+	}
+	return damaged, nil
+}
+
+// compare says how a file differs from its checksum.
+func (m *Manifest) compare(ctx context.Context, root *os.Root, file string, want Sum) (reason string, err error) {
+	got, err := sumOf(ctx, root, file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return gone, nil
+	case err != nil:
+		return "", at(root, err)
+	case got.Bytes != want.Bytes:
+		return fmt.Sprintf("it has %d bytes and had %d", got.Bytes, want.Bytes), nil
+	case got != want:
+		return "its checksum does not match", nil
+	}
+	return "", nil
+}
+
+// under returns the files of a name that have a checksum.
+func (m *Manifest) under(name string) []string {
+	var files []string
+	for _, file := range slices.Sorted(maps.Keys(m.Files)) {
+		if top, _, _ := strings.Cut(file, "/"); top == name {
+			files = append(files, file)
+		}
+	}
+	return files
+}
+
+// forget drops the checksums of names, and says whether there were any.
+func (m *Manifest) forget(names ...string) bool {
+	before := len(m.Files)
+	for _, name := range names {
+		for _, file := range m.under(name) {
+			delete(m.Files, file)
+		}
+	}
+	return len(m.Files) < before
+}
+
+func sumOf(ctx context.Context, root *os.Root, file string) (Sum, error) {
+	f, err := open(root, file)
+	if err != nil {
+		return Sum{}, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	n, err := io.CopyBuffer(struct{ io.Writer }{h}, reader{ctx, f}, make([]byte, 1<<20))
+	if err != nil {
+		return Sum{}, err
+	}
+	return Sum{n, hexSum(h)}, nil
+}
+
+// reader ends with its context: a file can have many gigabytes.
+type reader struct {
+	ctx context.Context
+	f   *os.File
+}
+
+func (r reader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.f.Read(p)
+}
+
+// open opens a regular file for reading: a pipe would never end.
+func open(root *os.Root, name string) (*os.File, error) {
+	info, err := root.Stat(name)
+	if err != nil {
+		return nil, at(root, err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no file (%s)", filepath.Join(root.Name(), name), info.Mode().Type())
+	}
+	f, err := root.Open(name)
+	return f, at(root, err)
+}
+
+// maxManifest is far more than the manifest of any run has.
+const maxManifest = 64 << 20
+
+func readFile(root *os.Root, name string) ([]byte, error) {
+	f, err := open(root, name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxManifest+1))
+	if len(data) > maxManifest {
+		return nil, fmt.Errorf("%s has more than %d bytes", filepath.Join(root.Name(), name), maxManifest)
+	}
+	return data, err
+}
