@@ -156,7 +156,7 @@ func TestTheGateIsAStageOfTheFolder(t *testing.T) {
 	require.Equal(t, 30, asked, "nothing is measured twice")
 	run(func(g *Gate) { g.Sets[0].Trials[3].Grades[4] = 1 })
 	require.Equal(t, 60, asked, "other judgements are measured anew")
-	m, err := runfolder.ReadManifest(dir)
+	m, err := runfolder.ReadManifest(dir, runfolder.Pipeline)
 	require.NoError(t, err)
 	require.Equal(t, 1, m.Find("gate").Count)
 

@@ -26,12 +26,16 @@ type Folder struct{ run *runfolder.Folder }
 // ErrInUse says that another process, or another Folder of this one, works on the run.
 var ErrInUse = runfolder.ErrInUse
 
+// ErrDamaged says that a file of a run is not as it was written; the error names the file.
+var ErrDamaged = runfolder.ErrDamaged
+
 // OpenFolder opens the folder of a run, which it makes where there is none. It checks what is there: a record that a kill
 // left unfinished is removed, a stage whose file somebody deleted is forgotten with those that read it, and both are
 // reported to log (nil: slog.Default()). Other damage is an error that names the file, line and offset; "retort repair"
-// removes it. A run that is open elsewhere is ErrInUse.
+// removes it. A run that is open elsewhere is ErrInUse, a file that is not as its checksum says ErrDamaged. A link in the
+// folder that leads out of it is an error, as is a manifest that names what no run owns.
 func OpenFolder(ctx context.Context, dir string, log *slog.Logger) (*Folder, error) {
-	run, err := runfolder.Open(ctx, dir, log)
+	run, err := runfolder.Open(ctx, dir, runfolder.Pipeline, log)
 	if err != nil {
 		return nil, err
 	}
@@ -43,6 +47,25 @@ func (f *Folder) Close() error { return f.run.Close() }
 
 // Path returns the path of a file of the folder.
 func (f *Folder) Path(name string) string { return f.run.Path(name) }
+
+// Replace calls write, which makes files or folders of the run anew, and keeps their checksums in the manifest. names are those
+// of docs/run-folder.md that belong to no stage.
+func (f *Folder) Replace(ctx context.Context, write func() error, names ...string) error {
+	return f.run.Replace(ctx, write, names...)
+}
+
+// Recorded says whether the manifest has a checksum of the file, or of a file of the folder.
+func (f *Folder) Recorded(name string) bool { return f.run.Recorded(name) }
+
+// Check reads files, or all files of folders, and compares them with their checksums. The error names the first that is not as
+// it was written, and is ErrDamaged. What has no checksum is not looked at.
+func (f *Folder) Check(ctx context.Context, names ...string) error {
+	damaged, err := f.run.Check(ctx, names...)
+	if err != nil || len(damaged) == 0 {
+		return err
+	}
+	return damaged[0].Error(f.run.Dir())
+}
 
 // Describe writes the job's settings, hashes of the files it was given and its seed to the manifest, for whoever looks at
 // the run later. No stage depends on them.
@@ -111,7 +134,7 @@ func records[T any](ctx context.Context, j *job, name Stage, reads []Stage, iden
 		})
 		return values, err
 	}
-	stage, err := j.begin(name, identity(), reads, nil)
+	stage, err := j.begin(name, identity(), reads)
 	if err != nil {
 		return nil, err
 	}
@@ -127,12 +150,12 @@ func records[T any](ctx context.Context, j *job, name Stage, reads []Stage, iden
 	return readAll[T](ctx, stage)
 }
 
-func (j *job) begin(name Stage, s settings, reads []Stage, owns []string) (*runfolder.Stage, error) {
+func (j *job) begin(name Stage, s settings, reads []Stage) (*runfolder.Stage, error) {
 	s["corpus"] = j.corpus
 	if v := j.Versions[name]; v != "" {
 		s["version"] = v
 	}
-	spec := runfolder.Spec{Name: string(name), Settings: s, Owns: owns}
+	spec := runfolder.Spec{Name: string(name), Settings: s}
 	for _, stage := range reads {
 		spec.Inputs = append(spec.Inputs, string(stage))
 	}

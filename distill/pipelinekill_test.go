@@ -106,7 +106,7 @@ func runAndKill(t *testing.T, variable, dir string, after time.Duration) bool {
 // stageOf says in which stage the run was killed.
 func stageOf(t *testing.T, dir string) string {
 	t.Helper()
-	m, err := runfolder.ReadManifest(dir)
+	m, err := runfolder.ReadManifest(dir, runfolder.Pipeline)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "start"
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/eval"
@@ -17,7 +18,7 @@ import (
 	"github.com/retort-ir/retort/internal/runfolder"
 )
 
-// The names in a run folder besides those of the stages' records.
+// The names in a run folder besides those of the stages' records, as runfolder.Pipeline has them.
 const (
 	folderCheckpoints = "checkpoints" // while the student is trained
 	folderState       = "train.state" // the trained student's weights and moments
@@ -57,7 +58,7 @@ func (j *job) train(ctx context.Context, out *Outcome) error {
 	if j.Lists == nil {
 		reads = []Stage{StageFilter}
 	}
-	stage, err := j.begin(StageTrain, s, reads, []string{folderCheckpoints, folderState, folderModel, folderMetrics})
+	stage, err := j.begin(StageTrain, s, reads)
 	if err != nil {
 		return err
 	}
@@ -98,15 +99,18 @@ func (j *job) trainStage(ctx context.Context, stage *runfolder.Stage, out *Outco
 		}
 	} else {
 		out.Training, out.Guard = records[n-1].Result, records[n-1].Guard
-		if err := j.loadTrained(); err != nil {
+		if err := j.loadTrained(ctx); err != nil {
 			return err
 		}
 	}
 	if err := stage.Finish(); err != nil {
 		return err
 	}
-	return os.RemoveAll(j.folder.Path(folderCheckpoints))
+	return j.folder.Remove(folderCheckpoints)
 }
+
+// trainedFiles are what is left of training besides its records.
+var trainedFiles = []string{folderState, folderModel, folderMetrics}
 
 // trainOn trains from the last checkpoint on, if there is one.
 func (j *job) trainOn(ctx context.Context, stage *runfolder.Stage, records []trained, out *Outcome) error {
@@ -116,7 +120,7 @@ func (j *job) trainOn(ctx context.Context, stage *runfolder.Stage, records []tra
 	for _, r := range records {
 		w.seen(r)
 	}
-	if err := w.checkCheckpoint(o.Dir); err != nil {
+	if err := w.checkCheckpoint(j.folder); err != nil {
 		return err
 	}
 	o.Progress = w.progress
@@ -132,30 +136,59 @@ func (j *job) trainOn(ctx context.Context, stage *runfolder.Stage, records []tra
 	if err := context.Cause(trainCtx); err != nil {
 		return fmt.Errorf("distill: %w", err)
 	}
-	if err := checkpoint.Write(j.folder.Path(folderState), nil, j.Student.SaveState); err != nil {
+	if err := j.folder.Replace(ctx, j.saveTrained, trainedFiles...); err != nil {
 		return fmt.Errorf("distill: %w", err)
-	}
-	model := j.folder.Path(folderModel)
-	if err := os.RemoveAll(model); err != nil { // of a call that was killed between here and the next line but one
-		return err
-	}
-	if err := j.Student.Save(model); err != nil {
-		return err
 	}
 	return stage.Append(trained{Result: out.Training, Guard: out.Guard})
 }
 
-// loadTrained brings back the student of an earlier call.
-func (j *job) loadTrained() error {
+// saveTrained writes the student as it is now.
+func (j *job) saveTrained() error {
+	if err := checkpoint.Write(j.folder.Path(folderState), nil, j.Student.SaveState); err != nil {
+		return err
+	}
+	return j.saveModel()
+}
+
+// saveModel writes the model anew: a call that was killed may have left one.
+func (j *job) saveModel() error {
+	if err := j.folder.Remove(folderModel); err != nil {
+		return err
+	}
+	return j.Student.Save(j.folder.Path(folderModel))
+}
+
+// loadTrained brings back the student of an earlier call, and makes a model that is gone or damaged again.
+func (j *job) loadTrained(ctx context.Context) error {
 	if err := j.split(); err != nil {
 		return err
 	}
 	if err := loadState(j.folder.Path(folderState), j.Student); err != nil {
-		return fmt.Errorf("%w; to train anew, remove %s too", err, j.folder.Path(string(StageTrain)+".jsonl"))
+		return fmt.Errorf(`%w; to train anew, remove %s too, or run "retort repair %s"`,
+			err, j.folder.Path(string(StageTrain)+".jsonl"), j.folder.Dir())
 	}
-	model := j.folder.Path(folderModel)
-	if _, err := os.Stat(model); errors.Is(err, fs.ErrNotExist) {
-		return j.Student.Save(model)
+	damaged, err := j.folder.Check(ctx, trainedFiles...)
+	if err != nil {
+		return err
+	}
+	again := false
+	for _, d := range damaged {
+		model := strings.HasPrefix(d.File, folderModel+"/")
+		again = again || model
+		done := "retort repair sets it aside: nothing makes it again"
+		if model {
+			done = "the model is saved again"
+		}
+		j.folder.Warn("a file of the run is damaged", "file", j.folder.Path(d.File), "why", d.Reason, "what to do", done)
+	}
+	if _, err := os.Stat(j.folder.Path(folderModel)); errors.Is(err, fs.ErrNotExist) {
+		again = true
+	}
+	if again {
+		return j.folder.Replace(ctx, j.saveModel, folderModel)
+	}
+	if !j.folder.Recorded(folderModel) { // of an older version of Retort
+		return j.folder.Record(ctx, trainedFiles...)
 	}
 	return nil
 }
@@ -232,8 +265,8 @@ func (w *trainWriter) seen(r trained) {
 }
 
 // checkCheckpoint removes the checkpoints where one is ahead of the records, some of which were then cut off by a repair.
-func (w *trainWriter) checkCheckpoint(dir string) error {
-	f, state, _, err := lastCheckpoint(dir)
+func (w *trainWriter) checkCheckpoint(run *runfolder.Folder) error {
+	f, state, _, err := lastCheckpoint(run.Path(folderCheckpoints))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -248,7 +281,7 @@ func (w *trainWriter) checkCheckpoint(dir string) error {
 		evaluated = state.History[n-1].Step
 	}
 	if state.Step > w.step || evaluated > w.evaluated {
-		return os.RemoveAll(dir)
+		return run.Remove(folderCheckpoints)
 	}
 	return nil
 }

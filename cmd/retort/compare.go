@@ -16,6 +16,7 @@ import (
 
 	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/internal/results"
+	"github.com/retort-ir/retort/internal/runfolder"
 )
 
 var compareCommand = command{
@@ -127,6 +128,9 @@ func loadRuns(ctx context.Context, dirs []string) ([]evaluatedRun, error) {
 	}
 	runs := make([]evaluatedRun, len(dirs))
 	for i, dir := range dirs {
+		if err := runfolder.CheckRead(ctx, dir, runfolder.Pipeline, results.FileName); err != nil {
+			return nil, err
+		}
 		records, err := await(ctx, func() ([]results.Record, error) { return results.Load(dir) })
 		if err != nil {
 			return nil, err

@@ -75,7 +75,7 @@ func runDemo(ctx context.Context, args []string, stdout, stderr io.Writer) (err 
 	if err := d.read(ctx, out.Measured); err != nil {
 		return err
 	}
-	if err := s.writeResults(d.results(seconds(start))); err != nil {
+	if err := s.writeResults(ctx, d.results(seconds(start))); err != nil {
 		return err
 	}
 	if err := s.saveReport(ctx, out); err != nil {

@@ -168,18 +168,21 @@ type distillArgs struct {
 	flags *flag.FlagSet
 }
 
-// parseDistill reads the settings file, if one is named, and then the flags, which win.
-func parseDistill(args []string) (*distillArgs, error) {
-	a, err := parseDistillFlags(args, "")
+// parseDistill reads the settings file, if one is named, and then the flags, which win. more declares flags beside those.
+func parseDistill(args []string, more ...func(*flag.FlagSet)) (*distillArgs, error) {
+	a, err := parseDistillFlags(args, "", more)
 	if err != nil || a.file == "" {
 		return a, err
 	}
-	return parseDistillFlags(args, a.file)
+	return parseDistillFlags(args, a.file, more)
 }
 
-func parseDistillFlags(args []string, file string) (*distillArgs, error) {
+func parseDistillFlags(args []string, file string, more []func(*flag.FlagSet)) (*distillArgs, error) {
 	a := &distillArgs{flags: flag.NewFlagSet("distill", flag.ContinueOnError)}
 	a.add(a.flags)
+	for _, add := range more {
+		add(a.flags)
+	}
 	a.flags.StringVar(&a.file, "c", "", "")
 	a.flags.BoolVar(&a.init, "init", false, "")
 	if file != "" {
@@ -348,7 +351,7 @@ func (s *specialisation) do(ctx context.Context, load func() error, open func() 
 	if len(out.Training.History) > 0 {
 		figures["selected_by"] = s.selectedBy()
 	}
-	if err := s.writeResults(figures); err != nil {
+	if err := s.writeResults(ctx, figures); err != nil {
 		return err
 	}
 	if err := s.saveReport(ctx, out); err != nil {

@@ -59,7 +59,7 @@ func TestExitCodesAreDocumented(t *testing.T) {
 func TestABusyRunGives3(t *testing.T) {
 	dir := runFolder(t)
 	args := fakeArgs(t, dir)
-	held, err := runfolder.Open(t.Context(), filepath.Join(dir, "run"), nil)
+	held, err := runfolder.Open(t.Context(), filepath.Join(dir, "run"), runfolder.Pipeline, nil)
 	require.NoError(t, err)
 	defer held.Close()
 	var stdout, stderr bytes.Buffer

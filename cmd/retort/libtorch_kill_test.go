@@ -77,7 +77,7 @@ func TestDistillThatIsKilledEndsAsAnUndisturbedOne(t *testing.T) {
 // untilTheFirstStage returns when, since start, the manifest named a stage.
 func untilTheFirstStage(dir string, start time.Time) time.Duration {
 	for time.Since(start) < time.Minute {
-		if m, err := runfolder.ReadManifest(dir); err == nil && len(m.Stages) > 0 {
+		if m, err := runfolder.ReadManifest(dir, runfolder.Pipeline); err == nil && len(m.Stages) > 0 {
 			break
 		}
 		time.Sleep(2 * time.Millisecond)
@@ -94,7 +94,7 @@ func fileHash(t *testing.T, path string) string {
 
 // runningStage says in which stage a run was killed.
 func runningStage(dir string) string {
-	m, err := runfolder.ReadManifest(dir)
+	m, err := runfolder.ReadManifest(dir, runfolder.Pipeline)
 	if err != nil {
 		return "start"
 	}

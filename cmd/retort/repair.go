@@ -15,11 +15,14 @@ import (
 
 var repairCommand = command{
 	name:    "repair",
-	summary: "cut the damage out of a run's files",
+	summary: "repair a run's damaged files",
 	usage: `RUN
 
-Cuts every stage's file of the run before its first record that is not as it was written, and says how many records the
-next "retort distill" makes again. What a kill leaves behind needs no repair: that is done by itself.
+Reads every file of the run and compares it with its checksum. It cuts a stage's file before its first record that is not as
+it was written, and says how many records the next "retort distill" makes again. What the next run can make again from the
+rest is removed: copies of corpus and model, vectors, the trained model, the report. A language model's answers and teachers'
+scores lose the damaged records only. What nothing makes again, such as costs.json, is set aside as NAME.damaged. What a kill
+leaves behind needs no repair: that is done by itself.
 
 example:
   retort repair runs/mine
@@ -33,12 +36,16 @@ func runRepair(ctx context.Context, args []string, stdout, stderr io.Writer) err
 		return err
 	}
 	dir := words[0]
-	repaired, err := runfolder.Repair(ctx, dir, slog.New(lineHandler{progress.New(stderr)}))
+	repaired, err := repairRun(ctx, dir, slog.New(lineHandler{progress.New(stderr)}))
 	if wantsJSON(stdout) && err == nil {
 		return writeResult(stdout, repairResult(dir, repaired))
 	}
 	for _, r := range repaired {
-		fmt.Fprintf(stdout, "%s:%d: cut at byte offset %d: %d records kept, %d to be redone\n", r.Path, r.Line, r.Offset, r.Kept, r.Redone)
+		if c := r.Cut; c != nil {
+			fmt.Fprintf(stdout, "%s:%d: cut at byte offset %d: %d records kept, %d to be redone\n", r.Path, c.Line, c.Offset, c.Kept, c.Redone)
+			continue
+		}
+		fmt.Fprintf(stdout, "%s: %s: %s\n", r.Path, r.Reason, r.Done)
 	}
 	if err != nil {
 		return noRun(dir, err)

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/retort-ir/retort/internal/report"
+	"github.com/retort-ir/retort/internal/runfolder"
 )
 
 var reportCommand = command{
@@ -36,6 +37,9 @@ func runReport(ctx context.Context, args []string, stdout, _ io.Writer) error {
 		return fmt.Errorf("%w: name the folder of a run", errUsage)
 	}
 	dir := flags.Arg(0)
+	if err := runfolder.CheckRead(ctx, dir, runfolder.Pipeline, report.DataFile); err != nil {
+		return err
+	}
 	d, err := await(ctx, func() (report.Data, error) { return report.Load(filepath.Join(dir, report.DataFile)) })
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf(`%w: %s is no run, or one that "retort distill" has not evaluated yet`, err, dir)
@@ -43,7 +47,8 @@ func runReport(ctx context.Context, args []string, stdout, _ io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := report.SavePage(dir, d); err != nil {
+	write := func() error { return report.SavePage(dir, d) }
+	if err := runfolder.Replace(ctx, dir, runfolder.Pipeline, write, report.PageFile); err != nil {
 		return err
 	}
 	fmt.Fprintln(stdout, filepath.Join(dir, report.PageFile))

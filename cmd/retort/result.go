@@ -91,35 +91,56 @@ type runStatusResult struct {
 	Seed   uint64        `json:"seed"`
 	Retort string        `json:"retort"` // the version that wrote it
 	Stages []stageStatus `json:"stages"`
+	Notes  []string      `json:"notes,omitempty"`
+	// With -verify:
+	Verified *verifiedResult `json:"verified,omitempty"`
 }
 
 type stageStatus struct {
 	Stage   string  `json:"stage"`
-	State   string  `json:"state"` // "not begun", or that of the manifest
+	State   string  `json:"state"` // "not begun", "running", "interrupted" or "complete"
 	Records int     `json:"records"`
 	Seconds float64 `json:"seconds"`
 	Next    string  `json:"next"` // what the next run does with it; "": nothing
 }
 
-func statusResult(dir string, m *runfolder.Manifest, next map[string]string) runStatusResult {
-	r := runStatusResult{Run: dir, Seed: m.Seed, Retort: m.Retort}
+func (s *runStatusOf) result() runStatusResult {
+	m := s.manifest
+	r := runStatusResult{Run: s.dir, Seed: m.Seed, Retort: m.Retort, Notes: s.notes, Verified: s.verified.result()}
 	for _, name := range stageOrder(m) {
-		s := stageStatus{Stage: name, State: "not begun"}
+		stage := stageStatus{Stage: name, State: "not begun"}
 		if e := m.Find(name); e != nil {
-			s = stageStatus{name, string(e.State), e.Count, e.Seconds, next[name]}
+			stage = stageStatus{name, s.state(e), e.Count, e.Seconds, s.next[name]}
 		}
-		r.Stages = append(r.Stages, s)
+		r.Stages = append(r.Stages, stage)
 	}
 	return r
 }
 
+// verifiedResult is what status -verify found, in JSON.
+type verifiedResult struct {
+	Files     int             `json:"files"` // that were read
+	Bytes     int64           `json:"bytes"`
+	Damaged   []damagedResult `json:"damaged"`
+	Unchecked []string        `json:"unchecked,omitempty"` // files without a checksum
+}
+
+type damagedResult struct {
+	File   string `json:"file"`
+	Reason string `json:"reason"`
+}
+
 // repairResult is the result of repair in JSON.
 func repairResult(dir string, repaired []runfolder.Repaired) map[string]any {
-	cuts := []map[string]any{}
+	cuts, files := []map[string]any{}, []map[string]any{}
 	for _, r := range repaired {
-		cuts = append(cuts, map[string]any{"file": r.Path, "line": r.Line, "offset": r.Offset, "kept": r.Kept, "redone": r.Redone})
+		if c := r.Cut; c != nil {
+			cuts = append(cuts, map[string]any{"file": r.Path, "line": c.Line, "offset": c.Offset, "kept": c.Kept, "redone": c.Redone})
+			continue
+		}
+		files = append(files, map[string]any{"file": r.Path, "reason": r.Reason, "done": r.Done, "lost": r.Lost})
 	}
-	return map[string]any{"run": dir, "cuts": cuts}
+	return map[string]any{"run": dir, "cuts": cuts, "files": files}
 }
 
 // comparisonLine is a line of compare's table in JSON, unrounded, by the names of its CSV.

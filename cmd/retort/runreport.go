@@ -35,7 +35,7 @@ type reporter struct {
 func (s *specialisation) saveReport(ctx context.Context, out *distill.Outcome) (err error) {
 	defer s.progress.Stage("write the report", 0).Done()
 	r := reporter{s: s, out: out}
-	if r.manifest, err = runfolder.ReadManifest(s.out); err != nil {
+	if r.manifest, err = runfolder.ReadManifest(s.out, runfolder.Pipeline); err != nil {
 		return err
 	}
 	// The similarities of before are those of the model as it was, which has changed since.
@@ -52,7 +52,7 @@ func (s *specialisation) saveReport(ctx context.Context, out *distill.Outcome) (
 	r.data.Funnel = out.Funnel.Funnel
 	r.stages()
 	r.settingsShown()
-	return report.Save(s.out, r.data)
+	return s.folder.Replace(ctx, func() error { return report.Save(s.out, r.data) }, report.DataFile, report.PageFile)
 }
 
 // head is what stands above the sections.

@@ -145,7 +145,7 @@ func requireScores(t *testing.T, run string, d report.Data, charts int) {
 
 func requireManifest(t *testing.T, run string, d report.Data) {
 	t.Helper()
-	m, err := runfolder.ReadManifest(run)
+	m, err := runfolder.ReadManifest(run, runfolder.Pipeline)
 	require.NoError(t, err)
 	require.Equal(t, "encode passages", d.Stages[0].Name)
 	require.Positive(t, d.Stages[0].Seconds)

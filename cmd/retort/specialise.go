@@ -116,6 +116,8 @@ const (
 	runAnswers = "answers.jsonl"  // of the language model
 	runScores  = "teacher-scores" // of the teachers that are models or servers
 	runCosts   = "costs.json"
+
+	runVectorsKey = runVectors + ".key" // of which model and corpus, and what they took
 )
 
 func (s *specialisation) path(name string) string { return filepath.Join(s.out, name) }
@@ -156,7 +158,10 @@ func (s *specialisation) prepare(ctx context.Context) error {
 	if err := s.lock(ctx); err != nil {
 		return err
 	}
-	if err := s.keepInputs(); err != nil {
+	if err := s.folder.Check(ctx, runCosts); err != nil {
+		return err // before anything is paid for
+	}
+	if err := s.keepInputs(ctx); err != nil {
 		return err
 	}
 	if err := s.folder.Describe(s.mining.Seed, s.settings, s.inputs); err != nil {
@@ -175,10 +180,10 @@ func (s *specialisation) prepare(ctx context.Context) error {
 	return err
 }
 
-// keepInputs copies the corpus and the model into the folder, unless they are there.
-func (s *specialisation) keepInputs() error {
+// keepInputs copies the corpus and the model into the folder, unless they are there as they were written.
+func (s *specialisation) keepInputs(ctx context.Context) error {
 	var had map[string]string
-	if m, err := runfolder.ReadManifest(s.out); err == nil {
+	if m, err := runfolder.ReadManifest(s.out, runfolder.Pipeline); err == nil {
 		had = m.Inputs
 	}
 	if s.inputs == nil {
@@ -196,12 +201,19 @@ func (s *specialisation) keepInputs() error {
 			return errors.Join(os.RemoveAll(path), s.model.Save(path))
 		}},
 	} {
-		path := s.path(c.name)
-		if _, err := os.Stat(path); err == nil && had[c.input] != "" && had[c.input] == s.inputs[c.input] {
-			continue
+		if had[c.input] != "" && had[c.input] == s.inputs[c.input] && s.folder.Recorded(c.name) {
+			whole, err := s.whole(ctx, c.name)
+			if err != nil {
+				return err
+			}
+			if whole {
+				continue
+			}
 		}
 		delete(known, c.input)
-		stale = append(stale, func() error { return c.save(path) })
+		stale = append(stale, func() error {
+			return s.folder.Replace(ctx, func() error { return c.save(s.path(c.name)) }, c.name)
+		})
 	}
 	if len(stale) == 0 {
 		return nil
@@ -216,6 +228,16 @@ func (s *specialisation) keepInputs() error {
 		}
 	}
 	return nil
+}
+
+// whole says whether files of the run are as they were written. It prints which one is not: whoever asks makes it again.
+func (s *specialisation) whole(ctx context.Context, names ...string) (bool, error) {
+	err := s.folder.Check(ctx, names...)
+	if errors.Is(err, distill.ErrDamaged) {
+		s.progress.Print(fmt.Sprintf("%v: it is made again", err))
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // The names of the manifest's inputs of which the folder holds copies.
@@ -237,38 +259,59 @@ func (s *specialisation) encodePassages(ctx context.Context) (*mine.Dense, error
 	if err != nil {
 		return nil, err
 	}
-	path, keyPath := s.path(runVectors), s.path(runVectors)+".key"
-	if old, err := regular.ReadFile(keyPath, regular.MaxText); err == nil && strings.HasPrefix(string(old), key) {
-		s.encoding = readCost(old[len(key):])
-		dense, err := mine.OpenDense(s.model, path)
-		if err == nil && dense.Len() == s.corpus.Len() {
-			return dense, nil
-		}
-		if err == nil {
-			if err := dense.Close(); err != nil {
-				return nil, err
-			}
-		}
-	}
-	// The key goes first and comes last, so that it never stands beside other vectors.
-	if err := os.Remove(keyPath); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
+	dense, err := s.storedVectors(ctx, key)
+	if dense != nil || err != nil {
+		return dense, err
 	}
 	start := time.Now()
-	if err := writePassageVectors(ctx, s.model, s.corpus, path, s.progress); err != nil {
-		return nil, err
-	}
-	s.encoding = encodingCost{time.Since(start).Seconds(), rss.Peak()}
-	err = atomicfile.Write(keyPath, func(w io.Writer) error {
-		if _, err := io.WriteString(w, key); err != nil {
+	err = s.folder.Replace(ctx, func() error {
+		// The key goes first and comes last, so that it never stands beside other vectors.
+		if err := os.Remove(s.path(runVectorsKey)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
-		return json.NewEncoder(w).Encode(s.encoding)
-	})
+		if err := writePassageVectors(ctx, s.model, s.corpus, s.path(runVectors), s.progress); err != nil {
+			return err
+		}
+		s.encoding = encodingCost{time.Since(start).Seconds(), rss.Peak()}
+		return atomicfile.Write(s.path(runVectorsKey), func(w io.Writer) error {
+			if _, err := io.WriteString(w, key); err != nil {
+				return err
+			}
+			return json.NewEncoder(w).Encode(s.encoding)
+		})
+	}, runVectors, runVectorsKey)
 	if err != nil {
 		return nil, err
 	}
-	return mine.OpenDense(s.model, path)
+	return mine.OpenDense(s.model, s.path(runVectors))
+}
+
+// storedVectors are those of an earlier call, nil where there are none of this key or they are not as they were written.
+func (s *specialisation) storedVectors(ctx context.Context, key string) (*mine.Dense, error) {
+	old, err := regular.ReadFile(s.path(runVectorsKey), regular.MaxText)
+	if err != nil || !strings.HasPrefix(string(old), key) {
+		if s.folder.Recorded(runVectorsKey) {
+			_, err := s.whole(ctx, runVectorsKey) // to say so where that is why
+			return nil, err
+		}
+		return nil, nil
+	}
+	if whole, err := s.whole(ctx, runVectors, runVectorsKey); !whole {
+		return nil, err
+	}
+	dense, err := mine.OpenDense(s.model, s.path(runVectors))
+	if err != nil {
+		return nil, nil
+	}
+	if dense.Len() != s.corpus.Len() {
+		return nil, dense.Close()
+	}
+	s.encoding = readCost(old[len(key):])
+	if s.folder.Recorded(runVectors) {
+		return dense, nil
+	}
+	// Of an older version of Retort.
+	return dense, s.folder.Replace(ctx, func() error { return nil }, runVectors, runVectorsKey)
 }
 
 // encodingCost is what encoding the passages took, in the call that ended it. It stands behind the key of the vectors.
@@ -301,7 +344,7 @@ func (s *specialisation) train(ctx context.Context) (_ *distill.Outcome, err err
 	runCtx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
 	if s.lists == nil {
-		defer func() { err = errors.Join(err, s.countCosts()) }()
+		defer func() { err = errors.Join(err, s.countCosts(context.WithoutCancel(ctx))) }()
 		if err := s.openSources(ctx); err != nil {
 			return nil, err
 		}
@@ -422,7 +465,7 @@ func (t *teacherFlags) taken(target distill.Target) string {
 }
 
 // countCosts adds what this call took to what the earlier ones did.
-func (s *specialisation) countCosts() error {
+func (s *specialisation) countCosts(ctx context.Context) error {
 	if s.generator == nil || s.teachers == nil {
 		return nil
 	}
@@ -440,7 +483,7 @@ func (s *specialisation) countCosts() error {
 	if len(s.spent.lines()) == 0 {
 		return nil
 	}
-	return s.spent.write(s.path(runCosts))
+	return s.folder.Replace(ctx, func() error { return s.spent.write(s.path(runCosts)) }, runCosts)
 }
 
 // hashSets stands for what the student is measured on.
@@ -741,12 +784,14 @@ func (s *specialisation) steps() func(distill.Progress) {
 }
 
 // writeResults writes what a run found as JSON.
-func (s *specialisation) writeResults(v any) error {
-	return atomicfile.Write(s.path(runResults), func(w io.Writer) error {
-		e := json.NewEncoder(w)
-		e.SetIndent("", "  ")
-		return e.Encode(v)
-	})
+func (s *specialisation) writeResults(ctx context.Context, v any) error {
+	return s.folder.Replace(ctx, func() error {
+		return atomicfile.Write(s.path(runResults), func(w io.Writer) error {
+			e := json.NewEncoder(w)
+			e.SetIndent("", "  ")
+			return e.Encode(v)
+		})
+	}, runResults)
 }
 
 // seconds since a moment, in tenths.

@@ -22,11 +22,14 @@ import (
 var statusCommand = command{
 	name:    "status",
 	summary: "show how far a run is, and what would be redone",
-	usage: `RUN [-c retort.yaml] [flags of distill]
+	usage: `RUN [-verify] [-c retort.yaml] [flags of distill]
 
 Shows the stages of a run with their records and seconds. With a settings file or flags of distill it says what
 "retort distill" would redo with these settings, and why: flags alone change the settings of the run, a file replaces them.
 It changes nothing, and can be called while the run works.
+
+  -verify   read every file of the run too and compare it with its checksum. It names each file that is damaged, and then
+            fails. The run must not be at work
 
 example: what would another learning rate cost?
   retort status runs/mine -lr 5e-5
@@ -35,32 +38,63 @@ example: what would another learning rate cost?
 }
 
 func runStatus(ctx context.Context, args []string, stdout, _ io.Writer) error {
-	a, err := parseDistill(args)
+	verify := false
+	a, err := parseDistill(args, func(flags *flag.FlagSet) { flags.BoolVar(&verify, "verify", false, "") })
 	if err != nil {
 		return err
 	}
 	if len(a.words) != 1 {
 		return fmt.Errorf("%w: name one run", errUsage)
 	}
-	dir := a.words[0]
-	m, err := runfolder.ReadManifest(dir)
-	if err != nil {
-		return noRun(dir, err)
+	s := runStatusOf{dir: a.words[0]}
+	if verify {
+		if s.verified, err = verifyRun(ctx, s.dir); err != nil {
+			return noRun(s.dir, err)
+		}
 	}
-	if err := a.recorded(m, args); err != nil {
+	s.manifest, err = runfolder.ReadManifest(s.dir, runfolder.Pipeline)
+	if errors.Is(err, runfolder.ErrDamaged) && verify { // what was found says more
+		if wantsJSON(stdout) {
+			return errors.Join(writeResult(stdout, runStatusResult{Run: s.dir, Verified: s.verified.result()}), s.verified.err(s.dir))
+		}
+		return errors.Join(s.verified.print(stdout), s.verified.err(s.dir))
+	}
+	if err != nil {
+		return noRun(s.dir, err)
+	}
+	if err := a.recorded(s.manifest, args); err != nil {
 		return err
 	}
-	changes, err := a.changes(ctx, m)
+	changes, err := a.changes(ctx, s.manifest)
 	if err != nil {
 		return err
 	}
+	s.next, s.notes = redone(s.dir, s.manifest, changes), a.unknownFiles(s.manifest)
 	if wantsJSON(stdout) {
-		return writeResult(stdout, statusResult(dir, m, redone(dir, m, changes)))
+		return errors.Join(writeResult(stdout, s.result()), s.verified.err(s.dir))
 	}
-	return printStatus(stdout, dir, m, redone(dir, m, changes))
+	return errors.Join(s.print(stdout), s.verified.print(stdout), s.verified.err(s.dir))
 }
 
-// recorded gives the settings that neither a file nor a flag names the values that the run has.
+// runStatusOf is what status says of a run.
+type runStatusOf struct {
+	dir      string
+	manifest *runfolder.Manifest
+	next     map[string]string // what the next run does, by stage
+	notes    []string
+	verified *verification // nil: not asked for
+}
+
+// state is a stage's, in words.
+func (s *runStatusOf) state(e *runfolder.Entry) string {
+	if e.State == runfolder.Running && !runfolder.InUse(s.dir) {
+		return "interrupted"
+	}
+	return string(e.State)
+}
+
+// recorded gives the settings that neither a file nor a flag names the values that the run has. Relative paths among them
+// begin where the run was started, wherever status is called.
 func (a *distillArgs) recorded(m *runfolder.Manifest, args []string) error {
 	if a.file != "" || len(m.Settings) == 0 {
 		return nil
@@ -69,12 +103,28 @@ func (a *distillArgs) recorded(m *runfolder.Manifest, args []string) error {
 		if a.flags.Lookup(name) == nil {
 			continue // of another version
 		}
+		if slices.Contains(fileSettings, name) {
+			value = fromFolder(m.WorkingFolder, value)
+		}
 		if err := a.flags.Set(name, value); err != nil {
 			return fmt.Errorf("%s: setting %s: %w", runfolder.ManifestFile, name, err)
 		}
 	}
 	_, err := parseWords(a.flags, args) // once more, since flags win
 	return err
+}
+
+// fromFolder is the path of a file that was named in a folder. Where it is not there any more, such as in a run that was
+// moved together with its corpus, it is taken from where the command is called.
+func fromFolder(folder, path string) string {
+	if path == "" || filepath.IsAbs(path) || folder == "" {
+		return path
+	}
+	full := filepath.Join(folder, path)
+	if _, err := os.Stat(full); err != nil {
+		return path
+	}
+	return full
 }
 
 // change is a setting or a file that is not what it was.
@@ -151,8 +201,7 @@ func (a *distillArgs) fileChanges(ctx context.Context, m *runfolder.Manifest) ([
 		is, has := hashes[name]
 		what := ""
 		switch {
-		case path != "" && !has:
-			what = fmt.Sprintf("%s: %s is not there", name, path)
+		case path != "" && !has: // unknownFiles says so
 		case had && !has:
 			what = name + " is gone"
 		case has && !had:
@@ -165,6 +214,21 @@ func (a *distillArgs) fileChanges(ctx context.Context, m *runfolder.Manifest) ([
 		}
 	}
 	return changes, nil
+}
+
+// unknownFiles says of which files nothing can be said.
+func (a *distillArgs) unknownFiles(m *runfolder.Manifest) []string {
+	var notes []string
+	for _, name := range fileSettings[:len(fileSettings)-1] {
+		path := a.flags.Lookup(name).Value.String()
+		if path == "" || len(m.Settings) == 0 {
+			continue
+		}
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			notes = append(notes, fmt.Sprintf("%s: %s is not there, so whether it has changed is not known", name, path))
+		}
+	}
+	return notes
 }
 
 // redone says for each stage of the run what the next call of distill does with it; "" where it leaves it alone.
@@ -208,8 +272,9 @@ func redone(dir string, m *runfolder.Manifest, changes []change) map[string]stri
 	return next
 }
 
-func printStatus(w io.Writer, dir string, m *runfolder.Manifest, next map[string]string) error {
-	fmt.Fprintf(w, "%s, seed %d, written by retort %s\n\n", dir, m.Seed, m.Retort)
+func (s *runStatusOf) print(w io.Writer) error {
+	m := s.manifest
+	fmt.Fprintf(w, "%s, seed %d, written by retort %s\n\n", s.dir, m.Seed, m.Retort)
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "stage\tstate\trecords\tseconds\tnext run")
 	for _, stage := range stageOrder(m) {
@@ -218,9 +283,15 @@ func printStatus(w io.Writer, dir string, m *runfolder.Manifest, next map[string
 			fmt.Fprintf(table, "%s\tnot begun\t\t\t\n", stage)
 			continue
 		}
-		fmt.Fprintf(table, "%s\t%s\t%d\t%.1f\t%s\n", e.Name, e.State, e.Count, e.Seconds, next[e.Name])
+		fmt.Fprintf(table, "%s\t%s\t%d\t%.1f\t%s\n", e.Name, s.state(e), e.Count, e.Seconds, s.next[e.Name])
 	}
-	return table.Flush()
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, note := range s.notes {
+		fmt.Fprintln(w, note)
+	}
+	return nil
 }
 
 // stageOrder is that of a run of distill, and then the others'.

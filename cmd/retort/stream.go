@@ -149,7 +149,7 @@ func (s *specialisation) openRunCorpus(ctx context.Context, path string) (_ *ret
 		return corpus, "", err
 	}
 	had := ""
-	if m, err := runfolder.ReadManifest(s.out); err == nil {
+	if m, err := runfolder.ReadManifest(s.out, runfolder.Pipeline); err == nil {
 		had = m.Inputs[inputCorpus]
 	}
 	if had == "" {

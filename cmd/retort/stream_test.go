@@ -136,7 +136,7 @@ func TestARunGoesOnWithTheCorpusThatWasPiped(t *testing.T) {
 // stagesOf are the stages of a run with what would change were they done anew.
 func stagesOf(t *testing.T, dir string) []string {
 	t.Helper()
-	m, err := runfolder.ReadManifest(dir)
+	m, err := runfolder.ReadManifest(dir, runfolder.Pipeline)
 	require.NoError(t, err)
 	var stages []string
 	for _, e := range m.Stages {

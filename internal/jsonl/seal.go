@@ -3,7 +3,6 @@ package jsonl
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"hash/crc32"
@@ -45,13 +44,14 @@ func Unseal(n int, line []byte) ([]byte, bool) {
 	if at < 1 || !bytes.HasPrefix(line[at:], []byte(sumName)) || !bytes.HasSuffix(line, []byte(`"}`)) {
 		return nil, false
 	}
-	stored, err := hex.DecodeString(string(line[at+len(sumName) : len(line)-2]))
-	if err != nil {
-		return nil, false
+	body := line[:at:at]
+	if at > 1 { // more than the brace
+		if body = bytes.TrimSuffix(body, []byte(",")); len(body) == at {
+			return nil, false
+		}
 	}
-	body := bytes.TrimSuffix(line[:at], []byte(","))
 	body = append(bytes.Clone(body), '}')
-	return body, binary.BigEndian.Uint32(stored) == checksum(n, body)
+	return body, string(line[at+len(sumName):len(line)-2]) == fmt.Sprintf("%08x", checksum(n, body))
 }
 
 func checksum(n int, body []byte) uint32 {

@@ -25,10 +25,12 @@ func TestASealedRecordIsReadBackAtItsPlaceOnly(t *testing.T) {
 		_, ok = Unseal(8, line)
 		require.False(t, ok, "another place")
 		for i := range line {
-			changed := append([]byte(nil), line...)
-			changed[i] ^= 1
-			_, ok = Unseal(7, changed)
-			require.False(t, ok, "byte %d changed", i)
+			for bit := range 8 {
+				changed := append([]byte(nil), line...)
+				changed[i] ^= 1 << bit
+				_, ok = Unseal(7, changed)
+				require.False(t, ok, "bit %d of byte %d changed", bit, i)
+			}
 			_, ok = Unseal(7, line[:i])
 			require.False(t, ok, "cut at byte %d", i)
 		}

@@ -207,6 +207,9 @@ func (f *Folder) Path(name string) string { return filepath.Join(f.dir, name) }
 // Dir returns the folder's path as it was given.
 func (f *Folder) Dir() string { return f.dir }
 
+// Warn reports to the log that the folder was opened with.
+func (f *Folder) Warn(message string, args ...any) { f.log.Warn(message, args...) }
+
 // Manifest returns what is known of the run. It is not to be changed.
 func (f *Folder) Manifest() *Manifest { return f.manifest }
 

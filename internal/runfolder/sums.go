@@ -75,6 +75,22 @@ func (f *Folder) Replace(ctx context.Context, write func() error, names ...strin
 	return f.Record(ctx, names...)
 }
 
+// Replace is [Folder.Replace] in a run that is not worked on. In a folder without a manifest it is write alone.
+func Replace(ctx context.Context, dir string, layout Layout, write func() error, names ...string) (err error) {
+	if _, err := ReadManifest(dir, layout); errors.Is(err, fs.ErrNotExist) {
+		return write()
+	}
+	f, err := openLocked(dir, layout, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if err := f.readManifest(); err != nil {
+		return err
+	}
+	return f.Replace(ctx, write, names...)
+}
+
 // Recorded says whether the manifest has a checksum of the file, or of a file of the folder.
 func (f *Folder) Recorded(name string) bool { return len(f.manifest.under(name)) > 0 }
 

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"path/filepath"
+	"slices"
+
+	"github.com/retort-ir/retort/generate"
+	"github.com/retort-ir/retort/internal/checkpoint"
+	"github.com/retort-ir/retort/internal/runfolder"
+	"github.com/retort-ir/retort/teacher"
+)
+
+// runCheckpoints is the folder that package distill keeps them in while the student is trained.
+const runCheckpoints = "checkpoints"
+
+// verification is what status -verify found; nil where it was not asked for.
+type verification struct{ *runfolder.Verification }
+
+// verifyRun reads all of a run: what the manifest has checksums of, and what has its own.
+func verifyRun(ctx context.Context, dir string) (*verification, error) {
+	v, err := runfolder.Verify(ctx, dir, runfolder.Pipeline)
+	if err != nil {
+		return nil, err
+	}
+	path := func(name string) string { return filepath.Join(dir, name) }
+	for _, own := range []struct {
+		file string
+		err  error
+	}{
+		{runAnswers, generate.CheckAnswers(ctx, path(runAnswers))},
+		{runScores + "/" + teacher.StoreFile, teacher.CheckStore(ctx, path(runScores))},
+	} {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if own.err != nil {
+			v.Damaged = append(v.Damaged, runfolder.Damage{File: own.file, Reason: own.err.Error()})
+		}
+	}
+	checkpoints, err := checkpoint.Damaged(path(runCheckpoints))
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range slices.Sorted(maps.Keys(checkpoints)) {
+		v.Damaged = append(v.Damaged, runfolder.Damage{File: runCheckpoints + "/" + filepath.Base(file), Reason: checkpoints[file].Error()})
+	}
+	return &verification{v}, nil
+}
+
+func (v *verification) print(w io.Writer) error {
+	if v == nil || wantsJSON(w) {
+		return nil
+	}
+	fmt.Fprintf(w, "\nverified %d files, %.1f MB\n", v.Files, float64(v.Bytes)/1e6)
+	for _, d := range v.Damaged {
+		fmt.Fprintf(w, "damaged: %s: %s\n", d.File, d.Reason)
+	}
+	for _, file := range v.Unchecked {
+		fmt.Fprintf(w, "no checksum: %s\n", file)
+	}
+	return nil
+}
+
+func (v *verification) result() *verifiedResult {
+	if v == nil {
+		return nil
+	}
+	r := &verifiedResult{Files: v.Files, Bytes: v.Bytes, Damaged: []damagedResult{}, Unchecked: v.Unchecked}
+	for _, d := range v.Damaged {
+		r.Damaged = append(r.Damaged, damagedResult{d.File, d.Reason})
+	}
+	return r
+}
+
+// err names the first file that is damaged.
+func (v *verification) err(dir string) error {
+	if v == nil || len(v.Damaged) == 0 {
+		return nil
+	}
+	err := v.Damaged[0].Error(dir)
+	if more := len(v.Damaged) - 1; more > 0 {
+		return fmt.Errorf("%w (and %d more files)", err, more)
+	}
+	return err
+}
+
+// repairRun repairs what the manifest has checksums of, and what has its own.
+func repairRun(ctx context.Context, dir string, log *slog.Logger) ([]runfolder.Repaired, error) {
+	done, err := runfolder.Repair(ctx, dir, runfolder.Pipeline, log)
+	if err != nil {
+		return done, err
+	}
+	add := func(path string, kept, lost int) {
+		done = append(done, runfolder.Repaired{
+			Path: path, Reason: "a checksum does not match",
+			Done: fmt.Sprintf("%d records kept, %d dropped: the next run asks for them again", kept, lost),
+		})
+	}
+	path := filepath.Join(dir, runAnswers)
+	answers, err := generate.RepairAnswers(ctx, path)
+	if answers != nil {
+		add(path, answers.Kept, answers.Lost)
+	}
+	if err != nil {
+		return done, err
+	}
+	scores, err := teacher.RepairStore(ctx, filepath.Join(dir, runScores))
+	if scores != nil {
+		add(filepath.Join(dir, runScores, teacher.StoreFile), scores.Kept, scores.Lost)
+	}
+	if err != nil {
+		return done, err
+	}
+	checkpoints, err := checkpoint.Repair(filepath.Join(dir, runCheckpoints))
+	for _, file := range slices.Sorted(maps.Keys(checkpoints)) {
+		done = append(done, runfolder.Repaired{
+			Path: file, Reason: "it is damaged", Done: "removed: training goes on from an earlier checkpoint, or begins anew",
+		})
+	}
+	return done, errors.Join(err, ctx.Err())
+}
