@@ -54,8 +54,9 @@ type Pipeline struct {
 	// KnownItems.ReciprocalRanks is one.
 	Guard func(ctx context.Context, student encoder.Encoder) ([]float64, error)
 	// Measure, where set, is called before training and after it, with trained true, and emits what it finds about Student:
-	// records that are objects in JSON, the same in the same order whenever it is called.
-	Measure func(ctx context.Context, trained bool, emit func(record any) error) error
+	// records that are objects in JSON, the same in the same order whenever it is called. have of them are in the Folder, from a
+	// call that was interrupted: it emits those after them.
+	Measure func(ctx context.Context, trained bool, have int, emit func(record any) error) error
 
 	// Gate, where set, measures whether the teacher is better than the student before anything else is done; Run ends with
 	// a NothingToLearnError where it is not.

@@ -110,9 +110,12 @@ func smallRun(size int) (*Pipeline, error) {
 		}
 		return values, err
 	}
-	p.Measure = func(ctx context.Context, trained bool, emit func(any) error) error {
+	p.Measure = func(ctx context.Context, trained bool, have int, emit func(any) error) error {
 		ranks, err := known.ReciprocalRanks(ctx, p.Student)
 		for i, r := range ranks {
+			if i < have {
+				continue
+			}
 			err = errors.Join(err, emit(map[string]any{"query": fmt.Sprint("known", i), "trained": trained, "rr": r}))
 		}
 		return err

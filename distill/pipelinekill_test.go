@@ -59,8 +59,8 @@ func slowRun(dir string) error {
 	p.Training.QueriesPerStep, p.Training.CheckpointEvery = 32, 10*time.Millisecond
 	p.Training.Progress = func(Progress) { time.Sleep(5 * time.Millisecond) }
 	measure := p.Measure
-	p.Measure = func(ctx context.Context, trained bool, emit func(any) error) error {
-		return measure(ctx, trained, func(record any) error {
+	p.Measure = func(ctx context.Context, trained bool, have int, emit func(any) error) error {
+		return measure(ctx, trained, have, func(record any) error {
 			time.Sleep(5 * time.Millisecond)
 			return emit(record)
 		})

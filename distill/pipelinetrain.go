@@ -324,24 +324,21 @@ func (j *job) measure(ctx context.Context, name Stage, before []json.RawMessage)
 		reads = nil
 	}
 	return records(ctx, j, name, reads, identity, func(have int, emit func(json.RawMessage) error) error {
-		n := 0
-		emitNew := func(record any) error {
-			n++
-			if n <= have {
-				return nil
+		for _, r := range before[min(have, len(before)):] {
+			if err := emit(r); err != nil {
+				return fmt.Errorf("distill: %w", err)
 			}
+		}
+		n := max(have, len(before))
+		emitRecord := func(record any) error {
+			n++
 			data, err := json.Marshal(record)
 			if err != nil {
 				return fmt.Errorf("record %d: %w", n, err)
 			}
 			return emit(data)
 		}
-		for _, r := range before {
-			if err := emitNew(r); err != nil {
-				return fmt.Errorf("distill: %w", err)
-			}
-		}
-		if err := j.Measure(ctx, name == StageEvaluate, emitNew); err != nil {
+		if err := j.Measure(ctx, name == StageEvaluate, max(0, have-len(before)), emitRecord); err != nil {
 			return fmt.Errorf("distill: Measure: %w", err)
 		}
 		return nil

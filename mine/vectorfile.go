@@ -199,8 +199,25 @@ func (w *vectorFile) resume(ctx context.Context) (done int, err error) {
 	end := int64(0)
 	if done > 0 {
 		end = npy.Offset(w.corpus.Len(), w.encoder.Dim(), done)
+		if err := w.writeHeader(); err != nil {
+			return 0, err
+		}
 	}
 	return done, errors.Join(truncate(w.journal, int64(kept)), truncate(w.vectors, end))
+}
+
+// writeHeader writes what stands before the vectors, of which the journal has no hash.
+func (w *vectorFile) writeHeader() error {
+	var header bytes.Buffer
+	rows, err := npy.NewWriter(&header, w.corpus.Len(), w.encoder.Dim())
+	if err != nil {
+		return err
+	}
+	if err := rows.Flush(); err != nil {
+		return err
+	}
+	_, err = w.vectors.WriteAt(header.Bytes(), 0)
+	return err
 }
 
 // holds says whether the block of passages from start is in the file as the journal says, and the passages are what they

@@ -111,6 +111,7 @@ func TestWriteVectorsGoesOnWhereItStopped(t *testing.T) {
 		{"half a journal line more", func(p string) error { return lengthen(p+".partial.jsonl", `{"texts":"`) }, vectorPassages - 2048},
 		{"other numbers in the first block", func(p string) error { return overwrite(p+".partial", 500) }, vectorPassages},
 		{"other numbers in the second block", func(p string) error { return overwrite(p+".partial", 128+1024*8*4+5) }, vectorPassages - 1024},
+		{"another header", func(p string) error { return overwrite(p+".partial", 20) }, vectorPassages - 2048},
 		{"no journal", func(p string) error { return os.Remove(p + ".partial.jsonl") }, vectorPassages},
 		{"no vectors", func(p string) error { return os.Remove(p + ".partial") }, vectorPassages},
 		{"no journal to speak of", func(p string) error { return os.WriteFile(p+".partial.jsonl", []byte("\n\x00"), 0o644) }, vectorPassages},

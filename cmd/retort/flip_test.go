@@ -228,6 +228,9 @@ func tryFlip(t *testing.T, run string, f flip, before map[string]string, again f
 	require.NoError(t, err, repaired)
 	require.NotContains(t, log, "is damaged")
 	changed := differences(before, contentsOf(t, out))
+	if strings.Contains(repaired, "run/train.") { // steps that are made again take other times
+		changed = slices.DeleteFunc(changed, func(file string) bool { return strings.HasPrefix(file, "metrics/") })
+	}
 	if !strings.Contains(repaired, "nothing makes it again") && !strings.Contains(repaired, " dropped: ") {
 		require.Empty(t, changed, repaired)
 	}

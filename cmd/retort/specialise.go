@@ -27,7 +27,6 @@ import (
 	"github.com/retort-ir/retort/internal/atomicfile"
 	"github.com/retort-ir/retort/internal/progress"
 	"github.com/retort-ir/retort/internal/regular"
-	"github.com/retort-ir/retort/internal/results"
 	"github.com/retort-ir/retort/internal/rss"
 	"github.com/retort-ir/retort/internal/runfolder"
 	"github.com/retort-ir/retort/internal/strictjson"
@@ -528,89 +527,6 @@ const rerankedDepth = 50
 
 // topKept is how many passages of a ranking are kept beside its metrics.
 const topKept = 10
-
-// measureAll is distill.Pipeline.Measure.
-func (s *specialisation) measureAll(ctx context.Context, trained bool, emit func(any) error) error {
-	defer s.progress.Stage(map[bool]string{false: "measure before", true: "measure after"}[trained], 0).Done()
-	systems := map[string]mine.Retriever{results.BM25: s.bm25, results.Before: s.dense, results.Teacher: s.fusion}
-	if s.teacherBy.spec != "" && s.target != nil {
-		systems[results.Teacher] = reranker{s.fusion, s.target, s.corpus, rerankedDepth}
-	}
-	order := []string{results.BM25, results.Before, results.Teacher}
-	if trained {
-		order = []string{results.After}
-		if len(s.measuredSets()) > 0 {
-			dense, err := s.after(ctx)
-			if err != nil {
-				return err
-			}
-			systems[results.After] = dense
-		}
-	}
-	for _, set := range s.measuredSets() {
-		for _, system := range order {
-			if err := s.measureSystem(ctx, set, system, systems[system], emit); err != nil {
-				return err
-			}
-		}
-	}
-	if s.known == nil {
-		return nil
-	}
-	system := results.Before
-	if trained {
-		system = results.After
-	}
-	return s.measureKnown(ctx, system, emit)
-}
-
-func (s *specialisation) measureSystem(ctx context.Context, set judgedSet, system string, ranker mine.Retriever, emit func(any) error) error {
-	run, report, err := measure(ctx, ranker, set.collection)
-	if err != nil {
-		return err
-	}
-	for i, query := range report.Queries {
-		r := results.Record{Set: set.name, System: system, Query: query, Metrics: results.Metrics{}, Top: []string{}}
-		for m, name := range report.Metrics {
-			r.Metrics[name] = report.Values[m][i]
-		}
-		for _, h := range run[query][:min(topKept, len(run[query]))] {
-			r.Top = append(r.Top, h.ID)
-		}
-		if err := emit(r); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *specialisation) measureKnown(ctx context.Context, system string, emit func(any) error) error {
-	collection, err := s.known.Collection()
-	if err != nil {
-		return err
-	}
-	rankings, err := s.known.Search(ctx, s.model)
-	if err != nil {
-		return err
-	}
-	for i, q := range collection.Queries {
-		r := results.Record{Set: setKnown, System: system, Query: q.ID, Metrics: results.Metrics{eval.MRR(10).Name: 0}, Top: []string{}}
-		for rank, h := range rankings[i] {
-			p, err := collection.Corpus.At(h.Index)
-			if err != nil {
-				return err
-			}
-			r.Top = append(r.Top, p.ID)
-			if p.ID == q.Source {
-				r.Metrics[eval.MRR(10).Name] = 1 / float64(rank+1)
-			}
-		}
-		if err := emit(r); err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 // selection is what chooses the best student: judged queries where there are any, or else generated ones of a type that
 // is not trained on. It also returns a text that stands for it.

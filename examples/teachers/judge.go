@@ -21,7 +21,7 @@ type observation struct {
 }
 
 // measure returns what measures a student on the test queries, and on known items of a type that is not trained on.
-func (b *bench) measure(ctx context.Context, student model) (func(context.Context, bool, func(any) error) error, error) {
+func (b *bench) measure(ctx context.Context, student model) (func(context.Context, bool, int, func(any) error) error, error) {
 	others, err := generate.NewExtractive(ctx, b.c.corpus, generate.Options{Types: []string{generate.TypeKeywords}, Seed: b.p.settings.seed})
 	if err != nil {
 		return nil, err
@@ -30,21 +30,23 @@ func (b *bench) measure(ctx context.Context, student model) (func(context.Contex
 	if err != nil {
 		return nil, err
 	}
-	return func(ctx context.Context, trained bool, emit func(any) error) error {
+	return func(ctx context.Context, trained bool, have int, emit func(any) error) error {
 		queries, values, err := b.judge(ctx, student)
 		if err != nil {
 			return err
 		}
+		var all []observation
 		for i, id := range queries {
-			if err := emit(observation{trained, false, id, values[i]}); err != nil {
-				return err
-			}
+			all = append(all, observation{trained, false, id, values[i]})
 		}
 		if values, err = known.ReciprocalRanks(ctx, student); err != nil {
 			return err
 		}
 		for i, v := range values {
-			if err := emit(observation{trained, true, strconv.Itoa(i), v}); err != nil {
+			all = append(all, observation{trained, true, strconv.Itoa(i), v})
+		}
+		for _, o := range all[have:] {
+			if err := emit(o); err != nil {
 				return err
 			}
 		}
