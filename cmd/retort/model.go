@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"path/filepath"
 	"strings"
 
 	"github.com/retort-ir/retort"
@@ -14,6 +15,7 @@ import (
 	"github.com/retort-ir/retort/encoder/bert"
 	"github.com/retort-ir/retort/internal/npy"
 	"github.com/retort-ir/retort/internal/progress"
+	"github.com/retort-ir/retort/internal/runfolder"
 	"github.com/retort-ir/retort/mine"
 )
 
@@ -76,11 +78,31 @@ func (m *modelFlags) check() error {
 
 // open reads the model. The caller closes it.
 func (m *modelFlags) open(ctx context.Context) (*bert.Model, error) {
+	if err := checkModelOfRun(ctx, m.dir); err != nil {
+		return nil, err
+	}
 	model, err := bert.Open(ctx, m.dir, m.options)
 	if err != nil {
 		return nil, withFlag(err)
 	}
 	return model, nil
+}
+
+// checkModelOfRun compares a model in a run folder with the run's checksums. Others have none.
+func checkModelOfRun(ctx context.Context, dir string) error {
+	dir, err := filepath.EvalSymlinks(dir)
+	if err == nil {
+		dir, err = filepath.Abs(dir)
+	}
+	if err != nil {
+		return nil // whoever opens it says so better
+	}
+	run, name := filepath.Split(dir)
+	run = filepath.Clean(run)
+	if _, err := runfolder.ReadManifest(run, runfolder.Pipeline); err != nil {
+		return nil // no run, or another program's manifest.json
+	}
+	return runfolder.CheckRead(ctx, run, runfolder.Pipeline, name)
 }
 
 // withFlag names the flag of the option that the error of a model speaks of.

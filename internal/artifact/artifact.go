@@ -34,15 +34,23 @@ func Check(path, want string) error {
 	return nil
 }
 
-// Unpack writes members of a zip archive (a wheel, a jar) under the folder dir. place returns where a member goes, relative to
-// dir with slashes, or "" for one that is not wanted. A place outside dir is an error, and so is an archive without a wanted
-// member.
+// Unpack writes members of a zip archive (a wheel, a jar) under the folder dir, which it makes. place returns where a member
+// goes, relative to dir with slashes, or "" for one that is not wanted. A place outside dir is an error, also by a link that is
+// in dir; so is a member that is a link or no file, two members for one place, and an archive without a wanted member.
 func Unpack(ctx context.Context, archive, dir string, place func(member string) string) error {
 	z, err := zip.OpenReader(archive)
 	if err != nil {
 		return fmt.Errorf("open %s: %w", archive, err)
 	}
 	defer z.Close()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
 	unpacked := 0
 	for _, member := range z.File {
 		to := place(member.Name)
@@ -55,7 +63,10 @@ func Unpack(ctx context.Context, archive, dir string, place func(member string) 
 		if !filepath.IsLocal(filepath.FromSlash(to)) {
 			return fmt.Errorf("%s: member %q would leave the folder", archive, member.Name)
 		}
-		if err := unpackMember(ctx, member, filepath.Join(dir, filepath.FromSlash(to))); err != nil {
+		if !member.Mode().IsRegular() {
+			return fmt.Errorf("%s: member %q is no file (%s)", archive, member.Name, member.Mode().Type())
+		}
+		if err := unpackMember(ctx, member, root, filepath.FromSlash(to)); err != nil {
 			return fmt.Errorf("unpack %s of %s: %w", member.Name, filepath.Base(archive), err)
 		}
 		unpacked++
@@ -69,12 +80,12 @@ func Unpack(ctx context.Context, archive, dir string, place func(member string) 
 // maxDeflate is more than the factor by which deflate makes anything smaller: 1032.
 const maxDeflate = 1100
 
-func unpackMember(ctx context.Context, member *zip.File, path string) (err error) {
+func unpackMember(ctx context.Context, member *zip.File, root *os.Root, name string) (err error) {
 	size := int64(member.UncompressedSize64)
 	if member.UncompressedSize64 > maxDeflate*(member.CompressedSize64+1) {
 		return fmt.Errorf("%d bytes are said to become %d, which no compression does", member.CompressedSize64, member.UncompressedSize64)
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return err
 	}
 	r, err := member.Open()
@@ -82,7 +93,7 @@ func unpackMember(ctx context.Context, member *zip.File, path string) (err error
 		return err
 	}
 	defer r.Close()
-	f, err := os.Create(path)
+	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return err
 	}

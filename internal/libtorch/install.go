@@ -178,13 +178,17 @@ func isOurs(home, path string) bool {
 	return strings.HasPrefix(path, filepath.Join(home, "libtorch")+string(filepath.Separator))
 }
 
+// removeUnfinished removes what an installation that was killed has left. The path of root is no pattern, whatever is in it.
 func removeUnfinished(root string) error {
-	left, err := filepath.Glob(filepath.Join(root, temporary+"*"))
+	entries, err := os.ReadDir(root)
 	if err != nil {
 		return err
 	}
-	for _, dir := range left {
-		if err := os.RemoveAll(dir); err != nil {
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), temporary) {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(root, e.Name())); err != nil {
 			return err
 		}
 	}

