@@ -115,11 +115,14 @@ func parseManifest(data []byte, layout Layout) (*Manifest, error) {
 		return nil, fmt.Errorf("a run of format %d, this program reads %d: go on with the version of retort that began it (%s), or take another folder",
 			m.Format, Format, m.Retort)
 	}
-	if err := layout.check(m); err != nil {
-		return nil, fmt.Errorf("%w: this is no manifest that retort has written; remove it to do all stages anew", err)
-	}
-	if !whole && (sealed || m.Format != firstFormat) {
+	err := layout.check(m)
+	switch unsealed := !whole && (sealed || m.Format != firstFormat); {
+	case unsealed && err != nil:
+		return nil, fmt.Errorf("%w: its checksum does not match: %w", ErrDamaged, err)
+	case unsealed:
 		return nil, fmt.Errorf("%w: its checksum does not match", ErrDamaged)
+	case err != nil:
+		return nil, fmt.Errorf("%w: this is no manifest that retort has written; remove it to do all stages anew", err)
 	}
 	for _, e := range m.Stages {
 		e.Owns = nil
