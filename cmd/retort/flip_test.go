@@ -262,3 +262,35 @@ func differences(before, after map[string]string) []string {
 	slices.Sort(names)
 	return names
 }
+
+// What other commands read of a run is compared with its checksum before it decides anything.
+func TestCommandsThatReadARunNameADamagedFile(t *testing.T) {
+	run, _ := finishedRun(t)
+	other := filepath.Join(t.TempDir(), "other")
+	require.NoError(t, os.CopyFS(other, os.DirFS(run)))
+	damage := func(file, from, to string) {
+		path := filepath.Join(run, file)
+		text := readString(t, path)
+		require.Contains(t, text, from, file)
+		require.NoError(t, os.WriteFile(path, []byte(strings.Replace(text, from, to, 1)), 0o600))
+	}
+	succeed(t, "compare", run, other)
+	succeed(t, "report", run)
+	require.NotContains(t, succeed(t, "status", "-verify", run), "damaged", "report writes the page anew with its checksum")
+
+	damage("evaluate.jsonl", `"ndcg@10":0`, `"ndcg@10":1`)
+	damage("report.json", `"title": "run"`, `"title": "rum"`)
+	files, err := filepath.Glob(run + "/model/*")
+	require.NoError(t, err)
+	model := "model/" + filepath.Base(files[0])
+	damage(model, readString(t, files[0])[:1], "x")
+	for file, command := range map[string][]string{
+		"evaluate.jsonl": {"compare", run, other}, "report.json": {"report", run},
+		model: {"search", "-model", run + "/model", "-corpus", run + "/corpus.jsonl", "words"},
+	} {
+		code, _, stderr := cli(t.Context(), command...)
+		require.Equal(t, exitFailure, code, stderr)
+		require.Contains(t, stderr, filepath.Join(run, file)+" is damaged: ")
+		require.Contains(t, stderr, `run "retort repair `)
+	}
+}

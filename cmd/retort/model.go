@@ -6,8 +6,8 @@ import (
 	"flag"
 	"fmt"
 	"math"
-	"slices"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/retort-ir/retort"

@@ -150,3 +150,51 @@ func TestStatusShowsStagesAndReasons(t *testing.T) {
 	code, _, _ = cli(t.Context(), "status")
 	require.Equal(t, exitUsage, code)
 }
+
+// Relative paths of a run begin where it was started, not where status is called.
+func TestStatusFromAnotherFolderForetellsTheSame(t *testing.T) {
+	dir := runFolder(t)
+	fakeArgs(t, dir)
+	t.Chdir(dir)
+	args := []string{"-corpus", "corpus.jsonl", "-model", "model", "-out", "run", "-epochs", "1", "-batch", "8", "-queries", "queries.jsonl", "-qrels", "qrels/test.tsv"}
+	_, _, err := distillFake(t, t.Context(), args...)
+	require.NoError(t, err)
+	here := succeed(t, "status", "run")
+	require.NotContains(t, here, "redone")
+	t.Chdir(t.TempDir())
+	require.Equal(t, strings.Replace(here, "run, seed", dir+"/run, seed", 1), succeed(t, "status", dir+"/run"))
+	t.Chdir(filepath.Join(dir, "run"))
+	require.NotContains(t, succeed(t, "status", "."), "redone")
+
+	// A run that was moved together with its files is looked for from here, and what is nowhere is said to be unknown.
+	moved := t.TempDir()
+	require.NoError(t, os.CopyFS(moved, os.DirFS(dir)))
+	for _, name := range []string{"corpus.jsonl", "model", "queries.jsonl", "qrels"} {
+		require.NoError(t, os.RemoveAll(filepath.Join(dir, name)))
+	}
+	t.Chdir(moved)
+	require.NotContains(t, succeed(t, "status", "run"), "redone")
+	t.Chdir(t.TempDir())
+	status := succeed(t, "status", moved+"/run")
+	require.NotContains(t, status, "redone")
+	require.Contains(t, status, "corpus: corpus.jsonl is not there, so whether it has changed is not known\n")
+
+	// What a flag names begins here.
+	require.NoError(t, os.WriteFile("corpus.jsonl", []byte("{}"), 0o600))
+	require.Regexp(t, `generate .*redone: corpus has changed \(corpus.jsonl\)`, succeed(t, "status", moved+"/run", "-corpus", "corpus.jsonl"))
+}
+
+func TestStatusSaysRunningOnlyWhileAProcessWorksOnTheRun(t *testing.T) {
+	dir := t.TempDir()
+	f, err := runfolder.Open(t.Context(), dir, runfolder.Pipeline, nil)
+	require.NoError(t, err)
+	stage, err := f.Begin(runfolder.Spec{Name: "before"})
+	require.NoError(t, err)
+	require.Regexp(t, `before +running`, succeed(t, "status", dir))
+	code, _, stderr := cli(t.Context(), "status", "-verify", dir)
+	require.Equal(t, exitBusy, code)
+	require.Contains(t, stderr, "verify it when that has ended")
+	require.NoError(t, stage.Stop())
+	require.NoError(t, f.Close())
+	require.Regexp(t, `before +interrupted +0 .*goes on`, succeed(t, "status", dir))
+}

@@ -34,7 +34,9 @@ func TestMain(m *testing.M) {
 		runtime.KeepAlive(f)
 		return
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	os.RemoveAll(chainedRun)
+	os.Exit(code)
 }
 
 func TestASecondProcessIsRefusedByTheRunAndTheHoldersNumberUntilThatDies(t *testing.T) {
