@@ -19,6 +19,7 @@ import (
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/encoder/encodertest"
+	"github.com/retort-ir/retort/internal/runfolder"
 	"github.com/retort-ir/retort/loss"
 	"github.com/retort-ir/retort/mine"
 	"github.com/retort-ir/retort/teacher"
@@ -427,4 +428,61 @@ func TestTwoRunsInOneFolderAreRefused(t *testing.T) {
 	_, err := OpenFolder(t.Context(), dir, quietLog())
 	require.ErrorIs(t, err, ErrInUse)
 	require.ErrorContains(t, err, fmt.Sprintf("the run %s is in use by process %d", dir, os.Getpid()))
+}
+
+// A model that is damaged is saved again from the weights; damaged weights end the run before anything is made of them.
+func TestADamagedModelIsSavedAgainAndDamagedWeightsAreNamed(t *testing.T) {
+	dir := t.TempDir()
+	want, _ := runIn(t, dir, newSmallRun(t))
+	before := contents(t, dir)
+	flip := func(path string) {
+		data, err := os.ReadFile(path)
+		require.NoError(t, err)
+		data[len(data)/2] ^= 16
+		require.NoError(t, os.WriteFile(path, data, 0o644))
+	}
+	entries, err := os.ReadDir(filepath.Join(dir, "model"))
+	require.NoError(t, err)
+	for _, e := range entries {
+		flip(filepath.Join(dir, "model", e.Name()))
+		got, log := runIn(t, dir, newSmallRun(t))
+		require.Equal(t, want, got)
+		require.Contains(t, log, "a file of the run is damaged")
+		require.Contains(t, log, filepath.Join(dir, "model", e.Name()))
+		require.Equal(t, before, contents(t, dir))
+		_, log = runIn(t, dir, newSmallRun(t))
+		require.Empty(t, log)
+	}
+
+	flip(filepath.Join(dir, "train.state"))
+	p := newSmallRun(t)
+	p.Folder = openRun(t, dir, io.Discard)
+	_, err = p.Run(t.Context())
+	require.ErrorContains(t, err, filepath.Join(dir, "train.state")+" is damaged")
+	require.NoError(t, p.Folder.Close())
+	_, err = runfolder.Repair(t.Context(), dir, runfolder.Pipeline, quietLog())
+	require.NoError(t, err)
+	got, _ := runIn(t, dir, newSmallRun(t))
+	require.Equal(t, want, got)
+	require.Equal(t, before, contents(t, dir))
+}
+
+// The layout is what the stages write: a file of another name would have no checksum.
+func TestARunHoldsOnlyFilesOfItsLayout(t *testing.T) {
+	dir := t.TempDir()
+	p := newSmallRun(t)
+	p.Training.MetricsDir = filepath.Join(dir, folderMetrics)
+	runIn(t, dir, p)
+	v, err := runfolder.Verify(t.Context(), dir, runfolder.Pipeline)
+	require.NoError(t, err)
+	require.Empty(t, v.Damaged)
+	require.Empty(t, v.Unchecked)
+	files := 0
+	require.NoError(t, filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
+		if err == nil && !e.IsDir() && e.Name() != runfolder.LockFile {
+			files++
+		}
+		return err
+	}))
+	require.Equal(t, files, v.Files)
 }
