@@ -2,27 +2,41 @@ package mine
 
 import (
 	"strings"
+	"unicode"
+
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
 
 	"github.com/retort-ir/retort"
 )
 
 // The reasons of the filters against contamination.
 const (
-	ReasonTestQuery  Reason = "equals a test query"
-	ReasonTestSource Reason = "source is relevant to a test query"
+	ReasonTestQuery     Reason = "equals a test query"
+	ReasonNearTestQuery Reason = "equals a test query but for case, punctuation or spaces"
+	ReasonTestSource    Reason = "source is relevant to a test query"
 )
 
-// TestQueries drops the queries that equal one of test, letter case, punctuation and space aside: who trains on what is
-// measured later measures memory. All given are looked at, a person's too.
+// TestQueries drops the queries that copy one of test: who trains on what is measured later measures memory. All given are
+// looked at, a person's too.
+//
+// An exact copy (ReasonTestQuery) has the same text, spaces around it aside. A near-copy (ReasonNearTestQuery) has the same
+// words in the same order: both texts are brought to Unicode's form NFKC, their case is folded (Unicode's full case folding),
+// characters that show nothing (category Cf, such as a soft hyphen) are removed, and whatever is no letter, digit or mark
+// parts words. A text without words is compared as it is. A paraphrase is no copy.
 func TestQueries(queries, test []retort.Query) Selection {
-	tested := make(map[string]bool, len(test))
+	exact, near := make(map[string]bool, len(test)), make(map[string]bool, len(test))
 	for _, q := range test {
-		tested[sameText(q.Text)] = true
+		exact[strings.TrimSpace(q.Text)] = true
+		near[sameText(q.Text)] = true
 	}
 	dropped := map[int]Drop{}
 	for i, q := range queries {
-		if tested[sameText(q.Text)] {
+		switch {
+		case exact[strings.TrimSpace(q.Text)]:
 			dropped[i] = Drop{i, ReasonTestQuery, -1}
+		case near[sameText(q.Text)]:
+			dropped[i] = Drop{i, ReasonNearTestQuery, -1}
 		}
 	}
 	return selectAll(len(queries), dropped)
@@ -44,8 +58,25 @@ func TestSources(queries []retort.Query, relevant map[string]bool) Selection {
 
 // sameText is equal for texts with the same words in the same order; a text without words stands for itself.
 func sameText(text string) string {
-	if words := normalise(text); words != "" {
-		return words
+	folded := norm.NFKC.String(cases.Fold().String(norm.NFKC.String(text)))
+	var b strings.Builder
+	b.Grow(len(folded))
+	apart := false // a word has ended
+	for _, r := range folded {
+		switch {
+		case unicode.Is(unicode.Cf, r):
+		case !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r):
+			apart = true
+		default:
+			if apart && b.Len() > 0 {
+				b.WriteByte(' ')
+			}
+			apart = false
+			b.WriteRune(r)
+		}
+	}
+	if b.Len() > 0 {
+		return b.String()
 	}
 	return strings.TrimSpace(text)
 }

@@ -8,26 +8,35 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestTestQueriesDropsEqualTexts(t *testing.T) {
-	test := queriesOf("How do I read a file?", "???")
+func TestTestQueriesDropsCopiesAndNearCopies(t *testing.T) {
+	test := queriesOf("How do I read a file?", "???", "Größe der Straße", "café au lait", "ﬁle – server’s log")
 	for _, c := range []struct {
-		text    string
-		dropped bool
+		name, text string
+		want       mine.Reason // "": kept
 	}{
-		{"How do I read a file?", true},
-		{"how do i   READ a file", true},
-		{"how do I read a file line by line?", false},
-		{"read a file", false},
-		{"a file, how do I read?", false},
-		{" ??? ", true},
-		{"!", false},
+		{"the same", "How do I read a file?", mine.ReasonTestQuery},
+		{"spaces around it", "\tHow do I read a file? \n", mine.ReasonTestQuery},
+		{"case, spaces and punctuation", "how do i   READ a file", mine.ReasonNearTestQuery},
+		{"a space that does not break", "how do I\u00a0read a file", mine.ReasonNearTestQuery},
+		{"full width", "ＨＯＷ　do I read a file？", mine.ReasonNearTestQuery},
+		{"a soft hyphen and a mark of direction", "How do I re\u00adad a file\u200e?", mine.ReasonNearTestQuery},
+		{"full case folding", "GRÖSSE DER STRASSE", mine.ReasonNearTestQuery},
+		{"accents in two characters", "cafe\u0301 au lait", mine.ReasonNearTestQuery},
+		{"a ligature, dashes and apostrophes", "File - Server's log", mine.ReasonNearTestQuery},
+		{"no words", " ??? ", mine.ReasonTestQuery},
+		{"other signs", "!", ""},
+		{"more words", "how do I read a file line by line?", ""},
+		{"fewer words", "read a file", ""},
+		{"another order", "a file, how do I read?", ""},
+		{"another accent", "cafe au lait", ""},
+		{"no text", "", ""},
 	} {
-		t.Run(c.text, func(t *testing.T) {
+		t.Run(c.name, func(t *testing.T) {
 			s := mine.TestQueries(queriesOf(c.text), test)
-			if c.dropped {
-				require.Equal(t, mine.Selection{Dropped: []mine.Drop{{Index: 0, Reason: mine.ReasonTestQuery, Of: -1}}}, s)
-			} else {
+			if c.want == "" {
 				require.Equal(t, mine.Selection{Kept: []int{0}}, s)
+			} else {
+				require.Equal(t, mine.Selection{Dropped: []mine.Drop{{Index: 0, Reason: c.want, Of: -1}}}, s)
 			}
 		})
 	}

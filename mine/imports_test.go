@@ -42,6 +42,7 @@ func TestMinePullsInLittle(t *testing.T) {
 	require.ElementsMatch(t, []string{
 		"github.com/blevesearch/bleve/v2", "github.com/blevesearch/bleve_index_api", "github.com/blevesearch/geo",
 		"github.com/blevesearch/go-porterstemmer", "github.com/blevesearch/segment", "github.com/blevesearch/snowballstem",
-		"github.com/blevesearch/upsidedown_store_api", "github.com/json-iterator/go", "golang.org/x/sys", "gonum.org/v1/gonum",
+		"github.com/blevesearch/upsidedown_store_api", "github.com/json-iterator/go", "golang.org/x/sys", "golang.org/x/text",
+		"gonum.org/v1/gonum",
 	}, modules)
 }
