@@ -2,7 +2,6 @@ package distill
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"gonum.org/v1/gonum/blas/blas32"
@@ -24,22 +23,6 @@ type KnownItems struct {
 	fixed   bool
 	vectors blas32.General // of pool, once they are encoded and fixed
 }
-
-// HoldOut makes n known-item queries with the generator, which should make a type that is not trained on, and a pool of
-// 1,000 passages. frozen is that of NewKnownItems.
-func HoldOut(ctx context.Context, corpus retort.Corpus, g generate.QueryGenerator, n int, seed uint64, frozen bool) (*KnownItems, error) {
-	p := Pipeline{Corpus: corpus, Generator: g, Mining: MiningOptions{MaxQueries: n, Seed: seed}}
-	queries, err := p.MakeQueries(ctx, nil)
-	if err != nil {
-		return nil, err
-	}
-	return NewKnownItems(corpus, queries, knownItemPool, frozen)
-}
-
-const knownItemPool = 1000
-
-// ErrNoKnownItems says that a corpus gave no query of the type that was to be held out.
-var ErrNoKnownItems = errors.New("distill: no known-item queries")
 
 // NewKnownItems takes generated queries and a pool of passages: the queries' sources, and others spread evenly over the
 // corpus, at most size in all. A title's query is looked for among texts without titles. frozen says that the student's passage
@@ -85,7 +68,7 @@ func NewKnownItems(corpus retort.Corpus, queries []retort.Query, size int, froze
 	return k, nil
 }
 
-// MRR returns the mean reciprocal rank of the sources, 0 beyond rank 10.
+// MRR returns the mean of ReciprocalRanks: of the sources' ranks, 0 beyond rank 10, each source counting once.
 func (k *KnownItems) MRR(ctx context.Context, student encoder.Encoder) (float64, error) {
 	ranks, err := k.ReciprocalRanks(ctx, student)
 	if err != nil {
@@ -98,21 +81,33 @@ func (k *KnownItems) MRR(ctx context.Context, student encoder.Encoder) (float64,
 	return sum / float64(len(ranks)), nil
 }
 
-// ReciprocalRanks returns one value a query, for a paired test of two students.
+// ReciprocalRanks returns one value a source in the order in which they came, the mean reciprocal rank of its queries, for a
+// paired test of two students: queries of one passage are found or missed together, and would count as more than they are.
 func (k *KnownItems) ReciprocalRanks(ctx context.Context, student encoder.Encoder) ([]float64, error) {
 	rankings, err := k.Search(ctx, student)
 	if err != nil {
 		return nil, err
 	}
-	reciprocal := make([]float64, len(rankings))
+	var means, counts []float64
+	at := map[int]int{} // of a source among the means
 	for i, hits := range rankings {
+		source, ok := at[k.sources[i]]
+		if !ok {
+			source = len(means)
+			at[k.sources[i]] = source
+			means, counts = append(means, 0), append(counts, 0)
+		}
+		counts[source]++
 		for rank, h := range hits {
 			if h.Index == k.sources[i] {
-				reciprocal[i] = 1 / float64(rank+1)
+				means[source] += 1 / float64(rank+1)
 			}
 		}
 	}
-	return reciprocal, nil
+	for i := range means {
+		means[i] /= counts[i]
+	}
+	return means, nil
 }
 
 // Search returns the ten first passages of the pool for each query, as indices in the corpus of Collection.
@@ -148,11 +143,17 @@ func (k *KnownItems) Collection() (*eval.Collection, error) {
 	if err != nil {
 		return nil, fmt.Errorf("distill: known items: %w", err)
 	}
-	c := &eval.Collection{Corpus: pool, Qrels: eval.Qrels{}}
-	for i, text := range k.queries {
-		q := retort.Query{ID: fmt.Sprint("known-", i+1), Text: text, Source: k.pool[k.sources[i]].ID}
-		c.Queries = append(c.Queries, q)
+	c := &eval.Collection{Corpus: pool, Queries: k.items(), Qrels: eval.Qrels{}}
+	for _, q := range c.Queries {
 		c.Qrels[q.ID] = map[string]int{q.Source: 1}
 	}
 	return c, nil
+}
+
+func (k *KnownItems) items() []retort.Query {
+	items := make([]retort.Query, len(k.queries))
+	for i, text := range k.queries {
+		items[i] = retort.Query{ID: fmt.Sprint("known-", i+1), Text: text, Source: k.pool[k.sources[i]].ID}
+	}
+	return items
 }

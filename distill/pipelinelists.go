@@ -59,6 +59,9 @@ func (j *job) queries(ctx context.Context) ([]retort.Query, error) {
 	if err != nil {
 		return nil, fmt.Errorf("distill: %w", err)
 	}
+	if err := j.checkSeparated(len(given), len(all), "queries"); err != nil {
+		return nil, err
+	}
 	drawn := drawEvenly(all[kept:], func(q retort.Query) string { return q.Source }, j.Mining.MaxQueries, j.Mining.Seed)
 	j.funnel.Drawn = len(drawn)
 	drawn = append(slices.Clone(all[:kept]), drawn...)
@@ -98,28 +101,30 @@ func queriesOf(lists []retort.List) []retort.Query {
 	return queries
 }
 
+// queryFilter is a filter of queries that may not be wanted.
+type queryFilter struct {
+	name   string
+	wanted bool
+	filter func([]retort.Query) (mine.Selection, error)
+}
+
 // filterQueries drops what is not worth ranking. The first own of the queries are the user's; it returns how many of those
 // are left.
 func (j *job) filterQueries(ctx context.Context, queries []retort.Query, own int) ([]retort.Query, int, error) {
 	o := j.Mining
-	filters := []struct {
-		name   string
-		wanted bool
-		filter func([]retort.Query) (mine.Selection, error)
-	}{
+	filters := append([]queryFilter{
 		{"length", o.MinWords > 0 || o.MaxWords > 0, func(qs []retort.Query) (mine.Selection, error) {
 			return mine.QueryLength(qs, o.MinWords, o.MaxWords)
 		}},
 		{"near-duplicates", o.NearDuplicate > 0, func(qs []retort.Query) (mine.Selection, error) {
 			return mine.NearDuplicateQueries(ctx, qs, o.NearDuplicate)
 		}},
-		{"test queries", len(j.TestQueries) > 0, func(qs []retort.Query) (mine.Selection, error) {
-			return mine.TestQueries(qs, j.TestQueries), nil
-		}},
-		{"test sources", len(j.TestSources) > 0, func(qs []retort.Query) (mine.Selection, error) {
-			return mine.TestSources(qs, j.TestSources), nil
-		}},
-	}
+	}, j.separation()...)
+	return j.applyFilters(filters, queries, own)
+}
+
+// applyFilters returns the queries that all filters keep, and how many of those are among the first own.
+func (j *job) applyFilters(filters []queryFilter, queries []retort.Query, own int) ([]retort.Query, int, error) {
 	for _, f := range filters {
 		if !f.wanted {
 			continue
@@ -141,6 +146,9 @@ func (j *job) lists(ctx context.Context, queries []retort.Query) ([]retort.List,
 	if err := j.checkAgreement(); err != nil {
 		return nil, err
 	}
+	if len(queries) == 0 {
+		return nil, fmt.Errorf("%w: %d passages gave none", ErrNoQueries, j.Corpus.Len())
+	}
 	rankings, err := j.rank(ctx, queries)
 	if err != nil {
 		return nil, err
@@ -155,6 +163,9 @@ func (j *job) lists(ctx context.Context, queries []retort.Query) ([]retort.List,
 	}
 	if lists, err = j.filterLists(scored); err != nil {
 		return nil, fmt.Errorf("distill: %w", err)
+	}
+	if len(lists) == 0 {
+		return nil, j.nothingLeft(len(queries), "queries")
 	}
 	if lists, err = j.target(ctx, lists); err != nil {
 		return nil, err
@@ -403,7 +414,7 @@ func (j *job) filterLists(scored []scoredList) ([]retort.List, error) {
 			return nil, err
 		}
 	}
-	return lists, nil
+	return j.separatePositives(lists)
 }
 
 // checkAgreement returns an error where the teacher cannot say how far its members agree and has to.

@@ -17,6 +17,9 @@ import (
 // gateDepth is how many passages of each ranking, the student's own and that of the lists, the gate's teacher and student rank.
 const gateDepth = 20
 
+// gatePool is how many passages titles are looked for in.
+const gatePool = 1000
+
 // gate measures the teacher against the model on judged queries, which decide where there are any, and on generated ones of a
 // type that is not trained on. It is nil where there is nothing to measure on.
 func (s *specialisation) gate(ctx context.Context) (*distill.Gate, error) {
@@ -103,7 +106,12 @@ func (s *specialisation) heldOut(ctx context.Context) (*distill.GateSet, error) 
 // heldOutTitles look for passages whose titles are taken away, so both words and vectors are those of other texts than the
 // corpus's.
 func (s *specialisation) heldOutTitles(ctx context.Context, g generate.QueryGenerator) (*distill.GateSet, error) {
-	known, err := distill.HoldOut(ctx, s.corpus, g, s.gateQueries, s.mining.Seed, true)
+	p := distill.Pipeline{Corpus: s.corpus, Generator: g, Mining: distill.MiningOptions{MaxQueries: s.gateQueries, Seed: s.mining.Seed}}
+	queries, err := p.MakeQueries(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	known, err := distill.NewKnownItems(s.corpus, queries, gatePool, true)
 	if err != nil {
 		return nil, err
 	}

@@ -35,13 +35,10 @@ func (s *specialisation) measureAll(ctx context.Context, trained bool, have int,
 	for _, set := range s.measuredSets() {
 		total += len(order) * len(set.collection.Queries)
 	}
-	var known *eval.Collection
-	if s.known != nil {
-		var err error
-		if known, err = s.known.Collection(); err != nil {
-			return err
-		}
-		total += len(known.Queries)
+	passages := 0 // whose known items test
+	if s.held != nil {
+		passages = len(s.held.Test.Sources())
+		total += passages
 	}
 	m := &measurement{specialisation: s, stage: s.progress.Stage(name, total), have: have, done: have, out: emit}
 	defer m.stage.Done()
@@ -57,10 +54,10 @@ func (s *specialisation) measureAll(ctx context.Context, trained bool, have int,
 			}
 		}
 	}
-	if known == nil || m.have >= len(known.Queries) {
+	if m.have >= passages {
 		return nil
 	}
-	return m.known(ctx, known, map[bool]string{false: results.Before, true: results.After}[trained])
+	return m.known(ctx, map[bool]string{false: results.Before, true: results.After}[trained])
 }
 
 func (m *measurement) systems(ctx context.Context, order []string) (map[string]mine.Retriever, error) {
@@ -128,24 +125,45 @@ func (m *measurement) block(ctx context.Context, set, system string, ranker mine
 	return nil
 }
 
-// known measures the known items, which are few, in one piece.
-func (m *measurement) known(ctx context.Context, collection *eval.Collection, system string) error {
-	rankings, err := m.specialisation.known.Search(ctx, m.model)
+// known measures the known items that test, which are few, in one piece. It makes one record a passage, as the guard counts: its
+// first item, with the mean of all.
+func (m *measurement) known(ctx context.Context, system string) error {
+	collection, err := m.held.Test.Collection()
 	if err != nil {
 		return err
 	}
+	rankings, err := m.held.Test.Search(ctx, m.model)
+	if err != nil {
+		return err
+	}
+	var records []results.Record
+	var counts []float64
+	at := map[string]int{} // of a source among the records
+	metric := eval.MRR(10).Name
 	for i, q := range collection.Queries {
-		r := results.Record{Set: setKnown, System: system, Query: q.ID, Metrics: results.Metrics{eval.MRR(10).Name: 0}, Top: []string{}}
+		record, ok := at[q.Source]
+		if !ok {
+			record = len(records)
+			at[q.Source] = record
+			r := results.Record{Set: setKnown, System: system, Query: q.ID, Metrics: results.Metrics{metric: 0}, Top: []string{}}
+			records, counts = append(records, r), append(counts, 0)
+		}
+		counts[record]++
 		for rank, h := range rankings[i] {
 			p, err := collection.Corpus.At(h.Index)
 			if err != nil {
 				return err
 			}
-			r.Top = append(r.Top, p.ID)
+			if records[record].Query == q.ID {
+				records[record].Top = append(records[record].Top, p.ID)
+			}
 			if p.ID == q.Source {
-				r.Metrics[eval.MRR(10).Name] = 1 / float64(rank+1)
+				records[record].Metrics[metric] += 1 / float64(rank+1)
 			}
 		}
+	}
+	for i, r := range records {
+		r.Metrics[metric] /= counts[i]
 		if err := m.emit(r); err != nil {
 			return err
 		}

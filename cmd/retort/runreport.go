@@ -283,13 +283,13 @@ func (r *reporter) sets(ctx context.Context) error {
 			return err
 		}
 	}
-	if r.s.known != nil {
-		collection, err := r.s.known.Collection()
+	if r.s.held != nil {
+		collection, err := r.s.held.Test.Collection()
 		if err != nil {
 			return err
 		}
 		set := judgedSet{name: setKnown, title: "known items", collection: collection}
-		return r.set(ctx, set, "Generated queries of a type that was not trained on, each with the passage that it was made from; they also chose the best student.", records)
+		return r.set(ctx, set, "Generated queries of a type that was not trained on, each with the passage that it was made from. No query of these passages was trained on, and they had no part in the choice of the best student. Each value is the mean of a passage's queries, of which one is shown.", records)
 	}
 	if r.data.Sets == nil {
 		const why = "Nothing was measured: the last student was taken (-keep last), and no judged queries were given (-queries, -qrels)."

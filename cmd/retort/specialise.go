@@ -67,6 +67,7 @@ type specialisation struct {
 	lists       []retort.List    // the user's own, scored; nothing is generated
 	judged      *eval.Collection // queries that choose the best student; nil: known items do
 	sets        []judgedSet      // that the student is measured on, before and after
+	tested      []retort.Query   // more queries that are not trained on
 	last        bool             // take the last student, not the best
 	gateQueries int              // the most of each set that the gate asks; 0: no gate
 	force       bool             // train whatever the gate says
@@ -86,7 +87,7 @@ type specialisation struct {
 	dense      *mine.Dense // over the student's vectors as they were
 	bm25       *mine.BM25
 	fusion     *mine.ZScoreFusion
-	known      *distill.KnownItems // nil where judged queries choose, or nothing does
+	held       *distill.HeldOut    // nil where judged queries choose, or nothing does
 	pool       *eval.Collection    // of the judged queries where passages learn
 	generator  *generator          // nil where the lists are the user's
 	teachers   *teachers           // nil likewise
@@ -358,9 +359,6 @@ func (s *specialisation) train(ctx context.Context) (_ *distill.Outcome, err err
 	}
 	p.Training.Progress = s.steps()
 	p.Training.Log = slog.New(warnings{lineHandler{s.progress}})
-	if s.judged != nil {
-		p.TestQueries = s.judged.Queries
-	}
 	chosen := "last"
 	if !s.last {
 		if p.Training.Evaluate, chosen, err = s.selection(ctx); err != nil {
@@ -374,10 +372,10 @@ func (s *specialisation) train(ctx context.Context) (_ *distill.Outcome, err err
 			chosen += ", floor " + s.inputs[inputFloor]
 		}
 	}
-	if s.known != nil {
-		// A best of several students is easily a little better by chance. Judged queries need no such guard: they are what counts.
-		p.Guard = s.known.ReciprocalRanks
+	if s.held != nil {
+		p.Guard, p.HeldOut = s.held.Test.ReciprocalRanks, s.held.Passages
 	}
+	p.TestQueries = s.testQueries()
 	sets, err := s.hashSets()
 	if err != nil {
 		return nil, err
@@ -497,8 +495,8 @@ func (s *specialisation) hashSets() (string, error) {
 			fmt.Fprintf(h, "without %d queries themselves", n)
 		}
 	}
-	if s.known != nil {
-		fmt.Fprintf(h, "known items with passages, seed %d", s.mining.Seed)
+	if s.held != nil {
+		fmt.Fprintf(h, "known items %s", s.held.Fingerprint())
 	}
 	if s.teacherBy.spec != "" {
 		fmt.Fprintf(h, "teacher %s %s", s.teacherBy.spec, s.teacherBy.fuse)
@@ -543,33 +541,54 @@ func (s *specialisation) selection(ctx context.Context) (func(context.Context, e
 		return s.judgedNDCG, "judged queries " + hex.EncodeToString(h.Sum(nil)), err
 	}
 	var err error
-	var kind string
-	if s.known, kind, err = s.knownItems(ctx); err != nil {
+	if s.held, err = s.holdOut(ctx); err != nil {
 		return nil, "", err
 	}
-	return s.known.MRR, fmt.Sprintf("known items: %s, seed %d", kind, s.mining.Seed), nil
+	return s.held.Choose.MRR, "known items " + s.held.Fingerprint(), nil
 }
 
-const knownItemQueries = 1000
+// The most passages that are held out, and the most known items of each: several tell more of a passage that can't be trained on
+// any more.
+const knownItemPassages, knownItemsEach = 1000, 3
 
-// knownItems are queries of the first type that is not trained on and of which the corpus gives any.
-func (s *specialisation) knownItems(ctx context.Context) (*distill.KnownItems, string, error) {
+// holdOut makes known items of the first type that is not trained on and of which the corpus gives enough.
+func (s *specialisation) holdOut(ctx context.Context) (*distill.HeldOut, error) {
+	var why []error
 	for _, kind := range []string{generate.TypeTitle, generate.TypeKeywords, generate.TypePhrase, generate.TypeSentence} {
 		if slices.Contains(s.queriesBy.extractiveTypes(), kind) {
 			continue
 		}
-		g, err := generate.NewExtractive(ctx, s.corpus, generate.Options{Types: []string{kind}, Seed: s.mining.Seed})
+		o := generate.Options{Types: []string{kind}, PerPassage: knownItemsEach, Seed: s.mining.Seed}
+		g, err := generate.NewExtractive(ctx, s.corpus, o)
 		if err != nil {
-			return nil, "", err
+			return nil, err
 		}
 		frozen := s.training.Towers == distill.QueryOnly
-		known, err := distill.HoldOut(ctx, s.corpus, g, knownItemQueries, s.mining.Seed, frozen)
+		held, err := distill.HoldOut(ctx, s.corpus, g, knownItemPassages, s.mining.Seed, frozen)
 		if !errors.Is(err, distill.ErrNoKnownItems) {
-			return known, kind, err
+			return held, err
+		}
+		why = append(why, fmt.Errorf("%s: %w", kind, err))
+	}
+	return nil, fmt.Errorf("nothing can choose and test the best model, since every type of query is trained on or the corpus gives too few "+
+		"of it: give judged queries with -queries and -qrels, or take the last model untested with -keep last: %w", errors.Join(why...))
+}
+
+// testQueries are all that the student is chosen, held back or measured by, which must not be trained on.
+func (s *specialisation) testQueries() []retort.Query {
+	var all []retort.Query
+	for _, set := range s.measuredSets() {
+		all = append(all, set.collection.Queries...)
+	}
+	for _, c := range []*eval.Collection{s.judged, s.floor} {
+		if c != nil {
+			all = append(all, c.Queries...)
 		}
 	}
-	return nil, "", errors.New("no known-item queries, since every type is trained on or the corpus gives none: " +
-		"give judged queries with -queries and -qrels")
+	if s.held != nil {
+		all = append(all, s.held.Queries()...)
+	}
+	return append(all, s.tested...)
 }
 
 // judgedNDCG ranks the corpus, or where passages change the judged passages and the first ranker's best, for the judged

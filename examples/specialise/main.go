@@ -67,18 +67,19 @@ func specialise(ctx context.Context, corpusFile, modelDir, outDir string) (err e
 	if err != nil {
 		return err
 	}
-	heldOut, err := distill.HoldOut(ctx, corpus, others, 1000, 1, true) // queries of another type choose the best student
+	heldOut, err := distill.HoldOut(ctx, corpus, others, 0, 1, true) // queries of another type choose the best student and test it
 	if err != nil {
 		return err
 	}
 	training := distill.DefaultOptions()
 	training.Towers = distill.QueryOnly // an index of passage vectors stays valid
-	training.Epochs, training.QueriesPerStep, training.DevFraction, training.Evaluate = 1, 64, 0, heldOut.MRR
+	training.Epochs, training.QueriesPerStep, training.DevFraction, training.Evaluate = 1, 64, 0, heldOut.Choose.MRR
 	training.Progress = func(p distill.Progress) { show(p.Stage, p.Done, p.Total) }
 	p := distill.Pipeline{
 		Student: student, Corpus: corpus, Generator: queries, Ranker: fusion, Vectors: dense.Vectors(),
 		Teacher: teacher.FromIndex(corpus, bm25), // what the student is to learn beside what it knows
-		Mining:  distill.DefaultMiningOptions(), Training: training, Guard: heldOut.ReciprocalRanks,
+		Mining:  distill.DefaultMiningOptions(), Training: training, Guard: heldOut.Test.ReciprocalRanks,
+		HeldOut: heldOut.Passages, TestQueries: heldOut.Queries(), // which are not trained on
 		Progress: show,
 	}
 	outcome, err := p.Run(ctx)

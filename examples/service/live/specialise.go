@@ -42,11 +42,11 @@ func NewJob(corpus retort.Corpus, vectors blas32.General, bm25 *mine.BM25) Job {
 	return j
 }
 
-// Outcome says what a job brought. Before and After are MRR@10 over held-out queries, which were made of passages as the
-// generated ones are, but of another type.
+// Outcome says what a job brought. Before and After are MRR@10 over queries of held-out passages, which were made as the
+// generated ones are, but are of another type. They had no part in choosing the best student.
 type Outcome struct {
 	Lists   int     `json:"lists"` // trained on
-	Queries int     `json:"held_out"`
+	Queries int     `json:"held_out"` // passages that judged
 	Before  float64 `json:"mrr_before"`
 	After   float64 `json:"mrr_after"`
 	P       float64 `json:"p"` // of the difference, paired
@@ -55,8 +55,8 @@ type Outcome struct {
 	Taken bool `json:"taken"`
 }
 
-// heldOut is how many queries judge the student.
-const heldOut = 1000
+// heldOut is the most passages that judge the student, and itemsEach the most queries made of each.
+const heldOut, itemsEach = 1000, 3
 
 // rankedDepth is how many passages of each ranking the teacher's scores are standardised by.
 const rankedDepth = 100
@@ -64,19 +64,19 @@ const rankedDepth = 100
 // Run trains the student, which belongs to it until it returns, and stops soon after ctx ends. The student must implement
 // encoder.Splitter and make the vectors of Job.Vectors. Whatever the outcome, its passage tower is unchanged.
 func (j Job) Run(ctx context.Context, student encoder.Trainable) (*Outcome, error) {
-	known, err := j.knownItems(ctx)
+	held, err := j.holdOut(ctx)
 	if err != nil {
 		return nil, err
 	}
-	before, err := known.ReciprocalRanks(ctx, student)
+	before, err := held.Test.ReciprocalRanks(ctx, student)
 	if err != nil {
 		return nil, err
 	}
-	trained, err := j.train(ctx, student, known)
+	trained, err := j.train(ctx, student, held)
 	if err != nil {
 		return nil, err
 	}
-	after, err := known.ReciprocalRanks(ctx, student)
+	after, err := held.Test.ReciprocalRanks(ctx, student)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +90,7 @@ func (j Job) Run(ctx context.Context, student encoder.Trainable) (*Outcome, erro
 	}, nil
 }
 
-func (j Job) train(ctx context.Context, student encoder.Trainable, known *distill.KnownItems) (*distill.Outcome, error) {
+func (j Job) train(ctx context.Context, student encoder.Trainable, held *distill.HeldOut) (*distill.Outcome, error) {
 	dense, err := mine.NewDenseVectors(student, j.Vectors)
 	if err != nil {
 		return nil, err
@@ -109,11 +109,12 @@ func (j Job) train(ctx context.Context, student encoder.Trainable, known *distil
 		Student: student, Corpus: j.Corpus, Generator: made, Queries: j.Queries, Ranker: fusion, Vectors: j.Vectors,
 		Teacher: teacher.FromIndex(j.Corpus, j.BM25),
 		Mining:  distill.DefaultMiningOptions(), Training: j.Training, Progress: j.Progress,
+		HeldOut: held.Passages, TestQueries: held.Queries(),
 	}
 	p.Mining.MaxQueries = j.Generated
 	p.Training.Towers = distill.QueryOnly
 	if !j.Last {
-		p.Training.Evaluate = known.MRR
+		p.Training.Evaluate = held.Choose.MRR
 	}
 	if j.Progress != nil {
 		p.Training.Progress = func(now distill.Progress) { j.Progress(now.Stage, now.Done, now.Total) }
@@ -121,17 +122,18 @@ func (j Job) train(ctx context.Context, student encoder.Trainable, known *distil
 	return p.Run(ctx)
 }
 
-// knownItems are queries of a type that is not trained on.
-func (j Job) knownItems(ctx context.Context) (*distill.KnownItems, error) {
-	made, err := generate.NewExtractive(ctx, j.Corpus, generate.Options{Types: []string{generate.TypeKeywords}})
+// holdOut makes known items of a type that is not trained on.
+func (j Job) holdOut(ctx context.Context) (*distill.HeldOut, error) {
+	made, err := generate.NewExtractive(ctx, j.Corpus, generate.Options{Types: []string{generate.TypeKeywords}, PerPassage: itemsEach})
 	if err != nil {
 		return nil, err
 	}
-	known, err := distill.HoldOut(ctx, j.Corpus, made, heldOut, 1, true)
+	held, err := distill.HoldOut(ctx, j.Corpus, made, heldOut, 1, true)
 	if errors.Is(err, distill.ErrNoKnownItems) {
-		return nil, fmt.Errorf("the corpus of %d passages gives no queries to judge a student by: their texts are too short", j.Corpus.Len())
+		return nil, fmt.Errorf("the corpus of %d passages gives too few queries to judge a student by: it is too small, its texts are too short, "+
+			"or their words have no spaces between them: %w", j.Corpus.Len(), err)
 	}
-	return known, err
+	return held, err
 }
 
 func mean(values []float64) float64 {
