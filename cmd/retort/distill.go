@@ -45,8 +45,11 @@ far it is.
                         passages learn (query)
   -queries FILE         your own queries: JSON Lines with _id, text; they are trained on beside the generated ones
   -qrels FILE           judgements of some of -queries: these are not trained on, they choose the best model. Without any
-                        it is chosen by generated queries of a type that is not trained on
+                        it is chosen and tested by generated queries of a type that is not trained on, made of passages of which
+                        no other query is trained on
   -lists FILE           train on your own scored lists instead: JSON Lines with query, ids, scores in [0,1]
+  -test-queries FILE    queries that you will measure the model by: JSON Lines with _id, text. Queries and lists that copy one of
+                        them, or of the judged -queries, are not trained on, and their number is said
 ` + strings.TrimPrefix(generatorUsage, "\n") + `
   -max-queries N        generated queries to use, drawn evenly over the passages (10000)
   -max-lists N          lists to train on, drawn evenly over the passages (query: all, both: 1000)
@@ -84,6 +87,7 @@ example:
 type distillFlags struct {
 	corpus, out, towers   string
 	queries, qrels, lists string
+	tested                string // the file of -test-queries
 	floor                 string
 	analyzer, keep        string
 	target, loss          string
@@ -107,6 +111,7 @@ func (f *distillFlags) add(flags *flag.FlagSet) {
 	flags.StringVar(&f.queries, "queries", "", "")
 	flags.StringVar(&f.qrels, "qrels", "", "")
 	flags.StringVar(&f.lists, "lists", "", "")
+	flags.StringVar(&f.tested, "test-queries", "", "")
 	flags.Uint64Var(&f.seed, "seed", 1, "")
 	f.addMining(flags)
 	f.addTraining(flags)
@@ -328,6 +333,10 @@ func (s *specialisation) do(ctx context.Context, load func() error, open func() 
 	if err := load(); err != nil {
 		return err
 	}
+	extractOnly := s.lists == nil && s.queries == nil && !s.queriesBy.asksModel()
+	if err := checkScripts(ctx, s.corpus, s.settings["corpus"], extractOnly, s.progress); err != nil {
+		return err
+	}
 	model, err := open()
 	if err != nil {
 		return err
@@ -455,6 +464,11 @@ func (f *distillFlags) load(ctx context.Context, s *specialisation) error {
 	if err := f.loadQueries(ctx, s); err != nil {
 		return err
 	}
+	if f.tested != "" {
+		if s.tested, err = loadQueries(ctx, f.tested); err != nil {
+			return err
+		}
+	}
 	if f.floor != "" {
 		s.floor, err = await(ctx, func() (*eval.Collection, error) { return eval.LoadCollection(f.floor, floorSplit) })
 		if err != nil {
@@ -533,7 +547,7 @@ func (f *distillFlags) hashes(ctx context.Context, corpus string) (map[string]st
 		hashes[inputCorpus] = corpus
 	}
 	for name, path := range map[string]string{
-		"corpus": f.corpus, "queries": f.queries, "qrels": f.qrels, "lists": f.lists, "model": f.model.dir, "llm": f.generator.llm,
+		"corpus": f.corpus, "queries": f.queries, "qrels": f.qrels, "lists": f.lists, "test-queries": f.tested, "model": f.model.dir, "llm": f.generator.llm,
 	} {
 		if path == "" || hashes[name] != "" {
 			continue

@@ -251,7 +251,11 @@ func (f *evalFlags) loadOther(c *eval.Collection, stderr io.Writer) (*eval.Repor
 
 // rank answers the judged queries.
 func (f *evalFlags) rank(ctx context.Context, c *eval.Collection, p *progress.Progress) (run eval.Run, err error) {
-	ranker, done, err := f.ranker.open(ctx, c.Corpus, p)
+	texts := make([]string, len(c.Queries))
+	for i, q := range c.Queries {
+		texts[i] = q.Text
+	}
+	ranker, done, err := f.ranker.open(ctx, c.Corpus, texts, p)
 	if err != nil {
 		return nil, err
 	}

@@ -113,6 +113,9 @@ func (a *generateArgs) generate(ctx context.Context, p *progress.Progress) (_ *g
 	}
 	defer func() { err = errors.Join(err, corpus.Close()) }()
 	a.perExtractive = a.extractive
+	if err := checkScripts(ctx, corpus, a.corpus, !a.asksModel(), p); err != nil {
+		return nil, err
+	}
 	g, err := a.open(ctx, corpus, a.seed, a.out+".answers", a.machine, p)
 	if err != nil {
 		return nil, err

@@ -180,9 +180,13 @@ func (r *rankerFlags) name() string {
 	return "dense"
 }
 
-// open makes the ranker of the corpus. The caller calls the function it returns once it is done with it.
-func (r *rankerFlags) open(ctx context.Context, corpus retort.Corpus, p *progress.Progress) (mine.Retriever, func() error, error) {
+// open makes the ranker of the corpus, which these queries will be asked. The caller calls the function it returns once it is done
+// with it.
+func (r *rankerFlags) open(ctx context.Context, corpus retort.Corpus, queries []string, p *progress.Progress) (mine.Retriever, func() error, error) {
 	if r.bm25 {
+		if err := warnOfScripts(ctx, corpus, p); err != nil {
+			return nil, nil, err
+		}
 		index, err := mine.NewBM25(ctx, corpus, r.bm25Options())
 		return index, func() error { return nil }, err
 	}
@@ -194,6 +198,9 @@ func (r *rankerFlags) open(ctx context.Context, corpus retort.Corpus, p *progres
 		return nil, nil, err
 	}
 	index, err := newDense(ctx, model, corpus, r.vectors, p)
+	if err == nil {
+		err = sayCutQueries(ctx, model, queries, p)
+	}
 	if err != nil {
 		return nil, nil, errors.Join(err, model.Close())
 	}
@@ -217,6 +224,9 @@ func newDense(ctx context.Context, enc encoder.Encoder, corpus retort.Corpus, ve
 ) (*mine.Dense, error) {
 	if vectors != "" {
 		return readDense(enc, corpus, vectors, p)
+	}
+	if err := sayCutPassages(ctx, enc, corpus, p); err != nil {
+		return nil, err
 	}
 	stage := p.Stage("encode passages", corpus.Len())
 	defer stage.Done()

@@ -258,7 +258,7 @@ func (r *reporter) stageLists(stage distill.Stage) func(func(retort.List, error)
 		return jsonl.ReadFile[retort.List](r.s.path(string(stage)+".jsonl"), nil)
 	}
 	return func(yield func(retort.List, error) bool) {
-		for _, l := range r.s.lists {
+		for _, l := range r.out.Lists {
 			if !yield(l, nil) {
 				return
 			}

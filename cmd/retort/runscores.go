@@ -80,7 +80,7 @@ func (r *reporter) similarities(ctx context.Context) error {
 	if r.fixed() {
 		most = listsShown
 	}
-	total := len(r.s.lists)
+	total := len(r.out.Lists)
 	if e := r.manifest.Find(string(distill.StageFilter)); e != nil && r.s.lists == nil {
 		total = e.Count
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"math"
 	"time"
 
@@ -29,6 +30,7 @@ after a kill it computes none twice.
   -corpus FILE          passages: JSON Lines with _id, title, text; also packed with gzip or zstd; -: standard input
   -lists FILE           lists: JSON Lines with query, ids; scores that they have are replaced
   -queries FILE         queries instead: JSON Lines with _id, text
+  -test-queries FILE    queries that a model will be measured by: lists and queries that copy one of them are dropped
   -depth N              passages of each query's ranking; with -model that of BM25 and the model, else BM25's (50)
   -out FILE             where the scored lists go` + teacherUsage + ` (bm25+student)
   -scale S              none: the teacher's own scores; min-max: each list to [0,1], as "retort distill -lists" takes them;
@@ -46,6 +48,7 @@ example:
 // scoreArgs is a command line of score.
 type scoreArgs struct {
 	corpus, lists, queries, out string
+	tested                      string // the file of -test-queries
 	depth                       int
 	scale, analyzer             string
 	teacher                     teacherFlags
@@ -60,6 +63,7 @@ func runScore(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	flags.StringVar(&a.lists, "lists", "", "")
 	flags.StringVar(&a.queries, "queries", "", "")
 	flags.StringVar(&a.out, "out", "", "")
+	flags.StringVar(&a.tested, "test-queries", "", "")
 	flags.IntVar(&a.depth, "depth", 50, "")
 	flags.StringVar(&a.scale, "scale", "none", "")
 	flags.StringVar(&a.analyzer, "analyzer", "english", "")
@@ -142,7 +146,8 @@ func (a *scoreArgs) score(ctx context.Context, open func() (student, error), p *
 	if err := s.prepare(ctx, open); err != nil {
 		return nil, err
 	}
-	lists, err := s.unscored(ctx)
+	r := &scoreResult{Lists: a.out, Teacher: describeTeacher(a.members, a.teacher.fuse)}
+	lists, err := s.unscored(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +159,6 @@ func (a *scoreArgs) score(ctx context.Context, open func() (student, error), p *
 	if err != nil {
 		return nil, err
 	}
-	r := &scoreResult{Lists: a.out, Teacher: describeTeacher(a.members, a.teacher.fuse)}
 	if lists, err = s.filter(lists, agreement, r); err != nil {
 		return nil, err
 	}
@@ -210,14 +214,29 @@ func (s *scorer) prepare(ctx context.Context, open func() (student, error)) erro
 	return err
 }
 
-// unscored are the lists as they are given, or those of the ranking.
-func (s *scorer) unscored(ctx context.Context) ([]retort.List, error) {
+// unscored are the lists as they are given, or those of the ranking, without copies of test queries.
+func (s *scorer) unscored(ctx context.Context, r *scoreResult) ([]retort.List, error) {
 	if s.lists != "" {
-		return await(ctx, func() ([]retort.List, error) { return s.givenLists() })
+		lists, err := await(ctx, func() ([]retort.List, error) { return s.givenLists() })
+		if err != nil {
+			return nil, err
+		}
+		return dropTested(ctx, s.tested, s.lists, lists, &r.Dropped, s.progress)
 	}
 	queries, err := loadQueries(ctx, s.queries)
 	if err != nil {
 		return nil, err
+	}
+	asked := make([]retort.List, len(queries))
+	for i, q := range queries {
+		asked[i].Query = q
+	}
+	if asked, err = dropTested(ctx, s.tested, s.queries, asked, &r.Dropped, s.progress); err != nil {
+		return nil, err
+	}
+	queries = queries[:0]
+	for _, l := range asked {
+		queries = append(queries, l.Query)
 	}
 	var ranker mine.Retriever = s.bm25
 	if s.dense != nil {
@@ -320,7 +339,10 @@ func (s *scorer) filter(lists []retort.List, agreement []float64, r *scoreResult
 	if err != nil {
 		return nil, err
 	}
-	r.Dropped = selection.Counts()
+	if r.Dropped == nil {
+		r.Dropped = map[mine.Reason]int{}
+	}
+	maps.Copy(r.Dropped, selection.Counts())
 	if len(selection.Kept) == 0 {
 		return nil, fmt.Errorf("the teachers agree on none of the %d lists by %v or more (-min-agreement)", len(lists), s.teacher.minAgreement)
 	}

@@ -60,7 +60,7 @@ func runSearch(ctx context.Context, args []string, stdout, stderr io.Writer) (er
 	if err != nil {
 		return err
 	}
-	retriever, done, err := ranker.open(ctx, corpus, progress.New(stderr))
+	retriever, done, err := ranker.open(ctx, corpus, values[:1], progress.New(stderr))
 	if err != nil {
 		return err
 	}

@@ -58,6 +58,7 @@ func settingGroups() []settingGroup {
 			{"queries", "your own queries: JSON Lines with _id, text; they are trained on beside the generated ones", on(gates, mines, before, trains)},
 			{"qrels", "judgements of some of the queries: these are not trained on, they choose the best model", on(gates, mines, before, trains)},
 			{"lists", "train on your own scored lists instead: JSON Lines with query, ids, scores in [0,1]", on(trains)},
+			{"test-queries", "queries that the model will be measured by: JSON Lines with _id, text; copies of them are not trained on", on(mines, trains)},
 		}},
 		{"What is trained.", []setting{
 			{
@@ -130,12 +131,12 @@ func settingGroups() []settingGroup {
 			{"clip-norm", "the gradient's largest norm; 0: no limit", on(trains)},
 			{"eval-steps", "steps between evaluations; 0: an epoch", on(trains)},
 			{"patience", "evaluations without a better one that end training; 0: never", on(trains)},
-			{"keep", "best: the best model met; last: the last one", on(before, trains)},
+			{"keep", "best: the best model met; last: the last one", on(mines, before, trains)},
 			{
 				"interpolate", "average the best model's weights with those it began with, in tenths, where what chooses the best is for it; needs keep best",
 				on(trains),
 			},
-			{"floor", "judged queries that are not trained for, a folder in BEIR layout: a model that falls too far there is drawn back; needs keep best", on(trains)},
+			{"floor", "judged queries that are not trained for, a folder in BEIR layout: a model that falls too far there is drawn back; needs keep best", on(mines, trains)},
 			{"floor-drop", "how far nDCG@10 may fall there", on(trains)},
 			{"micro-batch-tokens", "tokens of one micro-batch: more is faster and takes more memory", on(trains)},
 			{"graph-budget", "bytes that a step may keep to save second forward passes; 0: a quarter of the free memory, below 0: none", on(trains)},

@@ -87,15 +87,15 @@ type specialisation struct {
 	dense      *mine.Dense // over the student's vectors as they were
 	bm25       *mine.BM25
 	fusion     *mine.ZScoreFusion
-	held       *distill.HeldOut    // nil where judged queries choose, or nothing does
-	pool       *eval.Collection    // of the judged queries where passages learn
-	generator  *generator          // nil where the lists are the user's
-	teachers   *teachers           // nil likewise
-	teacher    teacher.Teacher     // of the lists; nil: the ranking's own scores
-	target     teacher.Teacher     // what the student is asked to reproduce, as far as it ranks
-	generating time.Duration       // what that took in this call
-	spent      costs               // in all calls
-	encoding   encodingCost        // of the passages
+	held       *distill.HeldOut // nil where judged queries choose, or nothing does
+	pool       *eval.Collection // of the judged queries where passages learn
+	generator  *generator       // nil where the lists are the user's
+	teachers   *teachers        // nil likewise
+	teacher    teacher.Teacher  // of the lists; nil: the ranking's own scores
+	target     teacher.Teacher  // what the student is asked to reproduce, as far as it ranks
+	generating time.Duration    // what that took in this call
+	spent      costs            // in all calls
+	encoding   encodingCost     // of the passages
 }
 
 // judgedSet is a set of judged queries.
@@ -263,6 +263,9 @@ func (s *specialisation) encodePassages(ctx context.Context) (*mine.Dense, error
 	if dense != nil || err != nil {
 		return dense, err
 	}
+	if err := sayCutPassages(ctx, s.model, s.corpus, s.progress); err != nil {
+		return nil, err
+	}
 	start := time.Now()
 	err = s.folder.Replace(ctx, func() error {
 		// The key goes first and comes last, so that it never stands beside other vectors.
@@ -396,10 +399,27 @@ func (s *specialisation) train(ctx context.Context) (_ *distill.Outcome, err err
 	if err != nil {
 		return nil, err
 	}
+	if err := s.sayCutQueries(ctx, out); err != nil {
+		return nil, err
+	}
 	if out.Guard != nil && out.Training.Alpha == 0 {
 		s.progress.Print(fmt.Sprintf("the model stays as it was: known items %+.4f, p %.2g", out.Guard.Delta, out.Guard.P))
 	}
 	return out, nil
+}
+
+// sayCutQueries is about the queries that were trained on and those that the model was measured by.
+func (s *specialisation) sayCutQueries(ctx context.Context, out *distill.Outcome) error {
+	var texts []string
+	for _, l := range out.Lists {
+		texts = append(texts, l.Query.Text)
+	}
+	for _, set := range s.measuredSets() {
+		for _, q := range set.collection.Queries {
+			texts = append(texts, q.Text)
+		}
+	}
+	return sayCutQueries(ctx, s.model, texts, s.progress)
 }
 
 // averages are the shares of the way from the start to the best student that -interpolate tries.

@@ -183,7 +183,7 @@ func effective(values map[string]string) map[string]string {
 }
 
 // fileSettings name files and folders.
-var fileSettings = []string{"corpus", "model", "queries", "qrels", "lists", "llm", inputFloor, "out"}
+var fileSettings = []string{"corpus", "model", "queries", "qrels", "lists", "test-queries", "llm", inputFloor, "out"}
 
 func (a *distillArgs) fileChanges(ctx context.Context, m *runfolder.Manifest) ([]change, error) {
 	piped := ""

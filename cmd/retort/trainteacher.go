@@ -41,6 +41,7 @@ goes on.
   -start DIR            what it starts from: a BERT of any kind, such as the model that is to be the student, or a cross-encoder
   -out DIR              where the cross-encoder goes
   -qrels FILE           judgements of the lists' queries
+  -test-queries FILE    queries that this teacher or its student will be measured by: lists whose query copies one are dropped
   -learn L              positives: what answers the query; scores: those of the lists; both (scores where every list has them
                         and there are no -qrels, else positives)
   -temperature T        what the scores are divided by to become probabilities; 0: half their standard deviation within a list,
@@ -69,6 +70,7 @@ example:
 // trainTeacherArgs is a command line of train-teacher.
 type trainTeacherArgs struct {
 	corpus, lists, start, out, qrels string
+	tested                           string  // the file of -test-queries
 	learn                            string  // "" until the lists are read
 	temperature                      float64 // 0 until the lists are read
 	devFraction                      float64
@@ -84,6 +86,7 @@ func runTrainTeacher(ctx context.Context, args []string, stdout, stderr io.Write
 	flags.StringVar(&a.start, "start", "", "")
 	flags.StringVar(&a.out, "out", "", "")
 	flags.StringVar(&a.qrels, "qrels", "", "")
+	flags.StringVar(&a.tested, "test-queries", "", "")
 	flags.StringVar(&a.learn, "learn", "", "")
 	flags.Float64Var(&a.temperature, "temperature", 0, "")
 	flags.Float64Var(&a.devFraction, "dev-fraction", .1, "")
@@ -163,7 +166,7 @@ func (a *trainTeacherArgs) train(ctx context.Context, p *progress.Progress) (_ *
 	}
 	defer func() { err = errors.Join(err, corpus.Close()) }()
 	r := &trainTeacherResult{Model: a.out}
-	train, dev, err := a.examples(corpus, r)
+	train, dev, err := a.examples(ctx, corpus, r, p)
 	if err != nil {
 		return nil, err
 	}
@@ -206,7 +209,7 @@ const (
 )
 
 // examples are those to train on and those that are held out.
-func (a *trainTeacherArgs) examples(corpus retort.Corpus, r *trainTeacherResult) (train, dev []crossencoder.Example, err error) {
+func (a *trainTeacherArgs) examples(ctx context.Context, corpus retort.Corpus, r *trainTeacherResult, p *progress.Progress) (train, dev []crossencoder.Example, err error) {
 	lists, err := retort.LoadLists(a.lists)
 	if err != nil {
 		return nil, nil, err
@@ -221,6 +224,10 @@ func (a *trainTeacherArgs) examples(corpus retort.Corpus, r *trainTeacherResult)
 		a.learn = whatToLearn(lists, qrels)
 	}
 	r.Learn, r.Dropped = a.learn, map[mine.Reason]int{}
+	given := len(lists)
+	if lists, err = dropTested(ctx, a.tested, a.lists, lists, &r.Dropped, p); err != nil {
+		return nil, nil, err
+	}
 	for _, l := range lists {
 		for _, id := range l.IDs {
 			if _, ok := corpus.Index(id); !ok {
@@ -239,7 +246,7 @@ func (a *trainTeacherArgs) examples(corpus retort.Corpus, r *trainTeacherResult)
 	}
 	r.Lists, r.HeldOut = len(train), len(dev)
 	if len(train) == 0 {
-		return nil, nil, fmt.Errorf("%s: none of its %d lists can be trained on: %s", a.lists, len(lists), whyUntrained(r))
+		return nil, nil, fmt.Errorf("%s: none of its %d lists can be trained on: %s", a.lists, given, whyUntrained(r))
 	}
 	return train, dev, nil
 }

@@ -1,0 +1,41 @@
+package bert
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/retort-ir/retort/encoder"
+)
+
+// CountCut returns how many of the texts the model does not read to their ends in that role, since they have more tokens than
+// limit with their prompt and special tokens. It computes no vectors. It is safe for concurrent use.
+func (m *Model) CountCut(ctx context.Context, role encoder.Role, texts []string) (cut, limit int, err error) {
+	return m.folder.countCut(ctx, role, texts)
+}
+
+func (f *Folder) countCut(ctx context.Context, role encoder.Role, texts []string) (cut, limit int, err error) {
+	if role != encoder.Query && role != encoder.Passage {
+		return 0, 0, fmt.Errorf("bert: role %d is neither query nor passage", role)
+	}
+	side := f.Side(role)
+	var n atomic.Int64
+	var wg sync.WaitGroup
+	workers := runtime.GOMAXPROCS(0)
+	for w := range workers {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for i := w; i < len(texts) && ctx.Err() == nil; i += workers {
+				// With room for one token more, a text that is cut fills it.
+				if len(side.Tower.Tokenizer.Encode(side.Prompt+texts[i], side.Tokens+1)) > side.Tokens {
+					n.Add(1)
+				}
+			}
+		}()
+	}
+	wg.Wait()
+	return int(n.Load()), side.Tokens, ctx.Err()
+}
