@@ -110,6 +110,19 @@ func (k *KnownItems) ReciprocalRanks(ctx context.Context, student encoder.Encode
 	return means, nil
 }
 
+// Sources are the ids of the passages that the queries were made from, each once.
+func (k *KnownItems) Sources() []string {
+	var ids []string
+	seen := map[int]bool{}
+	for _, source := range k.sources {
+		if !seen[source] {
+			seen[source] = true
+			ids = append(ids, k.pool[source].ID)
+		}
+	}
+	return ids
+}
+
 // Search returns the ten first passages of the pool for each query, as indices in the corpus of Collection.
 func (k *KnownItems) Search(ctx context.Context, student encoder.Encoder) ([][]mine.Hit, error) {
 	passages := k.vectors

@@ -6,6 +6,7 @@ import (
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/distill"
+	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/internal/report"
 	"github.com/retort-ir/retort/internal/runfolder"
 	"github.com/retort-ir/retort/mine"
@@ -29,11 +30,36 @@ type distillResult struct {
 	Before     *float64 `json:"before,omitempty"`
 	After      *float64 `json:"after,omitempty"`
 	BestStep   *int     `json:"best_step,omitempty"`
+	// Where it was tested, how it differed from the model as it was on queries that had no part in the choice:
+	Test *testResult `json:"test,omitempty"`
 	// With -floor, nDCG@10 there; FloorAfter is not measured of an average, which holds the floor:
 	FloorBefore *float64 `json:"floor_before,omitempty"`
 	FloorAfter  *float64 `json:"floor_after,omitempty"`
 	// With -interpolate, the share of the way from the model as it was to the best one:
 	Alpha *float64 `json:"alpha,omitempty"`
+}
+
+// testResult says whether the model that was chosen passed its test.
+type testResult struct {
+	On string `json:"on"`
+	eval.Comparison
+	Kept bool `json:"kept"` // false: the model stays as it was
+}
+
+// tested is nil where nothing was tested.
+func (s *specialisation) testOf(out *distill.Outcome) *testResult {
+	if out.Guard == nil {
+		return nil
+	}
+	return &testResult{s.testedBy(), *out.Guard, out.Guard.Delta > 0 && out.Guard.P < distill.GuardP}
+}
+
+func (t *testResult) String() string {
+	verdict := "the trained model is kept"
+	if !t.Kept {
+		verdict = fmt.Sprintf("the model stays as it was (p below %.2g was asked for)", distill.GuardP)
+	}
+	return fmt.Sprintf("%s %+.4f, p %.2g: %s", t.On, t.Delta, t.P, verdict)
 }
 
 // printOutcome prints what distill has brought.
@@ -54,7 +80,7 @@ func (s *specialisation) printOutcome(w io.Writer, out *distill.Outcome, seconds
 	if s.interpolate {
 		r.Alpha = &t.Alpha
 	}
-	r.Gate = out.Gate
+	r.Gate, r.Test = out.Gate, s.testOf(out)
 	if len(s.spent.lines()) > 0 {
 		r.Costs = &s.spent
 	}
@@ -68,6 +94,9 @@ func (s *specialisation) printOutcome(w io.Writer, out *distill.Outcome, seconds
 			best = fmt.Sprintf("%.1f of the way to the best, after %d steps", t.Alpha, *r.BestStep)
 		}
 		fmt.Fprintf(w, "%s: %.4f before, %.4f after (%s)\n", r.SelectedBy, *r.Before, *r.After, best)
+	}
+	if r.Test != nil {
+		fmt.Fprintln(w, r.Test)
 	}
 	switch {
 	case r.FloorAfter != nil:

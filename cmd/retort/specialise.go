@@ -402,8 +402,8 @@ func (s *specialisation) train(ctx context.Context) (_ *distill.Outcome, err err
 	if err := s.sayCutQueries(ctx, out); err != nil {
 		return nil, err
 	}
-	if out.Guard != nil && out.Training.Alpha == 0 {
-		s.progress.Print(fmt.Sprintf("the model stays as it was: known items %+.4f, p %.2g", out.Guard.Delta, out.Guard.P))
+	if t := s.testOf(out); t != nil && !t.Kept {
+		s.progress.Print(t.String())
 	}
 	return out, nil
 }
@@ -758,6 +758,11 @@ func (s *specialisation) selectedBy() string {
 		return eval.NDCG(10).Name + " of the judged queries"
 	}
 	return "known-item mrr@10"
+}
+
+// testedBy names what tested the model that was chosen.
+func (s *specialisation) testedBy() string {
+	return fmt.Sprintf("%s held-out passages: known-item mrr@10", thousands(len(s.held.Test.Sources())))
 }
 
 // hashPath hashes a file, or the names and contents of a folder's files.

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/distill"
+	"github.com/retort-ir/retort/internal/progress"
+	"github.com/retort-ir/retort/internal/results"
+)
+
+func writeIn(t *testing.T, dir, name, text string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+// judgedLists are lists of the judged queries of runFolder, every second one as a near-copy.
+func judgedLists(t *testing.T, dir string) string {
+	t.Helper()
+	queries, err := retort.LoadQueries(filepath.Join(dir, "queries.jsonl"))
+	require.NoError(t, err)
+	var lists strings.Builder
+	for i, q := range queries[:6] {
+		text := q.Text
+		if i%2 == 1 {
+			text = strings.ToUpper(text) + " ?"
+		}
+		fmt.Fprintf(&lists, `{"query":{"_id":"l%d","text":%q},"ids":["p00","p10","p20"],"scores":[1,0.5,0]}`+"\n", i, text)
+	}
+	return lists.String()
+}
+
+const otherLists = `{"query":{"_id":"other1","text":"open it at once"},"ids":["p00","p10","p20"],"scores":[1,0.5,0]}
+{"query":{"_id":"other2","text":"sort them by name"},"ids":["p21","p22"],"scores":[0.25,1]}
+`
+
+func TestDistillDoesNotTrainOnJudgedQueriesOfLists(t *testing.T) {
+	for name, args := range map[string][]string{
+		"judged here":     {"-queries", "DIR/queries.jsonl", "-qrels", "DIR/qrels/test.tsv"},
+		"judged later":    {"-test-queries", "DIR/queries.jsonl", "-keep", "last"},
+		"judged by floor": {"-floor", "DIR"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := runFolder(t)
+			writeIn(t, dir, "lists.jsonl", judgedLists(t, dir)+otherLists)
+			full := fakeArgs(t, dir, strings.Split(strings.ReplaceAll(strings.Join(args, "\n"), "DIR", dir), "\n")...)
+			_, log, err := distillFake(t, t.Context(), append(full, "-lists", dir+"/lists.jsonl")...)
+			require.NoError(t, err)
+			require.Contains(t, log, "queries that copy test queries are not trained on: exact 3, near 3, ids l0 l1 l2 l3 l4")
+			var figures struct {
+				Funnel   distill.Funnel
+				Training distill.Result
+			}
+			require.NoError(t, json.Unmarshal([]byte(read(t, dir+"/run/results.json")), &figures))
+			require.Equal(t, &distill.TestCopies{Exact: 3, Near: 3, IDs: []string{"l0", "l1", "l2", "l3", "l4"}}, figures.Funnel.TestCopies)
+			require.LessOrEqual(t, figures.Training.TrainLists, 2)
+			require.Positive(t, figures.Training.TrainLists)
+
+			writeIn(t, dir, "lists.jsonl", judgedLists(t, dir))
+			_, _, err = distillFake(t, t.Context(), append(full, "-lists", dir+"/lists.jsonl")...)
+			require.ErrorContains(t, err, "none of 6 lists is left to train on (3: equals a test query; "+
+				"3: equals a test query but for case, punctuation or spaces): give queries besides those that the student is measured by, which l0, l1")
+		})
+	}
+}
+
+func TestScoreAndTrainTeacherLeaveTestQueriesOut(t *testing.T) {
+	dir := runFolder(t)
+	lists := writeIn(t, dir, "lists.jsonl", judgedLists(t, dir)+otherLists)
+	const notice = "left out 3 exact and 3 near-copies of queries in DIR/queries.jsonl: l0 l1 l2 l3 l4"
+	want := strings.ReplaceAll(notice, "DIR", dir)
+
+	out := filepath.Join(dir, "scored.jsonl")
+	code, stdout, stderr := cli(t.Context(), "score", "-corpus", dir+"/corpus.jsonl", "-lists", lists, "-test-queries", dir+"/queries.jsonl",
+		"-teacher", "bm25", "-out", out)
+	require.Zero(t, code, stderr)
+	require.Contains(t, stderr, want)
+	require.Contains(t, stdout, "2 lists")
+	scored, err := retort.LoadLists(out)
+	require.NoError(t, err)
+	require.Len(t, scored, 2)
+
+	code, stdout, stderr = cli(t.Context(), "score", "-corpus", dir+"/corpus.jsonl", "-queries", dir+"/queries.jsonl",
+		"-test-queries", dir+"/queries.jsonl", "-teacher", "bm25", "-out", out)
+	require.Equal(t, exitFailure, code, stdout)
+	require.Contains(t, stderr, "nothing is left of its 7 queries without the copies of test queries")
+
+	corpus, err := retort.LoadCorpus(dir + "/corpus.jsonl")
+	require.NoError(t, err)
+	var log strings.Builder
+	r := &trainTeacherResult{}
+	a := trainTeacherArgs{corpus: dir + "/corpus.jsonl", lists: lists, tested: dir + "/queries.jsonl"}
+	train, dev, err := a.examples(t.Context(), corpus, r, progress.New(&log))
+	require.NoError(t, err)
+	require.Len(t, train, 2)
+	require.Empty(t, dev)
+	require.Contains(t, log.String(), want)
+	require.Equal(t, 3, r.Dropped["equals a test query"])
+}
+
+// What was held out is said by the records of the run: no list of its passages was trained on.
+func TestDistillHoldsWholePassagesOut(t *testing.T) {
+	dir := runFolder(t)
+	out, _, err := distillFake(t, t.Context(), fakeArgs(t, dir)...)
+	require.NoError(t, err)
+	require.Contains(t, out, "held-out passages: known-item mrr@10")
+	var figures struct {
+		Funnel distill.Funnel
+		Guard  *struct{ Queries int }
+	}
+	require.NoError(t, json.Unmarshal([]byte(read(t, dir+"/run/results.json")), &figures))
+	require.Equal(t, 10, figures.Guard.Queries, "half of the 20 passages that are held out")
+	records, err := results.Load(filepath.Join(dir, "run"))
+	require.NoError(t, err)
+	require.Len(t, results.Of(records, setKnown, results.After), 10)
+	held := 0
+	for _, f := range figures.Funnel.Filters {
+		held += f.Reasons["source is held out"]
+	}
+	require.Positive(t, held)
+}
+
+func TestCorporaThatNothingCanBeExtractedFromAreNamed(t *testing.T) {
+	chinese := `{"_id":"a","title":"水壶","text":"白醋能去除水壶里的水垢，之后请用清水冲洗。"}
+{"_id":"b","title":"冰箱","text":"封条老化以后会漏冷气，请及时更换新的封条。"}
+`
+	mixed := chinese + `{"_id":"c","title":"إبريق","text":"املأ الإبريق بالخل ثم اغله واتركه ساعة"}
+{"_id":"d","title":"주전자","text":"주전자 안쪽의 물때는 식초로 지울 수 있습니다"}
+{"_id":"e","title":"Kocher","text":"Füllen Sie den Kocher mit Essig und lassen Sie ihn stehen."}
+`
+	tiny := `{"_id":"a","title":"Kettle","text":"Vinegar removes the limescale from the kettle. Rinse it with water."}
+{"_id":"b","title":"Toaster","text":"Empty the tray for crumbs, and wipe the case with a damp cloth."}
+`
+	for _, c := range []struct {
+		name, corpus string
+		args         []string
+		notices      []string
+		err          string
+	}{
+		{
+			"Chinese", chinese, nil, nil,
+			"DIR/corpus.jsonl: its 2 passages are in a script without spaces between words (Chinese, Japanese, Thai, Lao, Khmer or Burmese), " +
+				"and no queries can be extracted from those: give your own with -queries, or have a language model ask them with -generator llm",
+		},
+		{
+			"Chinese with queries of one's own", chinese, []string{"-queries", "DIR/own.jsonl"},
+			[]string{"2 of 2 passages are in a script without spaces between words", "BM25 takes each of their characters for a word"},
+			"nothing can choose and test the best model, since every type of query is trained on or the corpus gives too few of it: " +
+				"give judged queries with -queries and -qrels, or take the last model untested with -keep last",
+		},
+		{
+			"several languages", mixed, nil,
+			[]string{"2 of 5 passages are in a script without spaces", "3 of 5 passages do not look English"},
+			"nothing can choose and test the best model",
+		},
+		{"a tiny corpus", tiny, nil, nil, "nothing can choose and test the best model"},
+		{"a tiny corpus, the last model", tiny, []string{"-keep", "last"}, nil, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			writeIn(t, dir, "corpus.jsonl", c.corpus)
+			writeIn(t, dir, "own.jsonl", `{"_id":"q","text":"怎么清洗水壶"}`+"\n")
+			args := fakeArgs(t, dir)
+			for _, a := range c.args {
+				args = append(args, strings.ReplaceAll(a, "DIR", dir))
+			}
+			_, log, err := distillFake(t, t.Context(), args...)
+			for _, n := range c.notices {
+				require.Contains(t, log, n)
+			}
+			if c.err == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, strings.ReplaceAll(c.err, "DIR", dir))
+		})
+	}
+
+	dir := t.TempDir()
+	corpus := writeIn(t, dir, "corpus.jsonl", chinese)
+	code, _, stderr := cli(t.Context(), "generate", "-corpus", corpus, "-out", dir+"/queries.jsonl")
+	require.Equal(t, exitFailure, code)
+	require.Contains(t, stderr, "no queries can be extracted")
+	code, _, stderr = cli(t.Context(), "search", "-corpus", corpus, "-bm25", "水垢")
+	require.Zero(t, code, stderr)
+	require.Contains(t, stderr, "BM25 takes each of their characters for a word")
+}
