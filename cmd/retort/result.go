@@ -57,7 +57,7 @@ func (s *specialisation) testOf(out *distill.Outcome) *testResult {
 func (t *testResult) String() string {
 	verdict := "the trained model is kept"
 	if !t.Kept {
-		verdict = fmt.Sprintf("the model stays as it was (p below %.2g was asked for)", distill.GuardP)
+		verdict = fmt.Sprintf("the model stays as it was (p below %.2g was asked for; -keep last takes the trained one all the same)", distill.GuardP)
 	}
 	return fmt.Sprintf("%s %+.4f, p %.2g: %s", t.On, t.Delta, t.P, verdict)
 }

@@ -132,8 +132,8 @@ func (r *reporter) outcome() string {
 	t := r.out.Training
 	switch {
 	case r.out.Guard != nil && t.Alpha == 0:
-		return fmt.Sprintf("The model stays as it was, since no gain was sure enough: on queries that had no part in the choice %+.4f, p %.2g (below %.2g was asked for).",
-			r.out.Guard.Delta, r.out.Guard.P, distill.GuardP)
+		return fmt.Sprintf("The model stays as it was, since no gain was sure enough: %s %+.4f, p %.2g (below %.2g was asked for).",
+			r.s.testedBy(), r.out.Guard.Delta, r.out.Guard.P, distill.GuardP)
 	case len(t.History) == 0:
 		return fmt.Sprintf("The last student was kept, after %d of %d steps: none was chosen.", t.Steps, t.TotalSteps)
 	case t.Best.Step == 0:
@@ -144,7 +144,7 @@ func (r *reporter) outcome() string {
 		kept += fmt.Sprintf("; %.1f of the way to it from the model as it was is better still, and is what the folder holds", t.Alpha)
 	}
 	if g := r.out.Guard; g != nil {
-		return fmt.Sprintf("%s; on queries that had no part in the choice %+.4f, p %.2g.", kept, g.Delta, g.P)
+		return fmt.Sprintf("%s; %s %+.4f, p %.2g.", kept, r.s.testedBy(), g.Delta, g.P)
 	}
 	return kept + "."
 }

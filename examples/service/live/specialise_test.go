@@ -141,5 +141,5 @@ func TestACorpusThatGivesNoQueriesIsRefused(t *testing.T) {
 	require.NoError(t, err)
 	student := newStudent(t)
 	_, err = job(t, corpus, student).Run(t.Context(), student)
-	require.ErrorContains(t, err, "corpus of 2 passages gives no queries")
+	require.ErrorContains(t, err, "corpus of 2 passages gives too few queries")
 }
