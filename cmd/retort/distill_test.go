@@ -364,7 +364,31 @@ func TestThePapersLossSaysWhereItHasNoPositives(t *testing.T) {
 
 func TestDistillInterpolatesWhereThatIsBetter(t *testing.T) {
 	dir := runFolder(t)
-	args := fakeArgs(t, dir, "-queries", dir+"/queries.jsonl", "-qrels", dir+"/qrels/test.tsv", "-interpolate", "-lr", "0.03", "-force")
+	var queries, qrels, lists strings.Builder // of every passage, so that a gain can be told from chance
+	corpus, err := retort.LoadCorpus(dir + "/corpus.jsonl")
+	require.NoError(t, err)
+	for i := range corpus.Len() {
+		p, err := corpus.At(i)
+		require.NoError(t, err)
+		words := strings.Fields(p.Text)
+		fmt.Fprintf(&queries, `{"_id":"j%d","text":"%s a %s"}`+"\n", i, words[1], words[3])
+		fmt.Fprintf(&qrels, "j%d\t%s\t1\n", i, p.ID)
+		ids, scores := []string{p.ID}, []float64{1}
+		for j := 1; j < 12; j++ {
+			other, err := corpus.At((i + 4*j) % corpus.Len())
+			require.NoError(t, err)
+			ids, scores = append(ids, other.ID), append(scores, 0)
+		}
+		list, err := json.Marshal(retort.List{
+			Query: retort.Query{ID: fmt.Sprint("l", i), Text: words[3] + " it " + words[1]}, IDs: ids, Scores: scores,
+		})
+		require.NoError(t, err)
+		fmt.Fprintf(&lists, "%s\n", list)
+	}
+	require.NoError(t, os.WriteFile(dir+"/lists.jsonl", []byte(lists.String()), 0o600))
+	require.NoError(t, os.WriteFile(dir+"/judged.jsonl", []byte(queries.String()), 0o600))
+	require.NoError(t, os.WriteFile(dir+"/judged.tsv", []byte(qrels.String()), 0o600))
+	args := fakeArgs(t, dir, "-queries", dir+"/judged.jsonl", "-qrels", dir+"/judged.tsv", "-lists", dir+"/lists.jsonl", "-interpolate", "-lr", "0.1", "-force")
 	out, _, err := distillFake(t, t.Context(), args...)
 	require.NoError(t, err)
 	raw, err := os.ReadFile(filepath.Join(dir, "run", runResults))

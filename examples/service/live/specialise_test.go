@@ -69,10 +69,10 @@ func newStudent(t testing.TB) *encodertest.Encoder {
 }
 
 func TestAJobMakesQueriesBetterAndLeavesPassagesAlone(t *testing.T) {
-	corpus, student := handbook(t, 150), newStudent(t)
+	corpus, student := handbook(t, 600), newStudent(t)
 	j := job(t, corpus, student)
 	j.Queries = []retort.Query{{ID: "q1", Text: "what opens the valve"}, {ID: "q2", Text: "spare beside the pump"}}
-	j.Generated = 400
+	j.Generated = 1500
 	stages := map[distill.Stage]int{}
 	j.Progress = func(s distill.Stage, _, _ int) { stages[s]++ }
 
