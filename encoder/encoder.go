@@ -157,5 +157,11 @@ type Fingerprinter interface {
 	Fingerprint() string
 }
 
+// Describer is implemented by a Trainable whose Save writes a model card. Describe says what the card of the next Save tells
+// besides what the model itself knows.
+type Describer interface {
+	Describe(Card)
+}
+
 // ErrNonFinite says that a gradient's norm is NaN or infinite.
 var ErrNonFinite = errors.New("gradient norm is not finite")

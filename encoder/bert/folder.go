@@ -4,12 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/internal/bertnet"
 	"github.com/retort-ir/retort/internal/jsonfile"
+	"github.com/retort-ir/retort/internal/modelcheck"
 )
 
 // Options override what a model folder says, or give what it lacks. The zero value takes the folder as it is.
@@ -90,10 +90,8 @@ func (f *Folder) Shared() bool { return f.Query.Tower == f.Passage.Tower }
 // sentence_bert_config.json, else the smaller of the tokenizer's model_max_length and the model's positions.
 // retort_config.json, which Save writes, has one for each role.
 func ReadFolder(dir string, o Options) (*Folder, error) {
-	if info, err := os.Stat(dir); err != nil {
-		return nil, fmt.Errorf("model folder: %w", err)
-	} else if !info.IsDir() {
-		return nil, fmt.Errorf("model folder %s is a file", dir)
+	if err := modelcheck.Folder(dir, configJSON, modulesJSON); err != nil {
+		return nil, err
 	}
 	routes, err := readModules(dir)
 	if err != nil {

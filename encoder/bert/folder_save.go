@@ -1,65 +1,124 @@
 package bert
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/internal/atomicfile"
+	"github.com/retort-ir/retort/internal/bertnet"
 	"github.com/retort-ir/retort/internal/jsonfile"
 	"github.com/retort-ir/retort/internal/safetensors"
 )
 
-// retortConfig is retort_config.json: the length limits of the roles, where sentence-transformers has one a tower.
+// retortConfig is retort_config.json: the length limits of the roles, where sentence-transformers has one a tower, and what
+// the model card says of the model's origin.
 type retortConfig struct {
-	QueryTokens   int `json:"query_tokens"`
-	PassageTokens int `json:"passage_tokens"`
+	QueryTokens   int    `json:"query_tokens"`
+	PassageTokens int    `json:"passage_tokens"`
+	BaseModel     string `json:"base_model,omitempty"` // the model's name before training
 }
 
 // saveFolder writes the model of f as a folder that sentence-transformers 5 and 6 load and ReadFolder reads: one tower as
 // Transformer, Pooling, Normalize, two as a Router with the routes query and document. trained holds the weights of the
-// towers that have changed, by their names in a BertModel; the file of another tower is copied byte by byte. The folder
-// appears whole or not at all; dir must not exist, or be an empty folder or one that saveFolder wrote, which is replaced; it cannot be
-// the one that the model was opened from.
+// towers that have changed, by their names in a BertModel, which are written as float32. Where none has changed each file is
+// copied byte by byte, else the other tower is written as float32 too: sentence-transformers computes in the type that it
+// reads, and one model computes in one type. The folder appears whole or not at all; dir must not exist, or be an empty
+// folder or one that saveFolder wrote, which is replaced; it cannot be the one that the model was opened from.
 //
 // In sentence-transformers the length limit of a single tower is the larger one of the two roles'.
-func saveFolder(dir string, f *Folder, trained map[*Tower][]safetensors.Tensor) error {
-	if err := atomicfile.CheckFolder(dir, f.Dir, retortJSON); err != nil {
+func saveFolder(dir string, f *Folder, trained map[*Tower][]safetensors.Tensor, card *encoder.Card) error {
+	return folderWriter{Folder: f, trained: trained, card: card}.save(dir)
+}
+
+// folderWriter writes a model's folder.
+type folderWriter struct {
+	*Folder
+	trained map[*Tower][]safetensors.Tensor
+	card    *encoder.Card // nil: nothing is known of how the model came about
+	role    *encoder.Role // the only one that the folder is for; nil: both
+}
+
+func (w folderWriter) save(dir string) error {
+	if err := atomicfile.CheckFolder(dir, w.Dir, retortJSON); err != nil {
 		return fmt.Errorf("save model: %w", err)
 	}
-	err := atomicfile.WriteFolder(dir, func(temporary string) error { return writeFolder(temporary, f, trained) })
-	if err != nil {
+	if err := atomicfile.WriteFolder(dir, w.write); err != nil {
 		return fmt.Errorf("save model %s: %w", filepath.Clean(dir), err)
 	}
 	return nil
 }
 
-func writeFolder(dir string, f *Folder, trained map[*Tower][]safetensors.Tensor) error {
-	if f.Shared() {
-		tokens := max(f.Query.Tokens, f.Passage.Tokens)
-		if err := writeTower(dir, f.Query.Tower, tokens, trained[f.Query.Tower]); err != nil {
+func (w folderWriter) write(dir string) error {
+	if w.Shared() {
+		if err := w.writeTower(dir, w.Query.Tower, max(w.Query.Tokens, w.Passage.Tokens)); err != nil {
 			return err
 		}
 		if err := writeJSON(dir, modulesJSON, moduleList([]string{"", "1_Pooling", "2_Normalize"})); err != nil {
 			return err
 		}
-		if err := writePooling(dir, "1_Pooling", "2_Normalize", f.Query.Tower); err != nil {
+		if err := writePooling(dir, "1_Pooling", "2_Normalize", w.Query.Tower); err != nil {
 			return err
 		}
-	} else if err := writeRouter(dir, f, trained); err != nil {
+	} else if err := w.writeRouter(dir); err != nil {
 		return err
 	}
-	if err := writeJSON(dir, retortJSON, retortConfig{f.Query.Tokens, f.Passage.Tokens}); err != nil {
+	own := retortConfig{w.Query.Tokens, w.Passage.Tokens, w.baseModel()}
+	if err := writeJSON(dir, retortJSON, own); err != nil {
+		return err
+	}
+	if err := w.writePrompts(dir); err != nil {
+		return err
+	}
+	return w.writeCard(dir)
+}
+
+func (w folderWriter) writePrompts(dir string) error {
+	prompts, otherwise, err := w.prompts()
+	if err != nil {
 		return err
 	}
 	return writeJSON(dir, sentenceTransformersJSON, map[string]any{
 		"model_type":          "SentenceTransformer",
-		"prompts":             map[string]string{"query": f.Query.Prompt, "document": f.Passage.Prompt},
-		"default_prompt_name": nil,
+		"prompts":             prompts,
+		"default_prompt_name": otherwise,
 		"similarity_fn_name":  "cosine",
 	})
+}
+
+// prompts are those of the folder that the model was read from, so that whoever asks for one by another name still gets it,
+// but for the roles' own, which Options may have changed. A folder for one role has that role's prompt only.
+func (w folderWriter) prompts() (prompts map[string]string, otherwise *string, err error) {
+	prompts = map[string]string{"query": w.Query.Prompt, "document": w.Passage.Prompt}
+	if w.role != nil {
+		if name := map[encoder.Role]string{encoder.Query: "query", encoder.Passage: "document"}[*w.role]; prompts[name] != "" {
+			otherwise = &name
+		}
+		return prompts, otherwise, nil
+	}
+	var j struct {
+		Prompts map[string]*string `json:"prompts"`
+		Default *string            `json:"default_prompt_name"`
+	}
+	err = jsonfile.Read(filepath.Join(w.Dir, sentenceTransformersJSON), &j)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, err
+	}
+	for name, prompt := range j.Prompts {
+		switch name {
+		case "query", "document":
+		case "passage", "corpus": // other names of a document's prompt
+			prompts[name] = w.Passage.Prompt
+		default:
+			prompts[name] = valueOr(prompt, "")
+		}
+	}
+	return prompts, j.Default, nil
 }
 
 // The classes by the names that sentence-transformers 5 wrote and 6 still reads.
@@ -86,19 +145,19 @@ func moduleList(paths []string) []moduleEntry {
 	return list
 }
 
-func writeRouter(dir string, f *Folder, trained map[*Tower][]safetensors.Tensor) error {
+func (w folderWriter) writeRouter(dir string) error {
 	types, structure := map[string]string{}, map[string][]string{}
 	for _, route := range []struct {
 		name   string
 		tower  *Tower
 		tokens int
-	}{{"query", f.Query.Tower, f.Query.Tokens}, {"document", f.Passage.Tower, f.Passage.Tokens}} {
+	}{{"query", w.Query.Tower, w.Query.Tokens}, {"document", w.Passage.Tower, w.Passage.Tokens}} {
 		ids := []string{route.name + "_0_Transformer", route.name + "_1_Pooling", route.name + "_2_Normalize"}
 		for i, class := range []string{transformerClass, poolingClass, normalizeClass} {
 			types[ids[i]] = class
 		}
 		structure[route.name] = ids
-		if err := writeTower(filepath.Join(dir, ids[0]), route.tower, route.tokens, trained[route.tower]); err != nil {
+		if err := w.writeTower(filepath.Join(dir, ids[0]), route.tower, route.tokens); err != nil {
 			return err
 		}
 		if err := writePooling(dir, ids[1], ids[2], route.tower); err != nil {
@@ -135,65 +194,117 @@ func writePooling(dir, pooling, normalize string, t *Tower) error {
 }
 
 // writeTower writes the folder of a Transformer.
-func writeTower(dir string, t *Tower, tokens int, trained []safetensors.Tensor) error {
+func (w folderWriter) writeTower(dir string, t *Tower, tokens int) error {
 	if err := writeJSON(dir, sentenceBERTJSON, map[string]any{"max_seq_length": tokens, "do_lower_case": t.lowerCase}); err != nil {
 		return err
 	}
 	for _, file := range t.Tokenizer.files {
-		if err := atomicfile.WriteBytes(filepath.Join(dir, file.name), file.data); err != nil {
+		data, err := bertnet.WithTokenLimit(file.name, file.data, tokens)
+		if err != nil {
+			return err
+		}
+		if err := atomicfile.WriteBytes(filepath.Join(dir, file.name), data); err != nil {
 			return err
 		}
 	}
-	config, err := plainConfig(t)
+	return w.writeWeights(dir, t)
+}
+
+// writeWeights writes model.safetensors, and config.json, which says of what type they are.
+func (w folderWriter) writeWeights(dir string, t *Tower) (err error) {
+	was, err := t.openWeights()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, was.Close()) }()
+	target := filepath.Join(dir, weightsFile)
+	if dtype := was.DType(); len(w.trained) == 0 && dtype != "" || dtype == "float32" && w.trained[t] == nil {
+		config, err := bertnet.CopiedConfig(t.Dir, dtype)
+		if err != nil {
+			return err
+		}
+		if err := writeJSON(dir, configJSON, config); err != nil {
+			return err
+		}
+		return atomicfile.Copy(target, filepath.Join(t.Dir, weightsFile))
+	}
+	config, err := bertnet.TrainedConfig(t.Dir, "BertModel")
 	if err != nil {
 		return err
 	}
 	if err := writeJSON(dir, configJSON, config); err != nil {
 		return err
 	}
-	target := filepath.Join(dir, weightsFile)
-	if trained == nil {
-		return atomicfile.Copy(target, filepath.Join(t.Dir, weightsFile))
-	}
-	trained, err = withPooler(t, trained)
+	weights, err := w.weightsOf(t, was)
 	if err != nil {
 		return err
 	}
-	return atomicfile.Write(target, func(w io.Writer) error {
-		return safetensors.Write(w, trained, map[string]string{"format": "pt"})
+	return atomicfile.Write(target, func(to io.Writer) error {
+		return safetensors.Write(to, weights, map[string]string{"format": "pt"})
 	})
 }
 
-// plainConfig returns config.json as it was read, but for what a BertModel of float32 weights is called.
-func plainConfig(t *Tower) (map[string]json.RawMessage, error) {
-	var config map[string]json.RawMessage
-	if err := jsonfile.Read(filepath.Join(t.Dir, configJSON), &config); err != nil {
-		return nil, err
+// weightsOf returns a tower's weights and the pooler that it came with. No embedding reads that, but a BertModel without one
+// gets a random one, and a warning.
+func (w folderWriter) weightsOf(t *Tower, was *bertnet.Weights) ([]safetensors.Tensor, error) {
+	weights, err := w.trained[t], error(nil)
+	if weights == nil {
+		if weights, err = t.storedWeights(was); err != nil {
+			return nil, err
+		}
 	}
-	config["architectures"] = json.RawMessage(`["BertModel"]`)
-	return config, nil
+	pooler, err := was.ReadAll(func(name string) bool { return strings.HasPrefix(name, "pooler.") })
+	return slices.Concat(weights, pooler), err
 }
 
-// withPooler adds the pooler that the tower came with. No embedding reads it, but a BertModel without one gets a random
-// one, and a warning.
-func withPooler(t *Tower, trained []safetensors.Tensor) ([]safetensors.Tensor, error) {
-	w, err := t.openWeights()
-	if err != nil {
-		return nil, err
-	}
-	defer w.Close()
-	for _, name := range w.File.Names() {
-		plain := strings.TrimPrefix(name, w.Prefix)
-		if !strings.HasPrefix(plain, "pooler.") {
-			continue
-		}
-		shape, values, err := w.File.Tensor(name)
+// storedWeights reads the parameters of the tower's network.
+func (t *Tower) storedWeights(was *bertnet.Weights) ([]safetensors.Tensor, error) {
+	var all []safetensors.Tensor
+	for _, p := range bertnet.Shapes(t.Config) {
+		values, err := was.Read(p.Name, p.Dims)
 		if err != nil {
 			return nil, err
 		}
-		trained = append(trained[:len(trained):len(trained)], safetensors.Tensor{Name: plain, Shape: shape, Values: values})
+		all = append(all, safetensors.Tensor{Name: p.Name, Shape: p.Dims, Values: values})
 	}
-	return trained, nil
+	return all, nil
+}
+
+// holds says whether the tower's folder holds these weights.
+func (t *Tower) holds(weights []safetensors.Tensor) (same bool, err error) {
+	was, err := t.openWeights()
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, was.Close()) }()
+	for _, now := range weights {
+		values, err := was.Read(now.Name, now.Shape)
+		if err != nil || !slices.Equal(values, now.Values) {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// changed leaves the towers in weights that differ from the files they were read from. Where a tower and its twin do not
+// differ the model is as it came, and the folder that is returned has one tower again.
+func (f *Folder) changed(weights map[*Tower][]safetensors.Tensor) (*Folder, map[*Tower][]safetensors.Tensor, error) {
+	trained := map[*Tower][]safetensors.Tensor{}
+	for tower, values := range weights {
+		same, err := tower.holds(values)
+		if err != nil {
+			return nil, nil, err
+		}
+		if !same {
+			trained[tower] = values
+		}
+	}
+	if len(trained) > 0 || f.Query.Tower.Dir != f.Passage.Tower.Dir {
+		return f, trained, nil
+	}
+	whole := *f
+	whole.Query.Tower = f.Passage.Tower
+	return &whole, trained, nil
 }
 
 func writeJSON(dir, name string, v any) error { return jsonfile.Write(filepath.Join(dir, name), v) }

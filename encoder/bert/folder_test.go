@@ -366,7 +366,7 @@ func TestSavedFolderReadsTheSame(t *testing.T) {
 			f, err := ReadFolder("testdata/"+name, Options{QueryTokens: 16})
 			require.NoError(t, err)
 			dir := filepath.Join(t.TempDir(), "new", "model")
-			require.NoError(t, saveFolder(dir, f, map[*Tower][]safetensors.Tensor{f.Query.Tower: towerWeights(t, f.Query.Tower)}))
+			require.NoError(t, saveFolder(dir, f, map[*Tower][]safetensors.Tensor{f.Query.Tower: towerWeights(t, f.Query.Tower)}, nil))
 			got, err := ReadFolder(dir, Options{})
 			require.NoError(t, err)
 			require.Equal(t, f.Shared(), got.Shared())
@@ -395,7 +395,7 @@ func TestSavedTowerKeepsThePoolerAndTheUntrainedFile(t *testing.T) {
 	trained := towerWeights(t, &student)
 	trained[0].Values[0]++
 	dir := filepath.Join(t.TempDir(), "model")
-	require.NoError(t, saveFolder(dir, f, map[*Tower][]safetensors.Tensor{&student: trained}))
+	require.NoError(t, saveFolder(dir, f, map[*Tower][]safetensors.Tensor{&student: trained}, nil))
 
 	want, err := os.ReadFile("testdata/tiny/model.safetensors")
 	require.NoError(t, err)
@@ -417,17 +417,17 @@ func TestSaveReplacesOnlyItsOwn(t *testing.T) {
 	require.NoError(t, err)
 	dir := filepath.Join(t.TempDir(), "model")
 	require.NoError(t, os.Mkdir(dir, 0o755))
-	require.NoError(t, saveFolder(dir, f, nil), "an empty folder")
+	require.NoError(t, saveFolder(dir, f, nil, nil), "an empty folder")
 	write(t, dir, "leftover", "x")
-	require.NoError(t, saveFolder(dir, f, nil), "its own folder")
+	require.NoError(t, saveFolder(dir, f, nil, nil), "its own folder")
 	require.NoFileExists(t, filepath.Join(dir, "leftover"))
 
 	again, err := ReadFolder(dir, Options{})
 	require.NoError(t, err)
-	require.ErrorContains(t, saveFolder(dir, again, nil), "is where the model was opened from")
+	require.ErrorContains(t, saveFolder(dir, again, nil, nil), "is where the model was opened from")
 
 	remove(t, dir, retortJSON)
-	require.ErrorContains(t, saveFolder(dir, f, nil), "was not written by Retort")
+	require.ErrorContains(t, saveFolder(dir, f, nil, nil), "was not written by Retort")
 	require.FileExists(t, filepath.Join(dir, weightsFile))
 }
 
@@ -437,12 +437,12 @@ func TestFailedSaveLeavesNothing(t *testing.T) {
 	require.NoError(t, err)
 	parent := t.TempDir()
 	dir := filepath.Join(parent, "model")
-	require.NoError(t, saveFolder(dir, f, nil))
+	require.NoError(t, saveFolder(dir, f, nil, nil))
 	before, err := os.ReadFile(filepath.Join(dir, weightsFile))
 	require.NoError(t, err)
 
 	remove(t, source, weightsFile)
-	require.ErrorContains(t, saveFolder(dir, f, nil), "save model "+dir)
+	require.ErrorContains(t, saveFolder(dir, f, nil, nil), "save model "+dir)
 	after, err := os.ReadFile(filepath.Join(dir, weightsFile))
 	require.NoError(t, err)
 	require.Equal(t, before, after)
@@ -451,8 +451,8 @@ func TestFailedSaveLeavesNothing(t *testing.T) {
 	require.Len(t, entries, 1)
 
 	write(t, parent, "file", "x")
-	require.Error(t, saveFolder(filepath.Join(parent, "file"), f, nil))
-	require.Error(t, saveFolder(filepath.Join(parent, "file", "model"), f, nil))
+	require.Error(t, saveFolder(filepath.Join(parent, "file"), f, nil, nil))
+	require.Error(t, saveFolder(filepath.Join(parent, "file", "model"), f, nil, nil))
 }
 
 // TestSentenceTransformersLoadsWhatIsSaved saves each model as it was, so that the embeddings of its golden still hold.
@@ -471,7 +471,7 @@ func TestSentenceTransformersLoadsWhatIsSaved(t *testing.T) {
 				f.Query.Tower = &twin
 			}
 			dir := filepath.Join(t.TempDir(), "model")
-			require.NoError(t, saveFolder(dir, f, trained))
+			require.NoError(t, saveFolder(dir, f, trained, nil))
 			out, err := exec.Command(python, "-B", "testdata/check_st.py", dir, "testdata/"+name+".json").CombinedOutput()
 			require.NoError(t, err, "%s", out)
 			require.NotContains(t, string(out), "MISSING")

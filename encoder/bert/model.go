@@ -31,6 +31,7 @@ type Model struct {
 	query, passage *bertnet.Network // the same one in a model with one tower
 	frozen         bool             // the passage tower does not learn
 	steps          int              // of AdamW so far
+	card           *encoder.Card    // for Save; nil: Describe was not called
 
 	fingerprints sync.Mutex
 	fingerprint  string // "" after a change of weights
@@ -43,6 +44,7 @@ var (
 	_ encoder.GraphSizer     = (*Model)(nil)
 	_ encoder.Parametric     = (*Model)(nil)
 	_ encoder.Fingerprinter  = (*Model)(nil)
+	_ encoder.Describer      = (*Model)(nil)
 )
 
 // Open reads a model folder and puts its weights on the device. Close must be called once it is no longer needed.
@@ -296,27 +298,42 @@ func (m *Model) SplitTowers() error {
 }
 
 // Save writes the model as a folder that sentence-transformers loads and Open reads: one tower, or a Router with the
-// routes query and document. Weights that did not learn are copied from the folder that the model was opened from, which
-// must still be there. dir must not exist, or be empty or written by Save before; it is replaced as a whole.
+// routes query and document. Weights that training has changed are written as float32, and config.json says so; a model that
+// is as it was when it was opened is copied, and as one tower where it was one. The folder that the model was opened from
+// must still be there. dir must not exist, or be empty or written by Save before; it is replaced as a whole. A model card,
+// README.md, says what Describe was told; a copy of a model without a Describe keeps its own.
 func (m *Model) Save(dir string) error {
-	learnt := map[*Tower][]safetensors.Tensor{}
+	weights, err := m.weights()
+	if err != nil {
+		return fmt.Errorf("bert: save: %w", err)
+	}
+	folder, trained, err := m.folder.changed(weights)
+	if err != nil {
+		return fmt.Errorf("save model %s: %w", dir, err)
+	}
+	return saveFolder(dir, folder, trained, m.card)
+}
+
+// weights copies those of the towers to the host.
+func (m *Model) weights() (map[*Tower][]safetensors.Tensor, error) {
+	all := map[*Tower][]safetensors.Tensor{}
 	err := m.rt.Run(context.Background(), func(s *torch.Scope) error {
 		for _, role := range []encoder.Role{encoder.Query, encoder.Passage} {
-			n, tower := m.network(role), m.folder.Side(role).Tower
-			if learnt[tower] != nil || !slices.Contains(m.learning(), n) {
+			tower := m.folder.Side(role).Tower
+			if all[tower] != nil {
 				continue
 			}
-			for _, p := range n.Params {
-				learnt[tower] = append(learnt[tower], safetensors.Tensor{Name: p.Name, Shape: p.Shape, Values: s.Floats(p.Value)})
+			for _, p := range m.network(role).Params {
+				all[tower] = append(all[tower], safetensors.Tensor{Name: p.Name, Shape: p.Shape, Values: s.Floats(p.Value)})
 			}
 		}
 		return s.Err()
 	})
-	if err != nil {
-		return fmt.Errorf("bert: save: %w", err)
-	}
-	return saveFolder(dir, m.folder, learnt)
+	return all, err
 }
+
+// Describe tells Save what the model card is to say. It implements encoder.Describer.
+func (m *Model) Describe(card encoder.Card) { m.card = &card }
 
 // Parameters returns the parameters that learn, in a fixed order. Where both of two towers learn, their names begin with
 // "query." and "passage.".

@@ -18,6 +18,8 @@ import (
 	"github.com/sugarme/tokenizer/model"
 	"github.com/sugarme/tokenizer/model/wordpiece"
 
+	"github.com/retort-ir/retort/internal/bertnet"
+	"github.com/retort-ir/retort/internal/filekind"
 	"github.com/retort-ir/retort/internal/jsonfile"
 	"github.com/retort-ir/retort/internal/regular"
 	"github.com/retort-ir/retort/internal/strictjson"
@@ -52,6 +54,9 @@ func LoadTokenizer(dir string) (*Tokenizer, error) {
 		if err != nil {
 			return nil, err
 		}
+		if err := filekind.CheckText(data); err != nil {
+			return nil, fmt.Errorf("%s: %w", filepath.Join(dir, name), err)
+		}
 		files = append(files, tokenizerFile{name, data})
 	}
 	return newTokenizer(dir, files)
@@ -68,8 +73,8 @@ func newTokenizer(dir string, files []tokenizerFile) (*Tokenizer, error) {
 		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, spec.source), err)
 	}
 	t.files = files
-	t.fingerprint = digest(files)
-	return t, nil
+	t.fingerprint, err = digest(files)
+	return t, err
 }
 
 // tokenizerSpec is what the files say, whichever they are.
@@ -457,11 +462,16 @@ func (t *Tokenizer) addTokens(s *tokenizerSpec) error {
 	return nil
 }
 
-func digest(files []tokenizerFile) string {
+// digest leaves the length limit out, which is the model's: Save writes the one that the model has.
+func digest(files []tokenizerFile) (string, error) {
 	h := sha256.New()
 	for _, f := range files {
-		fmt.Fprintf(h, "%s %d\n", f.name, len(f.data))
-		h.Write(f.data)
+		data, err := bertnet.WithTokenLimit(f.name, f.data, 0)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(h, "%s %d\n", f.name, len(data))
+		h.Write(data)
 	}
-	return hex.EncodeToString(h.Sum(nil)[:16])
+	return hex.EncodeToString(h.Sum(nil)[:16]), nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/retort-ir/retort/internal/gguf"
 	"github.com/retort-ir/retort/internal/jsonfile"
+	"github.com/retort-ir/retort/internal/modelcheck"
 	"github.com/retort-ir/retort/internal/regular"
 	"github.com/retort-ir/retort/internal/subword"
 )
@@ -51,6 +52,9 @@ func describe(path string) (*description, error) {
 }
 
 func describeFolder(dir string) (*description, error) {
+	if err := modelcheck.Folder(dir); err != nil {
+		return nil, err
+	}
 	c, err := readHFConfig(dir)
 	if err != nil {
 		return nil, err

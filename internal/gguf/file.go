@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/retort-ir/retort/internal/filekind"
 	"github.com/retort-ir/retort/internal/mmap"
 )
 
@@ -38,7 +39,7 @@ func Open(path string) (*File, error) {
 	}
 	f, err := Parse(m.Bytes(), path)
 	if err != nil {
-		return nil, errors.Join(err, m.Close())
+		return nil, errors.Join(filekind.ExplainFile(err, path, filekind.GGUF), m.Close())
 	}
 	f.close = m.Close
 	return f, nil

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/retort-ir/retort/internal/atomicfile"
+	"github.com/retort-ir/retort/internal/filekind"
 	"github.com/retort-ir/retort/internal/regular"
 	"github.com/retort-ir/retort/internal/strictjson"
 )
@@ -21,7 +22,7 @@ func Read(path string, v any) error {
 		return err
 	}
 	if err := Unmarshal(bytes.TrimPrefix(raw, []byte("\ufeff")), v); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return fmt.Errorf("%s: %w", path, filekind.Explain(err, raw, filekind.JSON, filekind.Text))
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ import (
 	"math/bits"
 	"slices"
 
+	"github.com/retort-ir/retort/internal/filekind"
 	"github.com/retort-ir/retort/internal/regular"
 	"github.com/retort-ir/retort/internal/strictjson"
 )
@@ -65,7 +66,7 @@ func Open(path string) (*File, error) {
 	file, err := Parse(f, info.Size(), path)
 	if err != nil {
 		f.Close()
-		return nil, err
+		return nil, filekind.ExplainFile(err, path, filekind.Safetensors)
 	}
 	file.close = f.Close
 	return file, nil

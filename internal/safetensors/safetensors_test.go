@@ -119,8 +119,13 @@ func TestHeaderLengthIsChecked(t *testing.T) {
 	for name, c := range map[string]struct{ file, want string }{
 		"too short for a length":    {"\x01\x00", "not a safetensors file: 2 bytes"},
 		"longer than the file":      {"\x09\x00\x00\x00\x00\x00\x00\x00{}", "truncated: header of 9 bytes in a file of 10"},
-		"beyond the limit":          {"<!DOCTYPE html>", "not a safetensors file: header of"},
-		"pickle instead of tensors": {"PK\x03\x04aaaaaaaaaaaa", "not a safetensors file: header of"},
+		"beyond the limit":          {"\x90aaaaaaaaaaaaaaa", "not a safetensors file: header of"},
+		"text":                      {"some text that is long enough", "not a safetensors file: header of"},
+		"a web page":                {"<!DOCTYPE html>", "the file is a web page"},
+		"pickle instead of tensors": {"PK\x03\x04aaaaaaaaaaaa", "the file is a ZIP archive, which PyTorch's .bin"},
+		"a Git LFS pointer":         {"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n", `the file is a Git LFS pointer, not the file itself; run "git lfs pull"`},
+		"compressed":                {"\x1f\x8b\x08\x00aaaaaaaaaaaa", "the file is compressed with gzip; unpack it first"},
+		"a GGUF file":               {"GGUF\x03\x00\x00\x00aaaaaaaaaaaa", "the file is a GGUF file; "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "model.safetensors")

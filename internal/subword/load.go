@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/retort-ir/retort/internal/filekind"
 	"github.com/retort-ir/retort/internal/regular"
 	"github.com/retort-ir/retort/internal/strictjson"
 )
@@ -32,7 +33,7 @@ func Load(path string) (*Tokenizer, error) {
 	}
 	t, err := Parse(data)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", path, filekind.Explain(err, data, filekind.JSON, filekind.Text))
 	}
 	return t, nil
 }

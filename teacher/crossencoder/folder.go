@@ -4,12 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/retort-ir/retort/encoder/bert"
 	"github.com/retort-ir/retort/internal/bertnet"
 	"github.com/retort-ir/retort/internal/jsonfile"
+	"github.com/retort-ir/retort/internal/modelcheck"
 )
 
 const tokenizerConfig = "tokenizer_config.json"
@@ -44,10 +44,8 @@ type folder struct {
 
 // readFolder reads and checks a folder. maxTokens 0 takes the folder's limit.
 func readFolder(dir string, maxTokens int) (*folder, error) {
-	if info, err := os.Stat(dir); err != nil {
-		return nil, fmt.Errorf("model folder: %w", err)
-	} else if !info.IsDir() {
-		return nil, fmt.Errorf("model folder %s is a file", dir)
+	if err := modelcheck.Folder(dir); err != nil {
+		return nil, err
 	}
 	f := &folder{dir: dir}
 	path := filepath.Join(dir, bertnet.ConfigFile)

@@ -34,8 +34,7 @@ func saveFolder(dir string, f *folder, weights []safetensors.Tensor) error {
 			return err
 		}
 		for _, name := range tokenizerFiles {
-			err := atomicfile.Copy(filepath.Join(dir, name), filepath.Join(f.dir, name))
-			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			if err := copyTokenizerFile(dir, f, name); err != nil {
 				return err
 			}
 		}
@@ -49,20 +48,33 @@ func saveFolder(dir string, f *folder, weights []safetensors.Tensor) error {
 	return nil
 }
 
-// writeConfigs writes the configurations as they were read, but for what the model is now.
-func writeConfigs(dir string, f *folder) error {
-	config, err := readObject(filepath.Join(f.dir, bertnet.ConfigFile))
+// copyTokenizerFile copies a file where the start has it, with the model's length limit.
+func copyTokenizerFile(dir string, f *folder, name string) error {
+	data, err := os.ReadFile(filepath.Join(f.dir, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	for _, key := range []string{"num_labels", "sbert_ce_default_activation_function", "torch_dtype", "problem_type"} {
+	if data, err = bertnet.WithTokenLimit(name, data, f.maxTokens); err != nil {
+		return err
+	}
+	return atomicfile.WriteBytes(filepath.Join(dir, name), data)
+}
+
+// writeConfigs writes the configurations as they were read, but for what the model is now.
+func writeConfigs(dir string, f *folder) error {
+	config, err := bertnet.TrainedConfig(f.dir, f.family.architecture)
+	if err != nil {
+		return err
+	}
+	for _, key := range []string{"num_labels", "sbert_ce_default_activation_function", "problem_type"} {
 		delete(config, key)
 	}
-	config["architectures"] = []string{f.family.architecture}
-	config["id2label"] = map[string]string{"0": "LABEL_0"}
-	config["label2id"] = map[string]int{"LABEL_0": 0}
-	config["dtype"] = "float32"
-	config["sentence_transformers"] = map[string]string{"activation_fn": "torch.nn.modules.linear.Identity"}
+	config["id2label"] = json.RawMessage(`{"0": "LABEL_0"}`)
+	config["label2id"] = json.RawMessage(`{"LABEL_0": 0}`)
+	config["sentence_transformers"] = json.RawMessage(`{"activation_fn": "torch.nn.modules.linear.Identity"}`)
 	if err := jsonfile.Write(filepath.Join(dir, bertnet.ConfigFile), config); err != nil {
 		return err
 	}

@@ -1,0 +1,184 @@
+package bert
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/internal/atomicfile"
+	"github.com/retort-ir/retort/internal/jsonfile"
+	"github.com/retort-ir/retort/internal/modelcard"
+)
+
+// cardFile is the model card.
+const cardFile = "README.md"
+
+// writeCard copies the card of a folder that is copied, and writes one of a model that somebody describes, or that has
+// changed.
+func (w folderWriter) writeCard(dir string) error {
+	source := filepath.Join(w.Dir, cardFile)
+	if w.card == nil && w.role == nil && len(w.trained) == 0 {
+		if info, err := os.Stat(source); err == nil && info.Mode().IsRegular() {
+			return atomicfile.Copy(filepath.Join(dir, cardFile), source)
+		}
+	}
+	return atomicfile.WriteBytes(filepath.Join(dir, cardFile), w.page().Render())
+}
+
+// page is the model card.
+func (w folderWriter) page() modelcard.Page {
+	base := w.baseModel()
+	p := modelcard.Page{
+		BaseModel: base, Pipeline: "sentence-similarity",
+		Tags: []string{"sentence-transformers", "sentence-similarity", "feature-extraction", "dense", "retort"},
+	}
+	p.Title, p.Summary = w.cardTitle(base)
+	var card encoder.Card
+	if w.card != nil {
+		card = *w.card
+	}
+	if card.Verdict != "" {
+		p.Summary += " " + card.Verdict
+	}
+	p.Sections = []modelcard.Section{w.cardModel(base)}
+	if len(card.Method) > 0 || card.Passages > 0 {
+		p.Sections = append(p.Sections, cardTraining(card))
+	}
+	if len(card.Results) > 0 {
+		p.Sections = append(p.Sections, cardResults(card.Results))
+	}
+	p.Sections = append(p.Sections,
+		modelcard.Section{Heading: "Use in Python (sentence-transformers 5 or newer)", Code: pythonUse, Lang: "python"},
+		modelcard.Section{Heading: "Use in Go (Retort)", Code: goUse, Lang: "go"})
+	if !w.Shared() {
+		p.Sections = append(p.Sections, modelcard.Section{Heading: "Use in tools that know no Router", Code: exportUse, Lang: "sh"})
+	}
+	return p
+}
+
+func (w folderWriter) cardTitle(base string) (title, summary string) {
+	switch {
+	case w.role != nil:
+		return fmt.Sprintf("%s, the tower for a %s", base, *w.role),
+			fmt.Sprintf("One tower of a model of Retort, which gives each %s its vector. Its weights are as they were.", *w.role)
+	case len(w.trained) == 0:
+		return base + ", saved by Retort", fmt.Sprintf("Saved from a folder %s with its weights as they were.", modelName(w.Dir))
+	}
+	return base + ", specialised by Retort",
+		fmt.Sprintf("A sentence-transformers model that gives queries and passages vectors of %d dimensions, made for the search of one corpus.",
+			w.Query.Tower.Config.HiddenSize)
+}
+
+func (w folderWriter) cardModel(base string) modelcard.Section {
+	facts := [][2]string{{"Base model", base}}
+	add := func(name, value string) { facts = append(facts, [2]string{name, value}) }
+	switch {
+	case w.role != nil:
+		add("Towers", fmt.Sprintf("one, for a %s", *w.role))
+	case w.Shared():
+		add("Towers", "one, for queries and passages")
+	default:
+		add("Towers", "two, a sentence-transformers Router with the routes query and document")
+	}
+	add("Dimensions", fmt.Sprint(w.Query.Tower.Config.HiddenSize))
+	add("Similarity", "cosine")
+	for _, role := range []encoder.Role{encoder.Query, encoder.Passage} {
+		if w.role != nil && role != *w.role {
+			continue
+		}
+		side := w.Side(role)
+		text := fmt.Sprintf("at most %d tokens, no prompt", side.Tokens)
+		if side.Prompt != "" {
+			text = fmt.Sprintf("at most %d tokens, after the prompt %q", side.Tokens, side.Prompt)
+		}
+		add(strings.ToUpper(role.String()[:1])+role.String()[1:]+" text", text)
+	}
+	return modelcard.Section{Heading: "Model", Facts: facts, Text: "The licence of the base model holds for this model too."}
+}
+
+func cardTraining(card encoder.Card) modelcard.Section {
+	s := modelcard.Section{
+		Heading: "Training",
+		Text: "Listwise distillation with synthetic queries, after Tamber et al. 2025 (arXiv 2502.19712): the model learnt to rank lists " +
+			"of passages as a teacher does.",
+	}
+	if card.Passages > 0 {
+		s.Facts = append(s.Facts, [2]string{"Corpus", plural(card.Passages, "passage")})
+	}
+	for _, f := range card.Method {
+		s.Facts = append(s.Facts, [2]string{f.Name, f.Value})
+	}
+	return s
+}
+
+func cardResults(results []encoder.Result) modelcard.Section {
+	s := modelcard.Section{
+		Heading: "Results",
+		Table:   [][]string{{"queries", "metric", "n", "before", "after", "after - before", "95% interval", "p"}},
+	}
+	for _, r := range results {
+		s.Table = append(s.Table, []string{
+			r.Queries, r.Metric, fmt.Sprint(r.N), fmt.Sprintf("%.3f", r.Before), fmt.Sprintf("%.3f", r.After),
+			fmt.Sprintf("%+.3f", r.After-r.Before), fmt.Sprintf("%+.3f to %+.3f", r.Low, r.High), fmt.Sprintf("%.2g", r.P),
+		})
+	}
+	return s
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// baseModel is the model's name before training: what the card says, what an earlier Save wrote, the name in the Hugging
+// Face Hub's cache, or that of the folder.
+func (w folderWriter) baseModel() string {
+	if w.card != nil && w.card.BaseModel != "" {
+		return w.card.BaseModel
+	}
+	var own retortConfig
+	if err := jsonfile.Read(filepath.Join(w.Dir, retortJSON), &own); err == nil && own.BaseModel != "" {
+		return own.BaseModel
+	}
+	return modelName(w.Dir)
+}
+
+// modelName is what a folder is called: ORGANISATION/NAME for .../models--ORGANISATION--NAME/snapshots/REVISION.
+func modelName(dir string) string {
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
+	}
+	if absolute, err := filepath.Abs(dir); err == nil {
+		dir = absolute
+	}
+	snapshots := filepath.Dir(dir)
+	cached, ok := strings.CutPrefix(filepath.Base(filepath.Dir(snapshots)), "models--")
+	if ok && filepath.Base(snapshots) == "snapshots" {
+		return strings.Replace(cached, "--", "/", 1)
+	}
+	return filepath.Base(dir)
+}
+
+// The programs of the card name no folder of this machine.
+const (
+	pythonUse = `from sentence_transformers import SentenceTransformer
+
+model = SentenceTransformer("path/to/this/folder")
+queries = model.encode_query(["how do I ..."])
+passages = model.encode_document(["a passage", "another one"])
+print(model.similarity(queries, passages))`
+
+	goUse = `model, err := bert.Open(ctx, "path/to/this/folder", bert.Options{})
+if err != nil {
+	return err
+}
+defer model.Close()
+queries, err := model.Encode(ctx, encoder.Query, []string{"how do I ..."})`
+
+	exportUse = `retort export -tower query -model path/to/this/folder -out path/to/query-encoder
+retort export -tower passage -model path/to/this/folder -out path/to/passage-encoder`
+)

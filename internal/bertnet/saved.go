@@ -1,0 +1,167 @@
+package bertnet
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/retort-ir/retort/internal/jsonfile"
+	"github.com/retort-ir/retort/internal/safetensors"
+)
+
+// DType returns the type of the file's tensors, by its name in transformers ("float32"), and "" where they differ or
+// transformers has none.
+func (w *Weights) DType() string {
+	kind := ""
+	for _, name := range w.File.Names() {
+		d, ok := dtypes[w.File.DType(name)]
+		if !ok {
+			if isIndex(name) {
+				continue
+			}
+			return ""
+		}
+		if kind != "" && kind != d {
+			return ""
+		}
+		kind = d
+	}
+	return kind
+}
+
+// dtypes are transformers' names of the types that Tensor reads.
+var dtypes = map[string]string{"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+
+// isIndex says whether a tensor holds numbers of positions, which old versions of transformers saved.
+func isIndex(name string) bool { return strings.HasSuffix(name, "position_ids") }
+
+// CopiedConfig returns config.json of the folder for a copy of its weights, which are of the type dtype.
+func CopiedConfig(dir, dtype string) (map[string]json.RawMessage, error) {
+	config, err := readConfigMembers(dir)
+	if err != nil {
+		return nil, err
+	}
+	delete(config, "torch_dtype")
+	return config, setMember(config, "dtype", dtype)
+}
+
+// TrainedConfig returns config.json of the folder for weights of float32 that Retort wrote, by their names in the
+// architecture.
+func TrainedConfig(dir, architecture string) (map[string]json.RawMessage, error) {
+	config, err := readConfigMembers(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range []string{"torch_dtype", "transformers_version", "quantization_config", "_name_or_path"} {
+		delete(config, key)
+	}
+	if err := setMember(config, "architectures", []string{architecture}); err != nil {
+		return nil, err
+	}
+	return config, setMember(config, "dtype", "float32")
+}
+
+// readConfigMembers reads config.json without auto_map, which names Python files that are not saved.
+func readConfigMembers(dir string) (map[string]json.RawMessage, error) {
+	var config map[string]json.RawMessage
+	if err := jsonfile.Read(filepath.Join(dir, ConfigFile), &config); err != nil {
+		return nil, err
+	}
+	delete(config, "auto_map")
+	return config, nil
+}
+
+func setMember(config map[string]json.RawMessage, key string, value any) error {
+	raw, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	config[key] = raw
+	return nil
+}
+
+// The tokenizer's files that give a length limit.
+const (
+	TokenizerFile       = "tokenizer.json"
+	TokenizerConfigFile = "tokenizer_config.json"
+)
+
+// WithTokenLimit returns a file of a tokenizer with another length limit: model_max_length of tokenizer_config.json, and
+// max_length of tokenizer.json's truncation where that is on. All other bytes, and other files, stay.
+func WithTokenLimit(name string, data []byte, tokens int) ([]byte, error) {
+	var path []string
+	switch name {
+	case TokenizerConfigFile:
+		path = []string{"model_max_length"}
+	case TokenizerFile:
+		path = []string{"truncation", "max_length"}
+	default:
+		return data, nil
+	}
+	start, end, err := findMember(data, path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if start == end || string(data[start:end]) == fmt.Sprint(tokens) {
+		return data, nil
+	}
+	return slices.Concat(data[:start], fmt.Append(nil, tokens), data[end:]), nil
+}
+
+// findMember returns where the value of a member stands in an object, and start == end where there is none.
+func findMember(data []byte, path []string) (start, end int, err error) {
+	skipped := len(data) - len(bytes.TrimPrefix(data, []byte("\ufeff")))
+	at, text := skipped, data[skipped:]
+	for _, key := range path {
+		start, end, err = member(text, key)
+		if err != nil || start == end {
+			return 0, 0, err
+		}
+		at, text = at+start, text[start:end]
+	}
+	return at, at + len(text), nil
+}
+
+// member finds the last member of the name, which is the one that readers take. A text that is no object has none.
+func member(data []byte, name string) (start, end int, err error) {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	opening, err := dec.Token()
+	if err != nil || opening != json.Delim('{') {
+		return 0, 0, err
+	}
+	for dec.More() {
+		key, err := dec.Token()
+		if err != nil {
+			return 0, 0, err
+		}
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return 0, 0, err
+		}
+		if key == name {
+			end = int(dec.InputOffset())
+			start = end - len(value)
+		}
+	}
+	return start, end, nil
+}
+
+// ReadAll returns all tensors of the file as float32, under their names in a model without a head.
+func (w *Weights) ReadAll(wanted func(name string) bool) ([]safetensors.Tensor, error) {
+	var all []safetensors.Tensor
+	for _, stored := range w.File.Names() {
+		name := strings.TrimPrefix(stored, w.Prefix)
+		if !wanted(name) {
+			continue
+		}
+		shape, values, err := w.File.Tensor(stored)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, safetensors.Tensor{Name: name, Shape: shape, Values: values})
+	}
+	return all, nil
+}
