@@ -82,6 +82,9 @@ type Pipeline struct {
 	// change.
 	Versions map[Stage]string
 
+	// Card is for the model card that the Student's Save writes, into the Folder or after Run.
+	Card Card
+
 	// Progress, where set, is told of the stages before training, first of what is done already; Training.Progress of
 	// training.
 	Progress func(stage Stage, done, total int)

@@ -48,7 +48,11 @@ type trainedStep struct {
 // train leaves the student to keep in Student and says in out how it came about.
 func (j *job) train(ctx context.Context, out *Outcome) error {
 	if j.folder == nil {
-		return j.trainGuarded(ctx, j.trainingOptions(), out)
+		if err := j.trainGuarded(ctx, j.trainingOptions(), out); err != nil {
+			return err
+		}
+		j.describe(out)
+		return nil
 	}
 	s, err := j.trainSettings(ctx, out)
 	if err != nil {
@@ -102,6 +106,7 @@ func (j *job) trainStage(ctx context.Context, stage *runfolder.Stage, out *Outco
 		}
 	} else {
 		out.Training, out.Guard = records[n-1].Result, records[n-1].Guard
+		j.describe(out)
 		if err := j.loadTrained(ctx); err != nil {
 			return err
 		}
@@ -139,6 +144,7 @@ func (j *job) trainOn(ctx context.Context, stage *runfolder.Stage, records []tra
 	if err := context.Cause(trainCtx); err != nil {
 		return fmt.Errorf("distill: %w", err)
 	}
+	j.describe(out)
 	if err := j.folder.Replace(ctx, j.saveTrained, trainedFiles...); err != nil {
 		return fmt.Errorf("distill: %w", err)
 	}

@@ -12,7 +12,7 @@ type Card struct {
 	Method []Fact
 	// Verdict says in a sentence what came of it.
 	Verdict string
-	// Results are what was measured before and after.
+	// Results are what was measured before training and after it.
 	Results []Result
 }
 
@@ -21,12 +21,10 @@ type Fact struct{ Name, Value string }
 
 // Result compares the model with what it was before training, query by query.
 type Result struct {
-	Metric  string // with its cut: "MRR@10"
-	Queries string // which they are: "held-out generated queries"
-	N       int    // how many
-	Before  float64
-	After   float64
-	Low     float64 // the 95% confidence interval of After - Before
+	Measure string  // what was measured of which queries: "MRR@10 of held-out queries"
+	Queries int     // how many
+	Delta   float64 // the mean of after - before
+	Low     float64 // its 95% confidence interval
 	High    float64
 	P       float64 // how often chance alone gives a difference as large
 }

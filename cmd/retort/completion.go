@@ -231,6 +231,7 @@ func flagHelp(c *command, name string) string {
 // flagValues are those of the flags that take one of a few words.
 var flagValues = map[string][]string{
 	"towers":    {"query", "both"},
+	"tower":     {"query", "passage"},
 	"keep":      {"best", "last"},
 	"analyzer":  {"english", "code"},
 	"target":    targetNames[:],

@@ -23,7 +23,7 @@ func TestCandidates(t *testing.T) {
 		{"lib", "libtorch"},
 		{"libtorch ", "install env doctor"},
 		{"libtorch d", "doctor"},
-		{"help ex", "exit-codes"},
+		{"help exi", "exit-codes"},
 		{"help libtorch e", "env"},
 		{"help st", "status"},
 		{"distill -tow", "-towers"},
@@ -43,6 +43,8 @@ func TestCandidates(t *testing.T) {
 		{"distill -interp", "-interpolate"},
 		{"embed corpus.jsonl -ro", "-role"},
 		{"embed corp", ""},
+		{"export -", "-model -out -pooling -tower -quiet -h"},
+		{"export -tower ", "query passage"},
 		{"search -j", "-json"},
 		{"embed -js", ""},
 		{"embed -qui", "-quiet"},
@@ -76,6 +78,7 @@ func TestFlagValuesAreThoseThatTheCommandsTake(t *testing.T) {
 		"demo":          {"-model", "none", "-out", "none/none"},
 		"eval":          {"-collection", "none"},
 		"search":        {"-corpus", "none", "x"},
+		"export":        {"-model", "none", "-tower", "query", "-out", "none/none"},
 		"embed":         {"-model", "none", "-role", "query", "-out", "none/none", "x"},
 		"compare":       {"none", "nothing"},
 		"generate":      {"-corpus", "none", "-out", "none/none"},
@@ -95,6 +98,9 @@ func TestFlagValuesAreThoseThatTheCommandsTake(t *testing.T) {
 				}
 				if name == "generator" && value != "extractive" {
 					args = append(args, "-llm", "none")
+				}
+				if name == "tower" {
+					args = slices.DeleteFunc(args, func(a string) bool { return a == "-tower" || a == "query" })
 				}
 				if name == "role" {
 					args = slices.DeleteFunc(args, func(a string) bool { return a == "-role" || a == "query" })

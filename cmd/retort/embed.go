@@ -52,7 +52,7 @@ func runEmbed(ctx context.Context, args []string, stdout, stderr io.Writer) (err
 	if err := required(flags, "role", "out"); err != nil {
 		return err
 	}
-	role, err := parseRole(*roleName)
+	role, err := parseRole("-role", *roleName)
 	if err != nil {
 		return err
 	}
@@ -79,13 +79,13 @@ func runEmbed(ctx context.Context, args []string, stdout, stderr io.Writer) (err
 	return nil
 }
 
-func parseRole(name string) (encoder.Role, error) {
+func parseRole(flag, name string) (encoder.Role, error) {
 	for _, role := range []encoder.Role{encoder.Query, encoder.Passage} {
 		if role.String() == name {
 			return role, nil
 		}
 	}
-	return 0, oneOf("-role", name, encoder.Query.String(), encoder.Passage.String())
+	return 0, oneOf(flag, name, encoder.Query.String(), encoder.Passage.String())
 }
 
 // texts are what is encoded: queries or, where they are not nil, passages, which are read as they are needed.

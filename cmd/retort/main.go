@@ -37,6 +37,7 @@ func commands() []command {
 		compareCommand,
 		searchCommand,
 		embedCommand,
+		exportCommand,
 		reportCommand,
 		libtorchInstall,
 		libtorchEnv,

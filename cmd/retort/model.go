@@ -70,10 +70,14 @@ func (m *modelFlags) check() error {
 	if err := oneOf("-precision", m.options.Precision, "fp32", "bf16"); err != nil {
 		return err
 	}
-	if m.options.Pooling == "" {
+	return checkPooling(m.options.Pooling)
+}
+
+func checkPooling(pooling string) error {
+	if pooling == "" {
 		return nil
 	}
-	return oneOf("-pooling", m.options.Pooling, string(bert.Mean), string(bert.CLS))
+	return oneOf("-pooling", pooling, string(bert.Mean), string(bert.CLS))
 }
 
 // open reads the model. The caller closes it.

@@ -345,6 +345,7 @@ func (s *specialisation) train(ctx context.Context) (_ *distill.Outcome, err err
 	p := distill.Pipeline{
 		Student: s.model, Corpus: s.corpus, Queries: s.queries, Lists: s.lists, Ranker: s.fusion,
 		Vectors: s.dense.Vectors(), Mining: s.mining, Training: s.training, Folder: s.folder, Progress: s.stages(), Measure: s.measureAll,
+		Card: s.card(),
 	}
 	runCtx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
@@ -781,29 +782,6 @@ func (s *specialisation) testedBy() string {
 		return fmt.Sprintf("%s judged queries: %s", thousands(len(s.judged.Queries)), eval.NDCG(10).Name)
 	}
 	return fmt.Sprintf("%s held-out passages: known-item mrr@10", thousands(len(s.held.Test.Sources())))
-}
-
-// hashPath hashes a file, or the names and contents of a folder's files.
-func hashPath(ctx context.Context, path string) (string, error) {
-	h := sha256.New()
-	err := filepath.WalkDir(path, func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return errors.Join(err, ctx.Err())
-		}
-		f, err := regular.Open(name) // follows links, which model folders are often made of
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		if relative, _ := filepath.Rel(path, name); relative != "." {
-			fmt.Fprintf(h, "%q\n", relative)
-		}
-		if _, err := io.Copy(h, f); err != nil {
-			return err
-		}
-		return ctx.Err()
-	})
-	return hex.EncodeToString(h.Sum(nil)), err
 }
 
 // lineHandler shows what a run folder reports as a line: the message, then its values.

@@ -49,9 +49,13 @@ func (w folderWriter) page() modelcard.Page {
 	if len(card.Results) > 0 {
 		p.Sections = append(p.Sections, cardResults(card.Results))
 	}
+	python := pythonUse
+	if w.role != nil {
+		python = pythonUseOne
+	}
 	p.Sections = append(p.Sections,
-		modelcard.Section{Heading: "Use in Python (sentence-transformers 5 or newer)", Code: pythonUse, Lang: "python"},
-		modelcard.Section{Heading: "Use in Go (Retort)", Code: goUse, Lang: "go"})
+		modelcard.Section{Heading: "Use in Python, with sentence-transformers 5 or newer", Code: python, Lang: "python"},
+		modelcard.Section{Heading: "Use in Go, with Retort", Code: goUse, Lang: "go"})
 	if !w.Shared() {
 		p.Sections = append(p.Sections, modelcard.Section{Heading: "Use in tools that know no Router", Code: exportUse, Lang: "sh"})
 	}
@@ -116,12 +120,11 @@ func cardTraining(card encoder.Card) modelcard.Section {
 func cardResults(results []encoder.Result) modelcard.Section {
 	s := modelcard.Section{
 		Heading: "Results",
-		Table:   [][]string{{"queries", "metric", "n", "before", "after", "after - before", "95% interval", "p"}},
+		Table:   [][]string{{"measure", "queries", "after - before", "95% interval", "p"}},
 	}
 	for _, r := range results {
 		s.Table = append(s.Table, []string{
-			r.Queries, r.Metric, fmt.Sprint(r.N), fmt.Sprintf("%.3f", r.Before), fmt.Sprintf("%.3f", r.After),
-			fmt.Sprintf("%+.3f", r.After-r.Before), fmt.Sprintf("%+.3f to %+.3f", r.Low, r.High), fmt.Sprintf("%.2g", r.P),
+			r.Measure, fmt.Sprint(r.Queries), fmt.Sprintf("%+.4f", r.Delta), fmt.Sprintf("%+.4f to %+.4f", r.Low, r.High), fmt.Sprintf("%.2g", r.P),
 		})
 	}
 	return s
@@ -172,12 +175,21 @@ queries = model.encode_query(["how do I ..."])
 passages = model.encode_document(["a passage", "another one"])
 print(model.similarity(queries, passages))`
 
+	pythonUseOne = `from sentence_transformers import SentenceTransformer
+
+model = SentenceTransformer("path/to/this/folder")
+vectors = model.encode(["a text", "another one"])`
+
 	goUse = `model, err := bert.Open(ctx, "path/to/this/folder", bert.Options{})
 if err != nil {
 	return err
 }
 defer model.Close()
-queries, err := model.Encode(ctx, encoder.Query, []string{"how do I ..."})`
+queries, err := model.Encode(ctx, encoder.Query, []string{"how do I ..."})
+if err != nil {
+	return err
+}
+passages, err := model.Encode(ctx, encoder.Passage, []string{"a passage", "another one"})`
 
 	exportUse = `retort export -tower query -model path/to/this/folder -out path/to/query-encoder
 retort export -tower passage -model path/to/this/folder -out path/to/passage-encoder`

@@ -1,6 +1,7 @@
 package bert
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/retort-ir/retort/encoder"
@@ -10,11 +11,11 @@ import (
 // and tokenizer are copied. The folder's only prompt is the role's, which sentence-transformers' encode puts in front of
 // every text; encode, encode_query and encode_document all give the role's vectors. As for Save, dir must not exist, or be
 // empty or written by Retort, and cannot be the folder that f was read from.
-func (f *Folder) Export(dir string, role encoder.Role) error {
+func (f *Folder) Export(ctx context.Context, dir string, role encoder.Role) error {
 	if role != encoder.Query && role != encoder.Passage {
 		return fmt.Errorf("bert: role %d is neither query nor passage", role)
 	}
 	side := *f.Side(role)
 	one := &Folder{Dir: f.Dir, Query: side, Passage: side}
-	return folderWriter{Folder: one, role: &role}.save(dir)
+	return folderWriter{Folder: one, role: &role}.save(ctx, dir)
 }

@@ -1,10 +1,12 @@
 package bert
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -33,7 +35,7 @@ type retortConfig struct {
 //
 // In sentence-transformers the length limit of a single tower is the larger one of the two roles'.
 func saveFolder(dir string, f *Folder, trained map[*Tower][]safetensors.Tensor, card *encoder.Card) error {
-	return folderWriter{Folder: f, trained: trained, card: card}.save(dir)
+	return folderWriter{Folder: f, trained: trained, card: card}.save(context.Background(), dir)
 }
 
 // folderWriter writes a model's folder.
@@ -44,19 +46,20 @@ type folderWriter struct {
 	role    *encoder.Role // the only one that the folder is for; nil: both
 }
 
-func (w folderWriter) save(dir string) error {
+func (w folderWriter) save(ctx context.Context, dir string) error {
 	if err := atomicfile.CheckFolder(dir, w.Dir, retortJSON); err != nil {
 		return fmt.Errorf("save model: %w", err)
 	}
-	if err := atomicfile.WriteFolder(dir, w.write); err != nil {
+	err := atomicfile.WriteFolder(dir, func(temporary string) error { return w.write(ctx, temporary) })
+	if err != nil {
 		return fmt.Errorf("save model %s: %w", filepath.Clean(dir), err)
 	}
 	return nil
 }
 
-func (w folderWriter) write(dir string) error {
+func (w folderWriter) write(ctx context.Context, dir string) error {
 	if w.Shared() {
-		if err := w.writeTower(dir, w.Query.Tower, max(w.Query.Tokens, w.Passage.Tokens)); err != nil {
+		if err := w.writeTower(ctx, dir, w.Query.Tower, max(w.Query.Tokens, w.Passage.Tokens)); err != nil {
 			return err
 		}
 		if err := writeJSON(dir, modulesJSON, moduleList([]string{"", "1_Pooling", "2_Normalize"})); err != nil {
@@ -65,7 +68,7 @@ func (w folderWriter) write(dir string) error {
 		if err := writePooling(dir, "1_Pooling", "2_Normalize", w.Query.Tower); err != nil {
 			return err
 		}
-	} else if err := w.writeRouter(dir); err != nil {
+	} else if err := w.writeRouter(ctx, dir); err != nil {
 		return err
 	}
 	own := retortConfig{w.Query.Tokens, w.Passage.Tokens, w.baseModel()}
@@ -145,7 +148,7 @@ func moduleList(paths []string) []moduleEntry {
 	return list
 }
 
-func (w folderWriter) writeRouter(dir string) error {
+func (w folderWriter) writeRouter(ctx context.Context, dir string) error {
 	types, structure := map[string]string{}, map[string][]string{}
 	for _, route := range []struct {
 		name   string
@@ -157,7 +160,7 @@ func (w folderWriter) writeRouter(dir string) error {
 			types[ids[i]] = class
 		}
 		structure[route.name] = ids
-		if err := w.writeTower(filepath.Join(dir, ids[0]), route.tower, route.tokens); err != nil {
+		if err := w.writeTower(ctx, filepath.Join(dir, ids[0]), route.tower, route.tokens); err != nil {
 			return err
 		}
 		if err := writePooling(dir, ids[1], ids[2], route.tower); err != nil {
@@ -194,7 +197,7 @@ func writePooling(dir, pooling, normalize string, t *Tower) error {
 }
 
 // writeTower writes the folder of a Transformer.
-func (w folderWriter) writeTower(dir string, t *Tower, tokens int) error {
+func (w folderWriter) writeTower(ctx context.Context, dir string, t *Tower, tokens int) error {
 	if err := writeJSON(dir, sentenceBERTJSON, map[string]any{"max_seq_length": tokens, "do_lower_case": t.lowerCase}); err != nil {
 		return err
 	}
@@ -207,11 +210,11 @@ func (w folderWriter) writeTower(dir string, t *Tower, tokens int) error {
 			return err
 		}
 	}
-	return w.writeWeights(dir, t)
+	return w.writeWeights(ctx, dir, t)
 }
 
 // writeWeights writes model.safetensors, and config.json, which says of what type they are.
-func (w folderWriter) writeWeights(dir string, t *Tower) (err error) {
+func (w folderWriter) writeWeights(ctx context.Context, dir string, t *Tower) (err error) {
 	was, err := t.openWeights()
 	if err != nil {
 		return err
@@ -226,7 +229,7 @@ func (w folderWriter) writeWeights(dir string, t *Tower) (err error) {
 		if err := writeJSON(dir, configJSON, config); err != nil {
 			return err
 		}
-		return atomicfile.Copy(target, filepath.Join(t.Dir, weightsFile))
+		return copyFile(ctx, target, filepath.Join(t.Dir, weightsFile))
 	}
 	config, err := bertnet.TrainedConfig(t.Dir, "BertModel")
 	if err != nil {
@@ -305,6 +308,32 @@ func (f *Folder) changed(weights map[*Tower][]safetensors.Tensor) (*Folder, map[
 	whole := *f
 	whole.Query.Tower = f.Passage.Tower
 	return &whole, trained, nil
+}
+
+// copyFile copies a file that may take a while.
+func copyFile(ctx context.Context, to, from string) error {
+	source, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	return atomicfile.Write(to, func(w io.Writer) error {
+		_, err := io.Copy(w, untilDone{ctx, source})
+		return err
+	})
+}
+
+// untilDone ends with its context.
+type untilDone struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (r untilDone) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.Reader.Read(p)
 }
 
 func writeJSON(dir, name string, v any) error { return jsonfile.Write(filepath.Join(dir, name), v) }

@@ -1,0 +1,101 @@
+package distill
+
+import (
+	"cmp"
+	"fmt"
+
+	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/internal/checkpoint"
+)
+
+// Card is what the model card of the trained student tells beside what Pipeline knows itself: a Student that is an
+// encoder.Describer writes one beside the model. The zero value leaves all of it out.
+type Card struct {
+	// BaseModel is the student's name before training; "" takes that of the folder it was opened from.
+	BaseModel string
+	// Method are facts about the parts that cannot name themselves: what makes queries, what scores lists.
+	Method []encoder.Fact
+	// Chosen says what Training.Evaluate measures, and Guarded what Guard does: "MRR@10 of held-out queries".
+	Chosen, Guarded string
+}
+
+// describe tells the student how it came about.
+func (j *job) describe(out *Outcome) {
+	d, ok := j.Student.(encoder.Describer)
+	if !ok {
+		return
+	}
+	card := encoder.Card{
+		BaseModel: j.Card.BaseModel, Passages: j.Corpus.Len(), Method: append(j.method(out), j.Card.Method...), Verdict: verdict(out),
+	}
+	if g := out.Guard; g != nil {
+		card.Results = append(card.Results, encoder.Result{
+			Measure: cmp.Or(j.Card.Guarded, "the measure that decided"), Queries: g.N, Delta: g.Delta, Low: g.Low, High: g.High, P: g.P,
+		})
+	}
+	d.Describe(card)
+}
+
+// method are the facts that Pipeline knows. None of them is one of this machine or of the clock: the same run gives the same
+// card.
+func (j *job) method(out *Outcome) []encoder.Fact {
+	o, t := j.trainingOptions(), out.Training
+	towers := "queries and passages learnt, so that an index must be made anew"
+	if o.Towers == QueryOnly {
+		towers = "queries only; the vectors of passages are those of the base model, and an index of them stays valid"
+	}
+	facts := []encoder.Fact{{Name: "What learnt", Value: towers}}
+	if j.Lists == nil {
+		facts = append(facts, encoder.Fact{
+			Name:  "Queries",
+			Value: fmt.Sprintf("%d generated and distinct, of which %d were drawn; %d given", out.Funnel.Distinct, out.Funnel.Drawn, out.Funnel.Own),
+		})
+	}
+	facts = append(facts,
+		encoder.Fact{Name: "Lists", Value: fmt.Sprintf("%d, of %d passages each on average", len(out.Lists), meanLength(out))},
+		encoder.Fact{Name: "Loss", Value: checkpoint.Describe(o.loss())},
+		encoder.Fact{Name: "Steps", Value: fmt.Sprintf("%d of %d, of %d queries", t.Steps, t.TotalSteps, o.QueriesPerStep)},
+		encoder.Fact{Name: "Learning rate", Value: fmt.Sprint(o.LR)},
+		encoder.Fact{Name: "Seed", Value: fmt.Sprint(o.Seed)})
+	if len(t.History) > 0 && j.Card.Chosen != "" {
+		facts = append(facts, encoder.Fact{
+			Name: "Chosen by",
+			Value: fmt.Sprintf("%s: %.4f before, %.4f for the model that was kept, of step %d",
+				j.Card.Chosen, t.History[0].Score, t.score(), t.Best.Step),
+		})
+	}
+	return facts
+}
+
+func meanLength(out *Outcome) int {
+	total := 0
+	for _, l := range out.Lists {
+		total += len(l.IDs)
+	}
+	return (total + len(out.Lists)/2) / max(len(out.Lists), 1)
+}
+
+// score is that of the student that was kept.
+func (r *Result) score() float64 {
+	if r.Alpha > 0 && r.Alpha < 1 {
+		return r.AlphaScore
+	}
+	return r.Best.Score
+}
+
+// untouched says whether the student that was kept is the one before training.
+func (r *Result) untouched() bool {
+	return r.Alpha == 0 || len(r.History) > 0 && r.Best.Step == 0
+}
+
+func verdict(out *Outcome) string {
+	switch {
+	case out.Training.untouched() && out.Guard != nil:
+		return "Training brought no gain beyond doubt, so the weights are those of the base model."
+	case out.Training.untouched():
+		return "No trained model was better, so the weights are those of the base model."
+	case out.Guard != nil:
+		return "It answers held-out queries better than the base model, beyond doubt."
+	}
+	return ""
+}
