@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Page is a model card.
@@ -131,11 +132,14 @@ func escape(text string) string {
 	text = line(text)
 	var b strings.Builder
 	for i, r := range text {
+		after := text[i+utf8.RuneLen(r):]
+		endsWord := after == "" || after[0] == ' '
 		switch {
 		case strings.ContainsRune("\\`*_{}[]()<>#!|~&$@", r),
-			r == ':' && strings.HasPrefix(text[i:], "://"),
-			i == 0 && strings.ContainsRune("+-=", r),
-			r == '.' && (strings.HasSuffix(strings.ToLower(text[:i]), "www") || isNumber(text[:i])):
+			r == ':' && strings.HasPrefix(after, "//"),
+			r == '.' && strings.HasSuffix(strings.ToLower(text[:i]), "www"),
+			r == '.' && endsWord && isNumber(text[:i]),
+			i == 0 && (r == '-' || r == '=' || r == '+' && endsWord):
 			b.WriteByte('\\')
 		}
 		b.WriteRune(r)
