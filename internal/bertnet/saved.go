@@ -146,7 +146,8 @@ func member(data []byte, name string) (start, end int, err error) {
 			start = end - len(value)
 		}
 	}
-	return start, end, nil
+	_, err = dec.Token() // the end of the object
+	return start, end, err
 }
 
 // ReadAll returns all tensors of the file as float32, under their names in a model without a head.
