@@ -12,19 +12,16 @@ import (
 	"github.com/retort-ir/retort/internal/modelcard"
 )
 
-// cardFile is the model card.
-const cardFile = "README.md"
-
 // writeCard copies the card of a folder that is copied, and writes one of a model that somebody describes, or that has
 // changed.
 func (w folderWriter) writeCard(dir string) error {
-	source := filepath.Join(w.Dir, cardFile)
+	source := filepath.Join(w.Dir, modelcard.File)
 	if w.card == nil && w.role == nil && len(w.trained) == 0 {
 		if info, err := os.Stat(source); err == nil && info.Mode().IsRegular() {
-			return atomicfile.Copy(filepath.Join(dir, cardFile), source)
+			return atomicfile.Copy(filepath.Join(dir, modelcard.File), source)
 		}
 	}
-	return atomicfile.WriteBytes(filepath.Join(dir, cardFile), w.page().Render())
+	return atomicfile.WriteBytes(filepath.Join(dir, modelcard.File), w.page().Render())
 }
 
 // page is the model card.
@@ -68,7 +65,7 @@ func (w folderWriter) cardTitle(base string) (title, summary string) {
 		return fmt.Sprintf("%s, the tower for a %s", base, *w.role),
 			fmt.Sprintf("One tower of a model of Retort, which gives each %s its vector. Its weights are as they were.", *w.role)
 	case len(w.trained) == 0:
-		return base + ", saved by Retort", fmt.Sprintf("Saved from a folder %s with its weights as they were.", modelName(w.Dir))
+		return base + ", saved by Retort", fmt.Sprintf("Saved from a folder %s with its weights as they were.", modelcard.NameOf(w.Dir))
 	}
 	return base + ", specialised by Retort",
 		fmt.Sprintf("A sentence-transformers model that gives queries and passages vectors of %d dimensions, made for the search of one corpus.",
@@ -147,23 +144,7 @@ func (w folderWriter) baseModel() string {
 	if err := jsonfile.Read(filepath.Join(w.Dir, retortJSON), &own); err == nil && own.BaseModel != "" {
 		return own.BaseModel
 	}
-	return modelName(w.Dir)
-}
-
-// modelName is what a folder is called: ORGANISATION/NAME for .../models--ORGANISATION--NAME/snapshots/REVISION.
-func modelName(dir string) string {
-	if real, err := filepath.EvalSymlinks(dir); err == nil {
-		dir = real
-	}
-	if absolute, err := filepath.Abs(dir); err == nil {
-		dir = absolute
-	}
-	snapshots := filepath.Dir(dir)
-	cached, ok := strings.CutPrefix(filepath.Base(filepath.Dir(snapshots)), "models--")
-	if ok && filepath.Base(snapshots) == "snapshots" {
-		return strings.Replace(cached, "--", "/", 1)
-	}
-	return filepath.Base(dir)
+	return modelcard.NameOf(w.Dir)
 }
 
 // The programs of the card name no folder of this machine.

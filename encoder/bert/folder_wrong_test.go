@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/retort-ir/retort/internal/modelcard"
 )
 
 const lfsPointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0000000000000000000000000000000000000000000000000000000000000000\nsize 136472\n"
@@ -53,7 +55,7 @@ func TestAFolderThatIsNoModelIsNamed(t *testing.T) {
 	}
 	f, err := ReadFolder(snapshot, Options{})
 	require.NoError(t, err)
-	require.Equal(t, "org/name", modelName(f.Dir))
+	require.Equal(t, "org/name", modelcard.NameOf(f.Dir))
 	_, err = ReadFolder(t.TempDir(), Options{})
 	require.ErrorContains(t, err, "it is empty")
 }

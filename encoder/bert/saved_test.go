@@ -14,6 +14,7 @@ import (
 
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/internal/matrix"
+	"github.com/retort-ir/retort/internal/modelcard"
 )
 
 // checked are folders and what sentence-transformers is to make of them.
@@ -125,7 +126,7 @@ func TestAModelThatIsAsItWasIsSavedAsItCame(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, want, got)
 			}
-			card, err := os.ReadFile(filepath.Join(dir, cardFile))
+			card, err := os.ReadFile(filepath.Join(dir, modelcard.File))
 			require.NoError(t, err)
 			require.Contains(t, string(card), "with its weights as they were. No gain.\n")
 		})

@@ -12,6 +12,7 @@ import (
 	"github.com/retort-ir/retort/internal/atomicfile"
 	"github.com/retort-ir/retort/internal/bertnet"
 	"github.com/retort-ir/retort/internal/jsonfile"
+	"github.com/retort-ir/retort/internal/modelcard"
 	"github.com/retort-ir/retort/internal/safetensors"
 )
 
@@ -23,14 +24,17 @@ var tokenizerFiles = []string{
 	"tokenizer.json", "special_tokens_map.json", "vocab.txt", "added_tokens.json", "vocab.json", "merges.txt", "sentencepiece.bpe.model",
 }
 
-// saveFolder writes a model of the folder f with other weights: one label, and no activation in sentence-transformers'
+// saveFolder writes a model of the folder f with other weights, and a model card that tells the facts: one label, and no activation in sentence-transformers'
 // CrossEncoder, whose predict thus returns what Score does.
-func saveFolder(dir string, f *folder, weights []safetensors.Tensor) error {
+func saveFolder(dir string, f *folder, weights []safetensors.Tensor, facts [][2]string) error {
 	if err := atomicfile.CheckFolder(dir, f.dir, retortJSON); err != nil {
 		return fmt.Errorf("save model: %w", err)
 	}
 	err := atomicfile.WriteFolder(dir, func(dir string) error {
 		if err := writeConfigs(dir, f); err != nil {
+			return err
+		}
+		if err := atomicfile.WriteBytes(filepath.Join(dir, modelcard.File), page(f, facts).Render()); err != nil {
 			return err
 		}
 		for _, name := range tokenizerFiles {
@@ -89,8 +93,55 @@ func writeConfigs(dir string, f *folder) error {
 	if err := jsonfile.Write(filepath.Join(dir, tokenizerConfig), tokenizer); err != nil {
 		return err
 	}
-	return jsonfile.Write(filepath.Join(dir, retortJSON), map[string]any{"kind": "cross-encoder", "max_tokens": f.maxTokens})
+	return jsonfile.Write(filepath.Join(dir, retortJSON), map[string]any{
+		"kind": "cross-encoder", "max_tokens": f.maxTokens, "base_model": baseModel(f),
+	})
 }
+
+// baseModel is the model's name before Retort first trained it.
+func baseModel(f *folder) string {
+	var own struct {
+		BaseModel string `json:"base_model"`
+	}
+	if err := jsonfile.Read(filepath.Join(f.dir, retortJSON), &own); err == nil && own.BaseModel != "" {
+		return own.BaseModel
+	}
+	return modelcard.NameOf(f.dir)
+}
+
+// page is the model card.
+func page(f *folder, facts [][2]string) modelcard.Page {
+	base := baseModel(f)
+	return modelcard.Page{
+		BaseModel: base, Pipeline: "text-ranking", Title: base + ", a reranker trained by Retort",
+		Tags:    []string{"sentence-transformers", "cross-encoder", "reranker", "retort"},
+		Summary: "A cross-encoder that scores how well a passage answers a query, made as a teacher for the retriever of one corpus.",
+		Sections: []modelcard.Section{
+			{
+				Heading: "Model", Text: "The licence of the base model holds for this model too.",
+				Facts: [][2]string{{"Base model", base}, {"Pair", fmt.Sprintf("at most %d tokens", f.maxTokens)}, {"Score", "a logit, of any range"}},
+			},
+			{Heading: "Training", Facts: facts},
+			{Heading: "Use in Python, with sentence-transformers", Code: pythonUse, Lang: "python"},
+			{Heading: "Use in Go, with Retort", Code: goUse, Lang: "go"},
+		},
+	}
+}
+
+// The programs of the card name no folder of this machine.
+const (
+	pythonUse = `from sentence_transformers import CrossEncoder
+
+model = CrossEncoder("path/to/this/folder")
+print(model.predict([("how do I ...", "a passage"), ("how do I ...", "another one")]))`
+
+	goUse = `model, err := crossencoder.Open(ctx, "path/to/this/folder", crossencoder.Options{})
+if err != nil {
+	return err
+}
+defer model.Close()
+scores, err := model.Score(ctx, query, passages)`
+)
 
 // plainTokenizerConfig says no more than that tokenizer.json, or BERT's vocab.txt, stands for itself.
 func (f *folder) plainTokenizerConfig() (map[string]any, error) {

@@ -170,7 +170,23 @@ func (t *trainer) run(ctx context.Context, out string) (*TrainResult, error) {
 			return nil, err
 		}
 	}
-	return result, saveFolder(out, t.folder, weights)
+	return result, saveFolder(out, t.folder, weights, t.facts(result))
+}
+
+// facts are what the model card tells.
+func (t *trainer) facts(result *TrainResult) [][2]string {
+	facts := [][2]string{
+		{"Lists", fmt.Sprint(len(t.examples))},
+		{"Loss", checkpoint.Describe(t.options.loss())},
+		{"Steps", fmt.Sprintf("%d of %d, of %d lists", result.Steps, result.TotalSteps, t.options.QueriesPerStep)},
+		{"Learning rate", fmt.Sprint(t.options.LR)},
+		{"Seed", fmt.Sprint(t.options.Seed)},
+	}
+	if len(result.History) > 0 {
+		facts = append(facts, [2]string{"Chosen by", fmt.Sprintf("%s of held-out lists: %.4f before, %.4f for the model that was kept, of step %d",
+			result.Metric, result.History[0].Score, result.Best.Score, result.Best.Step)})
+	}
+	return facts
 }
 
 // stepsPerEpoch counts the last, shorter step of an epoch too.

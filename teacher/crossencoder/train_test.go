@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -21,6 +22,7 @@ import (
 	"github.com/retort-ir/retort/internal/bertnet"
 	"github.com/retort-ir/retort/internal/checkpoint"
 	"github.com/retort-ir/retort/internal/jsonfile"
+	"github.com/retort-ir/retort/internal/modelcard"
 	"github.com/retort-ir/retort/internal/safetensors"
 	"github.com/retort-ir/retort/internal/torch"
 	"github.com/retort-ir/retort/teacher"
@@ -427,27 +429,51 @@ func TestBFloat16TrainsFloat32Weights(t *testing.T) {
 	require.Equal(t, "F32", f.DType("classifier.weight"))
 }
 
-// testdata/check_st.py holds the folder that this test writes against sentence-transformers and transformers.
+// The reference is sentence-transformers 6.2 and transformers 5: testdata/check_st.py. From a start whose config.json names
+// a type of 16 bits, transformers 5 would round what training has changed.
 func TestATrainedModelForSentenceTransformers(t *testing.T) {
-	dir := os.Getenv("RETORT_CHECK_ST")
-	if dir == "" {
-		t.Skip("set RETORT_CHECK_ST to an empty folder, and run testdata/check_st.py on its model and scores.json")
-	}
 	start := os.Getenv("RETORT_MODEL")
 	if start == "" {
 		start = "../../encoder/bert/testdata/tiny"
 	}
+	halves := filepath.Join(t.TempDir(), "halves")
+	require.NoError(t, os.CopyFS(halves, os.DirFS(start)))
+	var config map[string]any
+	require.NoError(t, jsonfile.Read(filepath.Join(halves, bertnet.ConfigFile), &config))
+	delete(config, "dtype")
+	config["torch_dtype"], config["_name_or_path"], config["transformers_version"] = "bfloat16", "/home/somebody/model", "4.0.0"
+	require.NoError(t, jsonfile.Write(filepath.Join(halves, bertnet.ConfigFile), config))
+
 	corpus, examples := boats(t, 8)
 	o := trainOptions()
 	o.Epochs, o.LR, o.Model.MaxTokens = 1, 1e-4, 24
+	dir := t.TempDir()
 	out := filepath.Join(dir, "model")
-	_, err := Train(t.Context(), start, out, corpus, examples, o)
+	_, err := Train(t.Context(), halves, out, corpus, examples, o)
 	require.NoError(t, err)
+	config = nil
+	require.NoError(t, jsonfile.Read(filepath.Join(out, bertnet.ConfigFile), &config))
+	require.Equal(t, "float32", config["dtype"])
+	for _, key := range []string{"torch_dtype", "_name_or_path", "transformers_version"} {
+		require.NotContains(t, config, key)
+	}
+	card, err := os.ReadFile(filepath.Join(out, modelcard.File))
+	require.NoError(t, err)
+	require.Contains(t, string(card), "pipeline_tag: \"text-ranking\"\n")
+	require.Contains(t, string(card), "- Base model: halves\n")
+
+	python := os.Getenv("RETORT_PYTHON")
+	if python == "" {
+		t.Skip("set RETORT_PYTHON to a Python that has sentence-transformers")
+	}
 	g := readGolden(t)
 	lists := g.lists()
-	require.NoError(t, jsonfile.Write(filepath.Join(dir, "scores.json"), map[string]any{
+	scores := filepath.Join(dir, "scores.json")
+	require.NoError(t, jsonfile.Write(scores, map[string]any{
 		"pairs": contents(lists), "scores": scoreAll(t, openModel(t, out, Options{}), lists),
 	}))
+	printed, err := exec.Command(python, "-B", "testdata/check_st.py", out, scores).CombinedOutput()
+	require.NoError(t, err, "%s", printed)
 }
 
 func contents(lists []teacher.Work) [][2]string {

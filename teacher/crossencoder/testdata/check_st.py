@@ -2,8 +2,7 @@
 
 usage: check_st.py MODEL-FOLDER SCORES.json
 
-SCORES.json is {"pairs": [[query, passage], ...], "scores": [...]}, which TestATrainedModelForSentenceTransformers writes where
-RETORT_CHECK_ST names a folder for both.
+SCORES.json is {"pairs": [[query, passage], ...], "scores": [...]}, which TestATrainedModelForSentenceTransformers writes.
 """
 
 import json
