@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+var tiny = filepath.Join("..", "..", "encoder", "bert", "testdata", "tiny")
+
 // cli runs a command line.
 func cli(ctx context.Context, args ...string) (code int, stdout, stderr string) {
 	var out, errs bytes.Buffer

@@ -16,8 +16,6 @@ import (
 	"github.com/retort-ir/retort/internal/npy"
 )
 
-var tiny = filepath.Join("..", "..", "encoder", "bert", "testdata", "tiny")
-
 // The vectors are those of sentence-transformers, from the golden files of encoder/bert.
 func TestEmbedEqualsSentenceTransformers(t *testing.T) {
 	text, err := os.ReadFile(tiny + ".json")
