@@ -26,18 +26,20 @@ func (j *job) describe(out *Outcome) {
 		return
 	}
 	card := encoder.Card{
-		BaseModel: j.Card.BaseModel, Passages: j.Corpus.Len(), Method: append(j.method(out), j.Card.Method...), Verdict: verdict(out),
+		BaseModel: j.Card.BaseModel, Passages: j.Corpus.Len(),
+		Method: append(j.method(out), j.Card.Method...), Verdict: verdict(out),
 	}
 	if g := out.Guard; g != nil {
 		card.Results = append(card.Results, encoder.Result{
-			Measure: cmp.Or(j.Card.Guarded, "the measure that decided"), Queries: g.N, Delta: g.Delta, Low: g.Low, High: g.High, P: g.P,
+			Measure: cmp.Or(j.Card.Guarded, "the measure that decided"), Queries: g.N,
+			Delta: g.Delta, Low: g.Low, High: g.High, P: g.P,
 		})
 	}
 	d.Describe(card)
 }
 
-// method are the facts that Pipeline knows. None of them is one of this machine or of the clock: the same run gives the same
-// card.
+// method are the facts that Pipeline knows. None of them is one of this machine or of the clock: the same run gives
+// the same card.
 func (j *job) method(out *Outcome) []encoder.Fact {
 	o, t := j.trainingOptions(), out.Training
 	towers := "queries and passages learnt, so that an index must be made anew"
@@ -47,8 +49,9 @@ func (j *job) method(out *Outcome) []encoder.Fact {
 	facts := []encoder.Fact{{Name: "What learnt", Value: towers}}
 	if j.Lists == nil {
 		facts = append(facts, encoder.Fact{
-			Name:  "Queries",
-			Value: fmt.Sprintf("%d generated and distinct, of which %d were drawn; %d given", out.Funnel.Distinct, out.Funnel.Drawn, out.Funnel.Own),
+			Name: "Queries",
+			Value: fmt.Sprintf("%d generated and distinct, of which %d were drawn; %d given",
+				out.Funnel.Distinct, out.Funnel.Drawn, out.Funnel.Own),
 		})
 	}
 	facts = append(facts,

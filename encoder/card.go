@@ -1,10 +1,10 @@
 package encoder
 
-// Card is what a model card tells of how a model came about. Every member may be left out. Its texts may hold anything: they
-// are escaped where the card is written.
+// Card is what a model card tells of how a model came about. Every member may be left out. Its texts may hold
+// anything: they are escaped where the card is written.
 type Card struct {
-	// BaseModel is the model's name before training, such as its id on the Hugging Face Hub; "" takes that of the folder
-	// that it was opened from.
+	// BaseModel is the model's name before training, such as its id on the Hugging Face Hub; "" takes that of the
+	// folder that it was opened from.
 	BaseModel string
 	// Passages is how many the corpus has.
 	Passages int

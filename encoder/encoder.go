@@ -157,8 +157,8 @@ type Fingerprinter interface {
 	Fingerprint() string
 }
 
-// Describer is implemented by a Trainable whose Save writes a model card. Describe says what the card of the next Save tells
-// besides what the model itself knows.
+// Describer is implemented by a Trainable whose Save writes a model card. Describe says what the card of the next
+// Save tells besides what the model itself knows.
 type Describer interface {
 	Describe(Card)
 }

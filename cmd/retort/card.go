@@ -19,7 +19,8 @@ func (s *specialisation) card() distill.Card {
 	}
 	c.Method = append(c.Method, encoder.Fact{Name: "Queries made by", Value: s.queriesBy.describe()})
 	if members, err := parseTeacher(s.teacherBy.taken(s.mining.Target)); err == nil {
-		c.Method = append(c.Method, encoder.Fact{Name: "Teacher", Value: describeTeacher(withoutAddresses(members), s.teacherBy.fuse)})
+		described := describeTeacher(withoutAddresses(members), s.teacherBy.fuse)
+		c.Method = append(c.Method, encoder.Fact{Name: "Teacher", Value: described})
 	}
 	c.Method = append(c.Method, encoder.Fact{Name: "Target", Value: targetNames[s.mining.Target]})
 	return c

@@ -15,8 +15,8 @@ import (
 	"github.com/retort-ir/retort/internal/regular"
 )
 
-// hashPath hashes a file, or the names and contents of a folder's files. Links are followed, which model folders are often
-// made of: a link counts as what it leads to.
+// hashPath hashes a file, or the names and contents of a folder's files. Links are followed, which model folders are
+// often made of: a link counts as what it leads to.
 func hashPath(ctx context.Context, path string) (string, error) {
 	h := pathHash{h: sha256.New(), root: path}
 	if err := h.add(ctx, path, nil); err != nil {

@@ -54,7 +54,8 @@ func (w folderWriter) page() modelcard.Page {
 		modelcard.Section{Heading: "Use in Python, with sentence-transformers 5 or newer", Code: python, Lang: "python"},
 		modelcard.Section{Heading: "Use in Go, with Retort", Code: goUse, Lang: "go"})
 	if !w.Shared() {
-		p.Sections = append(p.Sections, modelcard.Section{Heading: "Use in tools that know no Router", Code: exportUse, Lang: "sh"})
+		p.Sections = append(p.Sections,
+			modelcard.Section{Heading: "Use in tools that know no Router", Code: exportUse, Lang: "sh"})
 	}
 	return p
 }
@@ -65,11 +66,12 @@ func (w folderWriter) cardTitle(base string) (title, summary string) {
 		return fmt.Sprintf("%s, the tower for a %s", base, *w.role),
 			fmt.Sprintf("One tower of a model of Retort, which gives each %s its vector. Its weights are as they were.", *w.role)
 	case len(w.trained) == 0:
-		return base + ", saved by Retort", fmt.Sprintf("Saved from a folder %s with its weights as they were.", modelcard.NameOf(w.Dir))
+		return base + ", saved by Retort",
+			fmt.Sprintf("Saved from a folder %s with its weights as they were.", modelcard.NameOf(w.Dir))
 	}
 	return base + ", specialised by Retort",
-		fmt.Sprintf("A sentence-transformers model that gives queries and passages vectors of %d dimensions, made for the search of one corpus.",
-			w.Query.Tower.Config.HiddenSize)
+		fmt.Sprintf("A sentence-transformers model that gives queries and passages vectors of %d dimensions, "+
+			"made for the search of one corpus.", w.Query.Tower.Config.HiddenSize)
 }
 
 func (w folderWriter) cardModel(base string) modelcard.Section {
@@ -102,8 +104,8 @@ func (w folderWriter) cardModel(base string) modelcard.Section {
 func cardTraining(card encoder.Card) modelcard.Section {
 	s := modelcard.Section{
 		Heading: "Training",
-		Text: "Listwise distillation with synthetic queries, after Tamber et al. 2025 (arXiv 2502.19712): the model learnt to rank lists " +
-			"of passages as a teacher does.",
+		Text: "Listwise distillation with synthetic queries, after Tamber et al. 2025 (arXiv 2502.19712): " +
+			"the model learnt to rank lists of passages as a teacher does.",
 	}
 	if card.Passages > 0 {
 		s.Facts = append(s.Facts, [2]string{"Corpus", plural(card.Passages, "passage")})
@@ -121,7 +123,8 @@ func cardResults(results []encoder.Result) modelcard.Section {
 	}
 	for _, r := range results {
 		s.Table = append(s.Table, []string{
-			r.Measure, fmt.Sprint(r.Queries), fmt.Sprintf("%+.4f", r.Delta), fmt.Sprintf("%+.4f to %+.4f", r.Low, r.High), fmt.Sprintf("%.2g", r.P),
+			r.Measure, fmt.Sprint(r.Queries), fmt.Sprintf("%+.4f", r.Delta),
+			fmt.Sprintf("%+.4f to %+.4f", r.Low, r.High), fmt.Sprintf("%.2g", r.P),
 		})
 	}
 	return s
@@ -134,8 +137,8 @@ func plural(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// baseModel is the model's name before training: what the card says, what an earlier Save wrote, the name in the Hugging
-// Face Hub's cache, or that of the folder.
+// baseModel is the model's name before training: what the card says, what an earlier Save wrote, the name in the
+// Hugging Face Hub's cache, or that of the folder.
 func (w folderWriter) baseModel() string {
 	if w.card != nil && w.card.BaseModel != "" {
 		return w.card.BaseModel

@@ -18,20 +18,21 @@ import (
 	"github.com/retort-ir/retort/internal/safetensors"
 )
 
-// retortConfig is retort_config.json: the length limits of the roles, where sentence-transformers has one a tower, and what
-// the model card says of the model's origin.
+// retortConfig is retort_config.json: the length limits of the roles, where sentence-transformers has one a tower,
+// and what the model card says of the model's origin.
 type retortConfig struct {
 	QueryTokens   int    `json:"query_tokens"`
 	PassageTokens int    `json:"passage_tokens"`
 	BaseModel     string `json:"base_model,omitempty"` // the model's name before training
 }
 
-// saveFolder writes the model of f as a folder that sentence-transformers 5 and 6 load and ReadFolder reads: one tower as
-// Transformer, Pooling, Normalize, two as a Router with the routes query and document. trained holds the weights of the
-// towers that have changed, by their names in a BertModel, which are written as float32. Where none has changed each file is
-// copied byte by byte, else the other tower is written as float32 too: sentence-transformers computes in the type that it
-// reads, and one model computes in one type. The folder appears whole or not at all; dir must not exist, or be an empty
-// folder or one that saveFolder wrote, which is replaced; it cannot be the one that the model was opened from.
+// saveFolder writes the model of f as a folder that sentence-transformers 5 and 6 load and ReadFolder reads: one
+// tower as Transformer, Pooling, Normalize, two as a Router with the routes query and document. trained holds the
+// weights of the towers that have changed, by their names in a BertModel, which are written as float32. Where none
+// has changed each file is copied byte by byte, else the other tower is written as float32 too: sentence-transformers
+// computes in the type that it reads, and one model computes in one type. The folder appears whole or not at all; dir
+// must not exist, or be an empty folder or one that saveFolder wrote, which is replaced; it cannot be the one that
+// the model was opened from.
 //
 // In sentence-transformers the length limit of a single tower is the larger one of the two roles'.
 func saveFolder(dir string, f *Folder, trained map[*Tower][]safetensors.Tensor, card *encoder.Card) error {
@@ -94,8 +95,8 @@ func (w folderWriter) writePrompts(dir string) error {
 	})
 }
 
-// prompts are those of the folder that the model was read from, so that whoever asks for one by another name still gets it,
-// but for the roles' own, which Options may have changed. A folder for one role has that role's prompt only.
+// prompts are those of the folder that the model was read from, so that whoever asks for one by another name still
+// gets it, but for the roles' own, which Options may have changed. A folder for one role has that role's prompt only.
 func (w folderWriter) prompts() (prompts map[string]string, otherwise *string, err error) {
 	prompts = map[string]string{"query": w.Query.Prompt, "document": w.Passage.Prompt}
 	if w.role != nil {
@@ -247,8 +248,8 @@ func (w folderWriter) writeWeights(ctx context.Context, dir string, t *Tower) (e
 	})
 }
 
-// weightsOf returns a tower's weights and the pooler that it came with. No embedding reads that, but a BertModel without one
-// gets a random one, and a warning.
+// weightsOf returns a tower's weights and the pooler that it came with. No embedding reads that, but a BertModel
+// without one gets a random one, and a warning.
 func (w folderWriter) weightsOf(t *Tower, was *bertnet.Weights) ([]safetensors.Tensor, error) {
 	weights, err := w.trained[t], error(nil)
 	if weights == nil {
@@ -289,8 +290,8 @@ func (t *Tower) holds(weights []safetensors.Tensor) (same bool, err error) {
 	return true, nil
 }
 
-// changed leaves the towers in weights that differ from the files they were read from. Where a tower and its twin do not
-// differ the model is as it came, and the folder that is returned has one tower again.
+// changed leaves the towers in weights that differ from the files they were read from. Where a tower and its twin do
+// not differ the model is as it came, and the folder that is returned has one tower again.
 func (f *Folder) changed(weights map[*Tower][]safetensors.Tensor) (*Folder, map[*Tower][]safetensors.Tensor, error) {
 	trained := map[*Tower][]safetensors.Tensor{}
 	for tower, values := range weights {

@@ -298,10 +298,10 @@ func (m *Model) SplitTowers() error {
 }
 
 // Save writes the model as a folder that sentence-transformers loads and Open reads: one tower, or a Router with the
-// routes query and document. Weights that training has changed are written as float32, and config.json says so; a model that
-// is as it was when it was opened is copied, and as one tower where it was one. The folder that the model was opened from
-// must still be there. dir must not exist, or be empty or written by Save before; it is replaced as a whole. A model card,
-// README.md, says what Describe was told; a copy of a model without a Describe keeps its own.
+// routes query and document. Weights that training has changed are written as float32, and config.json says so; a
+// model that is as it was when it was opened is copied, and as one tower where it was one. The folder that the model
+// was opened from must still be there. dir must not exist, or be empty or written by Save before; it is replaced as a
+// whole. A model card, README.md, says what Describe was told; a copy of a model without a Describe keeps its own.
 func (m *Model) Save(dir string) error {
 	weights, err := m.weights()
 	if err != nil {

@@ -89,8 +89,8 @@ const (
 	TokenizerConfigFile = "tokenizer_config.json"
 )
 
-// WithTokenLimit returns a file of a tokenizer with another length limit: model_max_length of tokenizer_config.json, and
-// max_length of tokenizer.json's truncation where that is on. All other bytes, and other files, stay.
+// WithTokenLimit returns a file of a tokenizer with another length limit: model_max_length of tokenizer_config.json,
+// and max_length of tokenizer.json's truncation where that is on. All other bytes, and other files, stay.
 func WithTokenLimit(name string, data []byte, tokens int) ([]byte, error) {
 	var path []string
 	switch name {

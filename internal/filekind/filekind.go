@@ -1,5 +1,5 @@
-// Package filekind says what a file is by its first bytes, for errors about a file that is not what its name says: a Git LFS
-// pointer, an archive, a web page that a failed download left.
+// Package filekind says what a file is by its first bytes, for errors about a file that is not what its name says: a
+// Git LFS pointer, an archive, a web page that a failed download left.
 package filekind
 
 import (
@@ -31,7 +31,10 @@ var (
 // HeadBytes is how much of a file Of wants to see.
 const HeadBytes = 512
 
-const unpack = "unpack it first"
+const (
+	unpack        = "unpack it first"
+	downloadAgain = "download the file again, and check the address and the login"
+)
 
 // signatures are those that tell a kind by the bytes at an offset.
 var signatures = []struct {
@@ -53,11 +56,15 @@ var signatures = []struct {
 		"a ZIP archive, which PyTorch's .bin and .pt files are too", "unpack it, or convert PyTorch weights to safetensors",
 	}},
 	{257, "ustar", Kind{"a tar archive", unpack}},
-	{0, "\x80\x02", pickle}, {0, "\x80\x03", pickle}, {0, "\x80\x04", pickle}, {0, "\x80\x05", pickle},
+	{0, "\x80\x02", pickle},
+	{0, "\x80\x03", pickle},
+	{0, "\x80\x04", pickle},
+	{0, "\x80\x05", pickle},
 	{0, "GGUF", GGUF},
 	{0, "\x93NUMPY", Kind{"a NumPy array", "give the model's own file"}},
 	{0, "\x89HDF\r\n", Kind{"an HDF5 file of TensorFlow", "convert the weights to safetensors"}},
-	{0, "\xff\xfe", utf16}, {0, "\xfe\xff", utf16},
+	{0, "\xff\xfe", utf16},
+	{0, "\xfe\xff", utf16},
 }
 
 var (
@@ -105,17 +112,17 @@ func ofText(head []byte) Kind {
 	text = strings.ToLower(strings.TrimSpace(text))
 	switch {
 	case strings.HasPrefix(text, "<!doctype html"), strings.HasPrefix(text, "<html"):
-		return Kind{"a web page, not the file itself", "download the file again, and check the address and the login"}
+		return Kind{"a web page, not the file itself", downloadAgain}
 	case strings.HasPrefix(text, "<?xml"), strings.HasPrefix(text, "<error>"):
-		return Kind{"an XML document, as servers answer with an error", "download the file again, and check the address and the login"}
+		return Kind{"an XML document, as servers answer with an error", downloadAgain}
 	case strings.HasPrefix(text, "{"), strings.HasPrefix(text, "["):
 		return JSON
 	}
 	return Text
 }
 
-// Explain returns err, of a reader that expected one of the kinds, or where the file that begins with head is of another
-// known kind an error that names that and what to do about it.
+// Explain returns err, of a reader that expected one of the kinds, or where the file that begins with head is of
+// another known kind an error that names that and what to do about it.
 func Explain(err error, head []byte, expected ...Kind) error {
 	return explain("", err, head, expected)
 }
@@ -133,7 +140,8 @@ func explain(path string, err error, head []byte, expected []Kind) error {
 	return &wrongKind{path, kind, err}
 }
 
-// ExplainFile is Explain for an error that names the file at path, as the new one does. Only regular files are looked into.
+// ExplainFile is Explain for an error that names the file at path, as the new one does. Only regular files are looked
+// into.
 func ExplainFile(err error, path string, expected ...Kind) error {
 	if err == nil {
 		return nil

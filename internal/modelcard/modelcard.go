@@ -1,6 +1,6 @@
 // Package modelcard writes model cards: README.md of a model folder, whose YAML front matter the Hugging Face Hub and
-// sentence-transformers read. Names and values come from users' files, so that all text is escaped: none can end the front
-// matter, open a tag of HTML, or become Markdown.
+// sentence-transformers read. Names and values come from users' files, so that all text is escaped: none can end the
+// front matter, open a tag of HTML, or become Markdown.
 //
 // Reference: https://huggingface.co/docs/hub/model-cards
 package modelcard
@@ -125,9 +125,9 @@ func line(text string) string {
 	return text
 }
 
-// escape returns Markdown that shows the text as it is. A backslash before ASCII punctuation is an escape of CommonMark;
-// "://", "www." and "@" are escaped because GitHub's flavour makes links of them, and a beginning because lists and rules
-// have one.
+// escape returns Markdown that shows the text as it is. A backslash before ASCII punctuation is an escape of
+// CommonMark; "://", "www." and "@" are escaped because GitHub's flavour makes links of them, and a beginning because
+// lists and rules have one.
 func escape(text string) string {
 	text = line(text)
 	var b strings.Builder

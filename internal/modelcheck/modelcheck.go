@@ -1,5 +1,5 @@
-// Package modelcheck says why a path is no model folder, and which path was meant: the snapshot in a cache of the Hugging
-// Face Hub, the model in a run, the file beside.
+// Package modelcheck says why a path is no model folder, and which path was meant: the snapshot in a cache of the
+// Hugging Face Hub, the model in a run, the file beside.
 package modelcheck
 
 import (
@@ -75,10 +75,12 @@ func reason(dir string, entries []os.DirEntry) string {
 	case exists(dir, "manifest.json") && exists(dir, "model"):
 		return fmt.Sprintf("it is a run of Retort, whose model is %s", filepath.Join(dir, "model"))
 	}
-	if files := under(dir, entries, func(name string) bool { return strings.EqualFold(filepath.Ext(name), ".gguf") }); len(files) > 0 {
+	isGGUF := func(name string) bool { return strings.EqualFold(filepath.Ext(name), ".gguf") }
+	if files := under(dir, entries, isGGUF); len(files) > 0 {
 		return fmt.Sprintf("it has no %s, but %s. %s", configFile, listed(files), filekind.GGUF.Remedy)
 	}
-	if inside := under(dir, entries, func(name string) bool { return exists(filepath.Join(dir, name), configFile) }); len(inside) > 0 {
+	isModel := func(name string) bool { return exists(filepath.Join(dir, name), configFile) }
+	if inside := under(dir, entries, isModel); len(inside) > 0 {
 		return fmt.Sprintf("it has no %s. Did you mean %s?", configFile, listed(inside))
 	}
 	return fmt.Sprintf("it has no %s. A model folder in the layout of Hugging Face or sentence-transformers has %s, "+

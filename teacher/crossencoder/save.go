@@ -24,8 +24,8 @@ var tokenizerFiles = []string{
 	"tokenizer.json", "special_tokens_map.json", "vocab.txt", "added_tokens.json", "vocab.json", "merges.txt", "sentencepiece.bpe.model",
 }
 
-// saveFolder writes a model of the folder f with other weights, and a model card that tells the facts: one label, and no activation in sentence-transformers'
-// CrossEncoder, whose predict thus returns what Score does.
+// saveFolder writes a model of the folder f with other weights, and a model card that tells the facts: one label, and
+// no activation in sentence-transformers' CrossEncoder, whose predict thus returns what Score does.
 func saveFolder(dir string, f *folder, weights []safetensors.Tensor, facts [][2]string) error {
 	if err := atomicfile.CheckFolder(dir, f.dir, retortJSON); err != nil {
 		return fmt.Errorf("save model: %w", err)
@@ -114,12 +114,15 @@ func page(f *folder, facts [][2]string) modelcard.Page {
 	base := baseModel(f)
 	return modelcard.Page{
 		BaseModel: base, Pipeline: "text-ranking", Title: base + ", a reranker trained by Retort",
-		Tags:    []string{"sentence-transformers", "cross-encoder", "reranker", "retort"},
-		Summary: "A cross-encoder that scores how well a passage answers a query, made as a teacher for the retriever of one corpus.",
+		Tags: []string{"sentence-transformers", "cross-encoder", "reranker", "retort"},
+		Summary: "A cross-encoder that scores how well a passage answers a query, " +
+			"made as a teacher for the retriever of one corpus.",
 		Sections: []modelcard.Section{
 			{
 				Heading: "Model", Text: "The licence of the base model holds for this model too.",
-				Facts: [][2]string{{"Base model", base}, {"Pair", fmt.Sprintf("at most %d tokens", f.maxTokens)}, {"Score", "a logit, of any range"}},
+				Facts: [][2]string{
+					{"Base model", base}, {"Pair", fmt.Sprintf("at most %d tokens", f.maxTokens)}, {"Score", "a logit, of any range"},
+				},
 			},
 			{Heading: "Training", Facts: facts},
 			{Heading: "Use in Python, with sentence-transformers", Code: pythonUse, Lang: "python"},
