@@ -86,10 +86,11 @@ func TestBadInputIsNamed(t *testing.T) {
 		{"a model that is a file", nil, "search -corpus DIR/corpus.jsonl -model DIR/corpus.jsonl x", "DIR/corpus.jsonl"},
 		{
 			"a model that lacks a file", nil, "embed -model DIR/qrels -pooling mean -role query DIR/queries.jsonl -out DIR/x.npy",
-			"DIR/qrels/config.json: no such file",
+			"DIR/qrels is no model folder: it has no config.json",
 		},
 		{
-			"a model that does not say how it pools", nil, "embed -model DIR/qrels -role query DIR/queries.jsonl -out DIR/x.npy",
+			"a model that does not say how it pools", map[string]string{"model/config.json": "{}"},
+			"embed -model DIR/model -role query DIR/queries.jsonl -out DIR/x.npy",
 			"set Options.Pooling to mean or cls (flag -pooling)",
 		},
 		{
