@@ -59,7 +59,9 @@ func (r *refusals) send(passages []retort.Passage) {
 	}
 	for _, p := range passages {
 		key := keyOf(textOf(p))
-		r.sent[key] = r.sent[key]
+		if _, known := r.sent[key]; !known {
+			r.sent[key] = false
+		}
 	}
 }
 
