@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"sync"
 
@@ -27,7 +28,9 @@ type Model struct {
 	folder    *Folder
 	precision torch.Type
 	budget    int // tokens of a micro-batch of Encode, padding included
+	shared    *shared
 
+	weights        sync.RWMutex     // held for reading by Encode, which may run beside anything
 	query, passage *bertnet.Network // the same one in a model with one tower
 	frozen         bool             // the passage tower does not learn
 	steps          int              // of AdamW so far
@@ -65,6 +68,7 @@ func Open(ctx context.Context, dir string, o Options) (*Model, error) {
 		return nil, err
 	}
 	m := &Model{rt: rt, folder: folder, precision: precision, budget: cmp.Or(o.BatchTokens, defaultBatchTokens)}
+	m.shared = newShared(m, cmp.Or(o.Threads, runtime.GOMAXPROCS(0)))
 	if err := m.load(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", dir, err), m.Close())
 	}
@@ -104,8 +108,12 @@ func (t *Tower) load(ctx context.Context, rt *torch.Runtime) (*bertnet.Network, 
 	return n, errors.Join(err, w.Close())
 }
 
-// Close frees the model and ends its thread. Closing twice is harmless.
+// Close frees the model and ends its threads. A micro-batch that is being computed is finished first; all other calls of Encode
+// return an error. Closing twice is harmless.
 func (m *Model) Close() error {
+	shared := m.shared.close()
+	m.weights.Lock()
+	defer m.weights.Unlock()
 	err := m.rt.Run(context.Background(), func(s *torch.Scope) error {
 		for _, n := range m.networks() {
 			n.Params.Free(s)
@@ -116,15 +124,26 @@ func (m *Model) Close() error {
 	if errors.Is(err, torch.ErrClosed) {
 		err = nil
 	}
-	return errors.Join(err, m.rt.Close())
+	return errors.Join(shared, err, m.rt.Close())
 }
 
 // Dim returns the width of the vectors.
-func (m *Model) Dim() int { return m.folder.Query.Tower.Config.HiddenSize }
+func (m *Model) Dim() int { return m.side(encoder.Query).Tower.Config.HiddenSize }
+
+// side returns what a role needs. It may be called beside SplitTowers, but not by a holder of the lock.
+func (m *Model) side(role encoder.Role) *Side {
+	m.weights.RLock()
+	defer m.weights.RUnlock()
+	return m.folder.Side(role)
+}
 
 // Encode returns one L2-normalised row a text, [len(texts) x d]. Texts are sorted by length and cut into micro-batches
 // of Options.BatchTokens, so that little is computed for padding; a text's row does not depend on its neighbours but for
 // rounding. Between micro-batches the end of ctx is seen.
+//
+// On a CPU a call of up to 32 tokens is computed by one thread, so that several calls are computed at the same time. Calls of up
+// to 512 tokens that wait for a thread are computed together, as their neighbours would be in one call; the context of
+// [encoder.Alone] forbids that.
 func (m *Model) Encode(ctx context.Context, role encoder.Role, texts []string) (blas32.General, error) {
 	in, err := m.prepare(ctx, role, texts)
 	if err != nil {
@@ -133,29 +152,43 @@ func (m *Model) Encode(ctx context.Context, role encoder.Role, texts []string) (
 	if err := in.tokenise(ctx); err != nil {
 		return blas32.General{}, err
 	}
-	rows := make([]int, len(texts))
+	if len(texts) == 0 {
+		return matrix.New(0, m.Dim()), nil
+	}
+	return m.shared.encode(ctx, in, func() (blas32.General, error) { return m.encodeAll(ctx, in) })
+}
+
+// encodeAll computes one micro-batch after the other, each on all threads.
+func (m *Model) encodeAll(ctx context.Context, in *inputs) (blas32.General, error) {
+	rows := make([]int, in.Len())
 	for i := range rows {
 		rows[i] = i
 	}
-	out := matrix.New(len(texts), m.Dim())
+	out := matrix.New(in.Len(), m.Dim())
 	for _, rows := range encoder.MicroBatches(in, rows, m.budget) {
-		if err := m.encodeRows(ctx, in, rows, out); err != nil {
+		values, err := m.encodeTexts(ctx, m.rt, in.role, in.some(rows))
+		if err != nil {
 			return blas32.General{}, err
+		}
+		for i, r := range rows {
+			copy(matrix.Row(out, r), values[i*out.Cols:])
 		}
 	}
 	return out, nil
 }
 
-func (m *Model) encodeRows(ctx context.Context, in *inputs, rows []int, out blas32.General) error {
-	return m.rt.Run(ctx, func(s *torch.Scope) error {
-		s.NoGrad(func() {
-			values := s.Floats(m.compute(s, in, rows, false))
-			for i := range values {
-				out.Data[rows[i/out.Cols]*out.Stride+i%out.Cols] = values[i]
-			}
-		})
+// encodeTexts returns the embeddings of tokenised texts, computed as one micro-batch without a graph.
+func (m *Model) encodeTexts(ctx context.Context, rt *torch.Runtime, role encoder.Role, texts [][]int32) (values []float32, err error) {
+	m.weights.RLock()
+	defer m.weights.RUnlock()
+	if m.query == nil {
+		return nil, torch.ErrClosed
+	}
+	err = rt.Run(ctx, func(s *torch.Scope) error {
+		s.NoGrad(func() { values = s.Floats(m.compute(s, role, texts, false)) })
 		return s.Err()
 	})
+	return values, err
 }
 
 // Prepare keeps texts; each is tokenised once, when its tokens are first asked for.
@@ -167,7 +200,7 @@ func (m *Model) prepare(ctx context.Context, role encoder.Role, texts []string) 
 	if role != encoder.Query && role != encoder.Passage {
 		return nil, fmt.Errorf("bert: role %d is neither query nor passage", role)
 	}
-	return newInputs(role, m.folder.Side(role), texts), ctx.Err()
+	return newInputs(role, m.side(role), texts), ctx.Err()
 }
 
 // Forward computes the embeddings of the given rows of in as one micro-batch.
@@ -188,10 +221,10 @@ func (m *Model) Forward(ctx context.Context, in encoder.Inputs, rows []int, keep
 	keepGraph = keepGraph && !(m.frozen && prepared.role == encoder.Passage)
 	err := m.rt.Run(ctx, func(s *torch.Scope) error {
 		if !keepGraph {
-			s.NoGrad(func() { s.CopyFloats(p.embeddings.Data, m.compute(s, prepared, rows, true)) })
+			s.NoGrad(func() { s.CopyFloats(p.embeddings.Data, m.compute(s, prepared.role, prepared.some(rows), true)) })
 			return s.Err()
 		}
-		t := m.compute(s, prepared, rows, true)
+		t := m.compute(s, prepared.role, prepared.some(rows), true)
 		s.CopyFloats(p.embeddings.Data, t)
 		if s.Err() == nil {
 			p.graph = s.Keep(t)
@@ -217,18 +250,15 @@ func (m *Model) GraphBytes(in encoder.Inputs, rows []int) int64 {
 	return m.folder.Side(prepared.role).Tower.Config.GraphBytes(len(rows), width, m.precision, m.rt.OnCPU())
 }
 
-// compute returns the embeddings of rows [len(rows) x d], for training by the kernels that both passes over a micro-batch share.
-func (m *Model) compute(s *torch.Scope, in *inputs, rows []int, training bool) torch.Tensor {
-	tower := m.folder.Side(in.role).Tower
-	texts := make([][]int32, len(rows))
-	for i, r := range rows {
-		texts[i] = in.ids(r)
-	}
+// compute returns the embeddings of tokenised texts [len(texts) x d], for training by the kernels that both passes over a
+// micro-batch share.
+func (m *Model) compute(s *torch.Scope, role encoder.Role, texts [][]int32, training bool) torch.Tensor {
+	tower := m.folder.Side(role).Tower
 	b := bertnet.NewBatch(texts, tower.Tokenizer.PadID())
 	if training {
 		b = b.ForTraining()
 	}
-	return embed(s, m.network(in.role), b, tower.Pooling, m.precision)
+	return embed(s, m.network(role), b, tower.Pooling, m.precision)
 }
 
 // Step is one step of AdamW on every parameter that learns.
@@ -236,6 +266,8 @@ func (m *Model) Step(u encoder.Update) (float64, error) {
 	if err := u.Validate(); err != nil {
 		return 0, err
 	}
+	m.weights.Lock()
+	defer m.weights.Unlock()
 	var norm float64
 	err := m.rt.Run(context.Background(), func(s *torch.Scope) error {
 		for _, n := range m.learning() {
@@ -278,6 +310,8 @@ func (m *Model) zeroGradients(s *torch.Scope) {
 
 // SplitTowers gives the query role a tower of its own; the passage tower no longer learns.
 func (m *Model) SplitTowers() error {
+	m.weights.Lock()
+	defer m.weights.Unlock()
 	if m.query == nil {
 		return torch.ErrClosed
 	}
@@ -368,6 +402,8 @@ func (m *Model) parameter(prefix string, p *bertnet.Parameter) encoder.Parameter
 		Value: func() ([]float32, error) { return read(func(*torch.Scope) torch.Tensor { return p.Value }) },
 		Grad:  func() ([]float32, error) { return read(func(s *torch.Scope) torch.Tensor { return s.Grad(p.Value) }) },
 		Set: func(values []float32) error {
+			m.weights.Lock()
+			defer m.weights.Unlock()
 			m.changed()
 			return m.rt.Run(context.Background(), func(s *torch.Scope) error { return p.Set(s, values) })
 		},

@@ -47,6 +47,15 @@ func (in *inputs) ids(i int) []int32 {
 	return t.ids
 }
 
+// some returns the tokens of the given texts.
+func (in *inputs) some(rows []int) [][]int32 {
+	texts := make([][]int32, len(rows))
+	for i, r := range rows {
+		texts[i] = in.ids(r)
+	}
+	return texts
+}
+
 // tokenise tokenises all texts, on as many cores as there are.
 func (in *inputs) tokenise(ctx context.Context) error {
 	var wg sync.WaitGroup

@@ -38,6 +38,8 @@ func (m *Model) LoadState(r io.Reader) error {
 	if err != nil {
 		return fmt.Errorf("bert: %w", err)
 	}
+	m.weights.Lock()
+	defer m.weights.Unlock()
 	steps, err := m.checkState(f)
 	if err != nil {
 		return err

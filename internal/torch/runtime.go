@@ -65,6 +65,8 @@ func (rt *Runtime) loop(threads int) {
 	// Never unlocked: the thread ends with the goroutine, and LibTorch's state of it too.
 	runtime.LockOSThread()
 	defer close(rt.ended)
+	// LibTorch gives a thread, when it first asks, the number that was last set on any thread. Asked before, it keeps ours.
+	raw.NumThreads()
 	raw.SetNumThreads(threads)
 	for {
 		select {
