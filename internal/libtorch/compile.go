@@ -120,7 +120,8 @@ func (b *build) compile(ctx context.Context, dir string, rejected []string, args
 	cmd := exec.CommandContext(ctx, b.compiler[0], args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // the driver then ends its compiler too
 	cmd.WaitDelay = time.Second
-	cmd.Env = append(os.Environ(), "LC_ALL=C")
+	cmd.Dir = dir
+	cmd.Env = append(cmd.Environ(), "LC_ALL=C")
 	var output bytes.Buffer
 	cmd.Stderr = &output
 	if err = cmd.Run(); err == nil {

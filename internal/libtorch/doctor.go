@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/retort-ir/retort/internal/isolated"
 	"github.com/retort-ir/retort/internal/pypi"
 )
 
@@ -70,12 +71,18 @@ func checkCXX(ctx context.Context, home string) (string, error) {
 
 // compilerVersion returns the first line of what the compiler says of itself; one that does not know C++20 is an error.
 func compilerVersion(ctx context.Context, words []string) (string, error) {
-	cmd := exec.CommandContext(ctx, words[0], append(words[1:len(words):len(words)], "-std=gnu++20", "-x", "c++", "-fsyntax-only", "-")...)
+	cmd, remove, err := isolated.Command(ctx, words[0], append(words[1:len(words):len(words)], "-std=gnu++20", "-x", "c++", "-fsyntax-only", "-")...)
+	if err != nil {
+		return "", err
+	}
+	defer remove()
 	cmd.Stdin = strings.NewReader("#include <concepts>\n#include <span>\nint main() { std::span<int> s; return s.size(); }\n")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%s does not compile C++20: install g++ 11 or newer, or set CXX\n%s", words[0], firstLines(string(out), 3))
 	}
-	out, err := exec.CommandContext(ctx, words[0], append(words[1:len(words):len(words)], "--version")...).Output()
+	version := exec.CommandContext(ctx, words[0], append(words[1:len(words):len(words)], "--version")...)
+	version.Dir = cmd.Dir
+	out, err := version.Output()
 	return firstLines(string(out), 1), err
 }
 
@@ -181,6 +188,7 @@ func checkProgram(ctx context.Context, home string) (string, error) {
 		return "", fmt.Errorf("go build: %w\n%s", err, firstLines(string(out), 12))
 	}
 	program := exec.CommandContext(ctx, filepath.Join(dir, "program"))
+	program.Dir = dir
 	out, err := program.CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("run the small program: %w\n%s", err, firstLines(string(out), 12))

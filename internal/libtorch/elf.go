@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/retort-ir/retort/internal/isolated"
 )
 
 // resolve follows the NEEDED entries of the shared libraries named in lib and returns the folders outside lib in which
@@ -90,7 +92,9 @@ func systemLibraries(ctx context.Context) func(name string) bool {
 		ldconfig = "/sbin/ldconfig"
 	}
 	known := map[string]bool{}
-	if out, err := exec.CommandContext(ctx, ldconfig, "-p").Output(); err == nil {
+	if cmd, remove, err := isolated.Command(ctx, ldconfig, "-p"); err == nil {
+		defer remove()
+		out, _ := cmd.Output() // without it, the folders below are looked at
 		for line := range strings.Lines(string(out)) {
 			if fields := strings.Fields(line); len(fields) > 0 {
 				known[fields[0]] = true

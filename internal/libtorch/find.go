@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
+
+	"github.com/retort-ir/retort/internal/isolated"
 )
 
 // LibTorch is one found on the machine.
@@ -154,14 +155,24 @@ func atLeast(version, least string) bool {
 	return true
 }
 
-const findTorch = `import importlib.util
+// findTorch names the user's own site-packages itself, since an isolated Python leaves it out. A folder without an __init__.py
+// is no torch.
+const findTorch = `import importlib.machinery, importlib.util, os, site, sys
 s = importlib.util.find_spec("torch")
-print(s.submodule_search_locations[0] if s and s.submodule_search_locations else "")`
+own = site.getusersitepackages()
+if not s and sys.prefix == sys.base_prefix and os.path.isabs(own):
+    s = importlib.machinery.PathFinder.find_spec("torch", [own])
+print(s.submodule_search_locations[0] if s and s.origin and s.submodule_search_locations else "")`
 
 // pythonTorch returns the folder of Python's torch package, which is not imported, or "".
 func pythonTorch(ctx context.Context) string {
 	for _, python := range []string{"python3", "python"} {
-		out, err := exec.CommandContext(ctx, python, "-c", findTorch).Output()
+		cmd, remove, err := isolated.Python(ctx, python, "-c", findTorch)
+		if err != nil {
+			return ""
+		}
+		out, err := cmd.Output()
+		remove()
 		if err != nil {
 			continue
 		}
@@ -176,7 +187,12 @@ func hasGPU(ctx context.Context) bool {
 	if _, err := os.Stat("/dev/nvidia0"); err == nil {
 		return true
 	}
-	return exec.CommandContext(ctx, "nvidia-smi", "-L").Run() == nil
+	cmd, remove, err := isolated.Command(ctx, "nvidia-smi", "-L")
+	if err != nil {
+		return false
+	}
+	defer remove()
+	return cmd.Run() == nil
 }
 
 // checkPlatform refuses systems that this way of building does not know.

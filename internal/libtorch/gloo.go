@@ -80,24 +80,25 @@ func (b *build) compileGloo(ctx context.Context, dir string) error {
 	}
 	gloo, wrappers, both := filepath.Join(dir, "gloo.o"), filepath.Join(dir, "torch_api.o"), filepath.Join(dir, "both.o")
 	folder := filepath.Join(dir, "gloo")
-	if err := b.run(ctx, glooCompile, []string{"-I" + folder}, b.flags(dir), []string{"-o", gloo, filepath.Join(folder, "retort_gloo.cpp")}); err != nil {
+	if err := b.run(ctx, dir, glooCompile, []string{"-I" + folder}, b.flags(dir), []string{"-o", gloo, filepath.Join(folder, "retort_gloo.cpp")}); err != nil {
 		return err
 	}
 	// Linked by itself first: a program that uses no Gloo must not fail for a symbol that this LibTorch lacks.
-	if err := b.run(ctx, []string{"-o", filepath.Join(dir, "gloo.so"), gloo, "-L" + b.torch.Lib}, glooLink); err != nil {
+	if err := b.run(ctx, dir, []string{"-o", filepath.Join(dir, "gloo.so"), gloo, "-L" + b.torch.Lib}, glooLink); err != nil {
 		return err
 	}
-	if err := b.run(ctx, glooJoin, []string{"-o", both, wrappers, gloo}); err != nil {
+	if err := b.run(ctx, dir, glooJoin, []string{"-o", both, wrappers, gloo}); err != nil {
 		return err
 	}
 	return os.Rename(both, wrappers)
 }
 
-// run calls the compiler; its error holds what the compiler says.
-func (b *build) run(ctx context.Context, args ...[]string) error {
+// run calls the compiler in the folder dir; its error holds what the compiler says.
+func (b *build) run(ctx context.Context, dir string, args ...[]string) error {
 	cmd := exec.CommandContext(ctx, b.compiler[0], slices.Concat(b.compiler[1:], slices.Concat(args...))...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.Env = append(os.Environ(), "LC_ALL=C")
+	cmd.Dir = dir
+	cmd.Env = append(cmd.Environ(), "LC_ALL=C")
 	output, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
 		return ctx.Err()

@@ -171,6 +171,11 @@ func cxxCompiler(ctx context.Context, home string) ([]string, error) {
 	if _, err := exec.LookPath(words[0]); err != nil {
 		return nil, fmt.Errorf("no C++ compiler (%s): install one (Debian: apt install g++), or set CXX", words[0])
 	}
+	if filepath.Base(words[0]) != words[0] { // it is called in other folders too
+		if words[0], err = filepath.Abs(words[0]); err != nil {
+			return nil, err
+		}
+	}
 	return words, nil
 }
 

@@ -44,8 +44,9 @@ func Start(t testing.TB, mode Mode, key string) string {
 		t.Skipf("needs a llama.cpp server and a model: %s is the folder of pip install --target FOLDER xllamacpp, %s a GGUF file; make test sets both",
 			FolderVariable, ModelVariable)
 	}
-	cmd := exec.Command("python3", "-c", script, absolute(t, folder), absolute(t, model), string(mode))
-	cmd.Env = append(os.Environ(), "LLAMACPP_TEST_KEY="+key)
+	cmd := exec.Command("python3", "-I", "-c", script, absolute(t, folder), absolute(t, model), string(mode))
+	cmd.Dir = t.TempDir()
+	cmd.Env = append(cmd.Environ(), "LLAMACPP_TEST_KEY="+key)
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -46,6 +46,10 @@ func Download(ctx context.Context, a Artifact, dir string) (string, error) {
 	cmd := exec.CommandContext(ctx, mvn, "--batch-mode", "--quiet", "-Dstyle.color=never", "dependency:copy",
 		"-Dartifact="+a.String(), "-DoutputDirectory="+dest)
 	cmd.Dir = dest // not in a folder with a pom.xml of the user's
+	// mvn looks for a folder .mvn, whose files may name code to load, here and then in every folder above.
+	if err := os.Mkdir(filepath.Join(dest, ".mvn"), 0o755); err != nil {
+		return "", err
+	}
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = time.Second
 	var output bytes.Buffer

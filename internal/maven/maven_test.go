@@ -49,6 +49,22 @@ func TestDownloadErrors(t *testing.T) {
 	}
 }
 
+// mvn obeys the settings of the first folder .mvn that it finds on its way up from the working folder.
+func TestNoFolderAboveTellsMavenWhatToLoad(t *testing.T) {
+	found := filepath.Join(t.TempDir(), "found")
+	fakeMaven(t, `until [ -d .mvn ] || [ "$PWD" = / ]; do cd ..; done; echo "$PWD" >"`+found+`"; ls .mvn >>"`+found+`"`)
+	here := t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(here, ".mvn"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(here, ".mvn", "extensions.xml"), nil, 0o644))
+	require.NoError(t, os.Mkdir(filepath.Join(here, "models"), 0o755))
+	t.Chdir(here)
+	_, err := Download(t.Context(), wanted, "models")
+	require.ErrorContains(t, err, "it brought no jar")
+	raw, err := os.ReadFile(found)
+	require.NoError(t, err)
+	require.Regexp(t, `/models/jar-[0-9]+\n$`, string(raw), "the folder, and nothing in its .mvn")
+}
+
 func TestDownloadStopsWithItsContext(t *testing.T) {
 	fakeMaven(t, `exec sleep 60`)
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)

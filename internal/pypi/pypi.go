@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/retort-ir/retort/internal/artifact"
+	"github.com/retort-ir/retort/internal/isolated"
 )
 
 // Wheel is one file of the index, pinned.
@@ -25,14 +26,20 @@ type Wheel struct {
 // ErrNoPip says that there is no Python with pip, and how to get one.
 var ErrNoPip = errors.New("python3 with pip is needed to download a package: install it (Debian: apt install python3-pip)")
 
-// Python returns the command of a Python 3 that has pip, or ErrNoPip.
+// Python returns the path of a Python 3 that has pip, or ErrNoPip.
 func Python(ctx context.Context) (string, error) {
 	for _, name := range []string{"python3", "python"} {
 		path, err := exec.LookPath(name)
 		if err != nil {
 			continue
 		}
-		if err := exec.CommandContext(ctx, path, "-m", "pip", "--version").Run(); err == nil {
+		cmd, remove, err := isolated.Python(ctx, path, "-m", "pip", "--version")
+		if err != nil {
+			return "", err
+		}
+		err = cmd.Run()
+		remove()
+		if err == nil {
 			return path, nil
 		}
 	}
@@ -49,12 +56,19 @@ func Download(ctx context.Context, w Wheel, dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return "", err
+	}
 	dest, err := os.MkdirTemp(dir, "wheel-")
 	if err != nil {
 		return "", err
 	}
-	cmd := exec.CommandContext(ctx, python, pipArgs(w, dest)...)
-	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
+	cmd, remove, err := isolated.Python(ctx, python, pipArgs(w, dest)...)
+	if err != nil {
+		return "", err
+	}
+	defer remove()
+	cmd.Env = append(cmd.Environ(), "TMPDIR="+dir)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = time.Second
 	var output bytes.Buffer

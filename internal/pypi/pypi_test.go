@@ -76,7 +76,8 @@ func fakePip(t *testing.T, body string) {
 		asked = filepath.Join(filepath.Dir(from[1]), "asked")
 	}
 	script := `#!/bin/sh
-[ "$3" = --version ] && exit 0
+[ "$1" = -I ] || exit 1
+[ "$4" = --version ] && exit 0
 echo "$@" >"` + asked + `"
 while [ $# -gt 0 ]; do
   [ "$1" = --dest ] && dest=$2
