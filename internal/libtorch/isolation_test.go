@@ -18,7 +18,12 @@ import (
 func TestAFolderTorchIsNoLibTorch(t *testing.T) {
 	bare := fakeVenv(t)
 	isolatedtest.Hostile(t)
-	require.Empty(t, pythonTorch(t.Context()), bare)
+	require.Empty(t, pythonTorch(t.Context()))
+	t.Setenv("PYTHONPATH", "")
+	t.Chdir(t.TempDir())
+	require.NoError(t, os.Mkdir("torch", 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join("torch", "__init__.py"), nil, 0o644))
+	require.Empty(t, pythonTorch(t.Context()))
 	require.NoError(t, os.MkdirAll(filepath.Join(bare, "torch", "lib"), 0o755)) // what an uninstalled torch may leave
 	require.Empty(t, pythonTorch(t.Context()))
 }
