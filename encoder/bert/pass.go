@@ -58,6 +58,10 @@ func (in *inputs) some(rows []int) [][]int32 {
 
 // tokenise tokenises all texts, on as many cores as there are.
 func (in *inputs) tokenise(ctx context.Context) error {
+	if in.Len() == 1 {
+		in.ids(0)
+		return ctx.Err()
+	}
 	var wg sync.WaitGroup
 	workers := runtime.GOMAXPROCS(0)
 	for w := range workers {

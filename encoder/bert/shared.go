@@ -3,6 +3,7 @@ package bert
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"sync"
 
@@ -35,11 +36,12 @@ type shared struct {
 	ended  sync.WaitGroup
 
 	mu      sync.Mutex
-	waiting []*call          // in the order in which they came
-	opened  int              // lanes
-	idle    []*torch.Runtime // the opened lanes without work
-	busy    int              // lanes at work, and calls that all threads compute
-	closed  bool
+	waiting   []*call          // in the order in which they came
+	computing int              // calls that lanes have taken
+	opened    int              // lanes
+	idle      []*torch.Runtime // the opened lanes without work
+	busy      int              // lanes at work, and calls that all threads compute
+	closed    bool
 }
 
 // call is one call of Encode. Only the lane that took it writes to out.
@@ -135,10 +137,20 @@ func (s *shared) work(lane *torch.Runtime) {
 				c.done <- err
 			}
 		}
+		s.computed(len(calls))
+		// Those who were answered may have the next text at hand: it then counts among the waiting, and batches stay large.
+		runtime.Gosched()
 	}
 }
 
-// take returns a lane's share of the waiting calls: the first, and those that may be joined to it. Without any the lane is idle.
+func (s *shared) computed(calls int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.computing -= calls
+}
+
+// take returns a lane's share of the calls: the first that waits, and those that may be joined to it. Without any the lane is
+// idle.
 func (s *shared) take(lane *torch.Runtime) []*call {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -148,8 +160,9 @@ func (s *shared) take(lane *torch.Runtime) []*call {
 		s.idle = append(s.idle, lane)
 		return nil
 	}
-	share := (len(s.waiting) + s.lanes - 1) / s.lanes
+	share := (len(s.waiting) + s.computing + s.lanes - 1) / s.lanes
 	taken := joined(s.waiting, share, s.tokens)
+	s.computing += len(taken)
 	s.waiting = slices.DeleteFunc(s.waiting, func(c *call) bool { return slices.Contains(taken, c) })
 	return taken
 }
