@@ -92,6 +92,10 @@ vulncheck: ## compare the dependencies with Go's vulnerability database (needs t
 bench: libtorch ## the benchmarks
 	$(TORCH) go test -run '^$$' -bench . -benchmem ./...
 
+.PHONY: bench-callers
+bench-callers: libtorch model ## 1, 8 and 64 callers of one model: queries a second, p50 and p99
+	$(TORCH) RETORT_MODEL='$(abspath $(MODEL))' go test -count=3 -run '^$$' -bench Callers -benchtime 3s ./encoder/bert
+
 .PHONY: bench-step
 bench-step: libtorch ## tables of a training step's time and memory (about an hour; BENCH_STEP_ARGS="-tables list" for some)
 	$(TORCH) go build -o bin/benchstep ./internal/benchstep

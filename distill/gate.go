@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/mine"
 	"github.com/retort-ir/retort/teacher"
@@ -178,7 +179,7 @@ func newTrial(c *eval.Collection, q retort.Query, candidates map[int]bool) (Tria
 
 // MeasureGate measures the Gate's sets. It refuses nothing, and reads and writes no Folder.
 func (p *Pipeline) MeasureGate(ctx context.Context) ([]GateResult, error) {
-	return p.inMemory(nil).measureGate(ctx)
+	return p.inMemory(nil).measureGate(encoder.Alone(ctx))
 }
 
 // passGate returns a NothingToLearnError where the run should not go on.

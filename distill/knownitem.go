@@ -125,6 +125,7 @@ func (k *KnownItems) Sources() []string {
 
 // Search returns the ten first passages of the pool for each query, as indices in the corpus of Collection.
 func (k *KnownItems) Search(ctx context.Context, student encoder.Encoder) ([][]mine.Hit, error) {
+	ctx = encoder.Alone(ctx)
 	passages := k.vectors
 	if passages.Data == nil {
 		texts := make([]string, len(k.pool))

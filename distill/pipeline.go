@@ -192,6 +192,7 @@ type Outcome struct {
 // Run goes the whole way, in one process, and leaves the best student in Student. Where the Gate refuses, the outcome has its
 // results. With a Folder the student is also saved there as "model".
 func (p *Pipeline) Run(ctx context.Context) (*Outcome, error) {
+	ctx = encoder.Alone(ctx)
 	if g := p.Training.Group; g != nil && g.Size() > 1 {
 		return nil, fmt.Errorf("distill: Pipeline.Training.Group has %d workers, of which each would run all stages: run those before "+
 			"training in one process, and train on their lists with Train", g.Size())
@@ -232,6 +233,7 @@ func (p *Pipeline) MakeQueries(ctx context.Context, funnel *Funnel) ([]retort.Qu
 // MakeLists ranks the corpus for the queries, drops those that do not find their source or that the tests exclude, and returns
 // scored lists. It reads and writes no Folder. funnel may be nil.
 func (p *Pipeline) MakeLists(ctx context.Context, queries []retort.Query, funnel *Funnel) ([]retort.List, error) {
+	ctx = encoder.Alone(ctx)
 	if err := p.Mining.Validate(); err != nil {
 		return nil, err
 	}

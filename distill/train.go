@@ -33,6 +33,7 @@ import (
 // others, where rank 0 saves the steps that were finished. Other lists, options or students on one of them are an error on all
 // before training begins.
 func Train(ctx context.Context, student encoder.Trainable, corpus retort.Corpus, lists []retort.List, opts Options) (*Result, error) {
+	ctx = encoder.Alone(ctx)
 	result, err := train(ctx, student, corpus, lists, opts)
 	if err != nil {
 		w := opts.workers()
@@ -219,6 +220,7 @@ func (s *stepper) prepare(ctx context.Context, texts []string, given blas32.Gene
 const encodeChunk = 1024
 
 func encodeAll(ctx context.Context, e encoder.Encoder, role encoder.Role, texts []string, report func(Progress)) (blas32.General, error) {
+	ctx = encoder.Alone(ctx)
 	all := matrix.New(len(texts), e.Dim())
 	for start := 0; start < len(texts); start += encodeChunk {
 		end := min(start+encodeChunk, len(texts))

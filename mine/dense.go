@@ -27,6 +27,7 @@ type Dense struct {
 // every 128 of them. An empty corpus is an error. [WriteVectors] and [OpenDense] do the same for a corpus whose vectors
 // are larger than memory.
 func NewDense(ctx context.Context, enc encoder.Encoder, corpus retort.Corpus, progress func(done, total int)) (*Dense, error) {
+	ctx = encoder.Alone(ctx)
 	n := corpus.Len()
 	vectors := matrix.New(n, enc.Dim())
 	for start := 0; start < n; start += encodeBlock {

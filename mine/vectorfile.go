@@ -34,6 +34,7 @@ import (
 // progress, which may be nil, is told how many passages are done: those that need not be done again, then after every 128
 // of them. An empty corpus is an error.
 func WriteVectors(ctx context.Context, enc encoder.Encoder, corpus retort.Corpus, path string, progress func(done, total int)) error {
+	ctx = encoder.Alone(ctx)
 	if corpus.Len() == 0 {
 		return errors.New("write vectors: the corpus is empty")
 	}

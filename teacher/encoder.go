@@ -192,7 +192,7 @@ func (b *biEncoder) held(p retort.Passage) ([]float32, error) {
 }
 
 func (b *biEncoder) encode(ctx context.Context, role encoder.Role, texts []string) (blas32.General, error) {
-	m, err := b.enc.Encode(ctx, role, texts)
+	m, err := b.enc.Encode(encoder.Alone(ctx), role, texts)
 	if err != nil {
 		return m, err
 	}

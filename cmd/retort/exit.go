@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/retort-ir/retort/distill"
+	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/internal/runfolder"
 )
 
@@ -77,7 +78,7 @@ func (s signalled) exitCode() int {
 
 // untilInterrupted returns f's exit code. The first Ctrl-C or SIGTERM ends f's context, the second the process.
 func untilInterrupted(f func(context.Context) int) int {
-	ctx, cancel := context.WithCancelCause(context.Background())
+	ctx, cancel := context.WithCancelCause(encoder.Alone(context.Background())) // the same bytes in every run
 	defer cancel(nil)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)

@@ -188,7 +188,25 @@ func (m *Model) encodeTexts(ctx context.Context, rt *torch.Runtime, role encoder
 		s.NoGrad(func() { values = s.Floats(m.compute(s, role, texts, false)) })
 		return s.Err()
 	})
-	return values, err
+	return values, sized(err, len(texts), widest(texts))
+}
+
+func widest(texts [][]int32) int {
+	width := 0
+	for _, ids := range texts {
+		width = max(width, len(ids))
+	}
+	return width
+}
+
+// sized says of an error for want of memory what was being computed, and how less memory will do.
+func sized(err error, rows, width int) error {
+	if !errors.Is(err, torch.ErrMemory) {
+		return err
+	}
+	return fmt.Errorf("bert: a micro-batch of %d texts, %d tokens with padding: %w: allow a micro-batch fewer tokens "+
+		"(Options.BatchTokens where texts are encoded, MicroBatchTokens and -micro-batch-tokens where a model is trained), "+
+		"or texts fewer tokens (Options.QueryTokens, PassageTokens)", rows, rows*width, err)
 }
 
 // Prepare keeps texts; each is tokenised once, when its tokens are first asked for.
@@ -219,12 +237,14 @@ func (m *Model) Forward(ctx context.Context, in encoder.Inputs, rows []int, keep
 		return p, nil
 	}
 	keepGraph = keepGraph && !(m.frozen && prepared.role == encoder.Passage)
+	texts := prepared.some(rows)
+	p.width = widest(texts)
 	err := m.rt.Run(ctx, func(s *torch.Scope) error {
 		if !keepGraph {
-			s.NoGrad(func() { s.CopyFloats(p.embeddings.Data, m.compute(s, prepared.role, prepared.some(rows), true)) })
+			s.NoGrad(func() { s.CopyFloats(p.embeddings.Data, m.compute(s, prepared.role, texts, true)) })
 			return s.Err()
 		}
-		t := m.compute(s, prepared.role, prepared.some(rows), true)
+		t := m.compute(s, prepared.role, texts, true)
 		s.CopyFloats(p.embeddings.Data, t)
 		if s.Err() == nil {
 			p.graph = s.Keep(t)
@@ -232,7 +252,7 @@ func (m *Model) Forward(ctx context.Context, in encoder.Inputs, rows []int, keep
 		return s.Err()
 	})
 	if err != nil {
-		return nil, err
+		return nil, sized(err, len(rows), p.width)
 	}
 	return p, nil
 }
@@ -243,11 +263,7 @@ func (m *Model) GraphBytes(in encoder.Inputs, rows []int) int64 {
 	if !ok {
 		return math.MaxInt64 // Forward refuses them
 	}
-	width := 0
-	for _, r := range rows {
-		width = max(width, in.Tokens(r))
-	}
-	return m.folder.Side(prepared.role).Tower.Config.GraphBytes(len(rows), width, m.precision, m.rt.OnCPU())
+	return m.folder.Side(prepared.role).Tower.Config.GraphBytes(len(rows), widest(prepared.some(rows)), m.precision, m.rt.OnCPU())
 }
 
 // compute returns the embeddings of tokenised texts [len(texts) x d], for training by the kernels that both passes over a

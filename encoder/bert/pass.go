@@ -81,6 +81,7 @@ func (in *inputs) tokenise(ctx context.Context) error {
 type pass struct {
 	m          *Model
 	embeddings blas32.General
+	width      int          // tokens of the longest text
 	graph      torch.Tensor // nil: no graph, or it is used up
 }
 
@@ -95,13 +96,14 @@ func (p *pass) Backward(grad blas32.General) error {
 	}
 	graph := p.graph
 	p.graph = nil
-	return p.m.rt.Run(context.Background(), func(s *torch.Scope) error {
+	err := p.m.rt.Run(context.Background(), func(s *torch.Scope) error {
 		defer s.Free(graph)
 		g := s.FromFloats(packed(grad), int64(p.embeddings.Rows), int64(p.embeddings.Cols))
 		// The gradient of sum(y * g) with respect to y is g.
 		s.Backward(s.Sum(s.Mul(graph, g)))
 		return s.Err()
 	})
+	return sized(err, p.embeddings.Rows, p.width)
 }
 
 func (p *pass) Close() error {

@@ -35,7 +35,7 @@ type shared struct {
 	tokens int // of a micro-batch
 	ended  sync.WaitGroup
 
-	mu      sync.Mutex
+	mu        sync.Mutex
 	waiting   []*call          // in the order in which they came
 	computing int              // calls that lanes have taken
 	opened    int              // lanes

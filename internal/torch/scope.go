@@ -1,6 +1,7 @@
 package torch
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"unsafe"
@@ -143,8 +144,28 @@ func libtorchError(name, message string) error {
 	for _, frames := range []string{"\nException raised from", "\nC++ CapturedTraceback:", "\nframe #"} {
 		message, _, _ = strings.Cut(message, frames)
 	}
-	return fmt.Errorf("torch: %s: %s", name, strings.TrimSpace(message))
+	message = strings.TrimSpace(message)
+	if lacksMemory(message) {
+		return fmt.Errorf("torch: %s: %w: %s", name, ErrMemory, message)
+	}
+	return fmt.Errorf("torch: %s: %s", name, message)
 }
+
+func lacksMemory(message string) bool {
+	for _, sign := range []string{
+		"can't allocate memory", "not enough memory", "out of memory", "bad_alloc",
+		// Of oneDNN, which does not say why. What it computes here does not fail otherwise.
+		"could not create a primitive", "could not create a memory object", "could not execute a primitive",
+	} {
+		if strings.Contains(message, sign) && !strings.Contains(message, "primitive descriptor") {
+			return true
+		}
+	}
+	return false
+}
+
+// ErrMemory says that LibTorch did not get the memory that an operation needs. The runtime serves on.
+var ErrMemory = errors.New("not enough memory")
 
 // FromFloats copies data into a float32 tensor of the given shape on the runtime's device.
 func (s *Scope) FromFloats(data []float32, shape ...int64) Tensor {

@@ -119,6 +119,10 @@ func (n *network) score(ctx context.Context, rt *torch.Runtime, all pairs, budge
 			})
 			return s.Err()
 		})
+		if errors.Is(err, torch.ErrMemory) {
+			return nil, fmt.Errorf("crossencoder: a micro-batch of %d pairs, %d tokens with padding: %w: allow a micro-batch fewer tokens "+
+				"(Options.BatchTokens), or a pair fewer (Options.MaxTokens)", len(rows), len(rows)*all.Tokens(rows[0]), err)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("crossencoder: %w", err)
 		}
