@@ -30,6 +30,9 @@ type Runtime struct {
 	ended   chan struct{}
 	close   sync.Once
 	live    atomic.Int64
+	// spent says that oneDNN got no memory for a kernel. It remembers so by thread, and makes no kernel on the thread any more:
+	// another takes its place. Only the runtime's thread looks at it.
+	spent bool
 }
 
 // Open starts a runtime. Close must be called once it is no longer needed.
@@ -64,7 +67,6 @@ func Open(o Options) (*Runtime, error) {
 func (rt *Runtime) loop(threads int) {
 	// Never unlocked: the thread ends with the goroutine, and LibTorch's state of it too.
 	runtime.LockOSThread()
-	defer close(rt.ended)
 	// LibTorch gives a thread, when it first asks, the number that was last set on any thread. Asked before, it keeps ours.
 	raw.NumThreads()
 	raw.SetNumThreads(threads)
@@ -72,7 +74,13 @@ func (rt *Runtime) loop(threads int) {
 		select {
 		case job := <-rt.jobs:
 			job()
+			if rt.spent {
+				rt.spent = false
+				go rt.loop(threads)
+				return
+			}
 		case <-rt.quit:
+			close(rt.ended)
 			return
 		}
 	}
@@ -105,10 +113,12 @@ func (rt *Runtime) run(f func(*Scope) error) (err error) {
 			err = fmt.Errorf("torch: internal error: %v", p)
 		}
 	}()
-	if err := f(s); err != nil {
-		return err
+	err = f(s)
+	if err == nil {
+		err = s.err
 	}
-	return s.err
+	rt.spent = errors.Is(err, errKernel)
+	return err
 }
 
 // Close ends the runtime's thread once the work in hand is done; Run then returns ErrClosed. Tensors that were kept must

@@ -7,11 +7,13 @@ import (
 	"math"
 	"os"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/retort-ir/retort/internal/rss"
+	"github.com/retort-ir/retort/internal/torch/raw"
 )
 
 func open(t testing.TB) *Runtime {
@@ -286,4 +288,35 @@ func TestParameterRowsHaveTheGradientOfEmbedding(t *testing.T) {
 	require.Equal(t, float32(3*2*2*values[12]), want[12])
 	require.Equal(t, want, gradient((*Scope).ParameterRows))
 	require.Zero(t, rt.Live())
+}
+
+// LibTorch gives a thread the number of threads that was last set on any.
+func TestEachRuntimeHasItsOwnThreads(t *testing.T) {
+	var runtimes []*Runtime
+	for _, threads := range []int{1, 2, 3} {
+		rt, err := Open(Options{Threads: threads})
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, rt.Close()) })
+		runtimes = append(runtimes, rt)
+	}
+	for i, rt := range runtimes {
+		run(t, rt, func(s *Scope) {
+			s.Add(s.Zeros(Float32, 1<<20), s.Zeros(Float32, 1<<20)) // enough for several threads
+			require.Equal(t, i+1, raw.NumThreads())
+		})
+	}
+}
+
+// What oneDNN remembers of a lack of memory belongs to the thread.
+func TestARuntimeServesOnAnotherThreadAfterAKernelFailed(t *testing.T) {
+	rt := open(t)
+	thread := func(result error) (id int) {
+		require.ErrorIs(t, rt.Run(t.Context(), func(*Scope) error { id = syscall.Gettid(); return result }), result)
+		return id
+	}
+	first := thread(nil)
+	require.Equal(t, first, thread(ErrMemory))
+	require.Equal(t, first, thread(errKernel))
+	require.NotEqual(t, first, thread(nil))
+	run(t, rt, func(s *Scope) { require.Equal(t, 2, raw.NumThreads()) })
 }

@@ -145,27 +145,33 @@ func libtorchError(name, message string) error {
 		message, _, _ = strings.Cut(message, frames)
 	}
 	message = strings.TrimSpace(message)
-	if lacksMemory(message) {
-		return fmt.Errorf("torch: %s: %w: %s", name, ErrMemory, message)
+	if lack := lackOfMemory(message); lack != nil {
+		return fmt.Errorf("torch: %s: %w: %s", name, lack, message)
 	}
 	return fmt.Errorf("torch: %s: %s", name, message)
 }
 
-func lacksMemory(message string) bool {
-	for _, sign := range []string{
-		"can't allocate memory", "not enough memory", "out of memory", "bad_alloc",
-		// Of oneDNN, which does not say why. What it computes here does not fail otherwise.
-		"could not create a primitive", "could not create a memory object", "could not execute a primitive",
-	} {
-		if strings.Contains(message, sign) && !strings.Contains(message, "primitive descriptor") {
-			return true
+// lackOfMemory returns nil for a message of something else.
+func lackOfMemory(message string) error {
+	for _, sign := range []string{"can't allocate memory", "not enough memory", "out of memory", "bad_alloc"} {
+		if strings.Contains(message, sign) {
+			return ErrMemory
 		}
 	}
-	return false
+	// oneDNN does not say why. What it computes here does not fail otherwise.
+	for _, sign := range []string{"could not create a primitive", "could not create a memory object", "could not execute a primitive"} {
+		if strings.Contains(message, sign) && !strings.Contains(message, "primitive descriptor") {
+			return errKernel
+		}
+	}
+	return nil
 }
 
 // ErrMemory says that LibTorch did not get the memory that an operation needs. The runtime serves on.
 var ErrMemory = errors.New("not enough memory")
+
+// errKernel is an ErrMemory of oneDNN.
+var errKernel = fmt.Errorf("%w for a kernel", ErrMemory)
 
 // FromFloats copies data into a float32 tensor of the given shape on the runtime's device.
 func (s *Scope) FromFloats(data []float32, shape ...int64) Tensor {
