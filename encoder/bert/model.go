@@ -353,7 +353,7 @@ func (m *Model) SplitTowers() error {
 // was opened from must still be there. dir must not exist, or be empty or written by Save before; it is replaced as a
 // whole. A model card, README.md, says what Describe was told; a copy of a model without a Describe keeps its own.
 func (m *Model) Save(dir string) error {
-	weights, err := m.weights()
+	weights, err := m.copyWeights()
 	if err != nil {
 		return fmt.Errorf("bert: save: %w", err)
 	}
@@ -364,8 +364,8 @@ func (m *Model) Save(dir string) error {
 	return saveFolder(dir, folder, trained, m.card)
 }
 
-// weights copies those of the towers to the host.
-func (m *Model) weights() (map[*Tower][]safetensors.Tensor, error) {
+// copyWeights copies the weights of the towers to the host.
+func (m *Model) copyWeights() (map[*Tower][]safetensors.Tensor, error) {
 	all := map[*Tower][]safetensors.Tensor{}
 	err := m.rt.Run(context.Background(), func(s *torch.Scope) error {
 		for _, role := range []encoder.Role{encoder.Query, encoder.Passage} {
