@@ -98,7 +98,9 @@ func (p *program) path(c cell) string {
 
 // done says whether the cell's result is there. One of other settings is an error.
 func (p *program) done(c cell) (bool, error) {
-	var had struct{ Settings map[string]string }
+	var had struct {
+		Settings map[string]string `json:"settings"`
+	}
 	ok, err := readJSON(p.path(c), &had)
 	if !ok || err != nil {
 		return false, err
