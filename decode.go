@@ -66,7 +66,28 @@ func decodeList(line []byte) (List, error) {
 			l.IDs[i] = string(id)
 		}
 	}
+	if err := checkMembers(line, l); err != nil {
+		return l, err
+	}
 	return l, checkList(l)
+}
+
+// checkMembers finds what a list lacks only because its name is written in another case.
+func checkMembers(line []byte, l List) error {
+	for _, member := range []struct {
+		name    string
+		isThere bool
+	}{
+		{"query", l.Query != Query{}}, {"ids", l.IDs != nil}, {"scores", l.Scores != nil},
+	} {
+		if member.isThere {
+			continue
+		}
+		if name := strictjson.NameLike(line, member.name); name != "" && name != member.name {
+			return renameTo(member.name, name)
+		}
+	}
+	return nil
 }
 
 type queryRecord struct {

@@ -221,8 +221,17 @@ func TestQueriesAndListsAreReadAsTheyAreWritten(t *testing.T) {
 		_, err := retort.LoadQueries(write(t, content))
 		require.ErrorContains(t, err, want)
 	}
-	_, err := retort.LoadLists(write(t, `{"query":{"_id":"q","text":"x"},"ids":["a",2.5]}`))
-	require.ErrorContains(t, err, `:1: "/ids/1": the number 2.5 where an id is wanted`)
+	for content, want := range map[string]string{
+		`{"query":{"_id":"q","text":"x"},"ids":["a",2.5]}`:          `:1: "/ids/1": the number 2.5 where an id is wanted`,
+		`{"Query":{"_id":"q","text":"x"},"ids":["a"]}`:              `:1: no "query", but "Query"`,
+		`{"query":{"_id":"q","text":"x"},"IDs":["a"]}`:              `:1: no "ids", but "IDs"`,
+		`{"query":{"_id":"q","text":"x"},"ids":["a"],"Scores":[1]}`: `:1: no "scores", but "Scores"`,
+		`{"query":{"_id":"q","text":"x"},"ids":["a"],"ids":["b"]}`:  `:1: the name "ids" occurs twice`,
+		`{"query":{"_id":"q","text":"x","text":"y"},"ids":["a"]}`:   `:1: "/query": the name "text" occurs twice`,
+	} {
+		_, err := retort.LoadLists(write(t, content))
+		require.ErrorContains(t, err, want)
+	}
 }
 
 // FuzzReaders: whatever the bytes are, the readers agree, and what they read is written and read back as the same.
