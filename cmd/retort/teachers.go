@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -20,6 +19,7 @@ import (
 	"github.com/retort-ir/retort/encoder/bert"
 	"github.com/retort-ir/retort/generate/causallm"
 	"github.com/retort-ir/retort/internal/httpretry"
+	"github.com/retort-ir/retort/internal/strictjson"
 	"github.com/retort-ir/retort/mine"
 	"github.com/retort-ir/retort/teacher"
 	"github.com/retort-ir/retort/teacher/crossencoder"
@@ -106,7 +106,7 @@ func parseExtra(list string) (map[string]any, error) {
 			return nil, fmt.Errorf("%s is given twice", name)
 		}
 		var value any
-		if json.Unmarshal([]byte(text), &value) != nil {
+		if strictjson.Unmarshal([]byte(text), &value) != nil {
 			value = text
 		}
 		extra[name] = value
