@@ -10,6 +10,7 @@ import (
 
 	"github.com/retort-ir/retort/internal/jsonfile"
 	"github.com/retort-ir/retort/internal/safetensors"
+	"github.com/retort-ir/retort/internal/strictjson"
 )
 
 // DType returns the type of the file's tensors, by its name in transformers ("float32"), and "" where they differ or
@@ -116,38 +117,13 @@ func findMember(data []byte, path []string) (start, end int, err error) {
 	skipped := len(data) - len(bytes.TrimPrefix(data, []byte("\ufeff")))
 	at, text := skipped, data[skipped:]
 	for _, key := range path {
-		start, end, err = member(text, key)
+		start, end, err = strictjson.FindMember(text, key)
 		if err != nil || start == end {
 			return 0, 0, err
 		}
 		at, text = at+start, text[start:end]
 	}
 	return at, at + len(text), nil
-}
-
-// member finds the last member of the name, which is the one that readers take. A text that is no object has none.
-func member(data []byte, name string) (start, end int, err error) {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	opening, err := dec.Token()
-	if err != nil || opening != json.Delim('{') {
-		return 0, 0, err
-	}
-	for dec.More() {
-		key, err := dec.Token()
-		if err != nil {
-			return 0, 0, err
-		}
-		var value json.RawMessage
-		if err := dec.Decode(&value); err != nil {
-			return 0, 0, err
-		}
-		if key == name {
-			end = int(dec.InputOffset())
-			start = end - len(value)
-		}
-	}
-	_, err = dec.Token() // the end of the object
-	return start, end, err
 }
 
 // ReadAll returns all tensors of the file as float32, under their names in a model without a head.

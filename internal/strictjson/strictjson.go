@@ -46,6 +46,35 @@ func CheckNames(data []byte) error {
 	return located(data, json.Unmarshal(data, &value, strict, jsontext.AllowInvalidUTF8(true)))
 }
 
+// FindMember returns where in data the value of an object's member is, and start == end where the object has no such member.
+// A value that is no object has none.
+func FindMember(data []byte, name string) (start, end int, err error) {
+	d := jsontext.NewDecoder(bytes.NewReader(data))
+	if d.PeekKind() != '{' {
+		_, err := d.ReadValue()
+		return 0, 0, located(data, err)
+	}
+	if _, err := d.ReadToken(); err != nil {
+		return 0, 0, located(data, err)
+	}
+	for d.PeekKind() != '}' {
+		key, err := d.ReadToken()
+		if err != nil {
+			return 0, 0, located(data, err)
+		}
+		found := key.String() == name
+		value, err := d.ReadValue()
+		if err != nil {
+			return 0, 0, located(data, err)
+		}
+		if found {
+			end = int(d.InputOffset())
+			start = end - len(value)
+		}
+	}
+	return start, end, nil
+}
+
 // IsDuplicate says that err is about a name that occurs twice.
 func IsDuplicate(err error) bool { return errors.Is(err, jsontext.ErrDuplicateName) }
 

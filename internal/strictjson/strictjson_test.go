@@ -108,6 +108,22 @@ func TestCheckNamesLetsAnAnswerPassThatWasCutWithinACharacter(t *testing.T) {
 	require.True(t, IsDuplicate(CheckNames([]byte(`{"choices":[{"text":"a","text":"b"}]}`))))
 }
 
+func TestFindMemberFindsTheBytesOfAValue(t *testing.T) {
+	data := []byte("{ \"A\": 1, \"a\" :\n [1, {\"a\": 2}] , \"b\": \"x\" }")
+	for name, want := range map[string]string{"a": `[1, {"a": 2}]`, "A": "1", "b": `"x"`, "none": ""} {
+		start, end, err := FindMember(data, name)
+		require.NoError(t, err)
+		require.Equal(t, want, string(data[start:end]), name)
+	}
+	start, end, err := FindMember([]byte("[1]"), "a")
+	require.NoError(t, err)
+	require.Equal(t, start, end)
+	_, _, err = FindMember([]byte(`{"a":1,"a":2}`), "a")
+	require.ErrorContains(t, err, `the name "a" occurs twice`)
+	_, _, err = FindMember([]byte(`{"a":`), "a")
+	require.Error(t, err)
+}
+
 // A value that encoding/json reads without folding and without a name twice is the same here.
 func FuzzUnmarshal(f *testing.F) {
 	f.Add([]byte(`{"_id":"a","text":"x","TEXT":1,"next":{"small":3},"count":{"a":1},"bytes":"aGVsbG8="}`))
