@@ -157,6 +157,9 @@ func TestFilesThatAreNoneAreNamed(t *testing.T) {
 			if strings.Contains(want, "pipe") && slices.Contains([]string{"qrels/test.tsv", "queries.jsonl", "corpus.jsonl"}, c.file) {
 				continue // these may be piped
 			}
+			if strings.Contains(want, "device") && strings.HasPrefix(c.file, "run/manifest") {
+				continue // no link leads out of a run
+			}
 			t.Run(c.file+" "+want, func(t *testing.T) {
 				dir := t.TempDir()
 				for name, content := range collectionFiles {

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/retort-ir/retort/internal/regular"
 )
 
 // Damage is a file of a run that is not as it was written.
@@ -249,8 +251,8 @@ func open(root *os.Root, name string) (*os.File, error) {
 	if err != nil {
 		return nil, at(root, err)
 	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no file (%s)", filepath.Join(root.Name(), name), info.Mode().Type())
+	if err := regular.Check(filepath.Join(root.Name(), name), info); err != nil {
+		return nil, err
 	}
 	f, err := root.Open(name)
 	return f, at(root, err)
