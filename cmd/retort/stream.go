@@ -160,6 +160,11 @@ func (s *specialisation) openRunCorpus(ctx context.Context, path string) (_ *ret
 		return nil, "", err
 	}
 	if empty {
+		if s.folder != nil {
+			if err := s.folder.Check(ctx, runCorpus); err != nil {
+				return nil, "", fmt.Errorf("standard input is empty, and the copy of the corpus that the run keeps is no help: %w, and pipe the corpus again", err)
+			}
+		}
 		corpus, err := retort.OpenCorpus(ctx, s.path(runCorpus))
 		if err != nil {
 			return nil, "", fmt.Errorf("standard input is empty, and the copy of the corpus that the run keeps cannot be read: %w", err)

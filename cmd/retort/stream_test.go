@@ -131,6 +131,19 @@ func TestARunGoesOnWithTheCorpusThatWasPiped(t *testing.T) {
 		})
 	}
 	require.NotContains(t, succeed(t, "status", out), "redone")
+
+	// The copy is all that is left of a corpus that was piped: damaged, it decides nothing.
+	damaged := bytes.Clone(kept)
+	damaged[len(damaged)/2] ^= 1
+	require.NoError(t, os.WriteFile(filepath.Join(out, runCorpus), damaged, 0o600))
+	p = piped(t, nil, args...)
+	require.Equal(t, exitFailure, p.code())
+	require.Contains(t, p.stderr.String(), filepath.Join(out, runCorpus)+" is damaged: ")
+	require.Contains(t, p.stderr.String(), "pipe the corpus again")
+	p = piped(t, gzipOf(t, corpus), args...)
+	require.Equal(t, exitOK, p.code(), p.stderr.String())
+	require.Equal(t, want, stagesOf(t, out), "the copy is made again, and nothing else")
+	require.NotContains(t, succeed(t, "status", "-verify", out), "damaged:")
 }
 
 // stagesOf are the stages of a run with what would change were they done anew.
