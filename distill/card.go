@@ -27,7 +27,7 @@ func (j *job) describe(out *Outcome) {
 	}
 	card := encoder.Card{
 		BaseModel: j.Card.BaseModel, Passages: j.Corpus.Len(),
-		Method: append(j.method(out), j.Card.Method...), Verdict: verdict(out),
+		Method: append(j.method(out), j.Card.Method...), Verdict: j.verdict(out),
 	}
 	if g := out.Guard; g != nil {
 		card.Results = append(card.Results, encoder.Result{
@@ -91,12 +91,14 @@ func (r *Result) untouched() bool {
 	return r.Alpha == 0 || len(r.History) > 0 && r.Best.Step == 0
 }
 
-func verdict(out *Outcome) string {
+func (j *job) verdict(out *Outcome) string {
 	switch {
 	case out.Training.untouched() && out.Guard != nil:
 		return "Training brought no gain beyond doubt, so the weights are those of the base model."
 	case out.Training.untouched():
 		return "No trained model was better, so the weights are those of the base model."
+	case out.Guard != nil && j.GuardChose:
+		return "It answers the queries that it was chosen by better than the base model, beyond doubt."
 	case out.Guard != nil:
 		return "It answers held-out queries better than the base model, beyond doubt."
 	}
