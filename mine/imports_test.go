@@ -37,12 +37,12 @@ func TestMinePullsInLittle(t *testing.T) {
 	require.ElementsMatch(t, []string{
 		"retort", "retort/encoder", "retort/mine", "retort/internal/atomicfile", "retort/internal/filelock",
 		"retort/internal/jsonl", "retort/internal/matrix", "retort/internal/mmap", "retort/internal/npy",
-		"retort/internal/percentile",
+		"retort/internal/percentile", "retort/internal/regular", "retort/internal/strictjson", "retort/internal/textfile",
 	}, ours)
 	require.ElementsMatch(t, []string{
 		"github.com/blevesearch/bleve/v2", "github.com/blevesearch/bleve_index_api", "github.com/blevesearch/geo",
 		"github.com/blevesearch/go-porterstemmer", "github.com/blevesearch/segment", "github.com/blevesearch/snowballstem",
-		"github.com/blevesearch/upsidedown_store_api", "github.com/json-iterator/go", "golang.org/x/sys", "golang.org/x/text",
-		"gonum.org/v1/gonum",
+		"github.com/blevesearch/upsidedown_store_api", "github.com/go-json-experiment/json", "github.com/json-iterator/go",
+		"github.com/klauspost/compress", "golang.org/x/sys", "golang.org/x/text", "gonum.org/v1/gonum",
 	}, modules)
 }
