@@ -197,6 +197,9 @@ func (p *Pipeline) Run(ctx context.Context) (*Outcome, error) {
 		return nil, fmt.Errorf("distill: Pipeline.Training.Group has %d workers, of which each would run all stages: run those before "+
 			"training in one process, and train on their lists with Train", g.Size())
 	}
+	if err := checkTraining(p.Student); err != nil {
+		return nil, err
+	}
 	out := &Outcome{Lists: p.Lists}
 	j, err := p.job(ctx, &out.Funnel)
 	if err != nil {

@@ -54,6 +54,16 @@ func train(ctx context.Context, student encoder.Trainable, corpus retort.Corpus,
 	return result, errors.Join(err, t.close())
 }
 
+// checkTraining says why a student cannot learn.
+func checkTraining(student encoder.Trainable) error {
+	if c, ok := student.(encoder.TrainingChecker); ok {
+		if err := c.CheckTraining(); err != nil {
+			return fmt.Errorf("distill: %w", err)
+		}
+	}
+	return nil
+}
+
 // trainer is one run.
 type trainer struct {
 	student   encoder.Trainable
@@ -76,6 +86,9 @@ type trainer struct {
 
 func newTrainer(ctx context.Context, student encoder.Trainable, corpus retort.Corpus, lists []retort.List, opts Options) (*trainer, error) {
 	if err := opts.Validate(); err != nil {
+		return nil, err
+	}
+	if err := checkTraining(student); err != nil {
 		return nil, err
 	}
 	w := opts.workers()

@@ -648,3 +648,17 @@ func TestARunOfAMillionEpochsBeginsAtOnceAndEndsWithItsContext(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 	require.Less(t, time.Since(start), 5*time.Second)
 }
+
+// untrainable is a student that says why it cannot learn.
+type untrainable struct{ *student }
+
+func (untrainable) CheckTraining() error { return errors.New("vectors of any length") }
+
+func TestAStudentThatCannotLearnIsRefusedBeforeAnythingIsDone(t *testing.T) {
+	corpus, lists := world(t)
+	e := untrainable{&student{Encoder: newStudent(t), onForward: func(bool) error { return errors.New("computed") }}}
+	_, err := Train(background, e, corpus, lists, quick())
+	require.EqualError(t, err, "distill: vectors of any length")
+	_, err = (&Pipeline{Student: e, Corpus: corpus, Lists: lists, Training: quick()}).Run(background)
+	require.EqualError(t, err, "distill: vectors of any length")
+}

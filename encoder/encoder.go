@@ -31,8 +31,9 @@ func (r Role) String() string {
 type Encoder interface {
 	// Dim returns the width d of the vectors.
 	Dim() int
-	// Encode returns one L2-normalised row a text, [len(texts) x d], row-major, owned by the caller. The rows are in the
-	// order of the texts. No texts give zero rows.
+	// Encode returns one row a text, [len(texts) x d], row-major, owned by the caller. The rows are in the order of the
+	// texts. No texts give zero rows. Inner products rank: rows are L2-normalised, but for those of a Normalizer that says
+	// otherwise.
 	Encode(ctx context.Context, role Role, texts []string) (blas32.General, error)
 }
 
@@ -114,6 +115,17 @@ func (u Update) Validate() error {
 // Splitting a model that has two towers is harmless.
 type Splitter interface {
 	SplitTowers() error
+}
+
+// Normalizer is implemented by an Encoder whose rows may have other lengths than 1, as those of a model that was trained
+// to rank by dot product have.
+type Normalizer interface {
+	Normalized() bool
+}
+
+// TrainingChecker is implemented by a Trainable that not every model of its kind can be: CheckTraining says why.
+type TrainingChecker interface {
+	CheckTraining() error
 }
 
 // GradientZeroer is implemented by a Trainable that can drop the gradients that Backward has added up since the last Step.

@@ -61,8 +61,11 @@ func runDemo(ctx context.Context, args []string, stdout, stderr io.Writer) (err 
 		return err
 	}
 	s.settings = (&distillArgs{distillFlags: *f, flags: defaults}).values()
-	s.open = f.model.student(ctx)
+	s.open = f.model.student(ctx, s.progress)
 	if s.model, err = s.open(); err != nil {
+		return err
+	}
+	if err := checkTraining(s.model); err != nil {
 		return err
 	}
 	if err := s.prepare(ctx); err != nil {

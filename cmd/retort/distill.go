@@ -301,7 +301,7 @@ func runDistill(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	}
 	s := a.job(stderr)
 	s.settings = a.values()
-	return s.do(ctx, func() error { return a.load(ctx, s) }, a.model.student(ctx), stdout)
+	return s.do(ctx, func() error { return a.load(ctx, s) }, a.model.student(ctx, s.progress), stdout)
 }
 
 // writeSettings writes the file of -init, which must not exist.
@@ -342,6 +342,9 @@ func (s *specialisation) do(ctx context.Context, load func() error, open func() 
 		return err
 	}
 	s.model, s.open = model, open
+	if err := checkTraining(model); err != nil {
+		return err
+	}
 	start := time.Now()
 	if err := s.prepare(ctx); err != nil {
 		return err

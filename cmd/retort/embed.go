@@ -20,8 +20,8 @@ var embedCommand = command{
 	summary: "encode queries or passages to vectors",
 	usage: `-model DIR -role query|passage FILE.jsonl -out vectors.npy [flags]
 
-Writes one L2-normalised vector a record, in the file's order, as a NumPy array of float32 [records x dimensions]. Of a
-passage it encodes title and text, joined by a blank; passages are read as they are needed, and the same command goes on
+Writes one vector a record, in the file's order, as a NumPy array of float32 [records x dimensions]: L2-normalised, but for
+a model whose folder says that it ranks by dot product. Of a passage it encodes title and text, joined by a blank; passages are read as they are needed, and the same command goes on
 where an earlier one was cut off.
 
   FILE.jsonl            JSON Lines with _id, title, text (passages) or _id, text (queries)
@@ -67,12 +67,13 @@ func runEmbed(ctx context.Context, args []string, stdout, stderr io.Writer) (err
 		return err
 	}
 	defer func() { err = errors.Join(err, texts.Close()) }()
-	m, err := model.open(ctx)
+	p := progress.New(stderr)
+	m, err := model.open(ctx, p)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
-	if err := texts.embed(ctx, m, *out, progress.New(stderr)); err != nil {
+	if err := texts.embed(ctx, m, *out, p); err != nil {
 		return err
 	}
 	fmt.Fprintf(stdout, "%s: %d x %d\n", *out, texts.Len(), m.Dim())

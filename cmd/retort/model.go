@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"math"
 	"path/filepath"
 	"slices"
@@ -23,6 +24,7 @@ import (
 type modelFlags struct {
 	dir     string
 	options bert.Options
+	opened  bool // once at least
 }
 
 // modelUsage explains them, with their defaults in parentheses.
@@ -80,15 +82,20 @@ func checkPooling(pooling string) error {
 	return oneOf("-pooling", pooling, string(bert.Mean), string(bert.CLS))
 }
 
-// open reads the model. The caller closes it.
-func (m *modelFlags) open(ctx context.Context) (*bert.Model, error) {
+// open reads the model, and tells p what its folder says and the model does without, the first time. The caller closes it.
+func (m *modelFlags) open(ctx context.Context, p *progress.Progress) (*bert.Model, error) {
 	if err := checkModelOfRun(ctx, m.dir); err != nil {
 		return nil, err
 	}
-	model, err := bert.Open(ctx, m.dir, m.options)
+	options := m.options
+	if !m.opened {
+		options.Logger = slog.New(optionFlags{lineHandler{p}})
+	}
+	model, err := bert.Open(ctx, m.dir, options)
 	if err != nil {
 		return nil, withFlag(err)
 	}
+	m.opened = true
 	return model, nil
 }
 
@@ -107,6 +114,16 @@ func checkModelOfRun(ctx context.Context, dir string) error {
 		return nil // no run, or another program's manifest.json
 	}
 	return runfolder.CheckRead(ctx, run, runfolder.Pipeline, name)
+}
+
+// optionFlags writes flags for the options that a message of the library names.
+type optionFlags struct{ slog.Handler }
+
+var promptFlags = strings.NewReplacer("Options.QueryPrompt", "-query-prompt", "Options.PassagePrompt", "-passage-prompt")
+
+func (f optionFlags) Handle(ctx context.Context, r slog.Record) error {
+	r.Message = promptFlags.Replace(r.Message)
+	return f.Handler.Handle(ctx, r)
 }
 
 // withFlag names the flag of the option that the error of a model speaks of.
@@ -197,7 +214,7 @@ func (r *rankerFlags) open(ctx context.Context, corpus retort.Corpus, queries []
 	if err := checkVectors(r.vectors, corpus); err != nil { // before a model is opened
 		return nil, nil, err
 	}
-	model, err := r.model.open(ctx)
+	model, err := r.model.open(ctx, p)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -237,7 +254,7 @@ func newDense(ctx context.Context, enc encoder.Encoder, corpus retort.Corpus, ve
 	return mine.NewDense(ctx, enc, corpus, func(done, _ int) { stage.Set(done) })
 }
 
-// readDense reads the passages' vectors and brings them to length 1, as the model's are.
+// readDense reads the passages' vectors and brings them to length 1 where the model's are.
 func readDense(enc encoder.Encoder, corpus retort.Corpus, path string, p *progress.Progress) (*mine.Dense, error) {
 	if err := checkVectors(path, corpus); err != nil {
 		return nil, err
@@ -249,6 +266,9 @@ func readDense(enc encoder.Encoder, corpus retort.Corpus, path string, p *progre
 	index, err := mine.NewDenseVectors(enc, m)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if n, ok := enc.(encoder.Normalizer); ok && !n.Normalized() {
+		return index, nil
 	}
 	changed, err := mine.NormalizeRows(m)
 	if err != nil {

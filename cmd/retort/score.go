@@ -81,11 +81,12 @@ func runScore(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	if err := checkWritable(a.out); err != nil {
 		return err
 	}
+	p := progress.New(stderr)
 	open := func() (student, error) { return nil, nil }
 	if a.model.dir != "" {
-		open = a.model.student(ctx)
+		open = a.model.student(ctx, p)
 	}
-	r, err := a.score(ctx, open, progress.New(stderr))
+	r, err := a.score(ctx, open, p)
 	if err != nil {
 		return err
 	}

@@ -47,14 +47,22 @@ type student interface {
 }
 
 // student opens the model when it is called.
-func (m *modelFlags) student(ctx context.Context) func() (student, error) {
+func (m *modelFlags) student(ctx context.Context, p *progress.Progress) func() (student, error) {
 	return func() (student, error) {
-		model, err := m.open(ctx)
+		model, err := m.open(ctx, p)
 		if err != nil {
 			return nil, err
 		}
 		return model, nil
 	}
+}
+
+// checkTraining says why a model cannot be trained, before anything is made for it.
+func checkTraining(model student) error {
+	if c, ok := model.(encoder.TrainingChecker); ok {
+		return c.CheckTraining()
+	}
+	return nil
 }
 
 // specialisation makes a student good at a corpus, in a run folder: the job of distill and of the demo.

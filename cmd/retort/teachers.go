@@ -220,6 +220,7 @@ type teachers struct {
 // openTeachers opens the members. Their scores are kept in the folder store. The caller closes them.
 func openTeachers(ctx context.Context, members []teacherMember, by teacherFlags, store string, machine bert.Options, log *slog.Logger) (_ *teachers, err error) {
 	t := &teachers{members: members, by: by, opened: make([]teacher.Teacher, len(members)), meters: map[string]*meter{}}
+	machine.Logger = log
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, t.close())
@@ -252,7 +253,9 @@ func openTeachers(ctx context.Context, members []teacherMember, by teacherFlags,
 func (t *teachers) open(ctx context.Context, m teacherMember, machine bert.Options, log *slog.Logger) (teacher.Teacher, error) {
 	switch m.kind {
 	case kindEncoder:
-		model, err := bert.Open(ctx, m.arg, bert.Options{Threads: machine.Threads, GPU: machine.GPU, Precision: machine.Precision})
+		model, err := bert.Open(ctx, m.arg, bert.Options{
+			Threads: machine.Threads, GPU: machine.GPU, Precision: machine.Precision, Logger: machine.Logger,
+		})
 		if err != nil {
 			return nil, err
 		}

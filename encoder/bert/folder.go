@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"path/filepath"
+	"slices"
 
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/internal/bertnet"
@@ -31,6 +33,8 @@ type Options struct {
 	// Threads is how many threads the model may use; 0 means GOMAXPROCS. GPU selects a CUDA device, counted from 1; 0
 	// means the CPU.
 	Threads, GPU int
+	// Logger is told once, by Open, what the folder says and the model does without; nil means nobody.
+	Logger *slog.Logger
 }
 
 // Folder is what a model folder in the layout of Hugging Face or sentence-transformers says about the model, all but the
@@ -38,7 +42,23 @@ type Options struct {
 type Folder struct {
 	Dir            string
 	Query, Passage Side
+	// Similarity ranks passages for a query.
+	Similarity Similarity
+	// TruncateDim is how many of a vector's first values are kept; 0 is all.
+	TruncateDim int
+	// Notes say, a sentence each, what the folder names and sentence-transformers' encode_query and encode_document do
+	// without, so that its author may have meant something else.
+	Notes []string
 }
+
+// Similarity is what passages are ranked by.
+type Similarity string
+
+// The similarities.
+const (
+	Cosine Similarity = "cosine"
+	Dot    Similarity = "dot"
+)
 
 // Side is what one role needs: its tower, which both roles may share, its prompt and its length limit.
 type Side struct {
@@ -52,12 +72,14 @@ type Tower struct {
 	Config    Config
 	Tokenizer *Tokenizer
 	Pooling   Pooling
-	// Normalize says whether the folder normalises embeddings. Retort always does.
+	// Normalize says whether the folder's last module normalises embeddings. Those of a model that ranks by cosine are
+	// normalised all the same.
 	Normalize bool
 	// Dir is the folder of config.json and model.safetensors.
 	Dir string
 
-	lowerCase bool // do_lower_case of sentence_bert_config.json
+	sbert sentenceBERT
+	notes []string
 }
 
 // Pooling says how the embedding of a text is made of those of its tokens.
@@ -80,15 +102,28 @@ func (f *Folder) Side(role encoder.Role) *Side {
 // Shared says whether both roles have the same tower.
 func (f *Folder) Shared() bool { return f.Query.Tower == f.Passage.Tower }
 
+// Dim returns the width of the vectors.
+func (f *Folder) Dim() int {
+	hidden := f.Query.Tower.Config.HiddenSize
+	if f.TruncateDim > 0 {
+		return min(f.TruncateDim, hidden)
+	}
+	return hidden
+}
+
+// Normalized says whether the vectors have length 1. Those of a model that ranks by dot product need not.
+func (f *Folder) Normalized() bool {
+	unit := f.Query.Tower.Normalize && f.Passage.Tower.Normalize && f.Dim() == f.Query.Tower.Config.HiddenSize
+	return f.Similarity == Cosine || unit
+}
+
 // ReadFolder reads a model folder, and checks it, without LibTorch and without its weights' values. The model must be a
 // BERT with absolute positions, mean or CLS pooling, in one tower or, in a sentence-transformers Router, one for the route
 // query and one for the route document.
 //
-// A role's prompt is the first non-empty of the folder's prompts "query", or "document", "passage" and "corpus"; where
-// none of them is there, the one that default_prompt_name names. (sentence-transformers 6 gives documents the prompt
-// "document" alone, which is empty in folders that say "passage".) A role's length limit is max_seq_length of
-// sentence_bert_config.json, else the smaller of the tokenizer's model_max_length and the model's positions.
-// retort_config.json, which Save writes, has one for each role.
+// Prompts, length limits, special tokens, similarity and dimensions are those of sentence-transformers 6's encode_query
+// and encode_document, but for what Options and retort_config.json, which Save writes, say of the limits. A key that
+// would make another vector there and is not supported is an error that names it: docs/model-folders.md lists them all.
 func ReadFolder(dir string, o Options) (*Folder, error) {
 	if err := modelcheck.Folder(dir, configJSON, modulesJSON); err != nil {
 		return nil, err
@@ -101,6 +136,11 @@ func ReadFolder(dir string, o Options) (*Folder, error) {
 	if f.Query.Tower, err = readTower(dir, routes.query, o); err != nil {
 		return nil, err
 	}
+	if routes.missing {
+		if err := checkNoModules(dir); err != nil {
+			return nil, err
+		}
+	}
 	f.Passage.Tower = f.Query.Tower
 	if !routes.shared() {
 		if f.Passage.Tower, err = readTower(dir, routes.document, o); err != nil {
@@ -110,11 +150,18 @@ func ReadFolder(dir string, o Options) (*Folder, error) {
 	if q, p := f.Query.Tower.Config.HiddenSize, f.Passage.Tower.Config.HiddenSize; q != p {
 		return nil, fmt.Errorf("%s: hidden_size is %d in the query tower and %d in the document tower", dir, q, p)
 	}
-	if err := f.readPrompts(o); err != nil {
+	if err := f.readSentenceTransformers(o); err != nil {
 		return nil, err
 	}
 	if err := f.readLimits(o); err != nil {
 		return nil, err
+	}
+	for _, tower := range []*Tower{f.Query.Tower, f.Passage.Tower} {
+		for _, note := range tower.notes {
+			if !slices.Contains(f.Notes, note) {
+				f.Notes = append(f.Notes, note)
+			}
+		}
 	}
 	return f, nil
 }
@@ -137,6 +184,9 @@ func readTower(root string, modules []module, o Options) (*Tower, error) {
 				t.Pooling = pooling
 			}
 		case m.kind == "Normalize" && i == len(modules)-2:
+			if err := checkFile(filepath.Join(m.dir, configJSON), normalizeSchema); err != nil {
+				return nil, err
+			}
 			t.Normalize = true
 		default:
 			return nil, fmt.Errorf("%s: module %s (%s) is not supported at its place; Transformer, Pooling, Normalize are",
@@ -156,21 +206,27 @@ func readTower(root string, modules []module, o Options) (*Tower, error) {
 // read reads the Transformer's folder.
 func (t *Tower) read() error {
 	var err error
+	if t.notes, err = checkNetwork(t.Dir); err != nil {
+		return err
+	}
 	if t.Config, err = bertnet.ReadConfig(filepath.Join(t.Dir, configJSON), "bert"); err != nil {
 		return err
 	}
 	if t.Tokenizer, err = LoadTokenizer(t.Dir); err != nil {
 		return err
 	}
-	if n := t.Tokenizer.VocabSize(); n > t.Config.VocabSize {
-		return fmt.Errorf("%s: vocab_size is %d, the tokenizer has ids up to %d", filepath.Join(t.Dir, configJSON), t.Config.VocabSize, n-1)
-	}
-	sbert, err := readSentenceBERT(t.Dir)
-	if err != nil {
+	t.notes = append(t.notes, t.Tokenizer.notes...)
+	if err := checkTokenizerClass(t.Dir); err != nil {
 		return err
 	}
-	if sbert.LowerCase {
-		t.lowerCase = true
+	if n := t.Tokenizer.VocabSize(); n > t.Config.VocabSize {
+		return fmt.Errorf("%s: vocab_size is %d, the tokenizer has ids up to %d%s", filepath.Join(t.Dir, configJSON), t.Config.VocabSize,
+			n-1, t.Tokenizer.lastAdded())
+	}
+	if t.sbert, err = readSentenceBERT(t.Dir); err != nil {
+		return err
+	}
+	if t.sbert.LowerCase {
 		t.Tokenizer.lowerFirst()
 	}
 	w, err := t.openWeights()
@@ -185,44 +241,6 @@ func (t *Tower) openWeights() (*bertnet.Weights, error) {
 	return bertnet.OpenWeights(t.Dir, t.Config, "bert.")
 }
 
-// readPrompts finds the prompts of both roles.
-func (f *Folder) readPrompts(o Options) error {
-	path := filepath.Join(f.Dir, sentenceTransformersJSON)
-	var j struct {
-		Prompts map[string]*string `json:"prompts"`
-		Default *string            `json:"default_prompt_name"`
-	}
-	if err := jsonfile.Read(path, &j); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	otherwise := ""
-	if j.Default != nil && *j.Default != "" {
-		p, ok := j.Prompts[*j.Default]
-		if !ok {
-			return fmt.Errorf("%s: default_prompt_name is %q, which prompts lacks", path, *j.Default)
-		}
-		otherwise = valueOr(p, "")
-	}
-	f.Query.Prompt = valueOr(o.QueryPrompt, choosePrompt(j.Prompts, otherwise, "query"))
-	f.Passage.Prompt = valueOr(o.PassagePrompt, choosePrompt(j.Prompts, otherwise, "document", "passage", "corpus"))
-	return nil
-}
-
-func choosePrompt(prompts map[string]*string, otherwise string, names ...string) string {
-	found := false
-	for _, name := range names {
-		p, ok := prompts[name]
-		if ok && p != nil && *p != "" {
-			return *p
-		}
-		found = found || ok
-	}
-	if found {
-		return ""
-	}
-	return otherwise
-}
-
 // readLimits finds the length limits of both roles.
 func (f *Folder) readLimits(o Options) error {
 	path := filepath.Join(f.Dir, retortJSON)
@@ -231,18 +249,16 @@ func (f *Folder) readLimits(o Options) error {
 		return err
 	}
 	for _, role := range []struct {
+		role            encoder.Role
 		tower           *Tower
 		to              *int
 		own, option     int
 		field, optioned string
 	}{
-		{f.Query.Tower, &f.Query.Tokens, own.QueryTokens, o.QueryTokens, "query_tokens", "Options.QueryTokens"},
-		{f.Passage.Tower, &f.Passage.Tokens, own.PassageTokens, o.PassageTokens, "passage_tokens", "Options.PassageTokens"},
+		{encoder.Query, f.Query.Tower, &f.Query.Tokens, own.QueryTokens, o.QueryTokens, "query_tokens", "Options.QueryTokens"},
+		{encoder.Passage, f.Passage.Tower, &f.Passage.Tokens, own.PassageTokens, o.PassageTokens, "passage_tokens", "Options.PassageTokens"},
 	} {
-		limit, source, err := role.tower.limit()
-		if err != nil {
-			return err
-		}
+		limit, source := role.tower.limit(role.role)
 		if role.own != 0 {
 			limit, source = role.own, path+": "+role.field
 		}
@@ -260,26 +276,29 @@ func (f *Folder) readLimits(o Options) error {
 	return nil
 }
 
-// limit returns the length limit that the tower's own folder gives, and where it stands.
-func (t *Tower) limit() (limit int, source string, err error) {
-	j, err := readSentenceBERT(t.Dir)
-	if err != nil {
-		return 0, "", err
+// limit returns the length limit that the tower's own folder gives a role, and where it says so.
+func (t *Tower) limit(role encoder.Role) (limit int, source string) {
+	j := t.sbert
+	forRole, key := j.QueryLength, "query_length"
+	if role == encoder.Passage {
+		forRole, key = j.DocumentLength, "document_length"
 	}
-	sbert := filepath.Join(t.Dir, sentenceBERTJSON)
-	for _, kwargs := range []*struct {
-		MaxLength *int `json:"model_max_length"`
-	}{j.Processor, j.Tokenizer} {
-		if kwargs != nil && kwargs.MaxLength != nil {
-			return *kwargs.MaxLength, sbert + ": model_max_length", nil
+	for _, given := range []struct {
+		value *int
+		key   string
+	}{
+		{j.CallLength, "processing_kwargs: max_length"},
+		{forRole, key},
+		{j.ModelMaxLength, "model_max_length"},
+		{j.MaxSeqLength, "max_seq_length"},
+	} {
+		if given.value != nil {
+			return *given.value, j.path + ": " + given.key
 		}
 	}
-	if j.MaxSeqLength != nil {
-		return *j.MaxSeqLength, sbert + ": max_seq_length", nil
-	}
 	limit = t.Config.MaxPositions
-	if n := t.Tokenizer.modelMaxLength; n > 0 {
-		limit = min(limit, n)
+	if n := t.Tokenizer.modelMaxLength; n != nil {
+		limit = min(limit, *n)
 	}
-	return limit, filepath.Join(t.Dir, tokenizerConfig) + ": model_max_length", nil
+	return limit, filepath.Join(t.Dir, tokenizerConfig) + ": model_max_length"
 }

@@ -1,16 +1,17 @@
 package bert
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/retort-ir/retort/internal/bertnet"
 	"github.com/retort-ir/retort/internal/jsonfile"
+	"github.com/retort-ir/retort/internal/modelfolder"
 	"github.com/retort-ir/retort/internal/safetensors"
 )
 
@@ -28,63 +29,52 @@ const (
 // Config is the shape of a BERT network (Devlin et al. 2019, arXiv 1810.04805).
 type Config = bertnet.Config
 
-// sentenceBERT is sentence_bert_config.json, of which every member may be left out.
-type sentenceBERT struct {
-	MaxSeqLength *int `json:"max_seq_length"`
-	LowerCase    bool `json:"do_lower_case"`
-	Processor    *struct {
-		MaxLength *int `json:"model_max_length"`
-	} `json:"processor_kwargs"`
-	Tokenizer *struct {
-		MaxLength *int `json:"model_max_length"`
-	} `json:"tokenizer_args"` // the older name of processor_kwargs
-}
-
-func readSentenceBERT(dir string) (sentenceBERT, error) {
-	var j sentenceBERT
-	err := jsonfile.Read(filepath.Join(dir, sentenceBERTJSON), &j)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
-	}
-	return j, err
-}
-
 // readPooling reads the pooling from the folder of the module: pooling_mode, or a boolean for each mode as older versions
 // of sentence-transformers wrote it.
 func readPooling(dir string) (Pooling, error) {
 	path := filepath.Join(dir, configJSON)
-	var j map[string]any
-	if err := jsonfile.Read(path, &j); err != nil {
+	j, err := modelfolder.Read(path)
+	if err != nil {
 		return "", err
 	}
-	var modes []string
-	switch mode := j["pooling_mode"].(type) {
-	case string:
-		modes = []string{mode}
-	case []any:
-		for _, m := range mode {
-			modes = append(modes, fmt.Sprint(m))
-		}
-	case nil:
-		for key, name := range legacyPooling {
-			if on, _ := j[key].(bool); on {
-				modes = append(modes, name)
-			}
-		}
-		if len(modes) == 0 {
-			modes = []string{"mean"}
-		}
-	default:
-		return "", fmt.Errorf("%s: pooling_mode is %v", path, mode)
+	if _, err := poolingSchema.Check(j); err != nil {
+		return "", err
 	}
-	slices.Sort(modes)
+	modes, err := poolingModes(j)
+	if err != nil {
+		return "", err
+	}
 	if len(modes) != 1 || modes[0] != string(Mean) && modes[0] != string(CLS) {
 		return "", fmt.Errorf("%s: pooling %s is not supported; mean and cls are", path, strings.Join(modes, " + "))
 	}
-	if include, ok := j["include_prompt"].(bool); ok && !include {
-		return "", fmt.Errorf("%s: include_prompt is false, which is not supported", path)
-	}
 	return Pooling(modes[0]), nil
+}
+
+func poolingModes(j modelfolder.Settings) ([]string, error) {
+	var one string
+	var modes []string
+	if j.Has("pooling_mode") {
+		if _, err := j.Get("pooling_mode", &modes); err == nil {
+			slices.Sort(modes)
+			return modes, nil
+		}
+		_, err := j.Get("pooling_mode", &one)
+		return []string{one}, err
+	}
+	for key, name := range legacyPooling {
+		on := false
+		if _, err := j.Get(key, &on); err != nil {
+			return nil, err
+		}
+		if on {
+			modes = append(modes, name)
+		}
+	}
+	if len(modes) == 0 {
+		modes = []string{string(Mean)}
+	}
+	slices.Sort(modes)
+	return modes, nil
 }
 
 var legacyPooling = map[string]string{
@@ -103,7 +93,10 @@ type module struct {
 }
 
 // modulePaths holds the modules that each role's texts go through.
-type modulePaths struct{ query, document []module }
+type modulePaths struct {
+	query, document []module
+	missing         bool // there is no modules.json
+}
 
 // shared says whether both roles go through the same modules.
 func (r modulePaths) shared() bool { return slices.Equal(r.query, r.document) }
@@ -112,115 +105,180 @@ func (r modulePaths) shared() bool { return slices.Equal(r.query, r.document) }
 // and nothing says how to pool.
 func readModules(dir string) (modulePaths, error) {
 	path := filepath.Join(dir, modulesJSON)
-	var list []struct {
-		Path string `json:"path"`
-		Type string `json:"type"`
-	}
+	var list []json.RawMessage
 	err := jsonfile.Read(path, &list)
 	if errors.Is(err, fs.ErrNotExist) {
 		alone := []module{{kind: "Transformer", dir: dir}}
-		return modulePaths{query: alone, document: alone}, nil
+		return modulePaths{query: alone, document: alone, missing: true}, nil
 	}
 	if err != nil {
 		return modulePaths{}, err
 	}
 	var r modulePaths
-	for i, m := range list {
-		at, err := moduleDir(dir, m.Path)
+	names := map[string]bool{}
+	for i, raw := range list {
+		m, err := readModule(fmt.Sprintf("%s: module %d", path, i), dir, raw, names)
 		if err != nil {
-			return modulePaths{}, fmt.Errorf("%s: module %d: %w", path, i, err)
+			return modulePaths{}, err
 		}
-		kind := lastName(m.Type)
-		if kind == "Router" || kind == "Asym" {
+		if m.kind == "Router" || m.kind == "Asym" {
 			if i > 0 {
 				return modulePaths{}, fmt.Errorf("%s: module %d: a Router must be the first module", path, i)
 			}
-			if r, err = readRouter(at); err != nil {
+			if r, err = readRouter(m.dir); err != nil {
 				return modulePaths{}, err
 			}
 			continue
 		}
-		identity, err := isIdentity(kind, at)
+		identity, err := isIdentity(m.kind, m.dir)
 		if err != nil {
 			return modulePaths{}, err
 		}
 		if !identity {
-			r.query = append(r.query, module{kind, at})
-			r.document = append(r.document, module{kind, at})
+			r.query = append(r.query, m)
+			r.document = append(r.document, m)
 		}
 	}
 	return r, nil
 }
 
+// readModule reads an entry of modules.json and adds its name to names.
+func readModule(where, dir string, raw []byte, names map[string]bool) (module, error) {
+	s, err := modelfolder.Parse(where, raw)
+	if err != nil {
+		return module{}, err
+	}
+	if _, err := moduleSchema.Check(s); err != nil {
+		return module{}, err
+	}
+	var path, class, name string
+	for key, to := range map[string]*string{"path": &path, "type": &class, "name": &name} {
+		if _, err := s.Get(key, to); err != nil {
+			return module{}, err
+		}
+	}
+	if s.IsSet("name") && names[name] {
+		return module{}, s.Errorf("name", "%q is that of an earlier module, which sentence-transformers would drop", name)
+	}
+	names[name] = true
+	at, err := modelfolder.Join(dir, path)
+	if err != nil {
+		return module{}, fmt.Errorf("%s: %w", where, err)
+	}
+	kind, err := moduleKind(class)
+	if err != nil {
+		return module{}, fmt.Errorf("%s: %w", where, err)
+	}
+	return module{kind, at}, nil
+}
+
+// moduleKind returns the last name of a class of sentence-transformers. A class of the folder's own may do anything.
+func moduleKind(class string) (string, error) {
+	if !strings.HasPrefix(class, "sentence_transformers.") {
+		return "", fmt.Errorf("type %q is not a class of sentence_transformers; no code of a folder is run", class)
+	}
+	return lastName(class), nil
+}
+
 func readRouter(dir string) (modulePaths, error) {
 	path := filepath.Join(dir, routerJSON)
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+	j, err := modelfolder.ReadOptional(path)
+	if err == nil && j.Len() == 0 {
 		path = filepath.Join(dir, configJSON) // of older versions
+		j, err = modelfolder.Read(path)
 	}
-	var j struct {
-		Types      map[string]string   `json:"types"`
-		Structure  map[string][]string `json:"structure"`
-		Parameters struct {
-			Mappings map[string]string `json:"route_mappings"`
-		} `json:"parameters"`
-	}
-	if err := jsonfile.Read(path, &j); err != nil {
+	if err != nil {
 		return modulePaths{}, err
 	}
-	if len(j.Parameters.Mappings) > 0 {
-		return modulePaths{}, fmt.Errorf("%s: route_mappings are not supported; the routes query and document are", path)
+	if _, err := routerSchema.Check(j); err != nil {
+		return modulePaths{}, err
+	}
+	types, structure := map[string]string{}, map[string][]string{}
+	if _, err := j.Get("types", &types); err != nil {
+		return modulePaths{}, err
+	}
+	if _, err := j.Get("structure", &structure); err != nil {
+		return modulePaths{}, err
 	}
 	route := func(name string) ([]module, error) {
-		ids, ok := j.Structure[name]
+		ids, ok := structure[name]
 		if !ok {
 			return nil, fmt.Errorf("%s: structure has no route %q", path, name)
 		}
 		var modules []module
 		for _, id := range ids {
-			kind, ok := j.Types[id]
+			class, ok := types[id]
 			if !ok {
 				return nil, fmt.Errorf("%s: types lacks %q, which route %q names", path, id, name)
 			}
-			at, err := moduleDir(dir, id)
+			at, err := modelfolder.Join(dir, id)
 			if err != nil {
 				return nil, fmt.Errorf("%s: types: %w", path, err)
 			}
-			identity, err := isIdentity(lastName(kind), at)
+			kind, err := moduleKind(class)
+			if err != nil {
+				return nil, fmt.Errorf("%s: types: %s: %w", path, id, err)
+			}
+			identity, err := isIdentity(kind, at)
 			if err != nil {
 				return nil, err
 			}
 			if !identity {
-				modules = append(modules, module{lastName(kind), at})
+				modules = append(modules, module{kind, at})
 			}
 		}
 		return modules, nil
 	}
 	var r modulePaths
-	var err error
 	if r.query, err = route("query"); err != nil {
 		return r, err
 	}
-	r.document, err = route("document")
-	return r, err
+	if r.document, err = route("document"); err != nil {
+		return r, err
+	}
+	return r, checkRouterParameters(j, structure)
+}
+
+func checkRouterParameters(j modelfolder.Settings, structure map[string][]string) error {
+	parameters, err := j.Object("parameters")
+	if err != nil {
+		return err
+	}
+	if _, err := routerParametersSchema.Check(parameters); err != nil {
+		return err
+	}
+	var route string
+	if _, err := parameters.Get("default_route", &route); err != nil {
+		return err
+	}
+	if parameters.IsSet("default_route") && structure[route] == nil {
+		return parameters.Errorf("default_route", "is %q, which structure lacks", route)
+	}
+	return nil
 }
 
 // isIdentity says whether a module changes nothing: a Dropout, or a Dense with the identity matrix, no bias and no
 // activation.
 func isIdentity(kind, dir string) (bool, error) {
 	if kind == "Dropout" {
-		return true, nil
+		return true, checkFile(filepath.Join(dir, configJSON), dropoutSchema)
 	}
 	if kind != "Dense" {
 		return false, nil
 	}
-	var j struct {
-		Activation string `json:"activation_function"`
+	j, err := modelfolder.Read(filepath.Join(dir, configJSON))
+	if err != nil {
+		return false, err
 	}
-	if err := jsonfile.Read(filepath.Join(dir, configJSON), &j); err != nil {
+	if _, err := denseSchema.Check(j); err != nil {
+		return false, err
+	}
+	var activation string
+	if _, err := j.Get("activation_function", &activation); err != nil {
 		return false, err
 	}
 	refused := fmt.Errorf("%s: a Dense module that is not the identity is not supported", dir)
-	if lastName(j.Activation) != "Identity" {
+	if !strings.HasPrefix(activation, "torch.") || lastName(activation) != "Identity" {
 		return false, refused
 	}
 	f, err := safetensors.Open(filepath.Join(dir, weightsFile))
@@ -249,15 +307,14 @@ func isIdentity(kind, dir string) (bool, error) {
 	return true, nil
 }
 
-// moduleDir returns the folder of a module, which must lie in that of the model.
-func moduleDir(dir, path string) (string, error) {
-	if path == "" {
-		return dir, nil
+// checkFile checks a file of settings, which may be missing.
+func checkFile(path string, schema modelfolder.Schema) error {
+	s, err := modelfolder.ReadOptional(path)
+	if err != nil {
+		return err
 	}
-	if !filepath.IsLocal(path) {
-		return "", fmt.Errorf("path %q leads out of the model folder", path)
-	}
-	return filepath.Join(dir, path), nil
+	_, err = schema.Check(s)
+	return err
 }
 
 // lastName returns what follows the last dot.

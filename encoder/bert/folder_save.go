@@ -63,7 +63,8 @@ func (w folderWriter) write(ctx context.Context, dir string) error {
 		if err := w.writeTower(ctx, dir, w.Query.Tower, max(w.Query.Tokens, w.Passage.Tokens)); err != nil {
 			return err
 		}
-		if err := writeJSON(dir, modulesJSON, moduleList([]string{"", "1_Pooling", "2_Normalize"})); err != nil {
+		classes := savedClasses(w.Folder, w.Query.Tower)
+		if err := writeJSON(dir, modulesJSON, moduleList([]string{"", "1_Pooling", "2_Normalize"}, classes)); err != nil {
 			return err
 		}
 		if err := writePooling(dir, "1_Pooling", "2_Normalize", w.Query.Tower); err != nil {
@@ -87,12 +88,16 @@ func (w folderWriter) writePrompts(dir string) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(dir, sentenceTransformersJSON, map[string]any{
+	config := map[string]any{
 		"model_type":          "SentenceTransformer",
 		"prompts":             prompts,
 		"default_prompt_name": otherwise,
-		"similarity_fn_name":  "cosine",
-	})
+		"similarity_fn_name":  w.Similarity,
+	}
+	if w.TruncateDim > 0 {
+		config["truncate_dim"] = w.TruncateDim
+	}
+	return writeJSON(dir, sentenceTransformersJSON, config)
 }
 
 // prompts are those of the folder that the model was read from, so that whoever asks for one by another name still
@@ -140,10 +145,18 @@ type moduleEntry struct {
 	Type  string `json:"type"`
 }
 
-// moduleList lists Transformer, Pooling and Normalize.
-func moduleList(paths []string) []moduleEntry {
+// savedClasses returns the modules that a tower is saved as. Vectors of any length stay so where they rank by dot product.
+func savedClasses(f *Folder, t *Tower) []string {
+	classes := []string{transformerClass, poolingClass}
+	if f.Similarity == Cosine || t.Normalize {
+		classes = append(classes, normalizeClass)
+	}
+	return classes
+}
+
+func moduleList(paths, classes []string) []moduleEntry {
 	var list []moduleEntry
-	for i, class := range []string{transformerClass, poolingClass, normalizeClass} {
+	for i, class := range classes {
 		list = append(list, moduleEntry{i, fmt.Sprint(i), paths[i], class})
 	}
 	return list
@@ -157,10 +170,11 @@ func (w folderWriter) writeRouter(ctx context.Context, dir string) error {
 		tokens int
 	}{{"query", w.Query.Tower, w.Query.Tokens}, {"document", w.Passage.Tower, w.Passage.Tokens}} {
 		ids := []string{route.name + "_0_Transformer", route.name + "_1_Pooling", route.name + "_2_Normalize"}
-		for i, class := range []string{transformerClass, poolingClass, normalizeClass} {
+		classes := savedClasses(w.Folder, route.tower)
+		for i, class := range classes {
 			types[ids[i]] = class
 		}
-		structure[route.name] = ids
+		structure[route.name] = ids[:len(classes)]
 		if err := w.writeTower(ctx, filepath.Join(dir, ids[0]), route.tower, route.tokens); err != nil {
 			return err
 		}
@@ -199,7 +213,7 @@ func writePooling(dir, pooling, normalize string, t *Tower) error {
 
 // writeTower writes the folder of a Transformer.
 func (w folderWriter) writeTower(ctx context.Context, dir string, t *Tower, tokens int) error {
-	if err := writeJSON(dir, sentenceBERTJSON, map[string]any{"max_seq_length": tokens, "do_lower_case": t.lowerCase}); err != nil {
+	if err := writeJSON(dir, sentenceBERTJSON, map[string]any{"max_seq_length": tokens, "do_lower_case": t.sbert.LowerCase}); err != nil {
 		return err
 	}
 	for _, file := range t.Tokenizer.files {

@@ -2,10 +2,12 @@ package bert
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -74,6 +76,70 @@ func TestRoutesThroughTheSameModulesShareATower(t *testing.T) {
 	require.Empty(t, f.Passage.Prompt)
 }
 
+// A snapshot of the Hugging Face cache is a folder of links to ../../blobs.
+func TestFolderOfLinksIsRead(t *testing.T) {
+	root := t.TempDir()
+	snapshot := filepath.Join(root, "snapshots", "0123")
+	blobs := filepath.Join(root, "blobs")
+	require.NoError(t, os.MkdirAll(blobs, 0o755))
+	n := 0
+	require.NoError(t, filepath.WalkDir("testdata/tiny", func(path string, entry os.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		n++
+		blob := filepath.Join(blobs, strconv.Itoa(n))
+		relative, err := filepath.Rel("testdata/tiny", path)
+		if err != nil {
+			return err
+		}
+		link := filepath.Join(snapshot, relative)
+		to, err := filepath.Rel(filepath.Dir(link), blob)
+		if err != nil {
+			return err
+		}
+		return errors.Join(os.WriteFile(blob, data, 0o644), os.MkdirAll(filepath.Dir(link), 0o755), os.Symlink(to, link))
+	}))
+	f, err := ReadFolder(snapshot, Options{})
+	require.NoError(t, err)
+	want, err := ReadFolder("testdata/tiny", Options{})
+	require.NoError(t, err)
+	require.Equal(t, want.Passage.Prompt, f.Passage.Prompt)
+	require.Equal(t, towerWeights(t, want.Query.Tower), towerWeights(t, f.Query.Tower))
+}
+
+func TestSavedFolderKeepsSimilarityAndDimensions(t *testing.T) {
+	for _, normalize := range []bool{true, false} {
+		dir := changedFolder(t, "tiny", func(dir string) {
+			write(t, dir, sentenceTransformersJSON, `{"similarity_fn_name":"dot","truncate_dim":12}`)
+			if !normalize {
+				write(t, dir, modulesJSON, `[{"path":"","type":"sentence_transformers.models.Transformer"},
+					{"path":"1_Pooling","type":"sentence_transformers.models.Pooling"}]`)
+			}
+		})
+		f, err := ReadFolder(dir, Options{})
+		require.NoError(t, err)
+		require.False(t, f.Normalized())
+		twin := *f.Query.Tower
+		for _, query := range []*Tower{f.Query.Tower, &twin} {
+			f.Query.Tower = query
+			out := filepath.Join(t.TempDir(), "model")
+			require.NoError(t, saveFolder(out, f, nil, nil))
+			got, err := ReadFolder(out, Options{})
+			require.NoError(t, err)
+			require.Equal(t, Dot, got.Similarity)
+			require.Equal(t, 12, got.TruncateDim)
+			require.Equal(t, 12, got.Dim())
+			require.Equal(t, normalize, got.Query.Tower.Normalize)
+			require.Equal(t, normalize, got.Passage.Tower.Normalize)
+		}
+	}
+}
+
 func TestOptionsOverrideTheFolder(t *testing.T) {
 	query, passage := "", "text: "
 	f, err := ReadFolder("testdata/tiny", Options{
@@ -91,6 +157,11 @@ func TestFolderWithoutModulesNeedsAPooling(t *testing.T) {
 	dir := changedFolder(t, "tiny", func(dir string) { remove(t, dir, modulesJSON) })
 	_, err := ReadFolder(dir, Options{})
 	require.ErrorContains(t, err, dir+": no modules.json says which pooling")
+	for _, name := range []string{sentenceTransformersJSON, sentenceBERTJSON} {
+		_, err = ReadFolder(dir, Options{Pooling: "mean"})
+		require.ErrorContains(t, err, name+": sentence-transformers does not read it where modules.json is missing")
+		remove(t, dir, name)
+	}
 	f, err := ReadFolder(dir, Options{Pooling: "mean"})
 	require.NoError(t, err)
 	require.Equal(t, Mean, f.Passage.Tower.Pooling)
@@ -99,12 +170,13 @@ func TestFolderWithoutModulesNeedsAPooling(t *testing.T) {
 func TestPromptsAreChosenByRole(t *testing.T) {
 	for name, c := range map[string]struct{ config, query, passage string }{
 		"query and document":         {`{"prompts":{"query":"q","document":"d"}}`, "q", "d"},
-		"passage beside an empty":    {`{"prompts":{"query":"q","document":"","passage":"p"}}`, "q", "p"},
-		"corpus":                     {`{"prompts":{"corpus":"c"}}`, "", "c"},
+		"passage beside an empty":    {`{"prompts":{"query":"q","document":"","passage":"p"}}`, "q", ""},
+		"corpus":                     {`{"prompts":{"corpus":"c"}}`, "", ""},
 		"null":                       {`{"prompts":{"query":null,"document":"d"},"default_prompt_name":null}`, "", "d"},
 		"none":                       {`{}`, "", ""},
-		"default for both":           {`{"prompts":{"retrieval":"r"},"default_prompt_name":"retrieval"}`, "r", "r"},
-		"default but for one's own":  {`{"prompts":{"retrieval":"r","query":""},"default_prompt_name":"retrieval"}`, "", "r"},
+		"default of neither":         {`{"prompts":{"retrieval":"r"},"default_prompt_name":"retrieval"}`, "", ""},
+		"default that is a role's":   {`{"prompts":{"query":"q"},"default_prompt_name":"query"}`, "q", ""},
+		"default that both have":     {`{"default_prompt_name":"document"}`, "", ""},
 		"names that no role answers": {`{"prompts":{"sts":"s"}}`, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -115,6 +187,26 @@ func TestPromptsAreChosenByRole(t *testing.T) {
 			require.Equal(t, c.passage, f.Passage.Prompt)
 		})
 	}
+}
+
+func TestAPromptThatTheUserSetsIsNotMissed(t *testing.T) {
+	dir := changedFolder(t, "tiny", func(dir string) {
+		write(t, dir, sentenceTransformersJSON, `{"prompts":{"query":"q","passage":"p","sts":"s"}}`)
+	})
+	passage, query := "p", "s"
+	for want, o := range map[string]Options{
+		`prompts names "passage", "sts", which`: {},
+		`prompts names "sts", which`:            {PassagePrompt: &passage},
+	} {
+		f, err := ReadFolder(dir, o)
+		require.NoError(t, err)
+		require.Len(t, f.Notes, 1)
+		require.Contains(t, f.Notes[0], want)
+	}
+	f, err := ReadFolder(dir, Options{PassagePrompt: &passage, QueryPrompt: &query})
+	require.NoError(t, err)
+	require.Empty(t, f.Notes)
+	require.Equal(t, "p", f.Passage.Prompt)
 }
 
 func TestLengthLimitComesFromTheFirstFileThatHasOne(t *testing.T) {
@@ -171,8 +263,8 @@ func TestModulesThatChangeNothingAreSkipped(t *testing.T) {
 			{Name: "linear.bias", Shape: []int{2}, Values: []float32{0, 0}},
 		}, nil))
 		write(t, dir, "2_Dense/model.safetensors", b.String())
-		write(t, dir, modulesJSON, `[{"path":"","type":"a.Transformer"},{"path":"1_Pooling","type":"a.Pooling"},
-			{"path":"2_Dense","type":"sentence_transformers.models.Dense"},{"path":"3","type":"a.Dropout"},{"path":"2_Normalize","type":"a.Normalize"}]`)
+		write(t, dir, modulesJSON, `[{"path":"","type":"sentence_transformers.models.Transformer"},{"path":"1_Pooling","type":"sentence_transformers.models.Pooling"},
+			{"path":"2_Dense","type":"sentence_transformers.models.Dense"},{"path":"3","type":"sentence_transformers.models.Dropout"},{"path":"2_Normalize","type":"sentence_transformers.models.Normalize"}]`)
 	}
 	dir := changedFolder(t, "tiny", func(dir string) { dense(t, dir, []float32{1, 0, 0, 1}) })
 	f, err := ReadFolder(dir, Options{})
@@ -269,20 +361,22 @@ func TestBadFoldersAreErrorsThatNameFileAndField(t *testing.T) {
 		"malformed tokenizer":     {file(tokenizerJSON, "{"), "tokenizer.json: line 1"},
 		"malformed modules.json":  {file(modulesJSON, "[{]"), "modules.json: line 1"},
 		"no modules":              {file(modulesJSON, "[]"), "modules.json: the first module is not a Transformer"},
-		"only a Transformer":      {file(modulesJSON, `[{"path":"","type":"x.Transformer"}]`), "set Options.Pooling"},
-		"another module":          {file(modulesJSON, `[{"path":"","type":"x.Transformer"},{"path":"1_Pooling","type":"x.Pooling"},{"path":"2","type":"x.LSTM"}]`), "module LSTM"},
-		"a module out of the dir": {file(modulesJSON, `[{"path":"../..","type":"x.Transformer"}]`), `modules.json: module 0: path "../.." leads out`},
-		"a late router":           {file(modulesJSON, `[{"path":"","type":"x.Transformer"},{"path":"","type":"x.Router"}]`), "a Router must be the first"},
-		"no router_config":        {func(t *testing.T, dir string) { write(t, dir, modulesJSON, `[{"path":"r","type":"x.Router"}]`) }, "r/config.json: no such file"},
-		"no pooling folder":       {missing("1_Pooling/config.json"), "1_Pooling/config.json: no such file"},
-		"pooling by the maximum":  {file("1_Pooling/config.json", `{"pooling_mode":"max"}`), "1_Pooling/config.json: pooling max is not supported"},
-		"two poolings":            {file("1_Pooling/config.json", `{"pooling_mode_cls_token":true,"pooling_mode_mean_tokens":true}`), "pooling cls + mean is not"},
-		"two poolings, newer":     {file("1_Pooling/config.json", `{"pooling_mode":["mean","max"]}`), "pooling max + mean is not"},
-		"a prompt left out":       {file("1_Pooling/config.json", `{"pooling_mode":"mean","include_prompt":false}`), "include_prompt is false"},
-		"an unknown default":      {file(sentenceTransformersJSON, `{"prompts":{},"default_prompt_name":"x"}`), `config_sentence_transformers.json: default_prompt_name is "x"`},
-		"a limit beyond the end":  {file(sentenceBERTJSON, `{"max_seq_length":65}`), "max_seq_length is 65; the model has 64 positions"},
-		"a limit of nothing":      {file(sentenceBERTJSON, `{"max_seq_length":2}`), "max_seq_length is 2; at least 3"},
-		"a limit of the role":     {file(retortJSON, `{"query_tokens":-1}`), "retort_config.json: query_tokens is -1"},
+		"only a Transformer":      {file(modulesJSON, `[{"path":"","type":"sentence_transformers.models.Transformer"}]`), "set Options.Pooling"},
+		"another module":          {file(modulesJSON, `[{"path":"","type":"sentence_transformers.models.Transformer"},{"path":"1_Pooling","type":"sentence_transformers.models.Pooling"},{"path":"2","type":"sentence_transformers.models.LSTM"}]`), "module LSTM"},
+		"a module out of the dir": {file(modulesJSON, `[{"path":"../..","type":"sentence_transformers.models.Transformer"}]`), `modules.json: module 0: path "../.." leads out`},
+		"a late router":           {file(modulesJSON, `[{"path":"","type":"sentence_transformers.models.Transformer"},{"path":"","type":"sentence_transformers.models.Router"}]`), "a Router must be the first"},
+		"no router_config": {func(t *testing.T, dir string) {
+			write(t, dir, modulesJSON, `[{"path":"r","type":"sentence_transformers.models.Router"}]`)
+		}, "r/config.json: no such file"},
+		"no pooling folder":      {missing("1_Pooling/config.json"), "1_Pooling/config.json: no such file"},
+		"pooling by the maximum": {file("1_Pooling/config.json", `{"pooling_mode":"max"}`), "1_Pooling/config.json: pooling max is not supported"},
+		"two poolings":           {file("1_Pooling/config.json", `{"pooling_mode_cls_token":true,"pooling_mode_mean_tokens":true}`), "pooling cls + mean is not"},
+		"two poolings, newer":    {file("1_Pooling/config.json", `{"pooling_mode":["mean","max"]}`), "pooling max + mean is not"},
+		"a prompt left out":      {file("1_Pooling/config.json", `{"pooling_mode":"mean","include_prompt":false}`), "include_prompt is false"},
+		"an unknown default":     {file(sentenceTransformersJSON, `{"prompts":{},"default_prompt_name":"x"}`), `config_sentence_transformers.json: default_prompt_name is "x"`},
+		"a limit beyond the end": {file(sentenceBERTJSON, `{"max_seq_length":65}`), "max_seq_length is 65; the model has 64 positions"},
+		"a limit of nothing":     {file(sentenceBERTJSON, `{"max_seq_length":2}`), "max_seq_length is 2; at least 3"},
+		"a limit of the role":    {file(retortJSON, `{"query_tokens":-1}`), "retort_config.json: query_tokens is -1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := changedFolder(t, "tiny", func(dir string) { c.change(t, dir) })
@@ -303,7 +397,7 @@ func TestBadRoutersAreErrors(t *testing.T) {
 		"mappings": {
 			func(j map[string]any) {
 				j["parameters"].(map[string]any)["route_mappings"] = map[string]any{"('query', None)": "document"}
-			}, "route_mappings are not supported",
+			}, "parameters: route_mappings is",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"sync"
@@ -41,13 +42,14 @@ type Model struct {
 }
 
 var (
-	_ encoder.Trainable      = (*Model)(nil)
-	_ encoder.Splitter       = (*Model)(nil)
-	_ encoder.GradientZeroer = (*Model)(nil)
-	_ encoder.GraphSizer     = (*Model)(nil)
-	_ encoder.Parametric     = (*Model)(nil)
-	_ encoder.Fingerprinter  = (*Model)(nil)
-	_ encoder.Describer      = (*Model)(nil)
+	_ encoder.Trainable       = (*Model)(nil)
+	_ encoder.Splitter        = (*Model)(nil)
+	_ encoder.GradientZeroer  = (*Model)(nil)
+	_ encoder.GraphSizer      = (*Model)(nil)
+	_ encoder.Parametric      = (*Model)(nil)
+	_ encoder.Fingerprinter   = (*Model)(nil)
+	_ encoder.Describer       = (*Model)(nil)
+	_ encoder.TrainingChecker = (*Model)(nil)
 )
 
 // Open reads a model folder and puts its weights on the device. Close must be called once it is no longer needed.
@@ -62,6 +64,11 @@ func Open(ctx context.Context, dir string, o Options) (*Model, error) {
 	}
 	if o.BatchTokens < 0 {
 		return nil, fmt.Errorf("bert: Options.BatchTokens is %d", o.BatchTokens)
+	}
+	if o.Logger != nil {
+		for _, note := range folder.Notes {
+			o.Logger.Warn(note)
+		}
 	}
 	rt, err := torch.Open(torch.Options{Threads: o.Threads, GPU: o.GPU})
 	if err != nil {
@@ -128,7 +135,14 @@ func (m *Model) Close() error {
 }
 
 // Dim returns the width of the vectors.
-func (m *Model) Dim() int { return m.side(encoder.Query).Tower.Config.HiddenSize }
+func (m *Model) Dim() int { return m.settings().Dim() }
+
+// settings returns what the folder says. It may be called as side may.
+func (m *Model) settings() *Folder {
+	m.weights.RLock()
+	defer m.weights.RUnlock()
+	return m.folder
+}
 
 // side returns what a role needs. It may be called beside SplitTowers, but not by a holder of the lock.
 func (m *Model) side(role encoder.Role) *Side {
@@ -137,7 +151,20 @@ func (m *Model) side(role encoder.Role) *Side {
 	return m.folder.Side(role)
 }
 
-// Encode returns one L2-normalised row a text, [len(texts) x d]. Texts are sorted by length and cut into micro-batches
+// Normalized says whether Encode's rows have length 1. Those of a model whose folder ranks by dot product need not.
+func (m *Model) Normalized() bool { return m.settings().Normalized() }
+
+// CheckTraining implements encoder.TrainingChecker: a model that ranks by dot products of vectors of any length cannot
+// learn here, where temperatures and thresholds are those of cosine similarities.
+func (m *Model) CheckTraining() error {
+	if m.Normalized() {
+		return nil
+	}
+	return fmt.Errorf("%s: similarity_fn_name is dot and the vectors are not normalised: such a model can encode and rank, but not be "+
+		"trained; add a Normalize module, or set cosine", filepath.Join(m.settings().Dir, sentenceTransformersJSON))
+}
+
+// Encode returns one row a text, [len(texts) x d], L2-normalised unless Normalized says otherwise. Texts are sorted by length and cut into micro-batches
 // of Options.BatchTokens, so that little is computed for padding; a text's row does not depend on its neighbours but for
 // rounding. Between micro-batches the end of ctx is seen.
 //
@@ -232,6 +259,11 @@ func (m *Model) Forward(ctx context.Context, in encoder.Inputs, rows []int, keep
 			return nil, fmt.Errorf("bert: Forward of row %d of %d", r, prepared.Len())
 		}
 	}
+	if keepGraph {
+		if err := m.CheckTraining(); err != nil {
+			return nil, err
+		}
+	}
 	p := &pass{m: m, embeddings: matrix.New(len(rows), m.Dim())}
 	if len(rows) == 0 {
 		return p, nil
@@ -274,7 +306,7 @@ func (m *Model) compute(s *torch.Scope, role encoder.Role, texts [][]int32, trai
 	if training {
 		b = b.ForTraining()
 	}
-	return embed(s, m.network(role), b, tower.Pooling, m.precision)
+	return embed(s, m.network(role), b, m.folder, tower, m.precision)
 }
 
 // Step is one step of AdamW on every parameter that learns.
@@ -442,6 +474,9 @@ func (m *Model) Fingerprint() string {
 	for _, role := range []encoder.Role{encoder.Query, encoder.Passage} {
 		side := m.folder.Side(role)
 		fmt.Fprintf(h, "%q %d %s %s %+v\n", side.Prompt, side.Tokens, side.Tower.Pooling, side.Tower.Tokenizer.Fingerprint(), side.Tower.Config)
+	}
+	if m.folder.Similarity != Cosine || m.folder.TruncateDim > 0 {
+		fmt.Fprintf(h, "%s %d %t\n", m.folder.Similarity, m.folder.Dim(), m.folder.Query.Tower.Normalize)
 	}
 	for _, n := range m.networks() {
 		for _, p := range n.Params {

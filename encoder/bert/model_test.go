@@ -7,9 +7,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,6 +41,40 @@ func TestModelKeepsTheContract(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Cut vectors learn as whole ones do: their gradients are checked too.
+func TestModelOfCutVectorsKeepsTheContract(t *testing.T) {
+	dir := changedFolder(t, "tiny", func(dir string) {
+		write(t, dir, sentenceTransformersJSON, `{"truncate_dim":12,"prompts":{"query":"query: ","document":"passage: "}}`)
+	})
+	encodertest.Test(t, func(t *testing.T) encoder.Trainable { return openModel(t, dir, Options{BatchTokens: 128}) })
+}
+
+func TestModelThatRanksByDotProductIsNotTrained(t *testing.T) {
+	dir := changedFolder(t, "tiny", func(dir string) {
+		write(t, dir, sentenceTransformersJSON, `{"similarity_fn_name":"dot","truncate_dim":12}`)
+	})
+	m := openModel(t, dir, Options{})
+	require.False(t, m.Normalized())
+	require.ErrorContains(t, m.CheckTraining(), dir+"/config_sentence_transformers.json: similarity_fn_name is dot")
+	in, err := m.Prepare(t.Context(), encoder.Query, []string{"text"})
+	require.NoError(t, err)
+	_, err = m.Forward(t.Context(), in, []int{0}, true)
+	require.ErrorContains(t, err, "similarity_fn_name is dot")
+	pass, err := m.Forward(t.Context(), in, []int{0}, false)
+	require.NoError(t, err)
+	require.NoError(t, pass.Close())
+	require.NotEqual(t, m.Fingerprint(), openModel(t, "testdata/tiny", Options{}).Fingerprint())
+	require.NoError(t, openModel(t, "testdata/tiny", Options{}).CheckTraining())
+}
+
+func TestOpenTellsTheLoggerWhatTheFolderSaysInVain(t *testing.T) {
+	dir := changedFolder(t, "tiny", func(dir string) { write(t, dir, sentenceTransformersJSON, `{"prompts":{"passage":"passage: "}}`) })
+	var log bytes.Buffer
+	openModel(t, dir, Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	require.Equal(t, 1, strings.Count(log.String(), "which neither queries nor passages use"), log.String())
+	require.Equal(t, 1, strings.Count(log.String(), "level=WARN"))
 }
 
 // golden is what testdata/make_golden.py wrote.

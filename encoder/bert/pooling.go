@@ -5,13 +5,26 @@ import (
 	"github.com/retort-ir/retort/internal/torch"
 )
 
-// embed returns the L2-normalised embeddings [rows x hidden] of a batch.
-func embed(s *torch.Scope, n *bertnet.Network, b bertnet.Batch, pooling Pooling, precision torch.Type) torch.Tensor {
+// embed returns the embeddings [rows x dim] of a batch, as the folder f wants the vectors of the tower.
+func embed(s *torch.Scope, n *bertnet.Network, b bertnet.Batch, f *Folder, tower *Tower, precision torch.Type) torch.Tensor {
 	return s.Sub(func(s *torch.Scope) torch.Tensor {
-		pooled := pool(s, n, b, pooling, precision)
-		// The floor is that of torch.nn.functional.normalize.
-		return s.Div(pooled, s.ClampMin(s.Norm(pooled, 1), 1e-12))
+		x := pool(s, n, b, tower.Pooling, precision)
+		if tower.Normalize && f.Similarity == Dot {
+			x = normalize(s, x) // whole vectors, of which some values are then dropped
+		}
+		if dim := f.Dim(); dim < tower.Config.HiddenSize {
+			x = s.Narrow(x, 1, 0, int64(dim))
+		}
+		if f.Similarity == Dot {
+			return x
+		}
+		return normalize(s, x)
 	})
+}
+
+// normalize divides rows by their L2 norms. The floor is that of torch.nn.functional.normalize.
+func normalize(s *torch.Scope, x torch.Tensor) torch.Tensor {
+	return s.Div(x, s.ClampMin(s.Norm(x, 1), 1e-12))
 }
 
 func pool(s *torch.Scope, n *bertnet.Network, b bertnet.Batch, pooling Pooling, precision torch.Type) torch.Tensor {

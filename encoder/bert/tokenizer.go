@@ -1,6 +1,8 @@
 package bert
 
 import (
+	"math"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/sugarme/tokenizer/model/wordpiece"
@@ -19,21 +21,34 @@ type Tokenizer struct {
 	verbatim           tokenSet // tokens that are looked for in the text as it is: "[MASK]"
 	normalized         tokenSet // tokens that are looked for in the normalised text
 
-	modelMaxLength int // of tokenizer_config.json; 0 where it gives none
+	added []jsonToken // all of them, with their ids
+	last  jsonToken   // the one with the largest id, where that is beyond the vocabulary
+
+	modelMaxLength *int // of tokenizer_config.json; nil where it gives none
+	cutLeft        bool
+	notes          []string // what is to be said about the files
 	files          []tokenizerFile
 	fingerprint    string
 }
 
 // Encode returns the ids of a text, cut so that they are at most maxTokens with the [CLS] in front and the [SEP] behind,
 // which are there even where maxTokens is below two. Bytes that are no UTF-8 count as U+FFFD. The work is in proportion
-// to what is returned, not to the length of the text, as long as the text has spaces.
+// to what is returned, not to the length of the text, as long as the text has spaces and is cut at its end.
 func (t *Tokenizer) Encode(text string, maxTokens int) []int32 {
+	if t.cutLeft && maxTokens < math.MaxInt32 {
+		ids := t.Encode(text, math.MaxInt32)
+		over := max(0, len(ids)-max(maxTokens, 2))
+		return slices.Delete(ids, 1, 1+over)
+	}
 	limit := max(maxTokens, 2) - 1 // leaves room for [SEP]
 	e := encoding{t: t, limit: limit, ids: make([]int32, 1, min(limit+1, len(text)/3+3))}
 	e.ids[0] = t.cls
 	t.verbatim.split(text, e.text, e.token)
 	return append(e.ids, t.sep)
 }
+
+// CutsLeft says whether a text that is too long loses its beginning rather than its end.
+func (t *Tokenizer) CutsLeft() bool { return t.cutLeft }
 
 // PadID returns the id that fills up the shorter rows of a batch.
 func (t *Tokenizer) PadID() int32 { return t.pad }
@@ -47,6 +62,7 @@ func (t *Tokenizer) Fingerprint() string { return t.fingerprint }
 // lowerFirst makes a cased tokenizer see lower case; it keeps the accents. It is for a tokenizer not yet in use.
 func (t *Tokenizer) lowerFirst() {
 	t.normalize.lower = true
+	t.findAdded()
 	t.fingerprint += " lower"
 }
 

@@ -1,7 +1,6 @@
 package bert
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -21,8 +20,8 @@ import (
 	"github.com/retort-ir/retort/internal/bertnet"
 	"github.com/retort-ir/retort/internal/filekind"
 	"github.com/retort-ir/retort/internal/jsonfile"
+	"github.com/retort-ir/retort/internal/modelfolder"
 	"github.com/retort-ir/retort/internal/regular"
-	"github.com/retort-ir/retort/internal/strictjson"
 )
 
 // The files that a tokenizer may be made of.
@@ -40,10 +39,11 @@ type tokenizerFile struct {
 	data []byte
 }
 
-// LoadTokenizer reads the tokenizer of a model folder: tokenizer.json, or vocab.txt where there is none. As in the
-// transformers package, do_lower_case (true where it is left out), strip_accents and tokenize_chinese_chars of
-// tokenizer_config.json win over tokenizer.json, unless its tokenizer_class is a general one (PreTrainedTokenizerFast,
-// TokenizersBackend). A tokenizer.json without tokenizer_config.json stands for itself, as in the tokenizers package.
+// LoadTokenizer reads the tokenizer of a model folder as transformers 5 does: tokenizer.json, or vocab.txt where there is
+// none. Of a BertTokenizer, which a folder that names no tokenizer_class has too, tokenizer.json gives the vocabulary and
+// the added tokens alone: do_lower_case (true where it is left out), strip_accents, tokenize_chinese_chars and the special
+// tokens are those of tokenizer_config.json and special_tokens_map.json. Of a general class (PreTrainedTokenizerFast,
+// TokenizersBackend) tokenizer.json gives all but further special tokens and the side that is cut.
 func LoadTokenizer(dir string) (*Tokenizer, error) {
 	var files []tokenizerFile
 	for _, name := range []string{tokenizerJSON, vocabTXT, tokenizerConfig, specialTokens, addedTokens} {
@@ -84,11 +84,20 @@ type tokenizerSpec struct {
 	prefix     string // of a piece that does not begin its word
 	maxChars   int    // a longer word is unknown
 	normalizer normalizer
-	added      []jsonToken
 	cls, sep   string
 	pad, unk   string
 	mask       string
-	maxLength  int // model_max_length; 0 where no file gives one
+	maxLength  *int // model_max_length; nil where no file gives one
+	cutLeft    bool // a text that is too long loses its beginning
+
+	general bool // the class takes tokenizer.json as it is
+	added   []jsonToken
+	other   []jsonToken // of added_tokens_decoder, or of added_tokens.json
+	decoder bool        // other are of added_tokens_decoder
+	names   specialNames
+	notes   []string
+
+	lower, accents, chinese *bool // of a BertTokenizer
 }
 
 func readSpec(dir string, files []tokenizerFile) (*tokenizerSpec, error) {
@@ -97,34 +106,38 @@ func readSpec(dir string, files []tokenizerFile) (*tokenizerSpec, error) {
 		data[f.name] = f.data
 	}
 	s := &tokenizerSpec{
-		prefix: "##", maxChars: 100,
+		prefix: "##", maxChars: usualChars,
 		cls: "[CLS]", sep: "[SEP]", pad: "[PAD]", unk: "[UNK]", mask: "[MASK]",
 	}
-	steps := []struct {
-		file string
-		read func([]byte) error
-	}{
-		{vocabTXT, s.readVocab},
-		{tokenizerJSON, s.readTokenizerJSON},
-		{specialTokens, s.readSpecialTokens},
-		{tokenizerConfig, s.readConfig},
+	vocabulary, read := tokenizerJSON, s.readTokenizerJSON
+	if data[tokenizerJSON] == nil {
+		vocabulary, read = vocabTXT, s.readVocab
 	}
-	for _, step := range steps {
-		if step.file == vocabTXT && data[tokenizerJSON] != nil {
-			continue
-		}
-		if raw, ok := data[step.file]; ok {
-			if err := step.read(raw); err != nil {
-				return nil, fmt.Errorf("%s: %w", filepath.Join(dir, step.file), err)
-			}
-		}
-	}
-	if s.vocab == nil {
+	if data[vocabulary] == nil {
 		return nil, fmt.Errorf("%s: neither %s nor %s", dir, tokenizerJSON, vocabTXT)
 	}
-	if s.source == vocabTXT && data[addedTokens] != nil {
-		return nil, fmt.Errorf("%s: added tokens beside %s are not supported; save the tokenizer as %s (transformers: "+
-			"AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR))", filepath.Join(dir, addedTokens), vocabTXT, tokenizerJSON)
+	settings := map[string]modelfolder.Settings{}
+	for _, name := range []string{tokenizerConfig, specialTokens, addedTokens} {
+		if data[name] == nil {
+			continue
+		}
+		var err error
+		if settings[name], err = modelfolder.Parse(filepath.Join(dir, name), data[name]); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.readClass(settings[tokenizerConfig]); err != nil {
+		return nil, err
+	}
+	if err := read(data[vocabulary]); err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, vocabulary), err)
+	}
+	written := *s
+	if err := s.readConfig(settings[tokenizerConfig], settings[specialTokens], settings[addedTokens]); err != nil {
+		return nil, err
+	}
+	if s.source == tokenizerJSON {
+		s.noteUnused(filepath.Join(dir, tokenizerJSON), written)
 	}
 	return s, nil
 }
@@ -140,16 +153,7 @@ func (s *tokenizerSpec) readVocab(raw []byte) error {
 	for i, line := range strings.Split(text, "\n") {
 		s.vocab[line] = i
 	}
-	s.normalizer = normalizer{clean: true, chinese: true, stripAccents: true, lower: true}
 	return nil
-}
-
-// jsonToken is a token of the list added_tokens.
-type jsonToken struct {
-	ID         int    `json:"id"`
-	Content    string `json:"content"`
-	SingleWord bool   `json:"single_word"`
-	Normalized bool   `json:"normalized"`
 }
 
 // jsonNormalizer is the member normalizer of tokenizer.json.
@@ -165,6 +169,8 @@ type jsonNormalizer struct {
 func (s *tokenizerSpec) readTokenizerJSON(raw []byte) error {
 	var j struct {
 		Added        []jsonToken     `json:"added_tokens"`
+		Truncation   *jsonDirection  `json:"truncation"`
+		Padding      *jsonDirection  `json:"padding"`
 		Normalizer   *jsonNormalizer `json:"normalizer"`
 		PreTokenizer *struct {
 			Type string `json:"type"`
@@ -194,6 +200,12 @@ func (s *tokenizerSpec) readTokenizerJSON(raw []byte) error {
 	}
 	s.source = tokenizerJSON
 	s.added = j.Added
+	for i := range s.added {
+		s.added[i].source = "added_tokens of " + tokenizerJSON
+	}
+	if err := s.readDirections(j.Truncation, j.Padding); err != nil {
+		return err
+	}
 	if j.Model.Unk != nil {
 		s.unk = *j.Model.Unk
 	}
@@ -202,6 +214,9 @@ func (s *tokenizerSpec) readTokenizerJSON(raw []byte) error {
 	}
 	if j.Model.MaxChars != nil {
 		s.maxChars = *j.Model.MaxChars
+	}
+	if s.maxChars < 1 || s.maxChars > mostChars {
+		return fmt.Errorf("model.max_input_chars_per_word is %d; 1 to %d are supported", s.maxChars, mostChars)
 	}
 	if j.PreTokenizer == nil || j.PreTokenizer.Type != "BertPreTokenizer" {
 		return errors.New("pre_tokenizer is not a BertPreTokenizer, the only one that is supported")
@@ -263,6 +278,9 @@ type jsonPostProcessor struct {
 // readPostProcessor makes sure that a text stands between two tokens, and takes their names.
 func (s *tokenizerSpec) readPostProcessor(j *jsonPostProcessor) error {
 	if j == nil {
+		if s.general {
+			return errors.New("post_processor is missing, so that no [CLS] and [SEP] would stand around a text; add it")
+		}
 		return nil
 	}
 	switch j.Type {
@@ -293,85 +311,229 @@ func (s *tokenizerSpec) readPostProcessor(j *jsonPostProcessor) error {
 	return fmt.Errorf("post_processor.type is %s; TemplateProcessing and BertProcessing are supported", j.Type)
 }
 
-// jsonSpecials are the names of the special tokens, each a string or an object with the member content.
-type jsonSpecials struct {
-	CLS  tokenName `json:"cls_token"`
-	SEP  tokenName `json:"sep_token"`
-	PAD  tokenName `json:"pad_token"`
-	UNK  tokenName `json:"unk_token"`
-	MASK tokenName `json:"mask_token"`
+// jsonDirection is the side of truncation or padding in tokenizer.json. The lengths there are set anew for each call.
+type jsonDirection struct {
+	Direction string `json:"direction"`
+	PadToken  string `json:"pad_token"`
 }
 
-type tokenName string
-
-func (n *tokenName) UnmarshalJSON(raw []byte) error {
-	var object struct {
-		Content string `json:"content"`
+func (s *tokenizerSpec) readDirections(truncation, padding *jsonDirection) error {
+	if truncation != nil {
+		s.cutLeft = truncation.Direction == "Left"
+		if !s.cutLeft && truncation.Direction != "Right" {
+			return fmt.Errorf("truncation.direction is %q; Left and Right are supported", truncation.Direction)
+		}
 	}
-	if raw[0] == '{' {
-		err := strictjson.Unmarshal(raw, &object)
-		*n = tokenName(object.Content)
-		return err
+	if padding == nil {
+		return nil
 	}
-	return strictjson.Unmarshal(raw, (*string)(n))
-}
-
-func (s *tokenizerSpec) readSpecialTokens(raw []byte) error {
-	var j jsonSpecials
-	if err := jsonfile.Unmarshal(raw, &j); err != nil {
-		return err
+	if padding.Direction != "Right" {
+		return fmt.Errorf("padding.direction is %q, which is not supported; %s", padding.Direction, leftPadding)
 	}
-	s.setSpecials(j)
+	if s.general && padding.PadToken != "" {
+		s.pad = padding.PadToken
+	}
 	return nil
 }
 
-func (s *tokenizerSpec) setSpecials(j jsonSpecials) {
-	s.cls = cmp.Or(string(j.CLS), s.cls)
-	s.sep = cmp.Or(string(j.SEP), s.sep)
-	s.pad = cmp.Or(string(j.PAD), s.pad)
-	s.unk = cmp.Or(string(j.UNK), s.unk)
-	s.mask = cmp.Or(string(j.MASK), s.mask)
-}
-
-func (s *tokenizerSpec) readConfig(raw []byte) error {
-	var j struct {
-		jsonSpecials
-		Class        string  `json:"tokenizer_class"`
-		LowerCase    *bool   `json:"do_lower_case"`
-		StripAccents *bool   `json:"strip_accents"`
-		Chinese      *bool   `json:"tokenize_chinese_chars"`
-		MaxLength    float64 `json:"model_max_length"` // 1e30 stands for none
-	}
-	if err := jsonfile.Unmarshal(raw, &j); err != nil {
+// readClass finds out how much of tokenizer.json counts.
+func (s *tokenizerSpec) readClass(config modelfolder.Settings) error {
+	var class string
+	if _, err := config.Get("tokenizer_class", &class); err != nil {
 		return err
 	}
-	s.setSpecials(j.jsonSpecials)
-	if j.MaxLength >= 1 && j.MaxLength < math.MaxInt32 {
-		s.maxLength = int(j.MaxLength)
-	}
-	switch j.Class {
+	switch class {
 	case "", "BertTokenizer", "BertTokenizerFast":
 	case "PreTrainedTokenizerFast", "TokenizersBackend":
-		if s.source == tokenizerJSON {
-			return nil
-		}
+		s.general = true
 	default:
-		return fmt.Errorf("tokenizer_class is %s; only BertTokenizer is supported", j.Class)
+		return config.Errorf("tokenizer_class", "is %s; only BertTokenizer, PreTrainedTokenizerFast and TokenizersBackend are supported", class)
 	}
-	s.normalizer.lower = valueOr(j.LowerCase, true)
-	s.normalizer.stripAccents = valueOr(j.StripAccents, s.normalizer.lower)
-	s.normalizer.chinese = valueOr(j.Chinese, true)
 	return nil
+}
+
+// readConfig reads tokenizer_config.json, and special_tokens_map.json and added_tokens.json, which count where it has no
+// added_tokens_decoder.
+func (s *tokenizerSpec) readConfig(config, specialsMap, added modelfolder.Settings) error {
+	if s.general && s.source != tokenizerJSON {
+		return config.Errorf("tokenizer_class", "needs %s, which the folder lacks", tokenizerJSON)
+	}
+	s.decoder = config.Has("added_tokens_decoder")
+	if s.decoder {
+		specialsMap, added = modelfolder.Settings{}, modelfolder.Settings{}
+	}
+	var err error
+	if s.names, err = readSpecialNames(config, specialsMap); err != nil {
+		return err
+	}
+	if s.decoder {
+		s.other, err = readDecoder(config)
+	} else {
+		s.other, err = readAddedTokens(added, s.names)
+	}
+	if err != nil {
+		return err
+	}
+	if !s.general {
+		s.prefix, s.maxChars, s.cls, s.sep, s.unk = "##", usualChars, "[CLS]", "[SEP]", "[UNK]"
+	}
+	s.setSpecials()
+	if err := s.checkConfig(config); err != nil {
+		return err
+	}
+	if err := s.checkConfig(specialsMap); err != nil {
+		return err
+	}
+	for _, file := range []modelfolder.Settings{config, specialsMap} {
+		if err := s.readSwitches(file); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// noteUnused says what tokenizer.json says and a BertTokenizer does not take from it.
+func (s *tokenizerSpec) noteUnused(path string, written tokenizerSpec) {
+	for _, member := range []struct {
+		name string
+		same bool
+	}{
+		{"normalizer", s.normalizer == written.normalizer},
+		{"post_processor", s.cls == written.cls && s.sep == written.sep},
+		{"model.unk_token", s.unk == written.unk},
+		{"model.continuing_subword_prefix", s.prefix == written.prefix},
+		{"model.max_input_chars_per_word", s.maxChars == written.maxChars},
+	} {
+		if !member.same {
+			s.notes = append(s.notes, fmt.Sprintf("%s: %s says something else than %s: that of the BertTokenizer counts, as in transformers 5",
+				path, member.name, tokenizerConfig))
+		}
+	}
+}
+
+func (s *tokenizerSpec) checkConfig(file modelfolder.Settings) error {
+	var named []string
+	for _, key := range file.Keys() {
+		if strings.HasSuffix(key, "_token") && (isToken(file.Raw(key)) || slices.Contains(namedTokens, key)) {
+			named = append(named, key)
+		}
+	}
+	unknown, err := tokenizerSchema.Check(file.Without(named...))
+	if len(unknown) > 0 {
+		s.notes = append(s.notes, unknownNote(file, unknown))
+	}
+	return err
+}
+
+// readSwitches reads what is neither token nor class.
+func (s *tokenizerSpec) readSwitches(file modelfolder.Settings) error {
+	var maxLength *float64 // 1e30 stands for none
+	for _, key := range []string{"max_len", "model_max_length"} {
+		if _, err := file.Get(key, &maxLength); err != nil {
+			return err
+		}
+	}
+	if maxLength != nil {
+		s.maxLength = nil
+		if *maxLength < math.MaxInt32 {
+			n := int(*maxLength)
+			if float64(n) != *maxLength {
+				return file.Errorf("model_max_length", "is %v; a whole number is needed", *maxLength)
+			}
+			s.maxLength = &n
+		}
+	}
+	var side string
+	if isSet, err := file.Get("truncation_side", &side); err != nil {
+		return err
+	} else if file.Has("truncation_side") {
+		if !isSet || side != "left" && side != "right" {
+			return file.Errorf("truncation_side", "is %s; left and right are supported", file.Raw("truncation_side"))
+		}
+		s.cutLeft = side == "left"
+	}
+	var inputs []string
+	if isSet, err := file.Get("model_input_names", &inputs); err != nil {
+		return err
+	} else if isSet && !slices.Contains(inputs, "attention_mask") {
+		return file.Errorf("model_input_names", "lacks attention_mask: padding would count as text; add it")
+	}
+	if s.general {
+		return nil
+	}
+	return s.readNormalization(file)
+}
+
+// readNormalization sets the normalizer of a BertTokenizer. A later file adds to what the one before said.
+func (s *tokenizerSpec) readNormalization(file modelfolder.Settings) error {
+	for key, to := range map[string]**bool{
+		"do_lower_case": &s.lower, "strip_accents": &s.accents, "tokenize_chinese_chars": &s.chinese,
+	} {
+		if _, err := file.Get(key, to); err != nil {
+			return err
+		}
+	}
+	s.normalizer = normalizer{clean: true, lower: valueOr(s.lower, true), chinese: valueOr(s.chinese, true)}
+	s.normalizer.stripAccents = valueOr(s.accents, s.normalizer.lower)
+	return nil
+}
+
+// setSpecials takes the names of the tokens that every BERT needs. In a general class the template of tokenizer.json names
+// the first and the last token.
+func (s *tokenizerSpec) setSpecials() {
+	to := map[string]*string{"pad_token": &s.pad}
+	if !s.general {
+		to = map[string]*string{"pad_token": &s.pad, "unk_token": &s.unk, "sep_token": &s.sep, "cls_token": &s.cls, "mask_token": &s.mask}
+	}
+	for key, name := range to {
+		if token, ok := s.names.named[key]; ok {
+			*name = token.Content
+		}
+	}
+}
+
+// listed returns the tokens that files list, in the order in which transformers adds the tokens.
+func (s *tokenizerSpec) listed() []jsonToken {
+	if s.general {
+		return slices.Concat(s.added, s.other)
+	}
+	if s.decoder {
+		return s.other
+	}
+	byID := map[int]jsonToken{}
+	for _, token := range slices.Concat(s.other, s.added) {
+		byID[token.ID] = token
+	}
+	var tokens []jsonToken
+	for _, id := range slices.Sorted(maps.Keys(byID)) {
+		tokens = append(tokens, byID[id])
+	}
+	return tokens
+}
+
+// specials returns the special tokens. A BertTokenizer has five whether a file names them or not.
+func (s *tokenizerSpec) specials() []jsonToken {
+	names := specialNames{named: maps.Clone(s.names.named), extra: s.names.extra}
+	if !s.general {
+		for key, content := range map[string]string{
+			"unk_token": s.unk, "sep_token": s.sep, "pad_token": s.pad, "cls_token": s.cls, "mask_token": s.mask,
+		} {
+			if _, ok := names.named[key]; !ok {
+				names.named[key] = jsonToken{Content: content, Special: true}
+			}
+		}
+	}
+	return names.list()
 }
 
 // mostChars bounds the length of a word that is looked for piece by piece, since the search is quadratic in it.
-const mostChars = 1000
+const (
+	mostChars  = 1000
+	usualChars = 100
+)
 
 // build checks the vocabulary and makes the tokenizer of it.
 func (s *tokenizerSpec) build() (*Tokenizer, error) {
-	if s.maxChars < 1 || s.maxChars > mostChars {
-		return nil, fmt.Errorf("model.max_input_chars_per_word is %d; 1 to %d are supported", s.maxChars, mostChars)
-	}
 	if err := checkIDs(s.vocab); err != nil {
 		return nil, err
 	}
@@ -382,6 +544,8 @@ func (s *tokenizerSpec) build() (*Tokenizer, error) {
 		maxChars:       s.maxChars,
 		normalize:      s.normalizer,
 		modelMaxLength: s.maxLength,
+		cutLeft:        s.cutLeft,
+		notes:          s.notes,
 	}
 	if err := t.addTokens(s); err != nil {
 		return nil, err
@@ -400,65 +564,6 @@ func checkIDs(vocab map[string]int) error {
 		}
 		byID[id] = piece
 	}
-	return nil
-}
-
-// addTokens finds the special tokens, which are looked for in the text as it is whether added_tokens lists them or not,
-// and the other added ones.
-func (t *Tokenizer) addTokens(s *tokenizerSpec) error {
-	ids := maps.Clone(s.vocab)
-	for _, id := range s.vocab {
-		t.size = max(t.size, id+1)
-	}
-	for i, a := range s.added {
-		if a.Content == "" {
-			return fmt.Errorf("added_tokens[%d] has no content", i)
-		}
-		if a.ID < 0 || a.ID > math.MaxInt32 {
-			return fmt.Errorf("id %d of added token %q is out of range", a.ID, a.Content)
-		}
-		if id, ok := ids[a.Content]; ok && id != a.ID {
-			return fmt.Errorf("added token %q has id %d, and %d elsewhere in the file", a.Content, a.ID, id)
-		}
-		ids[a.Content] = a.ID
-		t.size = max(t.size, a.ID+1)
-	}
-	if err := checkIDs(ids); err != nil {
-		return err
-	}
-	verbatim := map[string]addedToken{}
-	for _, special := range []struct {
-		name, content string
-		to            *int32
-	}{
-		{"unknown", s.unk, &t.unk},
-		{"class", s.cls, &t.cls},
-		{"separator", s.sep, &t.sep},
-		{"padding", s.pad, &t.pad},
-	} {
-		id, ok := ids[special.content]
-		if !ok {
-			return fmt.Errorf("the vocabulary lacks the %s token %s", special.name, special.content)
-		}
-		*special.to = int32(id)
-		verbatim[special.content] = addedToken{content: special.content, id: int32(id)}
-	}
-	if id, ok := ids[s.mask]; ok {
-		verbatim[s.mask] = addedToken{content: s.mask, id: int32(id)}
-	}
-	var normalized []addedToken
-	for _, a := range s.added {
-		token := addedToken{content: a.Content, id: int32(a.ID), singleWord: a.SingleWord}
-		if !a.Normalized {
-			verbatim[a.Content] = token
-			continue
-		}
-		if token.content = string(s.normalizer.append(nil, a.Content)); token.content != "" {
-			normalized = append(normalized, token)
-		}
-	}
-	t.verbatim = newTokenSet(slices.Collect(maps.Values(verbatim)))
-	t.normalized = newTokenSet(normalized)
 	return nil
 }
 

@@ -161,7 +161,7 @@ func TestTokenizerConfigWinsOverTokenizerJSON(t *testing.T) {
 		config string
 		lower  bool
 	}{
-		"no config":                    {"", false},
+		"no config":                    {"", true},
 		"do_lower_case true":           {`{"do_lower_case": true}`, true},
 		"do_lower_case false":          {`{"do_lower_case": false}`, false},
 		"do_lower_case left out":       {`{"tokenizer_class": "BertTokenizerFast"}`, true},
@@ -189,7 +189,7 @@ func TestLowercaseInFrontKeepsAccents(t *testing.T) {
 			map[string]any{"type": "Lowercase"},
 			map[string]any{"type": "BertNormalizer", "lowercase": false},
 		}}
-	})})
+	}), {tokenizerConfig, []byte(`{"tokenizer_class":"TokenizersBackend"}`)}})
 	require.NoError(t, err)
 	require.Equal(t, "café", string(tokenizer.normalize.append(nil, "CAFÉ")))
 }
@@ -241,15 +241,19 @@ func TestBadTokenizersAreErrorsThatNameFileAndField(t *testing.T) {
 			top(func(j map[string]any) { j["added_tokens"] = []any{map[string]any{"id": 1, "content": "new piece"}} }),
 			`"[UNK]" and "new piece" have the same id 1`,
 		},
-		"malformed JSON":         {[]tokenizerFile{{tokenizerJSON, []byte("{\n\"model\": {\n]")}}, "dir/tokenizer.json: line 3: malformed JSON at \"/model\": invalid character"},
-		"malformed config":       {append(top(func(map[string]any) {}), tokenizerFile{tokenizerConfig, []byte("{")}), "dir/tokenizer_config.json: line 1"},
-		"another class":          {append(top(func(map[string]any) {}), tokenizerFile{tokenizerConfig, []byte(`{"tokenizer_class":"XLMRobertaTokenizer"}`)}), "tokenizer_class is XLMRobertaTokenizer"},
-		"vocab.txt lacks [UNK]":  {[]tokenizerFile{{vocabTXT, []byte("[PAD]\n[CLS]\n[SEP]\n")}}, "dir/vocab.txt: the vocabulary lacks the unknown token [UNK]"},
-		"vocab.txt lacks [CLS]":  {[]tokenizerFile{{vocabTXT, []byte("[PAD]\n[UNK]\n[SEP]\n")}}, "lacks the class token [CLS]"},
-		"vocab.txt lacks [SEP]":  {[]tokenizerFile{{vocabTXT, []byte("[PAD]\n[UNK]\n[CLS]\n")}}, "lacks the separator token [SEP]"},
-		"vocab.txt lacks [PAD]":  {[]tokenizerFile{{vocabTXT, []byte("[UNK]\n[CLS]\n[SEP]\n")}}, "lacks the padding token [PAD]"},
-		"vocab.txt is no text":   {[]tokenizerFile{{vocabTXT, []byte("[UNK]\n\xff\n")}}, "dir/vocab.txt: not UTF-8"},
-		"tokens beside the list": {[]tokenizerFile{{vocabTXT, testVocab(t)}, {addedTokens, []byte(`{}`)}}, "added_tokens.json: added tokens beside vocab.txt"},
+		"malformed JSON":        {[]tokenizerFile{{tokenizerJSON, []byte("{\n\"model\": {\n]")}}, "dir/tokenizer.json: line 3: malformed JSON at \"/model\": invalid character"},
+		"malformed config":      {append(top(func(map[string]any) {}), tokenizerFile{tokenizerConfig, []byte("{")}), "dir/tokenizer_config.json: line 1"},
+		"another class":         {append(top(func(map[string]any) {}), tokenizerFile{tokenizerConfig, []byte(`{"tokenizer_class":"XLMRobertaTokenizer"}`)}), "tokenizer_class is XLMRobertaTokenizer"},
+		"vocab.txt lacks [UNK]": {[]tokenizerFile{{vocabTXT, []byte("[PAD]\n[CLS]\n[SEP]\n")}}, "dir/vocab.txt: the vocabulary lacks the unknown token [UNK]"},
+		"vocab.txt lacks [CLS]": {[]tokenizerFile{{vocabTXT, []byte("[PAD]\n[UNK]\n[SEP]\n")}}, "lacks the class token [CLS]"},
+		"vocab.txt lacks [SEP]": {[]tokenizerFile{{vocabTXT, []byte("[PAD]\n[UNK]\n[CLS]\n")}}, "lacks the separator token [SEP]"},
+		"vocab.txt lacks [PAD]": {[]tokenizerFile{{vocabTXT, []byte("[UNK]\n[CLS]\n[SEP]\n")}}, "lacks the padding token [PAD]"},
+		"vocab.txt is no text":  {[]tokenizerFile{{vocabTXT, []byte("[UNK]\n\xff\n")}}, "dir/vocab.txt: not UTF-8"},
+		"a token without an id": {[]tokenizerFile{{vocabTXT, testVocab(t)}, {addedTokens, []byte(`{"x":null}`)}}, "added_tokens.json: x has no id"},
+		"a general vocab.txt": {
+			[]tokenizerFile{{vocabTXT, testVocab(t)}, {tokenizerConfig, []byte(`{"tokenizer_class":"TokenizersBackend"}`)}},
+			"tokenizer_class needs tokenizer.json",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := newTokenizer("dir", c.files)

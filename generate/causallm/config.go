@@ -11,6 +11,7 @@ import (
 
 	"github.com/retort-ir/retort/internal/gguf"
 	"github.com/retort-ir/retort/internal/jsonfile"
+	"github.com/retort-ir/retort/internal/modelfolder"
 	"github.com/retort-ir/retort/internal/strictjson"
 )
 
@@ -119,6 +120,9 @@ func readHFConfig(dir string) (config, error) {
 	if err := jsonfile.Read(path, &j); err != nil {
 		return config{}, err
 	}
+	if err := checkHFConfig(path); err != nil {
+		return config{}, err
+	}
 	fail := func(format string, args ...any) (config, error) {
 		return config{}, fmt.Errorf("%s: %s", path, fmt.Sprintf(format, args...))
 	}
@@ -151,6 +155,41 @@ func readHFConfig(dir string) (config, error) {
 		return fail("%v", err)
 	}
 	return c, c.readGenerationConfig(dir)
+}
+
+// configSchema refuses what would make another network of a llama or a qwen2 in transformers 5.
+var configSchema = modelfolder.Schema{
+	Refused: []modelfolder.Refusal{
+		{Key: "auto_map", OK: []string{"{}"}, Remedy: "no code of a folder is run; remove the key if the model needs none"},
+		{Key: "is_causal", OK: []string{"true"}, Remedy: "only attention to earlier tokens is"},
+		{Key: "use_bidirectional_attention", OK: []string{"false"}, Remedy: "only attention to earlier tokens is"},
+		{Key: "is_encoder_decoder", OK: []string{"false"}, Remedy: "only decoders are"},
+		{Key: "add_cross_attention", OK: []string{"false"}, Remedy: "only decoders are"},
+		{Key: "partial_rotary_factor", OK: []string{"1"}, Remedy: "a head turns as a whole"},
+		{Key: "per_layer_config", OK: []string{"{}"}, Remedy: "all layers have the same shape"},
+		{Key: "pruned_heads", OK: []string{"{}"}, Remedy: "load and save the model with transformers 4, which cuts the heads off"},
+	},
+	Open: true,
+}
+
+func checkHFConfig(path string) error {
+	s, err := modelfolder.Read(path)
+	if err != nil {
+		return err
+	}
+	if _, err := configSchema.Check(s); err != nil {
+		return err
+	}
+	var layers []string
+	if _, err := s.Get("layer_types", &layers); err != nil {
+		return err
+	}
+	for _, layer := range layers {
+		if layer != "full_attention" {
+			return s.Errorf("layer_types", "has %q; only full_attention is supported", layer)
+		}
+	}
+	return nil
 }
 
 func (r *rope) read(j *hfRope) error {

@@ -9,6 +9,7 @@ import (
 	"github.com/retort-ir/retort/internal/gguf"
 	"github.com/retort-ir/retort/internal/jsonfile"
 	"github.com/retort-ir/retort/internal/modelcheck"
+	"github.com/retort-ir/retort/internal/modelfolder"
 	"github.com/retort-ir/retort/internal/regular"
 	"github.com/retort-ir/retort/internal/subword"
 )
@@ -94,6 +95,10 @@ func readFolderText(dir string, c config) (*text, error) {
 		return nil, fmt.Errorf("%w: a tokenizer.model alone is not read; load and save the tokenizer with transformers' AutoTokenizer", err)
 	}
 	if err != nil {
+		return nil, err
+	}
+	// Prompts are not padded, and cut by their own rules.
+	if _, err := modelfolder.CheckTokenizer(dir, "pad_token"); err != nil {
 		return nil, err
 	}
 	t := &text{tokenizer: tokenizer, bos: -1, ends: ends(c.eos)}

@@ -49,6 +49,11 @@ func TestFoldersThatAreNoSupportedModelAreNamedErrors(t *testing.T) {
 		{"another activation", map[string]any{"hidden_act": "gelu"}, `hidden_act is "gelu"; silu is supported`},
 		{"biases", map[string]any{"attention_bias": true}, "attention_bias"},
 		{"sliding window", map[string]any{"use_sliding_window": true}, "use_sliding_window"},
+		{"a window of a layer", map[string]any{"layer_types": []string{"full_attention", "sliding_attention"}}, `config.json: layer_types has "sliding_attention"`},
+		{"code of its own", map[string]any{"auto_map": map[string]any{"AutoModel": "x.Y"}}, "config.json: auto_map is"},
+		{"a shape of its own", map[string]any{"per_layer_config": map[string]any{"0": map[string]any{}}}, "config.json: per_layer_config is"},
+		{"both sides", map[string]any{"use_bidirectional_attention": true}, "config.json: use_bidirectional_attention is true"},
+		{"half a rotation", map[string]any{"partial_rotary_factor": 0.5}, "config.json: partial_rotary_factor is 0.5"},
 		{"yarn", map[string]any{"rope_scaling": map[string]any{"type": "yarn", "factor": 4}}, `rope scaling "yarn" is not supported; default, linear and llama3 are`},
 		{"llama3 without factor", map[string]any{"rope_scaling": map[string]any{"rope_type": "llama3"}}, "rope scaling llama3 needs factor"},
 		{"no layers", map[string]any{"num_hidden_layers": nil}, "the number of layers is 0 or missing"},
@@ -315,4 +320,13 @@ func must[T any](v T, err error) T {
 		panic(err)
 	}
 	return v
+}
+
+func TestASpecialTokenThatTokenizerJSONLacksIsNamed(t *testing.T) {
+	dir := copyOf(t, "qwen2", "tokenizer_config.json", map[string]any{"extra_special_tokens": []string{"<|im_end|>"}})
+	_, err := describe(dir)
+	require.ErrorContains(t, err, `tokenizer_config.json: extra_special_tokens names "<|im_end|>", which added_tokens of tokenizer.json lacks`)
+	d, err := describe(copyOf(t, "qwen2", "tokenizer_config.json", map[string]any{"pad_token": "<|no_row|>"}))
+	require.NoError(t, err, "prompts are not padded")
+	require.NoError(t, d.close())
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/retort-ir/retort/internal/jsonfile"
+	"github.com/retort-ir/retort/internal/modelfolder"
 )
 
 // The files of a Hugging Face folder that hold a network.
@@ -27,7 +28,8 @@ type Config struct {
 	Activation       string  // gelu, gelu_new, gelu_pytorch_tanh (both the tanh approximation) or relu
 }
 
-// ReadConfig reads config.json of a network whose model_type is one of modelTypes.
+// ReadConfig reads config.json of a network whose model_type is one of modelTypes. A key that ConfigSchema refuses is an
+// error.
 func ReadConfig(path string, modelTypes ...string) (Config, error) {
 	var j struct {
 		ModelType  string   `json:"model_type"`
@@ -44,6 +46,13 @@ func ReadConfig(path string, modelTypes ...string) (Config, error) {
 		Activation *string  `json:"hidden_act"`
 	}
 	if err := jsonfile.Read(path, &j); err != nil {
+		return Config{}, err
+	}
+	s, err := modelfolder.Read(path)
+	if err != nil {
+		return Config{}, err
+	}
+	if _, err := ConfigSchema.Check(s); err != nil {
 		return Config{}, err
 	}
 	if !slices.Contains(modelTypes, j.ModelType) {

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/retort-ir/retort/encoder/bert"
+	"github.com/retort-ir/retort/internal/modelfolder"
 	"github.com/retort-ir/retort/internal/subword"
 	"github.com/retort-ir/retort/teacher"
 )
@@ -94,14 +95,17 @@ const bertSpecials = 3
 func (t wordPieces) pair(query, passage string, maxTokens int) (pair, bool, error) {
 	room := maxTokens - bertSpecials
 	q, p := t.Encode(query, room+3), t.Encode(passage, room+3)
-	if len(q) == room+3 && len(p) == room+3 {
-		// Which of two long texts is the longer one decides an odd token.
+	if len(q) == room+3 && len(p) == room+3 || t.CutsLeft() {
+		// Which of two long texts is the longer one decides an odd token, and one that loses its beginning is needed whole.
 		q, p = t.Encode(query, 1<<30), t.Encode(passage, 1<<30)
 	}
 	cls, sep := q[0], q[len(q)-1]
 	q, p = q[1:len(q)-1], p[1:len(p)-1]
 	nq, np := longestFirst(len(q), len(p), room)
 	cut := nq < len(q) || np < len(p)
+	if t.CutsLeft() {
+		q, p = q[len(q)-nq:], p[len(p)-np:]
+	}
 	ids := make([]int32, 0, nq+np+bertSpecials)
 	ids = append(append(append(ids, cls), q[:nq]...), sep)
 	second := len(ids)
@@ -134,7 +138,17 @@ type subwords struct{ *subword.Tokenizer }
 
 func loadSubwords(dir string) (subwords, error) {
 	t, err := subword.Load(filepath.Join(dir, "tokenizer.json"))
-	return subwords{t}, err
+	if err != nil {
+		return subwords{}, err
+	}
+	files, err := modelfolder.CheckTokenizer(dir)
+	if err != nil {
+		return subwords{}, err
+	}
+	if files.CutLeft {
+		return subwords{}, fmt.Errorf("%s: truncation_side is left, which is not supported for this kind of tokenizer; set right", dir)
+	}
+	return subwords{t}, nil
 }
 
 func (t subwords) size() int { return t.Len() }
