@@ -319,8 +319,11 @@ type jsonDirection struct {
 
 func (s *tokenizerSpec) readDirections(truncation, padding *jsonDirection) error {
 	if truncation != nil {
-		s.cutLeft = truncation.Direction == "Left"
-		if !s.cutLeft && truncation.Direction != "Right" {
+		switch truncation.Direction {
+		case "Left":
+			s.cutLeft = true
+		case "Right", "": // folders of before tokenizers 0.11 have no direction, which is Right
+		default:
 			return fmt.Errorf("truncation.direction is %q; Left and Right are supported", truncation.Direction)
 		}
 	}
