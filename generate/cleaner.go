@@ -2,6 +2,7 @@ package generate
 
 import (
 	"cmp"
+	"encoding/json"
 	"regexp"
 	"slices"
 	"strings"
@@ -45,12 +46,17 @@ func (c Cleaner) Clean(answer string, p retort.Passage) (query string, dropped R
 		return query, DropLines
 	case Normalize(query) == "":
 		return query, DropEmpty
-	case !ok:
+	case !ok || isJSON(query):
 		return query, DropGarbled
-	case showsReasoning(query) || endTokens.MatchString(query): // what the layers have hidden
+	case showsReasoning(query) || specialToken.MatchString(query) || endTokens.MatchString(query): // what the layers have hidden
 		return query, DropReasoning
 	}
 	return query, c.judge(query, p)
+}
+
+// isJSON finds an answer that holds its query in an object or array: {"query": "..."}.
+func isJSON(query string) bool {
+	return query != "" && strings.ContainsRune("{[", rune(query[0])) && json.Valid([]byte(query))
 }
 
 // How many bytes are worth looking at: of an answer with its reasoning, and of a line.

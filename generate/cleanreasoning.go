@@ -10,8 +10,8 @@ import (
 // and llama.cpp know; the models in the comments are examples.
 const (
 	// thinkNames are tags: <think> (DeepSeek, Qwen, GLM, Nemotron, Hunyuan), <thought> (Gemini), <seed:think> (Seed-OSS),
-	// <mm:think> (MiniMax), and those that prompts ask for.
-	thinkNames = `(?:[a-z]{1,8}:)?(?:think|thinking|thoughts?|reasoning|reflection|analysis|scratchpad|rationale)`
+	// <mm:think> (MiniMax), <longcat_think> (LongCat), and those that prompts ask for.
+	thinkNames = `(?:[a-z]{1,8}[:_])?(?:think|thinking|thoughts?|reasoning|reflection|analysis|scratchpad|rationale)`
 
 	// [THINK] Magistral, <|START_THINKING|> Command A, <|inner_prefix|> Apertus, ◁think▷ Kimi, <|channel>thought Gemma,
 	// <|think|> Solar, [unused16] Pangu.
@@ -46,7 +46,10 @@ var (
 
 	answerTags = regexp.MustCompile(`^(?is:\s*<(?:answer|response|final|final_answer|final_response|query)>(.*?)(?:</(?:answer|response|final|final_answer|final_response|query)>\s*)?)$`)
 	rolePrefix = regexp.MustCompile(`^\s*(?:<\|im_start\|>|<\|start\|>|<\|START_OF_TURN_TOKEN\|><\|CHATBOT_TOKEN\|>)?\s*(?:assistant\b)?`)
-	endTokens  = regexp.MustCompile(`(?:\s*(?:<\|[A-Za-z_]{1,40}\|>|</s>|<eos>|<end_of_turn>|<turn\|>|<｜[^｜<>]{1,40}｜>))+\s*$`)
+	// oddThink is a tag that no model is known to write and no query holds: empty, with spaces, escaped for HTML.
+	oddThink     = regexp.MustCompile(`(?i)(?:<|&lt;)\s*/?\s*` + thinkNames + `\s*/?\s*(?:>|&gt;)`)
+	specialToken = regexp.MustCompile(`<\|[A-Za-z_]{1,40}\|>|<｜[^｜<>]{1,40}｜>`)
+	endTokens    = regexp.MustCompile(`(?:\s*(?:<\|[A-Za-z_]{1,40}\|>|</s>|<eos>|<end_of_turn>|<turn\|>|<｜[^｜<>]{1,40}｜>))+\s*$`)
 )
 
 // withoutReasoning returns an answer without the reasoning of the model and the special tokens behind it. sure is false where it
@@ -98,7 +101,7 @@ func behindThinking(answer string) (rest string, thought, sure bool) {
 
 // showsReasoning says that a text still holds a mark of reasoning or begins like one.
 func showsReasoning(text string) bool {
-	return thinkMark.MatchString(text) || answerOpening.MatchString(text) || otherChannel.MatchString(text) ||
+	return thinkMark.MatchString(text) || oddThink.MatchString(text) || answerOpening.MatchString(text) || otherChannel.MatchString(text) ||
 		saidReasoning.MatchString(text) || thinksAloud.MatchString(text)
 }
 

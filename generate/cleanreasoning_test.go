@@ -24,6 +24,7 @@ func TestReasoningIsTakenOff(t *testing.T) {
 		"thought":                               "<thought>" + thought + "</thought>\n" + want,
 		"reasoning":                             "<reasoning>" + thought + "</reasoning>\n" + want,
 		"Seed-OSS":                              "<seed:think>" + thought + "</seed:think>" + want,
+		"LongCat":                               "<longcat_think>" + thought + "</longcat_think>\n" + want,
 		"MiniMax":                               "<mm:think>" + thought + "</mm:think>" + want,
 		"Hunyuan":                               "<think>\n" + thought + "\n</think>\n<answer>\n" + want + "\n</answer>",
 		"ERNIE":                                 "<think>\n" + thought + "\n</think>\n\n<response>\n" + want + "\n</response>\n",
@@ -81,6 +82,11 @@ func TestReasoningWithoutACertainAnswerIsDropped(t *testing.T) {
 		"Apriel, cut":                      "Here are my reasoning steps:\ndoes vitamin D prevent falls in winter?",
 		"marks that the server took out":   "Okay, the user wants a search query about vitamin D.",
 		"marks that the server took out 2": "We need to produce a query about vitamin D and falls.",
+		"an empty tag":                     "<think/>does vitamin D prevent falls in winter?",
+		"a tag with spaces":                "The user wants one. < /think > does vitamin D prevent falls?",
+		"escaped for HTML":                 "&lt;think&gt;hm&lt;/think&gt;does vitamin D prevent falls in winter?",
+		"a special token before it":        "<think>hm</think><|im_end|>does vitamin D prevent falls in winter?",
+		"a special token inside":           "does vitamin D<|eot_id|> prevent falls in winter?",
 		"marks within a layer":             `"<think>" vitamin D and falls`,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -120,4 +126,14 @@ func TestManyMarksAreDroppedSoon(t *testing.T) {
 func TestAnAnswerOfMegabytesIsTooLong(t *testing.T) {
 	_, dropped := Cleaner{}.Clean(strings.Repeat("so ", longestAnswer), abstracts[0])
 	require.Equal(t, DropTooLong, dropped)
+}
+
+func TestAnAnswerInJSONIsGarbled(t *testing.T) {
+	for _, answer := range []string{
+		`{"query": "does vitamin D prevent falls in winter"}`, "```json\n{\"query\": \"does vitamin D prevent falls\"}\n```",
+		`["does vitamin D prevent falls", "who was studied"]`,
+	} {
+		_, dropped := Cleaner{}.Clean(answer, abstracts[0])
+		require.Equal(t, DropGarbled, dropped, answer)
+	}
 }

@@ -10,7 +10,7 @@ const (
 	DropTruncated  Reason = "cut at the token limit"            // the end is missing
 	DropEmpty      Reason = "empty"                             // or without any letter or digit
 	DropLines      Reason = "several lines"                     // more than one is left without preamble and code fences
-	DropGarbled    Reason = "garbled"                           // broken UTF-8, or wrapped in more layers than a query could be
+	DropGarbled    Reason = "garbled"                           // broken UTF-8, JSON, or wrapped in more layers than a query could be
 	DropRefusal    Reason = "a refusal"                         // "As an AI ..."
 	DropReference  Reason = "speaks of the passage"             // "According to the passage": nobody searches like that
 	DropTooShort   Reason = "too short"                         // in words
