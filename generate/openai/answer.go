@@ -2,6 +2,7 @@ package openai
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -102,18 +103,23 @@ func (s service) askChat(ctx context.Context, o Options, r generate.Request) (an
 	a.reasoned = a.reasoned || hasReasoning(choice.Message.JSON.ExtraFields) || res.Usage.CompletionTokensDetails.ReasoningTokens > 0
 	switch {
 	case choice.Message.Refusal != "":
-		a.err = fmt.Errorf("the model refuses: %s", s.http.Cut(choice.Message.Refusal))
+		a.err = &answerError{"the model refuses: " + s.http.Cut(choice.Message.Refusal)}
 	case choice.FinishReason == "content_filter":
 		a.err = errFiltered
 	case len(choice.Message.ToolCalls) > 0 || choice.FinishReason == "tool_calls" || choice.FinishReason == "function_call":
-		a.err = errors.New("the model calls a tool instead of answering")
+		a.err = &answerError{"the model calls a tool instead of answering"}
 	case choice.FinishReason == "error":
-		a.err = fmt.Errorf("the server failed while the model wrote: %s", s.http.Message([]byte(choice.RawJSON())))
+		a.err = &answerError{"the server failed while the model wrote: " + s.http.Message([]byte(choice.RawJSON()))}
 	}
 	return a, nil
 }
 
-var errFiltered = errors.New("a content filter stopped the answer")
+var errFiltered = &answerError{"a content filter stopped the answer"}
+
+// answerError is an answer in the API's own words that holds no completion: address and API are right.
+type answerError struct{ text string }
+
+func (e *answerError) Error() string { return e.text }
 
 // extra returns Options.Extra as the official client wants it.
 func (o Options) extra() map[string]any {
@@ -129,7 +135,14 @@ func (o Options) extra() map[string]any {
 
 // noChoices tells what the server says, as some do with status 200.
 func (s service) noChoices(raw string) error {
-	return fmt.Errorf("the answer holds no choices: %s", s.http.Message([]byte(raw)))
+	text := "the answer holds no choices: " + s.http.Message([]byte(raw))
+	var told struct {
+		Error json.RawMessage `json:"error"`
+	}
+	if strictjson.Unmarshal([]byte(raw), &told) == nil && told.Error != nil {
+		return &answerError{text}
+	}
+	return errors.New(text)
 }
 
 // textOf tells a text from something else, for which the official client gives "". No text at all is "": the model has written

@@ -164,6 +164,9 @@ func (c *Client) Check(ctx context.Context) error {
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
+	if answered := (*answerError)(nil); errors.As(err, &answered) {
+		return err
+	}
 	if !errors.As(err, &status) {
 		return fmt.Errorf("%w: does a server run at %s, and does its API begin there (most addresses end with /v1)?", err, c.url)
 	}

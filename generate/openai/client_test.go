@@ -271,6 +271,18 @@ func TestCheckSaysWhatIsWrongWithOneRequest(t *testing.T) {
 			require.LessOrEqual(t, len(p.Requests()), 2)
 		})
 	}
+	for text, body := range map[string]string{
+		"the model refuses: I won't":   `{"choices":[{"message":{"content":null,"refusal":"I won't"},"finish_reason":"stop"}]}`,
+		"a content filter":             `{"choices":[{"message":{"content":""},"finish_reason":"content_filter"}]}`,
+		"the model calls a tool":       `{"choices":[{"message":{"content":null},"finish_reason":"tool_calls"}]}`,
+		"the server failed":            `{"choices":[{"message":{"content":""},"finish_reason":"error","error":{"message":"no GPU"}}]}`,
+		"no choices: model overloaded": `{"error":{"message":"model overloaded","code":503}}`,
+	} {
+		p := faultproxy.New(t, server, faultproxy.Answer(200, "application/json", body))
+		err := newClient(t, Options{URL: p.URL + "/v1"}).Check(t.Context())
+		require.ErrorContains(t, err, text)
+		require.NotContains(t, err.Error(), "does a server run", "the server has answered")
+	}
 	err := newClient(t, Options{URL: "http://127.0.0.1:1/v1"}).Check(t.Context())
 	require.ErrorContains(t, err, "does a server run at http://127.0.0.1:1/v1")
 }
