@@ -53,9 +53,9 @@ far it is.
 ` + strings.TrimPrefix(generatorUsage, "\n") + `
   -max-queries N        generated queries to use, drawn evenly over the passages (10000)
   -max-lists N          lists to train on, drawn evenly over the passages (query: all, both: 1000)
-` + strings.TrimPrefix(teacherUsage, "\n") + `
+` + strings.TrimPrefix(teacherUsage(`
                         without -teacher: bm25, the model's own part being in the target; with -target min-max or percentile
-                        bm25+student
+                        bm25+student`), "\n") + `
   -target T             what the model is to reproduce. student-scale: its own similarities, moved by the teacher; min-max: each
                         list's scores, scaled to [0,1]; percentile: those of all lists of a type of query, scaled by one
                         range (student-scale; with -loss paper percentile)

@@ -32,7 +32,8 @@ after a kill it computes none twice.
   -queries FILE         queries instead: JSON Lines with _id, text
   -test-queries FILE    queries that a model will be measured by: lists and queries that copy one of them are dropped
   -depth N              passages of each query's ranking; with -model that of BM25 and the model, else BM25's (50)
-  -out FILE             where the scored lists go` + teacherUsage + ` (bm25+student)
+  -out FILE             where the scored lists go` + teacherUsage(`
+                        without -teacher: bm25+student`) + `
   -scale S              none: the teacher's own scores; min-max: each list to [0,1], as "retort distill -lists" takes them;
                         percentile: all lists to [0,1] by the 1st and 99th percentile of all scores (none)
   -analyzer A           BM25's terms: english, or code, which also splits identifiers (english)` + modelUsage + `

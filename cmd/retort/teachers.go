@@ -37,8 +37,12 @@ type teacherFlags struct {
 	rerankExtra     string // likewise: NAME=VALUE,...
 }
 
-// teacherUsage explains them.
-const teacherUsage = `
+// teacherUsage explains them; the text of -teacher ends with what is the default.
+func teacherUsage(usual string) string {
+	return teacherSpecUsage + usual + teacherRestUsage
+}
+
+const teacherSpecUsage = `
   -teacher T            what scores the lists: one of these, or several, joined by + or a comma, each with a weight in front
                         if it is not 1, such as bm25+2*crossencoder:models/minilm:
                           bm25                  words
@@ -48,7 +52,9 @@ const teacherUsage = `
                           likelihood:PATH       how likely a language model finds the query after the passage (GGUF, or
                                                 a folder of Hugging Face)
                           rerankapi:KIND:URL#M  model M of a server that speaks as tei, cohere, jina, vllm or vllm-score do; the
-                                                key is read from the environment, RERANK_API_KEY
+                                                key is read from the environment, RERANK_API_KEY`
+
+const teacherRestUsage = `
   -fuse F               how several teachers are brought to one scale: z (z-scores) or rrf (reciprocal ranks) (z)
   -min-agreement A      drop lists on which several teachers agree less, in [0,1]; .5 is that of chance; 0: none (0)
   -agreement-weight     let the agreement be the list's weight in the loss

@@ -216,3 +216,12 @@ func (r retrieverOf) Search(_ context.Context, qs []retort.Query, k int) ([][]mi
 	}
 	return all, nil
 }
+
+func TestHelpSaysTheUsualTeacherUnderTeacher(t *testing.T) {
+	for _, c := range []command{distillCommand, scoreCommand} {
+		_, teacher, found := strings.Cut(c.usage, "  -teacher T ")
+		require.True(t, found)
+		teacher, _, _ = strings.Cut(teacher, "\n  -fuse")
+		require.Contains(t, teacher, "without -teacher: bm25", c.name)
+	}
+}
