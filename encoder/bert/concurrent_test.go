@@ -207,10 +207,27 @@ func TestCallsBesideTrainingSeeWholeWeights(t *testing.T) {
 	callers.Wait()
 }
 
-// whileBusy calls f while all lanes are at work, so that calls wait, and then waits for what f has started.
+// whileBusy calls f while all lanes are at work, so that calls wait, and then waits for what f has started. A lane that
+// has answered its last call is idle only a moment later.
 func whileBusy(t *testing.T, m *Model, f func(*group)) {
 	t.Helper()
+	requireIdle(t, m)
+	lanes := takeLanes(t, m)
+	var started group
+	defer started.Wait()
+	defer func() {
+		for _, lane := range lanes {
+			go m.shared.work(lane)
+		}
+	}()
+	f(&started)
+}
+
+// takeLanes takes all lanes of an idle model.
+func takeLanes(t *testing.T, m *Model) []*torch.Runtime {
+	t.Helper()
 	m.shared.mu.Lock()
+	defer m.shared.mu.Unlock() // Close, which cleans up after a test that failed, needs it
 	for m.shared.opened < m.shared.lanes {
 		lane, err := torch.Open(torch.Options{Threads: 1})
 		require.NoError(t, err)
@@ -222,15 +239,7 @@ func whileBusy(t *testing.T, m *Model, f func(*group)) {
 	m.shared.idle = nil
 	m.shared.busy += len(lanes)
 	m.shared.ended.Add(len(lanes))
-	m.shared.mu.Unlock()
-	var started group
-	defer started.Wait()
-	defer func() {
-		for _, lane := range lanes {
-			go m.shared.work(lane)
-		}
-	}()
-	f(&started)
+	return lanes
 }
 
 type group struct{ sync.WaitGroup }
