@@ -107,7 +107,8 @@ func TestHoldOutTakesAShareOfTheCorpus(t *testing.T) {
 func TestKnownItemsOfAPassageCountOnce(t *testing.T) {
 	p := pipeline(t)
 	k, err := NewKnownItems(p.Corpus, []retort.Query{
-		{ID: "a", Text: "alpha beta number0", Source: "p0"}, {ID: "b", Text: "beta epsilon number1", Source: "p1"},
+		{ID: "a", Text: "alpha beta number0", Source: "p0"},
+		{ID: "b", Text: "beta epsilon number1", Source: "p1"},
 		{ID: "c", Text: "beta epsilon number1", Source: "p0"}, // never its own
 	}, 24, true)
 	require.NoError(t, err)

@@ -47,8 +47,8 @@ func TestPackedJudgementsAndRunsAreReadByTheirBytes(t *testing.T) {
 		})
 	}
 	for content, want := range map[string]string{
-		"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n": "a pointer of Git LFS",
-		"\xff\xfeq\x00 \x00Q\x00": "the text is in UTF-16",
+		"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n": "the file is a Git LFS pointer",
+		"\xff\xfeq\x00 \x00Q\x00": "the file is text in UTF-16",
 	} {
 		path := filepath.Join(t.TempDir(), "x")
 		require.NoError(t, os.WriteFile(path, []byte(content), 0o644))

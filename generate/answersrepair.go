@@ -13,12 +13,13 @@ import (
 	"github.com/retort-ir/retort/internal/atomicfile"
 	"github.com/retort-ir/retort/internal/filelock"
 	"github.com/retort-ir/retort/internal/jsonl"
+	"github.com/retort-ir/retort/internal/regular"
 )
 
 // CheckAnswers reads a file of answers, if there is one, and changes nothing. Any record that is not as it was written is
 // ErrAnswersCorrupt, also one at the end that a kill can have left unfinished.
 func CheckAnswers(ctx context.Context, path string) error {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
@@ -43,7 +44,7 @@ type AnswersRepair struct{ Kept, Lost int } // answers
 // RepairAnswers writes a file of answers anew with all records whose checksums fit: answers that are lost will be asked for
 // again. A file that is whole is left alone, with a nil result, and one that is open elsewhere is ErrAnswersLocked.
 func RepairAnswers(ctx context.Context, path string) (*AnswersRepair, error) {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	f, err := regular.OpenFile(path, os.O_RDWR, 0)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}

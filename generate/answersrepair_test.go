@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/retort-ir/retort/internal/regular"
 )
 
 // Every bit of a file of answers: it is noticed, and a repair loses the one answer that it is in, or two where it takes the
@@ -69,4 +71,11 @@ func TestAFlippedBitOfTheAnswersIsNoticedAndCostsNoOthers(t *testing.T) {
 	r, err = RepairAnswers(t.Context(), none)
 	require.NoError(t, err)
 	require.Nil(t, r)
+}
+
+func TestWhatIsNoRegularFileIsNeitherCheckedNorRepaired(t *testing.T) {
+	folder := t.TempDir()
+	require.ErrorIs(t, CheckAnswers(t.Context(), folder), regular.ErrNotRegular)
+	_, err := RepairAnswers(t.Context(), folder)
+	require.ErrorIs(t, err, regular.ErrNotRegular)
 }

@@ -59,24 +59,14 @@ func TestSources(queries []retort.Query, relevant map[string]bool) Selection {
 // sameText is equal for texts with the same words in the same order; a text without words stands for itself.
 func sameText(text string) string {
 	folded := norm.NFKC.String(cases.Fold().String(norm.NFKC.String(text)))
-	var b strings.Builder
-	b.Grow(len(folded))
-	apart := false // a word has ended
-	for _, r := range folded {
-		switch {
-		case unicode.Is(unicode.Cf, r):
-		case !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r):
-			apart = true
-		default:
-			if apart && b.Len() > 0 {
-				b.WriteByte(' ')
-			}
-			apart = false
-			b.WriteRune(r)
+	shown := strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Cf, r) {
+			return -1
 		}
-	}
-	if b.Len() > 0 {
-		return b.String()
+		return r
+	}, folded)
+	if words := lowerWords(shown); words != "" {
+		return words
 	}
 	return strings.TrimSpace(text)
 }

@@ -110,8 +110,8 @@ func dropAmongNeighbours(ctx context.Context, texts *textReader, order []int, dr
 	return nil
 }
 
-// normalise returns the lower-case words of a text, each with a space on both sides; "" for a text without words.
-func normalise(text string) string {
+// lowerWords returns the lower-case words of a text, each with a space on both sides; "" for a text without words.
+func lowerWords(text string) string {
 	var b strings.Builder
 	b.Grow(len(text) + 2)
 	inWord := false

@@ -102,7 +102,7 @@ func wordSets(queries []retort.Query) [][]int32 {
 	words := make([][]string, len(queries))
 	count := map[string]int{}
 	for i, q := range queries {
-		words[i] = strings.Fields(normalise(q.Text))
+		words[i] = strings.Fields(lowerWords(q.Text))
 		slices.Sort(words[i])
 		words[i] = slices.Compact(words[i])
 		for _, w := range words[i] {

@@ -22,7 +22,7 @@ func newTextReader(ctx context.Context, corpus retort.Corpus, memory int) (r *te
 	r = &textReader{corpus: corpus, memory: memory, held: make([]string, 0, corpus.Len())}
 	used := 0
 	err = eachContent(ctx, corpus, func(i int, content string) {
-		text := normalise(content)
+		text := lowerWords(content)
 		if text != "" {
 			withWords = append(withWords, i)
 		}
@@ -43,7 +43,7 @@ func (r *textReader) read(i int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return normalise(p.Content()), nil
+	return lowerWords(p.Content()), nil
 }
 
 // sort sorts the passages of group by their texts, or by these read backwards, equal ones ascending. The texts are equal

@@ -11,13 +11,14 @@ import (
 
 	"github.com/retort-ir/retort/internal/atomicfile"
 	"github.com/retort-ir/retort/internal/filelock"
+	"github.com/retort-ir/retort/internal/regular"
 )
 
 // CheckStore reads the store of a folder, if there is one, and changes nothing. Any record that is not as it was written is
 // ErrCorrupt, also one at the end that a kill can have left unfinished, and so is a damaged header.
 func CheckStore(ctx context.Context, dir string) error {
 	path := filepath.Join(dir, StoreFile)
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
@@ -42,7 +43,7 @@ type StoreRepair struct{ Kept, Lost int } // scores
 // again. A store that is whole is left alone, with a nil result, and one that is open elsewhere is ErrLocked.
 func RepairStore(ctx context.Context, dir string) (*StoreRepair, error) {
 	path := filepath.Join(dir, StoreFile)
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	f, err := regular.OpenFile(path, os.O_RDWR, 0)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}

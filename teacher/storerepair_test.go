@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/retort-ir/retort/internal/regular"
 )
 
 // Every bit of a store: it is noticed, and a repair loses the one record that it is in.
@@ -64,4 +66,12 @@ func TestAFlippedBitOfAStoreIsNoticedAndCostsOneScore(t *testing.T) {
 	r, err = RepairStore(t.Context(), none)
 	require.NoError(t, err)
 	require.Nil(t, r)
+}
+
+func TestWhatIsNoRegularFileIsNeitherCheckedNorRepaired(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, StoreFile), 0o755))
+	require.ErrorIs(t, CheckStore(t.Context(), dir), regular.ErrNotRegular)
+	_, err := RepairStore(t.Context(), dir)
+	require.ErrorIs(t, err, regular.ErrNotRegular)
 }

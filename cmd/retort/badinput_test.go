@@ -89,7 +89,8 @@ func TestBadInputIsNamed(t *testing.T) {
 			"DIR/qrels is no model folder: it has no config.json",
 		},
 		{
-			"a model that does not say how it pools", map[string]string{"model/config.json": "{}"},
+			"a model that does not say how it pools",
+			map[string]string{"model/config.json": "{}"},
 			"embed -model DIR/model -role query DIR/queries.jsonl -out DIR/x.npy",
 			"set Options.Pooling to mean or cls (flag -pooling)",
 		},

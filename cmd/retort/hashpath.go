@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/retort-ir/retort/internal/ctxio"
 	"github.com/retort-ir/retort/internal/regular"
 )
 
@@ -41,7 +42,7 @@ func (h *pathHash) add(ctx context.Context, path string, above []fs.FileInfo) er
 	}
 	switch {
 	case info.Mode().IsRegular():
-		return h.addFile(path)
+		return h.addFile(ctx, path)
 	case !info.IsDir():
 		return fmt.Errorf("%s is neither a file nor a folder", path)
 	case slices.ContainsFunc(above, func(folder fs.FileInfo) bool { return os.SameFile(folder, info) }):
@@ -59,7 +60,7 @@ func (h *pathHash) add(ctx context.Context, path string, above []fs.FileInfo) er
 	return nil
 }
 
-func (h *pathHash) addFile(path string) error {
+func (h *pathHash) addFile(ctx context.Context, path string) error {
 	f, err := regular.Open(path)
 	if err != nil {
 		return err
@@ -68,6 +69,6 @@ func (h *pathHash) addFile(path string) error {
 	if relative, _ := filepath.Rel(h.root, path); relative != "." {
 		fmt.Fprintf(h.h, "%q\n", relative)
 	}
-	_, err = io.Copy(h.h, f)
+	_, err = io.Copy(h.h, ctxio.NewReader(ctx, f))
 	return err
 }

@@ -152,7 +152,8 @@ func TestCorporaThatNothingCanBeExtractedFromAreNamed(t *testing.T) {
 				"and no queries can be extracted from those: give your own with -queries, or have a language model ask them with -generator llm",
 		},
 		{
-			"Chinese with queries of one's own", chinese, []string{"-queries", "DIR/own.jsonl"},
+			"Chinese with queries of one's own", chinese,
+			[]string{"-queries", "DIR/own.jsonl"},
 			[]string{"2 of 2 passages are in a script without spaces between words", "BM25 takes each of their characters for a word"},
 			"nothing can choose and test the best model, since every type of query is trained on or the corpus gives too few of it: " +
 				"give judged queries with -queries and -qrels, or take the last model untested with -keep last",

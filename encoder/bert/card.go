@@ -1,6 +1,7 @@
 package bert
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,11 +15,11 @@ import (
 
 // writeCard copies the card of a folder that is copied, and writes one of a model that somebody describes, or that has
 // changed.
-func (w folderWriter) writeCard(dir string) error {
+func (w folderWriter) writeCard(ctx context.Context, dir string) error {
 	source := filepath.Join(w.Dir, modelcard.File)
 	if w.card == nil && w.role == nil && len(w.trained) == 0 {
 		if info, err := os.Stat(source); err == nil && info.Mode().IsRegular() {
-			return atomicfile.Copy(filepath.Join(dir, modelcard.File), source)
+			return atomicfile.Copy(ctx, filepath.Join(dir, modelcard.File), source)
 		}
 	}
 	return atomicfile.WriteBytes(filepath.Join(dir, modelcard.File), w.page().Render())

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -80,7 +79,7 @@ func (w folderWriter) write(ctx context.Context, dir string) error {
 	if err := w.writePrompts(dir); err != nil {
 		return err
 	}
-	return w.writeCard(dir)
+	return w.writeCard(ctx, dir)
 }
 
 func (w folderWriter) writePrompts(dir string) error {
@@ -244,7 +243,7 @@ func (w folderWriter) writeWeights(ctx context.Context, dir string, t *Tower) (e
 		if err := writeJSON(dir, configJSON, config); err != nil {
 			return err
 		}
-		return copyFile(ctx, target, filepath.Join(t.Dir, weightsFile))
+		return atomicfile.Copy(ctx, target, filepath.Join(t.Dir, weightsFile))
 	}
 	config, err := bertnet.TrainedConfig(t.Dir, "BertModel")
 	if err != nil {
@@ -323,32 +322,6 @@ func (f *Folder) changed(weights map[*Tower][]safetensors.Tensor) (*Folder, map[
 	whole := *f
 	whole.Query.Tower = f.Passage.Tower
 	return &whole, trained, nil
-}
-
-// copyFile copies a file that may take a while.
-func copyFile(ctx context.Context, to, from string) error {
-	source, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer source.Close()
-	return atomicfile.Write(to, func(w io.Writer) error {
-		_, err := io.Copy(w, untilDone{ctx, source})
-		return err
-	})
-}
-
-// untilDone ends with its context.
-type untilDone struct {
-	ctx context.Context
-	io.Reader
-}
-
-func (r untilDone) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.Reader.Read(p)
 }
 
 func writeJSON(dir, name string, v any) error { return jsonfile.Write(filepath.Join(dir, name), v) }

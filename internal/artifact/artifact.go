@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/retort-ir/retort/internal/ctxio"
 	"github.com/retort-ir/retort/internal/regular"
 )
 
@@ -98,19 +99,9 @@ func unpackMember(ctx context.Context, member *zip.File, root *os.Root, name str
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	n, err := io.Copy(f, io.LimitReader(readerFunc(func(p []byte) (int, error) {
-		if err := ctx.Err(); err != nil {
-			return 0, err
-		}
-		return r.Read(p)
-	}), size+1))
+	n, err := io.Copy(f, io.LimitReader(ctxio.NewReader(ctx, r), size+1))
 	if err == nil && n > size {
 		err = fmt.Errorf("more than the %d bytes that the archive says", size)
 	}
 	return err
 }
-
-// readerFunc lets a copy of half a gigabyte stop between two reads.
-type readerFunc func([]byte) (int, error)
-
-func (f readerFunc) Read(p []byte) (int, error) { return f(p) }

@@ -152,7 +152,7 @@ func TestOnlyAFolderWithTheMarkerIsReplaced(t *testing.T) {
 	require.NoError(t, atomicfile.CheckFolder(dir, source, "marker"), "an empty folder")
 	require.NoError(t, atomicfile.WriteBytes(filepath.Join(dir, "file"), nil))
 	require.ErrorContains(t, atomicfile.CheckFolder(dir, source, "marker"), "was not written by Retort")
-	require.NoError(t, atomicfile.Copy(filepath.Join(dir, "marker"), filepath.Join(dir, "file")))
+	require.NoError(t, atomicfile.Copy(t.Context(), filepath.Join(dir, "marker"), filepath.Join(dir, "file")))
 	require.NoError(t, atomicfile.CheckFolder(dir, source, "marker"))
 	require.ErrorContains(t, atomicfile.CheckFolder(dir, dir, "marker"), "is where the model was opened from")
 }

@@ -1,12 +1,14 @@
 package atomicfile
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 
+	"github.com/retort-ir/retort/internal/ctxio"
 	"github.com/retort-ir/retort/internal/regular"
 )
 
@@ -66,15 +68,15 @@ func WriteBytes(path string, data []byte) error {
 	})
 }
 
-// Copy copies a file.
-func Copy(to, from string) error {
+// Copy copies a regular file, until ctx is done.
+func Copy(ctx context.Context, to, from string) error {
 	source, err := regular.Open(from)
 	if err != nil {
 		return err
 	}
 	defer source.Close()
 	return Write(to, func(w io.Writer) error {
-		_, err := io.Copy(w, source)
+		_, err := io.Copy(w, ctxio.NewReader(ctx, source))
 		return err
 	})
 }

@@ -4,93 +4,137 @@ package filekind
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/retort-ir/retort/internal/regular"
 )
 
 // Kind is what a file is.
 type Kind struct {
-	Name   string // with its article: "a Git LFS pointer"; "" is unknown
-	Remedy string // what to do where another file was wanted
+	Name       string // with its article: "a Git LFS pointer"; "" is unknown
+	Remedy     string // what to do where a file of a model was wanted
+	TextRemedy string // what to do where text was wanted; "" is Remedy
 }
 
 // The kinds that readers expect, and whose own mistakes they name better.
 var (
-	Safetensors = Kind{"a safetensors file", "give it the name *.safetensors"}
-	GGUF        = Kind{"a GGUF file", "GGUF is read for language models only (-llm FILE)"}
-	JSON        = Kind{"JSON text", "download or copy the file again"}
-	Text        = Kind{"text", "download or copy the file again"}
+	Safetensors = Kind{Name: "a safetensors file", Remedy: "give it the name *.safetensors"}
+	GGUF        = Kind{
+		Name: "a GGUF file", Remedy: "GGUF is read for language models only (-llm FILE)", TextRemedy: "name a text file",
+	}
+	JSON = Kind{Name: "JSON text", Remedy: "download or copy the file again"}
+	Text = Kind{Name: "text", Remedy: "download or copy the file again"}
 )
 
-// HeadBytes is how much of a file Of wants to see.
-const HeadBytes = 512
+// headBytes is how much of a file Of looks at.
+const headBytes = 512
 
 const (
 	unpack        = "unpack it first"
+	unpackText    = "unpack it first; gzip and zstd are read as they are"
+	convertText   = "write it as text first"
+	nameModel     = "give the model's own file"
+	nameText      = "name a text file"
 	downloadAgain = "download the file again, and check the address and the login"
 )
 
-// signatures are those that tell a kind by the bytes at an offset.
+// signatures tell a kind by the bytes at an offset.
 var signatures = []struct {
 	at    int
 	bytes string
 	kind  Kind
 }{
 	{0, "version https://git-lfs.github.com/spec/", Kind{
-		"a Git LFS pointer, not the file itself", `run "git lfs pull" in its repository, or download the file again`,
+		"a Git LFS pointer, not the file itself", `run "git lfs pull" in its repository, or download the file again`, "",
 	}},
-	{0, "/annex/objects/", Kind{"a git-annex pointer, not the file itself", `run "git annex get" on it`}},
-	{0, "# xet version ", Kind{"a Git Xet pointer, not the file itself", "download the file again"}},
-	{0, "\x1f\x8b", Kind{"compressed with gzip", unpack}},
-	{0, "\x28\xb5\x2f\xfd", Kind{"compressed with zstd", unpack}},
-	{0, "\xfd7zXZ\x00", Kind{"compressed with xz", unpack}},
-	{0, "BZh", Kind{"compressed with bzip2", unpack}},
-	{0, "7z\xbc\xaf\x27\x1c", Kind{"a 7z archive", unpack}},
+	{0, "/annex/objects/", Kind{"a git-annex pointer, not the file itself", `run "git annex get" on it`, ""}},
+	{0, "# xet version ", Kind{"a Git Xet pointer, not the file itself", "download the file again", ""}},
+	{0, "\x1f\x8b", Kind{"compressed with gzip", unpack, unpackText}},
+	{0, "\x28\xb5\x2f\xfd", Kind{"compressed with zstd", unpack, unpackText}},
+	{0, "\xfd7zXZ\x00", Kind{"compressed with xz", unpack, unpackText}},
+	{0, "BZh", Kind{"compressed with bzip2", unpack, unpackText}},
+	{0, "\x04\x22\x4d\x18", Kind{"compressed with lz4", unpack, unpackText}},
+	{0, "7z\xbc\xaf\x27\x1c", Kind{"a 7z archive", unpack, unpackText}},
 	{0, "PK\x03\x04", Kind{
-		"a ZIP archive, which PyTorch's .bin and .pt files are too", "unpack it, or convert PyTorch weights to safetensors",
+		"a ZIP archive, which PyTorch's .bin and .pt files are too", "unpack it, or convert PyTorch weights to safetensors", unpackText,
 	}},
-	{257, "ustar", Kind{"a tar archive", unpack}},
+	{257, "ustar", Kind{"a tar archive", unpack, "unpack it (tar -xf) and name the file in it"}},
 	{0, "\x80\x02", pickle},
 	{0, "\x80\x03", pickle},
 	{0, "\x80\x04", pickle},
 	{0, "\x80\x05", pickle},
 	{0, "GGUF", GGUF},
-	{0, "\x93NUMPY", Kind{"a NumPy array", "give the model's own file"}},
-	{0, "\x89HDF\r\n", Kind{"an HDF5 file of TensorFlow", "convert the weights to safetensors"}},
-	{0, "\xff\xfe", utf16},
-	{0, "\xfe\xff", utf16},
+	{0, "PAR1", Kind{"a Parquet file", nameModel, convertText}},
+	{0, "ARROW1", Kind{"an Arrow file", nameModel, convertText}},
+	{0, "SQLite format 3\x00", Kind{"an SQLite database", nameModel, convertText}},
+	{0, "%PDF-", Kind{"a PDF file", nameModel, convertText}},
+	{0, "\x7fELF", Kind{"an executable", nameModel, nameText}},
+	{0, "\x93NUMPY", Kind{"a NumPy array", nameModel, convertText}},
+	{0, "\x89HDF\r\n", Kind{"an HDF5 file", "convert the weights to safetensors", convertText}},
+	{0, "\xff\xfe\x00\x00", wideText("UTF-32")},
+	{0, "\x00\x00\xfe\xff", wideText("UTF-32")},
+	{0, "\xff\xfe", wideText("UTF-16")},
+	{0, "\xfe\xff", wideText("UTF-16")},
 }
 
-var (
-	pickle = Kind{"a Python pickle, as older versions of PyTorch write", "convert the weights to safetensors"}
-	utf16  = Kind{"UTF-16 text", "save it as UTF-8"}
-)
+var pickle = Kind{"a Python pickle, as older versions of PyTorch write", "convert the weights to safetensors", convertText}
 
-// Of returns the kind of a file that begins with head, of which HeadBytes are enough. A head shorter than that is taken
+// wideText is the kind of a text in an encoding of more than one byte a character.
+func wideText(encoding string) Kind {
+	return Kind{Name: "text in " + encoding, Remedy: fmt.Sprintf("write it in UTF-8 (iconv -f %s -t UTF-8 FILE)", encoding)}
+}
+
+// Of returns the kind of a file that begins with head, of which 512 bytes are enough. A head shorter than that is taken
 // for the whole file.
 func Of(head []byte) Kind {
-	head = head[:min(len(head), HeadBytes)]
+	head = head[:min(len(head), headBytes)]
 	if len(head) == 0 {
-		return Kind{"empty", "download or copy the file again"}
+		return Kind{Name: "empty", Remedy: "download or copy the file again"}
 	}
+	if kind := bySignature(head); kind.Name != "" {
+		return kind
+	}
+	if len(bytes.Trim(head, "\x00")) == 0 {
+		return Kind{Name: "nothing but zero bytes", Remedy: "download or copy the file again"}
+	}
+	if isSafetensors(head) {
+		return Safetensors
+	}
+	if kind := unmarkedWideText(head); kind.Name != "" {
+		return kind
+	}
+	return ofText(head)
+}
+
+func bySignature(head []byte) Kind {
 	for _, s := range signatures {
 		if len(head) >= s.at+len(s.bytes) && string(head[s.at:s.at+len(s.bytes)]) == s.bytes {
 			return s.kind
 		}
 	}
-	if len(bytes.Trim(head, "\x00")) == 0 {
-		return Kind{"nothing but zero bytes", "download or copy the file again"}
+	return Kind{}
+}
+
+// unmarkedWideText knows UTF-16 without a byte order mark by its first two characters, which are ASCII in most files.
+func unmarkedWideText(head []byte) Kind {
+	if len(head) < 4 {
+		return Kind{}
 	}
-	if isSafetensors(head) {
-		return Safetensors
+	switch [4]bool{head[0] == 0, head[1] == 0, head[2] == 0, head[3] == 0} {
+	case [4]bool{false, true, false, true}:
+		return wideText("UTF-16LE")
+	case [4]bool{true, false, true, false}:
+		return wideText("UTF-16BE")
 	}
-	return ofText(head)
+	return Kind{}
 }
 
 // isSafetensors says whether a plausible length stands before a JSON object.
@@ -100,7 +144,7 @@ func isSafetensors(head []byte) bool {
 
 func ofText(head []byte) Kind {
 	text := strings.TrimPrefix(string(head), "\ufeff")
-	if len(head) >= HeadBytes { // which may end within a character
+	if len(head) >= headBytes { // which may end within a character
 		for i := 0; i < utf8.UTFMax && !utf8.ValidString(text); i++ {
 			text = text[:len(text)-1]
 		}
@@ -112,30 +156,25 @@ func ofText(head []byte) Kind {
 	text = strings.ToLower(strings.TrimSpace(text))
 	switch {
 	case strings.HasPrefix(text, "<!doctype html"), strings.HasPrefix(text, "<html"):
-		return Kind{"a web page, not the file itself", downloadAgain}
+		return Kind{Name: "a web page, not the file itself", Remedy: downloadAgain}
 	case strings.HasPrefix(text, "<?xml"), strings.HasPrefix(text, "<error>"):
-		return Kind{"an XML document, as servers answer with an error", downloadAgain}
+		return Kind{Name: "an XML document, as servers answer with an error", Remedy: downloadAgain}
 	case strings.HasPrefix(text, "{"), strings.HasPrefix(text, "["):
 		return JSON
 	}
 	return Text
 }
 
-// Explain returns err, of a reader that expected one of the kinds, or where the file that begins with head is of
-// another known kind an error that names that and what to do about it.
+// Explain returns err, the error of a reader that expected one of the kinds. Where the file that begins with head is of
+// another known kind, it returns an error that wraps err, names that kind, and says what to do.
 func Explain(err error, head []byte, expected ...Kind) error {
 	return explain("", err, head, expected)
 }
 
 func explain(path string, err error, head []byte, expected []Kind) error {
 	kind := Of(head)
-	if err == nil || kind.Name == "" {
+	if err == nil || kind.Name == "" || slices.Contains(expected, kind) {
 		return err
-	}
-	for _, e := range expected {
-		if kind == e {
-			return err
-		}
 	}
 	return &wrongKind{path, kind, err}
 }
@@ -153,7 +192,8 @@ func ExplainFile(err error, path string, expected ...Kind) error {
 	return explain(path, err, head, expected)
 }
 
-// CheckText returns an error where a file that should be text, and begins with head, is of another known kind.
+// CheckText returns an error where a file of a model that should be text, and begins with head, is of another known
+// kind.
 func CheckText(head []byte) error {
 	switch kind := Of(head); kind {
 	case Kind{}, Text, JSON:
@@ -163,22 +203,28 @@ func CheckText(head []byte) error {
 	}
 }
 
+// CheckData returns an error where a file of a user's data that should be text, and begins with head, is an archive, a
+// binary format, a pointer or text that is not in UTF-8. What is empty or a web page is left to the reader of the text,
+// which knows the line.
+func CheckData(head []byte) error {
+	kind := bySignature(head)
+	if kind.Name == "" {
+		kind = unmarkedWideText(head)
+	}
+	if kind.Name == "" {
+		return nil
+	}
+	return fmt.Errorf("the file is %s: %s", kind.Name, cmp.Or(kind.TextRemedy, kind.Remedy))
+}
+
 // Head reads the first bytes of a regular file.
 func Head(path string) ([]byte, error) {
-	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
-		return nil, errors.Join(err, fmt.Errorf("%s is no regular file", path))
-	}
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	head := make([]byte, HeadBytes)
-	n, err := io.ReadFull(f, head)
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		err = nil
-	}
-	return head[:n], err
+	return io.ReadAll(io.LimitReader(f, headBytes))
 }
 
 var errNoText = errors.New("not text")

@@ -57,7 +57,11 @@ func TestKindsAreToldByTheFirstBytes(t *testing.T) {
 		"a pickle":           {[]byte("\x80\x02}q\x00."), "a Python pickle, as older versions of PyTorch write"},
 		"a page":             {[]byte("\n<!doctype HTML><html>"), "a web page, not the file itself"},
 		"an error of S3":     {[]byte("<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>"), "an XML document, as servers answer with an error"},
-		"UTF-16":             {[]byte("\xff\xfe{\x00}\x00"), "UTF-16 text"},
+		"UTF-16":             {[]byte("\xff\xfe{\x00}\x00"), "text in UTF-16"},
+		"UTF-16, no mark":    {[]byte("{\x00\"\x00a\x00"), "text in UTF-16LE"},
+		"UTF-32":             {[]byte("\xff\xfe\x00\x00{\x00\x00\x00"), "text in UTF-32"},
+		"Parquet":            {[]byte("PAR1\x15\x04"), "a Parquet file"},
+		"lz4":                {[]byte("\x04\x22\x4d\x18\x00"), "compressed with lz4"},
 		"zeros":              {make([]byte, 4096), "nothing but zero bytes"},
 		"JSON":               {[]byte("\ufeff {\"a\": 1}"), "JSON text"},
 		"text":               {[]byte("[PAD] is no JSON, but it begins like some")[1:], "text"},
@@ -100,6 +104,23 @@ func TestTextIsWhateverIsNothingElse(t *testing.T) {
 	}
 }
 
+func TestDataHasItsOwnRemedies(t *testing.T) {
+	asZip, asTar := archived(t)
+	for want, file := range map[string][]byte{
+		`the file is a Git LFS pointer, not the file itself: run "git lfs pull" in its repository`: []byte(lfsPointer),
+		"ZIP archive, which PyTorch's .bin and .pt files are too: unpack it first; gzip and zstd":  asZip,
+		"a tar archive: unpack it (tar -xf) and name the file in it":                               asTar,
+		"a Parquet file: write it as text first":                                                   []byte("PAR1\x15\x04"),
+		"text in UTF-16: write it in UTF-8 (iconv -f UTF-16 -t UTF-8 FILE)":                        []byte("\xff\xfe{\x00"),
+		"text in UTF-16BE: write it in UTF-8 (iconv -f UTF-16BE -t UTF-8 FILE)":                    []byte("\x00{\x00}"),
+	} {
+		require.ErrorContains(t, filekind.CheckData(file), want)
+	}
+	for _, left := range []string{"", "{}", "<html>", "q Q0 d 1 .5 tag", "\xff is no UTF-8"} {
+		require.NoError(t, filekind.CheckData([]byte(left)))
+	}
+}
+
 func FuzzOf(f *testing.F) {
 	asZip, asTar := archived(f)
 	for _, seed := range [][]byte{nil, []byte(lfsPointer), compressed(f, "x"), asZip, asTar, []byte("<html>"), []byte(strings.Repeat("é", 300))} {
@@ -107,7 +128,7 @@ func FuzzOf(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {
 		kind := filekind.Of(file)
-		require.Equal(t, kind, filekind.Of(file[:min(len(file), filekind.HeadBytes)]))
+		require.Equal(t, kind, filekind.Of(file[:min(len(file), 512)]))
 		require.Equal(t, kind.Name == "", kind.Remedy == "")
 	})
 }

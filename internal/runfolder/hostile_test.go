@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/retort-ir/retort/internal/regular"
 )
 
 // victimOf puts a folder with a file beside the run and returns the file.
@@ -205,7 +207,8 @@ func TestWhatIsNoFileIsNamedAndDoesNotHang(t *testing.T) {
 		require.NoError(t, os.Remove(path))
 		makePipe(t, path)
 		for _, err := range allOpeners(t, dir) {
-			require.ErrorContains(t, err, path+" is no file")
+			require.ErrorIs(t, err, regular.ErrNotRegular)
+			require.ErrorContains(t, err, path+": ")
 		}
 	}
 }

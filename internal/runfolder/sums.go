@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/retort-ir/retort/internal/ctxio"
 	"github.com/retort-ir/retort/internal/regular"
 )
 
@@ -225,24 +226,11 @@ func sumOf(ctx context.Context, root *os.Root, file string) (Sum, error) {
 	}
 	defer f.Close()
 	h := sha256.New()
-	n, err := io.CopyBuffer(struct{ io.Writer }{h}, reader{ctx, f}, make([]byte, 1<<20))
+	n, err := io.CopyBuffer(struct{ io.Writer }{h}, ctxio.NewReader(ctx, f), make([]byte, 1<<20))
 	if err != nil {
 		return Sum{}, err
 	}
 	return Sum{n, hexSum(h)}, nil
-}
-
-// reader ends with its context: a file can have many gigabytes.
-type reader struct {
-	ctx context.Context
-	f   *os.File
-}
-
-func (r reader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.f.Read(p)
 }
 
 // open opens a regular file for reading: a pipe would never end.
@@ -267,9 +255,5 @@ func readFile(root *os.Root, name string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxManifest+1))
-	if len(data) > maxManifest {
-		return nil, fmt.Errorf("%s has more than %d bytes", filepath.Join(root.Name(), name), maxManifest)
-	}
-	return data, err
+	return regular.ReadAll(f, filepath.Join(root.Name(), name), maxManifest)
 }

@@ -4,14 +4,17 @@ package textfile
 
 import (
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/retort-ir/retort/internal/filekind"
 	"github.com/retort-ir/retort/internal/regular"
 )
 
@@ -64,7 +67,7 @@ func NewReader(r io.Reader) (io.ReadCloser, error) {
 	}
 	packing := packingOf(start)
 	if packing == nil {
-		return io.NopCloser(head), check(start)
+		return io.NopCloser(head), filekind.CheckData(start)
 	}
 	unpacked, err := packing.open(head)
 	if err != nil {
@@ -76,7 +79,7 @@ func NewReader(r io.Reader) (io.ReadCloser, error) {
 		err = fmt.Errorf("packed twice, with %s and again: unpack it once", packing.name)
 	}
 	if err == nil {
-		err = check(start)
+		err = filekind.CheckData(start)
 	}
 	if err != nil {
 		unpacked.Close()
@@ -131,7 +134,8 @@ var packings = []packing{
 
 func packingOf(start []byte) *packing {
 	for i := range packings {
-		if hasPrefix(start, packings[i].magic...) {
+		isPrefix := func(magic []byte) bool { return bytes.HasPrefix(start, magic) }
+		if slices.ContainsFunc(packings[i].magic, isPrefix) {
 			return &packings[i]
 		}
 	}

@@ -101,12 +101,6 @@ func TestWhatCannotBeUnpackedIsAnErrorThatNamesTheFile(t *testing.T) {
 	}
 }
 
-func TestAPointerOfGitLFSIsKnown(t *testing.T) {
-	_, err := textfile.NewReader(strings.NewReader("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"))
-	require.ErrorIs(t, err, textfile.ErrPointer)
-	require.False(t, textfile.IsPointer([]byte("version 1")))
-}
-
 func TestALargeFileMayPackWell(t *testing.T) {
 	line := strings.Repeat("x", 1000) + "\n"
 	var text bytes.Buffer
