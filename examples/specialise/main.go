@@ -67,7 +67,8 @@ func specialise(ctx context.Context, corpusFile, modelDir, outDir string) (err e
 	if err != nil {
 		return err
 	}
-	heldOut, err := distill.HoldOut(ctx, corpus, others, 0, 1, true) // queries of another type choose the best student and test it
+	// Queries of another type choose the best student and test it.
+	heldOut, err := distill.HoldOut(ctx, corpus, others, 0, 1, true)
 	if err != nil {
 		return err
 	}
