@@ -117,8 +117,8 @@ func missingID(line []byte) error {
 	return errors.New(`no "_id"`)
 }
 
-// checkText lets pass a text that is empty, null or not there. That a line has its text under another name is an error: the
-// model would be trained on nothing.
+// checkText lets pass a text that is empty, null or not there. That a line has its text under another name is an error:
+// the model would be trained on nothing.
 func checkText(line []byte) error {
 	if name := strictjson.NameLike(line, "text", otherTexts...); name != "" && name != "text" {
 		return renameTo("text", name)

@@ -12,10 +12,10 @@ import (
 	"github.com/retort-ir/retort/internal/jsonl"
 )
 
-// ReadPassages yields the passages of a JSON Lines stream with BEIR's field names (_id, title, text). Names are taken as
-// they are written: other names, "TEXT" among them, are skipped, and a name that occurs twice in a line is an error. An id
-// may be an integer, whose digits are then the text. A stream that is packed with gzip or zstd is unpacked. name stands for
-// the stream in errors, which also give the line; the first error ends the sequence.
+// ReadPassages yields the passages of a JSON Lines stream with BEIR's field names (_id, title, text). Names are taken
+// as they are written: other names, "TEXT" among them, are skipped, and a name that occurs twice in a line is an error.
+// An id may be an integer, whose digits are then the text. A stream that is packed with gzip or zstd is unpacked. name
+// stands for the stream in errors, which also give the line; the first error ends the sequence.
 func ReadPassages(r io.Reader, name string) iter.Seq2[Passage, error] {
 	return jsonl.ReadWith(r, name, decodePassage)
 }

@@ -27,8 +27,9 @@ type Query struct {
 	Origin string `json:"origin,omitempty"`
 }
 
-// Is reports whether the query is that passage itself, as in collections whose queries are passages (ArguAna, Quora): they have
-// the same id, and the query's text is the passage's, with or without its title, regardless of case and white space.
+// Is reports whether the query is that passage itself, as in collections whose queries are passages (ArguAna, Quora):
+// they have the same id, and the query's text is the passage's, with or without its title, regardless of case and white
+// space.
 func (q Query) Is(p Passage) bool {
 	return q.ID == p.ID && q.ID != "" && (sameWords(q.Text, p.Text) || sameWords(q.Text, p.Content()))
 }

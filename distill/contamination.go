@@ -129,8 +129,8 @@ func (j *job) separateLists(lists []retort.List) ([]retort.List, error) {
 	return lists, j.checkSeparated(given, len(lists), "lists")
 }
 
-// separatePositives drops the lists whose positive is relevant to a test query or held out: they are queries of that passage
-// as much as those that were made from it.
+// separatePositives drops the lists whose positive is relevant to a test query or held out: they are queries of that
+// passage as much as those that were made from it.
 func (j *job) separatePositives(lists []retort.List) ([]retort.List, error) {
 	for _, f := range []struct {
 		name     string
@@ -160,8 +160,8 @@ func (j *job) separatePositives(lists []retort.List) ([]retort.List, error) {
 	return lists, nil
 }
 
-// positiveOf is the passage that answers a list's query as far as its scores tell: the first of the best. An extractive query's
-// list has none, as in training.
+// positiveOf is the passage that answers a list's query as far as its scores tell: the first of the best. An extractive
+// query's list has none, as in training.
 func positiveOf(l retort.List) string {
 	if generate.IsExtractive(l.Query) || len(l.Scores) == 0 || len(l.Scores) != len(l.IDs) {
 		return ""

@@ -10,36 +10,39 @@ import (
 	"github.com/retort-ir/retort/generate"
 )
 
-// HeldOut are passages of which nothing is trained on, in two halves. The known items of one half choose the best of the
-// students met in training, those of the other half test it: the best of several students is a little better on what chose it
-// by chance alone, and a test on the same items would take that for a gain. A pipeline that uses it sets
+// HeldOut are passages of which nothing is trained on, in two halves. The known items of one half choose the best of
+// the students met in training, those of the other half test it: the best of several students is a little better on
+// what chose it by chance alone, and a test on the same items would take that for a gain. A pipeline that uses it sets
 //
 //	p.HeldOut, p.Training.Evaluate, p.Guard = h.Passages, h.Choose.MRR, h.Test.ReciprocalRanks
 type HeldOut struct {
 	Choose, Test *KnownItems
-	// Passages are the ids of the passages that the items were made of and of those with the same text (generate.Normalize).
-	// Other near-duplicates are not looked for: let mine.NearDuplicates drop them from the corpus first.
+	// Passages are the ids of the passages that the items were made of and of those with the same text
+	// (generate.Normalize). Other near-duplicates are not looked for: let mine.NearDuplicates drop them from the corpus
+	// first.
 	Passages map[string]bool
 }
 
 const (
 	knownItemPool = 1000
-	// heldOutShare is one passage of so many: that half of them each choose and test costs a fifth of the training queries at most.
+	// heldOutShare is one passage of so many: that half of them each choose and test costs a fifth of the training
+	// queries at most.
 	heldOutShare = 5
 	// A small corpus gives heldOutLeast passages, as long as that is no more than half of it.
 	heldOutLeast = 20
-	// testedLeast is how many values a paired randomisation test needs: of n that all gained, 2 of the 2^n assignments of signs
-	// are as far from 0, which is below GuardP from 6 on.
+	// testedLeast is how many values a paired randomisation test needs: of n that all gained, 2 of the 2^n assignments
+	// of signs are as far from 0, which is below GuardP from 6 on.
 	testedLeast = 6
 )
 
 // ErrNoKnownItems says that a corpus gave too few queries of the type that was to be held out.
 var ErrNoKnownItems = errors.New("distill: no known-item queries")
 
-// HoldOut makes known items with the generator, which should make a type of query that is not trained on, of at most n passages,
-// 0: 1,000. They are at most a fifth of the corpus, or 20 of a corpus of fewer than 100, of which more than half is never taken.
-// Passages are drawn by seed; all items of a passage are in one half. Each half is searched for among 1,000 passages; frozen is
-// that of NewKnownItems. Fewer than 12 passages could not be told from chance and are an error that wraps ErrNoKnownItems.
+// HoldOut makes known items with the generator, which should make a type of query that is not trained on, of at most n
+// passages, 0: 1,000. They are at most a fifth of the corpus, or 20 of a corpus of fewer than 100, of which more than
+// half is never taken. Passages are drawn by seed; all items of a passage are in one half. Each half is searched for
+// among 1,000 passages; frozen is that of NewKnownItems. Fewer than 12 passages could not be told from chance and are
+// an error that wraps ErrNoKnownItems.
 func HoldOut(ctx context.Context, corpus retort.Corpus, g generate.QueryGenerator, n int, seed uint64, frozen bool) (*HeldOut, error) {
 	p := Pipeline{Corpus: corpus, Generator: g, Mining: MiningOptions{Seed: seed}}
 	queries, err := p.MakeQueries(ctx, nil)
@@ -143,8 +146,8 @@ func passagesWithText(ctx context.Context, corpus retort.Corpus, drawn []string,
 	return passages, nil
 }
 
-// Queries are all items, those that choose first. As Pipeline.TestQueries they keep copies of theirs out of training that were
-// made of other passages.
+// Queries are all items, those that choose first. As Pipeline.TestQueries they keep copies of theirs out of training
+// that were made of other passages.
 func (h *HeldOut) Queries() []retort.Query {
 	return append(h.Choose.items(), h.Test.items()...)
 }

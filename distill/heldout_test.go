@@ -122,8 +122,8 @@ func TestKnownItemsOfAPassageCountOnce(t *testing.T) {
 	require.InDelta(t, (ranks[0]+ranks[1])/2, mrr, 1e-12)
 }
 
-// trial is a run of the pipeline in which every student met is as good as the untouched one, or better by effect: the values of
-// an item are independent normal numbers of variance 1 for each student.
+// trial is a run of the pipeline in which every student met is as good as the untouched one, or better by effect: the
+// values of an item are independent normal numbers of variance 1 for each student.
 type trial struct {
 	seed       uint64
 	effect     float64
@@ -198,8 +198,8 @@ func passRate(t *testing.T, n int, c trial) float64 {
 	return float64(passed) / float64(n)
 }
 
-// The guard keeps a student that learnt nothing as often as its p-value says, however many were looked at, since the items that
-// choose have no part in the test. Tested on what chose it, the best of 20 passes in a third of the runs.
+// The guard keeps a student that learnt nothing as often as its p-value says, however many were looked at, since the
+// items that choose have no part in the test. Tested on what chose it, the best of 20 passes in a third of the runs.
 func TestTheBestOfManyPassesNoMoreOftenThanOne(t *testing.T) {
 	const runs, nominal = 500, GuardP / 2
 	for _, c := range []trial{{candidates: 1}, {candidates: 2}, {candidates: 5}, {candidates: 20}, {candidates: 2, averages: []float64{.25, .5, .75}}} {

@@ -81,8 +81,9 @@ func (k *KnownItems) MRR(ctx context.Context, student encoder.Encoder) (float64,
 	return sum / float64(len(ranks)), nil
 }
 
-// ReciprocalRanks returns one value a source in the order in which they came, the mean reciprocal rank of its queries, for a
-// paired test of two students: queries of one passage are found or missed together, and would count as more than they are.
+// ReciprocalRanks returns one value a source in the order in which they came, the mean reciprocal rank of its queries,
+// for a paired test of two students: queries of one passage are found or missed together, and would count as more than
+// they are.
 func (k *KnownItems) ReciprocalRanks(ctx context.Context, student encoder.Encoder) ([]float64, error) {
 	rankings, err := k.Search(ctx, student)
 	if err != nil {

@@ -31,8 +31,8 @@ type Pipeline struct {
 	Generator generate.QueryGenerator
 	// Queries are the user's own, without judgements; lists are made for them too.
 	Queries []retort.Query
-	// Lists are the user's own, scored: Run trains on them as they are, and nothing is generated, mined or scored. Those that
-	// TestQueries, TestSources and HeldOut exclude are left out.
+	// Lists are the user's own, scored: Run trains on them as they are, and nothing is generated, mined or scored.
+	// Those that TestQueries, TestSources and HeldOut exclude are left out.
 	Lists []retort.List
 	// Ranker ranks the corpus for every query; the candidate lists come from its rankings.
 	Ranker mine.Retriever
@@ -41,11 +41,11 @@ type Pipeline struct {
 	// Vectors are the student's passage vectors [Corpus.Len() x d] where somebody has computed them already; StudentScale
 	// and QueryOnly need them and otherwise encode the corpus.
 	Vectors blas32.General
-	// TestQueries are what the student is chosen or measured by: queries and lists whose query copies one of them are not trained
-	// on (mine.TestQueries says what a copy is), whoever gave them. TestSources are the ids of passages of which no query and no
-	// list is used: where they are those that are relevant to a test query, no passage is shared by training and test. A list
-	// is of a passage where its query was made from it or, of a query that is not extractive, where that passage has the list's
-	// best score. The passage stays a candidate in the lists of others.
+	// TestQueries are what the student is chosen or measured by: queries and lists whose query copies one of them are
+	// not trained on (mine.TestQueries says what a copy is), whoever gave them. TestSources are the ids of passages of
+	// which no query and no list is used: where they are those that are relevant to a test query, no passage is shared
+	// by training and test. A list is of a passage where its query was made from it or, of a query that is not
+	// extractive, where that passage has the list's best score. The passage stays a candidate in the lists of others.
 	TestQueries []retort.Query
 	TestSources map[string]bool
 	// HeldOut are the ids of passages of which no query and no list is used either, so that known items made of them tell
@@ -55,18 +55,18 @@ type Pipeline struct {
 	Mining   MiningOptions
 	Training Options
 
-	// Guard, where set, returns values that are independent of each other, more is better, before and after training. The
-	// trained student is kept only where the mean is higher and the paired randomisation test gives p < GuardP; otherwise
-	// Student is as it was. What the values are taken from must have no part in Training.Evaluate, or else the best of several
-	// students passes by chance more often than p says. HeldOut.Test.ReciprocalRanks is one.
+	// Guard, where set, returns values that are independent of each other, more is better, before and after training.
+	// The trained student is kept only where the mean is higher and the paired randomisation test gives p < GuardP;
+	// otherwise Student is as it was. What the values are taken from must have no part in Training.Evaluate, or else
+	// the best of several students passes by chance more often than p says. HeldOut.Test.ReciprocalRanks is one.
 	Guard func(ctx context.Context, student encoder.Encoder) ([]float64, error)
-	// GuardChose says that the values do have a part in it: they are those of queries too few to be halved, such as judged ones.
-	// p is then multiplied by the number of students that were chosen among besides the untouched one, averages included
-	// (Bonferroni), so that the best of them passes by chance no more often than a single one.
+	// GuardChose says that the values do have a part in it: they are those of queries too few to be halved, such as
+	// judged ones. p is then multiplied by the number of students that were chosen among besides the untouched one,
+	// averages included (Bonferroni), so that the best of them passes by chance no more often than a single one.
 	GuardChose bool
-	// Measure, where set, is called before training and after it, with trained true, and emits what it finds about Student:
-	// records that are objects in JSON, the same in the same order whenever it is called. have of them are in the Folder, from a
-	// call that was interrupted: it emits those after them.
+	// Measure, where set, is called before training and after it, with trained true, and emits what it finds about
+	// Student: records that are objects in JSON, the same in the same order whenever it is called. have of them are in
+	// the Folder, from a call that was interrupted: it emits those after them.
 	Measure func(ctx context.Context, trained bool, have int, emit func(record any) error) error
 
 	// Gate, where set, measures whether the teacher is better than the student before anything else is done; Run ends with
@@ -90,8 +90,8 @@ type Pipeline struct {
 	Progress func(stage Stage, done, total int)
 }
 
-// GuardP is the p-value that a gain of Pipeline.Guard must be below. The test is two-sided, so that a student that learnt nothing
-// of use is taken in half as many cases.
+// GuardP is the p-value that a gain of Pipeline.Guard must be below. The test is two-sided, so that a student that
+// learnt nothing of use is taken in half as many cases.
 const GuardP = 0.05
 
 // The stages of Run in their order, besides StageTrain and StageEvaluate, which come last.
@@ -233,8 +233,8 @@ func (p *Pipeline) MakeQueries(ctx context.Context, funnel *Funnel) ([]retort.Qu
 	return p.inMemory(funnel).queries(ctx)
 }
 
-// MakeLists ranks the corpus for the queries, drops those that do not find their source or that the tests exclude, and returns
-// scored lists. It reads and writes no Folder. funnel may be nil.
+// MakeLists ranks the corpus for the queries, drops those that do not find their source or that the tests exclude, and
+// returns scored lists. It reads and writes no Folder. funnel may be nil.
 func (p *Pipeline) MakeLists(ctx context.Context, queries []retort.Query, funnel *Funnel) ([]retort.List, error) {
 	ctx = encoder.Alone(ctx)
 	if err := p.Mining.Validate(); err != nil {
@@ -248,8 +248,8 @@ func (p *Pipeline) MakeLists(ctx context.Context, queries []retort.Query, funnel
 	return j.lists(ctx, queries)
 }
 
-// Train trains the student on lists whose scores are targets, as MakeLists returns them, without those that the tests exclude.
-// It reads and writes no Folder, and serves the workers of Training.Group too.
+// Train trains the student on lists whose scores are targets, as MakeLists returns them, without those that the tests
+// exclude. It reads and writes no Folder, and serves the workers of Training.Group too.
 func (p *Pipeline) Train(ctx context.Context, lists []retort.List) (*Result, error) {
 	j := p.inMemory(nil)
 	o := p.trainingOptions()
@@ -336,8 +336,8 @@ func (p *Pipeline) report(stage Stage, done, total int) {
 	}
 }
 
-// ErrNoQueries says that there is nothing to make lists for: a corpus of which a generator makes no query, such as very short
-// passages, or, of an extractive generator, passages in a script that it does not read.
+// ErrNoQueries says that there is nothing to make lists for: a corpus of which a generator makes no query, such as very
+// short passages, or, of an extractive generator, passages in a script that it does not read.
 var ErrNoQueries = errors.New("distill: no queries to train on")
 
 var errNoQueries = errors.New("distill: Pipeline has neither Generator nor Queries")

@@ -29,11 +29,11 @@ var ErrInUse = runfolder.ErrInUse
 // ErrDamaged says that a file of a run is not as it was written; the error names the file.
 var ErrDamaged = runfolder.ErrDamaged
 
-// OpenFolder opens the folder of a run, which it makes where there is none. It checks what is there: a record that a kill
-// left unfinished is removed, a stage whose file somebody deleted is forgotten with those that read it, and both are
-// reported to log (nil: slog.Default()). Other damage is an error that names the file, line and offset; "retort repair"
-// removes it. A run that is open elsewhere is ErrInUse, a file that is not as its checksum says ErrDamaged. A link in the
-// folder that leads out of it is an error, as is a manifest that names what no run owns.
+// OpenFolder opens the folder of a run, which it makes where there is none. It checks what is there: a record that a
+// kill left unfinished is removed, a stage whose file somebody deleted is forgotten with those that read it, and both
+// are reported to log (nil: slog.Default()). Other damage is an error that names the file, line and offset; "retort
+// repair" removes it. A run that is open elsewhere is ErrInUse, a file that is not as its checksum says ErrDamaged. A
+// link in the folder that leads out of it is an error, as is a manifest that names what no run owns.
 func OpenFolder(ctx context.Context, dir string, log *slog.Logger) (*Folder, error) {
 	run, err := runfolder.Open(ctx, dir, runfolder.Pipeline, log)
 	if err != nil {
@@ -48,8 +48,8 @@ func (f *Folder) Close() error { return f.run.Close() }
 // Path returns the path of a file of the folder.
 func (f *Folder) Path(name string) string { return f.run.Path(name) }
 
-// Replace calls write, which makes files or folders of the run anew, and keeps their checksums in the manifest. names are those
-// of docs/run-folder.md that belong to no stage.
+// Replace calls write, which makes files or folders of the run anew, and keeps their checksums in the manifest. names
+// are those of docs/run-folder.md that belong to no stage.
 func (f *Folder) Replace(ctx context.Context, write func() error, names ...string) error {
 	return f.run.Replace(ctx, write, names...)
 }
@@ -57,8 +57,8 @@ func (f *Folder) Replace(ctx context.Context, write func() error, names ...strin
 // Recorded says whether the manifest has a checksum of the file, or of a file of the folder.
 func (f *Folder) Recorded(name string) bool { return f.run.Recorded(name) }
 
-// Check reads files, or all files of folders, and compares them with their checksums. The error names the first that is not as
-// it was written, and is ErrDamaged. What has no checksum is not looked at.
+// Check reads files, or all files of folders, and compares them with their checksums. The error names the first that is
+// not as it was written, and is ErrDamaged. What has no checksum is not looked at.
 func (f *Folder) Check(ctx context.Context, names ...string) error {
 	damaged, err := f.run.Check(ctx, names...)
 	if err != nil || len(damaged) == 0 {

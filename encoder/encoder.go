@@ -117,8 +117,8 @@ type Splitter interface {
 	SplitTowers() error
 }
 
-// Normalizer is implemented by an Encoder whose rows may have other lengths than 1, as those of a model that was trained
-// to rank by dot product have.
+// Normalizer is implemented by an Encoder whose rows may have other lengths than 1, as those of a model that was
+// trained to rank by dot product have.
 type Normalizer interface {
 	Normalized() bool
 }

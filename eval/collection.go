@@ -17,17 +17,17 @@ type Collection struct {
 	Queries []retort.Query // those with judgements, in the order of the file
 	Qrels   Qrels
 
-	// Itself holds the ids of the queries that are the passage of that id themselves. A ranking leaves that passage out: see
-	// SetIdentical. nil means that there are none.
+	// Itself holds the ids of the queries that are the passage of that id themselves. A ranking leaves that passage
+	// out: see SetIdentical. nil means that there are none.
 	Itself map[string]bool
 	// Missing is what the judgements spoke of and the corpus or the queries lacked.
 	Missing Gaps
 }
 
-// NewCollection joins a corpus, queries and judgements. Queries without judgements and judgements without their query are left
-// out; a judged passage that the corpus lacks stays among the judgements, as in trec_eval and BEIR, so that recall and nDCG count
-// it as not found. Missing says what was missing. Judgements none of whose passages, or none of whose queries, are there are an
-// error. Itself is set by IgnoreSameText.
+// NewCollection joins a corpus, queries and judgements. Queries without judgements and judgements without their query
+// are left out; a judged passage that the corpus lacks stays among the judgements, as in trec_eval and BEIR, so that
+// recall and nDCG count it as not found. Missing says what was missing. Judgements none of whose passages, or none of
+// whose queries, are there are an error. Itself is set by IgnoreSameText.
 func NewCollection(corpus retort.Corpus, queries []retort.Query, qrels Qrels) (*Collection, error) {
 	c := &Collection{Corpus: corpus, Qrels: qrels, Missing: qrels.Gaps(corpus, queries)}
 	if err := c.Missing.checkOverlap(qrels); err != nil {
@@ -49,8 +49,8 @@ func NewCollection(corpus retort.Corpus, queries []retort.Query, qrels Qrels) (*
 }
 
 // LoadCollection reads a collection from a folder in BEIR layout: corpus.jsonl, queries.jsonl, which holds the queries
-// of every split, and qrels/SPLIT.tsv. What is missing among them is told and treated as by [NewCollection]. Where the split is
-// absent, the error lists those that are there.
+// of every split, and qrels/SPLIT.tsv. What is missing among them is told and treated as by [NewCollection]. Where the
+// split is absent, the error lists those that are there.
 //
 // Reference: Thakur et al. (2021), "BEIR: A Heterogeneous Benchmark for Zero-shot Evaluation of Information Retrieval
 // Models", arXiv 2104.08663.

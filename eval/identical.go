@@ -6,8 +6,8 @@ import (
 	"github.com/retort-ir/retort"
 )
 
-// IdenticalIDs says which queries of a collection are passages themselves. Such a passage is left out of its query's ranking: a
-// search finds it first and it answers nothing.
+// IdenticalIDs says which queries of a collection are passages themselves. Such a passage is left out of its query's
+// ranking: a search finds it first and it answers nothing.
 type IdenticalIDs int
 
 // The rules.

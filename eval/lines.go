@@ -16,8 +16,8 @@ import (
 // maxLine guards against files that are no text of one record a line.
 const maxLine = 1 << 20
 
-// readLines calls parse with every line of r that is not blank, without its end (LF or CRLF). What is packed is unpacked.
-// Errors name the stream and the line.
+// readLines calls parse with every line of r that is not blank, without its end (LF or CRLF). What is packed is
+// unpacked. Errors name the stream and the line.
 func readLines(r io.Reader, name string, parse func(line []byte) error) error {
 	text, err := textfile.NewReader(r)
 	if err != nil {

@@ -18,15 +18,15 @@ import (
 // below is judged and not relevant. A passage that is absent was not judged.
 type Qrels map[string]map[string]int
 
-// ReadQrels reads judgements, one a line, in either of two formats, told apart by the number of columns of the first line:
+// ReadQrels reads judgements, one a line, in either of two formats, told apart by the number of columns of the first
+// line:
 //
 //	query-id <tab> corpus-id <tab> score    BEIR
 //	query-id iteration passage-id grade     TREC, any blanks between, the iteration ignored
 //
-// The first line is a header, whatever its words, where the last column has no digit. Grades are integers, 1.0 among them. A
-// stream that is packed with gzip or zstd is unpacked. A stream without judgements, and one that judges a passage twice for the
-// same query, are errors.
-// name stands for the stream in errors, which also give the line.
+// The first line is a header, whatever its words, where the last column has no digit. Grades are integers, 1.0 among
+// them. A stream that is packed with gzip or zstd is unpacked. A stream without judgements, and one that judges a
+// passage twice for the same query, are errors. name stands for the stream in errors, which also give the line.
 func ReadQrels(r io.Reader, name string) (Qrels, error) {
 	qrels := Qrels{}
 	var split func([]byte) (judgement, error)

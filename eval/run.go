@@ -122,8 +122,8 @@ func WriteRun(w io.Writer, run Run, tag string) error {
 	return bw.Flush()
 }
 
-// CheckRunIDs returns an error where WriteRun could not write a run of the collection: an id of a query or passage is empty or
-// holds white space, which parts the columns.
+// CheckRunIDs returns an error where WriteRun could not write a run of the collection: an id of a query or passage is
+// empty or holds white space, which parts the columns.
 func (c *Collection) CheckRunIDs() error {
 	for _, q := range c.Queries {
 		if err := checkID("query id", q.ID, blanks+"\n"); err != nil {

@@ -16,8 +16,8 @@ import (
 	"github.com/retort-ir/retort/internal/regular"
 )
 
-// CheckAnswers reads a file of answers, if there is one, and changes nothing. Any record that is not as it was written is
-// ErrAnswersCorrupt, also one at the end that a kill can have left unfinished.
+// CheckAnswers reads a file of answers, if there is one, and changes nothing. Any record that is not as it was written
+// is ErrAnswersCorrupt, also one at the end that a kill can have left unfinished.
 func CheckAnswers(ctx context.Context, path string) error {
 	f, err := regular.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
@@ -41,8 +41,8 @@ func CheckAnswers(ctx context.Context, path string) error {
 // AnswersRepair says what RepairAnswers did.
 type AnswersRepair struct{ Kept, Lost int } // answers
 
-// RepairAnswers writes a file of answers anew with all records whose checksums fit: answers that are lost will be asked for
-// again. A file that is whole is left alone, with a nil result, and one that is open elsewhere is ErrAnswersLocked.
+// RepairAnswers writes a file of answers anew with all records whose checksums fit: answers that are lost will be asked
+// for again. A file that is whole is left alone, with a nil result, and one that is open elsewhere is ErrAnswersLocked.
 func RepairAnswers(ctx context.Context, path string) (*AnswersRepair, error) {
 	f, err := regular.OpenFile(path, os.O_RDWR, 0)
 	if errors.Is(err, os.ErrNotExist) {
@@ -84,7 +84,8 @@ type salvagedAnswers struct {
 	first   int      // of those, from 1
 }
 
-// salvageAnswers reads on behind bad lines. A bit that makes a line's end or takes one moves the numbers of those behind by one.
+// salvageAnswers reads on behind bad lines. A bit that makes a line's end or takes one moves the numbers of those
+// behind by one.
 func salvageAnswers(ctx context.Context, r io.Reader) (*salvagedAnswers, error) {
 	s := &salvagedAnswers{}
 	br := bufio.NewReaderSize(r, 1<<20)

@@ -10,8 +10,8 @@ import (
 	"github.com/retort-ir/retort/internal/regular"
 )
 
-// Every bit of a file of answers: it is noticed, and a repair loses the one answer that it is in, or two where it takes the
-// end of a line between them.
+// Every bit of a file of answers: it is noticed, and a repair loses the one answer that it is in, or two where it takes
+// the end of a line between them.
 func TestAFlippedBitOfTheAnswersIsNoticedAndCostsNoOthers(t *testing.T) {
 	path := answersPath(t)
 	owns := []string{"one", "two", "three", "four"}

@@ -6,8 +6,8 @@ import (
 	"unicode"
 )
 
-// How models of today set their reasoning apart from the answer. The marks are those that the reasoning parsers of vLLM, SGLang
-// and llama.cpp know; the models in the comments are examples.
+// How models of today set their reasoning apart from the answer. The marks are those that the reasoning parsers of
+// vLLM, SGLang and llama.cpp know; the models in the comments are examples.
 const (
 	// thinkNames are tags: <think> (DeepSeek, Qwen, GLM, Nemotron, Hunyuan), <thought> (Gemini), <seed:think> (Seed-OSS),
 	// <mm:think> (MiniMax), <longcat_think> (LongCat), and those that prompts ask for.
@@ -22,15 +22,16 @@ const (
 var (
 	thinkMark = regexp.MustCompile(`(?i)(` + thinkOpeners + `)|(?:` + thinkClosers + `)`)
 
-	// answerOpening is what the answer follows, whatever stands before: the final channel of harmony (gpt-oss), a message to the
-	// user (Muse), <|content|> (Solar), <|START_RESPONSE|> (Command A), [BEGIN FINAL RESPONSE] (Apriel), and harmony whose special
-	// tokens the server has taken out.
+	// answerOpening is what the answer follows, whatever stands before: the final channel of harmony (gpt-oss), a
+	// message to the user (Muse), <|content|> (Solar), <|START_RESPONSE|> (Command A), [BEGIN FINAL RESPONSE] (Apriel),
+	// and harmony whose special tokens the server has taken out.
 	answerOpening = regexp.MustCompile(`<\|channel\|>\s*final\b[^<>]*(?:<\|constrain\|>[^<>]*)?<\|message\|>|<\|start\|>\s*assistant\s*(?:to=user\s*)?<\|message\|>|` +
 		`<\|begin\|>\s*assistant\s*<\|content\|>|<\|START_(?:RESPONSE|TEXT)\|>|\[BEGIN FINAL RESPONSE\]|assistantfinal|` +
 		`<\|im_end\|>\s*<\|im_start\|>\s*assistant\b`)
 	answerEnd = regexp.MustCompile(`<\|(?:end|return|call|eom|eot|start|im_end|END_RESPONSE|END_TEXT)\|>|\[END FINAL RESPONSE\]`)
 
-	// otherChannel is a message of harmony that is not for the user, also without its special tokens: "analysisThe user wants".
+	// otherChannel is a message of harmony that is not for the user, also without its special tokens: "analysisThe user
+	// wants".
 	otherChannel = regexp.MustCompile(`<\|channel\|>|<\|message\|>|^\s*(?:assistant)?(?:analysis|commentary)\p{Lu}`)
 
 	// Reasoning that is announced in words: Granite, Apriel.
@@ -52,8 +53,9 @@ var (
 	endTokens    = regexp.MustCompile(`(?:\s*(?:<\|[A-Za-z_]{1,40}\|>|</s>|<eos>|<end_of_turn>|<turn\|>|<｜[^｜<>]{1,40}｜>))+\s*$`)
 )
 
-// withoutReasoning returns an answer without the reasoning of the model and the special tokens behind it. sure is false where it
-// is not certain which part is the answer: the reasoning has no end or nothing behind it, or there is text before it too.
+// withoutReasoning returns an answer without the reasoning of the model and the special tokens behind it. sure is false
+// where it is not certain which part is the answer: the reasoning has no end or nothing behind it, or there is text
+// before it too.
 func withoutReasoning(answer string) (rest string, sure bool) {
 	marked := false
 	if at := answerOpening.FindAllStringIndex(answer, -1); at != nil {

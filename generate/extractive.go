@@ -133,9 +133,9 @@ func NewExtractive(ctx context.Context, corpus retort.Corpus, options Options) (
 	return e, nil
 }
 
-// Generate returns queries of the passage, which need not be of the corpus. Their ids are passage#type#n, with n rising from
-// 0 within the type; a number is left out where another type has made the same query. A passage most of whose letters are of a
-// script without spaces between words (Scripts.Unspaced) has none: its clauses would pass for words.
+// Generate returns queries of the passage, which need not be of the corpus. Their ids are passage#type#n, with n rising
+// from 0 within the type; a number is left out where another type has made the same query. A passage most of whose
+// letters are of a script without spaces between words (Scripts.Unspaced) has none: its clauses would pass for words.
 func (e *Extractive) Generate(ctx context.Context, p retort.Passage) ([]retort.Query, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err

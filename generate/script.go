@@ -9,15 +9,15 @@ import (
 	"github.com/retort-ir/retort"
 )
 
-// Scripts counts the passages of a corpus that what is made for English text reads badly: Extractive, and analyzers such as
-// mine.English.
+// Scripts counts the passages of a corpus that what is made for English text reads badly: Extractive, and analyzers
+// such as mine.English.
 type Scripts struct {
 	Passages int
-	// Unspaced are those most of whose letters are of a script that puts no spaces between words: Chinese, Japanese, Thai, Lao,
-	// Khmer or Burmese. Extractive makes no queries of them.
+	// Unspaced are those most of whose letters are of a script that puts no spaces between words: Chinese, Japanese,
+	// Thai, Lao, Khmer or Burmese. Extractive makes no queries of them.
 	Unspaced int
-	// Foreign are others most of whose letters are not Latin, or that have eight words and more and hardly one of the commonest of
-	// English among them.
+	// Foreign are others most of whose letters are not Latin, or that have eight words and more and hardly one of the
+	// commonest of English among them.
 	Foreign int
 }
 

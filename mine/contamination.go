@@ -17,13 +17,13 @@ const (
 	ReasonTestSource    Reason = "source is relevant to a test query"
 )
 
-// TestQueries drops the queries that copy one of test: who trains on what is measured later measures memory. All given are
-// looked at, a person's too.
+// TestQueries drops the queries that copy one of test: who trains on what is measured later measures memory. All given
+// are looked at, a person's too.
 //
-// An exact copy (ReasonTestQuery) has the same text, spaces around it aside. A near-copy (ReasonNearTestQuery) has the same
-// words in the same order: both texts are brought to Unicode's form NFKC, their case is folded (Unicode's full case folding),
-// characters that show nothing (category Cf, such as a soft hyphen) are removed, and whatever is no letter, digit or mark
-// parts words. A text without words is compared as it is. A paraphrase is no copy.
+// An exact copy (ReasonTestQuery) has the same text, spaces around it aside. A near-copy (ReasonNearTestQuery) has the
+// same words in the same order: both texts are brought to Unicode's form NFKC, their case is folded (Unicode's full
+// case folding), characters that show nothing (category Cf, such as a soft hyphen) are removed, and whatever is no
+// letter, digit or mark parts words. A text without words is compared as it is. A paraphrase is no copy.
 func TestQueries(queries, test []retort.Query) Selection {
 	exact, near := make(map[string]bool, len(test)), make(map[string]bool, len(test))
 	for _, q := range test {

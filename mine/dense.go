@@ -14,8 +14,9 @@ import (
 	"gonum.org/v1/gonum/blas/blas32"
 )
 
-// Dense ranks passages by the inner product of their vectors with the query's: by cosine similarity, since encoders return
-// normalised vectors, but for those that say otherwise (encoder.Normalizer). The search is exact. It is safe for concurrent use.
+// Dense ranks passages by the inner product of their vectors with the query's: by cosine similarity, since encoders
+// return normalised vectors, but for those that say otherwise (encoder.Normalizer). The search is exact. It is safe for
+// concurrent use.
 type Dense struct {
 	encoder encoder.Encoder
 	vectors blas32.General

@@ -45,8 +45,9 @@ func (o ListOptions) Validate() error {
 }
 
 // Lists makes one candidate list a query from its ranking, in the ranking's order. Ranks are counted without the source
-// unless KeepSource is set, and always without a passage that is the query itself (retort.Query.Is). A list is shorter where the ranking is, and may be empty. There is one ranking a query; a
-// passage outside the corpus or ranked twice and a source that the corpus lacks are errors.
+// unless KeepSource is set, and always without a passage that is the query itself (retort.Query.Is). A list is shorter
+// where the ranking is, and may be empty. There is one ranking a query; a passage outside the corpus or ranked twice
+// and a source that the corpus lacks are errors.
 func Lists(corpus retort.Corpus, queries []retort.Query, rankings [][]Hit, options ListOptions) ([]retort.List, error) {
 	if err := options.Validate(); err != nil {
 		return nil, err
@@ -115,8 +116,8 @@ func itselfOf(corpus retort.Corpus, q retort.Query) (int, error) {
 	return index, nil
 }
 
-// WithoutThemselves returns the lists without the passages that are the list's query itself, and how many lists had one. The lists
-// that are given stay as they are.
+// WithoutThemselves returns the lists without the passages that are the list's query itself, and how many lists had
+// one. The lists that are given stay as they are.
 func WithoutThemselves(corpus retort.Corpus, lists []retort.List) ([]retort.List, int, error) {
 	out, changed := slices.Clone(lists), 0
 	for i, l := range lists {

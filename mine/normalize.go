@@ -12,8 +12,9 @@ import (
 // unitTolerance is how far from 1 the length of a vector may lie that was normalised in single or half precision.
 const unitTolerance = 1e-3
 
-// NormalizeRows brings every row to length 1 (L2) in place, and returns how many were not. Rows of length 1 keep their bits. A row
-// that is zero, or holds a value that is not finite, has no direction and is an error that names the row, from 0.
+// NormalizeRows brings every row to length 1 (L2) in place, and returns how many were not. Rows of length 1 keep their
+// bits. A row that is zero, or holds a value that is not finite, has no direction and is an error that names the row,
+// from 0.
 func NormalizeRows(m blas32.General) (changed int, err error) {
 	for i := range m.Rows {
 		row := matrix.Row(m, i)

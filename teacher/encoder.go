@@ -13,11 +13,12 @@ import (
 	"github.com/retort-ir/retort/internal/matrix"
 )
 
-// FromEncoder returns a bi-encoder as a teacher: the score is the inner product of the query's and the passage's vector,
-// in [-1,1] where they are normalised (encoder.Normalizer). It encodes a passage once that stands in several lists of a batch. The teacher has a fingerprint where the encoder
-// has one; then it also remembers the vectors of passages, up to 256 MiB of them, until the encoder's weights change. The last bits
-// of a passage's vector depend on the passages that it was encoded with: where two runs must agree in them, whichever lists they
-// begin with, take FromVectors.
+// FromEncoder returns a bi-encoder as a teacher: the score is the inner product of the query's and the passage's
+// vector, in [-1,1] where they are normalised (encoder.Normalizer). It encodes a passage once that stands in several
+// lists of a batch. The teacher has a fingerprint where the encoder has one; then it also remembers the vectors of
+// passages, up to 256 MiB of them, until the encoder's weights change. The last bits of a passage's vector depend on
+// the passages that it was encoded with: where two runs must agree in them, whichever lists they begin with, take
+// FromVectors.
 func FromEncoder(enc encoder.Encoder) Teacher {
 	return withEncoderFingerprint(enc, &biEncoder{enc: enc, remembered: vectorMemory{enc: enc}})
 }

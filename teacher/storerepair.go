@@ -14,8 +14,8 @@ import (
 	"github.com/retort-ir/retort/internal/regular"
 )
 
-// CheckStore reads the store of a folder, if there is one, and changes nothing. Any record that is not as it was written is
-// ErrCorrupt, also one at the end that a kill can have left unfinished, and so is a damaged header.
+// CheckStore reads the store of a folder, if there is one, and changes nothing. Any record that is not as it was
+// written is ErrCorrupt, also one at the end that a kill can have left unfinished, and so is a damaged header.
 func CheckStore(ctx context.Context, dir string) error {
 	path := filepath.Join(dir, StoreFile)
 	f, err := regular.Open(path)
@@ -39,8 +39,8 @@ func CheckStore(ctx context.Context, dir string) error {
 // StoreRepair says what RepairStore did.
 type StoreRepair struct{ Kept, Lost int } // scores
 
-// RepairStore writes the store of a folder anew with all records whose checksums fit: scores that are lost will be computed
-// again. A store that is whole is left alone, with a nil result, and one that is open elsewhere is ErrLocked.
+// RepairStore writes the store of a folder anew with all records whose checksums fit: scores that are lost will be
+// computed again. A store that is whole is left alone, with a nil result, and one that is open elsewhere is ErrLocked.
 func RepairStore(ctx context.Context, dir string) (*StoreRepair, error) {
 	path := filepath.Join(dir, StoreFile)
 	f, err := regular.OpenFile(path, os.O_RDWR, 0)

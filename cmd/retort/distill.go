@@ -173,7 +173,8 @@ type distillArgs struct {
 	flags *flag.FlagSet
 }
 
-// parseDistill reads the settings file, if one is named, and then the flags, which win. more declares flags beside those.
+// parseDistill reads the settings file, if one is named, and then the flags, which win. more declares flags beside
+// those.
 func parseDistill(args []string, more ...func(*flag.FlagSet)) (*distillArgs, error) {
 	a, err := parseDistillFlags(args, "", more)
 	if err != nil || a.file == "" {

@@ -46,8 +46,8 @@ func TestEveryFlippedBitOfARunIsNoticedOrHarmless(t *testing.T) {
 	tryFlips(t, run, flips, again)
 }
 
-// TestRandomFlippedBitsOfARunAreNoticedOrHarmless flips 200 bits, wherever they are in a finished run: a bit of each file is
-// as likely as its file is large. RETORT_SOAK=1 (make soak).
+// TestRandomFlippedBitsOfARunAreNoticedOrHarmless flips 200 bits, wherever they are in a finished run: a bit of each
+// file is as likely as its file is large. RETORT_SOAK=1 (make soak).
 func TestRandomFlippedBitsOfARunAreNoticedOrHarmless(t *testing.T) {
 	if os.Getenv("RETORT_SOAK") == "" {
 		t.Skip("a minute: make soak")
@@ -158,8 +158,8 @@ func lengths(_ context.Context, _ retort.Query, passages []retort.Passage) ([]fl
 	return scores, nil
 }
 
-// tryFlips flips each bit in a copy of the run. Damage must be named by status -verify. Then distill, with and without a repair,
-// must say so by the file's name or end as if nothing had been; after a repair nothing is damaged any more.
+// tryFlips flips each bit in a copy of the run. Damage must be named by status -verify. Then distill, with and without
+// a repair, must say so by the file's name or end as if nothing had been; after a repair nothing is damaged any more.
 func tryFlips(t *testing.T, run string, flips []flip, again func(out string) (log string, err error)) {
 	t.Helper()
 	before := contentsOf(t, run)

@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestRandomFlippedBitsOfARealRunAreNoticedOrHarmless is the test of flips through the command itself, with a BERT model and a
-// teacher that leaves scores in the run. RETORT_SOAK=1 (make soak) makes it 200 flips.
+// TestRandomFlippedBitsOfARealRunAreNoticedOrHarmless is the test of flips through the command itself, with a BERT
+// model and a teacher that leaves scores in the run. RETORT_SOAK=1 (make soak) makes it 200 flips.
 func TestRandomFlippedBitsOfARealRunAreNoticedOrHarmless(t *testing.T) {
 	flips := 4
 	if os.Getenv("RETORT_SOAK") != "" {

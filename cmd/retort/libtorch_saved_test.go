@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// linked returns a link to a folder of links to a model's files and subfolders, as package managers and the Hugging Face Hub's
-// cache have them.
+// linked returns a link to a folder of links to a model's files and subfolders, as package managers and the Hugging
+// Face Hub's cache have them.
 func linked(t *testing.T, model string) string {
 	t.Helper()
 	root := t.TempDir()

@@ -12,8 +12,8 @@ import (
 	"github.com/retort-ir/retort/mine"
 )
 
-// measureBlock is how many queries are measured at a time: an interruption loses no more. What a ranker computes may depend on
-// it in the last bits, so a call that goes on keeps to the same blocks.
+// measureBlock is how many queries are measured at a time: an interruption loses no more. What a ranker computes may
+// depend on it in the last bits, so a call that goes on keeps to the same blocks.
 const measureBlock = 64
 
 // measurement is one call of distill.Pipeline.Measure.
@@ -125,8 +125,8 @@ func (m *measurement) block(ctx context.Context, set, system string, ranker mine
 	return nil
 }
 
-// known measures the known items that test, which are few, in one piece. It makes one record a passage, as the guard counts: its
-// first item, with the mean of all.
+// known measures the known items that test, which are few, in one piece. It makes one record a passage, as the guard
+// counts: its first item, with the mean of all.
 func (m *measurement) known(ctx context.Context, system string) error {
 	collection, err := m.held.Test.Collection()
 	if err != nil {

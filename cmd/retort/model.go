@@ -82,7 +82,8 @@ func checkPooling(pooling string) error {
 	return oneOf("-pooling", pooling, string(bert.Mean), string(bert.CLS))
 }
 
-// open reads the model, and tells p what its folder says and the model does without, the first time. The caller closes it.
+// open reads the model, and tells p what its folder says and the model does without, the first time. The caller closes
+// it.
 func (m *modelFlags) open(ctx context.Context, p *progress.Progress) (*bert.Model, error) {
 	if err := checkModelOfRun(ctx, m.dir); err != nil {
 		return nil, err
@@ -201,8 +202,8 @@ func (r *rankerFlags) name() string {
 	return "dense"
 }
 
-// open makes the ranker of the corpus, which these queries will be asked. The caller calls the function it returns once it is done
-// with it.
+// open makes the ranker of the corpus, which these queries will be asked. The caller calls the function it returns once
+// it is done with it.
 func (r *rankerFlags) open(ctx context.Context, corpus retort.Corpus, queries []string, p *progress.Progress) (mine.Retriever, func() error, error) {
 	if r.bm25 {
 		if err := warnOfScripts(ctx, corpus, p); err != nil {

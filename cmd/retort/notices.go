@@ -65,8 +65,8 @@ func sayCut(p *progress.Progress, what string, cut, total, limit int) {
 // unspacedScripts names generate.Scripts.Unspaced.
 const unspacedScripts = "a script without spaces between words (Chinese, Japanese, Thai, Lao, Khmer or Burmese)"
 
-// checkScripts warns of passages that extractive queries and BM25 do not suit. Where queries can come from extraction alone and
-// nothing can be extracted it returns an error. path names the corpus.
+// checkScripts warns of passages that extractive queries and BM25 do not suit. Where queries can come from extraction
+// alone and nothing can be extracted it returns an error. path names the corpus.
 func checkScripts(ctx context.Context, corpus retort.Corpus, path string, extractOnly bool, p *progress.Progress) error {
 	s, err := generate.ReadScripts(ctx, corpus)
 	if err != nil {

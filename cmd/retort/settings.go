@@ -266,8 +266,8 @@ func readSettings(path string, flags *flag.FlagSet) error {
 	return nil
 }
 
-// tooDeep returns the line where more than maxDepth lists and mappings are open, or are begun at once ("- - - a"), 0 where
-// that is nowhere.
+// tooDeep returns the line where more than maxDepth lists and mappings are open, or are begun at once ("- - - a"), 0
+// where that is nowhere.
 func tooDeep(tokens token.Tokens) int {
 	open, begun, line := 0, 0, 0
 	for _, t := range tokens {

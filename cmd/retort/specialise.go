@@ -240,7 +240,8 @@ func (s *specialisation) keepInputs(ctx context.Context) error {
 	return nil
 }
 
-// whole says whether files of the run are as they were written. It prints which one is not: whoever asks makes it again.
+// whole says whether files of the run are as they were written. It prints which one is not: whoever asks makes it
+// again.
 func (s *specialisation) whole(ctx context.Context, names ...string) (bool, error) {
 	err := s.folder.Check(ctx, names...)
 	if errors.Is(err, distill.ErrDamaged) {
@@ -299,7 +300,8 @@ func (s *specialisation) encodePassages(ctx context.Context) (*mine.Dense, error
 	return mine.OpenDense(s.model, s.path(runVectors))
 }
 
-// storedVectors are those of an earlier call, nil where there are none of this key or they are not as they were written.
+// storedVectors are those of an earlier call, nil where there are none of this key or they are not as they were
+// written.
 func (s *specialisation) storedVectors(ctx context.Context, key string) (*mine.Dense, error) {
 	old, err := regular.ReadFile(s.path(runVectorsKey), regular.MaxText)
 	if err != nil || !strings.HasPrefix(string(old), key) {
@@ -582,8 +584,8 @@ func (s *specialisation) selection(ctx context.Context) (func(context.Context, e
 	return s.held.Choose.MRR, "known items " + s.held.Fingerprint(), nil
 }
 
-// The most passages that are held out, and the most known items of each: several tell more of a passage that can't be trained on
-// any more.
+// The most passages that are held out, and the most known items of each: several tell more of a passage that can't be
+// trained on any more.
 const knownItemPassages, knownItemsEach = 1000, 3
 
 // holdOut makes known items of the first type that is not trained on and of which the corpus gives enough.
@@ -635,8 +637,8 @@ func (s *specialisation) judgedNDCG(ctx context.Context, student encoder.Encoder
 	return stat.Mean(values, nil), nil
 }
 
-// judgedValues ranks the corpus, or where passages change the judged passages and the first ranker's best, for the judged
-// queries, and returns nDCG@10 of each.
+// judgedValues ranks the corpus, or where passages change the judged passages and the first ranker's best, for the
+// judged queries, and returns nDCG@10 of each.
 func (s *specialisation) judgedValues(ctx context.Context, student encoder.Encoder) ([]float64, error) {
 	collection, vectors := s.judged, s.dense.Vectors()
 	if s.training.Towers == distill.Both {

@@ -93,8 +93,8 @@ func (s *runStatusOf) state(e *runfolder.Entry) string {
 	return string(e.State)
 }
 
-// recorded gives the settings that neither a file nor a flag names the values that the run has. Relative paths among them
-// begin where the run was started, wherever status is called.
+// recorded gives the settings that neither a file nor a flag names the values that the run has. Relative paths among
+// them begin where the run was started, wherever status is called.
 func (a *distillArgs) recorded(m *runfolder.Manifest, args []string) error {
 	if a.file != "" || len(m.Settings) == 0 {
 		return nil
@@ -114,8 +114,8 @@ func (a *distillArgs) recorded(m *runfolder.Manifest, args []string) error {
 	return err
 }
 
-// fromFolder is the path of a file that was named in a folder. Where it is not there any more, such as in a run that was
-// moved together with its corpus, it is taken from where the command is called.
+// fromFolder is the path of a file that was named in a folder. Where it is not there any more, such as in a run that
+// was moved together with its corpus, it is taken from where the command is called.
 func fromFolder(folder, path string) string {
 	if path == "" || filepath.IsAbs(path) || folder == "" {
 		return path

@@ -141,8 +141,9 @@ func isEmpty(ctx context.Context, path string) (bool, error) {
 	})
 }
 
-// openRunCorpus opens the corpus of a run. Of a stream it returns the hash. Where the stream is empty it takes the copy that
-// the run's folder keeps of an earlier call, with the hash of what was copied: so a run goes on whose corpus was piped.
+// openRunCorpus opens the corpus of a run. Of a stream it returns the hash. Where the stream is empty it takes the copy
+// that the run's folder keeps of an earlier call, with the hash of what was copied: so a run goes on whose corpus was
+// piped.
 func (s *specialisation) openRunCorpus(ctx context.Context, path string) (_ *retort.FileCorpus, sum string, err error) {
 	if !isStream(path) {
 		corpus, err := retort.OpenCorpus(ctx, path)

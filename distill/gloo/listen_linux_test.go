@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Neither the store nor a worker's connections have a password, so nobody beyond this machine may reach them where the group
-// is on this machine.
+// Neither the store nor a worker's connections have a password, so nobody beyond this machine may reach them where the
+// group is on this machine.
 func TestAGroupOnThisMachineListensOnLoopbackOnly(t *testing.T) {
 	j := job{Dir: t.TempDir(), Epochs: 50, LR: 1e-3, Pause: 5 * time.Millisecond}
 	workers := startWorkers(t, j, j)

@@ -10,8 +10,8 @@ import (
 	"github.com/retort-ir/retort/encoder"
 )
 
-// CountCut returns how many of the texts the model does not read to their ends in that role, since they have more tokens than
-// limit with their prompt and special tokens. It computes no vectors. It is safe for concurrent use.
+// CountCut returns how many of the texts the model does not read to their ends in that role, since they have more
+// tokens than limit with their prompt and special tokens. It computes no vectors. It is safe for concurrent use.
 func (m *Model) CountCut(ctx context.Context, role encoder.Role, texts []string) (cut, limit int, err error) {
 	return m.folder.countCut(ctx, role, texts)
 }

@@ -114,8 +114,8 @@ func TestEveryKeyOfAFolderIsHonouredOrRefusedByName(t *testing.T) {
 	}
 }
 
-// requireEffect makes sure that a row would fail if its key were read past: that its vectors are not those of the folder
-// without it, unless the row says so.
+// requireEffect makes sure that a row would fail if its key were read past: that its vectors are not those of the
+// folder without it, unless the row says so.
 func requireEffect(t *testing.T, golden *safetensors.File, number int, row keyRow) {
 	same := true
 	for _, role := range []string{"query", "passage"} {

@@ -144,7 +144,8 @@ type moduleEntry struct {
 	Type  string `json:"type"`
 }
 
-// savedClasses returns the modules that a tower is saved as. Vectors of any length stay so where they rank by dot product.
+// savedClasses returns the modules that a tower is saved as. Vectors of any length stay so where they rank by dot
+// product.
 func savedClasses(f *Folder, t *Tower) []string {
 	classes := []string{transformerClass, poolingClass}
 	if f.Similarity == Cosine || t.Normalize {

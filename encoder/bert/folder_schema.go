@@ -137,8 +137,8 @@ var modalitySchema = modelfolder.Schema{
 	},
 }
 
-// tokenizerSchema is for tokenizer_config.json. Keys that end in _token name special tokens; what is not listed is kept by
-// transformers 5 and not used.
+// tokenizerSchema is for tokenizer_config.json. Keys that end in _token name special tokens; what is not listed is kept
+// by transformers 5 and not used.
 var tokenizerSchema = modelfolder.Schema{
 	Read: []string{
 		"tokenizer_class", "do_lower_case", "strip_accents", "tokenize_chinese_chars", "model_max_length", "max_len", "truncation_side",

@@ -113,8 +113,8 @@ func (j *sentenceBERT) readCalls(s modelfolder.Settings) error {
 	return nil
 }
 
-// readKwargs reads the arguments that the network, its configuration and its tokenizer are loaded with. An old name wins
-// over the new one.
+// readKwargs reads the arguments that the network, its configuration and its tokenizer are loaded with. An old name
+// wins over the new one.
 func (j *sentenceBERT) readKwargs(s modelfolder.Settings) error {
 	for _, kwargs := range []struct {
 		name   string

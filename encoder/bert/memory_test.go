@@ -73,7 +73,8 @@ func withLittleMemory(t *testing.T, what string) {
 	_ = encode(t, m, encoder.Query, texts[:300]) // the model serves on
 }
 
-// limitMemory bounds the process's address space to what it has and some room, until the function that it returns is called.
+// limitMemory bounds the process's address space to what it has and some room, until the function that it returns is
+// called.
 func limitMemory(t *testing.T, room uint64) (unlimited func()) {
 	t.Helper()
 	status, err := os.ReadFile("/proc/self/status")

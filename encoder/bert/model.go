@@ -115,8 +115,8 @@ func (t *Tower) load(ctx context.Context, rt *torch.Runtime) (*bertnet.Network, 
 	return n, errors.Join(err, w.Close())
 }
 
-// Close frees the model and ends its threads. A micro-batch that is being computed is finished first; all other calls of Encode
-// return an error. Closing twice is harmless.
+// Close frees the model and ends its threads. A micro-batch that is being computed is finished first; all other calls
+// of Encode return an error. Closing twice is harmless.
 func (m *Model) Close() error {
 	shared := m.shared.close()
 	m.weights.Lock()
@@ -164,13 +164,13 @@ func (m *Model) CheckTraining() error {
 		"trained; add a Normalize module, or set cosine", filepath.Join(m.settings().Dir, sentenceTransformersJSON))
 }
 
-// Encode returns one row a text, [len(texts) x d], L2-normalised unless Normalized says otherwise. Texts are sorted by length and cut into micro-batches
-// of Options.BatchTokens, so that little is computed for padding; a text's row does not depend on its neighbours but for
-// rounding. Between micro-batches the end of ctx is seen.
+// Encode returns one row a text, [len(texts) x d], L2-normalised unless Normalized says otherwise. Texts are sorted by
+// length and cut into micro-batches of Options.BatchTokens, so that little is computed for padding; a text's row does
+// not depend on its neighbours but for rounding. Between micro-batches the end of ctx is seen.
 //
-// On a CPU a call of up to 32 tokens is computed by one thread, so that several calls are computed at the same time. Calls of up
-// to 512 tokens that wait for a thread are computed together, as their neighbours would be in one call; the context of
-// [encoder.Alone] forbids that.
+// On a CPU a call of up to 32 tokens is computed by one thread, so that several calls are computed at the same time.
+// Calls of up to 512 tokens that wait for a thread are computed together, as their neighbours would be in one call; the
+// context of [encoder.Alone] forbids that.
 func (m *Model) Encode(ctx context.Context, role encoder.Role, texts []string) (blas32.General, error) {
 	in, err := m.prepare(ctx, role, texts)
 	if err != nil {
@@ -298,8 +298,8 @@ func (m *Model) GraphBytes(in encoder.Inputs, rows []int) int64 {
 	return m.folder.Side(prepared.role).Tower.Config.GraphBytes(len(rows), widest(prepared.some(rows)), m.precision, m.rt.OnCPU())
 }
 
-// compute returns the embeddings of tokenised texts [len(texts) x d], for training by the kernels that both passes over a
-// micro-batch share.
+// compute returns the embeddings of tokenised texts [len(texts) x d], for training by the kernels that both passes over
+// a micro-batch share.
 func (m *Model) compute(s *torch.Scope, role encoder.Role, texts [][]int32, training bool) torch.Tensor {
 	tower := m.folder.Side(role).Tower
 	b := bertnet.NewBatch(texts, tower.Tokenizer.PadID())

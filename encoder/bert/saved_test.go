@@ -59,8 +59,8 @@ func (c checked) inPython(t *testing.T) {
 	require.NotContains(t, string(out), "MISSING")
 }
 
-// From folders of 16-bit weights, transformers 5 rounded what training had changed. The reference is sentence-transformers
-// 6.2, on transformers 5.
+// From folders of 16-bit weights, transformers 5 rounded what training had changed. The reference is
+// sentence-transformers 6.2, on transformers 5.
 func TestTrainingOfHalvesIsNotRoundedAway(t *testing.T) {
 	g := readModelGolden(t, "tiny")
 	var folders checked

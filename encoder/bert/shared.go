@@ -26,9 +26,9 @@ const (
 	joinPadding = 16
 )
 
-// shared computes small calls of Encode. On a CPU it has as many lanes as the model has threads. A lane is a runtime of one
-// thread, so that no operation waits for a second thread. A call that finds a lane free begins at once. Calls that wait are
-// joined: a lane that becomes free takes its share of them as one micro-batch.
+// shared computes small calls of Encode. On a CPU it has as many lanes as the model has threads. A lane is a runtime of
+// one thread, so that no operation waits for a second thread. A call that finds a lane free begins at once. Calls that
+// wait are joined: a lane that becomes free takes its share of them as one micro-batch.
 type shared struct {
 	m      *Model
 	lanes  int // most of them
@@ -62,8 +62,8 @@ func newShared(m *Model, threads int) *shared {
 	return &shared{m: m, lanes: threads, tokens: min(m.budget, laneTokens)}
 }
 
-// encode computes a call. Where the call is too large to be shared, or has the threads to itself and work for all of them, whole
-// computes it.
+// encode computes a call. Where the call is too large to be shared, or has the threads to itself and work for all of
+// them, whole computes it.
 func (s *shared) encode(ctx context.Context, in *inputs, whole func() (blas32.General, error)) (blas32.General, error) {
 	c := &call{ctx: ctx, in: in, alone: encoder.IsAlone(ctx), done: make(chan error, 1)}
 	for i := range in.Len() {
@@ -149,8 +149,8 @@ func (s *shared) computed(calls int) {
 	s.computing -= calls
 }
 
-// take returns a lane's share of the calls: the first that waits, and those that may be joined to it. Without any the lane is
-// idle.
+// take returns a lane's share of the calls: the first that waits, and those that may be joined to it. Without any the
+// lane is idle.
 func (s *shared) take(lane *torch.Runtime) []*call {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -70,7 +70,8 @@ func FuzzTokenizerSettings(f *testing.F) {
 	})
 }
 
-// Whatever config_sentence_transformers.json and sentence_bert_config.json hold, the folder is refused or has sound limits.
+// Whatever config_sentence_transformers.json and sentence_bert_config.json hold, the folder is refused or has sound
+// limits.
 func FuzzSentenceTransformersSettings(f *testing.F) {
 	f.Add([]byte(`{"prompts":{"query":"q"},"truncate_dim":4}`), []byte(`{"max_seq_length":9}`))
 	f.Add([]byte(`{"similarity_fn_name":"dot"}`), []byte(`{"processing_kwargs":{"text":{"max_length":8}}}`))

@@ -39,11 +39,12 @@ type tokenizerFile struct {
 	data []byte
 }
 
-// LoadTokenizer reads the tokenizer of a model folder as transformers 5 does: tokenizer.json, or vocab.txt where there is
-// none. Of a BertTokenizer, which a folder that names no tokenizer_class has too, tokenizer.json gives the vocabulary and
-// the added tokens alone: do_lower_case (true where it is left out), strip_accents, tokenize_chinese_chars and the special
-// tokens are those of tokenizer_config.json and special_tokens_map.json. Of a general class (PreTrainedTokenizerFast,
-// TokenizersBackend) tokenizer.json gives all but further special tokens and the side that is cut.
+// LoadTokenizer reads the tokenizer of a model folder as transformers 5 does: tokenizer.json, or vocab.txt where there
+// is none. Of a BertTokenizer, which a folder that names no tokenizer_class has too, tokenizer.json gives the
+// vocabulary and the added tokens alone: do_lower_case (true where it is left out), strip_accents,
+// tokenize_chinese_chars and the special tokens are those of tokenizer_config.json and special_tokens_map.json. Of a
+// general class (PreTrainedTokenizerFast, TokenizersBackend) tokenizer.json gives all but further special tokens and
+// the side that is cut.
 func LoadTokenizer(dir string) (*Tokenizer, error) {
 	var files []tokenizerFile
 	for _, name := range []string{tokenizerJSON, vocabTXT, tokenizerConfig, specialTokens, addedTokens} {
@@ -355,8 +356,8 @@ func (s *tokenizerSpec) readClass(config modelfolder.Settings) error {
 	return nil
 }
 
-// readConfig reads tokenizer_config.json, and special_tokens_map.json and added_tokens.json, which count where it has no
-// added_tokens_decoder.
+// readConfig reads tokenizer_config.json, and special_tokens_map.json and added_tokens.json, which count where it has
+// no added_tokens_decoder.
 func (s *tokenizerSpec) readConfig(config, specialsMap, added modelfolder.Settings) error {
 	if s.general && s.source != tokenizerJSON {
 		return config.Errorf("tokenizer_class", "needs %s, which the folder lacks", tokenizerJSON)
@@ -481,8 +482,8 @@ func (s *tokenizerSpec) readNormalization(file modelfolder.Settings) error {
 	return nil
 }
 
-// setSpecials takes the names of the tokens that every BERT needs. In a general class the template of tokenizer.json names
-// the first and the last token.
+// setSpecials takes the names of the tokens that every BERT needs. In a general class the template of tokenizer.json
+// names the first and the last token.
 func (s *tokenizerSpec) setSpecials() {
 	to := map[string]*string{"pad_token": &s.pad}
 	if !s.general {

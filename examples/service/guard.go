@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-// guard refuses what a web page elsewhere can make a visitor's browser send: a request to a name that the page's owner has
-// pointed at this address (DNS rebinding), and a request from another origin, which would train on queries that nobody here
-// asked. Hosts are the names that the service answers to, besides localhost and IP addresses.
+// guard refuses what a web page elsewhere can make a visitor's browser send: a request to a name that the page's owner
+// has pointed at this address (DNS rebinding), and a request from another origin, which would train on queries that
+// nobody here asked. Hosts are the names that the service answers to, besides localhost and IP addresses.
 func guard(hosts []string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {

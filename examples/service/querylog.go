@@ -13,9 +13,10 @@ import (
 	"github.com/retort-ir/retort/generate"
 )
 
-// queryLog is a file of the queries that people asked, one JSON line each. A line is written by one call that appends, so
-// that a killed process loses none; a power cut may lose the last ones, and leaves at most one torn line, which the next
-// start cuts off. Only its owner may read it: people's queries are private. The file is one that "retort distill -queries" reads.
+// queryLog is a file of the queries that people asked, one JSON line each. A line is written by one call that appends,
+// so that a killed process loses none; a power cut may lose the last ones, and leaves at most one torn line, which the
+// next start cuts off. Only its owner may read it: people's queries are private. The file is one that "retort distill
+// -queries" reads.
 type queryLog struct {
 	mu    sync.Mutex
 	file  *os.File

@@ -145,9 +145,9 @@ func (s service) noChoices(raw string) error {
 	return errors.New(text)
 }
 
-// textOf tells a text from something else, for which the official client gives "". No text at all is "": the model has written
-// nothing, or a reasoning only. A list of parts (Mistral's API and others) is the texts in it; reasoned says that there are
-// parts of a reasoning beside them.
+// textOf tells a text from something else, for which the official client gives "". No text at all is "": the model has
+// written nothing, or a reasoning only. A list of parts (Mistral's API and others) is the texts in it; reasoned says
+// that there are parts of a reasoning beside them.
 func (s service) textOf(field respjson.Field, text string) (_ string, reasoned bool, _ error) {
 	raw := field.Raw()
 	if field.Valid() || raw == "" || raw == "null" {
@@ -175,8 +175,8 @@ func (s service) textOf(field respjson.Field, text string) (_ string, reasoned b
 	return b.String(), reasoned, nil
 }
 
-// hasReasoning finds the fields in which servers set a model's reasoning apart: reasoning_content (DeepSeek, vLLM, llama.cpp) and
-// reasoning (OpenRouter, Ollama, newer vLLM).
+// hasReasoning finds the fields in which servers set a model's reasoning apart: reasoning_content (DeepSeek, vLLM,
+// llama.cpp) and reasoning (OpenRouter, Ollama, newer vLLM).
 func hasReasoning(fields map[string]respjson.Field) bool {
 	for _, name := range []string{"reasoning_content", "reasoning"} {
 		if raw := strings.TrimSpace(fields[name].Raw()); raw != "" && raw != "null" && raw != `""` {

@@ -152,8 +152,8 @@ func (c *Client) CompleteBatch(ctx context.Context, requests []generate.Request)
 	})
 }
 
-// Check asks for one token and says what is wrong: address, key, API or model. Only a server that asks for patience (429) is asked
-// again. The answer counts in Totals.
+// Check asks for one token and says what is wrong: address, key, API or model. Only a server that asks for patience
+// (429) is asked again. The answer counts in Totals.
 func (c *Client) Check(ctx context.Context) error {
 	once := newService(c.url, c.http.Once())
 	err := c.probe(ctx, once)

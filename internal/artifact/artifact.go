@@ -35,9 +35,10 @@ func Check(path, want string) error {
 	return nil
 }
 
-// Unpack writes members of a zip archive (a wheel, a jar) under the folder dir, which it makes. place returns where a member
-// goes, relative to dir with slashes, or "" for one that is not wanted. A place outside dir is an error, also by a link that is
-// in dir; so is a member that is a link or no file, two members for one place, and an archive without a wanted member.
+// Unpack writes members of a zip archive (a wheel, a jar) under the folder dir, which it makes. place returns where a
+// member goes, relative to dir with slashes, or "" for one that is not wanted. A place outside dir is an error, also by
+// a link that is in dir; so is a member that is a link or no file, two members for one place, and an archive without a
+// wanted member.
 func Unpack(ctx context.Context, archive, dir string, place func(member string) string) error {
 	z, err := zip.OpenReader(archive)
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/retort-ir/retort/internal/artifact/artifacttest"
 )
 
-// FuzzUnpack: whatever an archive holds, nothing is written outside the folder, and nothing that is larger than the archive
-// can be.
+// FuzzUnpack: whatever an archive holds, nothing is written outside the folder, and nothing that is larger than the
+// archive can be.
 func FuzzUnpack(f *testing.F) {
 	for _, members := range []map[string]string{
 		{"a.txt": "a", "b/c.txt": "some text, some text, some text, some text"}, {"../up.txt": "x"}, {"/root.txt": "x", "b/": ""},

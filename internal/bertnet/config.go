@@ -28,8 +28,8 @@ type Config struct {
 	Activation       string  // gelu, gelu_new, gelu_pytorch_tanh (both the tanh approximation) or relu
 }
 
-// ReadConfig reads config.json of a network whose model_type is one of modelTypes. A key that ConfigSchema refuses is an
-// error.
+// ReadConfig reads config.json of a network whose model_type is one of modelTypes. A key that ConfigSchema refuses is
+// an error.
 func ReadConfig(path string, modelTypes ...string) (Config, error) {
 	var j struct {
 		ModelType  string   `json:"model_type"`

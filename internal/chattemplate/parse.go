@@ -740,8 +740,9 @@ func (p *parser) filter(e expr, line int) (expr, error) {
 	return f, err
 }
 
-// unsupportedFilter is the error of a filter that Retort lacks. As in Jinja, it comes when the template is compiled, or,
-// within a condition, when that holds: templates of today have branches for tools, which no prompt of Retort reaches.
+// unsupportedFilter is the error of a filter that Retort lacks. As in Jinja, it comes when the template is compiled,
+// or, within a condition, when that holds: templates of today have branches for tools, which no prompt of Retort
+// reaches.
 func unsupportedFilter(name string) error { return fmt.Errorf("the filter %q is not supported", name) }
 
 func (p *parser) test(e expr, line int) (expr, error) {

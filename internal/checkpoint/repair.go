@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// Damaged returns, by the paths of a folder's files, what is wrong with those that are not whole. There need be no folder.
+// Damaged returns, by the paths of a folder's files, what is wrong with those that are not whole. There need be no
+// folder.
 func Damaged(dir string) (map[string]error, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, os.ErrNotExist) {
@@ -35,8 +36,8 @@ func Damaged(dir string) (map[string]error, error) {
 	return damaged, nil
 }
 
-// Repair removes the files that are damaged; all of them where no checkpoint is then left to go on from, so that training
-// begins anew. It returns what Damaged has found.
+// Repair removes the files that are damaged; all of them where no checkpoint is then left to go on from, so that
+// training begins anew. It returns what Damaged has found.
 func Repair(dir string) (map[string]error, error) {
 	damaged, err := Damaged(dir)
 	if err != nil || len(damaged) == 0 {

@@ -1,4 +1,5 @@
-// Package ctxio reads until a context is done: copying and hashing a file of many gigabytes must end when its caller does.
+// Package ctxio reads until a context is done: copying and hashing a file of many gigabytes must end when its caller
+// does.
 package ctxio
 
 import (

@@ -8,7 +8,8 @@
 // long as the server's Retry-After says (RFC 9110, section 10.2.3), which holds for all requests of the client. Everything
 // else is final: a [StatusError] with what the server said.
 //
-// The key is read from the environment and goes into the Authorization header only. No error or log line holds it, even where
-// the server sends it back. Answers come as the server sent them: what makes an error of one uses [Client.Message],
-// [Client.Cut] or [Client.Redact]. An answer that holds the key itself is an error, so that the key reaches no file.
+// The key is read from the environment and goes into the Authorization header only. No error or log line holds it, even
+// where the server sends it back. Answers come as the server sent them: what makes an error of one uses
+// [Client.Message], [Client.Cut] or [Client.Redact]. An answer that holds the key itself is an error, so that the key
+// reaches no file.
 package httpretry

@@ -29,7 +29,8 @@ func (e *StatusError) Error() string {
 	return text
 }
 
-// TooLong says that the server refuses the request for the length of a text in it, for which no other attempt is of use.
+// TooLong says that the server refuses the request for the length of a text in it, for which no other attempt is of
+// use.
 func (e *StatusError) TooLong() bool {
 	switch e.Code {
 	case http.StatusRequestEntityTooLarge:
@@ -62,10 +63,12 @@ func (c *Client) Message(body []byte) string { return c.Cut(message(body)) }
 // Cut takes the key out of a server's text, brings the text on one line and cuts it to what an error can hold.
 func (c *Client) Cut(text string) string { return cut(c.redact(text)) }
 
-// Redact returns the error without the key. Errors that speak of a server's answer need it, since the answer may hold the key.
+// Redact returns the error without the key. Errors that speak of a server's answer need it, since the answer may hold
+// the key.
 func (c *Client) Redact(err error) error { return redactError(err, c.redact) }
 
-// message finds the text in the forms of error that OpenAI, Cohere, Jina, vLLM, llama.cpp and text-embeddings-inference send.
+// message finds the text in the forms of error that OpenAI, Cohere, Jina, vLLM, llama.cpp and text-embeddings-inference
+// send.
 func message(body []byte) string {
 	var forms struct {
 		Error   json.RawMessage `json:"error"` // {"message": ...} or a text

@@ -22,22 +22,23 @@ var (
 		`(?i)([?&][^=&\s"']*(?:key|token|secret|passw|pwd|auth|credential|signature|\bsig)[^=&\s"']*=)[^&#\s"'<>]+`)
 )
 
-// RedactURLs returns the text with the user and password of every address in it taken out, and the values of query parameters
-// whose names speak of a key, a token or a password.
+// RedactURLs returns the text with the user and password of every address in it taken out, and the values of query
+// parameters whose names speak of a key, a token or a password.
 func RedactURLs(text string) string {
 	text = userinfo.ReplaceAllString(text, "${1}"+redactedCredentials+"@")
 	return queryValue.ReplaceAllString(text, "${1}"+redactedCredentials)
 }
 
-// RedactURLsOf returns the error with its text as RedactURLs leaves it. It still matches with errors.Is what it matched before.
+// RedactURLsOf returns the error with its text as RedactURLs leaves it. It still matches with errors.Is what it matched
+// before.
 func RedactURLsOf(err error) error { return redactError(err, RedactURLs) }
 
 // newRedactor returns a function that takes the key and the credentials in addresses out of a text. key may be "".
 //
-// A key that could be an ordinary word, such as "test" or "EMPTY", protects nothing, and taken out everywhere it would make
-// errors unreadable. Such a key goes where the text presents it as a credential: behind "Bearer", "API key:" and the like.
-// A word of 8 letters or more, and a mixture of letters and digits below 4 characters, go wherever they are words of their own.
-// Every other key goes wherever its characters occur, also as JSON, HTML and addresses escape it.
+// A key that could be an ordinary word, such as "test" or "EMPTY", protects nothing, and taken out everywhere it would
+// make errors unreadable. Such a key goes where the text presents it as a credential: behind "Bearer", "API key:" and
+// the like. A word of 8 letters or more, and a mixture of letters and digits below 4 characters, go wherever they are
+// words of their own. Every other key goes wherever its characters occur, also as JSON, HTML and addresses escape it.
 func newRedactor(key string) func(string) string {
 	if key == "" {
 		return RedactURLs
@@ -90,8 +91,8 @@ func strengthOf(key string) strength {
 	return commonKey
 }
 
-// newLeakDetector returns a function that finds the key in an answer. It looks for keys that no text holds by chance only: 16
-// characters or more, with letters and digits.
+// newLeakDetector returns a function that finds the key in an answer. It looks for keys that no text holds by chance
+// only: 16 characters or more, with letters and digits.
 func newLeakDetector(key string) func(answer []byte) bool {
 	if len(key) < longKey || !strings.ContainsFunc(key, unicode.IsLetter) || !strings.ContainsFunc(key, unicode.IsDigit) {
 		return func([]byte) bool { return false }

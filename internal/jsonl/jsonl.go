@@ -50,8 +50,8 @@ type Record[T any] struct {
 	Offset int64 // of the line's first byte
 }
 
-// ReadRecords is ReadWith with the place of every value, for a text that is not packed. Decoding the bytes from there to
-// the end of the line gives the value again.
+// ReadRecords is ReadWith with the place of every value, for a text that is not packed. Decoding the bytes from there
+// to the end of the line gives the value again.
 func ReadRecords[T any](r io.Reader, name string, decode func(line []byte) (T, error)) iter.Seq2[Record[T], error] {
 	return func(yield func(Record[T], error) bool) {
 		br := bufio.NewReaderSize(r, 64<<10)

@@ -155,8 +155,8 @@ func atLeast(version, least string) bool {
 	return true
 }
 
-// findTorch names the user's own site-packages itself, since an isolated Python leaves it out. A folder without an __init__.py
-// is no torch.
+// findTorch names the user's own site-packages itself, since an isolated Python leaves it out. A folder without an
+// __init__.py is no torch.
 const findTorch = `import importlib.machinery, importlib.util, os, site, sys
 s = importlib.util.find_spec("torch")
 own = site.getusersitepackages()

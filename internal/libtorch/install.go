@@ -183,7 +183,8 @@ func isOurs(home, path string) bool {
 	return strings.HasPrefix(path, filepath.Join(home, "libtorch")+string(filepath.Separator))
 }
 
-// removeUnfinished removes what an installation that was killed has left. The path of root is no pattern, whatever is in it.
+// removeUnfinished removes what an installation that was killed has left. The path of root is no pattern, whatever is
+// in it.
 func removeUnfinished(root string) error {
 	entries, err := os.ReadDir(root)
 	if err != nil {

@@ -126,7 +126,8 @@ func FuzzRender(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) { requireHarmless(t, text) })
 }
 
-// The reference is markdown-it-py with GitHub's links, which shows each text as it is, and huggingface_hub's reader of cards.
+// The reference is markdown-it-py with GitHub's links, which shows each text as it is, and huggingface_hub's reader of
+// cards.
 func TestPythonReadsTheCard(t *testing.T) {
 	python := os.Getenv("RETORT_PYTHON")
 	if python == "" {

@@ -93,7 +93,8 @@ func Download(ctx context.Context, w Wheel, dir string) (string, error) {
 	return wheels[0], nil
 }
 
-// wheelsIn returns the paths of a folder's wheels. The folder's own path may hold what stands for other names in a pattern.
+// wheelsIn returns the paths of a folder's wheels. The folder's own path may hold what stands for other names in a
+// pattern.
 func wheelsIn(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

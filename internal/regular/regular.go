@@ -19,8 +19,8 @@ const (
 // ErrNotRegular says that a path leads to a folder, a named pipe, a socket or a device.
 var ErrNotRegular = errors.New("not a regular file")
 
-// Open opens a regular file to be read, after following links. What the path leads to is looked at first: opening a named
-// pipe would wait for its writer.
+// Open opens a regular file to be read, after following links. What the path leads to is looked at first: opening a
+// named pipe would wait for its writer.
 func Open(path string) (*os.File, error) { return OpenFile(path, os.O_RDONLY, 0) }
 
 // OpenFile is [os.OpenFile] for a regular file, or with os.O_CREATE for one that is not there yet.
@@ -46,8 +46,8 @@ func OpenFile(path string, flag int, perm fs.FileMode) (*os.File, error) {
 	return f, nil
 }
 
-// OpenStream opens a regular file, or a pipe such as a shell's "<(zcat corpus.jsonl.gz)", to be read once from its start. It
-// waits for the writer of a named pipe.
+// OpenStream opens a regular file, or a pipe such as a shell's "<(zcat corpus.jsonl.gz)", to be read once from its
+// start. It waits for the writer of a named pipe.
 func OpenStream(path string) (*os.File, error) {
 	info, err := os.Stat(path)
 	if err != nil {

@@ -45,10 +45,10 @@ type file interface {
 	Close() error
 }
 
-// Open makes the folder where there is none, locks it and checks every stage's file. An unfinished end of a file is cut off.
-// A stage whose file somebody has deleted is forgotten, with the stages that read it. Both are reported to log (nil:
-// slog.Default()). Damage is a *CorruptError or ErrDamaged; a run that another process works on is ErrInUse. Files that are
-// not the stages' are not read: see [Folder.Check].
+// Open makes the folder where there is none, locks it and checks every stage's file. An unfinished end of a file is cut
+// off. A stage whose file somebody has deleted is forgotten, with the stages that read it. Both are reported to log
+// (nil: slog.Default()). Damage is a *CorruptError or ErrDamaged; a run that another process works on is ErrInUse.
+// Files that are not the stages' are not read: see [Folder.Check].
 func Open(ctx context.Context, dir string, layout Layout, log *slog.Logger) (*Folder, error) {
 	f, err := openLocked(dir, layout, log)
 	if err != nil {
@@ -97,8 +97,8 @@ func (f *Folder) readManifest() error {
 	return err
 }
 
-// removeTemporary removes what a kill has left of files that were to appear whole or not at all: of the program's names only,
-// and in its folders. It follows no link.
+// removeTemporary removes what a kill has left of files that were to appear whole or not at all: of the program's names
+// only, and in its folders. It follows no link.
 func (f *Folder) removeTemporary() error {
 	entries, err := fs.ReadDir(f.root.FS(), ".")
 	if err != nil {
@@ -159,8 +159,8 @@ func (f *Folder) takeLock() error {
 	return nil
 }
 
-// InUse says whether a process works on the run. Where that cannot be known, such as in a folder that may not be read, the
-// answer is no.
+// InUse says whether a process works on the run. Where that cannot be known, such as in a folder that may not be read,
+// the answer is no.
 func InUse(dir string) bool {
 	lock, err := os.Open(filepath.Join(dir, LockFile))
 	if err != nil {

@@ -43,8 +43,8 @@ func hostileNames(dir string) []string {
 	}
 }
 
-// A manifest is data: whatever it says is owned, nothing but the program's own names is ever removed, also where a stage's
-// file is gone, which removes all that it owns.
+// A manifest is data: whatever it says is owned, nothing but the program's own names is ever removed, also where a
+// stage's file is gone, which removes all that it owns.
 func TestAManifestThatOwnsWhatIsNotItsOwnIsRefusedByName(t *testing.T) {
 	for _, name := range hostileNames(chain(t)) {
 		t.Run(name, func(t *testing.T) {

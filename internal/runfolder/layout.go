@@ -65,7 +65,8 @@ func (l Layout) names() []string {
 	return all
 }
 
-// remedy is that of a file which the manifest may have a checksum of, by its path in the run, and the stage that owns it.
+// remedy is that of a file which the manifest may have a checksum of, by its path in the run, and the stage that owns
+// it.
 func (l Layout) remedy(file string) (r Remedy, stage string, ok bool) {
 	if !fs.ValidPath(file) || strings.ContainsAny(file, "\x00\\") {
 		return 0, "", false
@@ -115,8 +116,8 @@ func (l Layout) check(m *Manifest) error {
 	return nil
 }
 
-// checkLinks refuses links among the program's names that lead out of the run, or nowhere: what is written through such a
-// link would change what is not the run's.
+// checkLinks refuses links among the program's names that lead out of the run, or nowhere: what is written through such
+// a link would change what is not the run's.
 func (l Layout) checkLinks(root *os.Root) error {
 	for _, name := range l.names() {
 		err := walk(root, name, func(file string, info fs.FileInfo) error {
@@ -137,8 +138,8 @@ func (l Layout) checkLinks(root *os.Root) error {
 	return nil
 }
 
-// walk calls do with the file, or with the folder and all in it, in the order of their names. It follows no link. What is
-// not there is passed over.
+// walk calls do with the file, or with the folder and all in it, in the order of their names. It follows no link. What
+// is not there is passed over.
 func walk(root *os.Root, name string, do func(file string, info fs.FileInfo) error) error {
 	info, err := root.Lstat(name)
 	if os.IsNotExist(err) {

@@ -24,7 +24,8 @@ const (
 	BackupFile   = "manifest.backup.json"
 )
 
-// Format is the version of the folder's layout. The manifest of version 1 had no checksums but those of the stages' files.
+// Format is the version of the folder's layout. The manifest of version 1 had no checksums but those of the stages'
+// files.
 const Format = 2
 
 const firstFormat = 1
@@ -75,8 +76,8 @@ type Entry struct {
 	SHA256   string            `json:"sha256,omitempty"` // of the file, once complete
 }
 
-// ReadManifest reads the manifest of a run without locking it. A folder without one is fs.ErrNotExist. A manifest that is not
-// as it was written is [ErrDamaged], one that names what is not in the layout an error that says which name.
+// ReadManifest reads the manifest of a run without locking it. A folder without one is fs.ErrNotExist. A manifest that
+// is not as it was written is [ErrDamaged], one that names what is not in the layout an error that says which name.
 func ReadManifest(dir string, layout Layout) (*Manifest, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {

@@ -27,10 +27,11 @@ type Cut struct {
 	Redone int   // records that were dropped and will be made again
 }
 
-// Repair brings a damaged manifest back from its copy, cuts every damaged file of a stage before its first bad record, and
-// does with every other file that its checksum does not fit what the layout says. The next run makes again what was dropped;
-// stages that read it are redone only where it then differs. A kill while Repair works leaves damage that Repair removes when
-// it is called again. A folder without a run is an error, and so is a manifest that is damaged like its copy.
+// Repair brings a damaged manifest back from its copy, cuts every damaged file of a stage before its first bad record,
+// and does with every other file that its checksum does not fit what the layout says. The next run makes again what was
+// dropped; stages that read it are redone only where it then differs. A kill while Repair works leaves damage that
+// Repair removes when it is called again. A folder without a run is an error, and so is a manifest that is damaged like
+// its copy.
 func Repair(ctx context.Context, dir string, layout Layout, log *slog.Logger) (_ []Repaired, err error) {
 	if _, err := ReadManifest(dir, layout); err != nil && !errors.Is(err, ErrDamaged) {
 		return nil, err

@@ -31,8 +31,8 @@ func (d Damage) Error(dir string) error {
 	return fmt.Errorf(`%s is %w: %s: run "retort repair %s"`, filepath.Join(dir, filepath.FromSlash(d.File)), ErrDamaged, d.Reason, dir)
 }
 
-// Record writes the checksums of files, and of all files of folders, to the manifest. The names are of the layout. Of what is
-// not there it forgets the checksum.
+// Record writes the checksums of files, and of all files of folders, to the manifest. The names are of the layout. Of
+// what is not there it forgets the checksum.
 func (f *Folder) Record(ctx context.Context, names ...string) error {
 	sums := map[string]Sum{}
 	for _, name := range names {
@@ -59,8 +59,8 @@ func (f *Folder) Record(ctx context.Context, names ...string) error {
 	return f.save()
 }
 
-// Replace calls write, which writes the names anew, and records their checksums. What they were is forgotten first, so that
-// after a kill no file has the checksum of another.
+// Replace calls write, which writes the names anew, and records their checksums. What they were is forgotten first, so
+// that after a kill no file has the checksum of another.
 func (f *Folder) Replace(ctx context.Context, write func() error, names ...string) error {
 	for _, name := range names {
 		if err := f.summable(name); err != nil {
@@ -97,8 +97,8 @@ func Replace(ctx context.Context, dir string, layout Layout, write func() error,
 // Recorded says whether the manifest has a checksum of the file, or of a file of the folder.
 func (f *Folder) Recorded(name string) bool { return len(f.manifest.under(name)) > 0 }
 
-// Check compares files, and all files of folders, with their checksums, and reads all of them for that. What has none is not
-// looked at.
+// Check compares files, and all files of folders, with their checksums, and reads all of them for that. What has none
+// is not looked at.
 func (f *Folder) Check(ctx context.Context, names ...string) ([]Damage, error) {
 	return checkFiles(ctx, f.root, f.manifest, names...)
 }
@@ -125,9 +125,9 @@ func (f *Folder) summable(name string) error {
 	return nil
 }
 
-// CheckRead compares files of a run that is only read, by their names in it, with what the manifest says of them: those of
-// stages that are complete, and others that have a checksum. A run without a manifest, and files that are not there, are
-// left to whoever reads them.
+// CheckRead compares files of a run that is only read, by their names in it, with what the manifest says of them: those
+// of stages that are complete, and others that have a checksum. A run without a manifest, and files that are not there,
+// are left to whoever reads them.
 func CheckRead(ctx context.Context, dir string, layout Layout, names ...string) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {

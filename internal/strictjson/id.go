@@ -37,8 +37,8 @@ func (id *ID) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	return fmt.Errorf("%s where an id is wanted: write the id as a string, or as an integer", what)
 }
 
-// NameLike returns the name in an object that stands for the one that is wanted: that itself, one that differs in case, or
-// one of others. It is "" where there is none.
+// NameLike returns the name in an object that stands for the one that is wanted: that itself, one that differs in case,
+// or one of others. It is "" where there is none.
 func NameLike(object []byte, wanted string, others ...string) string {
 	var members map[string]jsontext.Value
 	if err := Unmarshal(object, &members); err != nil {

@@ -15,7 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// lenient are the packages that fold names, or that only this package may call, with what of them is refused; nil is all.
+// lenient are the packages that fold names, or that only this package may call, with what of them is refused; nil is
+// all.
 var lenient = map[string]map[string]bool{
 	"encoding/json":                         {"Unmarshal": true, "NewDecoder": true, "Decoder": true},
 	"github.com/go-json-experiment/json":    nil,

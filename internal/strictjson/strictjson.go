@@ -1,6 +1,6 @@
 // Package strictjson decodes JSON as it is written. The package encoding/json takes "TEXT" for "text", and of two equal
-// names it takes the last. Here a name is the name of a field only if all bytes are equal, and a name that occurs twice in
-// one object is an error, at any depth, and so are bytes that are no UTF-8 and unpaired surrogates. Names that no
+// names it takes the last. Here a name is the name of a field only if all bytes are equal, and a name that occurs twice
+// in one object is an error, at any depth, and so are bytes that are no UTF-8 and unpaired surrogates. Names that no
 // field has are skipped. In all else the rules are those of encoding/json: null leaves a value as it was, and more than
 // 10,000 levels are an error.
 package strictjson
@@ -39,15 +39,15 @@ func UnmarshalKnown(data []byte, v any) error {
 	return located(data, json.Unmarshal(data, v, noUnknownNames))
 }
 
-// CheckNames returns an error unless data is one value in which no object has a name twice. It lets pass what is no UTF-8:
-// a server may cut an answer within a character.
+// CheckNames returns an error unless data is one value in which no object has a name twice. It lets pass what is no
+// UTF-8: a server may cut an answer within a character.
 func CheckNames(data []byte) error {
 	var value jsontext.Value
 	return located(data, json.Unmarshal(data, &value, strict, jsontext.AllowInvalidUTF8(true)))
 }
 
-// FindMember returns where in data the value of an object's member is, and start == end where the object has no such member.
-// A value that is no object has none.
+// FindMember returns where in data the value of an object's member is, and start == end where the object has no such
+// member. A value that is no object has none.
 func FindMember(data []byte, name string) (start, end int, err error) {
 	d := jsontext.NewDecoder(bytes.NewReader(data))
 	if d.PeekKind() != '{' {

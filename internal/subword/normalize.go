@@ -21,8 +21,8 @@ func (c chain) normalize(s string) string {
 	return s
 }
 
-// maxGrowth is how many times as long a text may become. Unicode's forms make one of 3 bytes 33 bytes at most; a chain of
-// Replaces doubles it with each.
+// maxGrowth is how many times as long a text may become. Unicode's forms make one of 3 bytes 33 bytes at most; a chain
+// of Replaces doubles it with each.
 const maxGrowth = 64
 
 // growth is what normalizeAtStart panics with and guard recovers.

@@ -41,8 +41,8 @@ func newSplit(pattern, behavior string, invert bool) (preTokenizer, error) {
 	return splitAt{find, behavior, invert}, nil
 }
 
-// The bounds of a pattern that comes with a model. Those of real tokenizers are of some hundred bytes and take less than
-// a microsecond a byte. A backtracking one, such as (a+)+$, takes twice as long for each further letter.
+// The bounds of a pattern that comes with a model. Those of real tokenizers are of some hundred bytes and take less
+// than a microsecond a byte. A backtracking one, such as (a+)+$, takes twice as long for each further letter.
 const (
 	maxPattern  = 64 << 10 // bytes
 	matchTime   = 5 * time.Second

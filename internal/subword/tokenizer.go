@@ -39,10 +39,10 @@ type scratch struct {
 	lattice      []arc
 }
 
-// Encode returns the ids of a text. It adds no special token, and what looks like one in the text ("<|im_end|>") is text
-// like any other: what a user or a document says can not end a turn. (But a unigram vocabulary that counts its special
-// tokens among its words, as XLM-R's does, finds them there.) The empty text has no ids. An error names a pattern of the
-// tokenizer that takes too long on the text.
+// Encode returns the ids of a text. It adds no special token, and what looks like one in the text ("<|im_end|>") is
+// text like any other: what a user or a document says can not end a turn. (But a unigram vocabulary that counts its
+// special tokens among its words, as XLM-R's does, finds them there.) The empty text has no ids. An error names a
+// pattern of the tokenizer that takes too long on the text.
 func (t *Tokenizer) Encode(text string) ([]int32, error) { return t.encode(text, false) }
 
 // EncodeWithSpecials returns the ids of a text in which special tokens are recognised where they are written: for chat

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// listen returns a socket that listens at one address of the machine, or -1 where only every address is sure to be reached:
-// another machine may know a name by another address than this one does.
+// listen returns a socket that listens at one address of the machine, or -1 where only every address is sure to be
+// reached: another machine may know a name by another address than this one does.
 func listen(host string, port int) (int, error) {
 	if _, err := netip.ParseAddr(host); err != nil && !loopback(host) {
 		return -1, nil

@@ -30,8 +30,8 @@ type Runtime struct {
 	ended   chan struct{}
 	close   sync.Once
 	live    atomic.Int64
-	// spent says that oneDNN got no memory for a kernel. It remembers so by thread, and makes no kernel on the thread any more:
-	// another takes its place. Only the runtime's thread looks at it.
+	// spent says that oneDNN got no memory for a kernel. It remembers so by thread, and makes no kernel on the thread
+	// any more: another takes its place. Only the runtime's thread looks at it.
 	spent bool
 }
 
@@ -67,7 +67,8 @@ func Open(o Options) (*Runtime, error) {
 func (rt *Runtime) loop(threads int) {
 	// Never unlocked: the thread ends with the goroutine, and LibTorch's state of it too.
 	runtime.LockOSThread()
-	// LibTorch gives a thread, when it first asks, the number that was last set on any thread. Asked before, it keeps ours.
+	// LibTorch gives a thread, when it first asks, the number that was last set on any thread. Asked before, it keeps
+	// ours.
 	raw.NumThreads()
 	raw.SetNumThreads(threads)
 	for {

@@ -429,8 +429,8 @@ func TestBFloat16TrainsFloat32Weights(t *testing.T) {
 	require.Equal(t, "F32", f.DType("classifier.weight"))
 }
 
-// The reference is sentence-transformers 6.2 and transformers 5: testdata/check_st.py. From a start whose config.json names
-// a type of 16 bits, transformers 5 would round what training has changed.
+// The reference is sentence-transformers 6.2 and transformers 5: testdata/check_st.py. From a start whose config.json
+// names a type of 16 bits, transformers 5 would round what training has changed.
 func TestATrainedModelForSentenceTransformers(t *testing.T) {
 	start := os.Getenv("RETORT_MODEL")
 	if start == "" {

@@ -91,8 +91,8 @@ func (c *Client) ScoreBatch(ctx context.Context, lists []teacher.Work) iter.Seq2
 	})
 }
 
-// Check scores one document and says what is wrong: address, protocol, key or model. Only a server that asks for patience (429)
-// is asked again.
+// Check scores one document and says what is wrong: address, protocol, key or model. Only a server that asks for
+// patience (429) is asked again.
 func (c *Client) Check(ctx context.Context) error {
 	err := c.probe(ctx, c.http.Once())
 	status := (*httpretry.StatusError)(nil)

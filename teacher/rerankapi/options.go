@@ -49,9 +49,9 @@ type Options struct {
 	// RawScores asks text-embeddings-inference for logits: its probabilities run together near 0 and 1. The others have no
 	// such choice.
 	RawScores bool
-	// Truncate asks the server to cut what is longer than its model takes: truncate_prompt_tokens -1 for vLLM, truncation for Jina.
-	// Text-embeddings-inference is always asked for it, and Cohere does it by itself. Without it vLLM refuses a pair that is too
-	// long, and the passage's score is missing.
+	// Truncate asks the server to cut what is longer than its model takes: truncate_prompt_tokens -1 for vLLM,
+	// truncation for Jina. Text-embeddings-inference is always asked for it, and Cohere does it by itself. Without it
+	// vLLM refuses a pair that is too long, and the passage's score is missing.
 	Truncate bool
 	// Extra are further fields of each request, and win over those of the client: {"truncate_prompt_tokens": 512}.
 	Extra map[string]any
@@ -68,8 +68,8 @@ type Options struct {
 	MaxRequests int
 	// Timeout of one attempt; 0 means 2 minutes.
 	Timeout time.Duration
-	// Log is told of every passage that the server refuses, at the level Warn, and of every retry at the level Debug; nil means
-	// slog.Default().
+	// Log is told of every passage that the server refuses, at the level Warn, and of every retry at the level Debug;
+	// nil means slog.Default().
 	Log *slog.Logger
 
 	wait time.Duration // limit of the first wait between attempts; tests shorten it

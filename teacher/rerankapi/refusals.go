@@ -85,7 +85,8 @@ func (r *refusals) refuseQuery() (many bool) {
 	return r.queries > forgivenRefusals
 }
 
-// forgive counts and logs the passages of a list that were refused, of so many that were sent. Where there are too many it returns an error.
+// forgive counts and logs the passages of a list that were refused, of so many that were sent. Where there are too many
+// it returns an error.
 func (c *Client) forgive(ctx context.Context, q retort.Query, passages []retort.Passage, refused []refusal, sent int) error {
 	c.refusals.send(passages)
 	if len(refused) == 0 {

@@ -18,7 +18,8 @@ import (
 	"github.com/retort-ir/retort/teacher"
 )
 
-// limited refuses requests with a pair of more than 32 words as the servers of rerankers do, unless it is asked to cut them.
+// limited refuses requests with a pair of more than 32 words as the servers of rerankers do, unless it is asked to cut
+// them.
 func limited(status int, message string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		data, _ := io.ReadAll(r.Body)

@@ -42,8 +42,8 @@ func NewJob(corpus retort.Corpus, vectors blas32.General, bm25 *mine.BM25) Job {
 	return j
 }
 
-// Outcome says what a job brought. Before and After are MRR@10 over queries of held-out passages, which were made as the
-// generated ones are, but are of another type. They had no part in choosing the best student.
+// Outcome says what a job brought. Before and After are MRR@10 over queries of held-out passages, which were made as
+// the generated ones are, but are of another type. They had no part in choosing the best student.
 type Outcome struct {
 	Lists   int     `json:"lists"`    // trained on
 	Queries int     `json:"held_out"` // passages that judged

@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// Hostile makes a folder of files that Python, Maven, a shell or the loader would run or read where they look at the working
-// folder, and works in the folder until the test ends. The test fails if one of the files was run. PYTHONPATH, too, names the
-// folder.
+// Hostile makes a folder of files that Python, Maven, a shell or the loader would run or read where they look at the
+// working folder, and works in the folder until the test ends. The test fails if one of the files was run. PYTHONPATH,
+// too, names the folder.
 func Hostile(t *testing.T) {
 	t.Helper()
 	dir := t.TempDir()

@@ -47,9 +47,9 @@ import (
 // GlooAvailable says whether LibTorch was installed with Gloo.
 func GlooAvailable() bool { return C.gloo_available() != 0 }
 
-// GlooConnect waits for the other workers. Where this worker keeps the store, that takes over the bound socket listen, or binds
-// to every address of the machine where listen is -1. The worker's own connections bind to address, or where that is empty to
-// the one of the host's name.
+// GlooConnect waits for the other workers. Where this worker keeps the store, that takes over the bound socket listen,
+// or binds to every address of the machine where listen is -1. The worker's own connections bind to address, or where
+// that is empty to the one of the host's name.
 func GlooConnect(o GlooOptions, listen int, address string) (Gloo, error) {
 	h, a, p := C.CString(o.Host), C.CString(address), C.CString(o.Prefix)
 	defer C.free(unsafe.Pointer(h))
