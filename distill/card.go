@@ -55,7 +55,8 @@ func (j *job) method(out *Outcome) []encoder.Fact {
 		})
 	}
 	facts = append(facts,
-		encoder.Fact{Name: "Lists", Value: fmt.Sprintf("%d, of %d passages each on average", len(out.Lists), meanLength(out))},
+		encoder.Fact{Name: "Lists", Value: fmt.Sprintf("%d, of %d passages each on average", len(out.Lists),
+			meanLength(out))},
 		encoder.Fact{Name: "Loss", Value: checkpoint.Describe(o.loss())},
 		encoder.Fact{Name: "Steps", Value: fmt.Sprintf("%d of %d, of %d queries", t.Steps, t.TotalSteps, o.QueriesPerStep)},
 		encoder.Fact{Name: "Learning rate", Value: fmt.Sprint(o.LR)},

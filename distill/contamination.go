@@ -94,7 +94,8 @@ func (j *job) separateQueries(queries []retort.Query) ([]retort.Query, error) {
 			continue
 		}
 		s, err := f.filter(left)
-		if err == nil && len(s.Dropped) > 0 { // MakeQueries has counted the filter already where there was nothing left to drop
+		// Where there was nothing left to drop MakeQueries has counted the filter already.
+		if err == nil && len(s.Dropped) > 0 {
 			left, err = j.funnel.Queries(f.name, left, s)
 		}
 		if err != nil {

@@ -43,7 +43,9 @@ var ErrNoKnownItems = errors.New("distill: no known-item queries")
 // half is never taken. Passages are drawn by seed; all items of a passage are in one half. Each half is searched for
 // among 1,000 passages; frozen is that of NewKnownItems. Fewer than 12 passages could not be told from chance and are
 // an error that wraps ErrNoKnownItems.
-func HoldOut(ctx context.Context, corpus retort.Corpus, g generate.QueryGenerator, n int, seed uint64, frozen bool) (*HeldOut, error) {
+func HoldOut(ctx context.Context, corpus retort.Corpus, g generate.QueryGenerator, n int, seed uint64,
+	frozen bool,
+) (*HeldOut, error) {
 	p := Pipeline{Corpus: corpus, Generator: g, Mining: MiningOptions{Seed: seed}}
 	queries, err := p.MakeQueries(ctx, nil)
 	if err != nil {
@@ -126,7 +128,9 @@ func drawPassages(corpus retort.Corpus, sources []string, size int, seed uint64)
 }
 
 // passagesWithText are the passages drawn and all others with one of the texts.
-func passagesWithText(ctx context.Context, corpus retort.Corpus, drawn []string, texts map[string]bool) (map[string]bool, error) {
+func passagesWithText(ctx context.Context, corpus retort.Corpus, drawn []string,
+	texts map[string]bool,
+) (map[string]bool, error) {
 	passages := map[string]bool{}
 	for _, id := range drawn {
 		passages[id] = true

@@ -50,7 +50,8 @@ func (g Gaps) Warnings() []string {
 			len(g.Passages), firstFew(g.Passages)))
 	}
 	if len(g.Queries) > 0 {
-		lines = append(lines, fmt.Sprintf("the queries lack %d judged ones (%s), which are left out", len(g.Queries), firstFew(g.Queries)))
+		lines = append(lines, fmt.Sprintf("the queries lack %d judged ones (%s), which are left out", len(g.Queries),
+			firstFew(g.Queries)))
 	}
 	return lines
 }
@@ -79,7 +80,8 @@ func unknown(what, where string, ids []string) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	return fmt.Errorf("the qrels name %d %s that are not in %s (%s): do the files belong together?", len(ids), what, where, firstFew(ids))
+	return fmt.Errorf("the qrels name %d %s that are not in %s (%s): do the files belong together?", len(ids), what, where,
+		firstFew(ids))
 }
 
 func firstFew(ids []string) string {

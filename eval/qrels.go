@@ -49,7 +49,8 @@ func ReadQrels(r io.Reader, name string) (Qrels, error) {
 	if err != nil {
 		return nil, err
 	}
-	if taken := header != (judgement{}) && header.grade != "score"; taken && (len(qrels) == 0 || qrels[header.query] != nil) {
+	if taken := header != (judgement{}) && header.grade != "score"; taken &&
+		(len(qrels) == 0 || qrels[header.query] != nil) {
 		return nil, fmt.Errorf("%s:1: %w", name, qrels.add(header)) // a judgement with a broken grade
 	}
 	if len(qrels) == 0 {

@@ -62,7 +62,8 @@ func isUnspaced(text string) bool {
 		}
 		if unicode.IsLetter(r) {
 			letters++
-			if unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar) {
+			if unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer,
+				unicode.Myanmar) {
 				unspaced++
 			}
 		}

@@ -31,7 +31,8 @@ func CheckStore(ctx context.Context, dir string) error {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	if s.dropped > 0 || s.header {
-		return fmt.Errorf("%s: %w: %d of %d records are not as they were written", path, ErrCorrupt, s.dropped, s.dropped+len(s.records))
+		return fmt.Errorf("%s: %w: %d of %d records are not as they were written", path, ErrCorrupt, s.dropped,
+			s.dropped+len(s.records))
 	}
 	return nil
 }

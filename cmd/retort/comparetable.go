@@ -74,7 +74,8 @@ func writeComparisonCSV(w io.Writer, metric string, pairs []comparedPair) error 
 	number := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
 	for _, c := range pairs {
 		table.Write([]string{
-			metric, noFormula(c.set), noFormula(c.run), number(c.mean), noFormula(c.against), number(c.againstMean), strconv.Itoa(c.N), strconv.Itoa(c.Better),
+			metric, noFormula(c.set), noFormula(c.run), number(c.mean), noFormula(c.against), number(c.againstMean),
+			strconv.Itoa(c.N), strconv.Itoa(c.Better),
 			strconv.Itoa(c.Worse), number(c.Delta), number(c.Low), number(c.High), number(c.P), number(c.holm),
 		})
 	}

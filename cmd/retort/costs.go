@@ -128,7 +128,8 @@ func (s *scoringCost) String() string {
 		line += fmt.Sprintf(" (%.3g s a thousand)", s.Seconds/float64(s.Pairs)*1000)
 	}
 	if s.Refused > 0 {
-		line += fmt.Sprintf("; passages that the server refused: %s (-rerank-truncate asks it to cut them)", thousands(s.Refused))
+		line += fmt.Sprintf("; passages that the server refused: %s (-rerank-truncate asks it to cut them)",
+			thousands(s.Refused))
 	}
 	return line
 }

@@ -462,7 +462,8 @@ func (f *distillFlags) load(ctx context.Context, s *specialisation) error {
 			return err
 		}
 		if themselves > 0 {
-			s.progress.Print(fmt.Sprintf("%s: %s lists had the passage that is their query itself, which is taken out", f.lists, thousands(themselves)))
+			s.progress.Print(fmt.Sprintf("%s: %s lists had the passage that is their query itself, which is taken out", f.lists,
+				thousands(themselves)))
 		}
 	}
 	if err := f.loadQueries(ctx, s); err != nil {
@@ -551,7 +552,8 @@ func (f *distillFlags) hashes(ctx context.Context, corpus string) (map[string]st
 		hashes[inputCorpus] = corpus
 	}
 	for name, path := range map[string]string{
-		"corpus": f.corpus, "queries": f.queries, "qrels": f.qrels, "lists": f.lists, "test-queries": f.tested, "model": f.model.dir, "llm": f.generator.llm,
+		"corpus": f.corpus, "queries": f.queries, "qrels": f.qrels, "lists": f.lists, "test-queries": f.tested,
+		"model": f.model.dir, "llm": f.generator.llm,
 	} {
 		if path == "" || hashes[name] != "" {
 			continue

@@ -353,7 +353,9 @@ func printCounts(w io.Writer, c *eval.Collection, report *eval.Report) {
 	}
 }
 
-func (f *evalFlags) printComparison(ctx context.Context, w io.Writer, c *eval.Collection, before, after *eval.Report) error {
+func (f *evalFlags) printComparison(
+	ctx context.Context, w io.Writer, c *eval.Collection, before, after *eval.Report,
+) error {
 	differences := map[string]eval.Comparison{}
 	for _, m := range f.metrics {
 		d, err := eval.Compare(ctx, before, after, m, 1)

@@ -106,7 +106,10 @@ func (s *specialisation) heldOut(ctx context.Context) (*distill.GateSet, error) 
 // heldOutTitles look for passages whose titles are taken away, so both words and vectors are those of other texts than the
 // corpus's.
 func (s *specialisation) heldOutTitles(ctx context.Context, g generate.QueryGenerator) (*distill.GateSet, error) {
-	p := distill.Pipeline{Corpus: s.corpus, Generator: g, Mining: distill.MiningOptions{MaxQueries: s.gateQueries, Seed: s.mining.Seed}}
+	p := distill.Pipeline{Corpus: s.corpus, Generator: g, Mining: distill.MiningOptions{
+		MaxQueries: s.gateQueries,
+		Seed:       s.mining.Seed,
+	}}
 	queries, err := p.MakeQueries(ctx, nil)
 	if err != nil {
 		return nil, err

@@ -87,7 +87,8 @@ func (m *measurement) emit(r results.Record) error {
 // system measures what a ranker finds for the queries of a set, in the order of their ids.
 func (m *measurement) system(ctx context.Context, set judgedSet, system string, ranker mine.Retriever) error {
 	c := *set.collection
-	c.Queries = slices.SortedFunc(slices.Values(c.Queries), func(a, b retort.Query) int { return strings.Compare(a.ID, b.ID) })
+	c.Queries = slices.SortedFunc(slices.Values(c.Queries),
+		func(a, b retort.Query) int { return strings.Compare(a.ID, b.ID) })
 	for block := range slices.Chunk(c.Queries, measureBlock) {
 		if m.have >= len(block) {
 			m.have -= len(block)
@@ -100,7 +101,9 @@ func (m *measurement) system(ctx context.Context, set judgedSet, system string, 
 	return nil
 }
 
-func (m *measurement) block(ctx context.Context, set, system string, ranker mine.Retriever, c *eval.Collection, block []retort.Query) error {
+func (m *measurement) block(ctx context.Context, set, system string, ranker mine.Retriever, c *eval.Collection,
+	block []retort.Query,
+) error {
 	of := *c
 	of.Queries, of.Qrels = block, eval.Qrels{}
 	for _, q := range block {

@@ -120,7 +120,8 @@ func checkModelOfRun(ctx context.Context, dir string) error {
 // optionFlags writes flags for the options that a message of the library names.
 type optionFlags struct{ slog.Handler }
 
-var promptFlags = strings.NewReplacer("Options.QueryPrompt", "-query-prompt", "Options.PassagePrompt", "-passage-prompt")
+var promptFlags = strings.NewReplacer("Options.QueryPrompt", "-query-prompt", "Options.PassagePrompt",
+	"-passage-prompt")
 
 func (f optionFlags) Handle(ctx context.Context, r slog.Record) error {
 	r.Message = promptFlags.Replace(r.Message)
@@ -204,7 +205,9 @@ func (r *rankerFlags) name() string {
 
 // open makes the ranker of the corpus, which these queries will be asked. The caller calls the function it returns once
 // it is done with it.
-func (r *rankerFlags) open(ctx context.Context, corpus retort.Corpus, queries []string, p *progress.Progress) (mine.Retriever, func() error, error) {
+func (r *rankerFlags) open(ctx context.Context, corpus retort.Corpus, queries []string,
+	p *progress.Progress,
+) (mine.Retriever, func() error, error) {
 	if r.bm25 {
 		if err := warnOfScripts(ctx, corpus, p); err != nil {
 			return nil, nil, err
@@ -278,7 +281,8 @@ func readDense(enc encoder.Encoder, corpus retort.Corpus, path string, p *progre
 	if changed == 0 {
 		return index, nil
 	}
-	p.Print(fmt.Sprintf("%s: %s of the %s vectors are not of length 1, to which they are brought", path, thousands(changed), thousands(m.Rows)))
+	p.Print(fmt.Sprintf("%s: %s of the %s vectors are not of length 1, to which they are brought", path,
+		thousands(changed), thousands(m.Rows)))
 	return mine.NewDenseVectors(enc, m)
 }
 
@@ -293,7 +297,8 @@ func checkVectors(path string, corpus retort.Corpus) error {
 	}
 	defer m.Close()
 	if m.Matrix.Rows != corpus.Len() {
-		return fmt.Errorf("%s holds %d vectors, the corpus %d passages: do they belong together?", path, m.Matrix.Rows, corpus.Len())
+		return fmt.Errorf("%s holds %d vectors, the corpus %d passages: do they belong together?", path, m.Matrix.Rows,
+			corpus.Len())
 	}
 	return nil
 }

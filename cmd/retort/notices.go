@@ -58,7 +58,8 @@ func sayCutQueries(ctx context.Context, enc encoder.Encoder, texts []string, p *
 
 func sayCut(p *progress.Progress, what string, cut, total, limit int) {
 	if cut > 0 {
-		p.Print(fmt.Sprintf("%s of %s %s are longer than the %d tokens that the model reads: their ends are cut off", thousands(cut), thousands(total), what, limit))
+		p.Print(fmt.Sprintf("%s of %s %s are longer than the %d tokens that the model reads: their ends are cut off",
+			thousands(cut), thousands(total), what, limit))
 	}
 }
 
@@ -67,7 +68,9 @@ const unspacedScripts = "a script without spaces between words (Chinese, Japanes
 
 // checkScripts warns of passages that extractive queries and BM25 do not suit. Where queries can come from extraction
 // alone and nothing can be extracted it returns an error. path names the corpus.
-func checkScripts(ctx context.Context, corpus retort.Corpus, path string, extractOnly bool, p *progress.Progress) error {
+func checkScripts(ctx context.Context, corpus retort.Corpus, path string, extractOnly bool,
+	p *progress.Progress,
+) error {
 	s, err := generate.ReadScripts(ctx, corpus)
 	if err != nil {
 		return err
@@ -78,7 +81,8 @@ func checkScripts(ctx context.Context, corpus retort.Corpus, path string, extrac
 			"or have a language model ask them with -generator llm", path, thousands(s.Passages), unspacedScripts)
 	case s.Unspaced > 0:
 		p.Print(fmt.Sprintf("%s of %s passages are in %s: no queries are extracted from them, and BM25 takes each of their characters for a word. "+
-			"Queries of your own (-queries) or of a language model (-generator llm) make up for the first", thousands(s.Unspaced), thousands(s.Passages), unspacedScripts))
+			"Queries of your own (-queries) or of a language model (-generator llm) make up for the first",
+			thousands(s.Unspaced), thousands(s.Passages), unspacedScripts))
 	}
 	if s.Foreign*2 > s.Passages-s.Unspaced {
 		p.Print(fmt.Sprintf("%s of %s passages do not look English, which extractive queries and BM25's stop words and stems are made for: expect less of them, "+

@@ -42,7 +42,8 @@ func runRepair(ctx context.Context, args []string, stdout, stderr io.Writer) err
 	}
 	for _, r := range repaired {
 		if c := r.Cut; c != nil {
-			fmt.Fprintf(stdout, "%s:%d: cut at byte offset %d: %d records kept, %d to be redone\n", r.Path, c.Line, c.Offset, c.Kept, c.Redone)
+			fmt.Fprintf(stdout, "%s:%d: cut at byte offset %d: %d records kept, %d to be redone\n", r.Path, c.Line, c.Offset,
+				c.Kept, c.Redone)
 			continue
 		}
 		fmt.Fprintf(stdout, "%s: %s: %s\n", r.Path, r.Reason, r.Done)

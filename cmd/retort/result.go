@@ -164,7 +164,10 @@ func repairResult(dir string, repaired []runfolder.Repaired) map[string]any {
 	cuts, files := []map[string]any{}, []map[string]any{}
 	for _, r := range repaired {
 		if c := r.Cut; c != nil {
-			cuts = append(cuts, map[string]any{"file": r.Path, "line": c.Line, "offset": c.Offset, "kept": c.Kept, "redone": c.Redone})
+			cuts = append(cuts, map[string]any{
+				"file": r.Path, "line": c.Line, "offset": c.Offset, "kept": c.Kept,
+				"redone": c.Redone,
+			})
 			continue
 		}
 		files = append(files, map[string]any{"file": r.Path, "reason": r.Reason, "done": r.Done, "lost": r.Lost})

@@ -190,7 +190,8 @@ func (s *scorer) prepare(ctx context.Context, open func() (student, error)) erro
 		return err
 	}
 	s.closers = append(s.closers, s.corpus.Close)
-	if s.teachers, err = openTeachers(ctx, s.members, s.scoreArgs.teacher, s.out+".scores", s.model.options, slog.New(lineHandler{s.progress})); err != nil {
+	if s.teachers, err = openTeachers(ctx, s.members, s.scoreArgs.teacher, s.out+".scores", s.model.options,
+		slog.New(lineHandler{s.progress})); err != nil {
 		return err
 	}
 	s.closers = append(s.closers, s.teachers.close)

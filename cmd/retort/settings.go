@@ -92,7 +92,10 @@ func settingGroups() []settingGroup {
 			{"min-agreement", "drop lists on which several agree less, in [0,1]; .5 is that of chance; 0: none", on(filters)},
 			{"agreement-weight", "let the agreement of several be the list's weight in the loss", on(filters)},
 			{"rerank-truncate", "ask the server of rerankapi to cut what is too long for its model", on(gates, scores, before)},
-			{"rerank-extra", "further fields of each request to that server: NAME=VALUE, joined by commas", on(gates, scores, before)},
+			{
+				"rerank-extra", "further fields of each request to that server: NAME=VALUE, joined by commas",
+				on(gates, scores, before),
+			},
 			{"gate-queries", "the most judged, and the most held-out queries that teacher and model are compared on first; 0: no comparison", on(gates)},
 			{"force", "train even where the teacher is not better than the model", nil},
 		}},

@@ -470,7 +470,8 @@ func (s *specialisation) openSources(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.teachers, err = openTeachers(ctx, members, s.teacherBy, s.path(runScores), s.machine, slog.New(lineHandler{s.progress}))
+	s.teachers, err = openTeachers(ctx, members, s.teacherBy, s.path(runScores), s.machine,
+		slog.New(lineHandler{s.progress}))
 	if err != nil {
 		return err
 	}
@@ -608,7 +609,8 @@ func (s *specialisation) holdOut(ctx context.Context) (*distill.HeldOut, error) 
 		why = append(why, fmt.Errorf("%s: %w", kind, err))
 	}
 	return nil, fmt.Errorf("nothing can choose and test the best model, since every type of query is trained on or the corpus gives too few "+
-		"of it: give judged queries with -queries and -qrels, or take the last model untested with -keep last: %w", errors.Join(why...))
+		"of it: give judged queries with -queries and -qrels, or take the last model untested with -keep last: %w",
+		errors.Join(why...))
 }
 
 // testQueries are all that the student is chosen, held back or measured by, which must not be trained on.

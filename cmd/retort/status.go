@@ -55,7 +55,8 @@ func runStatus(ctx context.Context, args []string, stdout, _ io.Writer) error {
 	s.manifest, err = runfolder.ReadManifest(s.dir, runfolder.Pipeline)
 	if errors.Is(err, runfolder.ErrDamaged) && verify { // what was found says more
 		if wantsJSON(stdout) {
-			return errors.Join(writeResult(stdout, runStatusResult{Run: s.dir, Verified: s.verified.result()}), s.verified.err(s.dir))
+			return errors.Join(writeResult(stdout, runStatusResult{Run: s.dir, Verified: s.verified.result()}),
+				s.verified.err(s.dir))
 		}
 		return errors.Join(s.verified.print(stdout), s.verified.err(s.dir))
 	}

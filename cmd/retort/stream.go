@@ -23,7 +23,8 @@ const stdinPath = "-"
 // stdinName stands for it in errors.
 const stdinName = "standard input"
 
-var errTerminal = fmt.Errorf("%w: -corpus -: standard input is a terminal: pipe a corpus into it, or name a file", errUsage)
+var errTerminal = fmt.Errorf("%w: -corpus -: standard input is a terminal: pipe a corpus into it, or name a file",
+	errUsage)
 
 // isStream says whether what is there can be read once only: standard input, a pipe.
 func isStream(path string) bool {

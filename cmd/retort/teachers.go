@@ -224,7 +224,9 @@ type teachers struct {
 }
 
 // openTeachers opens the members. Their scores are kept in the folder store. The caller closes them.
-func openTeachers(ctx context.Context, members []teacherMember, by teacherFlags, store string, machine bert.Options, log *slog.Logger) (_ *teachers, err error) {
+func openTeachers(ctx context.Context, members []teacherMember, by teacherFlags, store string, machine bert.Options,
+	log *slog.Logger,
+) (_ *teachers, err error) {
 	t := &teachers{members: members, by: by, opened: make([]teacher.Teacher, len(members)), meters: map[string]*meter{}}
 	machine.Logger = log
 	defer func() {
@@ -256,7 +258,9 @@ func openTeachers(ctx context.Context, members []teacherMember, by teacherFlags,
 }
 
 // open opens a model or makes the client of a server.
-func (t *teachers) open(ctx context.Context, m teacherMember, machine bert.Options, log *slog.Logger) (teacher.Teacher, error) {
+func (t *teachers) open(
+	ctx context.Context, m teacherMember, machine bert.Options, log *slog.Logger,
+) (teacher.Teacher, error) {
 	switch m.kind {
 	case kindEncoder:
 		model, err := bert.Open(ctx, m.arg, bert.Options{

@@ -12,7 +12,9 @@ import (
 
 // dropTested returns the lists of a file without those whose query copies one of the file of -test-queries, if one is
 // named. It counts and tells what it drops, and refuses to drop all.
-func dropTested(ctx context.Context, tested, path string, lists []retort.List, dropped *map[mine.Reason]int, p *progress.Progress) ([]retort.List, error) {
+func dropTested(ctx context.Context, tested, path string, lists []retort.List, dropped *map[mine.Reason]int,
+	p *progress.Progress,
+) ([]retort.List, error) {
 	if tested == "" {
 		return lists, nil
 	}

@@ -209,7 +209,9 @@ const (
 )
 
 // examples are those to train on and those that are held out.
-func (a *trainTeacherArgs) examples(ctx context.Context, corpus retort.Corpus, r *trainTeacherResult, p *progress.Progress) (train, dev []crossencoder.Example, err error) {
+func (a *trainTeacherArgs) examples(ctx context.Context, corpus retort.Corpus, r *trainTeacherResult,
+	p *progress.Progress,
+) (train, dev []crossencoder.Example, err error) {
 	lists, err := retort.LoadLists(a.lists)
 	if err != nil {
 		return nil, nil, err

@@ -48,7 +48,10 @@ func verifyRun(ctx context.Context, dir string) (*verification, error) {
 		return nil, err
 	}
 	for _, file := range slices.Sorted(maps.Keys(checkpoints)) {
-		v.Damaged = append(v.Damaged, runfolder.Damage{File: runCheckpoints + "/" + filepath.Base(file), Reason: checkpoints[file].Error()})
+		v.Damaged = append(v.Damaged, runfolder.Damage{
+			File:   runCheckpoints + "/" + filepath.Base(file),
+			Reason: checkpoints[file].Error(),
+		})
 	}
 	return &verification{v}, nil
 }

@@ -99,7 +99,10 @@ func (w folderWriter) cardModel(base string) modelcard.Section {
 		}
 		add(strings.ToUpper(role.String()[:1])+role.String()[1:]+" text", text)
 	}
-	return modelcard.Section{Heading: "Model", Facts: facts, Text: "The licence of the base model holds for this model too."}
+	return modelcard.Section{
+		Heading: "Model", Facts: facts,
+		Text: "The licence of the base model holds for this model too.",
+	}
 }
 
 func cardTraining(card encoder.Card) modelcard.Section {

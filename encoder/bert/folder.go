@@ -220,7 +220,8 @@ func (t *Tower) read() error {
 		return err
 	}
 	if n := t.Tokenizer.VocabSize(); n > t.Config.VocabSize {
-		return fmt.Errorf("%s: vocab_size is %d, the tokenizer has ids up to %d%s", filepath.Join(t.Dir, configJSON), t.Config.VocabSize,
+		return fmt.Errorf("%s: vocab_size is %d, the tokenizer has ids up to %d%s", filepath.Join(t.Dir, configJSON),
+			t.Config.VocabSize,
 			n-1, t.Tokenizer.lastAdded())
 	}
 	if t.sbert, err = readSentenceBERT(t.Dir); err != nil {
@@ -255,8 +256,14 @@ func (f *Folder) readLimits(o Options) error {
 		own, option     int
 		field, optioned string
 	}{
-		{encoder.Query, f.Query.Tower, &f.Query.Tokens, own.QueryTokens, o.QueryTokens, "query_tokens", "Options.QueryTokens"},
-		{encoder.Passage, f.Passage.Tower, &f.Passage.Tokens, own.PassageTokens, o.PassageTokens, "passage_tokens", "Options.PassageTokens"},
+		{
+			encoder.Query, f.Query.Tower, &f.Query.Tokens, own.QueryTokens, o.QueryTokens, "query_tokens",
+			"Options.QueryTokens",
+		},
+		{
+			encoder.Passage, f.Passage.Tower, &f.Passage.Tokens, own.PassageTokens, o.PassageTokens, "passage_tokens",
+			"Options.PassageTokens",
+		},
 	} {
 		limit, source := role.tower.limit(role.role)
 		if role.own != 0 {

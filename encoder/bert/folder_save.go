@@ -104,7 +104,8 @@ func (w folderWriter) writePrompts(dir string) error {
 func (w folderWriter) prompts() (prompts map[string]string, otherwise *string, err error) {
 	prompts = map[string]string{"query": w.Query.Prompt, "document": w.Passage.Prompt}
 	if w.role != nil {
-		if name := map[encoder.Role]string{encoder.Query: "query", encoder.Passage: "document"}[*w.role]; prompts[name] != "" {
+		names := map[encoder.Role]string{encoder.Query: "query", encoder.Passage: "document"}
+		if name := names[*w.role]; prompts[name] != "" {
 			otherwise = &name
 		}
 		return prompts, otherwise, nil
@@ -213,7 +214,10 @@ func writePooling(dir, pooling, normalize string, t *Tower) error {
 
 // writeTower writes the folder of a Transformer.
 func (w folderWriter) writeTower(ctx context.Context, dir string, t *Tower, tokens int) error {
-	if err := writeJSON(dir, sentenceBERTJSON, map[string]any{"max_seq_length": tokens, "do_lower_case": t.sbert.LowerCase}); err != nil {
+	if err := writeJSON(dir, sentenceBERTJSON, map[string]any{
+		"max_seq_length": tokens,
+		"do_lower_case":  t.sbert.LowerCase,
+	}); err != nil {
 		return err
 	}
 	for _, file := range t.Tokenizer.files {

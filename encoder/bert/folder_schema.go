@@ -16,7 +16,10 @@ var routerSchema = modelfolder.Schema{Read: []string{"types", "structure", "para
 var routerParametersSchema = modelfolder.Schema{
 	Read:     []string{"default_route"},
 	Harmless: []string{"allow_empty_key"},
-	Refused:  []modelfolder.Refusal{{Key: "route_mappings", OK: []string{"{}"}, Remedy: "name the routes query and document"}},
+	Refused: []modelfolder.Refusal{{
+		Key: "route_mappings", OK: []string{"{}"},
+		Remedy: "name the routes query and document",
+	}},
 }
 
 var poolingSchema = modelfolder.Schema{
@@ -72,7 +75,10 @@ var sentenceBERTSchema = modelfolder.Schema{
 }
 
 // hubKeys say where files come from, and by which rights; sentence-transformers overwrites or drops them.
-var hubKeys = []string{"cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token", "trust_remote_code", "use_auth_token"}
+var hubKeys = []string{
+	"cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token",
+	"trust_remote_code", "use_auth_token",
+}
 
 var processorKwargsSchema = modelfolder.Schema{
 	Read:     []string{"model_max_length"},
@@ -94,8 +100,9 @@ var modelKwargsSchema = modelfolder.Schema{
 }
 
 var configKwargsSchema = modelfolder.Schema{
-	Harmless: append([]string{"attn_implementation", "output_attentions", "output_hidden_states", "use_cache"}, hubKeys...),
-	Unknown:  "set it in " + configJSON,
+	Harmless: append([]string{"attn_implementation", "output_attentions", "output_hidden_states", "use_cache"},
+		hubKeys...),
+	Unknown: "set it in " + configJSON,
 }
 
 var processingKwargsSchema = modelfolder.Schema{
@@ -141,14 +148,18 @@ var modalitySchema = modelfolder.Schema{
 // by transformers 5 and not used.
 var tokenizerSchema = modelfolder.Schema{
 	Read: []string{
-		"tokenizer_class", "do_lower_case", "strip_accents", "tokenize_chinese_chars", "model_max_length", "max_len", "truncation_side",
-		"added_tokens_decoder", "additional_special_tokens", "extra_special_tokens", "model_specific_special_tokens", "model_input_names",
+		"tokenizer_class", "do_lower_case", "strip_accents", "tokenize_chinese_chars", "model_max_length", "max_len",
+		"truncation_side",
+		"added_tokens_decoder", "additional_special_tokens", "extra_special_tokens", "model_specific_special_tokens",
+		"model_input_names",
 	},
 	Harmless: []string{
 		"_commit_hash", "add_prefix_space", "backend", "chat_template", "clean_up_tokenization_spaces",
-		"clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output", "do_basic_tokenize", "files_loaded", "is_local",
+		"clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output", "do_basic_tokenize", "files_loaded",
+		"is_local",
 		"legacy", "local_files_only", "max_length", "name_or_path", "never_split", "pad_to_multiple_of", "pad_token_type_id",
-		"padding", "response_schema", "response_template", "special_tokens_map_file", "stride", "tokenizer_file", "truncation",
+		"padding", "response_schema", "response_template", "special_tokens_map_file", "stride", "tokenizer_file",
+		"truncation",
 		"truncation_strategy", "use_fast", "verbose", "vocab_file", "word_tokenizer_type", "wordpieces_prefix",
 	},
 	Refused: []modelfolder.Refusal{

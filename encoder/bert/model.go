@@ -205,7 +205,9 @@ func (m *Model) encodeAll(ctx context.Context, in *inputs) (blas32.General, erro
 }
 
 // encodeTexts returns the embeddings of tokenised texts, computed as one micro-batch without a graph.
-func (m *Model) encodeTexts(ctx context.Context, rt *torch.Runtime, role encoder.Role, texts [][]int32) (values []float32, err error) {
+func (m *Model) encodeTexts(ctx context.Context, rt *torch.Runtime, role encoder.Role,
+	texts [][]int32,
+) (values []float32, err error) {
 	m.weights.RLock()
 	defer m.weights.RUnlock()
 	if m.query == nil {
@@ -295,7 +297,8 @@ func (m *Model) GraphBytes(in encoder.Inputs, rows []int) int64 {
 	if !ok {
 		return math.MaxInt64 // Forward refuses them
 	}
-	return m.folder.Side(prepared.role).Tower.Config.GraphBytes(len(rows), widest(prepared.some(rows)), m.precision, m.rt.OnCPU())
+	return m.folder.Side(prepared.role).Tower.Config.GraphBytes(len(rows), widest(prepared.some(rows)), m.precision,
+		m.rt.OnCPU())
 }
 
 // compute returns the embeddings of tokenised texts [len(texts) x d], for training by the kernels that both passes over

@@ -6,7 +6,9 @@ import (
 )
 
 // embed returns the embeddings [rows x dim] of a batch, as the folder f wants the vectors of the tower.
-func embed(s *torch.Scope, n *bertnet.Network, b bertnet.Batch, f *Folder, tower *Tower, precision torch.Type) torch.Tensor {
+func embed(s *torch.Scope, n *bertnet.Network, b bertnet.Batch, f *Folder, tower *Tower,
+	precision torch.Type,
+) torch.Tensor {
 	return s.Sub(func(s *torch.Scope) torch.Tensor {
 		x := pool(s, n, b, tower.Pooling, precision)
 		if tower.Normalize && f.Similarity == Dot {

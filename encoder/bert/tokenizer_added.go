@@ -361,5 +361,6 @@ func (t *Tokenizer) lastAdded() string {
 	if t.last.source == "" {
 		return ""
 	}
-	return fmt.Sprintf(": that of %q (%s); remove the token, or give the model a row for it", t.last.Content, t.last.source)
+	return fmt.Sprintf(": that of %q (%s); remove the token, or give the model a row for it", t.last.Content,
+		t.last.source)
 }

@@ -487,7 +487,10 @@ func (s *tokenizerSpec) readNormalization(file modelfolder.Settings) error {
 func (s *tokenizerSpec) setSpecials() {
 	to := map[string]*string{"pad_token": &s.pad}
 	if !s.general {
-		to = map[string]*string{"pad_token": &s.pad, "unk_token": &s.unk, "sep_token": &s.sep, "cls_token": &s.cls, "mask_token": &s.mask}
+		to = map[string]*string{
+			"pad_token": &s.pad, "unk_token": &s.unk, "sep_token": &s.sep, "cls_token": &s.cls,
+			"mask_token": &s.mask,
+		}
 	}
 	for key, name := range to {
 		if token, ok := s.names.named[key]; ok {

@@ -22,12 +22,17 @@ type observation struct {
 
 // measure returns what measures a student on the test queries, and on known items of a type that is not trained on.
 // Their passages are trained on by other queries: the items choose no student and decide nothing.
-func (b *bench) measure(ctx context.Context, student model) (func(context.Context, bool, int, func(any) error) error, error) {
+func (b *bench) measure(
+	ctx context.Context, student model,
+) (func(context.Context, bool, int, func(any) error) error, error) {
 	others, err := generate.NewExtractive(ctx, b.c.corpus, generate.Options{Types: []string{generate.TypeKeywords}, Seed: b.p.settings.seed})
 	if err != nil {
 		return nil, err
 	}
-	p := distill.Pipeline{Corpus: b.c.corpus, Generator: others, Mining: distill.MiningOptions{MaxQueries: 1000, Seed: b.p.settings.seed}}
+	p := distill.Pipeline{Corpus: b.c.corpus, Generator: others, Mining: distill.MiningOptions{
+		MaxQueries: 1000,
+		Seed:       b.p.settings.seed,
+	}}
 	items, err := p.MakeQueries(ctx, nil)
 	if err != nil {
 		return nil, err

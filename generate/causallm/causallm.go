@@ -114,10 +114,12 @@ func Open(ctx context.Context, path string, o Options) (_ *Model, err error) {
 		return nil, fmt.Errorf("%s: Options.ContextLength is %d; the model has %d positions", path, o.ContextLength, d.config.context)
 	}
 	if o.Chat && d.text.templateErr != nil {
-		return nil, fmt.Errorf("%w; without Options.Chat (-llm-api completions) the model is asked without it", d.text.templateErr)
+		return nil, fmt.Errorf("%w; without Options.Chat (-llm-api completions) the model is asked without it",
+			d.text.templateErr)
 	}
 	if o.Chat && d.text.template == nil {
-		return nil, fmt.Errorf("%s: Options.Chat is set, and the model has no chat template; unset it (-llm-api completions)", path)
+		return nil, fmt.Errorf("%s: Options.Chat is set, and the model has no chat template; unset it (-llm-api completions)",
+			path)
 	}
 	m := &Model{options: o.withDefaults(d.config.context), name: cmp.Or(o.Name, nameOf(path)), text: d.text}
 	m.prefixes = newPrefixes()

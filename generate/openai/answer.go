@@ -100,7 +100,8 @@ func (s service) askChat(ctx context.Context, o Options, r generate.Request) (an
 	choice := res.Choices[0]
 	a.truncated = choice.FinishReason == "length"
 	a.text, a.reasoned, a.err = s.textOf(choice.Message.JSON.Content, choice.Message.Content)
-	a.reasoned = a.reasoned || hasReasoning(choice.Message.JSON.ExtraFields) || res.Usage.CompletionTokensDetails.ReasoningTokens > 0
+	a.reasoned = a.reasoned || hasReasoning(choice.Message.JSON.ExtraFields) ||
+		res.Usage.CompletionTokensDetails.ReasoningTokens > 0
 	switch {
 	case choice.Message.Refusal != "":
 		a.err = &answerError{"the model refuses: " + s.http.Cut(choice.Message.Refusal)}

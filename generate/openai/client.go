@@ -125,7 +125,8 @@ func (c *Client) complete(ctx context.Context, s service, r generate.Request) (g
 		return generate.Completion{}, fmt.Errorf("openai: %s: %w", c.options.Model, a.err)
 	}
 	return generate.Completion{
-		Text: a.text, Truncated: a.truncated, Reasoned: a.reasoned, PromptTokens: int(a.usage.prompt), Tokens: int(a.usage.completion),
+		Text: a.text, Truncated: a.truncated, Reasoned: a.reasoned, PromptTokens: int(a.usage.prompt),
+		Tokens: int(a.usage.completion),
 	}, nil
 }
 

@@ -85,7 +85,8 @@ const maxDeflate = 1100
 func unpackMember(ctx context.Context, member *zip.File, root *os.Root, name string) (err error) {
 	size := int64(member.UncompressedSize64)
 	if member.UncompressedSize64 > maxDeflate*(member.CompressedSize64+1) {
-		return fmt.Errorf("%d bytes are said to become %d, which no compression does", member.CompressedSize64, member.UncompressedSize64)
+		return fmt.Errorf("%d bytes are said to become %d, which no compression does", member.CompressedSize64,
+			member.UncompressedSize64)
 	}
 	if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return err

@@ -20,7 +20,8 @@ func Damaged(dir string) (map[string]error, error) {
 	damaged := map[string]error{}
 	for _, e := range entries {
 		name := e.Name()
-		if best := strings.HasPrefix(name, "best-") && strings.HasSuffix(name, ".state"); !best && name != Name && name != PreviousName {
+		if best := strings.HasPrefix(name, "best-") && strings.HasSuffix(name, ".state"); !best && name != Name &&
+			name != PreviousName {
 			continue
 		}
 		path := filepath.Join(dir, name)

@@ -64,7 +64,8 @@ var signatures = []struct {
 	{0, "\x04\x22\x4d\x18", Kind{"compressed with lz4", unpack, unpackText}},
 	{0, "7z\xbc\xaf\x27\x1c", Kind{"a 7z archive", unpack, unpackText}},
 	{0, "PK\x03\x04", Kind{
-		"a ZIP archive, which PyTorch's .bin and .pt files are too", "unpack it, or convert PyTorch weights to safetensors", unpackText,
+		"a ZIP archive, which PyTorch's .bin and .pt files are too", "unpack it, or convert PyTorch weights to safetensors",
+		unpackText,
 	}},
 	{257, "ustar", Kind{"a tar archive", unpack, "unpack it (tar -xf) and name the file in it"}},
 	{0, "\x80\x02", pickle},
@@ -85,11 +86,15 @@ var signatures = []struct {
 	{0, "\xfe\xff", wideText("UTF-16")},
 }
 
-var pickle = Kind{"a Python pickle, as older versions of PyTorch write", "convert the weights to safetensors", convertText}
+var pickle = Kind{
+	"a Python pickle, as older versions of PyTorch write", "convert the weights to safetensors",
+	convertText,
+}
 
 // wideText is the kind of a text in an encoding of more than one byte a character.
 func wideText(encoding string) Kind {
-	return Kind{Name: "text in " + encoding, Remedy: fmt.Sprintf("write it in UTF-8 (iconv -f %s -t UTF-8 FILE)", encoding)}
+	return Kind{Name: "text in " + encoding, Remedy: fmt.Sprintf("write it in UTF-8 (iconv -f %s -t UTF-8 FILE)",
+		encoding)}
 }
 
 // Of returns the kind of a file that begins with head, of which 512 bytes are enough. A head shorter than that is taken

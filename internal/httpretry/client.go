@@ -193,7 +193,8 @@ func (c *Client) attempt(ctx context.Context, req *http.Request, body []byte, nu
 		return nil, c.failure(req, status, !retry)
 	}
 	if err := checkJSON(answer); err != nil {
-		return nil, c.failure(req, fmt.Errorf("%w (content type %q): %q", err, resp.Header.Get("Content-Type"), c.Cut(string(answer))), strictjson.IsDuplicate(err))
+		return nil, c.failure(req, fmt.Errorf("%w (content type %q): %q", err, resp.Header.Get("Content-Type"),
+			c.Cut(string(answer))), strictjson.IsDuplicate(err))
 	}
 	if c.leaks(answer) {
 		return nil, c.failure(req, errHoldsKey, true)

@@ -71,7 +71,8 @@ func checkCXX(ctx context.Context, home string) (string, error) {
 
 // compilerVersion returns the first line of what the compiler says of itself; one that does not know C++20 is an error.
 func compilerVersion(ctx context.Context, words []string) (string, error) {
-	cmd, remove, err := isolated.Command(ctx, words[0], append(words[1:len(words):len(words)], "-std=gnu++20", "-x", "c++", "-fsyntax-only", "-")...)
+	cmd, remove, err := isolated.Command(ctx, words[0], append(words[1:len(words):len(words)], "-std=gnu++20", "-x", "c++",
+		"-fsyntax-only", "-")...)
 	if err != nil {
 		return "", err
 	}

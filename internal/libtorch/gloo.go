@@ -80,11 +80,13 @@ func (b *build) compileGloo(ctx context.Context, dir string) error {
 	}
 	gloo, wrappers, both := filepath.Join(dir, "gloo.o"), filepath.Join(dir, "torch_api.o"), filepath.Join(dir, "both.o")
 	folder := filepath.Join(dir, "gloo")
-	if err := b.run(ctx, dir, glooCompile, []string{"-I" + folder}, b.flags(dir), []string{"-o", gloo, filepath.Join(folder, "retort_gloo.cpp")}); err != nil {
+	if err := b.run(ctx, dir, glooCompile, []string{"-I" + folder}, b.flags(dir),
+		[]string{"-o", gloo, filepath.Join(folder, "retort_gloo.cpp")}); err != nil {
 		return err
 	}
 	// Linked by itself first: a program that uses no Gloo must not fail for a symbol that this LibTorch lacks.
-	if err := b.run(ctx, dir, []string{"-o", filepath.Join(dir, "gloo.so"), gloo, "-L" + b.torch.Lib}, glooLink); err != nil {
+	if err := b.run(ctx, dir, []string{"-o", filepath.Join(dir, "gloo.so"), gloo, "-L" + b.torch.Lib},
+		glooLink); err != nil {
 		return err
 	}
 	if err := b.run(ctx, dir, glooJoin, []string{"-o", both, wrappers, gloo}); err != nil {

@@ -15,7 +15,8 @@ func Join(dir, name string) (string, error) {
 		return dir, nil
 	}
 	elements := strings.FieldsFunc(name, func(r rune) bool { return r == '/' || r == '\\' })
-	if !filepath.IsLocal(name) || strings.HasPrefix(name, `\`) || strings.ContainsAny(name, "\x00:") || slices.Contains(elements, "..") {
+	if !filepath.IsLocal(name) || strings.HasPrefix(name, `\`) || strings.ContainsAny(name, "\x00:") ||
+		slices.Contains(elements, "..") {
 		return "", fmt.Errorf("path %q leads out of the model folder", name)
 	}
 	return filepath.Join(dir, filepath.FromSlash(name)), nil

@@ -47,9 +47,10 @@ type Manifest struct {
 	Settings map[string]string `json:"settings,omitempty"` // of the whole job, by name
 	Inputs   map[string]string `json:"inputs,omitempty"`   // hashes of the files that the job was given, by setting
 	// WorkingFolder is where the job was started: relative paths in Settings begin there.
-	WorkingFolder string         `json:"working_folder,omitempty"`
-	Files         map[string]Sum `json:"files,omitempty"` // of the run, by their paths in it; stages' files have theirs in Stages
-	Stages        []*Entry       `json:"stages"`
+	WorkingFolder string `json:"working_folder,omitempty"`
+	// Files are those of the run, by their paths in it; Stages has the sums of the stages' files.
+	Files  map[string]Sum `json:"files,omitempty"`
+	Stages []*Entry       `json:"stages"`
 }
 
 // Sum is what a file was when it was written.

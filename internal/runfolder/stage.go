@@ -74,7 +74,8 @@ func (f *Folder) Begin(spec Spec) (*Stage, error) {
 	}
 	err = f.drop(spec.Name)
 	if err == nil {
-		err = f.removeFiles(append(f.layout.owned(spec.Name), stageFile(spec.Name))...) // which a drop that was interrupted has left behind
+		// A drop that was interrupted has left files behind.
+		err = f.removeFiles(append(f.layout.owned(spec.Name), stageFile(spec.Name))...)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("run folder: stage %s: %w", spec.Name, err)

@@ -28,7 +28,8 @@ const gone = "it is gone"
 
 // Error says it in words that name the file and the remedy.
 func (d Damage) Error(dir string) error {
-	return fmt.Errorf(`%s is %w: %s: run "retort repair %s"`, filepath.Join(dir, filepath.FromSlash(d.File)), ErrDamaged, d.Reason, dir)
+	return fmt.Errorf(`%s is %w: %s: run "retort repair %s"`, filepath.Join(dir, filepath.FromSlash(d.File)), ErrDamaged,
+		d.Reason, dir)
 }
 
 // Record writes the checksums of files, and of all files of folders, to the manifest. The names are of the layout. Of

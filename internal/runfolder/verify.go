@@ -114,7 +114,8 @@ func (v *verifier) stage(e *Entry) error {
 	v.Bytes += s.total
 	if reason := damage(e, s); reason != "" {
 		keep := s.keep(e)
-		v.Damaged = append(v.Damaged, Damage{e.File, fmt.Sprintf("record %d, at byte offset %d: %s", keep.count+1, keep.size, reason)})
+		v.Damaged = append(v.Damaged, Damage{e.File, fmt.Sprintf("record %d, at byte offset %d: %s", keep.count+1, keep.size,
+			reason)})
 	}
 	return nil
 }

@@ -29,7 +29,8 @@ const maxGrowth = 64
 type growth int
 
 func (g growth) Error() string {
-	return fmt.Sprintf("the tokenizer's normalizers make a text %d times as long; the limit is %d: take another tokenizer", g, maxGrowth)
+	return fmt.Sprintf("the tokenizer's normalizers make a text %d times as long; the limit is %d: take another tokenizer",
+		g, maxGrowth)
 }
 
 // normalizeAtStart says as well whether space at the start was taken off.

@@ -125,7 +125,8 @@ var packings = []packing{
 	{"gzip", [][]byte{{0x1f, 0x8b}}, func(r io.Reader) (io.ReadCloser, error) { return gzip.NewReader(r) }},
 	{"zstd", [][]byte{{0x28, 0xb5, 0x2f, 0xfd}, {0x50, 0x2a, 0x4d, 0x18}}, func(r io.Reader) (io.ReadCloser, error) {
 		// With one worker there are no goroutines, and nothing is read ahead.
-		d, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
+		d, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+			zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
 			return nil, err
 		}
@@ -149,7 +150,8 @@ func explain(err error) error {
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		return errors.New("the file ends too early: it was cut, fetch it again")
 	case errors.Is(err, zstd.ErrWindowSizeExceeded):
-		return fmt.Errorf("it wants more than %d MiB of memory to be unpacked: pack it without --long, or with --long=27", maxWindow>>20)
+		return fmt.Errorf("it wants more than %d MiB of memory to be unpacked: pack it without --long, or with --long=27",
+			maxWindow>>20)
 	}
 	return fmt.Errorf("%w: the file is damaged, fetch it again", err)
 }

@@ -159,7 +159,10 @@ func lackOfMemory(message string) error {
 		}
 	}
 	// oneDNN does not say why. What it computes here does not fail otherwise.
-	for _, sign := range []string{"could not create a primitive", "could not create a memory object", "could not execute a primitive"} {
+	for _, sign := range []string{
+		"could not create a primitive", "could not create a memory object",
+		"could not execute a primitive",
+	} {
 		if strings.Contains(message, sign) && !strings.Contains(message, "primitive descriptor") {
 			return errKernel
 		}

@@ -184,7 +184,8 @@ func (t *trainer) facts(result *TrainResult) [][2]string {
 	}
 	if len(result.History) > 0 {
 		facts = append(facts, [2]string{"Chosen by", fmt.Sprintf(
-			"%s of held-out lists: %.4f before, %.4f for the model that was kept, of step %d", result.Metric, result.History[0].Score, result.Best.Score, result.Best.Step)})
+			"%s of held-out lists: %.4f before, %.4f for the model that was kept, of step %d", result.Metric,
+			result.History[0].Score, result.Best.Score, result.Best.Step)})
 	}
 	return facts
 }

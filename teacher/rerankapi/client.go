@@ -61,7 +61,8 @@ func (c *Client) Fingerprint() string {
 	if err != nil { // Validate has tried
 		extra = nil
 	}
-	fingerprint := fmt.Sprintf("rerankapi %s %s %s %t %s", c.options.Kind, c.endpoint, c.options.Model, c.options.RawScores, extra)
+	fingerprint := fmt.Sprintf("rerankapi %s %s %s %t %s", c.options.Kind, c.endpoint, c.options.Model,
+		c.options.RawScores, extra)
 	if c.options.Truncate {
 		fingerprint += " truncated"
 	}
@@ -142,10 +143,11 @@ func (c *Client) score(ctx context.Context, h *httpretry.Client, q retort.Query,
 	parts := c.parts(passages, scores)
 	var refused []refusal
 	sent := 0
-	for i, got := range httpretry.Parallel(ctx, len(parts), h.Concurrency(), func(ctx context.Context, i int) (asked, bool) {
-		a := c.ask(ctx, h, q.Text, parts[i])
-		return a, a.err == nil || ctx.Err() == nil
-	}) {
+	for i, got := range httpretry.Parallel(ctx, len(parts), h.Concurrency(),
+		func(ctx context.Context, i int) (asked, bool) {
+			a := c.ask(ctx, h, q.Text, parts[i])
+			return a, a.err == nil || ctx.Err() == nil
+		}) {
 		if got.err != nil && got.blamed >= 0 {
 			got.err = fmt.Errorf("%w (passage %q)", got.err, passages[got.blamed].ID)
 		}

@@ -87,7 +87,9 @@ func (r *refusals) refuseQuery() (many bool) {
 
 // forgive counts and logs the passages of a list that were refused, of so many that were sent. Where there are too many
 // it returns an error.
-func (c *Client) forgive(ctx context.Context, q retort.Query, passages []retort.Passage, refused []refusal, sent int) error {
+func (c *Client) forgive(ctx context.Context, q retort.Query, passages []retort.Passage, refused []refusal,
+	sent int,
+) error {
 	c.refusals.send(passages)
 	if len(refused) == 0 {
 		return nil
@@ -96,7 +98,8 @@ func (c *Client) forgive(ctx context.Context, q retort.Query, passages []retort.
 		c.log().LogAttrs(ctx, slog.LevelWarn, "the server refuses every passage of a query, whose list says nothing then",
 			slog.String("query", q.ID), slog.String("error", refused[0].err.Error()))
 		if c.refusals.refuseQuery() {
-			return fmt.Errorf("the server refuses every passage of this query and of %d others: %w", forgivenRefusals, refused[0].err)
+			return fmt.Errorf("the server refuses every passage of this query and of %d others: %w", forgivenRefusals,
+				refused[0].err)
 		}
 		return nil
 	}

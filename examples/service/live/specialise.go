@@ -124,7 +124,10 @@ func (j Job) train(ctx context.Context, student encoder.Trainable, held *distill
 
 // holdOut makes known items of a type that is not trained on.
 func (j Job) holdOut(ctx context.Context) (*distill.HeldOut, error) {
-	made, err := generate.NewExtractive(ctx, j.Corpus, generate.Options{Types: []string{generate.TypeKeywords}, PerPassage: itemsEach})
+	made, err := generate.NewExtractive(ctx, j.Corpus, generate.Options{
+		Types:      []string{generate.TypeKeywords},
+		PerPassage: itemsEach,
+	})
 	if err != nil {
 		return nil, err
 	}

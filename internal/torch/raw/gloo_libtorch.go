@@ -56,7 +56,8 @@ func GlooConnect(o GlooOptions, listen int, address string) (Gloo, error) {
 	defer C.free(unsafe.Pointer(a))
 	defer C.free(unsafe.Pointer(p))
 	var g unsafe.Pointer
-	err := glooError(C.gloo_connect(&g, h, C.int(o.Port), C.int(flagInt(o.Serve)), C.int(listen), a, p, C.int(o.Rank), C.int(o.Size),
+	err := glooError(C.gloo_connect(&g, h, C.int(o.Port), C.int(flagInt(o.Serve)), C.int(listen), a, p, C.int(o.Rank),
+		C.int(o.Size),
 		C.int64_t(o.Timeout.Milliseconds())))
 	return Gloo(g), err
 }
