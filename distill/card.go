@@ -98,8 +98,6 @@ func (j *job) verdict(out *Outcome) string {
 		return "Training brought no gain beyond doubt, so the weights are those of the base model."
 	case out.Training.untouched():
 		return "No trained model was better, so the weights are those of the base model."
-	case out.Guard != nil && j.GuardChose:
-		return "It answers the queries that it was chosen by better than the base model, beyond doubt."
 	case out.Guard != nil:
 		return "It answers held-out queries better than the base model, beyond doubt."
 	}

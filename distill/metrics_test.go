@@ -9,8 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/retort-ir/retort/internal/checkpoint"
 	"github.com/stretchr/testify/require"
+
+	"github.com/retort-ir/retort/internal/checkpoint"
 )
 
 func readTable(t *testing.T, path string) []map[string]float64 {

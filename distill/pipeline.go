@@ -60,10 +60,6 @@ type Pipeline struct {
 	// otherwise Student is as it was. What the values are taken from must have no part in Training.Evaluate, or else
 	// the best of several students passes by chance more often than p says. HeldOut.Test.ReciprocalRanks is one.
 	Guard func(ctx context.Context, student encoder.Encoder) ([]float64, error)
-	// GuardChose says that the values do have a part in it: they are those of queries too few to be halved, such as
-	// judged ones. p is then multiplied by the number of students that were chosen among besides the untouched one,
-	// averages included (Bonferroni), so that the best of them passes by chance no more often than a single one.
-	GuardChose bool
 	// Measure, where set, is called before training and after it, with trained true, and emits what it finds about
 	// Student: records that are objects in JSON, the same in the same order whenever it is called. have of them are in
 	// the Folder, from a call that was interrupted: it emits those after them.

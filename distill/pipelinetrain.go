@@ -79,9 +79,6 @@ func (j *job) trainSettings(ctx context.Context, out *Outcome) (settings, error)
 	delete(s, "passages")
 	s["DevFraction"], s["Interpolate"] = fmt.Sprint(o.DevFraction), fmt.Sprint(o.Interpolate)
 	s["Guard"] = fmt.Sprint(j.Guard != nil)
-	if j.GuardChose {
-		s["GuardChose"] = "true"
-	}
 	if o.Vectors.Data != nil {
 		h := sha256.New()
 		for i := range o.Vectors.Rows {
@@ -244,9 +241,6 @@ func (j *job) trainGuarded(ctx context.Context, o Options, out *Outcome) error {
 	if err != nil {
 		return fmt.Errorf("distill: Guard: %w", err)
 	}
-	if j.GuardChose {
-		gain.P = min(1, gain.P*float64(candidates(out.Training, o)))
-	}
 	out.Guard = &gain
 	if gain.Delta > 0 && gain.P < GuardP {
 		return nil
@@ -256,15 +250,6 @@ func (j *job) trainGuarded(ctx context.Context, o Options, out *Outcome) error {
 		out.Training.Best = out.Training.History[0]
 	}
 	return SetInterpolated(j.Student, start, start, 0)
-}
-
-// candidates counts the students, the untouched one aside, that the result is the best of.
-func candidates(r *Result, o Options) int {
-	n := max(1, len(r.History)-1)
-	if r.Best.Step > 0 {
-		n += len(o.Interpolate)
-	}
-	return n
 }
 
 // trainWriter writes the records of training, each once: what is trained again from a checkpoint is there already.

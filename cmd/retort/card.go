@@ -8,15 +8,11 @@ import (
 
 	"github.com/retort-ir/retort/distill"
 	"github.com/retort-ir/retort/encoder"
-	"github.com/retort-ir/retort/eval"
 )
 
 // card is what the command knows of the model card: who made queries, who scored lists, what chose the model.
 func (s *specialisation) card() distill.Card {
 	c := distill.Card{Chosen: s.selectedBy(), Guarded: "MRR@10 of held-out generated queries"}
-	if s.judged != nil {
-		c.Guarded = eval.NDCG(10).Name + " of judged queries"
-	}
 	if s.lists != nil {
 		c.Method = append(c.Method, encoder.Fact{Name: "Teacher", Value: "scored lists that were given"})
 		return c

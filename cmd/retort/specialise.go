@@ -18,8 +18,6 @@ import (
 	"strings"
 	"time"
 
-	"gonum.org/v1/gonum/stat"
-
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/distill"
 	"github.com/retort-ir/retort/encoder"
@@ -388,12 +386,8 @@ func (s *specialisation) train(ctx context.Context) (_ *distill.Outcome, err err
 			chosen += ", floor " + s.inputs[inputFloor]
 		}
 	}
-	switch {
-	case s.held != nil:
+	if s.held != nil {
 		p.Guard, p.HeldOut = s.held.Test.ReciprocalRanks, s.held.Passages
-	case s.judged != nil && !s.last:
-		// Judged queries are few, and each of them says more where all choose.
-		p.Guard, p.GuardChose = s.judgedValues, true
 	}
 	p.TestQueries = s.testQueries()
 	sets, err := s.hashSets()
@@ -630,35 +624,26 @@ func (s *specialisation) testQueries() []retort.Query {
 	return append(all, s.tested...)
 }
 
-// judgedNDCG is the mean of judgedValues.
+// judgedNDCG ranks the corpus, or where passages change the judged passages and the first ranker's best, for the judged
+// queries.
 func (s *specialisation) judgedNDCG(ctx context.Context, student encoder.Encoder) (float64, error) {
-	values, err := s.judgedValues(ctx, student)
-	if err != nil {
-		return 0, err
-	}
-	return stat.Mean(values, nil), nil
-}
-
-// judgedValues ranks the corpus, or where passages change the judged passages and the first ranker's best, for the
-// judged queries, and returns nDCG@10 of each.
-func (s *specialisation) judgedValues(ctx context.Context, student encoder.Encoder) ([]float64, error) {
 	collection, vectors := s.judged, s.dense.Vectors()
 	if s.training.Towers == distill.Both {
 		dense, err := mine.NewDense(ctx, student, s.pool.Corpus, nil)
 		if err != nil {
-			return nil, err
+			return 0, err
 		}
 		collection, vectors = s.pool, dense.Vectors()
 	}
 	dense, err := mine.NewDenseVectors(student, vectors)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	_, report, err := measure(ctx, dense, collection)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	return report.Of(eval.NDCG(10)), nil
+	return report.Mean(eval.NDCG(10)), nil
 }
 
 // judgedPoolDepth is how many of the start's best passages a judged query puts into the pool.
@@ -790,9 +775,6 @@ func (s *specialisation) selectedBy() string {
 
 // testedBy names what tested the model that was chosen.
 func (s *specialisation) testedBy() string {
-	if s.held == nil {
-		return fmt.Sprintf("%s judged queries: %s", thousands(len(s.judged.Queries)), eval.NDCG(10).Name)
-	}
 	return fmt.Sprintf("%s held-out passages: known-item mrr@10", thousands(len(s.held.Test.Sources())))
 }
 
