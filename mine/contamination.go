@@ -56,11 +56,12 @@ func TestSources(queries []retort.Query, relevant map[string]bool) Selection {
 	return selectAll(len(queries), dropped)
 }
 
-// sameText is equal for texts with the same words in the same order; a text without words stands for itself.
+// sameText is equal for texts with the same words in the same order, with their accents or without; a text without words
+// stands for itself. Marks of other scripts are letters of words, and stay.
 func sameText(text string) string {
-	folded := norm.NFKC.String(cases.Fold().String(norm.NFKC.String(text)))
+	folded := norm.NFKD.String(cases.Fold().String(norm.NFKC.String(text)))
 	shown := strings.Map(func(r rune) rune {
-		if unicode.Is(unicode.Cf, r) {
+		if showsNothing(r) || isAccent(r) {
 			return -1
 		}
 		return r
@@ -70,3 +71,10 @@ func sameText(text string) string {
 	}
 	return strings.TrimSpace(text)
 }
+
+func showsNothing(r rune) bool {
+	return unicode.In(r, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point)
+}
+
+// isAccent knows the marks of Latin, Greek and Cyrillic letters, which many people don't type.
+func isAccent(r rune) bool { return r >= 0x300 && r <= 0x36F }
