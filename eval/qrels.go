@@ -135,8 +135,21 @@ func qrelsFormat(first []byte) func([]byte) (judgement, error) {
 		c := split(line)
 		if len(c) != want || want != 3 && want != 4 {
 			return judgement{}, fmt.Errorf("%d columns: want 3 (query-id, corpus-id, score) or 4 (query-id, iteration, "+
-				"passage-id, grade), the same in every line", len(c))
+				"passage-id, grade), the same in every line%s", len(c), otherFormat(line))
 		}
 		return judgement{query: string(c[0]), passage: string(c[want-2]), grade: string(c[want-1])}, nil
 	}
+}
+
+// otherFormat guesses what a line is whose columns are too few or too many.
+func otherFormat(line []byte) string {
+	switch {
+	case bytes.HasPrefix(line, []byte("{")):
+		return ": is the file JSON? Judgements are text"
+	case bytes.Count(line, []byte(",")) >= 2:
+		return ": is the file CSV? Tabs or spaces separate the columns"
+	case bytes.ContainsRune(bytes.TrimRight(line, "\r"), '\r'):
+		return ": a line ends with LF or CRLF, not with CR alone"
+	}
+	return ""
 }
