@@ -29,7 +29,7 @@ var poolingSchema = modelfolder.Schema{
 	},
 	Harmless: []string{"embedding_dimension", "word_embedding_dimension"},
 	Refused: []modelfolder.Refusal{
-		{Key: "include_prompt", OK: []string{"true"}, Remedy: "the pooling takes in the prompt's tokens"},
+		{Key: "include_prompt", OK: []string{"true"}, NotNull: true, Remedy: "the pooling takes in the prompt's tokens"},
 	},
 }
 
@@ -56,7 +56,10 @@ var sentenceTransformersSchema = modelfolder.Schema{
 	Read:     []string{"prompts", "default_prompt_name", "similarity_fn_name", "truncate_dim"},
 	Harmless: []string{"__version__", "requirements"},
 	Refused: []modelfolder.Refusal{
-		{Key: "model_type", OK: []string{`"SentenceTransformer"`}, Remedy: "only dense models, SentenceTransformer, are"},
+		{
+			Key: "model_type", OK: []string{`"SentenceTransformer"`}, NotNull: true,
+			Remedy: "only dense models, SentenceTransformer, are",
+		},
 	},
 }
 

@@ -33,7 +33,8 @@ var namedTokens = []string{"bos_token", "eos_token", "unk_token", "sep_token", "
 
 // specialNames are the special tokens that tokenizer_config.json and special_tokens_map.json name.
 type specialNames struct {
-	named map[string]jsonToken // by key; one for another purpose too, "image_token"
+	named map[string]jsonToken            // by key; one for another purpose too, "image_token"
+	nulls map[string]modelfolder.Settings // the files that give null as a key's token
 	extra []jsonToken
 }
 
@@ -44,7 +45,7 @@ const (
 
 // readSpecialNames takes what transformers 5 takes: special_tokens_map.json wins.
 func readSpecialNames(config, specialsMap modelfolder.Settings) (specialNames, error) {
-	s := specialNames{named: map[string]jsonToken{}}
+	s := specialNames{named: map[string]jsonToken{}, nulls: map[string]modelfolder.Settings{}}
 	for _, file := range []modelfolder.Settings{config, specialsMap} {
 		for _, key := range file.Keys() {
 			if strings.HasSuffix(key, "_token") && (isToken(file.Raw(key)) || slices.Contains(namedTokens, key)) {
@@ -116,9 +117,13 @@ func (s *specialNames) readNamed(file modelfolder.Settings, key string) error {
 		return file.Errorf(key, "has no content")
 	}
 	token.Special = true
-	if s.named[key] = token; !isSet {
+	if !isSet {
 		delete(s.named, key)
+		s.nulls[key] = file
+		return nil
 	}
+	s.named[key] = token
+	delete(s.nulls, key)
 	return nil
 }
 
@@ -234,6 +239,11 @@ func readAddedTokens(added modelfolder.Settings, names specialNames) ([]jsonToke
 		tokens = append(tokens, token)
 	}
 	slices.SortStableFunc(tokens, func(a, b jsonToken) int { return a.ID - b.ID })
+	for i, token := range tokens[min(1, len(tokens)):] {
+		if before := tokens[i]; before.ID == token.ID {
+			return nil, added.Errorf(token.Content, "has id %d, as %q has", token.ID, before.Content)
+		}
+	}
 	return tokens, nil
 }
 
@@ -245,8 +255,6 @@ type addedVocabulary struct {
 	tokens []jsonToken
 	ids    map[string]int
 }
-
-func (a *addedVocabulary) has(content string) bool { _, ok := a.ids[content]; return ok }
 
 // id returns the id of an added token or of a piece.
 func (a *addedVocabulary) id(content string) (int, bool) {
@@ -285,11 +293,12 @@ func (t *Tokenizer) addTokens(s *tokenizerSpec) error {
 	for _, token := range s.listed() {
 		a.add(token)
 	}
+	listed := maps.Clone(a.ids)
 	for _, token := range s.specials() {
 		if _, ok := s.vocab[token.Content]; !ok && token.source == "" {
 			continue // a usual name that no file gives and the model has no row for
 		}
-		if !a.has(token.Content) {
+		if _, ok := listed[token.Content]; !ok { // of equal names, which may differ in how they match, the last counts
 			a.add(token)
 		}
 	}
@@ -305,6 +314,9 @@ func (t *Tokenizer) addTokens(s *tokenizerSpec) error {
 		id, ok := a.id(special.content)
 		if !ok {
 			return fmt.Errorf("the vocabulary lacks the %s token %s", special.name, special.content)
+		}
+		if given, ok := s.templateIDs[special.content]; ok && given != id {
+			return fmt.Errorf("post_processor gives %s the id %d, the vocabulary %d", special.content, given, id)
 		}
 		*special.to = int32(id)
 	}

@@ -98,7 +98,7 @@ type tokenizerSpec struct {
 	names   specialNames
 	notes   []string
 
-	lower, accents, chinese *bool // of a BertTokenizer
+	templateIDs map[string]int // that post_processor gives the first and the last token; nil where it does not count
 }
 
 func readSpec(dir string, files []tokenizerFile) (*tokenizerSpec, error) {
@@ -265,18 +265,24 @@ func (s *tokenizerSpec) readNormalizer(j *jsonNormalizer) error {
 type jsonPostProcessor struct {
 	Type   string `json:"type"`
 	Single []struct {
-		SpecialToken *struct {
-			ID string `json:"id"`
-		} `json:"SpecialToken"`
-		Sequence *struct {
-			ID string `json:"id"`
-		} `json:"Sequence"`
+		SpecialToken *jsonPiece `json:"SpecialToken"`
+		Sequence     *jsonPiece `json:"Sequence"`
 	} `json:"single"`
-	CLS []any `json:"cls"` // token and id
-	SEP []any `json:"sep"`
+	SpecialTokens map[string]struct {
+		IDs []int `json:"ids"`
+	} `json:"special_tokens"`
+	CLS []json.RawMessage `json:"cls"` // token and id
+	SEP []json.RawMessage `json:"sep"`
 }
 
-// readPostProcessor makes sure that a text stands between two tokens, and takes their names.
+// jsonPiece is a piece of a template.
+type jsonPiece struct {
+	ID     string `json:"id"`
+	TypeID int    `json:"type_id"`
+}
+
+// readPostProcessor makes sure that a text stands between two tokens, and takes their names. The class BertTokenizer
+// makes its own template.
 func (s *tokenizerSpec) readPostProcessor(j *jsonPostProcessor) error {
 	if j == nil {
 		if s.general {
@@ -286,30 +292,59 @@ func (s *tokenizerSpec) readPostProcessor(j *jsonPostProcessor) error {
 	}
 	switch j.Type {
 	case "TemplateProcessing":
-		t := j.Single
-		if len(t) != 3 || t[0].SpecialToken == nil || t[1].Sequence == nil || t[2].SpecialToken == nil {
-			return errors.New("post_processor.single is not [CLS] text [SEP], the only template that is supported")
-		}
-		s.cls, s.sep = t[0].SpecialToken.ID, t[2].SpecialToken.ID
-		return nil
+		return s.readTemplate(j)
 	case "BertProcessing":
-		for _, p := range []struct {
-			name  string
-			value []any
-			to    *string
-		}{{"cls", j.CLS, &s.cls}, {"sep", j.SEP, &s.sep}} {
-			if len(p.value) == 0 {
-				return fmt.Errorf("post_processor.%s is empty", p.name)
-			}
-			token, ok := p.value[0].(string)
-			if !ok {
-				return fmt.Errorf("post_processor.%s does not begin with a token", p.name)
-			}
-			*p.to = token
-		}
-		return nil
+		return s.readBertProcessing(j)
 	}
 	return fmt.Errorf("post_processor.type is %s; TemplateProcessing and BertProcessing are supported", j.Type)
+}
+
+func (s *tokenizerSpec) readTemplate(j *jsonPostProcessor) error {
+	t := j.Single
+	if len(t) != 3 || t[0].SpecialToken == nil || t[1].Sequence == nil || t[2].SpecialToken == nil {
+		return errors.New("post_processor.single is not [CLS] text [SEP], the only template that is supported")
+	}
+	s.cls, s.sep = t[0].SpecialToken.ID, t[2].SpecialToken.ID
+	if !s.general {
+		return nil
+	}
+	for i, piece := range []*jsonPiece{t[0].SpecialToken, t[1].Sequence, t[2].SpecialToken} {
+		if piece.TypeID != 0 {
+			return fmt.Errorf("post_processor.single[%d].type_id is %d; only 0 is supported", i, piece.TypeID)
+		}
+	}
+	for _, name := range []string{s.cls, s.sep} {
+		token, ok := j.SpecialTokens[name]
+		if !ok || len(token.IDs) != 1 {
+			return fmt.Errorf("post_processor.special_tokens gives %s the ids %v; one is needed", name, token.IDs)
+		}
+		s.addTemplateID(name, token.IDs[0])
+	}
+	return nil
+}
+
+func (s *tokenizerSpec) readBertProcessing(j *jsonPostProcessor) error {
+	for _, p := range []struct {
+		name  string
+		value []json.RawMessage
+		to    *string
+	}{{"cls", j.CLS, &s.cls}, {"sep", j.SEP, &s.sep}} {
+		var id int
+		if len(p.value) != 2 || jsonfile.Unmarshal(p.value[0], p.to) != nil || jsonfile.Unmarshal(p.value[1], &id) != nil {
+			return fmt.Errorf("post_processor.%s is not a token and its id", p.name)
+		}
+		if s.general {
+			s.addTemplateID(*p.to, id)
+		}
+	}
+	return nil
+}
+
+func (s *tokenizerSpec) addTemplateID(name string, id int) {
+	if s.templateIDs == nil {
+		s.templateIDs = map[string]int{}
+	}
+	s.templateIDs[name] = id
 }
 
 // jsonDirection is the side of truncation or padding in tokenizer.json. The lengths there are set anew for each call.
@@ -381,19 +416,16 @@ func (s *tokenizerSpec) readConfig(config, specialsMap, added modelfolder.Settin
 	if !s.general {
 		s.prefix, s.maxChars, s.cls, s.sep, s.unk = "##", usualChars, "[CLS]", "[SEP]", "[UNK]"
 	}
-	s.setSpecials()
+	if err := s.setSpecials(); err != nil {
+		return err
+	}
 	if err := s.checkConfig(config); err != nil {
 		return err
 	}
 	if err := s.checkConfig(specialsMap); err != nil {
 		return err
 	}
-	for _, file := range []modelfolder.Settings{config, specialsMap} {
-		if err := s.readSwitches(file); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.readSwitches(tokenizerSettings{config, specialsMap})
 }
 
 // noteUnused says what tokenizer.json says and a BertTokenizer does not take from it.
@@ -429,62 +461,92 @@ func (s *tokenizerSpec) checkConfig(file modelfolder.Settings) error {
 	return err
 }
 
+// tokenizerSettings are the files that set the tokenizer's switches.
+type tokenizerSettings struct{ config, specialsMap modelfolder.Settings }
+
+// of returns the file whose value of a key counts: special_tokens_map.json wins, with a null too.
+func (f tokenizerSettings) of(key string) modelfolder.Settings {
+	if f.specialsMap.Has(key) {
+		return f.specialsMap
+	}
+	return f.config
+}
+
+// get reads the value of a key that counts into v.
+func (f tokenizerSettings) get(key string, v any) error {
+	_, err := f.of(key).Get(key, v)
+	return err
+}
+
 // readSwitches reads what is neither token nor class.
-func (s *tokenizerSpec) readSwitches(file modelfolder.Settings) error {
-	var maxLength *float64 // 1e30 stands for none
-	for _, key := range []string{"max_len", "model_max_length"} {
-		if _, err := file.Get(key, &maxLength); err != nil {
-			return err
-		}
-	}
-	if maxLength != nil {
-		s.maxLength = nil
-		if *maxLength < math.MaxInt32 {
-			n := int(*maxLength)
-			if float64(n) != *maxLength {
-				return file.Errorf("model_max_length", "is %v; a whole number is needed", *maxLength)
-			}
-			s.maxLength = &n
-		}
-	}
-	var side string
-	if isSet, err := file.Get("truncation_side", &side); err != nil {
+func (s *tokenizerSpec) readSwitches(f tokenizerSettings) error {
+	if err := s.readMaxLength(f); err != nil {
 		return err
-	} else if file.Has("truncation_side") {
-		if !isSet || side != "left" && side != "right" {
-			return file.Errorf("truncation_side", "is %s; left and right are supported", file.Raw("truncation_side"))
+	}
+	var side *string
+	const sideKey = "truncation_side"
+	if err := f.get(sideKey, &side); err != nil {
+		return err
+	}
+	if file := f.of(sideKey); file.Has(sideKey) {
+		if side == nil || *side != "left" && *side != "right" {
+			return file.Errorf(sideKey, "is %s; left and right are supported", file.Raw(sideKey))
 		}
-		s.cutLeft = side == "left"
+		s.cutLeft = *side == "left"
 	}
 	var inputs []string
-	if isSet, err := file.Get("model_input_names", &inputs); err != nil {
+	const inputsKey = "model_input_names"
+	if err := f.get(inputsKey, &inputs); err != nil {
 		return err
-	} else if isSet && !slices.Contains(inputs, "attention_mask") {
-		return file.Errorf("model_input_names", "lacks attention_mask: padding would count as text; add it")
+	}
+	if file := f.of(inputsKey); file.IsSet(inputsKey) && !slices.Contains(inputs, "attention_mask") {
+		return file.Errorf(inputsKey, "lacks attention_mask: padding would count as text; add it")
 	}
 	if s.general {
 		return nil
 	}
-	return s.readNormalization(file)
+	return s.readNormalization(f)
 }
 
-// readNormalization sets the normalizer of a BertTokenizer. A later file adds to what the one before said.
-func (s *tokenizerSpec) readNormalization(file modelfolder.Settings) error {
-	for key, to := range map[string]**bool{
-		"do_lower_case": &s.lower, "strip_accents": &s.accents, "tokenize_chinese_chars": &s.chinese,
-	} {
-		if _, err := file.Get(key, to); err != nil {
-			return err
-		}
+// readMaxLength reads model_max_length, of which max_len is the older name; 1e30 stands for none.
+func (s *tokenizerSpec) readMaxLength(f tokenizerSettings) error {
+	key := "model_max_length"
+	if !f.of(key).Has(key) {
+		key = "max_len"
 	}
-	s.normalizer = normalizer{clean: true, lower: valueOr(s.lower, true), chinese: valueOr(s.chinese, true)}
-	s.normalizer.stripAccents = valueOr(s.accents, s.normalizer.lower)
+	var maxLength *float64
+	if err := f.get(key, &maxLength); err != nil {
+		return err
+	}
+	if maxLength == nil || *maxLength >= math.MaxInt32 {
+		return nil
+	}
+	n := int(*maxLength)
+	if float64(n) != *maxLength {
+		return f.of(key).Errorf(key, "is %v; a whole number is needed", *maxLength)
+	}
+	s.maxLength = &n
 	return nil
 }
 
-// setSpecials takes the names of the tokens that every BERT needs. In a general class the template of tokenizer.json
-// names the first and the last token.
-func (s *tokenizerSpec) setSpecials() {
+// readNormalization sets the normalizer of a BertTokenizer.
+func (s *tokenizerSpec) readNormalization(f tokenizerSettings) error {
+	var lower, accents, chinese *bool
+	for key, to := range map[string]**bool{
+		"do_lower_case": &lower, "strip_accents": &accents, "tokenize_chinese_chars": &chinese,
+	} {
+		if err := f.get(key, to); err != nil {
+			return err
+		}
+	}
+	s.normalizer = normalizer{clean: true, lower: valueOr(lower, true), chinese: valueOr(chinese, true)}
+	s.normalizer.stripAccents = valueOr(accents, s.normalizer.lower)
+	return nil
+}
+
+// setSpecials takes the names of the tokens that every BERT needs. In a general class the template of tokenizer.json names
+// the first and the last token.
+func (s *tokenizerSpec) setSpecials() error {
 	to := map[string]*string{"pad_token": &s.pad}
 	if !s.general {
 		to = map[string]*string{
@@ -492,11 +554,16 @@ func (s *tokenizerSpec) setSpecials() {
 			"mask_token": &s.mask,
 		}
 	}
-	for key, name := range to {
+	for _, key := range slices.Sorted(maps.Keys(to)) {
 		if token, ok := s.names.named[key]; ok {
-			*name = token.Content
+			*to[key] = token.Content
+		}
+		// In place of [CLS] and [SEP] transformers would take the ids 2 and 3, whatever these are.
+		if file, ok := s.names.nulls[key]; ok && !s.general && key != "mask_token" {
+			return file.Errorf(key, "is null; name the token")
 		}
 	}
+	return nil
 }
 
 // listed returns the tokens that files list, in the order in which transformers adds the tokens.
@@ -520,12 +587,13 @@ func (s *tokenizerSpec) listed() []jsonToken {
 
 // specials returns the special tokens. A BertTokenizer has five whether a file names them or not.
 func (s *tokenizerSpec) specials() []jsonToken {
-	names := specialNames{named: maps.Clone(s.names.named), extra: s.names.extra}
+	names := specialNames{named: maps.Clone(s.names.named), nulls: s.names.nulls, extra: s.names.extra}
 	if !s.general {
 		for key, content := range map[string]string{
 			"unk_token": s.unk, "sep_token": s.sep, "pad_token": s.pad, "cls_token": s.cls, "mask_token": s.mask,
 		} {
-			if _, ok := names.named[key]; !ok {
+			_, isNull := names.nulls[key]
+			if _, ok := names.named[key]; !ok && !isNull {
 				names.named[key] = jsonToken{Content: content, Special: true}
 			}
 		}

@@ -49,11 +49,14 @@ func TestSchemaSaysWhatBecomesOfEachKey(t *testing.T) {
 	open.Open = true
 	advised := closed
 	advised.Unknown = "set it elsewhere"
+	strict := Schema{Refused: []Refusal{{Key: "c", OK: []string{"true"}, NotNull: true, Remedy: "set true"}}}
 	for text, c := range map[string]struct {
 		schema  Schema
 		unknown []string
 		err     string
 	}{
+		`{"c":null}`:                {strict, nil, "file: c is null, which is not supported; set true"},
+		`{"c":true}`:                {strict, nil, ""},
 		`{"a":1,"b":2,"c":null}`:    {closed, nil, ""},
 		`{"c":"x"}`:                 {closed, nil, ""},
 		`{"c": {"q": [2], "p": 1}}`: {closed, nil, ""},

@@ -115,9 +115,10 @@ func isNull(raw json.RawMessage) bool { return string(bytes.TrimSpace(raw)) == "
 
 // Refusal is a key that is refused unless it is null or has one of the values of OK, each as JSON.
 type Refusal struct {
-	Key    string
-	OK     []string
-	Remedy string // what to do, as the end of a sentence
+	Key     string
+	OK      []string
+	NotNull bool   // null is refused too: it is not as if the key were left out
+	Remedy  string // what to do, as the end of a sentence
 }
 
 // Schema says what is known of the keys of an object.
@@ -155,7 +156,7 @@ func (c Schema) Check(s Settings) (unknown []string, err error) {
 
 func (r Refusal) check(s Settings) error {
 	raw := s.Raw(r.Key)
-	if isNull(raw) || slices.ContainsFunc(r.OK, func(ok string) bool { return equal(raw, []byte(ok)) }) {
+	if isNull(raw) && !r.NotNull || slices.ContainsFunc(r.OK, func(ok string) bool { return equal(raw, []byte(ok)) }) {
 		return nil
 	}
 	text := string(compact(raw))
