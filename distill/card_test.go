@@ -42,7 +42,10 @@ func describedRun(t *testing.T, dir string, gain float64) encoder.Card {
 		calls++
 		return values, nil
 	}
-	p.Card = Card{BaseModel: "org/base", Chosen: "recall", Guarded: "MRR@10", Method: []encoder.Fact{{Name: "Teacher", Value: "BM25"}}}
+	p.Card = Card{
+		BaseModel: "org/base", Chosen: "recall", Guarded: "MRR@10",
+		Method: []encoder.Fact{{Name: "Teacher", Value: "BM25"}},
+	}
 	if dir == "" {
 		_, err := p.Run(t.Context())
 		require.NoError(t, err)

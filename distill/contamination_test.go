@@ -84,7 +84,8 @@ func TestJudgedQueriesAreNotTrainedOnThroughAnyDoor(t *testing.T) {
 			require.NoError(t, err)
 			require.NotEmpty(t, out.Lists)
 			for _, l := range out.Lists {
-				require.False(t, slices.ContainsFunc(queries[:6], func(q retort.Query) bool { return q.Text == l.Query.Text }), l.Query.Text)
+				require.False(t, slices.ContainsFunc(queries[:6], func(q retort.Query) bool { return q.Text == l.Query.Text }),
+					l.Query.Text)
 			}
 			c := out.Funnel.TestCopies
 			require.NotNil(t, c)
@@ -136,7 +137,10 @@ func TestNothingButJudgedQueriesIsAnError(t *testing.T) {
 	corpus, lists := askedWorld(t)
 	bm25, err := mine.NewBM25(t.Context(), corpus, mine.BM25Options{})
 	require.NoError(t, err)
-	p := Pipeline{Student: newStudent(t), Corpus: corpus, Ranker: bm25, TestQueries: judgedOf(lists), Mining: MiningOptions{Top: 3, Depth: 8}, Training: quick()}
+	p := Pipeline{
+		Student: newStudent(t), Corpus: corpus, Ranker: bm25, TestQueries: judgedOf(lists),
+		Mining: MiningOptions{Top: 3, Depth: 8}, Training: quick(),
+	}
 	const want = "is left to train on (3: equals a test query; 3: equals a test query but for case, punctuation or spaces): " +
 		"give queries besides those that the student is measured by, which q0.0, q0.1, q0.2, q1.0, q1.1 copy"
 	given := p

@@ -201,7 +201,13 @@ func passRate(t *testing.T, n int, c trial) float64 {
 // items that choose have no part in the test. Tested on what chose it, the best of 20 passes in a third of the runs.
 func TestTheBestOfManyPassesNoMoreOftenThanOne(t *testing.T) {
 	const runs, nominal = 500, GuardP / 2
-	for _, c := range []trial{{candidates: 1}, {candidates: 2}, {candidates: 5}, {candidates: 20}, {candidates: 2, averages: []float64{.25, .5, .75}}} {
+	for _, c := range []trial{
+		{candidates: 1},
+		{candidates: 2},
+		{candidates: 5},
+		{candidates: 20},
+		{candidates: 2, averages: []float64{.25, .5, .75}},
+	} {
 		t.Run(fmt.Sprintf("%d students, %d averages", c.candidates, len(c.averages)), func(t *testing.T) {
 			rate := passRate(t, runs, c)
 			// Where no student does better than the untouched one on what chooses, that one is kept and nothing is tested.

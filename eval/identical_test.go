@@ -68,13 +68,23 @@ func TestCollectionsWithGapsAgreeWithTrecEval(t *testing.T) {
 
 func TestWhichQueriesArePassagesThemselves(t *testing.T) {
 	corpus, err := retort.NewCorpus([]retort.Passage{
-		{ID: "same", Text: "Some  text."}, {ID: "titled", Title: "A title", Text: "and text"}, {ID: "other", Text: "another text"}, {ID: "answer", Text: "a fact"},
+		{ID: "same", Text: "Some  text."},
+		{ID: "titled", Title: "A title", Text: "and text"},
+		{ID: "other", Text: "another text"},
+		{ID: "answer", Text: "a fact"},
 	})
 	require.NoError(t, err)
 	queries := []retort.Query{
-		{ID: "same", Text: "some text.\n"}, {ID: "titled", Text: "a title and text"}, {ID: "other", Text: "a question"}, {ID: "answer", Text: "a fact"}, {ID: "q", Text: "x"},
+		{ID: "same", Text: "some text.\n"},
+		{ID: "titled", Text: "a title and text"},
+		{ID: "other", Text: "a question"},
+		{ID: "answer", Text: "a fact"},
+		{ID: "q", Text: "x"},
 	}
-	qrels := Qrels{"same": {"other": 1}, "titled": {"other": 1, "titled": 0}, "other": {"same": 1}, "answer": {"answer": 1}, "q": {"same": 1}}
+	qrels := Qrels{
+		"same": {"other": 1}, "titled": {"other": 1, "titled": 0}, "other": {"same": 1},
+		"answer": {"answer": 1}, "q": {"same": 1},
+	}
 	c, err := NewCollection(corpus, queries, qrels)
 	require.NoError(t, err)
 	require.Equal(t, map[string]bool{"same": true, "titled": true}, c.Itself)

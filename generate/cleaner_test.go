@@ -233,7 +233,8 @@ func answering(t *testing.T, c *eval.Collection, q retort.Query) retort.Passage 
 
 func FuzzClean(f *testing.F) {
 	for _, answer := range []string{
-		"", "does it help?", `1. Query: "does it help?"`, "Sure!\n```\nwhat now, then\n```", "<think>a</think>b c", "analysisThe x.assistantfinala b <|end|>", "<|channel|>final<|message|>a b<|return|>",
+		"", "does it help?", `1. Query: "does it help?"`, "Sure!\n```\nwhat now, then\n```", "<think>a</think>b c",
+		"analysisThe x.assistantfinala b <|end|>", "<|channel|>final<|message|>a b<|return|>",
 		"[THINK]x[/THINK]\n<answer>a b</answer>", "a</think>b c</s>", "“<think>” b c", "* ** \" ' _",
 		"\xff\xfe", "冬にはビタミン", "Query: Query: 1. 2. 3. x y", "\u200d\u202e a b", "“a” b “c”", "(3 words) [3 words].",
 	} {

@@ -15,10 +15,14 @@ import (
 func longTexts() map[string]string {
 	texts := map[string]string{}
 	for name, unit := range map[string]string{
-		"letters": "a", "words": "word ", "marks": "\u0301", "spaces": " ", "newlines": "\n", "full stops": ".", "sentences": "Is it so? ",
-		"quotes": `"`, "brackets": "(", "closed brackets": "(a) ", "Chinese": "中", "joined emoji": "👩\u200d", "numbers": "1. ", "stars": "* ",
-		"backticks": "`", "fences": "```\n", "hashes": "# ", "identifiers": "a.B_c", "labels": "Query: ", "thoughts": "<think>",
-		"open thoughts": "<think>a</think>", "dashes": "- ", "capitals": "E.g. ", "slashes": "a/", "no UTF-8": "\xff", "signs": "{\"",
+		"letters": "a", "words": "word ", "marks": "\u0301", "spaces": " ", "newlines": "\n", "full stops": ".",
+		"sentences": "Is it so? ",
+		"quotes":    `"`, "brackets": "(", "closed brackets": "(a) ", "Chinese": "中", "joined emoji": "👩\u200d",
+		"numbers": "1. ", "stars": "* ",
+		"backticks": "`", "fences": "```\n", "hashes": "# ", "identifiers": "a.B_c", "labels": "Query: ",
+		"thoughts":      "<think>",
+		"open thoughts": "<think>a</think>", "dashes": "- ", "capitals": "E.g. ", "slashes": "a/", "no UTF-8": "\xff",
+		"signs": "{\"",
 	} {
 		texts[name] = strings.Repeat(unit, (1<<18)/len(unit))
 	}

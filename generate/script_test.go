@@ -19,7 +19,10 @@ func TestScriptsThatExtractiveQueriesDoNotSuit(t *testing.T) {
 		{"Japanese", "やかん", "酢を入れて沸かすと水垢が落ちます。カップも同じです。", true, false},
 		{"Thai", "กาน้ำ", "ใช้น้ำส้มสายชูล้างคราบตะกรันในกาน้ำแล้วล้างด้วยน้ำสะอาด", true, false},
 		{"Chinese with a name in Latin letters", "", "请把 Model X20 的面包屑托盘清空，然后用湿布擦拭外壳，最后晾干。", true, false},
-		{"English with a Chinese name", "", "The teapot is called 茶壶 and it is made of clay from Yixing, which is a city.", false, false},
+		{
+			"English with a Chinese name", "", "The teapot is called 茶壶 and it is made of clay from Yixing, which is a city.",
+			false, false,
+		},
 		{"Korean, which has spaces", "주전자", "주전자 안쪽의 물때는 식초를 넣고 끓이면 쉽게 지울 수 있습니다", false, true},
 		{"Arabic", "إبريق", "املأ الإبريق بالخل ثم اغله واتركه ساعة كاملة قبل أن تشطفه", false, true},
 		{"German", "Kocher", "Füllen Sie den Kocher mit Essig und lassen Sie ihn eine Stunde lang stehen.", false, true},

@@ -15,8 +15,10 @@ import (
 func TestLongTextsAreAnalysedInLinearTime(t *testing.T) {
 	const size = 1 << 20
 	for name, unit := range map[string]string{
-		"letters": "a", "words": "word ", "marks": "\u0301", "marks on a letter": "e\u0301", "spaces": " ", "full stops": ".", "identifiers": "aB_c.",
-		"apostrophes": "'s", "Chinese": "中", "kana": "カ", "joined emoji": "👩\u200d", "endings": "ational", "slashes": "a/", "no UTF-8": "\xff", "flags": "🇩",
+		"letters": "a", "words": "word ", "marks": "\u0301", "marks on a letter": "e\u0301", "spaces": " ", "full stops": ".",
+		"identifiers": "aB_c.",
+		"apostrophes": "'s", "Chinese": "中", "kana": "カ", "joined emoji": "👩\u200d", "endings": "ational", "slashes": "a/",
+		"no UTF-8": "\xff", "flags": "🇩",
 	} {
 		text := strings.Repeat(unit, size/len(unit))
 		for what, do := range map[string]func(){

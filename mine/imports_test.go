@@ -36,7 +36,8 @@ func TestMinePullsInLittle(t *testing.T) {
 	}
 	require.ElementsMatch(t, []string{
 		"retort", "retort/encoder", "retort/mine", "retort/internal/atomicfile", "retort/internal/ctxio",
-		"retort/internal/filekind", "retort/internal/filelock", "retort/internal/jsonl", "retort/internal/matrix", "retort/internal/mmap", "retort/internal/npy",
+		"retort/internal/filekind", "retort/internal/filelock", "retort/internal/jsonl", "retort/internal/matrix",
+		"retort/internal/mmap", "retort/internal/npy",
 		"retort/internal/percentile", "retort/internal/regular", "retort/internal/strictjson", "retort/internal/textfile",
 	}, ours)
 	require.ElementsMatch(t, []string{

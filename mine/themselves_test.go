@@ -11,7 +11,11 @@ import (
 )
 
 func TestAQueryIsNeverInItsOwnList(t *testing.T) {
-	corpus, err := retort.NewCorpus([]retort.Passage{{ID: "a", Text: "Uniforms save money"}, {ID: "b", Text: "they cost more"}, {ID: "c", Text: "lunch"}})
+	corpus, err := retort.NewCorpus([]retort.Passage{
+		{ID: "a", Text: "Uniforms save money"},
+		{ID: "b", Text: "they cost more"},
+		{ID: "c", Text: "lunch"},
+	})
 	require.NoError(t, err)
 	ranking := []Hit{{Index: 0, Score: 9}, {Index: 1, Score: 5}, {Index: 2, Score: 1}}
 	for _, c := range []struct {
@@ -56,7 +60,10 @@ func TestRowsAreBroughtToLengthOne(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 2, changed)
 	require.Equal(t, []float32{.6, .8, -1, .6, .8, -1, 1, 0, -1}, m.Data)
-	for want, v := range map[string]float32{"is zero": 0, "not finite": float32(math.NaN()), "holds a value that is not finite": float32(math.Inf(-1))} {
+	for want, v := range map[string]float32{
+		"is zero": 0, "not finite": float32(math.NaN()),
+		"holds a value that is not finite": float32(math.Inf(-1)),
+	} {
 		_, err := NormalizeRows(blas32.General{Rows: 2, Cols: 1, Stride: 1, Data: []float32{1, v}})
 		require.ErrorContains(t, err, want)
 		require.ErrorContains(t, err, "row 1")

@@ -57,7 +57,8 @@ func TestBadInputIsNamed(t *testing.T) {
 		},
 		{
 			"ids that a run cannot hold",
-			map[string]string{"corpus.jsonl": `{"_id":"a b","text":"x"}` + "\n" + readString(t, collection(t, nil)+"/corpus.jsonl")},
+			map[string]string{"corpus.jsonl": `{"_id":"a b","text":"x"}` + "\n" +
+				readString(t, collection(t, nil)+"/corpus.jsonl")},
 			eval + " -run DIR/out.trec", `cannot write DIR/out.trec: passage id "a b" holds white space`,
 		},
 		{

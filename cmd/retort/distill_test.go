@@ -388,7 +388,8 @@ func TestDistillInterpolatesWhereThatIsBetter(t *testing.T) {
 	require.NoError(t, os.WriteFile(dir+"/lists.jsonl", []byte(lists.String()), 0o600))
 	require.NoError(t, os.WriteFile(dir+"/judged.jsonl", []byte(queries.String()), 0o600))
 	require.NoError(t, os.WriteFile(dir+"/judged.tsv", []byte(qrels.String()), 0o600))
-	args := fakeArgs(t, dir, "-queries", dir+"/judged.jsonl", "-qrels", dir+"/judged.tsv", "-lists", dir+"/lists.jsonl", "-interpolate", "-lr", "0.1", "-force")
+	args := fakeArgs(t, dir, "-queries", dir+"/judged.jsonl", "-qrels", dir+"/judged.tsv", "-lists", dir+"/lists.jsonl",
+		"-interpolate", "-lr", "0.1", "-force")
 	out, _, err := distillFake(t, t.Context(), args...)
 	require.NoError(t, err)
 	raw, err := os.ReadFile(filepath.Join(dir, "run", runResults))

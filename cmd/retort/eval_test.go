@@ -60,7 +60,8 @@ func TestEvalLeavesAQueryOutOfItsOwnRanking(t *testing.T) {
 {"_id":"t4","text":"lunch breaks steal time from pupils"}
 {"_id":"t5","text":"pupils sleep"}
 `,
-		"queries.jsonl":  `{"_id":"t1","text":"` + uniforms + `"}` + "\n" + `{"_id":"t3","text":"` + lunch + `"}` + "\n" + `{"_id":"t5","text":"lunch"}` + "\n",
+		"queries.jsonl": `{"_id":"t1","text":"` + uniforms + `"}` + "\n" + `{"_id":"t3","text":"` + lunch + `"}` + "\n" +
+			`{"_id":"t5","text":"lunch"}` + "\n",
 		"qrels/test.tsv": "query-id\tcorpus-id\tscore\nt1\tt2\t1\nt3\tt4\t1\nt5\tt4\t1\n",
 		"own.trec":       "t1 Q0 t1 1 9 x\nt1 Q0 t2 2 8 x\nt3 Q0 t3 1 9 x\nt3 Q0 t4 2 8 x\nt5 Q0 t4 1 9 x\n",
 	})
@@ -79,7 +80,8 @@ func TestEvalLeavesAQueryOutOfItsOwnRanking(t *testing.T) {
 	out := succeed(t, append(args, "-json")...)
 	require.JSONEq(t, `{"precision@1":1,"queries":3,"ignored":2}`, out)
 	requireDocumented(t, []byte(`{"queries":3,"ignored":2,"unreachable":1,"unasked":1}`))
-	require.Regexp(t, `P@1 +1.0000 +1.0000 +\+0.0000`, succeed(t, append(args, "-compare", dir+"/own.trec")...), "the other run is stripped too")
+	require.Regexp(t, `P@1 +1.0000 +1.0000 +\+0.0000`, succeed(t, append(args, "-compare", dir+"/own.trec")...),
+		"the other run is stripped too")
 	code, _, stderr = cli(t.Context(), append(args, "-ignore-identical-ids=maybe")...)
 	require.Equal(t, exitUsage, code)
 	require.Contains(t, stderr, "maybe")

@@ -28,7 +28,8 @@ func TestExportWritesOneTower(t *testing.T) {
 			require.Equal(t, was.Side(role).Tokens, is.Side(r).Tokens)
 			require.Equal(t, was.Side(role).Tower.Config, is.Side(r).Tower.Config)
 		}
-		require.Equal(t, readString(t, filepath.Join(was.Side(role).Tower.Dir, "model.safetensors")), readString(t, filepath.Join(out, "model.safetensors")))
+		require.Equal(t, readString(t, filepath.Join(was.Side(role).Tower.Dir, "model.safetensors")),
+			readString(t, filepath.Join(out, "model.safetensors")))
 		require.Contains(t, readString(t, filepath.Join(out, "README.md")), "library_name: sentence-transformers\n")
 	}
 }
@@ -47,17 +48,27 @@ func TestExportRefusesWhatItCannotWrite(t *testing.T) {
 		code int
 		want string
 	}{
-		"no tower":          {"-model " + tiny + " -out DIR/x", exitUsage, "-tower is missing"},
-		"an unknown tower":  {"-tower both -model " + tiny + " -out DIR/x", exitUsage, `-tower is "both", want query or passage`},
-		"no model":          {"-tower query -out DIR/x", exitUsage, "-model is missing"},
-		"a word":            {"-tower query -model " + tiny + " -out DIR/x y", exitUsage, `"y"`},
-		"an unknown pool":   {"-tower query -model " + tiny + " -out DIR/x -pooling max", exitUsage, `-pooling is "max", want mean or cls`},
-		"its own folder":    {"-tower query -model " + link + " -out " + tiny, exitFailure, "is where the model was opened from"},
+		"no tower": {"-model " + tiny + " -out DIR/x", exitUsage, "-tower is missing"},
+		"an unknown tower": {
+			"-tower both -model " + tiny + " -out DIR/x", exitUsage,
+			`-tower is "both", want query or passage`,
+		},
+		"no model": {"-tower query -out DIR/x", exitUsage, "-model is missing"},
+		"a word":   {"-tower query -model " + tiny + " -out DIR/x y", exitUsage, `"y"`},
+		"an unknown pool": {
+			"-tower query -model " + tiny + " -out DIR/x -pooling max", exitUsage,
+			`-pooling is "max", want mean or cls`,
+		},
+		"its own folder": {
+			"-tower query -model " + link + " -out " + tiny, exitFailure,
+			"is where the model was opened from",
+		},
 		"somebody's folder": {"-tower query -model " + tiny + " -out DIR", exitFailure, "was not written by Retort"},
 		"no pooling":        {"-tower query -model DIR/bare -out DIR/x", exitFailure, "(flag -pooling)"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			code, stdout, stderr := cli(t.Context(), append([]string{"export"}, strings.Fields(strings.ReplaceAll(c.args, "DIR", dir))...)...)
+			code, stdout, stderr := cli(t.Context(), append([]string{"export"},
+				strings.Fields(strings.ReplaceAll(c.args, "DIR", dir))...)...)
 			require.Equal(t, c.code, code, stderr)
 			require.Contains(t, stderr, c.want)
 			require.Empty(t, stdout)
@@ -83,7 +94,8 @@ func TestEveryCommandSaysWhatAWrongModelIs(t *testing.T) {
 	require.NoError(t, os.CopyFS(snapshot, os.DirFS(tiny)))
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "hub", "models--org--name", "refs"), 0o755))
 	for folder, file := range map[string][2]string{
-		"weights": {"model.safetensors", lfsPointer}, "words": {"tokenizer.json", lfsPointer}, "page": {"config.json", "<!DOCTYPE html><html>"},
+		"weights": {"model.safetensors", lfsPointer}, "words": {"tokenizer.json", lfsPointer},
+		"page": {"config.json", "<!DOCTYPE html><html>"},
 	} {
 		require.NoError(t, os.CopyFS(filepath.Join(dir, folder), os.DirFS(tiny)))
 		require.NoError(t, os.WriteFile(filepath.Join(dir, folder, file[0]), []byte(file[1]), 0o644))
@@ -92,15 +104,17 @@ func TestEveryCommandSaysWhatAWrongModelIs(t *testing.T) {
 
 	pointer := `the file is a Git LFS pointer, not the file itself; run "git lfs pull"`
 	encoders := map[string]string{
-		"hub":                   "hub is no model folder: it is a cache of the Hugging Face Hub. Name a model's snapshot: " + snapshot,
+		"hub": "hub is no model folder: it is a cache of the Hugging Face Hub. Name a model's snapshot: " +
+			snapshot,
 		"hub/models--org--name": "it is the Hugging Face Hub's cache of one model. Name its snapshot: " + snapshot,
-		"run":                   "run is no model folder: it is a run of Retort, whose model is " + filepath.Join(dir, "run", "model"),
-		"qrels":                 "qrels is no model folder: it has no config.json",
-		"gone":                  "gone is a link to nowhere, which does not exist",
-		"page":                  "the file is a web page, not the file itself",
-		"words":                 filepath.Join("words", "tokenizer.json") + ": " + pointer,
-		"weights":               filepath.Join("weights", "model.safetensors") + ": " + pointer,
-		"pointer.gguf":          "pointer.gguf is a file (a Git LFS pointer, not the file itself); give the folder that holds config.json",
+		"run": "run is no model folder: it is a run of Retort, whose model is " +
+			filepath.Join(dir, "run", "model"),
+		"qrels":        "qrels is no model folder: it has no config.json",
+		"gone":         "gone is a link to nowhere, which does not exist",
+		"page":         "the file is a web page, not the file itself",
+		"words":        filepath.Join("words", "tokenizer.json") + ": " + pointer,
+		"weights":      filepath.Join("weights", "model.safetensors") + ": " + pointer,
+		"pointer.gguf": "pointer.gguf is a file (a Git LFS pointer, not the file itself); give the folder that holds config.json",
 	}
 	llms := map[string]string{
 		"pointer.gguf":          "pointer.gguf: " + pointer,

@@ -32,7 +32,8 @@ func (f flip) String() string { return fmt.Sprintf("bit %d of byte %d of %s", f.
 
 // timed are files that hold times, and so differ between runs that are equal otherwise.
 var timed = map[string]bool{
-	"manifest.json": true, "manifest.backup.json": true, "results.json": true, "report.json": true, "report.html": true, "vectors.npy.key": true,
+	"manifest.json": true, "manifest.backup.json": true, "results.json": true, "report.json": true, "report.html": true,
+	"vectors.npy.key": true,
 }
 
 // TestEveryFlippedBitOfARunIsNoticedOrHarmless flips a bit of every file of a finished run.
@@ -104,7 +105,8 @@ func finishedRun(t *testing.T) (run string, again func(out string) (log string, 
 	t.Helper()
 	dir := runFolder(t)
 	run = filepath.Join(dir, "run")
-	args := fakeArgs(t, dir, "-queries", dir+"/queries.jsonl", "-qrels", dir+"/qrels/test.tsv", "-metrics", "-max-lists", "20")
+	args := fakeArgs(t, dir, "-queries", dir+"/queries.jsonl", "-qrels", dir+"/qrels/test.tsv", "-metrics", "-max-lists",
+		"20")
 	_, _, err := distillFake(t, t.Context(), args...)
 	require.NoError(t, err)
 	keepJournals(t, run)
@@ -133,7 +135,8 @@ func keepJournals(t *testing.T, run string) {
 		text := strings.Repeat("word ", i+1)
 		_, err := model.Complete(t.Context(), generate.Request{Prompt: generate.Prompt{Own: text}, MaxTokens: 9})
 		require.NoError(t, err)
-		_, err = scored.Score(t.Context(), retort.Query{ID: "q", Text: "words"}, []retort.Passage{{ID: fmt.Sprint(i), Text: text}})
+		_, err = scored.Score(t.Context(), retort.Query{ID: "q", Text: "words"},
+			[]retort.Passage{{ID: fmt.Sprint(i), Text: text}})
 		require.NoError(t, err)
 	}
 	require.NoError(t, errors.Join(answers.Close(), store.Close()))
@@ -186,7 +189,9 @@ func tryFlips(t *testing.T, run string, flips []flip, again func(out string) (lo
 	t.Log(counts)
 }
 
-func tryFlip(t *testing.T, run string, f flip, before map[string]string, again func(out string) (log string, err error)) (named bool) {
+func tryFlip(t *testing.T, run string, f flip, before map[string]string,
+	again func(out string) (log string, err error),
+) (named bool) {
 	out := filepath.Join(t.TempDir(), "run")
 	damage := func() {
 		require.NoError(t, os.RemoveAll(out))
@@ -276,7 +281,8 @@ func TestCommandsThatReadARunNameADamagedFile(t *testing.T) {
 	}
 	succeed(t, "compare", run, other)
 	succeed(t, "report", run)
-	require.NotContains(t, succeed(t, "status", "-verify", run), "damaged", "report writes the page anew with its checksum")
+	require.NotContains(t, succeed(t, "status", "-verify", run), "damaged",
+		"report writes the page anew with its checksum")
 
 	damage("evaluate.jsonl", `"ndcg@10":0`, `"ndcg@10":1`)
 	damage("report.json", `"title": "run"`, `"title": "rum"`)

@@ -51,7 +51,8 @@ func TestSearchRanksByDotProductWhereTheFolderSaysSo(t *testing.T) {
 	succeed(t, "embed", corpus, "-model", model, "-role", "passage", "-out", vectors, "-threads", "1")
 	for i, query := range golden.Queries {
 		for _, more := range [][]string{nil, {"-vectors", vectors}} {
-			args := append([]string{"search", "-json", "-corpus", corpus, "-model", model, "-k", "20", "-threads", "1", query}, more...)
+			args := append([]string{"search", "-json", "-corpus", corpus, "-model", model, "-k", "20", "-threads", "1", query},
+				more...)
 			var got struct {
 				Hits []struct {
 					ID int `json:"_id,string"`
@@ -69,7 +70,8 @@ func TestSearchRanksByDotProductWhereTheFolderSaysSo(t *testing.T) {
 
 func TestAModelThatRanksByDotProductIsNotTrained(t *testing.T) {
 	dir := collection(t, nil)
-	code, _, stderr := cli(t.Context(), "distill", "-corpus", filepath.Join(dir, "corpus.jsonl"), "-model", dotModel(t), "-out", filepath.Join(t.TempDir(), "run"))
+	code, _, stderr := cli(t.Context(), "distill", "-corpus", filepath.Join(dir, "corpus.jsonl"), "-model", dotModel(t),
+		"-out", filepath.Join(t.TempDir(), "run"))
 	require.Equal(t, exitFailure, code, stderr)
 	require.Contains(t, stderr, "similarity_fn_name is dot and the vectors are not normalised")
 	require.Contains(t, stderr, "set cosine")
@@ -78,7 +80,8 @@ func TestAModelThatRanksByDotProductIsNotTrained(t *testing.T) {
 
 func TestAPromptThatNothingUsesIsNamedOnce(t *testing.T) {
 	model := tinyWith(t, map[string]string{"config_sentence_transformers.json": `{"prompts":{"query":"query: ","passage":"passage: "}}`})
-	code, _, stderr := cli(t.Context(), "search", "-corpus", filepath.Join(collection(t, nil), "corpus.jsonl"), "-model", model, "file")
+	code, _, stderr := cli(t.Context(), "search", "-corpus", filepath.Join(collection(t, nil), "corpus.jsonl"), "-model",
+		model, "file")
 	require.Equal(t, exitOK, code, stderr)
 	require.Equal(t, 1, strings.Count(stderr, `prompts names "passage", which neither queries nor passages use`), stderr)
 	require.Contains(t, stderr, `set -passage-prompt to "passage: "`)

@@ -23,7 +23,8 @@ func TestRandomFlippedBitsOfARealRunAreNoticedOrHarmless(t *testing.T) {
 	}
 	dir := runFolder(t)
 	run := filepath.Join(dir, "run")
-	command := strings.Fields("distill -threads 1 -batch 4 -metrics -force -max-lists 20 -corpus " + dir + "/corpus.jsonl -model " + tiny +
+	command := strings.Fields("distill -threads 1 -batch 4 -metrics -force -max-lists 20 -corpus " + dir +
+		"/corpus.jsonl -model " + tiny +
 		" -teacher bm25+encoder:" + tiny + " -queries " + dir + "/queries.jsonl -qrels " + dir + "/qrels/test.tsv -out")
 	again := func(out string) (string, error) {
 		var stdout, stderr bytes.Buffer

@@ -31,13 +31,18 @@ func TestDistillTakesAModelOfLinks(t *testing.T) {
 	dir := runFolder(t)
 	flags := " -threads 1 -batch 4 -epochs 1 -keep last"
 	command := func(model, run string) []string {
-		return strings.Fields("distill -corpus " + dir + "/corpus.jsonl -model " + model + " -out " + filepath.Join(dir, run) + flags)
+		return strings.Fields("distill -corpus " + dir + "/corpus.jsonl -model " + model + " -out " +
+			filepath.Join(dir, run) + flags)
 	}
 	link := linked(t, tiny)
 	out := succeed(t, command(link, "of-links")...)
 	succeed(t, command(tiny, "of-files")...)
-	for _, file := range []string{"student/model.safetensors", "model/query_0_Transformer/model.safetensors", "model/document_0_Transformer/model.safetensors"} {
-		require.Equal(t, readString(t, filepath.Join(dir, "of-files", file)), readString(t, filepath.Join(dir, "of-links", file)))
+	for _, file := range []string{
+		"student/model.safetensors", "model/query_0_Transformer/model.safetensors",
+		"model/document_0_Transformer/model.safetensors",
+	} {
+		require.Equal(t, readString(t, filepath.Join(dir, "of-files", file)),
+			readString(t, filepath.Join(dir, "of-links", file)))
 	}
 	require.NoError(t, filepath.WalkDir(filepath.Join(dir, "of-links"), func(path string, e os.DirEntry, err error) error {
 		require.NoError(t, err)
@@ -45,13 +50,16 @@ func TestDistillTakesAModelOfLinks(t *testing.T) {
 		return nil
 	}))
 	again := succeed(t, command(link, "of-links")...)
-	require.Equal(t, out[:strings.Index(out, " lists,")], again[:strings.Index(again, " lists,")], "a second run reuses the first")
+	require.Equal(t, out[:strings.Index(out, " lists,")], again[:strings.Index(again, " lists,")],
+		"a second run reuses the first")
 	succeed(t, "status", filepath.Join(dir, "of-links"))
 
 	card := readString(t, filepath.Join(dir, "of-files", "model", "README.md"))
 	for _, want := range []string{
-		"base_model: \"tiny\"\nlibrary_name: sentence-transformers\npipeline_tag: \"sentence-similarity\"\n", "# tiny, specialised by Retort",
-		"- Towers: two, a sentence-transformers Router", "- Corpus: 48 passages\n", "- Queries made by: cutting them out of the passages: sentence, title, phrase, howto\n",
+		"base_model: \"tiny\"\nlibrary_name: sentence-transformers\npipeline_tag: \"sentence-similarity\"\n",
+		"# tiny, specialised by Retort",
+		"- Towers: two, a sentence-transformers Router", "- Corpus: 48 passages\n",
+		"- Queries made by: cutting them out of the passages: sentence, title, phrase, howto\n",
 		"- Teacher: bm25\n", "retort export -tower query",
 	} {
 		require.Contains(t, card, want)
@@ -62,10 +70,12 @@ func TestDistillTakesAModelOfLinks(t *testing.T) {
 // A learning rate of 1 makes every trained model worse than the first.
 func TestAModelThatNothingBeatsIsSavedAsItCame(t *testing.T) {
 	dir := runFolder(t)
-	succeed(t, "distill", "-corpus", dir+"/corpus.jsonl", "-model", tiny, "-out", dir+"/run", "-threads", "1", "-batch", "4", "-epochs", "1", "-lr", "1")
+	succeed(t, "distill", "-corpus", dir+"/corpus.jsonl", "-model", tiny, "-out", dir+"/run", "-threads", "1", "-batch",
+		"4", "-epochs", "1", "-lr", "1")
 	model := filepath.Join(dir, "run", "model")
 	require.NoFileExists(t, filepath.Join(model, "router_config.json"))
-	require.Equal(t, readString(t, filepath.Join(tiny, "model.safetensors")), readString(t, filepath.Join(model, "model.safetensors")))
+	require.Equal(t, readString(t, filepath.Join(tiny, "model.safetensors")),
+		readString(t, filepath.Join(model, "model.safetensors")))
 	card := readString(t, filepath.Join(model, "README.md"))
 	require.Contains(t, card, "so the weights are those of the base model.\n")
 	require.Contains(t, card, "| MRR\\@10 of held-out generated queries | ")

@@ -67,7 +67,8 @@ func TestResultsAsJSON(t *testing.T) {
 		"against", "against_mean", "difference", "high", "lost", "low", "mean", "p", "p_holm", "queries", "run", "set", "won",
 	}, slices.Sorted(maps.Keys(line)))
 
-	require.Equal(t, map[string]any{"run": dir + "/a", "cuts": []any{}, "files": []any{}}, object("repair", "-json", dir+"/a"))
+	require.Equal(t, map[string]any{"run": dir + "/a", "cuts": []any{}, "files": []any{}},
+		object("repair", "-json", dir+"/a"))
 
 	hit := object("search", "-json", "-bm25", "-corpus", dir+"/corpus.jsonl", "sorts channel")["hits"].([]any)[0].(map[string]any)
 	require.Equal(t, "p24", hit["_id"])

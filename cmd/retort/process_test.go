@@ -135,9 +135,13 @@ func TestCtrlCEndsACommandWith130(t *testing.T) {
 func TestFilesThatAreNoneAreNamed(t *testing.T) {
 	tiny := filepath.Join("..", "..", "encoder", "bert", "testdata", "tiny")
 	makers := map[string]func(t *testing.T, path string){
-		"not a regular file but a named pipe": func(t *testing.T, path string) { require.NoError(t, syscall.Mkfifo(path, 0o600)) },
-		"not a regular file but a device":     func(t *testing.T, path string) { require.NoError(t, os.Symlink("/dev/zero", path)) },
-		"not a regular file but a folder":     func(t *testing.T, path string) { require.NoError(t, os.Mkdir(path, 0o755)) },
+		"not a regular file but a named pipe": func(t *testing.T, path string) {
+			require.NoError(t, syscall.Mkfifo(path, 0o600))
+		},
+		"not a regular file but a device": func(t *testing.T, path string) {
+			require.NoError(t, os.Symlink("/dev/zero", path))
+		},
+		"not a regular file but a folder": func(t *testing.T, path string) { require.NoError(t, os.Mkdir(path, 0o755)) },
 	}
 	embed := "embed -model DIR/model -role query -out DIR/x.npy DIR/queries.jsonl"
 	for _, c := range []struct{ file, args string }{
@@ -154,7 +158,8 @@ func TestFilesThatAreNoneAreNamed(t *testing.T) {
 		{"corpus.jsonl", "search -bm25 -corpus DIR/corpus.jsonl x"},
 	} {
 		for want, put := range makers {
-			if strings.Contains(want, "pipe") && slices.Contains([]string{"qrels/test.tsv", "queries.jsonl", "corpus.jsonl"}, c.file) {
+			if strings.Contains(want, "pipe") && slices.Contains([]string{"qrels/test.tsv", "queries.jsonl", "corpus.jsonl"},
+				c.file) {
 				continue // these may be piped
 			}
 			if strings.Contains(want, "device") && strings.HasPrefix(c.file, "run/manifest") {

@@ -61,7 +61,8 @@ func TestDistillDoesNotTrainOnJudgedQueriesOfLists(t *testing.T) {
 				Training distill.Result
 			}
 			require.NoError(t, json.Unmarshal([]byte(read(t, dir+"/run/results.json")), &figures))
-			require.Equal(t, &distill.TestCopies{Exact: 3, Near: 3, IDs: []string{"l0", "l1", "l2", "l3", "l4"}}, figures.Funnel.TestCopies)
+			require.Equal(t, &distill.TestCopies{Exact: 3, Near: 3, IDs: []string{"l0", "l1", "l2", "l3", "l4"}},
+				figures.Funnel.TestCopies)
 			require.LessOrEqual(t, figures.Training.TrainLists, 2)
 			require.Positive(t, figures.Training.TrainLists)
 
@@ -80,7 +81,8 @@ func TestScoreAndTrainTeacherLeaveTestQueriesOut(t *testing.T) {
 	want := strings.ReplaceAll(notice, "DIR", dir)
 
 	out := filepath.Join(dir, "scored.jsonl")
-	code, stdout, stderr := cli(t.Context(), "score", "-corpus", dir+"/corpus.jsonl", "-lists", lists, "-test-queries", dir+"/queries.jsonl",
+	code, stdout, stderr := cli(t.Context(), "score", "-corpus", dir+"/corpus.jsonl", "-lists", lists, "-test-queries",
+		dir+"/queries.jsonl",
 		"-teacher", "bm25", "-out", out)
 	require.Zero(t, code, stderr)
 	require.Contains(t, stderr, want)
@@ -154,7 +156,10 @@ func TestCorporaThatNothingCanBeExtractedFromAreNamed(t *testing.T) {
 		{
 			"Chinese with queries of one's own", chinese,
 			[]string{"-queries", "DIR/own.jsonl"},
-			[]string{"2 of 2 passages are in a script without spaces between words", "BM25 takes each of their characters for a word"},
+			[]string{
+				"2 of 2 passages are in a script without spaces between words",
+				"BM25 takes each of their characters for a word",
+			},
 			"nothing can choose and test the best model, since every type of query is trained on or the corpus gives too few of it: " +
 				"give judged queries with -queries and -qrels, or take the last model untested with -keep last",
 		},

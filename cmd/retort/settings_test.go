@@ -105,7 +105,10 @@ func TestASettingsFileIsBounded(t *testing.T) {
 	start := time.Now()
 	for _, c := range []struct{ name, content, want string }{
 		{"open lists", strings.Repeat("[", 200_000), ":1: lists or mappings are nested more than 16 deep"},
-		{"open mappings", "lr: 1\nseed: " + strings.Repeat("{a: ", 50_000), ":2: lists or mappings are nested more than 16 deep"},
+		{
+			"open mappings", "lr: 1\nseed: " + strings.Repeat("{a: ", 50_000),
+			":2: lists or mappings are nested more than 16 deep",
+		},
 		{"lists of lists", strings.Repeat("- ", 100_000), ":1: lists or mappings are nested more than 16 deep"},
 		{"keys of keys", strings.Repeat("? ", 100_000), ":1: lists or mappings are nested more than 16 deep"},
 		{"values of values", strings.Repeat("a: ", 80_000), ":1: "},

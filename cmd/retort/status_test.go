@@ -16,7 +16,8 @@ import (
 
 // changedSettings has for every setting another value than that of fakeArgs and settingOf.
 var changedSettings = map[string]string{
-	"corpus": "DIR/other.jsonl", "model": "DIR/othermodel", "queries": "DIR/otherqueries.jsonl", "qrels": "DIR/qrels/test.tsv", "test-queries": "DIR/tested.jsonl", "towers": "both", "seed": "2",
+	"corpus": "DIR/other.jsonl", "model": "DIR/othermodel", "queries": "DIR/otherqueries.jsonl",
+	"qrels": "DIR/qrels/test.tsv", "test-queries": "DIR/tested.jsonl", "towers": "both", "seed": "2",
 	"types": "sentence", "max-queries": "10", "min-words": "9", "max-words": "7", "near-duplicate": "0.5", "analyzer": "code",
 	"depth": "120", "round-trip": "1", "top": "4", "sample": "7", "keep-source": "false", "min-list": "5", "max-lists": "9", "source-first": "true",
 	"top-percentile": "100", "target": "min-max", "loss": "paper", "gamma": "2", "epochs": "3", "batch": "4", "lr": "0.01", "warmup": "0.5",
@@ -52,7 +53,8 @@ func TestStatusForetellsWhatIsRedone(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(floor, "corpus.jsonl"), corpus, 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(floor, "queries.jsonl"), []byte(`{"_id":"other","text":"how it sorts a channel"}`+"\n"), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(floor, "qrels", "test.tsv"), []byte("other\tp24\t1\n"), 0o600))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "tested.jsonl"), []byte(`{"_id":"tested","text":"Copies of a map?"}`+"\n"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "tested.jsonl"),
+		[]byte(`{"_id":"tested","text":"Copies of a map?"}`+"\n"), 0o600))
 	_, _, err = distillFake(t, t.Context(), args...)
 	require.NoError(t, err)
 	require.NotContains(t, succeed(t, "status", dir+"/run"), "redone")
@@ -64,7 +66,10 @@ func TestStatusForetellsWhatIsRedone(t *testing.T) {
 				require.True(t, unchanged[s.name], s.name)
 				continue
 			}
-			if os.Getenv("RETORT_SOAK") == "" && !slices.Contains([]string{"corpus", "types", "depth", "max-lists", "target", "loss", "lr", "threads", "teacher", "gate-queries", "floor", "test-queries", "keep"}, s.name) {
+			if os.Getenv("RETORT_SOAK") == "" && !slices.Contains([]string{
+				"corpus", "types", "depth", "max-lists", "target",
+				"loss", "lr", "threads", "teacher", "gate-queries", "floor", "test-queries", "keep",
+			}, s.name) {
 				continue
 			}
 			t.Run(s.name, func(t *testing.T) {
@@ -123,7 +128,8 @@ func TestStatusShowsStagesAndReasons(t *testing.T) {
 	text := readString(t, manifest)
 	older := strings.Replace(text, `    "loss": "kl",`+"\n", "", 1)
 	require.NotEqual(t, text, older)
-	older = regexp.MustCompile(`,\n  "sha256": "[0-9a-f]*"\n}\n$`).ReplaceAllString(strings.Replace(older, `"format": 2`, `"format": 1`, 1), "\n}\n")
+	older = regexp.MustCompile(`,\n  "sha256": "[0-9a-f]*"\n}\n$`).ReplaceAllString(strings.Replace(older, `"format": 2`,
+		`"format": 1`, 1), "\n}\n")
 	require.NoError(t, os.WriteFile(manifest, []byte(older), 0o600))
 	require.NotContains(t, succeed(t, "status", dir+"/run"), "redone", "the run of a version without that setting")
 	require.Contains(t, succeed(t, "status", "-loss", "paper", dir+"/run"), "; loss is new (paper)")
@@ -157,7 +163,10 @@ func TestStatusFromAnotherFolderForetellsTheSame(t *testing.T) {
 	dir := runFolder(t)
 	fakeArgs(t, dir)
 	t.Chdir(dir)
-	args := []string{"-corpus", "corpus.jsonl", "-model", "model", "-out", "run", "-epochs", "1", "-batch", "8", "-queries", "queries.jsonl", "-qrels", "qrels/test.tsv"}
+	args := []string{
+		"-corpus", "corpus.jsonl", "-model", "model", "-out", "run", "-epochs", "1", "-batch", "8",
+		"-queries", "queries.jsonl", "-qrels", "qrels/test.tsv",
+	}
 	_, _, err := distillFake(t, t.Context(), args...)
 	require.NoError(t, err)
 	here := succeed(t, "status", "run")
@@ -182,7 +191,8 @@ func TestStatusFromAnotherFolderForetellsTheSame(t *testing.T) {
 
 	// What a flag names begins here.
 	require.NoError(t, os.WriteFile("corpus.jsonl", []byte("{}"), 0o600))
-	require.Regexp(t, `generate .*redone: corpus has changed \(corpus.jsonl\)`, succeed(t, "status", moved+"/run", "-corpus", "corpus.jsonl"))
+	require.Regexp(t, `generate .*redone: corpus has changed \(corpus.jsonl\)`,
+		succeed(t, "status", moved+"/run", "-corpus", "corpus.jsonl"))
 }
 
 func TestStatusSaysRunningOnlyWhileAProcessWorksOnTheRun(t *testing.T) {

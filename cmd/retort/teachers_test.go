@@ -151,7 +151,10 @@ func TestARerankServerIsAskedForWhatTheFlagsSay(t *testing.T) {
 		`-rerank-extra: "x": want NAME=VALUE`: {"-teacher", "rerankapi:tei:http://x#m", "-rerank-extra", "x"},
 		"-rerank-extra: x is given twice":     {"-teacher", "rerankapi:tei:http://x#m", "-rerank-extra", "x=1,x=2"},
 	} {
-		code, _, stderr := cli(t.Context(), append([]string{"score", "-corpus", corpus, "-queries", queries, "-out", filepath.Join(dir, "x.jsonl")}, args...)...)
+		code, _, stderr := cli(t.Context(), append([]string{
+			"score", "-corpus", corpus, "-queries", queries, "-out",
+			filepath.Join(dir, "x.jsonl"),
+		}, args...)...)
 		require.Equal(t, exitUsage, code)
 		require.Contains(t, stderr, want)
 	}

@@ -24,7 +24,8 @@ func TestAGroupOnThisMachineListensOnLoopbackOnly(t *testing.T) {
 		addresses := listening(t, w.Process.Pid)
 		require.NotEmpty(t, addresses, "worker %d", r)
 		for _, a := range addresses {
-			require.True(t, strings.HasPrefix(a, "0100007F:"), "worker %d listens on %s", r, a) // 127.0.0.1, as the kernel writes it
+			// 127.0.0.1, as the kernel writes it
+			require.True(t, strings.HasPrefix(a, "0100007F:"), "worker %d listens on %s", r, a)
 		}
 	}
 	require.NoError(t, workers[0].Process.Kill())

@@ -42,10 +42,14 @@ func toHalves(t *testing.T, dir, dtype string) {
 		require.NoError(t, err)
 		begin := len(data)
 		for _, v := range values {
-			data = binary.LittleEndian.AppendUint16(data, map[string]func(float32) uint16{"bfloat16": toBFloat16, "float16": toFloat16}[dtype](v))
+			data = binary.LittleEndian.AppendUint16(data, map[string]func(float32) uint16{
+				"bfloat16": toBFloat16,
+				"float16":  toFloat16,
+			}[dtype](v))
 		}
 		header[name] = map[string]any{
-			"dtype": map[string]string{"bfloat16": "BF16", "float16": "F16"}[dtype], "shape": shape, "data_offsets": []int{begin, len(data)},
+			"dtype": map[string]string{"bfloat16": "BF16", "float16": "F16"}[dtype], "shape": shape,
+			"data_offsets": []int{begin, len(data)},
 		}
 	}
 	require.NoError(t, f.Close())
@@ -168,13 +172,17 @@ func TestASavedFolderSaysWhatItHolds(t *testing.T) {
 
 	var config, tokenizer, tokenizerConfigs, sbert, st map[string]any
 	for name, to := range map[string]*map[string]any{
-		configJSON: &config, tokenizerJSON: &tokenizer, tokenizerConfig: &tokenizerConfigs, sentenceBERTJSON: &sbert, sentenceTransformersJSON: &st,
+		configJSON: &config, tokenizerJSON: &tokenizer, tokenizerConfig: &tokenizerConfigs, sentenceBERTJSON: &sbert,
+		sentenceTransformersJSON: &st,
 	} {
 		readGolden(t, filepath.Join(dir, name), to)
 	}
 	require.Equal(t, []any{"BertModel"}, config["architectures"])
 	require.Equal(t, "float32", config["dtype"])
-	for _, key := range []string{"_name_or_path", "transformers_version", "auto_map", "quantization_config", "torch_dtype"} {
+	for _, key := range []string{
+		"_name_or_path", "transformers_version", "auto_map", "quantization_config",
+		"torch_dtype",
+	} {
 		require.NotContains(t, config, key)
 	}
 	require.Equal(t, 40., sbert["max_seq_length"])
@@ -182,7 +190,8 @@ func TestASavedFolderSaysWhatItHolds(t *testing.T) {
 	require.Equal(t, 40., tokenizer["truncation"].(map[string]any)["max_length"])
 	require.NotContains(t, st, "__version__")
 	require.Equal(t, "cosine", st["similarity_fn_name"])
-	require.Equal(t, map[string]any{"query": "q: ", "document": "other: ", "passage": "other: ", "cluster": "c: "}, st["prompts"])
+	require.Equal(t, map[string]any{"query": "q: ", "document": "other: ", "passage": "other: ", "cluster": "c: "},
+		st["prompts"])
 	require.Equal(t, "cluster", st["default_prompt_name"])
 
 	again, err := ReadFolder(dir, Options{})

@@ -166,7 +166,8 @@ func TestEveryKeyOfASchemaHasARow(t *testing.T) {
 			keys = append(keys, r.Key)
 		}
 		for _, key := range keys {
-			require.True(t, has[s.file+" "+s.prefix+key], "no row of testdata/keys/rows.json has %s%s of %s", s.prefix, key, s.file)
+			require.True(t, has[s.file+" "+s.prefix+key], "no row of testdata/keys/rows.json has %s%s of %s", s.prefix, key,
+				s.file)
 		}
 	}
 }

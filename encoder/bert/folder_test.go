@@ -333,10 +333,16 @@ func TestBadFoldersAreErrorsThatNameFileAndField(t *testing.T) {
 		change func(*testing.T, string)
 		want   string
 	}{
-		"no config.json":         {missing(configJSON), "config.json: no such file"},
-		"malformed config.json":  {file(configJSON, "{\n\"hidden_size\": 32,\n}"), "config.json: line 2: malformed JSON: "},
-		"a number that is text":  {config("hidden_size", "32"), "config.json: line 1: \"/hidden_size\": a string where an integer is wanted"},
-		"a number twice":         {file(configJSON, "{\n\"hidden_size\": 32,\n\"hidden_size\": 64\n}"), `config.json: line 3: the name "hidden_size" occurs twice`},
+		"no config.json":        {missing(configJSON), "config.json: no such file"},
+		"malformed config.json": {file(configJSON, "{\n\"hidden_size\": 32,\n}"), "config.json: line 2: malformed JSON: "},
+		"a number that is text": {
+			config("hidden_size", "32"),
+			"config.json: line 1: \"/hidden_size\": a string where an integer is wanted",
+		},
+		"a number twice": {
+			file(configJSON, "{\n\"hidden_size\": 32,\n\"hidden_size\": 64\n}"),
+			`config.json: line 3: the name "hidden_size" occurs twice`,
+		},
 		"another case":           {file(configJSON, `{"model_type":"bert","HIDDEN_SIZE":32}`), "config.json: no hidden_size"},
 		"another model":          {config("model_type", "roberta"), `config.json: model_type is "roberta"; only bert`},
 		"relative positions":     {config("position_embedding_type", "relative_key"), `position_embedding_type is "relative_key"`},
@@ -357,26 +363,48 @@ func TestBadFoldersAreErrorsThatNameFileAndField(t *testing.T) {
 		"truncated weights": {func(t *testing.T, dir string) {
 			require.NoError(t, os.Truncate(filepath.Join(dir, weightsFile), 50_000))
 		}, "model.safetensors: truncated: tensor"},
-		"no tokenizer":            {missing(tokenizerJSON), "neither tokenizer.json nor vocab.txt"},
-		"malformed tokenizer":     {file(tokenizerJSON, "{"), "tokenizer.json: line 1"},
-		"malformed modules.json":  {file(modulesJSON, "[{]"), "modules.json: line 1"},
-		"no modules":              {file(modulesJSON, "[]"), "modules.json: the first module is not a Transformer"},
-		"only a Transformer":      {file(modulesJSON, `[{"path":"","type":"sentence_transformers.models.Transformer"}]`), "set Options.Pooling"},
-		"another module":          {file(modulesJSON, `[{"path":"","type":"sentence_transformers.models.Transformer"},{"path":"1_Pooling","type":"sentence_transformers.models.Pooling"},{"path":"2","type":"sentence_transformers.models.LSTM"}]`), "module LSTM"},
-		"a module out of the dir": {file(modulesJSON, `[{"path":"../..","type":"sentence_transformers.models.Transformer"}]`), `modules.json: module 0: path "../.." leads out`},
-		"a late router":           {file(modulesJSON, `[{"path":"","type":"sentence_transformers.models.Transformer"},{"path":"","type":"sentence_transformers.models.Router"}]`), "a Router must be the first"},
+		"no tokenizer":           {missing(tokenizerJSON), "neither tokenizer.json nor vocab.txt"},
+		"malformed tokenizer":    {file(tokenizerJSON, "{"), "tokenizer.json: line 1"},
+		"malformed modules.json": {file(modulesJSON, "[{]"), "modules.json: line 1"},
+		"no modules":             {file(modulesJSON, "[]"), "modules.json: the first module is not a Transformer"},
+		"only a Transformer": {
+			file(modulesJSON, `[{"path":"","type":"sentence_transformers.models.Transformer"}]`),
+			"set Options.Pooling",
+		},
+		"another module": {file(modulesJSON, `[{"path":"","type":"sentence_transformers.models.Transformer"},{"path":"1_Pooling","type":"sentence_transformers.models.Pooling"},{"path":"2","type":"sentence_transformers.models.LSTM"}]`), "module LSTM"},
+		"a module out of the dir": {
+			file(modulesJSON, `[{"path":"../..","type":"sentence_transformers.models.Transformer"}]`),
+			`modules.json: module 0: path "../.." leads out`,
+		},
+		"a late router": {file(modulesJSON, `[{"path":"","type":"sentence_transformers.models.Transformer"},{"path":"","type":"sentence_transformers.models.Router"}]`), "a Router must be the first"},
 		"no router_config": {func(t *testing.T, dir string) {
 			write(t, dir, modulesJSON, `[{"path":"r","type":"sentence_transformers.models.Router"}]`)
 		}, "r/config.json: no such file"},
-		"no pooling folder":      {missing("1_Pooling/config.json"), "1_Pooling/config.json: no such file"},
-		"pooling by the maximum": {file("1_Pooling/config.json", `{"pooling_mode":"max"}`), "1_Pooling/config.json: pooling max is not supported"},
-		"two poolings":           {file("1_Pooling/config.json", `{"pooling_mode_cls_token":true,"pooling_mode_mean_tokens":true}`), "pooling cls + mean is not"},
-		"two poolings, newer":    {file("1_Pooling/config.json", `{"pooling_mode":["mean","max"]}`), "pooling max + mean is not"},
-		"a prompt left out":      {file("1_Pooling/config.json", `{"pooling_mode":"mean","include_prompt":false}`), "include_prompt is false"},
-		"an unknown default":     {file(sentenceTransformersJSON, `{"prompts":{},"default_prompt_name":"x"}`), `config_sentence_transformers.json: default_prompt_name is "x"`},
-		"a limit beyond the end": {file(sentenceBERTJSON, `{"max_seq_length":65}`), "max_seq_length is 65; the model has 64 positions"},
-		"a limit of nothing":     {file(sentenceBERTJSON, `{"max_seq_length":2}`), "max_seq_length is 2; at least 3"},
-		"a limit of the role":    {file(retortJSON, `{"query_tokens":-1}`), "retort_config.json: query_tokens is -1"},
+		"no pooling folder": {missing("1_Pooling/config.json"), "1_Pooling/config.json: no such file"},
+		"pooling by the maximum": {
+			file("1_Pooling/config.json", `{"pooling_mode":"max"}`),
+			"1_Pooling/config.json: pooling max is not supported",
+		},
+		"two poolings": {file("1_Pooling/config.json",
+			`{"pooling_mode_cls_token":true,"pooling_mode_mean_tokens":true}`), "pooling cls + mean is not"},
+		"two poolings, newer": {
+			file("1_Pooling/config.json", `{"pooling_mode":["mean","max"]}`),
+			"pooling max + mean is not",
+		},
+		"a prompt left out": {
+			file("1_Pooling/config.json", `{"pooling_mode":"mean","include_prompt":false}`),
+			"include_prompt is false",
+		},
+		"an unknown default": {
+			file(sentenceTransformersJSON, `{"prompts":{},"default_prompt_name":"x"}`),
+			`config_sentence_transformers.json: default_prompt_name is "x"`,
+		},
+		"a limit beyond the end": {
+			file(sentenceBERTJSON, `{"max_seq_length":65}`),
+			"max_seq_length is 65; the model has 64 positions",
+		},
+		"a limit of nothing":  {file(sentenceBERTJSON, `{"max_seq_length":2}`), "max_seq_length is 2; at least 3"},
+		"a limit of the role": {file(retortJSON, `{"query_tokens":-1}`), "retort_config.json: query_tokens is -1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := changedFolder(t, "tiny", func(dir string) { c.change(t, dir) })
@@ -460,7 +488,8 @@ func TestSavedFolderReadsTheSame(t *testing.T) {
 			f, err := ReadFolder("testdata/"+name, Options{QueryTokens: 16})
 			require.NoError(t, err)
 			dir := filepath.Join(t.TempDir(), "new", "model")
-			require.NoError(t, saveFolder(dir, f, map[*Tower][]safetensors.Tensor{f.Query.Tower: towerWeights(t, f.Query.Tower)}, nil))
+			require.NoError(t, saveFolder(dir, f, map[*Tower][]safetensors.Tensor{f.Query.Tower: towerWeights(t, f.Query.Tower)},
+				nil))
 			got, err := ReadFolder(dir, Options{})
 			require.NoError(t, err)
 			require.Equal(t, f.Shared(), got.Shared())

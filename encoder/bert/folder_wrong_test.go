@@ -27,7 +27,8 @@ func TestAFileThatIsNotWhatItsNameSaysIsNamed(t *testing.T) {
 		"<!DOCTYPE html><html>": "the file is a web page, not the file itself; download the file again",
 	} {
 		for _, name := range []string{
-			configJSON, modulesJSON, sentenceBERTJSON, sentenceTransformersJSON, "1_Pooling/config.json", weightsFile, retortJSON,
+			configJSON, modulesJSON, sentenceBERTJSON, sentenceTransformersJSON, "1_Pooling/config.json", weightsFile,
+			retortJSON,
 			tokenizerJSON, tokenizerConfig, specialTokens, addedTokens, vocabTXT,
 		} {
 			dir := changedFolder(t, "tiny", func(dir string) { write(t, dir, name, content) })

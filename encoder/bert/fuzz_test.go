@@ -13,7 +13,8 @@ import (
 // FuzzFolder: the small files of a model folder, whatever they hold, are read or refused.
 func FuzzFolder(f *testing.F) {
 	files := []string{
-		"config.json", "modules.json", "1_Pooling/config.json", "sentence_bert_config.json", "config_sentence_transformers.json", "tokenizer_config.json",
+		"config.json", "modules.json", "1_Pooling/config.json", "sentence_bert_config.json",
+		"config_sentence_transformers.json", "tokenizer_config.json",
 	}
 	const tiny = "testdata/tiny"
 	var data [6]string
@@ -24,7 +25,8 @@ func FuzzFolder(f *testing.F) {
 		}
 	}
 	f.Add(data[0], data[1], data[2], data[3], data[4], data[5])
-	f.Add(data[0], data[1], data[2], data[3], `{"prompts": {"query": "q: "}, "default_prompt_name": "query"}`, `{"model_max_length": 1e30}`)
+	f.Add(data[0], data[1], data[2], data[3], `{"prompts": {"query": "q: "}, "default_prompt_name": "query"}`,
+		`{"model_max_length": 1e30}`)
 	f.Add(data[0], `[{"idx": 0, "path": "../x", "type": "sentence_transformers.models.Transformer"}]`, data[2], "", "", "")
 	f.Add(`{"num_hidden_layers": 1073741824}`, "", "", "", "", "")
 	tokenizer, err := os.ReadFile(filepath.Join(tiny, "tokenizer.json"))

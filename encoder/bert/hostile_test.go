@@ -14,8 +14,10 @@ func TestLongTextsAreTokenisedInLinearTime(t *testing.T) {
 	require.NoError(t, err)
 	const size = 1 << 20
 	for name, unit := range map[string]string{
-		"letters": "a", "words": "word ", "marks": "\u0301", "reordered marks": "\u0316\u0301", "marks on a letter": "e\u0301", "spaces": " ", "full stops": ".",
-		"Chinese": "中", "Hangul": "각", "joined emoji": "👩\u200d", "masks": "[MASK]", "half a mask": "[MAS", "no UTF-8": "\xff", "control": "\x01",
+		"letters": "a", "words": "word ", "marks": "\u0301", "reordered marks": "\u0316\u0301",
+		"marks on a letter": "e\u0301", "spaces": " ", "full stops": ".",
+		"Chinese": "中", "Hangul": "각", "joined emoji": "👩\u200d", "masks": "[MASK]", "half a mask": "[MAS",
+		"no UTF-8": "\xff", "control": "\x01",
 	} {
 		for _, limit := range []int{512, 1 << 30} {
 			start := time.Now()

@@ -70,7 +70,10 @@ func TestModelThatRanksByDotProductIsNotTrained(t *testing.T) {
 }
 
 func TestOpenTellsTheLoggerWhatTheFolderSaysInVain(t *testing.T) {
-	dir := changedFolder(t, "tiny", func(dir string) { write(t, dir, sentenceTransformersJSON, `{"prompts":{"passage":"passage: "}}`) })
+	dir := changedFolder(t, "tiny", func(dir string) {
+		write(t, dir, sentenceTransformersJSON,
+			`{"prompts":{"passage":"passage: "}}`)
+	})
 	var log bytes.Buffer
 	openModel(t, dir, Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	require.Equal(t, 1, strings.Count(log.String(), "which neither queries nor passages use"), log.String())

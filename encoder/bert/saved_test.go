@@ -77,7 +77,8 @@ func TestTrainingOfHalvesIsNotRoundedAway(t *testing.T) {
 			require.NoError(t, m.Save(dir))
 			again := openModel(t, dir, Options{})
 			want := map[string]embedded{
-				"query": embeddedBy(t, m, encoder.Query, g.Query.Texts), "passage": embeddedBy(t, m, encoder.Passage, g.Passage.Texts),
+				"query": embeddedBy(t, m, encoder.Query, g.Query.Texts), "passage": embeddedBy(t, m, encoder.Passage,
+					g.Passage.Texts),
 			}
 			require.Equal(t, want["query"], embeddedBy(t, again, encoder.Query, g.Query.Texts))
 			require.Equal(t, want["passage"], embeddedBy(t, again, encoder.Passage, g.Passage.Texts))

@@ -47,7 +47,10 @@ func TestWhichWaitingCallsAreJoined(t *testing.T) {
 // callOf is a call of texts of those lengths in tokens.
 func callOf(t *testing.T, role encoder.Role, lengths ...int) *call {
 	t.Helper()
-	c := &call{ctx: context.Background(), in: newInputs(role, nil, make([]string, len(lengths))), done: make(chan error, 1)}
+	c := &call{
+		ctx: context.Background(), in: newInputs(role, nil, make([]string, len(lengths))),
+		done: make(chan error, 1),
+	}
 	for i, n := range lengths {
 		c.in.texts[i].once.Do(func() { c.in.texts[i].ids = make([]int32, n) })
 		c.width = max(c.width, n)

@@ -8,16 +8,43 @@ import (
 
 func TestBadSpecialTokensAreErrorsThatNameFileAndKey(t *testing.T) {
 	for name, c := range map[string]struct{ file, text, want string }{
-		"a number":                {tokenizerConfig, `{"cls_token":3}`, "dir/tokenizer_config.json: cls_token: a number where a string is wanted"},
-		"an object without text":  {tokenizerConfig, `{"cls_token":{"lstrip":true}}`, "dir/tokenizer_config.json: cls_token has no content"},
-		"an empty name":           {specialTokens, `{"mask_token":""}`, "dir/special_tokens_map.json: mask_token has no content"},
-		"a list of numbers":       {tokenizerConfig, `{"extra_special_tokens":["a",3]}`, "dir/tokenizer_config.json: extra_special_tokens [1]: a number where"},
-		"a list of empty objects": {tokenizerConfig, `{"additional_special_tokens":[{}]}`, "additional_special_tokens [0]: no content"},
-		"no list":                 {tokenizerConfig, `{"additional_special_tokens":"a"}`, "additional_special_tokens: a string where an array is wanted"},
-		"no id":                   {tokenizerConfig, `{"added_tokens_decoder":{"x":{"content":"a"}}}`, "added_tokens_decoder: x is not an id"},
-		"no token":                {tokenizerConfig, `{"added_tokens_decoder":{"1":null}}`, "added_tokens_decoder: 1 is not a token"},
+		"a number": {
+			tokenizerConfig, `{"cls_token":3}`,
+			"dir/tokenizer_config.json: cls_token: a number where a string is wanted",
+		},
+		"an object without text": {
+			tokenizerConfig, `{"cls_token":{"lstrip":true}}`,
+			"dir/tokenizer_config.json: cls_token has no content",
+		},
+		"an empty name": {
+			specialTokens, `{"mask_token":""}`,
+			"dir/special_tokens_map.json: mask_token has no content",
+		},
+		"a list of numbers": {
+			tokenizerConfig, `{"extra_special_tokens":["a",3]}`,
+			"dir/tokenizer_config.json: extra_special_tokens [1]: a number where",
+		},
+		"a list of empty objects": {
+			tokenizerConfig, `{"additional_special_tokens":[{}]}`,
+			"additional_special_tokens [0]: no content",
+		},
+		"no list": {
+			tokenizerConfig, `{"additional_special_tokens":"a"}`,
+			"additional_special_tokens: a string where an array is wanted",
+		},
+		"no id": {
+			tokenizerConfig, `{"added_tokens_decoder":{"x":{"content":"a"}}}`,
+			"added_tokens_decoder: x is not an id",
+		},
+		"no token": {
+			tokenizerConfig, `{"added_tokens_decoder":{"1":null}}`,
+			"added_tokens_decoder: 1 is not a token",
+		},
 		"no id of an added token": {addedTokens, `{"a":"b"}`, "dir/added_tokens.json: a has no id"},
-		"a broken length":         {tokenizerConfig, `{"model_max_length":9.5}`, "model_max_length is 9.5; a whole number is needed"},
+		"a broken length": {
+			tokenizerConfig, `{"model_max_length":9.5}`,
+			"model_max_length is 9.5; a whole number is needed",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := newTokenizer("dir", []tokenizerFile{{vocabTXT, testVocab(t)}, {c.file, []byte(c.text)}})
@@ -44,8 +71,10 @@ func TestTextThatIsCutOnTheLeftKeepsItsEnd(t *testing.T) {
 // Whatever the files beside the vocabulary hold, the tokenizer is refused or works.
 func FuzzTokenizerSettings(f *testing.F) {
 	for _, config := range []string{
-		`{}`, `{"tokenizer_class":"TokenizersBackend"}`, `{"added_tokens_decoder":{"7":{"content":"read","normalized":true}}}`,
-		`{"extra_special_tokens":{"a":"b"},"cls_token":null}`, `{"truncation_side":"left","model_max_length":1e30}`, `[`, `null`,
+		`{}`, `{"tokenizer_class":"TokenizersBackend"}`,
+		`{"added_tokens_decoder":{"7":{"content":"read","normalized":true}}}`,
+		`{"extra_special_tokens":{"a":"b"},"cls_token":null}`, `{"truncation_side":"left","model_max_length":1e30}`, `[`,
+		`null`,
 	} {
 		f.Add([]byte(config), []byte(`{"additional_special_tokens":["read"]}`), []byte(`{"read":400}`))
 	}

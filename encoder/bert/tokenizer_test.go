@@ -241,15 +241,39 @@ func TestBadTokenizersAreErrorsThatNameFileAndField(t *testing.T) {
 			top(func(j map[string]any) { j["added_tokens"] = []any{map[string]any{"id": 1, "content": "new piece"}} }),
 			`"[UNK]" and "new piece" have the same id 1`,
 		},
-		"malformed JSON":        {[]tokenizerFile{{tokenizerJSON, []byte("{\n\"model\": {\n]")}}, "dir/tokenizer.json: line 3: malformed JSON at \"/model\": invalid character"},
-		"malformed config":      {append(top(func(map[string]any) {}), tokenizerFile{tokenizerConfig, []byte("{")}), "dir/tokenizer_config.json: line 1"},
-		"another class":         {append(top(func(map[string]any) {}), tokenizerFile{tokenizerConfig, []byte(`{"tokenizer_class":"XLMRobertaTokenizer"}`)}), "tokenizer_class is XLMRobertaTokenizer"},
-		"vocab.txt lacks [UNK]": {[]tokenizerFile{{vocabTXT, []byte("[PAD]\n[CLS]\n[SEP]\n")}}, "dir/vocab.txt: the vocabulary lacks the unknown token [UNK]"},
-		"vocab.txt lacks [CLS]": {[]tokenizerFile{{vocabTXT, []byte("[PAD]\n[UNK]\n[SEP]\n")}}, "lacks the class token [CLS]"},
-		"vocab.txt lacks [SEP]": {[]tokenizerFile{{vocabTXT, []byte("[PAD]\n[UNK]\n[CLS]\n")}}, "lacks the separator token [SEP]"},
-		"vocab.txt lacks [PAD]": {[]tokenizerFile{{vocabTXT, []byte("[UNK]\n[CLS]\n[SEP]\n")}}, "lacks the padding token [PAD]"},
-		"vocab.txt is no text":  {[]tokenizerFile{{vocabTXT, []byte("[UNK]\n\xff\n")}}, "dir/vocab.txt: not UTF-8"},
-		"a token without an id": {[]tokenizerFile{{vocabTXT, testVocab(t)}, {addedTokens, []byte(`{"x":null}`)}}, "added_tokens.json: x has no id"},
+		"malformed JSON": {
+			[]tokenizerFile{{tokenizerJSON, []byte("{\n\"model\": {\n]")}},
+			"dir/tokenizer.json: line 3: malformed JSON at \"/model\": invalid character",
+		},
+		"malformed config": {
+			append(top(func(map[string]any) {}), tokenizerFile{tokenizerConfig, []byte("{")}),
+			"dir/tokenizer_config.json: line 1",
+		},
+		"another class": {append(top(func(map[string]any) {}), tokenizerFile{
+			tokenizerConfig,
+			[]byte(`{"tokenizer_class":"XLMRobertaTokenizer"}`),
+		}), "tokenizer_class is XLMRobertaTokenizer"},
+		"vocab.txt lacks [UNK]": {
+			[]tokenizerFile{{vocabTXT, []byte("[PAD]\n[CLS]\n[SEP]\n")}},
+			"dir/vocab.txt: the vocabulary lacks the unknown token [UNK]",
+		},
+		"vocab.txt lacks [CLS]": {
+			[]tokenizerFile{{vocabTXT, []byte("[PAD]\n[UNK]\n[SEP]\n")}},
+			"lacks the class token [CLS]",
+		},
+		"vocab.txt lacks [SEP]": {
+			[]tokenizerFile{{vocabTXT, []byte("[PAD]\n[UNK]\n[CLS]\n")}},
+			"lacks the separator token [SEP]",
+		},
+		"vocab.txt lacks [PAD]": {
+			[]tokenizerFile{{vocabTXT, []byte("[UNK]\n[CLS]\n[SEP]\n")}},
+			"lacks the padding token [PAD]",
+		},
+		"vocab.txt is no text": {[]tokenizerFile{{vocabTXT, []byte("[UNK]\n\xff\n")}}, "dir/vocab.txt: not UTF-8"},
+		"a token without an id": {
+			[]tokenizerFile{{vocabTXT, testVocab(t)}, {addedTokens, []byte(`{"x":null}`)}},
+			"added_tokens.json: x has no id",
+		},
 		"a general vocab.txt": {
 			[]tokenizerFile{{vocabTXT, testVocab(t)}, {tokenizerConfig, []byte(`{"tokenizer_class":"TokenizersBackend"}`)}},
 			"tokenizer_class needs tokenizer.json",

@@ -86,8 +86,14 @@ func TestWhatTheModelDoesNotAnswerIsAnErrorOfThatRequest(t *testing.T) {
 		{"empty choices", `{"choices":[]}`, "the answer holds no choices"},
 		{"no choices but an error", `{"error":{"message":"upstream is down","code":502}}`, "the answer holds no choices: upstream is down"},
 		{"an array", `[]`, "the answer holds no choices"},
-		{"choices of another case", `{"Choices":[{"finish_reason":"stop","message":{"content":"so"}}]}`, "the answer holds no choices"},
-		{"content twice", chat(`{"finish_reason":"stop","message":{"content":"so","content":"or so"}}`), `"/choices/0/message": the name "content" occurs twice`},
+		{
+			"choices of another case", `{"Choices":[{"finish_reason":"stop","message":{"content":"so"}}]}`,
+			"the answer holds no choices",
+		},
+		{
+			"content twice", chat(`{"finish_reason":"stop","message":{"content":"so","content":"or so"}}`),
+			`"/choices/0/message": the name "content" occurs twice`,
+		},
 		{"refusal", chat(`{"finish_reason":"stop","message":{"content":null,"refusal":"I will not"}}`), "the model refuses: I will not"},
 		{"content filter", chat(`{"finish_reason":"content_filter","message":{"content":"so"}}`), "a content filter stopped the answer"},
 		{"tool calls", chat(`{"finish_reason":"tool_calls","message":{"content":null,"tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{}"}}]}}`), "the model calls a tool instead of answering"},

@@ -39,14 +39,23 @@ func TestReasoningIsNoQuery(t *testing.T) {
 		{"think", content("<think>\nThe user wants a query.\n</think>\n\n" + want), "stop", want, ""},
 		{"think, cut", content("<think>\nOkay, the user wants a query, so I should"), "length", "", generate.DropReasoning},
 		{"no opener", content("The user wants a query.\n</think>\n\n" + want), "stop", want, ""},
-		{"harmony", content("<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>" + want), "stop", want, ""},
+		{
+			"harmony", content("<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>" + want),
+			"stop", want, "",
+		},
 		{"set apart", `{"content":"` + want + `","reasoning_content":"The user wants a query."}`, "stop", want, ""},
-		{"set apart, no answer", `{"content":null,"reasoning_content":"The user wants a query."}`, "stop", "", generate.DropReasoning},
+		{
+			"set apart, no answer", `{"content":null,"reasoning_content":"The user wants a query."}`, "stop", "",
+			generate.DropReasoning,
+		},
 		{"set apart, cut", `{"content":"","reasoning":"The user wants a query about"}`, "length", "", generate.DropReasoning},
 		{"nothing set apart", `{"content":null,"reasoning_content":null,"reasoning":""}`, "stop", "", generate.DropEmpty},
 		{"parts", `{"content":[{"type":"text","text":"` + want + `"}]}`, "stop", want, ""},
 		{"parts with a thought", `{"content":[{"type":"thinking","thinking":[{"type":"text","text":"Hm."}]},{"type":"text","text":"` + want + `"}]}`, "stop", want, ""},
-		{"a thought alone", `{"content":[{"type":"thinking","thinking":[{"type":"text","text":"Hm."}]}]}`, "stop", "", generate.DropReasoning},
+		{
+			"a thought alone", `{"content":[{"type":"thinking","thinking":[{"type":"text","text":"Hm."}]}]}`, "stop", "",
+			generate.DropReasoning,
+		},
 		{"cut answer", content("how long must the machinery"), "length", "", generate.DropTruncated},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -60,7 +69,10 @@ func TestReasoningIsNoQuery(t *testing.T) {
 				var seen []generate.Answer
 				types, err := generate.QueryTypes(generate.TypeQuestion)
 				require.NoError(t, err)
-				g, err := generate.NewPrompted(model, generate.PromptOptions{Types: types, Observe: func(a generate.Answer) { seen = append(seen, a) }})
+				g, err := generate.NewPrompted(model, generate.PromptOptions{
+					Types:   types,
+					Observe: func(a generate.Answer) { seen = append(seen, a) },
+				})
 				require.NoError(t, err)
 				queries, err := g.Generate(t.Context(), pump)
 				require.NoError(t, err)
@@ -90,7 +102,8 @@ func TestACommonKeyLeavesAnswersAsTheyAre(t *testing.T) {
 	p = faultproxy.New(t, reasoningServer(`{"content":{"of":"a test"}}`, "stop"))
 	_, err = newClient(t, Options{URL: p.URL + "/v1"}).Complete(t.Context(), request("x"))
 	require.ErrorContains(t, err, `no text: {"of":"a test"}`)
-	p = faultproxy.New(t, server, faultproxy.Answer(401, "application/json", `{"error":{"message":"Incorrect API key provided: test."}}`))
+	p = faultproxy.New(t, server, faultproxy.Answer(401, "application/json",
+		`{"error":{"message":"Incorrect API key provided: test."}}`))
 	_, err = newClient(t, Options{URL: p.URL + "/v1"}).Complete(t.Context(), request("x"))
 	require.ErrorContains(t, err, "Incorrect API key provided: [API key].")
 }

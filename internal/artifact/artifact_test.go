@@ -58,7 +58,8 @@ func TestUnpackFollowsNoLinkOutOfItsFolder(t *testing.T) {
 	require.NoError(t, os.Symlink(victim, filepath.Join(dir, "sub")))
 	require.NoError(t, os.Symlink(filepath.Join(victim, "x"), filepath.Join(dir, "file")))
 	for _, member := range []string{"p/sub/x", "p/sub/new", "p/file"} {
-		require.Error(t, Unpack(t.Context(), artifacttest.Zip(t, "made.zip", map[string]string{member: "evil"}), dir, under("p/")), member)
+		require.Error(t, Unpack(t.Context(), artifacttest.Zip(t, "made.zip", map[string]string{member: "evil"}), dir,
+			under("p/")), member)
 	}
 	entries, err := os.ReadDir(victim)
 	require.NoError(t, err)

@@ -15,7 +15,9 @@ import (
 // archive can be.
 func FuzzUnpack(f *testing.F) {
 	for _, members := range []map[string]string{
-		{"a.txt": "a", "b/c.txt": "some text, some text, some text, some text"}, {"../up.txt": "x"}, {"/root.txt": "x", "b/": ""},
+		{"a.txt": "a", "b/c.txt": "some text, some text, some text, some text"},
+		{"../up.txt": "x"},
+		{"/root.txt": "x", "b/": ""},
 	} {
 		data, err := os.ReadFile(artifacttest.Zip(f, "x.zip", members))
 		require.NoError(f, err)

@@ -9,16 +9,31 @@ import (
 
 func TestOnlyTheLimitOfATokenizerIsChanged(t *testing.T) {
 	for name, c := range map[string]struct{ file, content, want string }{
-		"model_max_length":    {TokenizerConfigFile, `{"a": 1, "model_max_length" : 512, "b": "x"}`, `{"a": 1, "model_max_length" : 24, "b": "x"}`},
-		"as a large number":   {TokenizerConfigFile, `{"model_max_length": 1000000000000000019884624838656}`, `{"model_max_length": 24}`},
-		"the right one":       {TokenizerConfigFile, `{"model_max_length": 24}`, `{"model_max_length": 24}`},
-		"none":                {TokenizerConfigFile, `{"deep": {"model_max_length": 512}}`, `{"deep": {"model_max_length": 512}}`},
-		"behind a mark":       {TokenizerConfigFile, "\ufeff{\"model_max_length\": 512}", "\ufeff{\"model_max_length\": 24}"},
-		"truncation":          {TokenizerFile, "{\n \"truncation\": {\"stride\": 0, \"max_length\": 128 },\n \"model\": {\"vocab\": {\"max_length\": 7}}}", "{\n \"truncation\": {\"stride\": 0, \"max_length\": 24 },\n \"model\": {\"vocab\": {\"max_length\": 7}}}"},
-		"truncation off":      {TokenizerFile, `{"truncation": null, "max_length": 5}`, `{"truncation": null, "max_length": 5}`},
-		"no truncation":       {TokenizerFile, `{"model": {}}`, `{"model": {}}`},
-		"a file without one":  {"vocab.txt", "[PAD]\nmodel_max_length", "[PAD]\nmodel_max_length"},
-		"truncation, indents": {TokenizerFile, "{\"version\": \"1.0\",\n  \"truncation\": {\n    \"max_length\": 64\n  }}", "{\"version\": \"1.0\",\n  \"truncation\": {\n    \"max_length\": 24\n  }}"},
+		"model_max_length": {
+			TokenizerConfigFile, `{"a": 1, "model_max_length" : 512, "b": "x"}`,
+			`{"a": 1, "model_max_length" : 24, "b": "x"}`,
+		},
+		"as a large number": {
+			TokenizerConfigFile, `{"model_max_length": 1000000000000000019884624838656}`,
+			`{"model_max_length": 24}`,
+		},
+		"the right one": {TokenizerConfigFile, `{"model_max_length": 24}`, `{"model_max_length": 24}`},
+		"none": {
+			TokenizerConfigFile, `{"deep": {"model_max_length": 512}}`,
+			`{"deep": {"model_max_length": 512}}`,
+		},
+		"behind a mark": {TokenizerConfigFile, "\ufeff{\"model_max_length\": 512}", "\ufeff{\"model_max_length\": 24}"},
+		"truncation":    {TokenizerFile, "{\n \"truncation\": {\"stride\": 0, \"max_length\": 128 },\n \"model\": {\"vocab\": {\"max_length\": 7}}}", "{\n \"truncation\": {\"stride\": 0, \"max_length\": 24 },\n \"model\": {\"vocab\": {\"max_length\": 7}}}"},
+		"truncation off": {
+			TokenizerFile, `{"truncation": null, "max_length": 5}`,
+			`{"truncation": null, "max_length": 5}`,
+		},
+		"no truncation":      {TokenizerFile, `{"model": {}}`, `{"model": {}}`},
+		"a file without one": {"vocab.txt", "[PAD]\nmodel_max_length", "[PAD]\nmodel_max_length"},
+		"truncation, indents": {
+			TokenizerFile, "{\"version\": \"1.0\",\n  \"truncation\": {\n    \"max_length\": 64\n  }}",
+			"{\"version\": \"1.0\",\n  \"truncation\": {\n    \"max_length\": 24\n  }}",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := WithTokenLimit(c.file, []byte(c.content), 24)
@@ -31,7 +46,10 @@ func TestOnlyTheLimitOfATokenizerIsChanged(t *testing.T) {
 }
 
 func FuzzWithTokenLimit(f *testing.F) {
-	for _, seed := range []string{`{"truncation": {"max_length": 128}, "model_max_length": 5}`, `[]`, `null`, `{"truncation": null}`, "\ufeff{}"} {
+	for _, seed := range []string{
+		`{"truncation": {"max_length": 128}, "model_max_length": 5}`, `[]`, `null`,
+		`{"truncation": null}`, "\ufeff{}",
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, content string) {

@@ -130,35 +130,62 @@ func doublings(n int, last string) string {
 func TestWhatATemplateComputesIsBounded(t *testing.T) {
 	nested := "{% set r = range(99999) %}" // what a loop does with a long text, over and over
 	for name, c := range map[string]struct{ source, want string }{
-		"a long range":            {"{{ range(1000000000) }}", "a range of more than 100000"},
-		"a repeated text":         {"{{ 'ab' * 1000000000 }}", "the text is longer than"},
-		"nested loops":            {"{% set r = range(100000) %}{% for a in r %}{% for b in r %}{% endfor %}{% endfor %}", "steps"},
+		"a long range":    {"{{ range(1000000000) }}", "a range of more than 100000"},
+		"a repeated text": {"{{ 'ab' * 1000000000 }}", "the text is longer than"},
+		"nested loops": {
+			"{% set r = range(100000) %}{% for a in r %}{% for b in r %}{% endfor %}{% endfor %}",
+			"steps",
+		},
 		"a doubled text":          {"{% set ns = namespace(s='abcdefgh') %}{% for a in range(99) %}{% set ns.s = ns.s + ns.s %}{% endfor %}", "the text is longer than"},
 		"a long output":           {"{% for a in range(99999) %}{{ 'x' * 1000 }}{% endfor %}", "the text is longer than"},
 		"a long text, forgotten":  {"{% for a in range(99999) %}{% set b = 'x' * 10000000 %}{% endfor %}", "steps"},
 		"replaced nothing":        {"{{ ('a' * 99999).replace('', 'a' * 9999) }}", "the text is longer than"},
 		"a doubled list, printed": {doublings(40, "{{ a }}"), "a value is larger than"},
 		"a doubled list, unused":  {doublings(40, ""), "a value is larger than"},
-		"a doubled list as JSON":  {doublings(18, "{{ a | tojson }}{{ [a, a, a, a, a, a, a, a] | tojson }}"), "a value is larger than"},
-		"a doubled dict":          {"{% set a = {} %}" + strings.Repeat("{% set a = {'x': a, 'y': a} %}", 40), "a value is larger than"},
-		"a doubled namespace":     {"{% set ns = namespace(a=[]) %}{% for i in range(40) %}{% set ns.a = [ns.a, ns.a] %}{% endfor %}", "a value is larger than"},
-		"doubled by dict()":       {"{% set a = [] %}" + strings.Repeat("{% set a = dict(x=a, y=a) %}", 40), "a value is larger than"},
-		"doubled by a macro":      {"{% macro m(x) %}{{ [x, x] }}{% endmacro %}{{ m(m(m(m(m('x' * 999999))))) }}", "longer than"},
-		"many names of one text":  {"{% set t = 'x' * 9999999 %}{{ [t, t, t, t, t] }}", "a value is larger than"},
-		"a list in a list":        {"{% set ns = namespace(a=[]) %}{% for i in range(999) %}{% set ns.a = [ns.a] %}{% endfor %}", "nested more than 200 deep"},
-		"compared":                {doublings(18, nested+"{% for i in r %}{% if a == a %}{% endif %}{% endfor %}"), "steps"},
-		"looked for":              {doublings(18, nested+"{% for i in r %}{% if 'y' in a %}{% endif %}{% endfor %}"), "steps"},
-		"tested":                  {doublings(18, nested+"{% for i in r %}{% if a is sameas(a) %}{% endif %}{% endfor %}"), "steps"},
-		"sorted":                  {"{% set a = ['x' * 9999, 'y'] %}" + nested + "{% for i in r %}{% set b = a | sort %}{% endfor %}", "steps"},
-		"counted":                 {"{% set t = 'x' * 9999999 %}" + nested + "{% for i in r %}{{ t.count('xy') }}{{ t[0] }}{% endfor %}", "steps"},
-		"captured":                {"{% set t = 'x' * 9999999 %}" + nested + "{% for i in r %}{% set b %}{{ t }}{% endset %}{% endfor %}", "steps"},
-		"cut":                     {"{% set t = 'x' * 9999999 %}" + nested + "{% for i in r %}{{ t[5:4] }}{% endfor %}", "steps"},
-		"letters":                 {"{% for c in 'x' * 9999999 %}{% endfor %}", "a string of more than 100000 letters"},
-		"parts":                   {"{{ ('x' * 9999999).split('x') }}", "a list of more than 100000"},
-		"lines":                   {"{{ ('\\n' * 9999999) | indent }}", "the text is longer than"},
-		"indented JSON":           {"{{ [[[1]]] | tojson(indent='x' * 9999999) }}", "an indent of 9999999 bytes"},
-		"a long error":            {"{{ raise_exception('x' * 9999999) }}", " ..."},
-		"a long template":         {strings.Repeat("x", 300<<10), "307200 bytes, the limit is 262144"},
+		"a doubled list as JSON": {
+			doublings(18, "{{ a | tojson }}{{ [a, a, a, a, a, a, a, a] | tojson }}"),
+			"a value is larger than",
+		},
+		"a doubled dict": {
+			"{% set a = {} %}" + strings.Repeat("{% set a = {'x': a, 'y': a} %}", 40),
+			"a value is larger than",
+		},
+		"a doubled namespace": {"{% set ns = namespace(a=[]) %}{% for i in range(40) %}{% set ns.a = [ns.a, ns.a] %}{% endfor %}", "a value is larger than"},
+		"doubled by dict()": {
+			"{% set a = [] %}" + strings.Repeat("{% set a = dict(x=a, y=a) %}", 40),
+			"a value is larger than",
+		},
+		"doubled by a macro": {
+			"{% macro m(x) %}{{ [x, x] }}{% endmacro %}{{ m(m(m(m(m('x' * 999999))))) }}",
+			"longer than",
+		},
+		"many names of one text": {"{% set t = 'x' * 9999999 %}{{ [t, t, t, t, t] }}", "a value is larger than"},
+		"a list in a list":       {"{% set ns = namespace(a=[]) %}{% for i in range(999) %}{% set ns.a = [ns.a] %}{% endfor %}", "nested more than 200 deep"},
+		"compared":               {doublings(18, nested+"{% for i in r %}{% if a == a %}{% endif %}{% endfor %}"), "steps"},
+		"looked for": {
+			doublings(18, nested+"{% for i in r %}{% if 'y' in a %}{% endif %}{% endfor %}"),
+			"steps",
+		},
+		"tested": {
+			doublings(18, nested+"{% for i in r %}{% if a is sameas(a) %}{% endif %}{% endfor %}"),
+			"steps",
+		},
+		"sorted": {"{% set a = ['x' * 9999, 'y'] %}" + nested +
+			"{% for i in r %}{% set b = a | sort %}{% endfor %}", "steps"},
+		"counted": {"{% set t = 'x' * 9999999 %}" + nested +
+			"{% for i in r %}{{ t.count('xy') }}{{ t[0] }}{% endfor %}", "steps"},
+		"captured": {"{% set t = 'x' * 9999999 %}" + nested +
+			"{% for i in r %}{% set b %}{{ t }}{% endset %}{% endfor %}", "steps"},
+		"cut": {
+			"{% set t = 'x' * 9999999 %}" + nested + "{% for i in r %}{{ t[5:4] }}{% endfor %}",
+			"steps",
+		},
+		"letters":         {"{% for c in 'x' * 9999999 %}{% endfor %}", "a string of more than 100000 letters"},
+		"parts":           {"{{ ('x' * 9999999).split('x') }}", "a list of more than 100000"},
+		"lines":           {"{{ ('\\n' * 9999999) | indent }}", "the text is longer than"},
+		"indented JSON":   {"{{ [[[1]]] | tojson(indent='x' * 9999999) }}", "an indent of 9999999 bytes"},
+		"a long error":    {"{{ raise_exception('x' * 9999999) }}", " ..."},
+		"a long template": {strings.Repeat("x", 300<<10), "307200 bytes, the limit is 262144"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			start := time.Now()

@@ -47,16 +47,19 @@ func TestKindsAreToldByTheFirstBytes(t *testing.T) {
 		file []byte
 		want string
 	}{
-		"nothing":            {nil, "empty"},
-		"a Git LFS pointer":  {[]byte(lfsPointer), "a Git LFS pointer, not the file itself"},
-		"gzip":               {compressed(t, "{}"), "compressed with gzip"},
-		"zip":                {asZip, "a ZIP archive, which PyTorch's .bin and .pt files are too"},
-		"tar":                {asTar, "a tar archive"},
-		"zstd":               {[]byte("\x28\xb5\x2f\xfd\x04\x00"), "compressed with zstd"},
-		"xz":                 {[]byte("\xfd7zXZ\x00\x00"), "compressed with xz"},
-		"a pickle":           {[]byte("\x80\x02}q\x00."), "a Python pickle, as older versions of PyTorch write"},
-		"a page":             {[]byte("\n<!doctype HTML><html>"), "a web page, not the file itself"},
-		"an error of S3":     {[]byte("<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>"), "an XML document, as servers answer with an error"},
+		"nothing":           {nil, "empty"},
+		"a Git LFS pointer": {[]byte(lfsPointer), "a Git LFS pointer, not the file itself"},
+		"gzip":              {compressed(t, "{}"), "compressed with gzip"},
+		"zip":               {asZip, "a ZIP archive, which PyTorch's .bin and .pt files are too"},
+		"tar":               {asTar, "a tar archive"},
+		"zstd":              {[]byte("\x28\xb5\x2f\xfd\x04\x00"), "compressed with zstd"},
+		"xz":                {[]byte("\xfd7zXZ\x00\x00"), "compressed with xz"},
+		"a pickle":          {[]byte("\x80\x02}q\x00."), "a Python pickle, as older versions of PyTorch write"},
+		"a page":            {[]byte("\n<!doctype HTML><html>"), "a web page, not the file itself"},
+		"an error of S3": {
+			[]byte("<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>"),
+			"an XML document, as servers answer with an error",
+		},
 		"UTF-16":             {[]byte("\xff\xfe{\x00}\x00"), "text in UTF-16"},
 		"UTF-16, no mark":    {[]byte("{\x00\"\x00a\x00"), "text in UTF-16LE"},
 		"UTF-32":             {[]byte("\xff\xfe\x00\x00{\x00\x00\x00"), "text in UTF-32"},
@@ -99,7 +102,10 @@ func TestTextIsWhateverIsNothingElse(t *testing.T) {
 	for _, text := range []string{"[PAD]\n[UNK]\n", `{"a": 1}`, "\xff is no UTF-8"} {
 		require.NoError(t, filekind.CheckText([]byte(text)))
 	}
-	for want, text := range map[string]string{"Git LFS pointer": lfsPointer, "gzip": string(compressed(t, "x")), "empty": ""} {
+	for want, text := range map[string]string{
+		"Git LFS pointer": lfsPointer, "gzip": string(compressed(t, "x")),
+		"empty": "",
+	} {
 		require.ErrorContains(t, filekind.CheckText([]byte(text)), want)
 	}
 }
@@ -123,7 +129,10 @@ func TestDataHasItsOwnRemedies(t *testing.T) {
 
 func FuzzOf(f *testing.F) {
 	asZip, asTar := archived(f)
-	for _, seed := range [][]byte{nil, []byte(lfsPointer), compressed(f, "x"), asZip, asTar, []byte("<html>"), []byte(strings.Repeat("é", 300))} {
+	for _, seed := range [][]byte{
+		nil, []byte(lfsPointer), compressed(f, "x"), asZip, asTar, []byte("<html>"),
+		[]byte(strings.Repeat("é", 300)),
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {

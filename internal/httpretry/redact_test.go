@@ -19,7 +19,10 @@ func TestACommonKeyIsRedactedWhereItIsACredential(t *testing.T) {
 		{"test", "HTTP 404: the model 'test' does not exist", ""},
 		{"test", "bad header Authorization: Bearer test", "bad header Authorization: Bearer [API key]"},
 		{"test", `map[Authorization:[Bearer test] Accept:[test]]`, `map[Authorization:[Bearer [API key]] Accept:[test]]`},
-		{"test", "Incorrect API key provided: test. You can test it", "Incorrect API key provided: [API key]. You can test it"},
+		{
+			"test", "Incorrect API key provided: test. You can test it",
+			"Incorrect API key provided: [API key]. You can test it",
+		},
 		{"test", `invalid token "test"`, `invalid token "[API key]"`},
 		{"test", "the key test is wrong", "the key [API key] is wrong"},
 		{"test", "your API key is: 'test'", "your API key is: '[API key]'"},
@@ -38,11 +41,13 @@ func TestACommonKeyIsRedactedWhereItIsACredential(t *testing.T) {
 
 func TestARealKeyIsRedactedEverywhere(t *testing.T) {
 	for _, key := range []string{
-		"sk-proj-Ab3xYz90QqWw77", "s3cr3tk3y", "AbCdEfGhIjKl", "correcthorsebattery", "a1b2c3", "hunterpass", "x1", "0123456789abcdef", `qu"o\te-7&<+/=`, "sk-no-key-required",
+		"sk-proj-Ab3xYz90QqWw77", "s3cr3tk3y", "AbCdEfGhIjKl", "correcthorsebattery", "a1b2c3", "hunterpass", "x1",
+		"0123456789abcdef", `qu"o\te-7&<+/=`, "sk-no-key-required",
 	} {
 		redact := newRedactor(key)
 		for _, text := range []string{
-			"%s", "wrong: %s.", "<%s>", `{"key":"%s"}`, "%s %s", "key=%s&x", "https://host/?key=%s", "x\n%s\ny", "'%s'", "(%s)/%s",
+			"%s", "wrong: %s.", "<%s>", `{"key":"%s"}`, "%s %s", "key=%s&x", "https://host/?key=%s", "x\n%s\ny", "'%s'",
+			"(%s)/%s",
 		} {
 			text = strings.ReplaceAll(text, "%s", key)
 			got := redact(text)
@@ -106,7 +111,8 @@ func TestAKeyAtTheCutOfAMessageIsRedacted(t *testing.T) {
 
 func TestARedactedErrorKeepsItsStatus(t *testing.T) {
 	t.Setenv(keyVariable, "s3cr3tk3y")
-	p := faultproxy.Always(t, echo, faultproxy.Answer(401, "application/json", `{"error":{"message":"no such key: s3cr3tk3y"}}`))
+	p := faultproxy.Always(t, echo, faultproxy.Answer(401, "application/json",
+		`{"error":{"message":"no such key: s3cr3tk3y"}}`))
 	// The path holds the key too, which is redacted after the message.
 	_, err := post(t.Context(), newClient(t, Options{KeyVariable: keyVariable}), p.URL+"/s3cr3tk3y")
 	status := (*StatusError)(nil)

@@ -17,9 +17,12 @@ import (
 
 // hostile are names that would end the front matter, make HTML, links or tables, or hide text.
 var hostile = []string{
-	"a\n---\nlicense: mit\n", "\"\nbase_model: evil/x\n\"", "<script>alert(1)</script>", "<!-- hidden", "![x](https://evil.example/a.png)",
-	"[a](javascript:alert(1))", "https://evil.example", "www.evil.example", "me@evil.example", "a | b", "`code` *bold* _it_ ~~no~~ $x$",
-	"# heading", "- item", "1. item", "+ item", "&lt;b&gt;", "\x00\x1b[31mred", "\u202egnp.exe", "\u0085\u2028next", "\xff\xfe", "C:\\models\\x",
+	"a\n---\nlicense: mit\n", "\"\nbase_model: evil/x\n\"", "<script>alert(1)</script>", "<!-- hidden",
+	"![x](https://evil.example/a.png)",
+	"[a](javascript:alert(1))", "https://evil.example", "www.evil.example", "me@evil.example", "a | b",
+	"`code` *bold* _it_ ~~no~~ $x$",
+	"# heading", "- item", "1. item", "+ item", "&lt;b&gt;", "\x00\x1b[31mred", "\u202egnp.exe", "\u0085\u2028next",
+	"\xff\xfe", "C:\\models\\x",
 	strings.Repeat("long ", 1000),
 }
 
@@ -27,7 +30,8 @@ func page(text string) modelcard.Page {
 	return modelcard.Page{
 		BaseModel: text, Pipeline: "sentence-similarity", Tags: []string{"retort", text}, Title: text, Summary: text,
 		Sections: []modelcard.Section{{
-			Heading: "Model", Text: text, Facts: [][2]string{{text, text}}, Table: [][]string{{"a", "b"}, {text, text}}, Code: "print(1)", Lang: "python",
+			Heading: "Model", Text: text, Facts: [][2]string{{text, text}}, Table: [][]string{{"a", "b"}, {text, text}},
+			Code: "print(1)", Lang: "python",
 		}},
 	}
 }
@@ -44,7 +48,8 @@ func frontMatter(t testing.TB, card []byte) (matter map[string]any, body string)
 
 func TestACardIsReadAsItWasMeant(t *testing.T) {
 	card := modelcard.Page{
-		BaseModel: "org/all-MiniLM-L6-v2", Pipeline: "sentence-similarity", Tags: []string{"retort"}, Title: "A title", Summary: "A summary.",
+		BaseModel: "org/all-MiniLM-L6-v2", Pipeline: "sentence-similarity", Tags: []string{"retort"}, Title: "A title",
+		Summary: "A summary.",
 		Sections: []modelcard.Section{
 			{Heading: "Facts", Facts: [][2]string{{"Corpus", "3 passages"}, {"Rate", "0.0001"}, {"Prompt", `"query: "`}}},
 			{Heading: "Figures", Table: [][]string{{"measure", "gain"}, {"MRR", "+0.1"}}},
@@ -78,7 +83,8 @@ A summary.
 
 func TestOnlyNamesOfTheHubAreNamedAsBaseModel(t *testing.T) {
 	for name, ok := range map[string]bool{
-		"all-MiniLM-L6-v2": true, "org/name_1.5": true, "": false, "a/b/c": false, "a b": false, "../x": false, "a--b": false, "ä": false, "-a": false,
+		"all-MiniLM-L6-v2": true, "org/name_1.5": true, "": false, "a/b/c": false, "a b": false, "../x": false, "a--b": false,
+		"ä": false, "-a": false,
 	} {
 		matter, _ := frontMatter(t, modelcard.Page{BaseModel: name}.Render())
 		require.Equal(t, ok, matter["base_model"] == name, name)

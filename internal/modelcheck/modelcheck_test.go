@@ -51,7 +51,8 @@ func TestFoldersThatHoldAModelPass(t *testing.T) {
 	root := tree(t, map[string]string{"real/config.json": "{}", "link": "->real", "router/modules.json": "[]"})
 	require.NoError(t, modelcheck.Folder(filepath.Join(root, "link")))
 	require.NoError(t, modelcheck.Folder(filepath.Join(root, "router"), "config.json", "modules.json"))
-	require.ErrorContains(t, modelcheck.Folder(filepath.Join(root, "router")), "router is no model folder: it has no config.json")
+	require.ErrorContains(t, modelcheck.Folder(filepath.Join(root, "router")),
+		"router is no model folder: it has no config.json")
 }
 
 func TestAPathThatIsNoModelSaysWhatItIs(t *testing.T) {
@@ -77,23 +78,52 @@ func TestAPathThatIsNoModelSaysWhatItIs(t *testing.T) {
 		want []string
 	}{
 		"a model's folder in the Hub's cache": {filepath.Join(hub, cached), []string{
-			"is no model folder: it is the Hugging Face Hub's cache of one model. Name its snapshot: " + snapshot("bbb") + " or " + snapshot("aaa"),
+			"is no model folder: it is the Hugging Face Hub's cache of one model. Name its snapshot: " + snapshot("bbb") +
+				" or " + snapshot("aaa"),
 		}},
-		"its snapshots":         {filepath.Join(hub, cached, "snapshots"), []string{"Did you mean " + snapshot("aaa")}},
-		"a download broken off": {filepath.Join(hub, "models--org--broken"), []string{"It holds no whole snapshot: download the model again"}},
-		"the Hub's cache":       {hub, []string{"it is a cache of the Hugging Face Hub. Name a model's snapshot: " + snapshot("bbb")}},
-		"the folder above it":   {home, []string{"it is a cache of the Hugging Face Hub", filepath.Join(home, "hub", cached, "snapshots", "aaa")}},
-		"a run":                 {filepath.Join(root, "run"), []string{"it is a run of Retort, whose model is " + filepath.Join(root, "run", "model")}},
-		"a GGUF file's folder":  {filepath.Join(root, "gguf"), []string{"model.Q4_1.gguf", "language models only (-llm FILE)"}},
-		"the folder around it":  {filepath.Join(root, "zip"), []string{"Did you mean " + filepath.Join(root, "zip", "all-MiniLM") + "?"}},
-		"another folder":        {filepath.Join(root, "other"), []string{"other is no model folder: it has no config.json. A model folder in the layout of"}},
-		"an empty folder":       {filepath.Join(root, "bare"), []string{"bare is no model folder: it is empty"}},
-		"a GGUF file":           {filepath.Join(root, "weights.gguf"), []string{"is a file: a GGUF file; GGUF is read for language models only"}},
-		"an archive":            {filepath.Join(root, "model.tar.gz"), []string{"model.tar.gz is a file (compressed with gzip); give the folder that holds config.json"}},
-		"a model's file":        {filepath.Join(root, "config.json"), []string{"config.json is a file (JSON text); give the folder"}},
-		"any file":              {filepath.Join(root, "blob"), []string{"blob is a file; give the folder"}},
-		"nothing":               {filepath.Join(root, "nothing"), []string{"no such file"}},
-		"a link to nothing":     {filepath.Join(root, "gone"), []string{"gone is a link to nowhere, which does not exist"}},
+		"its snapshots": {filepath.Join(hub, cached, "snapshots"), []string{"Did you mean " + snapshot("aaa")}},
+		"a download broken off": {
+			filepath.Join(hub, "models--org--broken"),
+			[]string{"It holds no whole snapshot: download the model again"},
+		},
+		"the Hub's cache": {hub, []string{"it is a cache of the Hugging Face Hub. Name a model's snapshot: " +
+			snapshot("bbb")}},
+		"the folder above it": {home, []string{
+			"it is a cache of the Hugging Face Hub",
+			filepath.Join(home, "hub", cached, "snapshots", "aaa"),
+		}},
+		"a run": {
+			filepath.Join(root, "run"),
+			[]string{"it is a run of Retort, whose model is " + filepath.Join(root, "run", "model")},
+		},
+		"a GGUF file's folder": {filepath.Join(root, "gguf"), []string{
+			"model.Q4_1.gguf",
+			"language models only (-llm FILE)",
+		}},
+		"the folder around it": {
+			filepath.Join(root, "zip"),
+			[]string{"Did you mean " + filepath.Join(root, "zip", "all-MiniLM") + "?"},
+		},
+		"another folder": {
+			filepath.Join(root, "other"),
+			[]string{"other is no model folder: it has no config.json. A model folder in the layout of"},
+		},
+		"an empty folder": {filepath.Join(root, "bare"), []string{"bare is no model folder: it is empty"}},
+		"a GGUF file": {
+			filepath.Join(root, "weights.gguf"),
+			[]string{"is a file: a GGUF file; GGUF is read for language models only"},
+		},
+		"an archive": {
+			filepath.Join(root, "model.tar.gz"),
+			[]string{"model.tar.gz is a file (compressed with gzip); give the folder that holds config.json"},
+		},
+		"a model's file": {
+			filepath.Join(root, "config.json"),
+			[]string{"config.json is a file (JSON text); give the folder"},
+		},
+		"any file":          {filepath.Join(root, "blob"), []string{"blob is a file; give the folder"}},
+		"nothing":           {filepath.Join(root, "nothing"), []string{"no such file"}},
+		"a link to nothing": {filepath.Join(root, "gone"), []string{"gone is a link to nowhere, which does not exist"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := modelcheck.Folder(c.path)

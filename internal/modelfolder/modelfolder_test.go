@@ -11,7 +11,8 @@ import (
 
 func TestANameStaysInsideTheFolder(t *testing.T) {
 	for name, want := range map[string]string{
-		"": "dir", "1_Pooling": "dir/1_Pooling", "a/b": "dir/a/b", ".": "dir", "./a": "dir/a", "..a": "dir/..a", "a..": "dir/a..",
+		"": "dir", "1_Pooling": "dir/1_Pooling", "a/b": "dir/a/b", ".": "dir", "./a": "dir/a", "..a": "dir/..a",
+		"a..": "dir/a..",
 	} {
 		got, err := Join("dir", name)
 		require.NoError(t, err, name)
@@ -36,7 +37,8 @@ func FuzzANameStaysInsideTheFolder(f *testing.F) {
 		}
 		relative, err := filepath.Rel("dir", got)
 		require.NoError(t, err)
-		require.False(t, relative == ".." || strings.HasPrefix(relative, ".."+string(filepath.Separator)), "%q is %q", name, got)
+		require.False(t, relative == ".." || strings.HasPrefix(relative, ".."+string(filepath.Separator)), "%q is %q", name,
+			got)
 	})
 }
 
@@ -124,19 +126,40 @@ func TestSpecialTokensThatTokenizerJSONLacksAreNamed(t *testing.T) {
 		left             bool
 		err              string
 	}{
-		"none":                          {`{}`, `{}`, false, ""},
-		"listed":                        {`{"bos_token":"<s>","pad_token":{"content":"<pad>"},"add_bos_token":true,"mask_token":null}`, `{}`, false, ""},
-		"a named one":                   {`{"bos_token":"<b>"}`, `{}`, false, `tokenizer_config.json: bos_token names "<b>", which added_tokens of tokenizer.json lacks`},
-		"an object":                     {`{"eos_token":{"content":"<e>"}}`, `{}`, false, `eos_token names "<e>"`},
-		"a list":                        {`{"additional_special_tokens":["<s>",{"content":"<l>"}]}`, `{}`, false, `additional_special_tokens names "<l>"`},
-		"an object of names":            {`{"extra_special_tokens":{"image_token":"<i>"}}`, `{}`, false, `extra_special_tokens names "<i>"`},
-		"a map":                         {`{}`, `{"cls_token":"<c>"}`, false, `special_tokens_map.json: cls_token names "<c>"`},
-		"a map that is not read":        {`{"added_tokens_decoder":{"0":{"content":"<s>"}}}`, `{"cls_token":"<c>"}`, false, ""},
-		"a decoder":                     {`{"added_tokens_decoder":{"0":{"content":"<d>"}}}`, `{}`, false, `added_tokens_decoder names "<d>"`},
-		"unused":                        {`{"unk_token":"<u>"}`, `{}`, false, ""},
-		"left":                          {`{"truncation_side":"left"}`, `{}`, true, ""},
-		"left, as the map has it":       {`{"truncation_side":"right"}`, `{"truncation_side":"left"}`, true, ""},
-		"a side that there is not":      {`{"truncation_side":"top"}`, `{}`, false, `truncation_side is "top"; left and right are supported`},
+		"none":   {`{}`, `{}`, false, ""},
+		"listed": {`{"bos_token":"<s>","pad_token":{"content":"<pad>"},"add_bos_token":true,"mask_token":null}`, `{}`, false, ""},
+		"a named one": {
+			`{"bos_token":"<b>"}`, `{}`, false,
+			`tokenizer_config.json: bos_token names "<b>", which added_tokens of tokenizer.json lacks`,
+		},
+		"an object": {`{"eos_token":{"content":"<e>"}}`, `{}`, false, `eos_token names "<e>"`},
+		"a list": {
+			`{"additional_special_tokens":["<s>",{"content":"<l>"}]}`, `{}`, false,
+			`additional_special_tokens names "<l>"`,
+		},
+		"an object of names": {
+			`{"extra_special_tokens":{"image_token":"<i>"}}`, `{}`, false,
+			`extra_special_tokens names "<i>"`,
+		},
+		"a map": {
+			`{}`, `{"cls_token":"<c>"}`, false,
+			`special_tokens_map.json: cls_token names "<c>"`,
+		},
+		"a map that is not read": {
+			`{"added_tokens_decoder":{"0":{"content":"<s>"}}}`, `{"cls_token":"<c>"}`, false,
+			"",
+		},
+		"a decoder": {
+			`{"added_tokens_decoder":{"0":{"content":"<d>"}}}`, `{}`, false,
+			`added_tokens_decoder names "<d>"`,
+		},
+		"unused":                  {`{"unk_token":"<u>"}`, `{}`, false, ""},
+		"left":                    {`{"truncation_side":"left"}`, `{}`, true, ""},
+		"left, as the map has it": {`{"truncation_side":"right"}`, `{"truncation_side":"left"}`, true, ""},
+		"a side that there is not": {
+			`{"truncation_side":"top"}`, `{}`, false,
+			`truncation_side is "top"; left and right are supported`,
+		},
 		"a template is not a token":     {`{"chat_template":"<x>"}`, `{}`, false, ""},
 		"a file that is no JSON object": {`[]`, `{}`, false, "tokenizer_config.json"},
 	} {

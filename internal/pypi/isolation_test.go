@@ -30,7 +30,8 @@ func TestNothingOfTheWorkingFolderIsRun(t *testing.T) {
 	python, err := Python(t.Context())
 	require.NoError(t, err)
 	require.True(t, filepath.IsAbs(python))
-	got, err := Download(t.Context(), Wheel{Project: "p", Version: "1.0", SHA256: artifacttest.SHA256(t, wheel)}, "downloads")
+	got, err := Download(t.Context(), Wheel{Project: "p", Version: "1.0", SHA256: artifacttest.SHA256(t, wheel)},
+		"downloads")
 	require.NoError(t, err)
 	require.FileExists(t, got)
 }

@@ -56,7 +56,10 @@ func TestLoadErrorNamesFileAndLine(t *testing.T) {
 		{"no query", `{"set":"s","system":"after","metrics":{"map":1}}`, `no "query"`},
 		{"no metrics", `{"set":"s","system":"after","query":"r"}`, `query "r": no metrics`},
 		{"null", `{"set":"s","system":"after","query":"r","metrics":{"map":null}}`, `metric "map" is null`},
-		{"text for a number", `{"set":"s","system":"after","query":"r","metrics":{"map":"1"}}`, `"/metrics/map": a string where a number is wanted`},
+		{
+			"text for a number", `{"set":"s","system":"after","query":"r","metrics":{"map":"1"}}`,
+			`"/metrics/map": a string where a number is wanted`,
+		},
 		{"a passage twice", `{"set":"s","system":"after","query":"r","metrics":{"map":1},"top":["a","a"]}`, `"a" is in the top twice`},
 		{"a record twice", good, `set "s", system "after", query "q": there is such a record already`},
 	} {

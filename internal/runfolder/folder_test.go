@@ -176,7 +176,10 @@ func TestDamageIsAnErrorWithLineAndOffsetUntilItIsRepaired(t *testing.T) {
 			repaired, err := Repair(t.Context(), dir, testLayout, quiet())
 			require.NoError(t, err)
 			require.Equal(t, []Repaired{
-				{Path: path, Reason: c.reason, Cut: &Cut{Line: c.line, Offset: int64(c.offset), Kept: c.line - 1, Redone: c.redone}},
+				{Path: path, Reason: c.reason, Cut: &Cut{
+					Line: c.line, Offset: int64(c.offset), Kept: c.line - 1,
+					Redone: c.redone,
+				}},
 			}, repaired)
 			again, err := Repair(t.Context(), dir, testLayout, quiet())
 			require.NoError(t, err)

@@ -39,7 +39,8 @@ func openLogged(t testing.TB, dir string) (*Folder, *bytes.Buffer) {
 
 var testLayout = Layout{
 	Stages: map[string]map[string]Remedy{
-		"a": {"checkpoints": Journal, "state": Redo, "model": Remove, "metrics": SetAside}, "b": nil, "c": nil, "d": nil, "squares": nil,
+		"a": {"checkpoints": Journal, "state": Redo, "model": Remove, "metrics": SetAside}, "b": nil, "c": nil, "d": nil,
+		"squares": nil,
 	},
 	Others: map[string]Remedy{"corpus.jsonl": Remove, "costs.json": SetAside, "answers.jsonl": Journal},
 }

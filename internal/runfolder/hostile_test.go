@@ -39,7 +39,8 @@ func rewrite(t *testing.T, dir string, change func(m *Manifest)) {
 func hostileNames(dir string) []string {
 	return []string{
 		"../victim", "", ".", "..", "a/../../victim", filepath.Join(filepath.Dir(dir), "victim"), "checkpoints/../../victim",
-		"./checkpoints", "checkpoints/", "checkpoints/x", `..\victim`, `C:\victim`, "checkpoints\x00", "\x00", "manifest.json", "lock", "notes.txt",
+		"./checkpoints", "checkpoints/", "checkpoints/x", `..\victim`, `C:\victim`, "checkpoints\x00", "\x00",
+		"manifest.json", "lock", "notes.txt",
 	}
 }
 
@@ -87,7 +88,10 @@ func TestAManifestWithChecksumsOfOtherFilesIsRefusedByName(t *testing.T) {
 		rewrite(t, dir, func(m *Manifest) { m.Files = map[string]Sum{name: {}} })
 		requireRefused(t, dir, fmt.Sprintf("%q is no file of a run", name))
 	}
-	for _, name := range []string{"checkpoints/x", "answers.jsonl", "model/../x", "model//x", "model/x\\..", "model/\x00"} {
+	for _, name := range []string{
+		"checkpoints/x", "answers.jsonl", "model/../x", "model//x", "model/x\\..",
+		"model/\x00",
+	} {
 		dir := chain(t)
 		rewrite(t, dir, func(m *Manifest) { m.Files = map[string]Sum{name: {}} })
 		requireRefused(t, dir, fmt.Sprintf("%q is no file of a run", name))
@@ -111,7 +115,8 @@ func requireRefused(t *testing.T, dir, want string) {
 // A link among the program's names that leads out of the run is refused by name before anything is written or removed.
 func TestLinksOutOfARunAreNeitherFollowedNorRemovedThrough(t *testing.T) {
 	for _, name := range []string{
-		"checkpoints", "model", "metrics", "state", "a.jsonl", "b.jsonl", "lock", "answers.jsonl", "corpus.jsonl", "manifest.json",
+		"checkpoints", "model", "metrics", "state", "a.jsonl", "b.jsonl", "lock", "answers.jsonl", "corpus.jsonl",
+		"manifest.json",
 		"manifest.backup.json", "model/inner", "metrics/inner",
 	} {
 		for to, target := range map[string]string{
@@ -164,7 +169,8 @@ func TestCleaningUpFollowsNoLinkAndRemovesOnlyThePrograms(t *testing.T) {
 	precious := victimOf(t, dir)
 	victim := filepath.Dir(precious)
 	for _, path := range []string{
-		filepath.Join(victim, ".x.tmp-1"), filepath.Join(dir, "notes", ".x.tmp-1"), filepath.Join(dir, ".notes.tmp-1"), filepath.Join(dir, "checkpoints", ".x.tmp-1"),
+		filepath.Join(victim, ".x.tmp-1"), filepath.Join(dir, "notes", ".x.tmp-1"), filepath.Join(dir, ".notes.tmp-1"),
+		filepath.Join(dir, "checkpoints", ".x.tmp-1"),
 		filepath.Join(dir, ".model.tmp-1", "x"),
 	} {
 		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
@@ -227,7 +233,10 @@ func TestBeginRefusesAStageThatIsNotInTheLayout(t *testing.T) {
 
 // FuzzManifest: whatever a manifest says, what is read names the program's files only.
 func FuzzManifest(f *testing.F) {
-	m := &Manifest{Format: Format, Stages: []*Entry{{Name: "a", File: "a.jsonl", State: Complete}}, Files: map[string]Sum{"model/x": {1, "y"}}}
+	m := &Manifest{
+		Format: Format, Stages: []*Entry{{Name: "a", File: "a.jsonl", State: Complete}},
+		Files: map[string]Sum{"model/x": {1, "y"}},
+	}
 	sealed, err := m.seal()
 	require.NoError(f, err)
 	f.Add(sealed)

@@ -17,8 +17,9 @@ func wholeRun(t *testing.T) string {
 	dir := chain(t)
 	f := openFolder(t, dir)
 	for name, content := range map[string]string{
-		"corpus.jsonl": "passages", "costs.json": "costs", "state": "weights", "model/config.json": "config", "model/1_Pooling/config.json": "pooling",
-		"metrics/steps.csv": "steps", "metrics/evaluations.csv": "evaluations",
+		"corpus.jsonl": "passages", "costs.json": "costs", "state": "weights", "model/config.json": "config",
+		"model/1_Pooling/config.json": "pooling",
+		"metrics/steps.csv":           "steps", "metrics/evaluations.csv": "evaluations",
 	} {
 		require.NoError(t, os.MkdirAll(filepath.Dir(f.Path(name)), 0o755))
 		require.NoError(t, os.WriteFile(f.Path(name), []byte(content), 0o644))
@@ -51,10 +52,16 @@ func TestVerifyReadsEverythingAndRepairDoesWhatTheLayoutSays(t *testing.T) {
 		gone []string // what repair removes
 	}{
 		{"corpus.jsonl", "removed: the next run makes it again", false, []string{"corpus.jsonl"}},
-		{"model/1_Pooling/config.json", "removed with all of DIR/model: the next run makes it again", false, []string{"model"}},
+		{
+			"model/1_Pooling/config.json", "removed with all of DIR/model: the next run makes it again", false,
+			[]string{"model"},
+		},
 		{"state", "the stage a is done anew by the next run", false, []string{"a.jsonl", "state", "model", "metrics"}},
 		{"costs.json", "nothing makes it again: it is now DIR/costs.json.damaged", true, []string{"costs.json"}},
-		{"metrics/steps.csv", "nothing makes it again: it is now DIR/metrics/steps.csv.damaged", true, []string{"metrics/steps.csv"}},
+		{
+			"metrics/steps.csv", "nothing makes it again: it is now DIR/metrics/steps.csv.damaged", true,
+			[]string{"metrics/steps.csv"},
+		},
 		{"manifest.json", "brought back from manifest.backup.json", false, nil},
 		{"manifest.backup.json", "written again", false, nil},
 	} {

@@ -123,9 +123,12 @@ func TestHeaderLengthIsChecked(t *testing.T) {
 		"text":                      {"some text that is long enough", "not a safetensors file: header of"},
 		"a web page":                {"<!DOCTYPE html>", "the file is a web page"},
 		"pickle instead of tensors": {"PK\x03\x04aaaaaaaaaaaa", "the file is a ZIP archive, which PyTorch's .bin"},
-		"a Git LFS pointer":         {"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n", `the file is a Git LFS pointer, not the file itself; run "git lfs pull"`},
-		"compressed":                {"\x1f\x8b\x08\x00aaaaaaaaaaaa", "the file is compressed with gzip; unpack it first"},
-		"a GGUF file":               {"GGUF\x03\x00\x00\x00aaaaaaaaaaaa", "the file is a GGUF file; "},
+		"a Git LFS pointer": {
+			"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n",
+			`the file is a Git LFS pointer, not the file itself; run "git lfs pull"`,
+		},
+		"compressed":  {"\x1f\x8b\x08\x00aaaaaaaaaaaa", "the file is compressed with gzip; unpack it first"},
+		"a GGUF file": {"GGUF\x03\x00\x00\x00aaaaaaaaaaaa", "the file is a GGUF file; "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "model.safetensors")

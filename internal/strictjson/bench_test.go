@@ -15,7 +15,10 @@ func BenchmarkUnmarshal(b *testing.B) {
 	var corpus [][]byte
 	for i := range 100_000 {
 		text := strings.Repeat(fmt.Sprintf("Descale the kettle number %d with vinegar, “twice”. ", i), 15)
-		line, err := json.Marshal(map[string]any{"_id": fmt.Sprint(i), "title": "Kettle", "text": text, "metadata": map[string]any{"url": "x", "n": []int{1, 2}}})
+		line, err := json.Marshal(map[string]any{
+			"_id": fmt.Sprint(i), "title": "Kettle", "text": text,
+			"metadata": map[string]any{"url": "x", "n": []int{1, 2}},
+		})
 		require.NoError(b, err)
 		corpus = append(corpus, line)
 	}

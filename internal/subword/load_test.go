@@ -189,19 +189,36 @@ func TestATokenizerIsBounded(t *testing.T) {
 	}
 	double := strings.Repeat(`{"type": "Replace", "pattern": {"String": "a"}, "content": "aa"},`, 40)
 	for name, c := range map[string]struct{ content, want string }{
-		"an id beyond the file":     {file(`"c": 2097151, `, ""), `token "c" has id 2097151, which is not in 0 to 80`},
-		"an id beyond 32 bits":      {file(`"c": 4294967296, `, ""), `token "c" has id 4294967296`},
-		"an added id":               {file("", `, "added_tokens": [{"id": 2000000, "content": "c"}]`), `token "c" has id 2000000`},
-		"a long token":              {file(`"`+strings.Repeat("a", 5000)+`": 2, `, ""), "has 5000 bytes, the limit is 4096"},
-		"nested normalizers":        {file("", nested("normalizer", "normalizers", 2000)), "a Sequence nested more than 8 deep"},
-		"nested pre-tokenizers":     {file("", nested("pre_tokenizer", "pretokenizers", 2000)), "a Sequence nested more than 8 deep"},
-		"nested post-processors":    {file("", nested("post_processor", "processors", 2000)), "a Sequence nested more than 8 deep"},
-		"nested decoders":           {file("", nested("decoder", "decoders", 2000)), "a Sequence nested more than 8 deep"},
-		"many normalizers":          {file("", `, "normalizer": {"type": "Sequence", "normalizers": [`+strings.Repeat(double, 3)+`{"type": "NFC"}]}`), "a Sequence of 121"},
-		"a long replacement":        {file("", `, "normalizer": {"type": "Prepend", "prepend": "`+strings.Repeat("a", 999)+`"}`), "prepend has 999 bytes, the limit is 128"},
+		"an id beyond the file": {file(`"c": 2097151, `, ""), `token "c" has id 2097151, which is not in 0 to 80`},
+		"an id beyond 32 bits":  {file(`"c": 4294967296, `, ""), `token "c" has id 4294967296`},
+		"an added id": {
+			file("", `, "added_tokens": [{"id": 2000000, "content": "c"}]`),
+			`token "c" has id 2000000`,
+		},
+		"a long token": {file(`"`+strings.Repeat("a", 5000)+`": 2, `, ""), "has 5000 bytes, the limit is 4096"},
+		"nested normalizers": {
+			file("", nested("normalizer", "normalizers", 2000)),
+			"a Sequence nested more than 8 deep",
+		},
+		"nested pre-tokenizers": {
+			file("", nested("pre_tokenizer", "pretokenizers", 2000)),
+			"a Sequence nested more than 8 deep",
+		},
+		"nested post-processors": {
+			file("", nested("post_processor", "processors", 2000)),
+			"a Sequence nested more than 8 deep",
+		},
+		"nested decoders": {file("", nested("decoder", "decoders", 2000)), "a Sequence nested more than 8 deep"},
+		"many normalizers": {file("", `, "normalizer": {"type": "Sequence", "normalizers": [`+strings.Repeat(double,
+			3)+`{"type": "NFC"}]}`), "a Sequence of 121"},
+		"a long replacement": {file("", `, "normalizer": {"type": "Prepend", "prepend": "`+strings.Repeat("a",
+			999)+`"}`), "prepend has 999 bytes, the limit is 128"},
 		"an added token that grows": {file("", `, "added_tokens": [{"id": 2, "content": "aa", "normalized": true}], "normalizer": {"type": "Sequence", "normalizers": [`+double+`{"type": "NFC"}]}`), "the tokenizer's normalizers make a text"},
 		"nested JSON":               {strings.Repeat("[", 1_000_000), "not a tokenizer.json"},
-		"nested JSON in a section":  {file("", `, "normalizer": `+strings.Repeat(`{"a":`, 1_000_000)), "not a tokenizer.json"},
+		"nested JSON in a section": {
+			file("", `, "normalizer": `+strings.Repeat(`{"a":`, 1_000_000)),
+			"not a tokenizer.json",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			start := time.Now()
@@ -221,7 +238,10 @@ func FuzzFromGGUF(f *testing.F) {
 	f.Add("gpt2", "llama-bpe", "a b ab <x>", "a b", "hello ab", []byte{1, 1, 1, 3})
 	f.Add("llama", "", "▁a b <unk>", "", "a b", []byte{1, 1, 2})
 	f.Fuzz(func(t *testing.T, model, pre, tokens, merges, text string, types []byte) {
-		v := Vocab{Model: model, Pre: pre, Tokens: strings.Split(tokens, " "), Merges: strings.Split(merges, ","), AddSpacePrefix: true}
+		v := Vocab{
+			Model: model, Pre: pre, Tokens: strings.Split(tokens, " "), Merges: strings.Split(merges, ","),
+			AddSpacePrefix: true,
+		}
 		for _, kind := range types {
 			v.Types = append(v.Types, int32(kind))
 			v.Scores = append(v.Scores, -float32(kind))

@@ -150,7 +150,8 @@ func TestSplitBehavioursEqualHuggingFaceTokenizers(t *testing.T) {
 func TestWhatIsNoUTF8CountsAsInPythonsReplace(t *testing.T) {
 	for _, kind := range kinds {
 		tokenizer := load(t, kind.name)
-		require.Equal(t, must(tokenizer.Encode("a\uFFFDb \uFFFD\uFFFDc\uFFFD")), must(tokenizer.Encode("a\xffb \xff\xfec\xe4\xb8")), kind.name)
+		require.Equal(t, must(tokenizer.Encode("a\uFFFDb \uFFFD\uFFFDc\uFFFD")),
+			must(tokenizer.Encode("a\xffb \xff\xfec\xe4\xb8")), kind.name)
 	}
 }
 
@@ -255,7 +256,8 @@ func TestAPatternThatBacktracksIsNamed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			tokenizer, err := Parse([]byte(`{"model": {"type": "BPE", "vocab": {"a": 0, "b": 1}, "merges": []}, ` + section + `}`))
+			tokenizer, err := Parse([]byte(`{"model": {"type": "BPE", "vocab": {"a": 0, "b": 1}, "merges": []}, ` + section +
+				`}`))
 			require.NoError(t, err)
 			ids, err := tokenizer.Encode("aaab aaa")
 			require.NoError(t, err)

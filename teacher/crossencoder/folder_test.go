@@ -70,7 +70,9 @@ func TestKeysThatChangeScoresAreRefusedByName(t *testing.T) {
 			`tokenizer_config.json: additional_special_tokens names "<x>"`,
 		},
 		"a special token by a purpose": {
-			"xlmr", "tokenizer_config.json", map[string]any{"image_token": "<image>"}, `tokenizer_config.json: image_token names "<image>"`,
+			"xlmr", "tokenizer_config.json",
+			map[string]any{"image_token": "<image>"},
+			`tokenizer_config.json: image_token names "<image>"`,
 		},
 		"a special token of the map": {
 			"roberta", "special_tokens_map.json",
@@ -82,14 +84,26 @@ func TestKeysThatChangeScoresAreRefusedByName(t *testing.T) {
 			map[string]any{"added_tokens_decoder": map[string]any{"9": map[string]any{"content": "<y>"}}},
 			`added_tokens_decoder names "<y>"`,
 		},
-		"the other side":      {"roberta", "tokenizer_config.json", map[string]any{"truncation_side": "left"}, "truncation_side is left"},
-		"the other direction": {"xlmr", "tokenizer.json", map[string]any{"truncation": map[string]any{"direction": "Left"}}, "truncation_side is left"},
+		"the other side": {
+			"roberta", "tokenizer_config.json",
+			map[string]any{"truncation_side": "left"},
+			"truncation_side is left",
+		},
+		"the other direction": {
+			"xlmr", "tokenizer.json",
+			map[string]any{"truncation": map[string]any{"direction": "Left"}},
+			"truncation_side is left",
+		},
 		"a shape of its own for a layer": {
 			"bert", "config.json",
 			map[string]any{"per_layer_config": map[string]any{"0": map[string]any{"num_attention_heads": 2}}},
 			"config.json: per_layer_config is",
 		},
-		"code of its own": {"bert", "config.json", map[string]any{"auto_map": map[string]any{"AutoModel": "x.Y"}}, "config.json: auto_map is"},
+		"code of its own": {
+			"bert", "config.json",
+			map[string]any{"auto_map": map[string]any{"AutoModel": "x.Y"}},
+			"config.json: auto_map is",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := readFolder(changed(t, c.folder, c.file, c.members), 0)

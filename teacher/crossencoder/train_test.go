@@ -441,7 +441,8 @@ func TestATrainedModelForSentenceTransformers(t *testing.T) {
 	var config map[string]any
 	require.NoError(t, jsonfile.Read(filepath.Join(halves, bertnet.ConfigFile), &config))
 	delete(config, "dtype")
-	config["torch_dtype"], config["_name_or_path"], config["transformers_version"] = "bfloat16", "/home/somebody/model", "4.0.0"
+	config["torch_dtype"], config["_name_or_path"], config["transformers_version"] = "bfloat16", "/home/somebody/model",
+		"4.0.0"
 	require.NoError(t, jsonfile.Write(filepath.Join(halves, bertnet.ConfigFile), config))
 
 	corpus, examples := boats(t, 8)

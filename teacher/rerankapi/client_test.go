@@ -125,7 +125,8 @@ func TestAWrongScoreNeverGetsThrough(t *testing.T) {
 		})
 	}
 	t.Run("a score twice", func(t *testing.T) {
-		p := faultproxy.Always(t, server, faultproxy.Answer(200, "application/json", `[{"index":0,"score":1},{"index":1,"score":9,"score":2}]`))
+		p := faultproxy.Always(t, server, faultproxy.Answer(200, "application/json",
+			`[{"index":0,"score":1},{"index":1,"score":9,"score":2}]`))
 		_, err := newClient(t, Options{URL: p.URL, Attempts: 2}).Score(t.Context(), query, passages("aaa", "b"))
 		require.ErrorContains(t, err, `"/1": the name "score" occurs twice in one object`)
 		require.Len(t, p.Requests(), 1, "it is not asked again")

@@ -92,7 +92,8 @@ func TestAPassageThatIsTooLongIsNamedAndGoesWithoutAScore(t *testing.T) {
 
 func TestTruncateAsksEachServerInItsWay(t *testing.T) {
 	for kind, want := range map[Kind]string{
-		VLLM: `"truncate_prompt_tokens":-1`, VLLMScore: `"truncate_prompt_tokens":-1`, Jina: `"truncation":true`, TEI: `"truncate":true`, Cohere: `{`,
+		VLLM: `"truncate_prompt_tokens":-1`, VLLMScore: `"truncate_prompt_tokens":-1`, Jina: `"truncation":true`,
+		TEI: `"truncate":true`, Cohere: `{`,
 	} {
 		p := faultproxy.New(t, limited(400, vllmTooLong))
 		client := newClient(t, Options{Kind: kind, URL: p.URL, Truncate: true})
