@@ -55,7 +55,7 @@ func passagesOf(t *testing.T, c retort.Corpus) []retort.Passage {
 	return passages
 }
 
-// The forms are those that users' corpora have. Names are matched as in Python: json.loads(line)["text"].
+// Users' corpora have these forms. Names are matched as in Python: json.loads(line)["text"].
 func TestACorpusIsReadAsItIsWritten(t *testing.T) {
 	one := []retort.Passage{{ID: "a", Text: "one fish"}}
 	for name, c := range map[string]struct {

@@ -44,7 +44,7 @@ func (j *job) method(out *Outcome) []encoder.Fact {
 	o, t := j.trainingOptions(), out.Training
 	towers := "queries and passages learnt, so that an index must be made anew"
 	if o.Towers == QueryOnly {
-		towers = "queries only; the vectors of passages are those of the base model, and an index of them stays valid"
+		towers = "queries only; the passages' vectors are the base model's, and an index of them stays valid"
 	}
 	facts := []encoder.Fact{{Name: "What learnt", Value: towers}}
 	if j.Lists == nil {
@@ -79,7 +79,7 @@ func meanLength(out *Outcome) int {
 	return (total + len(out.Lists)/2) / max(len(out.Lists), 1)
 }
 
-// score is that of the student that was kept.
+// score is the score of the student that was kept.
 func (r *Result) score() float64 {
 	if r.Alpha > 0 && r.Alpha < 1 {
 		return r.AlphaScore

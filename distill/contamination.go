@@ -21,7 +21,7 @@ type TestCopies struct {
 // copiesNamed is how many queries TestCopies names.
 const copiesNamed = 5
 
-// The reasons why a query or list is dropped that would tell the student of a passage that is held out.
+// The reasons why a query or list is dropped that would show the student a passage that is held out.
 const (
 	reasonHeldOutSource mine.Reason = "source is held out"
 	reasonHeldOutBest   mine.Reason = "best passage is held out"
@@ -161,7 +161,7 @@ func (j *job) separatePositives(lists []retort.List) ([]retort.List, error) {
 	return lists, nil
 }
 
-// positiveOf is the passage that answers a list's query as far as its scores tell: the first of the best. An extractive
+// positiveOf is the passage that answers a list's query by its scores: the first of the best. An extractive
 // query's list has none, as in training.
 func positiveOf(l retort.List) string {
 	if generate.IsExtractive(l.Query) || len(l.Scores) == 0 || len(l.Scores) != len(l.IDs) {

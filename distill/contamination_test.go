@@ -99,7 +99,7 @@ func TestJudgedQueriesAreNotTrainedOnThroughAnyDoor(t *testing.T) {
 	}
 }
 
-// givenGenerator makes of a passage those of its queries that were made from it.
+// givenGenerator returns, for a passage, the given queries that were made from it.
 type givenGenerator []retort.Query
 
 func (g givenGenerator) Generate(_ context.Context, p retort.Passage) ([]retort.Query, error) {

@@ -156,7 +156,7 @@ func (h *HeldOut) Queries() []retort.Query {
 	return append(h.Choose.items(), h.Test.items()...)
 }
 
-// Fingerprint stands for all items and passages.
+// Fingerprint identifies all items and passages.
 func (h *HeldOut) Fingerprint() string {
 	return hashOf([]any{h.Choose.items(), h.Choose.pool, h.Test.items(), h.Test.pool, h.Passages})
 }

@@ -129,7 +129,7 @@ type trial struct {
 	effect     float64
 	candidates int
 	averages   []float64
-	sameItems  bool // the guard's items are those that chose
+	sameItems  bool // the guard's items also chose
 }
 
 const trialItems = 12 // of each half

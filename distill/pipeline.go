@@ -155,7 +155,7 @@ func DefaultMiningOptions() MiningOptions {
 type Funnel struct {
 	Generated int `json:"generated"`  // queries that the generator made
 	Distinct  int `json:"distinct"`   // of those, without duplicates
-	Drawn     int `json:"drawn"`      // of those that passed the filters, within MaxQueries
+	Drawn     int `json:"drawn"`      // of the queries that passed the filters, within MaxQueries
 	Own       int `json:"own"`        // queries that the user gave
 	RoundTrip int `json:"round_trip"` // that found their source
 	// Themselves are queries that are passages of the corpus themselves (retort.Query.Is), which their lists leave out.

@@ -18,7 +18,7 @@ import (
 	"github.com/retort-ir/retort/internal/runfolder"
 )
 
-// The names in a run folder besides those of the stages' records, as runfolder.Pipeline has them.
+// The names in a run folder besides the stages' records, as runfolder.Pipeline has them.
 const (
 	folderCheckpoints = "checkpoints" // while the student is trained
 	folderState       = "train.state" // the trained student's weights and moments
@@ -164,7 +164,7 @@ func (j *job) saveModel() error {
 	return j.Student.Save(j.folder.Path(folderModel))
 }
 
-// loadTrained brings back the student of an earlier call, and makes a model that is gone or damaged again.
+// loadTrained restores the student of an earlier call, and makes a model that is gone or damaged again.
 func (j *job) loadTrained(ctx context.Context) error {
 	if err := j.split(); err != nil {
 		return err

@@ -109,7 +109,7 @@ func (q Qrels) add(j judgement) error {
 	return nil
 }
 
-// isHeader knows a header by the place of the grade: other words than BEIR's stand there in the files of other tools.
+// isHeader knows a header by the place of the grade, where other tools write other words than BEIR.
 func isHeader(j judgement) bool {
 	return j.grade != "" && !strings.ContainsAny(j.grade, "0123456789")
 }

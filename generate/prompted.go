@@ -320,7 +320,7 @@ func (g *Prompted) read(p retort.Passage, s slot, c Completion, seen map[string]
 	switch {
 	case a.Dropped == DropEmpty && c.Reasoned:
 		a.Dropped = DropReasoning
-	case a.Dropped == DropReasoning: // the remedy for which is another one than for a long query
+	case a.Dropped == DropReasoning: // the remedy differs from the remedy for a long query
 	case c.Truncated:
 		a.Dropped = DropTruncated
 	case a.Dropped != "":

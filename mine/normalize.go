@@ -12,7 +12,7 @@ import (
 // unitTolerance is how far from 1 the length of a vector may lie that was normalised in single or half precision.
 const unitTolerance = 1e-3
 
-// NormalizeRows brings every row to length 1 (L2) in place, and returns how many were not. Rows of length 1 keep their
+// NormalizeRows divides every row by its L2 norm, in place, and returns how many were not. Rows of length 1 keep their
 // bits. A row that is zero, or holds a value that is not finite, has no direction and is an error that names the row,
 // from 0.
 func NormalizeRows(m blas32.General) (changed int, err error) {

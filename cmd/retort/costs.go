@@ -44,7 +44,7 @@ type generationCost struct {
 }
 
 type scoringCost struct {
-	Pairs   int64   `json:"pairs"`             // that were scored; those that the store held cost nothing
+	Pairs   int64   `json:"pairs"`             // that were scored; pairs that the store held cost nothing
 	Refused int     `json:"refused,omitempty"` // passages that a server would not score
 	Seconds float64 `json:"seconds"`
 }

@@ -545,7 +545,8 @@ func (s *specialisation) tellThemselves() error {
 	return err
 }
 
-// hashes are those of the files and folders that the settings name. corpus is the hash of a corpus that was a stream.
+// hashes returns the hashes of the files and folders that the settings name. corpus is the hash of a corpus that was a
+// stream.
 func (f *distillFlags) hashes(ctx context.Context, corpus string) (map[string]string, error) {
 	hashes := map[string]string{}
 	if corpus != "" {

@@ -57,7 +57,7 @@ func TestRandomFlippedBitsOfARunAreNoticedOrHarmless(t *testing.T) {
 	tryFlips(t, run, randomFlips(t, run, 200), again)
 }
 
-// randomFlips are half over all bytes, half over all files, since most bytes are those of a few files.
+// randomFlips are half over all bytes, half over all files, since most bytes are in a few files.
 func randomFlips(t *testing.T, run string, n int) []flip {
 	t.Helper()
 	seed := rand.Uint64()
@@ -243,7 +243,7 @@ func tryFlip(t *testing.T, run string, f flip, before map[string]string,
 	return named
 }
 
-// contentsOf are those of a run's files that hold no times.
+// contentsOf returns the contents of a run's files that hold no times.
 func contentsOf(t *testing.T, run string) map[string]string {
 	t.Helper()
 	all := map[string]string{}

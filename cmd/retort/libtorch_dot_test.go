@@ -31,7 +31,7 @@ func tinyWith(t *testing.T, files map[string]string) string {
 	return dir
 }
 
-// The order is that of sentence-transformers' SentenceTransformer.similarity, which is another one by cosine:
+// The order is the order of sentence-transformers' SentenceTransformer.similarity, which differs by cosine:
 // encoder/bert/testdata/keys/make_keys.py.
 func TestSearchRanksByDotProductWhereTheFolderSaysSo(t *testing.T) {
 	var golden struct {

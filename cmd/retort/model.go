@@ -258,7 +258,7 @@ func newDense(ctx context.Context, enc encoder.Encoder, corpus retort.Corpus, ve
 	return mine.NewDense(ctx, enc, corpus, func(done, _ int) { stage.Set(done) })
 }
 
-// readDense reads the passages' vectors and brings them to length 1 where the model's are.
+// readDense reads the passages' vectors and normalises them where the model's vectors are normalised.
 func readDense(enc encoder.Encoder, corpus retort.Corpus, path string, p *progress.Progress) (*mine.Dense, error) {
 	if err := checkVectors(path, corpus); err != nil {
 		return nil, err
@@ -281,7 +281,7 @@ func readDense(enc encoder.Encoder, corpus retort.Corpus, path string, p *progre
 	if changed == 0 {
 		return index, nil
 	}
-	p.Print(fmt.Sprintf("%s: %s of the %s vectors are not of length 1, to which they are brought", path,
+	p.Print(fmt.Sprintf("%s: %s of the %s vectors are not of length 1, and are normalised", path,
 		thousands(changed), thousands(m.Rows)))
 	return mine.NewDenseVectors(enc, m)
 }

@@ -217,7 +217,7 @@ func (s *scorer) prepare(ctx context.Context, open func() (student, error)) erro
 	return err
 }
 
-// unscored are the lists as they are given, or those of the ranking, without copies of test queries.
+// unscored returns the given lists, or the lists of the ranking, without copies of test queries.
 func (s *scorer) unscored(ctx context.Context, r *scoreResult) ([]retort.List, error) {
 	if s.lists != "" {
 		lists, err := await(ctx, func() ([]retort.List, error) { return s.givenLists() })

@@ -277,7 +277,7 @@ func (s *specialisation) encodePassages(ctx context.Context) (*mine.Dense, error
 	}
 	start := time.Now()
 	err = s.folder.Replace(ctx, func() error {
-		// The key goes first and comes last, so that it never stands beside other vectors.
+		// The key is removed first and written last, so that it never describes other vectors.
 		if err := os.Remove(s.path(runVectorsKey)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
@@ -298,8 +298,8 @@ func (s *specialisation) encodePassages(ctx context.Context) (*mine.Dense, error
 	return mine.OpenDense(s.model, s.path(runVectors))
 }
 
-// storedVectors are those of an earlier call, nil where there are none of this key or they are not as they were
-// written.
+// storedVectors returns the vectors of an earlier call, nil where there are none of this key or they are not as they
+// were written.
 func (s *specialisation) storedVectors(ctx context.Context, key string) (*mine.Dense, error) {
 	old, err := regular.ReadFile(s.path(runVectorsKey), regular.MaxText)
 	if err != nil || !strings.HasPrefix(string(old), key) {
@@ -419,7 +419,7 @@ func (s *specialisation) train(ctx context.Context) (_ *distill.Outcome, err err
 	return out, nil
 }
 
-// sayCutQueries is about the queries that were trained on and those that the model was measured by.
+// sayCutQueries is about the queries that were trained on and the queries that measured the model.
 func (s *specialisation) sayCutQueries(ctx context.Context, out *distill.Outcome) error {
 	var texts []string
 	for _, l := range out.Lists {
@@ -579,7 +579,7 @@ func (s *specialisation) selection(ctx context.Context) (func(context.Context, e
 	return s.held.Choose.MRR, "known items " + s.held.Fingerprint(), nil
 }
 
-// The most passages that are held out, and the most known items of each: several tell more of a passage that can't be
+// The most passages that are held out, and the most known items of each: several say more about a passage that can't be
 // trained on any more.
 const knownItemPassages, knownItemsEach = 1000, 3
 

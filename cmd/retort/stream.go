@@ -20,7 +20,7 @@ import (
 // stdinPath is the -corpus that is standard input.
 const stdinPath = "-"
 
-// stdinName stands for it in errors.
+// stdinName is the name of standard input in errors.
 const stdinName = "standard input"
 
 var errTerminal = fmt.Errorf("%w: -corpus -: standard input is a terminal: pipe a corpus into it, or name a file",

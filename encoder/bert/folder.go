@@ -33,7 +33,7 @@ type Options struct {
 	// Threads is how many threads the model may use; 0 means GOMAXPROCS. GPU selects a CUDA device, counted from 1; 0
 	// means the CPU.
 	Threads, GPU int
-	// Logger is told once, by Open, what the folder says and the model does without; nil means nobody.
+	// Logger gets one message, from Open, about what the folder says and the model does without; nil: none.
 	Logger *slog.Logger
 }
 
@@ -111,7 +111,7 @@ func (f *Folder) Dim() int {
 	return hidden
 }
 
-// Normalized says whether the vectors have length 1. Those of a model that ranks by dot product need not.
+// Normalized says whether the vectors have length 1. The vectors of a model that ranks by dot product need not.
 func (f *Folder) Normalized() bool {
 	unit := f.Query.Tower.Normalize && f.Passage.Tower.Normalize && f.Dim() == f.Query.Tower.Config.HiddenSize
 	return f.Similarity == Cosine || unit

@@ -75,7 +75,7 @@ func toFloat16(v float32) uint16 {
 	return sign | uint16(exponent)<<10 | uint16(bits>>13)&0x3ff
 }
 
-// storedAs returns the type that config.json names and those of the file.
+// storedAs returns the type that config.json names and the types of the file.
 func storedAs(t *testing.T, dir string) (said string, types []string) {
 	t.Helper()
 	var j map[string]any

@@ -89,7 +89,7 @@ func checkModality(s modelfolder.Settings) error {
 	return err
 }
 
-// readCalls reads the arguments of each call of the tokenizer. Those of common win over those of text.
+// readCalls reads the arguments of each call of the tokenizer. The arguments in common win over those in text.
 func (j *sentenceBERT) readCalls(s modelfolder.Settings) error {
 	calls, err := s.Object("processing_kwargs")
 	if err != nil {
@@ -148,7 +148,7 @@ func (j *sentenceBERT) readKwargs(s modelfolder.Settings) error {
 	return nil
 }
 
-// checkNetwork checks config.json and what stands beside it that would change the network, and returns what is to be
+// checkNetwork checks config.json and the files beside it that would change the network, and returns what is to be
 // said about them.
 func checkNetwork(dir string) (notes []string, err error) {
 	if _, err := os.Stat(filepath.Join(dir, "adapter_config.json")); err == nil {

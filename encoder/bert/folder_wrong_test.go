@@ -15,7 +15,7 @@ import (
 
 const lfsPointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0000000000000000000000000000000000000000000000000000000000000000\nsize 136472\n"
 
-// A repository that was cloned without Git LFS, a download that brought a page, a file that is still packed.
+// A repository that was cloned without Git LFS, a download that is a web page, a file that is still packed.
 func TestAFileThatIsNotWhatItsNameSaysIsNamed(t *testing.T) {
 	var packed bytes.Buffer
 	w := gzip.NewWriter(&packed)

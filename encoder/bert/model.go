@@ -151,7 +151,7 @@ func (m *Model) side(role encoder.Role) *Side {
 	return m.folder.Side(role)
 }
 
-// Normalized says whether Encode's rows have length 1. Those of a model whose folder ranks by dot product need not.
+// Normalized says whether Encode's rows have length 1. The rows of a model whose folder ranks by dot product need not.
 func (m *Model) Normalized() bool { return m.settings().Normalized() }
 
 // CheckTraining implements encoder.TrainingChecker: a model that ranks by dot products of vectors of any length cannot
@@ -185,7 +185,7 @@ func (m *Model) Encode(ctx context.Context, role encoder.Role, texts []string) (
 	return m.shared.encode(ctx, in, func() (blas32.General, error) { return m.encodeAll(ctx, in) })
 }
 
-// encodeAll computes one micro-batch after the other, each on all threads.
+// encodeAll computes the micro-batches one by one, each on all threads.
 func (m *Model) encodeAll(ctx context.Context, in *inputs) (blas32.General, error) {
 	rows := make([]int, in.Len())
 	for i := range rows {

@@ -24,7 +24,7 @@ func embed(s *torch.Scope, n *bertnet.Network, b bertnet.Batch, f *Folder, tower
 	})
 }
 
-// normalize divides rows by their L2 norms. The floor is that of torch.nn.functional.normalize.
+// normalize divides rows by their L2 norms. The floor is the one in torch.nn.functional.normalize.
 func normalize(s *torch.Scope, x torch.Tensor) torch.Tensor {
 	return s.Div(x, s.ClampMin(s.Norm(x, 1), 1e-12))
 }

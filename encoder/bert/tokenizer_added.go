@@ -15,7 +15,7 @@ import (
 	"github.com/retort-ir/retort/internal/strictjson"
 )
 
-// jsonToken is a token of the list added_tokens, or one of the other files.
+// jsonToken is a token of the list added_tokens, or of special_tokens_map.json or tokenizer_config.json.
 type jsonToken struct {
 	ID         int    `json:"id"`
 	Content    string `json:"content"`

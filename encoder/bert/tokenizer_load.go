@@ -441,7 +441,7 @@ func (s *tokenizerSpec) noteUnused(path string, written tokenizerSpec) {
 		{"model.max_input_chars_per_word", s.maxChars == written.maxChars},
 	} {
 		if !member.same {
-			s.notes = append(s.notes, fmt.Sprintf("%s: %s says something else than %s: that of the BertTokenizer counts, as in transformers 5",
+			s.notes = append(s.notes, fmt.Sprintf("%s: %s says something else than %s: the BertTokenizer's value counts, as in transformers 5",
 				path, member.name, tokenizerConfig))
 		}
 	}

@@ -112,7 +112,7 @@ func WithTokenLimit(name string, data []byte, tokens int) ([]byte, error) {
 	return slices.Concat(data[:start], fmt.Append(nil, tokens), data[end:]), nil
 }
 
-// findMember returns where the value of a member stands in an object, and start == end where there is none.
+// findMember returns where the value of a member is in an object, and start == end where there is none.
 func findMember(data []byte, path []string) (start, end int, err error) {
 	skipped := len(data) - len(bytes.TrimPrefix(data, []byte("\ufeff")))
 	at, text := skipped, data[skipped:]

@@ -234,7 +234,7 @@ func Head(path string) ([]byte, error) {
 
 var errNoText = errors.New("not text")
 
-// wrongKind tells the kind instead of what the reader stumbled over, and still wraps that.
+// wrongKind names the kind of the file in place of the reader's error, which it wraps.
 type wrongKind struct {
 	path string // "" is not told
 	kind Kind

@@ -60,7 +60,7 @@ func (c *Client) newStatusError(resp *http.Response, body []byte) *StatusError {
 // Message returns what a server says is wrong, for an error: without the key, on one line and cut.
 func (c *Client) Message(body []byte) string { return c.Cut(message(body)) }
 
-// Cut takes the key out of a server's text, brings the text on one line and cuts it to what an error can hold.
+// Cut takes the key out of a server's text, puts the text on one line and cuts it to what an error can hold.
 func (c *Client) Cut(text string) string { return cut(c.redact(text)) }
 
 // Redact returns the error without the key. Errors that speak of a server's answer need it, since the answer may hold
@@ -97,7 +97,7 @@ func message(body []byte) string {
 	return string(body)
 }
 
-// cut brings a server's text on one line and cuts it to what an error can hold.
+// cut puts a server's text on one line and cuts it to what an error can hold.
 func cut(text string) string {
 	text = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(text, " "), func(r rune) bool {
 		return unicode.IsSpace(r) || unicode.IsControl(r)

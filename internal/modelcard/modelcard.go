@@ -97,7 +97,7 @@ func isHubName(name string) bool {
 	return hubName.MatchString(name) && !strings.Contains(name, "--") && !strings.Contains(name, "..")
 }
 
-// quote returns a string of YAML, of which those of JSON are a part.
+// quote returns a string of YAML, which takes JSON's strings as they are.
 func quote(text string) string {
 	raw, err := json.Marshal(line(text))
 	if err != nil {

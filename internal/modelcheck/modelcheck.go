@@ -116,7 +116,7 @@ func snapshotAdvice(dir string) string {
 	return "Name its snapshot: " + listed(found)
 }
 
-// snapshots returns the snapshots of a model's folder in a cache that hold a model, that of the branch main first.
+// snapshots returns the snapshots in a model's folder of a cache that hold a model, the branch main's first.
 func snapshots(dir string) []string {
 	parent := filepath.Join(dir, "snapshots")
 	entries, err := os.ReadDir(parent)

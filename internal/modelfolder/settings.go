@@ -42,7 +42,7 @@ func ReadOptional(path string) (Settings, error) {
 	return s, err
 }
 
-// Parse reads an object; where stands for it in errors.
+// Parse reads an object; where names it in errors.
 func Parse(where string, raw []byte) (Settings, error) {
 	s := Settings{where: where}
 	if err := jsonfile.Unmarshal(bytes.TrimPrefix(raw, []byte("\ufeff")), &s.members); err != nil {

@@ -23,7 +23,7 @@ type TokenizerFiles struct {
 }
 
 // CheckTokenizer reads tokenizer_config.json and special_tokens_map.json beside a tokenizer.json. A special token that
-// tokenizer.json does not list is an error that names it: transformers would recognise it in texts. Those of the keys
+// tokenizer.json does not list is an error that names it: transformers would recognise it in texts. Tokens of the keys
 // of unused are not looked at.
 func CheckTokenizer(dir string, unused ...string) (TokenizerFiles, error) {
 	var t TokenizerFiles

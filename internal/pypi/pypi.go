@@ -93,7 +93,7 @@ func Download(ctx context.Context, w Wheel, dir string) (string, error) {
 	return wheels[0], nil
 }
 
-// wheelsIn returns the paths of a folder's wheels. The folder's own path may hold what stands for other names in a
+// wheelsIn returns the paths of a folder's wheels. The folder's own path may hold what matches other names in a
 // pattern.
 func wheelsIn(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)

@@ -69,7 +69,7 @@ func ReadFile(path string, limit int64) ([]byte, error) {
 	return ReadAll(f, path, limit)
 }
 
-// ReadAll returns what is left of r, which has at most limit bytes. name stands for it in errors.
+// ReadAll returns what is left of r, which has at most limit bytes. name names it in errors.
 func ReadAll(r io.Reader, name string, limit int64) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(r, limit+1))
 	if err != nil {
@@ -81,7 +81,7 @@ func ReadAll(r io.Reader, name string, limit int64) ([]byte, error) {
 	return data, nil
 }
 
-// Check returns ErrNotRegular for what is not a regular file; path stands for it in the error.
+// Check returns ErrNotRegular for what is not a regular file; path names it in the error.
 func Check(path string, info fs.FileInfo) error {
 	if info.Mode().IsRegular() {
 		return nil

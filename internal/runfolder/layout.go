@@ -51,7 +51,7 @@ var Pipeline = Layout{
 
 func stageFile(stage string) string { return stage + ".jsonl" }
 
-// owned are the other files and folders of a stage.
+// owned returns the files and folders of a stage besides its own file.
 func (l Layout) owned(stage string) []string { return slices.Sorted(maps.Keys(l.Stages[stage])) }
 
 // names are all that the program may own, its folder's own files among them.

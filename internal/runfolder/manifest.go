@@ -18,7 +18,7 @@ import (
 	"github.com/retort-ir/retort/internal/strictjson"
 )
 
-// The names of the manifest and of its copy, from which [Repair] brings it back.
+// The names of the manifest and of its copy, from which [Repair] restores it.
 const (
 	ManifestFile = "manifest.json"
 	BackupFile   = "manifest.backup.json"
@@ -48,7 +48,7 @@ type Manifest struct {
 	Inputs   map[string]string `json:"inputs,omitempty"`   // hashes of the files that the job was given, by setting
 	// WorkingFolder is where the job was started: relative paths in Settings begin there.
 	WorkingFolder string `json:"working_folder,omitempty"`
-	// Files are those of the run, by their paths in it; Stages has the sums of the stages' files.
+	// Files has the checksums of the run's files, by their paths in it; Stages has those of the stages' files.
 	Files  map[string]Sum `json:"files,omitempty"`
 	Stages []*Entry       `json:"stages"`
 }

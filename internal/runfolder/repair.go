@@ -27,7 +27,7 @@ type Cut struct {
 	Redone int   // records that were dropped and will be made again
 }
 
-// Repair brings a damaged manifest back from its copy, cuts every damaged file of a stage before its first bad record,
+// Repair restores a damaged manifest from its copy, cuts every damaged file of a stage before its first bad record,
 // and does with every other file that its checksum does not fit what the layout says. The next run makes again what was
 // dropped; stages that read it are redone only where it then differs. A kill while Repair works leaves damage that
 // Repair removes when it is called again. A folder without a run is an error, and so is a manifest that is damaged like
@@ -74,7 +74,7 @@ func (r *repair) manifests(context.Context) error {
 		return fmt.Errorf("%w: its copy %s does not help (%w)", err, BackupFile, backupErr)
 	default:
 		r.manifest = backup
-		r.add(ManifestFile, "its checksum does not match", "brought back from "+BackupFile, false)
+		r.add(ManifestFile, "its checksum does not match", "restored from "+BackupFile, false)
 	}
 	return r.save()
 }

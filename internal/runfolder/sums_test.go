@@ -62,7 +62,7 @@ func TestVerifyReadsEverythingAndRepairDoesWhatTheLayoutSays(t *testing.T) {
 			"metrics/steps.csv", "nothing makes it again: it is now DIR/metrics/steps.csv.damaged", true,
 			[]string{"metrics/steps.csv"},
 		},
-		{"manifest.json", "brought back from manifest.backup.json", false, nil},
+		{"manifest.json", "restored from manifest.backup.json", false, nil},
 		{"manifest.backup.json", "written again", false, nil},
 	} {
 		for _, damage := range []string{"flipped", "longer", "gone"} {

@@ -29,7 +29,7 @@ var (
 	noUnknownNames = json.JoinOptions(strict, json.RejectUnknownMembers(true))
 )
 
-// Unmarshal decodes the one value in data into v. Its errors are of type *Error, or those of v's own UnmarshalJSON.
+// Unmarshal decodes the one value in data into v. Its errors are of type *Error, or come from v's own UnmarshalJSON.
 func Unmarshal(data []byte, v any) error {
 	return located(data, json.Unmarshal(data, v, strict))
 }

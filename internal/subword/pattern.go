@@ -41,7 +41,7 @@ func newSplit(pattern, behavior string, invert bool) (preTokenizer, error) {
 	return splitAt{find, behavior, invert}, nil
 }
 
-// The bounds of a pattern that comes with a model. Those of real tokenizers are of some hundred bytes and take less
+// The bounds of a pattern that comes with a model. Patterns of real tokenizers have some hundred bytes and take less
 // than a microsecond a byte. A backtracking one, such as (a+)+$, takes twice as long for each further letter.
 const (
 	maxPattern  = 64 << 10 // bytes
@@ -109,7 +109,7 @@ func (e expression) find(dst []span, text string) []span {
 			dst = append(dst, span{start: start, end: end})
 		}
 	}
-	if err != nil { // which is that of the time limit, always
+	if err != nil { // it is always the error of the time limit
 		panic(slowPattern{e.re.String()})
 	}
 	return dst

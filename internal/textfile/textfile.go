@@ -1,4 +1,4 @@
-// Package textfile opens the text files that users bring: corpora, queries, judgements, runs. A file that is packed
+// Package textfile opens users' text files: corpora, queries, judgements, runs. A file that is packed
 // with gzip or zstd is unpacked, whatever its name is. What is no text at all is an error that says what it is and what
 // to do.
 package textfile
@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	// maxWindow is the memory that a zstd file may ask for: that of zstd --long=27, as zstd itself takes it.
+	// maxWindow is the memory that a zstd file may ask for: as much as zstd --long=27 takes.
 	maxWindow = 128 << 20
 	// A packed file may become maxRatio times its size, and freeSize in any case. Text becomes about 10 times its size;
 	// what becomes more was made to fill a disk.

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The messages are those of LibTorch 2.15's allocators and of oneDNN.
+// The messages come from LibTorch 2.15's allocators and from oneDNN.
 func TestErrorsForWantOfMemoryAreKnown(t *testing.T) {
 	for message, want := range map[string]error{
 		"[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.": ErrMemory,

@@ -195,7 +195,7 @@ func (c *Client) parts(passages []retort.Passage, scores []float64) []part {
 
 func textOf(p retort.Passage) string { return strings.ToValidUTF8(p.Content(), "\ufffd") }
 
-// asked is what came of a part: one score a text, NaN for those that were refused.
+// asked is what came of a part: one score a text, NaN where the server refused it.
 type asked struct {
 	scores  []float64
 	refused []refusal

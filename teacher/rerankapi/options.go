@@ -53,7 +53,7 @@ type Options struct {
 	// truncation for Jina. Text-embeddings-inference is always asked for it, and Cohere does it by itself. Without it
 	// vLLM refuses a pair that is too long, and the passage's score is missing.
 	Truncate bool
-	// Extra are further fields of each request, and win over those of the client: {"truncate_prompt_tokens": 512}.
+	// Extra are further fields of each request, and win over the client's own: {"truncate_prompt_tokens": 512}.
 	Extra map[string]any
 
 	// MaxDocuments is the most documents of a request; 0 means what Kind says.
@@ -68,7 +68,7 @@ type Options struct {
 	MaxRequests int
 	// Timeout of one attempt; 0 means 2 minutes.
 	Timeout time.Duration
-	// Log is told of every passage that the server refuses, at the level Warn, and of every retry at the level Debug;
+	// Log gets every passage that the server refuses, at the level Warn, and every retry at the level Debug;
 	// nil means slog.Default().
 	Log *slog.Logger
 

@@ -17,7 +17,7 @@ type refusal struct {
 	err  error
 }
 
-// How many refused passages are forgiven: this many, or this share of those that were sent.
+// How many refused passages are forgiven: this many, or this share of the passages sent.
 const (
 	forgivenRefusals = 10
 	forgivenShare    = .02

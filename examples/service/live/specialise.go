@@ -42,7 +42,7 @@ func NewJob(corpus retort.Corpus, vectors blas32.General, bm25 *mine.BM25) Job {
 	return j
 }
 
-// Outcome says what a job brought. Before and After are MRR@10 over queries of held-out passages, which were made as
+// Outcome says what came of a job. Before and After are MRR@10 over queries of held-out passages, which were made as
 // the generated ones are, but are of another type. They had no part in choosing the best student.
 type Outcome struct {
 	Lists   int     `json:"lists"`    // trained on
