@@ -48,7 +48,8 @@ func (c Cleaner) Clean(answer string, p retort.Passage) (query string, dropped R
 		return query, DropEmpty
 	case !ok || isJSON(query):
 		return query, DropGarbled
-	case showsReasoning(query) || specialToken.MatchString(query) || endTokens.MatchString(query): // what the layers have hidden
+	// What the layers have hidden.
+	case showsReasoning(query) || specialToken.MatchString(query) || endTokens.MatchString(query):
 		return query, DropReasoning
 	}
 	return query, c.judge(query, p)

@@ -103,7 +103,8 @@ func behindThinking(answer string) (rest string, thought, sure bool) {
 
 // showsReasoning says that a text still holds a mark of reasoning or begins like one.
 func showsReasoning(text string) bool {
-	return thinkMark.MatchString(text) || oddThink.MatchString(text) || answerOpening.MatchString(text) || otherChannel.MatchString(text) ||
+	return thinkMark.MatchString(text) || oddThink.MatchString(text) || answerOpening.MatchString(text) ||
+		otherChannel.MatchString(text) ||
 		saidReasoning.MatchString(text) || thinksAloud.MatchString(text)
 }
 

@@ -5,12 +5,13 @@ type Reason string
 
 // The reasons, in the order in which they are looked for.
 const (
-	DropNoPassage  Reason = "the passage has no text"           // fewer than 10 characters: the model was not asked
-	DropReasoning  Reason = "reasoning without an answer"       // or it is not certain which part is the answer
-	DropTruncated  Reason = "cut at the token limit"            // the end is missing
-	DropEmpty      Reason = "empty"                             // or without any letter or digit
-	DropLines      Reason = "several lines"                     // more than one is left without preamble and code fences
-	DropGarbled    Reason = "garbled"                           // broken UTF-8, JSON, or wrapped in more layers than a query could be
+	DropNoPassage Reason = "the passage has no text"     // fewer than 10 characters: the model was not asked
+	DropReasoning Reason = "reasoning without an answer" // or it is not certain which part is the answer
+	DropTruncated Reason = "cut at the token limit"      // the end is missing
+	DropEmpty     Reason = "empty"                       // or without any letter or digit
+	DropLines     Reason = "several lines"               // more than one is left without preamble and code fences
+	// broken UTF-8, JSON, or wrapped in more layers than a query could be
+	DropGarbled    Reason = "garbled"
 	DropRefusal    Reason = "a refusal"                         // "As an AI ..."
 	DropReference  Reason = "speaks of the passage"             // "According to the passage": nobody searches like that
 	DropTooShort   Reason = "too short"                         // in words

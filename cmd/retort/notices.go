@@ -86,7 +86,8 @@ func checkScripts(ctx context.Context, corpus retort.Corpus, path string, extrac
 	}
 	if s.Foreign*2 > s.Passages-s.Unspaced {
 		p.Print(fmt.Sprintf("%s of %s passages do not look English, which extractive queries and BM25's stop words and stems are made for: expect less of them, "+
-			"and give judged queries (-queries, -qrels) to see what they are worth", thousands(s.Foreign), thousands(s.Passages)))
+			"and give judged queries (-queries, -qrels) to see what they are worth", thousands(s.Foreign),
+			thousands(s.Passages)))
 	}
 	return nil
 }

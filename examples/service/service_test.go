@@ -126,7 +126,8 @@ func handbook(t testing.TB) *retort.MemoryCorpus {
 	return corpus
 }
 
-// eager trains hard and takes the student: a corpus this small has too few held-out passages to tell a gain from chance.
+// eager trains hard and takes the student: a corpus this small has too few held-out passages to tell a gain from
+// chance.
 func eager(j *live.Job) {
 	j.Last, j.Generated, j.Training.LR = true, 200, 0.01
 }

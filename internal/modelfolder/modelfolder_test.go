@@ -126,8 +126,11 @@ func TestSpecialTokensThatTokenizerJSONLacksAreNamed(t *testing.T) {
 		left             bool
 		err              string
 	}{
-		"none":   {`{}`, `{}`, false, ""},
-		"listed": {`{"bos_token":"<s>","pad_token":{"content":"<pad>"},"add_bos_token":true,"mask_token":null}`, `{}`, false, ""},
+		"none": {`{}`, `{}`, false, ""},
+		"listed": {
+			`{"bos_token":"<s>","pad_token":{"content":"<pad>"},"add_bos_token":true,"mask_token":null}`, `{}`, false,
+			"",
+		},
 		"a named one": {
 			`{"bos_token":"<b>"}`, `{}`, false,
 			`tokenizer_config.json: bos_token names "<b>", which added_tokens of tokenizer.json lacks`,

@@ -95,9 +95,12 @@ func TestNoParserMakesWhatAFileOnlyClaimsToHold(t *testing.T) {
 			[]byte(`{"model": {"type": "BPE", "vocab": {"a": 2000000}, "merges": []}}`),
 			words,
 		},
-		"tokenizer.json: an id of 2^31": {[]byte(`{"model": {"type": "BPE", "vocab": {"a": 2147483648}, "merges": []}}`), words},
-		"tokenizer.json: nested":        {[]byte(strings.Repeat(`{"model":`, 100_000)), words},
-		"JSON: nested":                  {[]byte(strings.Repeat("[", 1_000_000)), documents},
+		"tokenizer.json: an id of 2^31": {
+			[]byte(`{"model": {"type": "BPE", "vocab": {"a": 2147483648}, "merges": []}}`),
+			words,
+		},
+		"tokenizer.json: nested": {[]byte(strings.Repeat(`{"model":`, 100_000)), words},
+		"JSON: nested":           {[]byte(strings.Repeat("[", 1_000_000)), documents},
 		"checkpoint: a header of 2^60 bytes": {
 			append([]byte("retort training 1\n"), header(1<<60, "{}")...),
 			func(path string) error { f, err := checkpoint.Open(path); return closing(f, err) },
