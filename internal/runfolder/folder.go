@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/retort-ir/retort/internal/filelock"
+	"github.com/retort-ir/retort/internal/regular"
 )
 
 // LockFile is the name of the file that the process that works on a run keeps locked.
@@ -136,6 +137,11 @@ func (f *Folder) removeTemporaryIn(dir string) error {
 const lockWait = 200 * time.Millisecond
 
 func (f *Folder) takeLock() error {
+	if info, err := f.root.Stat(LockFile); err == nil {
+		if err := regular.Check(f.Path(LockFile), info); err != nil {
+			return fmt.Errorf("%w: remove it", err)
+		}
+	}
 	lock, err := f.root.OpenFile(LockFile, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return fmt.Errorf("run folder: %w", f.at(err))
@@ -162,7 +168,7 @@ func (f *Folder) takeLock() error {
 // InUse says whether a process works on the run. Where that cannot be known, such as in a folder that may not be read,
 // the answer is no.
 func InUse(dir string) bool {
-	lock, err := os.Open(filepath.Join(dir, LockFile))
+	lock, err := regular.Open(filepath.Join(dir, LockFile))
 	if err != nil {
 		return false
 	}

@@ -10,8 +10,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/retort-ir/retort/internal/regular"
 )
 
 // victimOf puts a folder with a file beside the run and returns the file.
@@ -207,14 +205,13 @@ func TestWhatIsNoFileIsNamedAndDoesNotHang(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("needs pipes")
 	}
-	for _, name := range []string{"manifest.json", "a.jsonl"} {
+	for _, name := range []string{"manifest.json", "a.jsonl", LockFile} {
 		dir := chain(t)
 		path := filepath.Join(dir, name)
 		require.NoError(t, os.Remove(path))
 		makePipe(t, path)
 		for _, err := range allOpeners(t, dir) {
-			require.ErrorIs(t, err, regular.ErrNotRegular)
-			require.ErrorContains(t, err, path+": ")
+			require.ErrorContains(t, err, path+": not a regular file but a named pipe")
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/retort-ir/retort/internal/filelock"
+	"github.com/retort-ir/retort/internal/regular"
 )
 
 // Verification is what [Verify] found.
@@ -31,7 +32,11 @@ func Verify(ctx context.Context, dir string, layout Layout) (*Verification, erro
 	if err := layout.checkLinks(root); err != nil {
 		return nil, err
 	}
-	if lock, err := root.Open(LockFile); err == nil {
+	lock, err := open(root, LockFile)
+	if errors.Is(err, regular.ErrNotRegular) {
+		return nil, err
+	}
+	if err == nil {
 		defer lock.Close()
 		if errors.Is(filelock.Lock(lock), filelock.ErrLocked) {
 			return nil, fmt.Errorf("the run %s is %w by %s: verify it when that has ended", dir, ErrInUse, holder(lock))
