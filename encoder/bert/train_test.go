@@ -43,7 +43,10 @@ func lessons(t *testing.T, n int) (*retort.MemoryCorpus, []retort.List) {
 }
 
 // The cached gradient is that of one batch through LibTorch's autograd, for every parameter: passages that lists share,
-// masked false negatives, counts, either tower, all sizes of micro-batches, graphs kept and not.
+// masked false negatives, counts, either tower, all sizes of micro-batches, graphs kept and not. In float64 the two are equal
+// to 1e-13. In float32 each is off by its own rounding: by testdata/gradient_rounding.py up to 3e-6 over all parameters, and
+// up to 1.4e-5 in the last LayerNorm.bias, whose gradient all but cancels out, whichever instructions the CPU has. The bounds
+// are twice that, and some room.
 func TestTheCachedGradientIsThatOfOneBatch(t *testing.T) {
 	corpus, lists := lessons(t, 6)
 	for _, towers := range []distill.Towers{distill.Both, distill.QueryOnly} {
@@ -61,7 +64,7 @@ func TestTheCachedGradientIsThatOfOneBatch(t *testing.T) {
 				require.NoError(t, err)
 				at := fmt.Sprintf("%s, %d tokens, %d bytes: %s", towers, tokens, graphs, c.Worst)
 				require.Less(t, c.Plain, 1e-5, at)
-				limit := 1e-5
+				limit := 3e-5
 				if strings.HasSuffix(c.Worst, "key.bias") {
 					limit = 1e-4 // nothing but rounding: the softmax takes out what is added to every score
 				}
