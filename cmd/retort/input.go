@@ -107,11 +107,30 @@ func loadCollection(ctx context.Context, corpusPath, queriesPath, qrelsPath stri
 // remarks say what a collection lacks and which of its queries are passages themselves.
 func remarks(c *eval.Collection) []string {
 	lines := c.Missing.Warnings()
+	if n := unanswerable(c); n > 0 {
+		lines = append(lines, fmt.Sprintf("%s of the %s queries have no relevant passage (a grade of 1 or more): every figure of theirs is 0",
+			thousands(n), thousands(len(c.Queries))))
+	}
 	if n := len(c.Itself); n > 0 {
 		lines = append(lines, fmt.Sprintf("%s of the %s queries are passages of the corpus themselves, which are left out of their rankings",
 			thousands(n), thousands(len(c.Queries))))
 	}
 	return lines
+}
+
+// unanswerable counts the queries whose judgements name no relevant passage.
+func unanswerable(c *eval.Collection) int {
+	n := 0
+	for _, q := range c.Queries {
+		relevant := false
+		for _, grade := range c.Qrels[q.ID] {
+			relevant = relevant || grade > 0
+		}
+		if !relevant {
+			n++
+		}
+	}
+	return n
 }
 
 // checkWritable fails before the work where its result could not be written after it.

@@ -42,10 +42,20 @@ func Folder(dir string, files ...string) error {
 
 func missing(dir string, err error) error {
 	target, linkErr := os.Readlink(dir)
+	if linkErr != nil && isHubName(dir) {
+		return fmt.Errorf("model folder: %w; where that is a name on the Hugging Face Hub, download the model first "+
+			"(hf download %s --local-dir FOLDER) and give its folder", err, dir)
+	}
 	if linkErr != nil {
 		return fmt.Errorf("model folder: %w", err)
 	}
 	return fmt.Errorf("model folder %s is a link to %s, which does not exist: %w", dir, target, err)
+}
+
+// isHubName says whether a path reads like ORGANISATION/NAME.
+func isHubName(path string) bool {
+	organisation, name, found := strings.Cut(path, "/")
+	return found && organisation != "" && name != "" && !strings.ContainsAny(name, `/\`) && !strings.HasPrefix(path, ".")
 }
 
 func isFile(path string) error {

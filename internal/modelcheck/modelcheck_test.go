@@ -135,3 +135,13 @@ func TestAPathThatIsNoModelSaysWhatItIs(t *testing.T) {
 	require.ErrorIs(t, modelcheck.Folder(filepath.Join(root, "nothing")), fs.ErrNotExist)
 	require.ErrorIs(t, modelcheck.Folder(filepath.Join(root, "gone")), fs.ErrNotExist)
 }
+
+func TestANameOfTheHubSaysHowToDownloadIt(t *testing.T) {
+	t.Chdir(t.TempDir())
+	err := modelcheck.Folder("sentence-transformers/all-MiniLM-L6-v2")
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	require.ErrorContains(t, err, "hf download sentence-transformers/all-MiniLM-L6-v2 --local-dir FOLDER")
+	for _, path := range []string{"model", "./a/b", "../a/b", "/a/b", "a/b/c", "a/"} {
+		require.NotContains(t, modelcheck.Folder(path).Error(), "hf download", path)
+	}
+}

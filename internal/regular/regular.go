@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 )
 
 // The greatest sizes in bytes of files that are read whole.
@@ -53,10 +54,26 @@ func OpenStream(path string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info.Mode()&fs.ModeNamedPipe == 0 {
+	switch {
+	case info.IsDir():
+		return nil, fmt.Errorf("%w; name %s", Check(path, info), fileIn(path))
+	case info.Mode()&fs.ModeNamedPipe == 0:
 		return Open(path)
 	}
 	return os.Open(path)
+}
+
+// fileIn says which file of a folder may be meant.
+func fileIn(dir string) string {
+	var found []string
+	for _, pattern := range []string{"*.jsonl", "*.tsv", "*.jsonl.gz", "*.jsonl.zst"} {
+		names, _ := fs.Glob(os.DirFS(dir), pattern)
+		found = append(found, names...)
+	}
+	if len(found) == 0 {
+		return "a file in it"
+	}
+	return "a file in it: " + strings.Join(found[:min(len(found), 4)], ", ")
 }
 
 // ReadFile returns the content of a regular file of at most limit bytes.

@@ -256,3 +256,15 @@ func FuzzManifest(f *testing.F) {
 		}
 	})
 }
+
+func TestAManifestWithNegativeFiguresIsRefused(t *testing.T) {
+	for _, entry := range []Entry{
+		{Count: -1}, {Bytes: -1}, {Seconds: -1}, {Peak: -1},
+	} {
+		entry.Name, entry.File, entry.State = "a", "a.jsonl", Complete
+		sealed, err := (&Manifest{Format: Format, Stages: []*Entry{&entry}}).seal()
+		require.NoError(t, err)
+		_, err = parseManifest(sealed, testLayout)
+		require.ErrorContains(t, err, "stage a has a count, size or time below 0")
+	}
+}

@@ -104,6 +104,9 @@ func (l Layout) check(m *Manifest) error {
 				return fmt.Errorf("stage %s owns %q, which is not its own", e.Name, name)
 			}
 		}
+		if e.Count < 0 || e.Bytes < 0 || e.Peak < 0 || !(e.Seconds >= 0) {
+			return fmt.Errorf("stage %s has a count, size or time below 0", e.Name)
+		}
 		if e.State != Running && e.State != Complete {
 			return fmt.Errorf("stage %s has the state %q", e.Name, e.State)
 		}
