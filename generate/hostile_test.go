@@ -1,6 +1,7 @@
 package generate
 
 import (
+	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -11,7 +12,15 @@ import (
 	"github.com/retort-ir/retort"
 )
 
-// longTexts are texts of a quarter of a million bytes that a corpus or a model's answer may hold.
+// longSize is the length in bytes of hostile texts. RETORT_SOAK=1 makes them longer.
+func longSize() int {
+	if os.Getenv("RETORT_SOAK") != "" {
+		return 1 << 18
+	}
+	return 1 << 14
+}
+
+// longTexts are long texts that a corpus or a model's answer may hold.
 func longTexts() map[string]string {
 	texts := map[string]string{}
 	for name, unit := range map[string]string{
@@ -24,12 +33,12 @@ func longTexts() map[string]string {
 		"open thoughts": "<think>a</think>", "dashes": "- ", "capitals": "E.g. ", "slashes": "a/", "no UTF-8": "\xff",
 		"signs": "{\"",
 	} {
-		texts[name] = strings.Repeat(unit, (1<<18)/len(unit))
+		texts[name] = strings.Repeat(unit, longSize()/len(unit))
 	}
 	return texts
 }
 
-// A quadratic step would take minutes for one of these.
+// A quadratic step would take minutes for one of these, a cubic one for the short ones too.
 func TestLongTextsAreReadInLinearTime(t *testing.T) {
 	e := extractive(t, articles, Options{})
 	for name, text := range longTexts() {

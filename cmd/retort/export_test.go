@@ -42,7 +42,9 @@ func TestExportRefusesWhatItCannotWrite(t *testing.T) {
 	require.NoError(t, os.Symlink(absolute, link))
 	bare := filepath.Join(dir, "bare")
 	require.NoError(t, os.CopyFS(bare, os.DirFS(tiny)))
-	require.NoError(t, os.Remove(filepath.Join(bare, "modules.json")))
+	for _, name := range []string{"modules.json", "config_sentence_transformers.json", "sentence_bert_config.json"} {
+		require.NoError(t, os.Remove(filepath.Join(bare, name)))
+	}
 	for name, c := range map[string]struct {
 		args string
 		code int
