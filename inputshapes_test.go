@@ -211,7 +211,7 @@ func TestACorpusThatCannotBeReadSaysWhatItIsAndWhatToDo(t *testing.T) {
 		"blank lines": {"\n \r\n\n", `no records: it is empty or blank`},
 		"cut gzip": {
 			string(gzipped(t, []byte(strings.Repeat(good, 3)))[:40]),
-			`gzip: the file ends too early: it was cut, fetch it again`,
+			`gzip: the file ends too early: it was cut, or there are bytes behind its end; fetch it again`,
 		},
 		"gzip in gzip": {string(gzipped(t, gzipped(t, []byte(good)))), `packed twice`},
 		"a tar archive": {

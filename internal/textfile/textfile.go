@@ -148,7 +148,9 @@ func packingOf(start []byte) *packing {
 func explain(err error) error {
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		return errors.New("the file ends too early: it was cut, fetch it again")
+		return errors.New("the file ends too early: it was cut, or there are bytes behind its end; fetch it again")
+	case errors.Is(err, gzip.ErrHeader), errors.Is(err, zstd.ErrMagicMismatch):
+		return errors.New("there are bytes behind its end that are not packed; pack the file again")
 	case errors.Is(err, zstd.ErrWindowSizeExceeded):
 		return fmt.Errorf("it wants more than %d MiB of memory to be unpacked: pack it without --long, or with --long=27",
 			maxWindow>>20)

@@ -74,12 +74,14 @@ func TestWhatCannotBeUnpackedIsAnErrorThatNamesTheFile(t *testing.T) {
 		data []byte
 		want string
 	}{
-		"cut gzip":       {packed[:len(packed)-9], "gzip: the file ends too early: it was cut, fetch it again"},
-		"a head of gzip": {packed[:5], "gzip: the file ends too early"},
-		"damaged gzip":   {flipped, "gzip: gzip: invalid checksum: the file is damaged, fetch it again"},
-		"more behind":    {append(bytes.Clone(packed), "rest"...), "gzip: "},
-		"cut zstd":       {other[:len(other)-9], "zstd: the file ends too early"},
-		"damaged zstd":   {append(other[:8:8], bytes.Repeat([]byte{0xff}, 50)...), "zstd: "},
+		"cut gzip":         {packed[:len(packed)-9], "gzip: the file ends too early: it was cut, or there are bytes behind its end; fetch it again"},
+		"bytes after gzip": {append(bytes.Clone(packed), "and so on and on"...), "gzip: there are bytes behind its end that are not packed"},
+		"bytes after zstd": {append(bytes.Clone(other), "and so on and on"...), "zstd: there are bytes behind its end that are not packed"},
+		"a head of gzip":   {packed[:5], "gzip: the file ends too early"},
+		"damaged gzip":     {flipped, "gzip: gzip: invalid checksum: the file is damaged, fetch it again"},
+		"more behind":      {append(bytes.Clone(packed), "rest"...), "gzip: "},
+		"cut zstd":         {other[:len(other)-9], "zstd: the file ends too early"},
+		"damaged zstd":     {append(other[:8:8], bytes.Repeat([]byte{0xff}, 50)...), "zstd: "},
 		"a window of 2 GiB": {
 			[]byte{0x28, 0xb5, 0x2f, 0xfd, 0x00, 21 << 3, 0x01, 0x00, 0x00},
 			"zstd: it wants more than 128 MiB of memory to be unpacked: pack it without --long, or with --long=27",
