@@ -64,7 +64,7 @@ func OpenCorpus(ctx context.Context, path string) (*FileCorpus, error) {
 }
 
 // ReadCorpus reads a corpus from a stream into a temporary file, see [FileCorpus]. A stream that is packed with gzip or
-// zstd is unpacked. name stands for the stream in errors, which are those of OpenCorpus. Close the corpus. When ctx
+// zstd is unpacked. name names the stream in errors. The errors are as of OpenCorpus. Close the corpus. When ctx
 // ends, ReadCorpus returns after the read of r that is under way.
 func ReadCorpus(ctx context.Context, r io.Reader, name string) (*FileCorpus, error) {
 	f, err := os.CreateTemp("", "retort-corpus-*.jsonl")

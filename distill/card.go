@@ -11,7 +11,7 @@ import (
 // Card is what the model card of the trained student tells beside what Pipeline knows itself: a Student that is an
 // encoder.Describer writes one beside the model. The zero value leaves all of it out.
 type Card struct {
-	// BaseModel is the student's name before training; "" takes that of the folder it was opened from.
+	// BaseModel is the student's name before training; "" takes the name of the folder that it was opened from.
 	BaseModel string
 	// Method are facts about the parts that cannot name themselves: what makes queries, what scores lists.
 	Method []encoder.Fact

@@ -41,7 +41,7 @@ var ErrNoKnownItems = errors.New("distill: no known-item queries")
 // HoldOut makes known items with the generator, which should make a type of query that is not trained on, of at most n
 // passages, 0: 1,000. They are at most a fifth of the corpus, or 20 of a corpus of fewer than 100, of which more than
 // half is never taken. Passages are drawn by seed; all items of a passage are in one half. Each half is searched for
-// among 1,000 passages; frozen is that of NewKnownItems. Fewer than 12 passages could not be told from chance and are
+// among 1,000 passages; frozen means what it means in NewKnownItems. Fewer than 12 passages could not be told from chance and are
 // an error that wraps ErrNoKnownItems.
 func HoldOut(ctx context.Context, corpus retort.Corpus, g generate.QueryGenerator, n int, seed uint64,
 	frozen bool,

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/eval"
@@ -122,11 +124,8 @@ func remarks(c *eval.Collection) []string {
 func unanswerable(c *eval.Collection) int {
 	n := 0
 	for _, q := range c.Queries {
-		relevant := false
-		for _, grade := range c.Qrels[q.ID] {
-			relevant = relevant || grade > 0
-		}
-		if !relevant {
+		grades := slices.Collect(maps.Values(c.Qrels[q.ID]))
+		if !slices.ContainsFunc(grades, func(grade int) bool { return grade > 0 }) {
 			n++
 		}
 	}
