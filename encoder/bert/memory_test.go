@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -52,6 +53,7 @@ func withLittleMemory(t *testing.T, what string) {
 	held := make([]byte, 256<<20) // room for Go's own heap, which ends the program where it gets no memory
 	held[0] = 1
 	held = nil
+	runtime.GC() // else Go asks for new memory until its next collection
 
 	unlimited := limitMemory(t, 160<<20) // Go may want an arena and some threads
 	switch what {
