@@ -17,10 +17,10 @@ import (
 	"time"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/cmd/retort/internal/progress"
 	"github.com/retort-ir/retort/distill"
 	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/internal/atomicfile"
-	"github.com/retort-ir/retort/internal/progress"
 	"github.com/retort-ir/retort/loss"
 	"github.com/retort-ir/retort/mine"
 )

@@ -16,10 +16,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/cmd/retort/internal/progress"
 	"github.com/retort-ir/retort/distill"
 	"github.com/retort-ir/retort/encoder/encodertest"
 	"github.com/retort-ir/retort/eval"
-	"github.com/retort-ir/retort/internal/progress"
 	"github.com/retort-ir/retort/internal/results"
 	"github.com/retort-ir/retort/internal/runfolder"
 	"github.com/retort-ir/retort/loss"

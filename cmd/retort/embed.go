@@ -8,10 +8,10 @@ import (
 	"io"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/cmd/retort/internal/progress"
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/internal/atomicfile"
 	"github.com/retort-ir/retort/internal/npy"
-	"github.com/retort-ir/retort/internal/progress"
 	"github.com/retort-ir/retort/mine"
 )
 

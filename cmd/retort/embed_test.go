@@ -16,10 +16,10 @@ import (
 	"gonum.org/v1/gonum/blas/blas32"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/cmd/retort/internal/progress"
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/encoder/encodertest"
 	"github.com/retort-ir/retort/internal/npy"
-	"github.com/retort-ir/retort/internal/progress"
 )
 
 // quiet shows no progress.

@@ -15,8 +15,8 @@ import (
 	"text/tabwriter"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/cmd/retort/internal/progress"
 	"github.com/retort-ir/retort/eval"
-	"github.com/retort-ir/retort/internal/progress"
 	"github.com/retort-ir/retort/internal/report"
 	"github.com/retort-ir/retort/mine"
 )

@@ -7,7 +7,7 @@ import (
 	"io"
 	"strings"
 
-	"github.com/retort-ir/retort/internal/pretrained"
+	"github.com/retort-ir/retort/cmd/retort/internal/pretrained"
 )
 
 var fetchModel = command{

@@ -13,9 +13,9 @@ import (
 	"time"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/cmd/retort/internal/progress"
 	"github.com/retort-ir/retort/encoder/bert"
 	"github.com/retort-ir/retort/generate"
-	"github.com/retort-ir/retort/internal/progress"
 )
 
 var generateCommand = command{

@@ -11,11 +11,11 @@ import (
 	"sync/atomic"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/cmd/retort/internal/progress"
 	"github.com/retort-ir/retort/encoder/bert"
 	"github.com/retort-ir/retort/generate"
 	"github.com/retort-ir/retort/generate/causallm"
 	"github.com/retort-ir/retort/generate/openai"
-	"github.com/retort-ir/retort/internal/progress"
 )
 
 // generatorFlags say what makes queries.

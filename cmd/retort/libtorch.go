@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/retort-ir/retort/internal/libtorch"
+	"github.com/retort-ir/retort/cmd/retort/internal/libtorch"
 )
 
 var libtorchInstall = command{

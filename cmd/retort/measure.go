@@ -6,8 +6,8 @@ import (
 	"strings"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/cmd/retort/internal/progress"
 	"github.com/retort-ir/retort/eval"
-	"github.com/retort-ir/retort/internal/progress"
 	"github.com/retort-ir/retort/internal/results"
 	"github.com/retort-ir/retort/mine"
 )

@@ -12,10 +12,10 @@ import (
 	"strings"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/cmd/retort/internal/progress"
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/encoder/bert"
 	"github.com/retort-ir/retort/internal/npy"
-	"github.com/retort-ir/retort/internal/progress"
 	"github.com/retort-ir/retort/internal/runfolder"
 	"github.com/retort-ir/retort/mine"
 )

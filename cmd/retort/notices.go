@@ -5,9 +5,9 @@ import (
 	"fmt"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/cmd/retort/internal/progress"
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/generate"
-	"github.com/retort-ir/retort/internal/progress"
 )
 
 // cutCounter is an encoder that knows which texts it does not read to their ends.

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/retort-ir/retort/internal/progress"
+	"github.com/retort-ir/retort/cmd/retort/internal/progress"
 )
 
 // outputMode is what the flags -quiet and -json ask for, which every command has, or every one with a result in JSON.

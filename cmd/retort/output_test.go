@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/retort-ir/retort/internal/progress"
+	"github.com/retort-ir/retort/cmd/retort/internal/progress"
 )
 
 func TestQuietLeavesErrorsAndTheResult(t *testing.T) {

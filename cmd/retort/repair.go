@@ -9,7 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 
-	"github.com/retort-ir/retort/internal/progress"
+	"github.com/retort-ir/retort/cmd/retort/internal/progress"
 	"github.com/retort-ir/retort/internal/runfolder"
 )
 

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/retort-ir/retort"
-	"github.com/retort-ir/retort/internal/progress"
+	"github.com/retort-ir/retort/cmd/retort/internal/progress"
 	"github.com/retort-ir/retort/mine"
 	"github.com/retort-ir/retort/teacher"
 )

@@ -10,7 +10,7 @@ import (
 	"unicode"
 
 	"github.com/retort-ir/retort"
-	"github.com/retort-ir/retort/internal/progress"
+	"github.com/retort-ir/retort/cmd/retort/internal/progress"
 	"github.com/retort-ir/retort/mine"
 )
 

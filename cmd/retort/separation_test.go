@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/cmd/retort/internal/progress"
 	"github.com/retort-ir/retort/distill"
-	"github.com/retort-ir/retort/internal/progress"
 	"github.com/retort-ir/retort/internal/results"
 )
 

@@ -14,8 +14,8 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/retort-ir/retort/cmd/retort/internal/progress"
 	"github.com/retort-ir/retort/distill"
-	"github.com/retort-ir/retort/internal/progress"
 	"github.com/retort-ir/retort/internal/runfolder"
 )
 

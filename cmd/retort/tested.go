@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/retort-ir/retort"
-	"github.com/retort-ir/retort/internal/progress"
+	"github.com/retort-ir/retort/cmd/retort/internal/progress"
 	"github.com/retort-ir/retort/mine"
 )
 

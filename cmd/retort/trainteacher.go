@@ -19,9 +19,9 @@ import (
 	"gonum.org/v1/gonum/stat"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/cmd/retort/internal/progress"
 	"github.com/retort-ir/retort/encoder/bert"
 	"github.com/retort-ir/retort/eval"
-	"github.com/retort-ir/retort/internal/progress"
 	"github.com/retort-ir/retort/mine"
 	"github.com/retort-ir/retort/teacher/crossencoder"
 )

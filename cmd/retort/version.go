@@ -8,7 +8,7 @@ import (
 	"runtime"
 	"runtime/debug"
 
-	"github.com/retort-ir/retort/internal/libtorch"
+	"github.com/retort-ir/retort/internal/torch"
 )
 
 var versionCommand = command{
@@ -28,21 +28,21 @@ func runVersion(_ context.Context, args []string, stdout, _ io.Writer) error {
 		return err
 	}
 	module, revision := moduleVersion()
-	torch := libtorch.Loaded()
+	libTorch := torch.LoadedVersion()
 	if wantsJSON(stdout) {
 		return writeResult(stdout, map[string]any{
-			"retort": module, "revision": revision, "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH, "libtorch": torch,
+			"retort": module, "revision": revision, "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH, "libtorch": libTorch,
 		})
 	}
 	if revision != "" {
 		module += " (" + revision + ")"
 	}
-	if torch == "" {
-		torch = "without LibTorch"
+	if libTorch == "" {
+		libTorch = "without LibTorch"
 	} else {
-		torch = "LibTorch " + torch
+		libTorch = "LibTorch " + libTorch
 	}
-	fmt.Fprintf(stdout, "retort %s\n%s %s/%s\n%s\n", module, runtime.Version(), runtime.GOOS, runtime.GOARCH, torch)
+	fmt.Fprintf(stdout, "retort %s\n%s %s/%s\n%s\n", module, runtime.Version(), runtime.GOOS, runtime.GOARCH, libTorch)
 	return nil
 }
 

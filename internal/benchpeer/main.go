@@ -23,7 +23,7 @@ import (
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/encoder/bert"
 	"github.com/retort-ir/retort/examples/godoc"
-	"github.com/retort-ir/retort/internal/libtorch"
+	"github.com/retort-ir/retort/internal/torch"
 )
 
 func main() {
@@ -112,15 +112,7 @@ func open(ctx context.Context, n int) (*opening, error) {
 		return nil, err
 	}
 	o := &opening{Go: version, Texts: spread(passages, n)}
-	home, err := libtorch.Home()
-	if err != nil {
-		return nil, err
-	}
-	installed, err := libtorch.Installed(home)
-	if err != nil {
-		return nil, err
-	}
-	o.LibTorch = installed.LibTorch.Version
+	o.LibTorch = torch.LoadedVersion()
 	return o, nil
 }
 

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/retort-ir/retort/internal/bertnet"
-	"github.com/retort-ir/retort/internal/libtorch"
+	"github.com/retort-ir/retort/internal/torch"
 )
 
 // print measures and prints table by table and row by row, as they are done. run runs a job in a process of its own.
@@ -24,9 +24,7 @@ func (s settings) print(ctx context.Context, out io.Writer, run func(context.Con
 		return err
 	}
 	s.base.Shape, s.base.Model, s.base.Distinct = "MiniLM", s.model, 1
-	if err := s.printMachine(out); err != nil {
-		return err
-	}
+	s.printMachine(out)
 	peaks, err := s.peaks(ctx, out, tables, run)
 	if err != nil {
 		return err
@@ -55,15 +53,7 @@ func (s settings) rows(t table) []row {
 	return rows
 }
 
-func (s settings) printMachine(out io.Writer) error {
-	home, err := libtorch.Home()
-	if err != nil {
-		return err
-	}
-	installed, err := libtorch.Installed(home)
-	if err != nil {
-		return err
-	}
+func (s settings) printMachine(out io.Writer) {
 	threads := s.base.Threads
 	if threads == 0 {
 		threads = runtime.GOMAXPROCS(0)
@@ -73,8 +63,7 @@ func (s settings) printMachine(out io.Writer) error {
 		device = fmt.Sprintf("GPU %d", s.base.GPU)
 	}
 	fmt.Fprintf(out, "LibTorch %s, %s, %s. Where a table varies something else: %d queries x lists of %d, %d tokens, %s, loss in %s.\n\n",
-		installed.LibTorch.Version, device, runtime.Version(), s.base.Queries, s.base.List, s.base.Tokens, s.base.Precision, s.base.Loss)
-	return nil
+		torch.LoadedVersion(), device, runtime.Version(), s.base.Queries, s.base.List, s.base.Tokens, s.base.Precision, s.base.Loss)
 }
 
 // peaks measures and prints the speed of products of matrices in every precision that the tables need: a large one, by

@@ -22,7 +22,7 @@ import (
 	"github.com/retort-ir/retort/examples/godoc"
 	"github.com/retort-ir/retort/generate"
 	"github.com/retort-ir/retort/generate/causallm"
-	"github.com/retort-ir/retort/internal/libtorch"
+	"github.com/retort-ir/retort/internal/torch"
 )
 
 func main() {
@@ -72,19 +72,11 @@ func run(ctx context.Context, s settings, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	home, err := libtorch.Home()
-	if err != nil {
-		return err
-	}
-	installed, err := libtorch.Installed(home)
-	if err != nil {
-		return err
-	}
 	requests, err := requestsFor(passages, s.queryType)
 	if err != nil {
 		return err
 	}
-	o := &opening{Go: version, LibTorch: installed.LibTorch.Version, MaxTokens: maxTokens}
+	o := &opening{Go: version, LibTorch: torch.LoadedVersion(), MaxTokens: maxTokens}
 	for _, r := range requests {
 		o.Prompts = append(o.Prompts, r.Prompt.Text())
 	}

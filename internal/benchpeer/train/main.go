@@ -25,7 +25,7 @@ import (
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder/bert"
-	"github.com/retort-ir/retort/internal/libtorch"
+	"github.com/retort-ir/retort/internal/torch"
 	"github.com/retort-ir/retort/loss"
 )
 
@@ -115,14 +115,6 @@ func run(ctx context.Context, s settings, in io.Reader, out io.Writer) (err erro
 	if lists, err = choose(corpus, lists, s.steps*s.queries, s.length); err != nil {
 		return fmt.Errorf("%s: %w", s.lists, err)
 	}
-	home, err := libtorch.Home()
-	if err != nil {
-		return err
-	}
-	installed, err := libtorch.Installed(home)
-	if err != nil {
-		return err
-	}
 	model, err := bert.Open(ctx, s.model, bert.Options{
 		Threads: s.threads, Precision: s.precision, QueryTokens: s.tokens, PassageTokens: s.tokens,
 	})
@@ -130,5 +122,5 @@ func run(ctx context.Context, s settings, in io.Reader, out io.Writer) (err erro
 		return err
 	}
 	defer func() { err = errors.Join(err, model.Close()) }()
-	return serve(ctx, s, installed.LibTorch.Version, model, corpus, lists, in, out)
+	return serve(ctx, s, torch.LoadedVersion(), model, corpus, lists, in, out)
 }

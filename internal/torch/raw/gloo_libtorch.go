@@ -2,7 +2,7 @@
 
 package raw
 
-// The functions stand in internal/libtorch/gloo. They are weak, since a LibTorch without Gloo leaves them out.
+// The functions stand in cmd/retort/internal/libtorch/gloo. They are weak, since a LibTorch without Gloo leaves them out.
 
 /*
 #include <stdint.h>

@@ -1,0 +1,32 @@
+// Command genops writes ops.txt, the C functions of gotch that Retort calls, from Retort's source. It runs in the folder of
+// package libtorch, by go generate.
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/retort-ir/retort/cmd/retort/internal/libtorch"
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "genops:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/sugarme/gotch").Output()
+	if err != nil {
+		return fmt.Errorf("find gotch: %w", err)
+	}
+	ops, err := libtorch.UsedOps(filepath.Join("..", "..", "..", ".."), filepath.Join(strings.TrimSpace(string(out)), "libtch"))
+	if err != nil {
+		return err
+	}
+	return os.WriteFile("ops.txt", []byte(strings.Join(ops, "\n")+"\n"), 0o644)
+}
