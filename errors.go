@@ -1,6 +1,6 @@
 package retort
 
-import "errors"
+import "github.com/retort-ir/retort/internal/nolibtorch"
 
 // ErrNoLibTorch is returned by everything that needs LibTorch in a program that was built without it.
-var ErrNoLibTorch = errors.New(`built without LibTorch: run "retort libtorch install", then eval "$(retort libtorch env)" and build again`)
+var ErrNoLibTorch = nolibtorch.Err

@@ -331,14 +331,14 @@ func (m *Model) Step(u encoder.Update) (float64, error) {
 			m.zeroGradients(s)
 			return errors.Join(s.Err(), encoder.ErrNonFinite)
 		}
-		scale := 1.0
+		adamW := bertnet.AdamW{LR: u.LR, WeightDecay: u.WeightDecay, Beta1: u.Beta1, Beta2: u.Beta2, Eps: u.Eps, Scale: 1}
 		if u.ClipNorm > 0 && norm > u.ClipNorm {
-			scale = u.ClipNorm / norm
+			adamW.Scale = u.ClipNorm / norm
 		}
 		m.steps++
 		m.changed()
 		for _, n := range m.learning() {
-			n.Params.Step(s, m.steps, u, scale)
+			n.Params.Step(s, m.steps, adamW)
 		}
 		return s.Err()
 	})

@@ -3,7 +3,6 @@ package bertnet
 import (
 	"math"
 
-	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/internal/torch"
 )
 
@@ -25,18 +24,28 @@ func (ps Parameters) GradNorm(s *torch.Scope) float64 {
 	return math.Sqrt(sum)
 }
 
-// Step is AdamW's step number t, counted from 1, with the gradients scaled by scale; it zeroes them.
+// AdamW is what one step of AdamW needs besides the gradients.
+type AdamW struct {
+	LR          float64
+	WeightDecay float64 // decoupled: w -= LR * WeightDecay * w
+	Beta1       float64 // of the first moment, in [0,1)
+	Beta2       float64 // of the second moment, in [0,1)
+	Eps         float64 // > 0
+	Scale       float64 // of the gradients; 1 leaves them as they are
+}
+
+// Step is AdamW's step number t, counted from 1; it zeroes the gradients.
 //
 //	m = beta1 m + (1-beta1) g;  v = beta2 v + (1-beta2) g²
 //	w = w (1 - lr decay) - lr (m / (1-beta1^t)) / (sqrt(v / (1-beta2^t)) + eps)
 //
 // Reference: Loshchilov and Hutter 2019, arXiv 1711.05101, algorithm 2.
-func (ps Parameters) Step(s *torch.Scope, t int, u encoder.Update, scale float64) {
+func (ps Parameters) Step(s *torch.Scope, t int, u AdamW) {
 	correct1 := 1 - math.Pow(u.Beta1, float64(t))
 	correct2 := 1 - math.Pow(u.Beta2, float64(t))
 	// The corrections are moved to where they are numbers, not tensors.
 	a := torch.AdamW{
-		Scale: scale, Weight1: 1 - u.Beta1, Weight2: 1 - u.Beta2, Keep: 1 - u.LR*u.WeightDecay,
+		Scale: u.Scale, Weight1: 1 - u.Beta1, Weight2: 1 - u.Beta2, Keep: 1 - u.LR*u.WeightDecay,
 		Rate: u.LR * math.Sqrt(correct2) / correct1, Eps: u.Eps * math.Sqrt(correct2),
 	}
 	s.NoGrad(func() {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/internal/torch"
 )
 
@@ -64,7 +63,7 @@ func BenchmarkAdamW(b *testing.B) {
 		for b.Loop() {
 			step++
 			on(func(s *torch.Scope) {
-				n.Params.Step(s, step, encoder.Update{LR: 1e-4, WeightDecay: .01, Beta1: .9, Beta2: .999, Eps: 1e-8}, .5)
+				n.Params.Step(s, step, AdamW{LR: 1e-4, WeightDecay: .01, Beta1: .9, Beta2: .999, Eps: 1e-8, Scale: .5})
 			})
 		}
 	})

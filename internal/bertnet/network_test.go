@@ -7,7 +7,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/internal/torch"
 )
 
@@ -49,7 +48,7 @@ func TestPassesShareTheCastsOfOneStep(t *testing.T) {
 			}
 			*sum.to = s.Floats(s.Grad(up.Value))
 			before := s.Floats(loss(s, first))
-			n.Params.Step(s, 1, encoder.Update{LR: .1, Beta1: .9, Beta2: .999, Eps: 1e-8}, 1)
+			n.Params.Step(s, 1, AdamW{LR: .1, Beta1: .9, Beta2: .999, Eps: 1e-8, Scale: 1})
 			require.NotEqual(t, before, s.Floats(loss(s, first)))
 			before = s.Floats(loss(s, first))
 			require.NoError(t, up.Set(s, make([]float32, up.Size())))

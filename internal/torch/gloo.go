@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/internal/nolibtorch"
 	"github.com/retort-ir/retort/internal/torch/raw"
 )
 
@@ -27,7 +27,7 @@ var errNoGloo = errors.New(`LibTorch was installed without Gloo: run "retort lib
 func ConnectGloo(o GlooOptions) (*Gloo, error) {
 	switch {
 	case !raw.Available:
-		return nil, retort.ErrNoLibTorch
+		return nil, nolibtorch.Err
 	case !raw.GlooAvailable():
 		return nil, errNoGloo
 	}

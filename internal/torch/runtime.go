@@ -8,7 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/internal/nolibtorch"
 	"github.com/retort-ir/retort/internal/torch/raw"
 )
 
@@ -38,7 +38,7 @@ type Runtime struct {
 // Open starts a runtime. Close must be called once it is no longer needed.
 func Open(o Options) (*Runtime, error) {
 	if !raw.Available {
-		return nil, retort.ErrNoLibTorch
+		return nil, nolibtorch.Err
 	}
 	if o.Threads < 0 {
 		return nil, fmt.Errorf("torch: Threads is %d", o.Threads)

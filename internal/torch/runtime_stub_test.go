@@ -7,11 +7,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/internal/nolibtorch"
 )
 
 func TestOpenWithoutLibTorchNamesTheCommandThatHelps(t *testing.T) {
 	_, err := Open(Options{})
-	require.ErrorIs(t, err, retort.ErrNoLibTorch)
+	require.ErrorIs(t, err, nolibtorch.Err)
 	require.ErrorContains(t, err, "retort libtorch install")
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/internal/bertnet"
 	"github.com/retort-ir/retort/internal/torch"
 	"github.com/retort-ir/retort/loss"
 	"github.com/retort-ir/retort/teacher"
@@ -39,11 +40,11 @@ func (st *stepper) step(ctx context.Context, groups []group, u encoder.Update) (
 		if math.IsNaN(norm) || math.IsInf(norm, 0) {
 			return encoder.ErrNonFinite
 		}
-		scale := 1.0
+		adamW := bertnet.AdamW{LR: u.LR, WeightDecay: u.WeightDecay, Beta1: u.Beta1, Beta2: u.Beta2, Eps: u.Eps, Scale: 1}
 		if u.ClipNorm > 0 && norm > u.ClipNorm {
-			scale = u.ClipNorm / norm
+			adamW.Scale = u.ClipNorm / norm
 		}
-		st.net.params.Step(s, st.steps+1, u, scale)
+		st.net.params.Step(s, st.steps+1, adamW)
 		return s.Err()
 	})
 	if err != nil {
