@@ -12,6 +12,9 @@ BGE_SMALL := .cache/models/bge-small-en-v1.5
 E5_SMALL := .cache/models/e5-small-v2
 LLM := .cache/models/SmolLM2-135M-Instruct/SmolLM2-135M-Instruct.Q4_1.gguf
 
+# The benchmarks and the example with a database are modules of their own, so that what they need is no dependency of Retort.
+MODULES := . bench examples/pgvector
+
 # The environment without LibTorch, also in a shell that has evaluated "retort libtorch env".
 PLAIN := GOFLAGS='$(filter-out -tags=% --tags=%,$(GOFLAGS))'
 ifneq (,$(findstring /libtorch/build-,$(CXX)))
@@ -62,31 +65,30 @@ test: libtorch test-plain test-torch ## every test, without LibTorch (race detec
 
 .PHONY: test-plain
 test-plain: ## the tests that need nothing but Go
-	$(PLAIN) CGO_ENABLED=0 go vet ./...
-	$(PLAIN) CGO_ENABLED=1 go test -race ./...
+	for m in $(MODULES); do $(PLAIN) CGO_ENABLED=0 go -C $$m vet ./...; done
+	status=0; for m in $(MODULES); do $(PLAIN) CGO_ENABLED=1 go -C $$m test -race ./... || status=$$?; done; exit $$status
 	@command -v $${RETORT_CHROMIUM:-chromium chromium-browser google-chrome} >/dev/null || \
 		echo "No Chromium here: the report was not looked at in a browser. Install chromium, or name one in RETORT_CHROMIUM."
 
 .PHONY: test-torch
 test-torch: libtorch model llm ## the tests with LibTorch, and with real models
-	$(TORCH) go vet ./...
-	$(TORCH) RETORT_MODEL='$(abspath $(MODEL))' RETORT_LLM='$(abspath $(LLM))' go test ./...
+	$(TORCH) for m in $(MODULES); do go -C $$m vet ./...; done
+	$(TORCH) export RETORT_MODEL='$(abspath $(MODEL))' RETORT_LLM='$(abspath $(LLM))'; \
+		status=0; for m in $(MODULES); do go -C $$m test ./... || status=$$?; done; exit $$status
 
 .PHONY: soak
 soak: libtorch ## the tests that take long: thousands of passes, kills
-	$(TORCH) RETORT_SOAK=1 go test -count=1 -timeout 2h ./...
+	$(TORCH) status=0; for m in $(MODULES); do RETORT_SOAK=1 go -C $$m test -count=1 -timeout 2h ./... || status=$$?; done; exit $$status
 
 .PHONY: lint
-lint: libtorch ## vet, staticcheck and gofumpt
-	$(PLAIN) go vet ./...
-	$(PLAIN) go run $(STATICCHECK) ./...
-	$(TORCH) go vet ./...
-	$(TORCH) go run $(STATICCHECK) -tags libtorch ./...
+lint: libtorch ## vet, staticcheck, gofumpt and tidy go.mod files
+	for m in $(MODULES); do $(PLAIN) go -C $$m vet ./...; $(PLAIN) go -C $$m run $(STATICCHECK) ./...; $(PLAIN) go -C $$m mod tidy -diff; done
+	$(TORCH) for m in $(MODULES); do go -C $$m vet ./...; go -C $$m run $(STATICCHECK) -tags libtorch ./...; done
 	@files="$$($(PLAIN) go run $(GOFUMPT) -l .)"; if [ -n "$$files" ]; then echo "not formatted by gofumpt:" $$files; exit 1; fi
 
 .PHONY: vulncheck
 vulncheck: ## compare the dependencies with Go's vulnerability database (needs the internet)
-	$(PLAIN) go run $(GOVULNCHECK) ./...
+	for m in $(MODULES); do $(PLAIN) go -C $$m run $(GOVULNCHECK) ./...; done
 
 .PHONY: bench
 bench: libtorch ## the benchmarks
@@ -98,7 +100,7 @@ bench-callers: libtorch model ## 1, 8 and 64 callers of one model: queries a sec
 
 .PHONY: bench-step
 bench-step: libtorch ## tables of a training step's time and memory (about an hour; BENCH_STEP_ARGS="-tables list" for some)
-	$(TORCH) go build -o bin/benchstep ./internal/benchstep
+	$(TORCH) go -C bench build -o ../bin/benchstep ./step
 	bin/benchstep $(BENCH_STEP_ARGS)
 
 BENCH_PEER := .cache/bench-peer
@@ -112,14 +114,14 @@ $(BENCH_PEER)/venv/bin/python:
 .PHONY: bench-peer
 bench-peer: libtorch model llm $(PYTHON) ## speed beside sentence-transformers' and transformers' (PYTHON=... where those are installed)
 	mkdir -p $(BENCH_PEER)
-	$(TORCH) go build -o $(BENCH_PEER)/benchpeer ./internal/benchpeer
-	$(PYTHON) scripts/bench_peer.py $(BENCH_PEER)/benchpeer $(MODEL) $(BENCH_PEER_ARGS)
-	$(TORCH) go build -o $(BENCH_PEER)/crossencoder-driver ./internal/benchpeer/crossencoder
-	$(PYTHON) scripts/bench_peer_crossencoder.py $(BENCH_PEER)/benchpeer $(BENCH_PEER)/crossencoder-driver $(MODEL) $(BENCH_PEER) $(BENCH_CROSSENCODER_ARGS)
-	$(TORCH) go build -o $(BENCH_PEER)/generate-driver ./internal/benchpeer/generate
-	$(PYTHON) scripts/bench_peer_generate.py $(BENCH_PEER)/generate-driver $(LLM) $(BENCH_GENERATE_ARGS)
-	$(TORCH) go build -o $(BENCH_PEER)/train-driver ./internal/benchpeer/train
-	$(PYTHON) scripts/bench_peer_train.py $(BENCH_PEER)/train-driver $(MODEL) $(BENCH_PEER) $(BENCH_TRAIN_ARGS)
+	$(TORCH) go -C bench build -o ../$(BENCH_PEER)/benchpeer ./peer
+	$(PYTHON) bench/peer/bench_peer.py $(BENCH_PEER)/benchpeer $(MODEL) $(BENCH_PEER_ARGS)
+	$(TORCH) go -C bench build -o ../$(BENCH_PEER)/crossencoder-driver ./peer/crossencoder
+	$(PYTHON) bench/peer/bench_peer_crossencoder.py $(BENCH_PEER)/benchpeer $(BENCH_PEER)/crossencoder-driver $(MODEL) $(BENCH_PEER) $(BENCH_CROSSENCODER_ARGS)
+	$(TORCH) go -C bench build -o ../$(BENCH_PEER)/generate-driver ./peer/generate
+	$(PYTHON) bench/peer/bench_peer_generate.py $(BENCH_PEER)/generate-driver $(LLM) $(BENCH_GENERATE_ARGS)
+	$(TORCH) go -C bench build -o ../$(BENCH_PEER)/train-driver ./peer/train
+	$(PYTHON) bench/peer/bench_peer_train.py $(BENCH_PEER)/train-driver $(MODEL) $(BENCH_PEER) $(BENCH_TRAIN_ARGS)
 
 TEACHERS := go run ./examples/teachers -folder runs/teachers -collections '$(COLLECTIONS)' \
 	-student $(MODEL) -bge $(BGE_SMALL) -e5 $(E5_SMALL) -llm $(LLM) $(TEACHERS_ARGS)
@@ -133,7 +135,7 @@ GODOC := .cache/collections/godoc
 .PHONY: towers
 towers: build model ## docs/results.md: one or both towers, by the default and the paper's loss (COLLECTIONS=dir of BEIR folders with cranfield)
 	$(PLAIN) go run ./examples/godoc/beir $(GODOC)
-	python3 scripts/towers.py bin/retort $(MODEL) runs/towers '$(COLLECTIONS)/cranfield' $(GODOC) --docs docs/results.md $(TOWERS_ARGS)
+	python3 bench/towers.py bin/retort $(MODEL) runs/towers '$(COLLECTIONS)/cranfield' $(GODOC) --docs docs/results.md $(TOWERS_ARGS)
 
 PGSERVER := .cache/pgserver
 
@@ -145,13 +147,13 @@ $(PGSERVER):
 
 .PHONY: example-pgvector
 example-pgvector: libtorch model $(PGSERVER) ## swap the query encoder of a search in PostgreSQL while queries run
-	$(TORCH) go build -o .cache/example-pgvector ./examples/pgvector
+	$(TORCH) go -C examples/pgvector build -o ../../.cache/example-pgvector .
 	PYTHONPATH=$(PGSERVER) python3 examples/pgvector/with_postgres.py .cache/example-pgvector -model $(MODEL) -last $(PGVECTOR_ARGS)
 
 .PHONY: test-pgvector
 test-pgvector: $(PGSERVER) ## the tests of examples/pgvector, which need a database
 	PYTHONPATH=$(PGSERVER) $(PLAIN) CGO_ENABLED=1 python3 examples/pgvector/with_postgres.py \
-		go test -race -count=1 ./examples/pgvector
+		go -C examples/pgvector test -race -count=1 .
 
 LLAMACPP := .cache/xllamacpp
 
@@ -163,6 +165,10 @@ $(LLAMACPP):
 
 test-torch: $(LLAMACPP)
 test-torch: export RETORT_LLAMACPP := $(abspath $(LLAMACPP))
+
+.PHONY: tidy
+tidy: ## write go.mod and go.sum of every module again
+	for m in $(MODULES); do $(PLAIN) go -C $$m mod tidy; done
 
 .PHONY: generate
 generate: ## write the generated files again, such as the list of LibTorch's operations

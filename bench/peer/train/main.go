@@ -1,4 +1,4 @@
-// Command train is Retort's side of the comparison of training in "make bench-peer", which scripts/bench_peer_train.py
+// Command train is Retort's side of the comparison of training in "make bench-peer", which bench/peer/bench_peer_train.py
 // drives.
 //
 //	train -make DIR [-corpus FILE] [-count N] [-list N]

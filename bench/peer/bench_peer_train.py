@@ -5,7 +5,7 @@ usage: bench_peer_train.py DRIVER MODEL-FOLDER WORK-FOLDER [--corpus FILE] [--li
        [--pairs N] [--threads N] [--precision fp32|bf16] [--peer-mode auto|plain|accumulate|cached] [--peer-batch N]
        [--peer-memory GIB] [--graph-budget BYTES]
 
-DRIVER is internal/benchpeer/train, built with LibTorch. --corpus and --lists are corpus.jsonl and filter.jsonl of a run's
+DRIVER is bench/peer/train, built with LibTorch. --corpus and --lists are corpus.jsonl and filter.jsonl of a run's
 folder (docs/run-folder.md), or other lists with scores; without --lists the driver makes lists for the corpus by BM25, and
 without --corpus of Go's own documentation. A list is cut to its source, the positive, and the teacher's best others.
 

@@ -38,7 +38,7 @@ func TestSpreadTakesPassagesAtEqualDistances(t *testing.T) {
 	require.Empty(t, spread(nil, 5))
 }
 
-// The other side of the pipe is scripts/bench_peer.py: a line of JSON to begin with, then one an answer.
+// The other side of the pipe is bench/peer/bench_peer.py: a line of JSON to begin with, then one an answer.
 func TestServeSpeaksWhatTheScriptReads(t *testing.T) {
 	e, err := encodertest.New(encodertest.Options{Dim: 4})
 	require.NoError(t, err)

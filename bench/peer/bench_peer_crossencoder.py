@@ -4,7 +4,7 @@ version, the same weights (the model folder's network under a random head, which
 usage: bench_peer_crossencoder.py BENCHPEER DRIVER MODEL-FOLDER WORK-FOLDER [--queries N] [--passages N] [--pairs N] [--threads N]
        [--batch-size N]
 
-BENCHPEER is internal/benchpeer, which knows the texts and its LibTorch, DRIVER is internal/benchpeer/crossencoder, both built
+BENCHPEER is bench/peer, which knows the texts and its LibTorch, DRIVER is bench/peer/crossencoder, both built
 with LibTorch. Both sides load the model once, score everything once to warm up, and then take turns (A B, B A, A B, ...), so
 that what else the machine does falls on both. "make bench-peer" runs this.
 """

@@ -1,5 +1,5 @@
 // Command crossencoder is Retort's side of the comparison of cross-encoders in "make bench-peer", which
-// scripts/bench_peer_crossencoder.py drives. It opens a model, reads the lists to score, one line of JSON, and then answers
+// bench/peer/bench_peer_crossencoder.py drives. It opens a model, reads the lists to score, one line of JSON, and then answers
 // each line of its input:
 //
 //	time    scores all lists and prints the seconds that it took

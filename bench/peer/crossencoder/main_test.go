@@ -39,7 +39,7 @@ func (l lengths) ScoreBatch(ctx context.Context, lists []teacher.Work) iter.Seq2
 	}
 }
 
-// The other side of the pipe is scripts/bench_peer_crossencoder.py: the lists first, then one line a request.
+// The other side of the pipe is bench/peer/bench_peer_crossencoder.py: the lists first, then one line a request.
 func TestServeSpeaksWhatTheScriptReads(t *testing.T) {
 	var out bytes.Buffer
 	in := `[["q1","one","three"],["q2","seven"],["q3"]]` + "\nscores\ntime\n"

@@ -12,7 +12,7 @@ import (
 	"github.com/retort-ir/retort"
 )
 
-// The other side of the pipe is scripts/bench_peer_generate.py: a line of JSON to begin with, then one an answer.
+// The other side of the pipe is bench/peer/bench_peer_generate.py: a line of JSON to begin with, then one an answer.
 func TestServeSpeaksWhatTheScriptReads(t *testing.T) {
 	o := &opening{Go: "go1.24", LibTorch: "2.15.0", MaxTokens: 50, Prompts: []string{"Passage: tea\nQuestion:"}}
 	var out bytes.Buffer

@@ -2,7 +2,7 @@
 
 usage: bench_peer_generate.py BENCHPEER MODEL.gguf [--passages N] [--pairs N] [--threads N] [--batch-size N] [--precision fp32|bf16]
 
-BENCHPEER is internal/benchpeer/generate, built with LibTorch. Both sides get the same few-shot prompts, take the likeliest token
+BENCHPEER is bench/peer/generate, built with LibTorch. Both sides get the same few-shot prompts, take the likeliest token
 each time, and stop at a line break or after 50 tokens. transformers' generate gets them sorted by length, in batches of
 --batch-size, and stops a row at every token with a line break in it. Retort begins each time with a newly opened model, which has
 kept nothing of the prompts. The two take turns (A B, B A, A B, ...). "make bench-peer" runs this.

@@ -2,7 +2,7 @@
 
 usage: bench_peer.py BENCHPEER MODEL-FOLDER [--texts N] [--pairs N] [--threads N] [--batch-size N]
 
-BENCHPEER is internal/benchpeer, built with LibTorch. Both sides load the model once, encode everything once to warm up,
+BENCHPEER is bench/peer, built with LibTorch. Both sides load the model once, encode everything once to warm up,
 and then take turns (A B, B A, A B, ...), so that what else the machine does falls on both. "make bench-peer" runs this.
 """
 
