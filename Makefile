@@ -134,7 +134,7 @@ GODOC := .cache/collections/godoc
 
 .PHONY: towers
 towers: build model ## docs/results.md: one or both towers, by the default and the paper's loss (COLLECTIONS=dir of BEIR folders with cranfield)
-	$(PLAIN) go run ./examples/godoc/beir $(GODOC)
+	$(PLAIN) go run ./examples/godoc $(GODOC)
 	python3 bench/towers.py bin/retort $(MODEL) runs/towers '$(COLLECTIONS)/cranfield' $(GODOC) --docs docs/results.md $(TOWERS_ARGS)
 
 PGSERVER := .cache/pgserver

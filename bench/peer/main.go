@@ -22,7 +22,7 @@ import (
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/encoder/bert"
-	"github.com/retort-ir/retort/examples/godoc"
+	"github.com/retort-ir/retort/eval/godoc"
 	"github.com/retort-ir/retort/internal/torch"
 )
 
@@ -99,29 +99,27 @@ func answerTo(ctx context.Context, request string, e encoder.Encoder, texts []st
 }
 
 func open(ctx context.Context, n int) (*opening, error) {
-	goroot, err := godoc.GOROOT(ctx)
+	documentation, err := godoc.Load(ctx)
 	if err != nil {
 		return nil, err
 	}
-	version, err := godoc.Version(goroot)
+	texts, err := spread(documentation.Corpus, n)
 	if err != nil {
 		return nil, err
 	}
-	passages, err := godoc.Build(ctx, goroot)
-	if err != nil {
-		return nil, err
-	}
-	o := &opening{Go: version, Texts: spread(passages, n)}
-	o.LibTorch = torch.LoadedVersion()
-	return o, nil
+	return &opening{Go: documentation.Version, LibTorch: torch.LoadedVersion(), Texts: texts}, nil
 }
 
 // spread returns the contents of n passages at equal distances.
-func spread(passages []retort.Passage, n int) []string {
-	n = min(n, len(passages))
+func spread(corpus retort.Corpus, n int) ([]string, error) {
+	n = min(n, corpus.Len())
 	texts := make([]string, n)
 	for i := range texts {
-		texts[i] = passages[i*len(passages)/n].Content()
+		p, err := corpus.At(i * corpus.Len() / n)
+		if err != nil {
+			return nil, err
+		}
+		texts[i] = p.Content()
 	}
-	return texts
+	return texts, nil
 }

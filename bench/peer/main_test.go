@@ -22,6 +22,8 @@ func TestSpreadTakesPassagesAtEqualDistances(t *testing.T) {
 	for i := range 10 {
 		passages = append(passages, retort.Passage{ID: fmt.Sprint(i), Title: "t", Text: fmt.Sprint(i)})
 	}
+	corpus, err := retort.NewCorpus(passages)
+	require.NoError(t, err)
 	for _, test := range []struct {
 		n    int
 		want string
@@ -32,10 +34,13 @@ func TestSpreadTakesPassagesAtEqualDistances(t *testing.T) {
 		{10, "0 1 2 3 4 5 6 7 8 9"},
 		{99, "0 1 2 3 4 5 6 7 8 9"},
 	} {
-		got := strings.ReplaceAll(strings.Join(spread(passages, test.n), " "), "t ", "")
-		require.Equal(t, test.want, got, "%d of 10", test.n)
+		texts, err := spread(corpus, test.n)
+		require.NoError(t, err)
+		require.Equal(t, test.want, strings.ReplaceAll(strings.Join(texts, " "), "t ", ""), "%d of 10", test.n)
 	}
-	require.Empty(t, spread(nil, 5))
+	none, err := spread(&retort.MemoryCorpus{}, 5)
+	require.NoError(t, err)
+	require.Empty(t, none)
 }
 
 // The other side of the pipe is bench/peer/bench_peer.py: a line of JSON to begin with, then one an answer.

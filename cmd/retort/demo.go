@@ -13,7 +13,7 @@ import (
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/eval"
-	"github.com/retort-ir/retort/examples/godoc"
+	"github.com/retort-ir/retort/eval/godoc"
 	"github.com/retort-ir/retort/internal/report"
 	"github.com/retort-ir/retort/internal/results"
 	"github.com/retort-ir/retort/internal/strictjson"
@@ -116,38 +116,27 @@ type demoSet struct {
 const shown, shownDepth = 5, 3
 
 func readDemo(ctx context.Context, s *specialisation) (*demo, error) {
-	root, err := godoc.GOROOT(ctx)
+	s.progress.Print("reading the documentation of your Go")
+	documentation, err := godoc.Load(ctx)
 	if err != nil {
 		return nil, err
 	}
-	d := &demo{}
-	if d.version, err = godoc.Version(root); err != nil {
-		return nil, err
-	}
-	s.progress.Print("reading the documentation of " + d.version)
-	passages, err := godoc.Build(ctx, root)
+	d := &demo{version: documentation.Version}
+	s.corpus = documentation.Corpus
+	examples, err := documentation.Examples(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if s.corpus, err = retort.NewCorpus(passages); err != nil {
-		return nil, err
-	}
-	examples, err := godoc.ExampleQueries(ctx, root, s.corpus)
+	test, err := documentation.Written("test")
 	if err != nil {
 		return nil, err
 	}
-	test, err := godoc.WrittenQueries(godoc.Test, s.corpus)
-	if err != nil {
+	if s.judged, err = documentation.Written("dev"); err != nil {
 		return nil, err
 	}
-	dev, err := godoc.WrittenQueries(godoc.Dev, s.corpus)
-	if err != nil {
-		return nil, err
-	}
-	s.judged = judgedOn(s.corpus, dev)
 	d.sets = []*demoSet{
-		{key: "examples", title: "doc sentences of examples", collection: judgedOn(s.corpus, examples)},
-		{key: "written", title: "written queries, test half", collection: judgedOn(s.corpus, test)},
+		{key: "examples", title: "doc sentences of examples", collection: examples},
+		{key: "written", title: "written queries, test half", collection: test},
 	}
 	for _, set := range d.sets {
 		s.sets = append(s.sets, judgedSet{set.key, set.title, set.collection})
@@ -156,10 +145,6 @@ func readDemo(ctx context.Context, s *specialisation) (*demo, error) {
 		d.sample = append(d.sample, test.Queries[(2*i+1)*len(test.Queries)/(2*shown)])
 	}
 	return d, nil
-}
-
-func judgedOn(corpus retort.Corpus, set *godoc.QuerySet) *eval.Collection {
-	return &eval.Collection{Corpus: corpus, Queries: set.Queries, Qrels: set.Qrels}
 }
 
 // read takes what was measured.

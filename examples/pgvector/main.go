@@ -18,8 +18,7 @@ import (
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder/bert"
-	"github.com/retort-ir/retort/eval"
-	"github.com/retort-ir/retort/examples/godoc"
+	"github.com/retort-ir/retort/eval/godoc"
 	"github.com/retort-ir/retort/examples/service/live"
 )
 
@@ -87,36 +86,45 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 // readGodoc takes the first passages of the documentation of this machine's Go, the dev half of the written queries as what
 // people ask, and the test half to measure.
 func (p *program) readGodoc(ctx context.Context, most int) error {
-	root, err := godoc.GOROOT(ctx)
+	documentation, err := godoc.Load(ctx)
 	if err != nil {
 		return err
 	}
-	passages, err := godoc.Build(ctx, root)
-	if err != nil {
-		return err
+	if most > 0 {
+		if documentation.Corpus, err = first(documentation.Corpus, most); err != nil {
+			return err
+		}
 	}
-	if most > 0 && most < len(passages) {
-		passages = passages[:most]
-	}
-	corpus, err := retort.NewCorpus(passages)
-	if err != nil {
-		return err
-	}
-	p.corpus = corpus
-	dev, err := godoc.WrittenQueries(godoc.Dev, corpus)
+	p.corpus = documentation.Corpus
+	dev, err := documentation.Written("dev")
 	if err != nil {
 		return err
 	}
 	for _, q := range dev.Queries {
 		p.queries = append(p.queries, q.Text)
 	}
-	test, err := godoc.WrittenQueries(godoc.Test, corpus)
+	test, err := documentation.Written("test")
 	if err != nil {
 		return err
 	}
 	if len(dev.Queries) == 0 || len(test.Queries) == 0 {
-		return fmt.Errorf("%d passages answer no query: take more with -passages", len(passages))
+		return fmt.Errorf("%d passages answer no query: take more with -passages", p.corpus.Len())
 	}
-	p.judged = &eval.Collection{Corpus: corpus, Queries: test.Queries, Qrels: test.Qrels}
+	p.judged = test
 	return nil
+}
+
+// first returns the first n passages of a corpus, or the corpus where it has no more.
+func first(corpus *retort.MemoryCorpus, n int) (*retort.MemoryCorpus, error) {
+	if n >= corpus.Len() {
+		return corpus, nil
+	}
+	passages := make([]retort.Passage, n)
+	for i := range passages {
+		var err error
+		if passages[i], err = corpus.At(i); err != nil {
+			return nil, err
+		}
+	}
+	return retort.NewCorpus(passages)
 }

@@ -22,7 +22,7 @@ import (
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder/bert"
-	"github.com/retort-ir/retort/examples/godoc"
+	"github.com/retort-ir/retort/eval/godoc"
 	"github.com/retort-ir/retort/examples/service/live"
 )
 
@@ -94,15 +94,11 @@ func readCorpus(ctx context.Context, path string) (*retort.MemoryCorpus, error) 
 	if path != "" {
 		return retort.LoadCorpus(path)
 	}
-	root, err := godoc.GOROOT(ctx)
+	documentation, err := godoc.Load(ctx)
 	if err != nil {
 		return nil, err
 	}
-	passages, err := godoc.Build(ctx, root)
-	if err != nil {
-		return nil, err
-	}
-	return retort.NewCorpus(passages)
+	return documentation.Corpus, nil
 }
 
 // patience is how long searches may go on after ctx has ended, and then how long closing waits for the last of them.

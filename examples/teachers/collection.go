@@ -14,7 +14,7 @@ import (
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/eval"
-	"github.com/retort-ir/retort/examples/godoc"
+	"github.com/retort-ir/retort/eval/godoc"
 	"github.com/retort-ir/retort/mine"
 )
 
@@ -86,30 +86,21 @@ func (c *collection) loadFolder(_ context.Context, s *settings) error {
 }
 
 func (c *collection) loadGodoc(ctx context.Context) error {
-	root, err := godoc.GOROOT(ctx)
+	documentation, err := godoc.Load(ctx)
 	if err != nil {
 		return err
 	}
-	if c.version, err = godoc.Version(root); err != nil {
-		return err
-	}
-	passages, err := godoc.Build(ctx, root)
-	if err != nil {
-		return err
-	}
-	if c.corpus, err = retort.NewCorpus(passages); err != nil {
-		return err
-	}
+	c.version, c.corpus = documentation.Version, documentation.Corpus
 	c.analyzer = mine.Code()
 	for _, half := range []struct {
-		split godoc.Split
+		split string
 		to    *judged
-	}{{godoc.Test, &c.all}, {godoc.Dev, &c.dev}} {
-		set, err := godoc.WrittenQueries(half.split, c.corpus)
+	}{{"test", &c.all}, {"dev", &c.dev}} {
+		set, err := documentation.Written(half.split)
 		if err != nil {
 			return err
 		}
-		*half.to = judged{"written queries, " + string(half.split) + " half", set.Queries, set.Qrels}
+		*half.to = judged{"written queries, " + half.split + " half", set.Queries, set.Qrels}
 	}
 	return nil
 }

@@ -19,7 +19,7 @@ import (
 	"time"
 
 	"github.com/retort-ir/retort"
-	"github.com/retort-ir/retort/examples/godoc"
+	"github.com/retort-ir/retort/eval/godoc"
 	"github.com/retort-ir/retort/generate"
 	"github.com/retort-ir/retort/generate/causallm"
 	"github.com/retort-ir/retort/internal/torch"
@@ -107,22 +107,19 @@ func serve(o *opening, in io.Reader, out io.Writer, timed func() (answer, error)
 
 // documentation returns n passages of the documentation of Go's standard library at equal distances.
 func documentation(ctx context.Context, n int) (version string, passages []retort.Passage, err error) {
-	goroot, err := godoc.GOROOT(ctx)
+	documentation, err := godoc.Load(ctx)
 	if err != nil {
 		return "", nil, err
 	}
-	if version, err = godoc.Version(goroot); err != nil {
-		return "", nil, err
+	corpus := documentation.Corpus
+	n = min(n, corpus.Len())
+	passages = make([]retort.Passage, n)
+	for i := range passages {
+		if passages[i], err = corpus.At(i * corpus.Len() / n); err != nil {
+			return "", nil, err
+		}
 	}
-	all, err := godoc.Build(ctx, goroot)
-	if err != nil {
-		return "", nil, err
-	}
-	n = min(n, len(all))
-	for i := range n {
-		passages = append(passages, all[i*len(all)/n])
-	}
-	return version, passages, nil
+	return documentation.Version, passages, nil
 }
 
 // requestsFor returns one greedy request a passage, as generate.Prompted asks.

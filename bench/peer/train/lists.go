@@ -10,7 +10,7 @@ import (
 	"slices"
 
 	"github.com/retort-ir/retort"
-	"github.com/retort-ir/retort/examples/godoc"
+	"github.com/retort-ir/retort/eval/godoc"
 	"github.com/retort-ir/retort/generate"
 	"github.com/retort-ir/retort/mine"
 	"github.com/retort-ir/retort/teacher"
@@ -38,15 +38,11 @@ func openCorpus(ctx context.Context, path string) (*retort.MemoryCorpus, error) 
 	if path != "" {
 		return retort.LoadCorpus(path)
 	}
-	goroot, err := godoc.GOROOT(ctx)
+	documentation, err := godoc.Load(ctx)
 	if err != nil {
 		return nil, err
 	}
-	passages, err := godoc.Build(ctx, goroot)
-	if err != nil {
-		return nil, err
-	}
-	return retort.NewCorpus(passages)
+	return documentation.Corpus, nil
 }
 
 // bm25Lists returns lists of about n queries, as BM25 ranks the corpus for them.

@@ -18,7 +18,7 @@ import (
 	"github.com/retort-ir/retort"
 )
 
-// Build returns the documentation of the packages under goroot/src as passages: those that the machine's operating
+// buildPassages returns the documentation of the packages under goroot/src as passages: those that the machine's operating
 // system and architecture build, without internal, vendor, testdata and cmd.
 //
 // There is one passage for each package and for each exported constant, variable, function, type, method and interface
@@ -28,8 +28,8 @@ import (
 // variable of a group that has no comment of its own takes the group's. Struct fields are not in the corpus. Package
 // builtin stands for the language's predeclared names, exported or not.
 //
-// The order is that of the import paths and, in a package, that of go/doc. Build ends soon after ctx does.
-func Build(ctx context.Context, goroot string) ([]retort.Passage, error) {
+// The order is that of the import paths and, in a package, that of go/doc. It ends soon after ctx does.
+func buildPassages(ctx context.Context, goroot string) ([]retort.Passage, error) {
 	dirs, err := packageDirs(ctx, goroot)
 	if err != nil {
 		return nil, err

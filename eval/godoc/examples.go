@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/eval"
 )
 
 // Limits on the query that an example's comment becomes.
@@ -19,7 +20,7 @@ const (
 	minWords     = 4 // apart from the words of the symbol's own name
 )
 
-// ExampleQueries returns the comments of the standard library's runnable examples as queries, each judged relevant to
+// exampleQueries returns the comments of the standard library's runnable examples as queries, each judged relevant to
 // the symbol (or package) that the example belongs to. They are made from goroot, so no text of Go's is in this
 // repository.
 //
@@ -28,7 +29,7 @@ const (
 // nothing. Comments that leave fewer than four words, the symbol's own name not counted, or that speak of the example
 // itself ("This example is equivalent to ...") are left out. Examples with the same text become one query with all their
 // symbols.
-func ExampleQueries(ctx context.Context, goroot string, corpus retort.Corpus) (*QuerySet, error) {
+func exampleQueries(ctx context.Context, goroot string, corpus retort.Corpus) (*querySet, error) {
 	dirs, err := packageDirs(ctx, goroot)
 	if err != nil {
 		return nil, err
@@ -51,7 +52,7 @@ func ExampleQueries(ctx context.Context, goroot string, corpus retort.Corpus) (*
 			relevant[e.text] = append(relevant[e.text], e.symbol)
 		}
 	}
-	set := &QuerySet{Qrels: map[string]map[string]int{}}
+	set := &querySet{Qrels: eval.Qrels{}}
 	for _, q := range queries {
 		set.judge(q, relevant[q.Text], corpus)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/eval"
 )
 
 func allWritten(tb testing.TB) []writtenQuery {
@@ -25,7 +26,7 @@ func importPath(id string) string {
 }
 
 func TestWrittenQueriesAreManyInBothSplits(t *testing.T) {
-	count := map[Split]int{}
+	count := map[string]int{}
 	texts := map[string]string{}
 	for _, q := range allWritten(t) {
 		count[splits[q.Group]]++
@@ -36,13 +37,13 @@ func TestWrittenQueriesAreManyInBothSplits(t *testing.T) {
 		require.True(t, strings.HasPrefix(q.ID, q.Group+"-"), q.ID)
 	}
 	t.Logf("queries: %v", count)
-	require.GreaterOrEqual(t, count[Dev]+count[Test], 400)
-	require.GreaterOrEqual(t, count[Dev], 180)
-	require.GreaterOrEqual(t, count[Test], 180)
+	require.GreaterOrEqual(t, count[dev]+count[test], 400)
+	require.GreaterOrEqual(t, count[dev], 180)
+	require.GreaterOrEqual(t, count[test], 180)
 }
 
 func TestNoPackageIsRelevantInBothSplits(t *testing.T) {
-	home := map[string]Split{}
+	home := map[string]string{}
 	for _, q := range allWritten(t) {
 		for _, id := range q.Relevant {
 			p, split := importPath(id), splits[q.Group]
@@ -65,16 +66,16 @@ func TestNoWrittenQueryNamesItsAnswer(t *testing.T) {
 
 func TestEveryJudgedSymbolIsInThisMachinesGo(t *testing.T) {
 	goroot, corpus := realCorpus(t)
-	version, err := Version(goroot)
+	version, err := goVersion(goroot)
 	require.NoError(t, err)
 	var unknown, dropped []string
 	n := 0
-	for _, split := range []Split{Dev, Test} {
-		set, err := WrittenQueries(split, corpus)
+	for _, split := range []string{dev, test} {
+		set, err := writtenQueries(split, corpus)
 		require.NoError(t, err)
 		n += len(set.Queries)
-		unknown = append(unknown, set.Unknown...)
-		dropped = append(dropped, set.Dropped...)
+		unknown = append(unknown, set.unknown...)
+		dropped = append(dropped, set.dropped...)
 	}
 	t.Logf("%s: %d queries, unknown symbols %v, dropped queries %v", version, n, unknown, dropped)
 	if strings.HasPrefix(version, "go1.26") { // what they were written for
@@ -90,19 +91,19 @@ func TestWrittenQueriesDropWhatTheCorpusLacks(t *testing.T) {
 		{ID: "strings.Split", Text: "x"}, {ID: "io.EOF", Text: "x"},
 	})
 	require.NoError(t, err)
-	set, err := WrittenQueries(Dev, corpus)
+	set, err := writtenQueries(dev, corpus)
 	require.NoError(t, err)
 	require.Equal(t, []retort.Query{{ID: "text-001", Text: "cut a comma separated string into pieces"}}, set.Queries)
-	require.Equal(t, map[string]map[string]int{"text-001": {"strings.Split": 1}}, set.Qrels)
-	require.Contains(t, set.Unknown, "strings.SplitN")
-	require.True(t, slices.IsSorted(set.Unknown))
-	require.Equal(t, len(slices.Compact(slices.Clone(set.Unknown))), len(set.Unknown))
-	require.NotContains(t, set.Unknown, "io.ReadAll", "of the other split")
-	require.Contains(t, set.Dropped, "text-002")
+	require.Equal(t, eval.Qrels{"text-001": {"strings.Split": 1}}, set.Qrels)
+	require.Contains(t, set.unknown, "strings.SplitN")
+	require.True(t, slices.IsSorted(set.unknown))
+	require.Equal(t, len(slices.Compact(slices.Clone(set.unknown))), len(set.unknown))
+	require.NotContains(t, set.unknown, "io.ReadAll", "of the other split")
+	require.Contains(t, set.dropped, "text-002")
 }
 
 func TestWrittenQueriesOfNoSplit(t *testing.T) {
-	_, err := WrittenQueries("train", &retort.MemoryCorpus{})
+	_, err := writtenQueries("train", &retort.MemoryCorpus{})
 	require.ErrorContains(t, err, `no split "train"`)
 }
 

@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-// GOROOT returns the root of the Go installation whose go command is on the PATH, as "go env GOROOT" prints it. Where
+// findGOROOT returns the root of the Go installation whose go command is on the PATH, as "go env GOROOT" prints it. Where
 // there is no such command it returns the environment's GOROOT.
-func GOROOT(ctx context.Context) (string, error) {
+func findGOROOT(ctx context.Context) (string, error) {
 	out, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
 	if root := strings.TrimSpace(string(out)); err == nil && root != "" {
 		return root, nil
@@ -26,8 +26,8 @@ func GOROOT(ctx context.Context) (string, error) {
 	return "", fmt.Errorf("find Go's sources: set GOROOT or put the go command on the PATH: %w", err)
 }
 
-// Version returns the version of the Go installation at goroot, such as "go1.24.0".
-func Version(goroot string) (string, error) {
+// goVersion returns the version of the Go installation at goroot, such as "go1.24.0".
+func goVersion(goroot string) (string, error) {
 	name := filepath.Join(goroot, "VERSION")
 	data, err := os.ReadFile(name)
 	if errors.Is(err, os.ErrNotExist) {

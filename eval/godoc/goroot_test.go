@@ -9,30 +9,30 @@ import (
 )
 
 func TestVersionIsTheFirstLineOfTheFile(t *testing.T) {
-	version, err := Version(smallGOROOT)
+	version, err := goVersion(smallGOROOT)
 	require.NoError(t, err)
 	require.Equal(t, "go1.99.1", version)
 }
 
 func TestVersionOfNoRelease(t *testing.T) {
 	root := t.TempDir()
-	_, err := Version(root)
+	_, err := goVersion(root)
 	require.ErrorIs(t, err, os.ErrNotExist)
 	require.ErrorContains(t, err, "GOROOT")
 
 	require.NoError(t, os.WriteFile(filepath.Join(root, "VERSION"), []byte("\n"), 0o644))
-	_, err = Version(root)
+	_, err = goVersion(root)
 	require.ErrorContains(t, err, "VERSION")
 }
 
 func TestGOROOTWithoutTheGoCommand(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	t.Setenv("GOROOT", "/somewhere")
-	root, err := GOROOT(t.Context())
+	root, err := findGOROOT(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "/somewhere", root)
 
 	t.Setenv("GOROOT", "")
-	_, err = GOROOT(t.Context())
+	_, err = findGOROOT(t.Context())
 	require.ErrorContains(t, err, "set GOROOT")
 }

@@ -19,7 +19,7 @@ const smallGOROOT = "testdata/goroot"
 func passage(id, text string) retort.Passage { return retort.Passage{ID: id, Title: id, Text: text} }
 
 func TestBuildTakesEveryDocumentedSymbolOfThisPlatformAndNothingElse(t *testing.T) {
-	got, err := Build(t.Context(), smallGOROOT)
+	got, err := buildPassages(t.Context(), smallGOROOT)
 	require.NoError(t, err)
 	require.Equal(t, []retort.Passage{
 		passage("box", "Package box packs things. See Box and the Box.Open method."),
@@ -47,10 +47,10 @@ func TestBuildTakesEveryDocumentedSymbolOfThisPlatformAndNothingElse(t *testing.
 }
 
 func TestBuildIsDeterministic(t *testing.T) {
-	first, err := Build(t.Context(), smallGOROOT)
+	first, err := buildPassages(t.Context(), smallGOROOT)
 	require.NoError(t, err)
 	for range 20 {
-		again, err := Build(t.Context(), smallGOROOT)
+		again, err := buildPassages(t.Context(), smallGOROOT)
 		require.NoError(t, err)
 		require.Equal(t, first, again)
 	}
@@ -72,19 +72,19 @@ func TestBuildRefusesWhatIsNoGOROOT(t *testing.T) {
 		{"no utf-8", "// Package p \xff.\npackage p\n", "p.go:1:14"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := Build(t.Context(), write(t, c.source))
+			_, err := buildPassages(t.Context(), write(t, c.source))
 			require.ErrorContains(t, err, c.want)
 		})
 	}
 	t.Run("no such folder", func(t *testing.T) {
-		_, err := Build(t.Context(), filepath.Join(t.TempDir(), "nowhere"))
+		_, err := buildPassages(t.Context(), filepath.Join(t.TempDir(), "nowhere"))
 		require.ErrorIs(t, err, os.ErrNotExist)
 		require.ErrorContains(t, err, "nowhere")
 	})
 	t.Run("cancelled", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		_, err := Build(ctx, smallGOROOT)
+		_, err := buildPassages(ctx, smallGOROOT)
 		require.ErrorIs(t, err, context.Canceled)
 	})
 }
@@ -92,7 +92,7 @@ func TestBuildRefusesWhatIsNoGOROOT(t *testing.T) {
 // realCorpus returns the corpus of this machine's Go, or skips the test where its sources are not there.
 func realCorpus(tb testing.TB) (goroot string, corpus *retort.MemoryCorpus) {
 	tb.Helper()
-	goroot, err := GOROOT(tb.Context())
+	goroot, err := findGOROOT(tb.Context())
 	if err != nil {
 		tb.Skip("no Go on this machine: put the go command on the PATH to run this test:", err)
 	}
@@ -106,20 +106,16 @@ func realCorpus(tb testing.TB) (goroot string, corpus *retort.MemoryCorpus) {
 
 // machineCorpus builds that corpus once for all tests. NewCorpus refuses empty and repeated ids.
 var machineCorpus = sync.OnceValues(func() (*retort.MemoryCorpus, error) {
-	goroot, err := GOROOT(context.Background())
+	documentation, err := Load(context.Background())
 	if err != nil {
 		return nil, err
 	}
-	passages, err := Build(context.Background(), goroot)
-	if err != nil {
-		return nil, err
-	}
-	return retort.NewCorpus(passages)
+	return documentation.Corpus, nil
 })
 
 func TestBuildOfThisMachinesGo(t *testing.T) {
 	goroot, corpus := realCorpus(t)
-	version, err := Version(goroot)
+	version, err := goVersion(goroot)
 	require.NoError(t, err)
 	t.Logf("%s: %d passages", version, corpus.Len())
 	// go1.26.8 on linux/amd64 has 7,618. Other versions and systems differ, mostly in package syscall.
@@ -164,7 +160,7 @@ func TestCorpusHoldsSymbolsOfEveryKind(t *testing.T) {
 func BenchmarkBuild(b *testing.B) {
 	goroot, _ := realCorpus(b)
 	for b.Loop() {
-		_, err := Build(b.Context(), goroot)
+		_, err := buildPassages(b.Context(), goroot)
 		require.NoError(b, err)
 	}
 }

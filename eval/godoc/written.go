@@ -8,34 +8,33 @@ import (
 	"slices"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/internal/strictjson"
 )
 
-// Split is a half of the written queries. No package of the standard library has relevant symbols in both.
-type Split string
-
+// The halves of the written queries. No package of the standard library has relevant symbols in both.
 const (
-	Dev  Split = "dev"  // for choosing settings
-	Test Split = "test" // for reporting; no choice may be made on it
+	dev  = "dev"  // for choosing settings
+	test = "test" // for reporting; no choice may be made on it
 )
 
 // splits says in which half the queries of a group are.
-var splits = map[string]Split{
-	"archive":     Dev,
-	"crypto":      Dev,
-	"database":    Dev,
-	"image":       Dev,
-	"logging":     Dev,
-	"net":         Dev,
-	"runtime":     Dev,
-	"text":        Dev,
-	"collections": Test,
-	"concurrency": Test,
-	"encoding":    Test,
-	"files":       Test,
-	"gotools":     Test,
-	"regexp":      Test,
-	"testing":     Test,
+var splits = map[string]string{
+	"archive":     dev,
+	"crypto":      dev,
+	"database":    dev,
+	"image":       dev,
+	"logging":     dev,
+	"net":         dev,
+	"runtime":     dev,
+	"text":        dev,
+	"collections": test,
+	"concurrency": test,
+	"encoding":    test,
+	"files":       test,
+	"gotools":     test,
+	"regexp":      test,
+	"testing":     test,
 }
 
 //go:embed written.jsonl
@@ -49,18 +48,18 @@ type writtenQuery struct {
 	Relevant []string `json:"relevant"` // ids of all symbols that answer the query
 }
 
-// WrittenQueries returns the queries of a split that were written by hand as Go programmers ask them, judged against
+// writtenQueries returns the queries of a split that were written by hand as Go programmers ask them, judged against
 // corpus. Relevant symbols that this version of Go does not have are left out, and queries left with none; the set
 // names both.
-func WrittenQueries(split Split, corpus retort.Corpus) (*QuerySet, error) {
-	if split != Dev && split != Test {
-		return nil, fmt.Errorf("written queries have no split %q: want %q or %q", split, Dev, Test)
+func writtenQueries(split string, corpus retort.Corpus) (*querySet, error) {
+	if split != dev && split != test {
+		return nil, fmt.Errorf("written queries have no split %q: want %q or %q", split, dev, test)
 	}
 	queries, err := parseWritten(writtenJSONL, "written.jsonl")
 	if err != nil {
 		return nil, err
 	}
-	set := &QuerySet{Qrels: map[string]map[string]int{}}
+	set := &querySet{Qrels: eval.Qrels{}}
 	for _, q := range queries {
 		if splits[q.Group] == split {
 			set.judge(retort.Query{ID: q.ID, Text: q.Text}, q.Relevant, corpus)

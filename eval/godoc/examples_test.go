@@ -8,11 +8,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/eval"
 )
 
 func smallCorpus(tb testing.TB) *retort.MemoryCorpus {
 	tb.Helper()
-	passages, err := Build(tb.Context(), smallGOROOT)
+	passages, err := buildPassages(tb.Context(), smallGOROOT)
 	require.NoError(tb, err)
 	corpus, err := retort.NewCorpus(passages)
 	require.NoError(tb, err)
@@ -20,9 +21,9 @@ func smallCorpus(tb testing.TB) *retort.MemoryCorpus {
 }
 
 func TestExamplesBecomeQueriesForTheirSymbols(t *testing.T) {
-	got, err := ExampleQueries(t.Context(), smallGOROOT, smallCorpus(t))
+	got, err := exampleQueries(t.Context(), smallGOROOT, smallCorpus(t))
 	require.NoError(t, err)
-	require.Equal(t, &QuerySet{
+	require.Equal(t, &querySet{
 		Queries: []retort.Query{
 			{ID: "box.ExampleBox_Open", Text: "opening a parcel that may be full."},
 			{ID: "box.ExampleBox_twice", Text: "A parcel can be opened twice without harm."},
@@ -30,14 +31,14 @@ func TestExamplesBecomeQueriesForTheirSymbols(t *testing.T) {
 			{ID: "box.ExamplePack", Text: "send two books to a friend. It prints nothing."},
 			{ID: "box.Example_tour", Text: "look at everything there is in the package."},
 		},
-		Qrels: map[string]map[string]int{
+		Qrels: eval.Qrels{
 			"box.ExampleBox_Open":  {"box.Box.Open": 1},
 			"box.ExampleBox_twice": {"box.Box": 1},
 			"box.ExampleGone":      {"box.New": 1},
 			"box.ExamplePack":      {"box.Pack": 1},
 			"box.Example_tour":     {"box": 1},
 		},
-		Unknown: []string{"box.Gone"},
+		unknown: []string{"box.Gone"},
 	}, got)
 }
 
@@ -69,9 +70,9 @@ func TestExampleTextLosesTheWordsThatSayItIsAnExample(t *testing.T) {
 
 func TestExamplesOfThisMachinesGo(t *testing.T) {
 	goroot, corpus := realCorpus(t)
-	set, err := ExampleQueries(t.Context(), goroot, corpus)
+	set, err := exampleQueries(t.Context(), goroot, corpus)
 	require.NoError(t, err)
-	t.Logf("%d queries, unknown symbols %v", len(set.Queries), set.Unknown)
+	t.Logf("%d queries, unknown symbols %v", len(set.Queries), set.unknown)
 	require.Greater(t, len(set.Queries), 50)
 	require.Len(t, set.Qrels, len(set.Queries))
 	for _, q := range set.Queries {
@@ -86,6 +87,6 @@ func TestExampleQueriesEndWithTheContext(t *testing.T) {
 	corpus := smallCorpus(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := ExampleQueries(ctx, smallGOROOT, corpus)
+	_, err := exampleQueries(ctx, smallGOROOT, corpus)
 	require.ErrorIs(t, err, context.Canceled)
 }
