@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"iter"
 	"log/slog"
@@ -15,6 +14,9 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/internal/ledger"
 )
 
 // parrot answers with the prompt's own part, and remembers what it was asked.
@@ -244,35 +246,19 @@ func TestAFileOfAnswersCutAtAnyByteIsRepaired(t *testing.T) {
 	}
 }
 
-func TestDamageAndOtherFilesAreLeftAsTheyAre(t *testing.T) {
+func TestAFileOfOtherRecordsIsNoFileOfAnswers(t *testing.T) {
 	path := answersPath(t)
-	answers := openAnswers(t, path)
-	m, err := Recorded(&parrot{}, answers)
-	require.NoError(t, err)
-	for _, r := range asks("a", "b", "c") {
-		_, err := m.Complete(t.Context(), r)
-		require.NoError(t, err)
-	}
-	require.NoError(t, answers.Close())
-	whole, err := os.ReadFile(path)
-	require.NoError(t, err)
-	lines := strings.SplitAfter(string(whole), "\n")
-	for _, c := range []struct{ name, data, want string }{
-		{"a changed letter", strings.Replace(string(whole), "re: b", "re: x", 1), "line 2, at byte " + fmt.Sprint(len(lines[0]))},
-		{"a line that is gone", lines[0] + lines[2] + lines[1], "line 2"},
-		{"a line twice", lines[0] + lines[0] + lines[1], "line 2"},
-		{"a corpus of one line", `{"id":"p1","text":"x"}`, "line 1, at byte 0"},
-		{"no JSON", "hello\n", "line 1, at byte 0"},
+	for _, record := range []any{
+		map[string]string{"text": "x"},
+		recordedAnswer{Key: "00ff"},
+		map[string]string{"key": "00112233445566778899aabbccddeeff", "score": "1"},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			require.NoError(t, os.WriteFile(path, []byte(c.data), 0o644))
-			_, err := OpenAnswers(t.Context(), path, nil)
-			require.ErrorIs(t, err, ErrAnswersCorrupt)
-			require.ErrorContains(t, err, path+": "+c.want)
-			got, err := os.ReadFile(path)
-			require.NoError(t, err)
-			require.Equal(t, c.data, string(got))
-		})
+		line, err := ledger.Seal(0, record)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(path, line, 0o644))
+		_, err = OpenAnswers(t.Context(), path, nil)
+		require.ErrorIs(t, err, retort.ErrDamaged)
+		require.ErrorContains(t, err, path+":1: record at byte offset 0: it is not an answer: give the path of another file")
 	}
 }
 
@@ -280,7 +266,7 @@ func TestAnswersAreOpenOnce(t *testing.T) {
 	path := answersPath(t)
 	answers := openAnswers(t, path)
 	_, err := OpenAnswers(t.Context(), path, nil)
-	require.ErrorIs(t, err, ErrAnswersLocked)
+	require.ErrorIs(t, err, retort.ErrInUse)
 	require.NoError(t, answers.Close())
 	openAnswers(t, path)
 	_, err = OpenAnswers(t.Context(), filepath.Join(path, "x"), nil)
@@ -320,7 +306,7 @@ func FuzzAnswersThatAreReadWereWritten(f *testing.F) {
 		require.NoError(t, os.WriteFile(path, data, 0o644))
 		a, err := OpenAnswers(t.Context(), path, slog.New(slog.NewTextHandler(io.Discard, nil)))
 		if err != nil {
-			require.ErrorIs(t, err, ErrAnswersCorrupt)
+			require.ErrorIs(t, err, retort.ErrDamaged)
 			return
 		}
 		defer a.Close()

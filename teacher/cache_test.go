@@ -3,7 +3,6 @@ package teacher
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -18,6 +17,8 @@ import (
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/internal/ledger"
+	"github.com/retort-ir/retort/internal/regular"
 )
 
 var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
@@ -45,9 +46,11 @@ func (l *lengths) Score(_ context.Context, q retort.Query, ps []retort.Passage) 
 	return scores, nil
 }
 
+func storeIn(dir string) string { return filepath.Join(dir, "scores.jsonl") }
+
 func openStore(t testing.TB, dir string) *Store {
 	t.Helper()
-	s, err := OpenStore(t.Context(), dir, quiet)
+	s, err := OpenStore(t.Context(), storeIn(dir), quiet)
 	require.NoError(t, err)
 	t.Cleanup(func() { s.Close() })
 	return s
@@ -201,15 +204,17 @@ func TestCachedIsSafeForConcurrentUse(t *testing.T) {
 // readAll returns the records of a store's file in order, repeated ones too.
 func readAll(t testing.TB, dir string) []record {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join(dir, StoreFile))
+	f, err := os.Open(storeIn(dir))
 	require.NoError(t, err)
-	require.True(t, bytes.HasPrefix(data, []byte(storeHeader)))
+	defer f.Close()
 	var records []record
-	for data = data[len(storeHeader):]; len(data) >= recordSize; data = data[recordSize:] {
-		r, ok := parseRecord(data[:recordSize])
-		require.True(t, ok)
+	c, err := ledger.Scan(t.Context(), f, func(_ ledger.Place, body []byte) error {
+		r, err := parseRecord(body)
 		records = append(records, r)
-	}
+		return err
+	})
+	require.NoError(t, err)
+	require.True(t, c.Whole())
 	return records
 }
 
@@ -219,26 +224,23 @@ func threeScores(t testing.TB, dir string) (path string, data []byte) {
 	s := openStore(t, dir)
 	score(t, cache(t, &lengths{name: "lengths"}, s), "q", passages("a", "bb", "ccc"))
 	require.NoError(t, s.Close())
-	path = filepath.Join(dir, StoreFile)
-	data, err := os.ReadFile(path)
+	data, err := os.ReadFile(storeIn(dir))
 	require.NoError(t, err)
-	require.Len(t, data, len(storeHeader)+3*recordSize)
-	return path, data
+	require.Equal(t, 3, bytes.Count(data, []byte("\n")))
+	return storeIn(dir), data
 }
 
-func TestStoreCutAtAnyByteIsRepairedAndReported(t *testing.T) {
+func TestAStoreCutAtAnyByteGoesOnFromItsLastWholeScore(t *testing.T) {
 	dir := t.TempDir()
 	path, data := threeScores(t, dir)
 	for cut := range len(data) + 1 {
 		require.NoError(t, os.WriteFile(path, data[:cut], 0o644))
 		var log bytes.Buffer
-		s, err := OpenStore(t.Context(), dir, slog.New(slog.NewTextHandler(&log, nil)))
+		s, err := OpenStore(t.Context(), path, slog.New(slog.NewTextHandler(&log, nil)))
 		require.NoError(t, err, "cut at %d", cut)
-		records := max(cut-len(storeHeader), 0) / recordSize
-		require.Equal(t, records, s.Len(), "cut at %d", cut)
-		whole := cut == 0 || cut >= len(storeHeader) && (cut-len(storeHeader))%recordSize == 0
-		require.Equal(t, whole, log.Len() == 0, "cut at %d: %s", cut, &log)
-		// What follows the repair is found again.
+		require.Equal(t, bytes.Count(data[:cut], []byte("\n")), s.Len(), "cut at %d", cut)
+		require.Equal(t, cut == 0 || data[cut-1] == '\n', log.Len() == 0, "cut at %d: %s", cut, &log)
+		// What is appended after the repair is found again.
 		score(t, cache(t, &lengths{name: "lengths"}, s), "q", passages("a", "bb", "ccc", "dddd"))
 		require.NoError(t, s.Close())
 		s = openStore(t, dir)
@@ -247,63 +249,61 @@ func TestStoreCutAtAnyByteIsRepairedAndReported(t *testing.T) {
 	}
 }
 
-func TestStoreRepairsATailThatWasNeverWritten(t *testing.T) {
-	dir := t.TempDir()
-	path, data := threeScores(t, dir)
-	for _, tail := range [][]byte{make([]byte, 5*recordSize+3), []byte("garbage that is no record at all")} {
-		require.NoError(t, os.WriteFile(path, append(bytes.Clone(data), tail...), 0o644))
-		var log bytes.Buffer
-		s, err := OpenStore(t.Context(), dir, slog.New(slog.NewTextHandler(&log, nil)))
-		require.NoError(t, err)
-		require.Equal(t, 3, s.Len())
-		require.Contains(t, log.String(), fmt.Sprintf("offset=%d bytes=%d", len(data), len(tail)))
-		require.NoError(t, s.Close())
-		info, err := os.Stat(path)
-		require.NoError(t, err)
-		require.EqualValues(t, len(data), info.Size())
-	}
-}
-
-func TestStoreRefusesDamageAndLeavesTheFileAsItIs(t *testing.T) {
+func TestAStoreRefusesDamageAndLeavesTheFileAsItIs(t *testing.T) {
 	dir := t.TempDir()
 	path, good := threeScores(t, dir)
+	line := bytes.IndexByte(good, '\n') + 1
 	change := func(at int) []byte {
 		data := bytes.Clone(good)
 		data[at] ^= 1
 		return data
 	}
-	second := len(storeHeader) + recordSize
 	for _, c := range []struct {
-		name    string
-		data    []byte
-		want    string
-		corrupt bool
+		name, want string
+		data       []byte
 	}{
-		{"key of the first record", change(len(storeHeader)), "record at offset 16: checksum does not match", true},
-		{"score of the second record", change(second + 20), fmt.Sprintf("record at offset %d: checksum does not match", second), true},
-		{"checksum of the second record", change(second + 27), fmt.Sprintf("cut it to %d bytes", second), true},
-		{"a long run of bad records", append(bytes.Clone(good), make([]byte, 2*maxTail)...), fmt.Sprintf("record at offset %d", len(good)), true},
-		{"another version", append([]byte("retort scores 9\n"), good[len(storeHeader):]...), `score cache of another version: it begins with "retort scores 9\n"`, false},
-		{"another file", []byte("{\"_id\": \"1\"}\n"), "not a score cache", false},
+		{"key of the first record", ":1: record at byte offset 0: checksum does not match", change(10)},
+		{"checksum of the second record", fmt.Sprintf(":2: record at byte offset %d: checksum", line), change(2*line - 4)},
+		{"another file", ":1: record at byte offset 0: ", []byte("{\"_id\": \"1\"}\n")},
+		{"a file of the format before", ":1: record at byte offset 0: ", []byte("retort scores 1\n")},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			require.NoError(t, os.WriteFile(path, c.data, 0o644))
-			_, err := OpenStore(t.Context(), dir, quiet)
-			require.ErrorContains(t, err, c.want)
-			require.ErrorContains(t, err, path)
-			require.Equal(t, c.corrupt, errors.Is(err, ErrCorrupt))
+			_, err := OpenStore(t.Context(), path, quiet)
+			require.ErrorContains(t, err, path+c.want)
+			require.ErrorIs(t, err, retort.ErrDamaged)
 			after, err := os.ReadFile(path)
 			require.NoError(t, err)
 			require.Equal(t, c.data, after)
 		})
 	}
+	answers, err := ledger.Seal(0, map[string]string{"key": "k", "model": "m"})
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, answers, 0o644))
+	_, err = OpenStore(t.Context(), path, quiet)
+	require.ErrorContains(t, err, path+":1: record at byte offset 0: it is not a score")
+}
+
+func TestScoresAreReadBackToTheBit(t *testing.T) {
+	for _, want := range []float64{0, -0.5, 1. / 3, math.Copysign(0, -1), math.MaxFloat64, math.SmallestNonzeroFloat64, math.NaN()} {
+		line, err := ledger.Seal(3, record{key{1, 255}, want})
+		require.NoError(t, err)
+		body, ok := ledger.Unseal(3, bytes.TrimSuffix(line, []byte("\n")))
+		require.True(t, ok)
+		r, err := parseRecord(body)
+		require.NoError(t, err)
+		require.Equal(t, key{1, 255}, r.key)
+		require.Equal(t, math.Float64bits(want), math.Float64bits(r.score))
+	}
+	_, err := ledger.Seal(0, record{score: math.Inf(1)})
+	require.Error(t, err)
 }
 
 func TestStoreIsOpenOnce(t *testing.T) {
 	dir := t.TempDir()
 	s := openStore(t, dir)
-	_, err := OpenStore(t.Context(), dir, quiet)
-	require.ErrorIs(t, err, ErrLocked)
+	_, err := OpenStore(t.Context(), storeIn(dir), quiet)
+	require.ErrorIs(t, err, retort.ErrInUse)
 	require.NoError(t, s.Close())
 	require.NoError(t, s.Close(), "closing twice is harmless")
 	openStore(t, dir)
@@ -317,11 +317,11 @@ func TestStoreThatIsClosedTakesNoScores(t *testing.T) {
 	require.ErrorContains(t, err, "closed")
 }
 
-func TestOpenStoreSaysWhatIsWrongWithTheFolder(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "file")
-	require.NoError(t, os.WriteFile(file, nil, 0o644))
-	_, err := OpenStore(t.Context(), file, quiet)
-	require.ErrorContains(t, err, file)
+func TestOpenStoreSaysWhatIsWrongWithThePath(t *testing.T) {
+	dir := t.TempDir()
+	_, err := OpenStore(t.Context(), dir, quiet)
+	require.ErrorIs(t, err, regular.ErrNotRegular)
+	require.ErrorContains(t, err, dir)
 }
 
 func TestOpenStoreStopsWhenItsContextEnds(t *testing.T) {
@@ -329,30 +329,26 @@ func TestOpenStoreStopsWhenItsContextEnds(t *testing.T) {
 	threeScores(t, dir)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := OpenStore(ctx, dir, quiet)
+	_, err := OpenStore(ctx, storeIn(dir), quiet)
 	require.ErrorIs(t, err, context.Canceled)
 	openStore(t, dir) // the lock is free again
 }
 
-func FuzzReadRecords(f *testing.F) {
-	_, good := threeScores(f, f.TempDir())
-	f.Add(good)
-	f.Add(good[:len(good)-5])
-	f.Add([]byte(storeHeader[:7]))
-	f.Add([]byte("retort scores 2\n"))
-	f.Add(append(bytes.Clone(good), make([]byte, 3*recordSize)...))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		scores, size, err := readRecords(t.Context(), bytes.NewReader(data))
+func FuzzRecordsThatAreReadAreNumbers(f *testing.F) {
+	f.Add([]byte(`{"key":"00112233445566778899aabbccddeeff","score":0.5}`))
+	f.Add([]byte(`{"key":"00112233445566778899aabbccddeeff","score":null}`))
+	f.Add([]byte(`{"key":"00","score":}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		r, err := parseRecord(body)
 		if err != nil {
 			return
 		}
-		require.LessOrEqual(t, size, int64(len(data)))
-		require.LessOrEqual(t, int64(len(scores)*recordSize), size)
-		// What was kept reads the same again, with nothing left to repair.
-		again, sizeAgain, err := readRecords(t.Context(), bytes.NewReader(data[:size]))
+		again, err := r.MarshalJSON()
 		require.NoError(t, err)
-		require.Equal(t, size, sizeAgain)
-		require.Len(t, again, len(scores))
+		same, err := parseRecord(again)
+		require.NoError(t, err)
+		require.Equal(t, r.key, same.key)
+		require.Equal(t, math.Float64bits(r.score), math.Float64bits(same.score))
 	})
 }
 
@@ -380,7 +376,7 @@ func BenchmarkOpenStore(b *testing.B) {
 	require.NoError(b, s.put(records))
 	require.NoError(b, s.Close())
 	for b.Loop() {
-		s, err := OpenStore(b.Context(), dir, quiet)
+		s, err := OpenStore(b.Context(), storeIn(dir), quiet)
 		require.NoError(b, err)
 		require.Equal(b, len(records), s.Len())
 		require.NoError(b, s.Close())

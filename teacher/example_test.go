@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/retort-ir/retort"
@@ -56,7 +57,7 @@ func ExampleCached() {
 		return
 	}
 	defer os.RemoveAll(dir)
-	store, err := teacher.OpenStore(context.Background(), dir, nil)
+	store, err := teacher.OpenStore(context.Background(), filepath.Join(dir, "scores.jsonl"), nil)
 	if err != nil {
 		fmt.Println(err)
 		return

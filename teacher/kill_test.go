@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 
 // child scores one list after the other, saying so on standard output once each is in the store, until it is killed.
 func child(dir string) error {
-	s, err := OpenStore(context.Background(), dir, nil)
+	s, err := OpenStore(context.Background(), storeIn(dir), nil)
 	if err != nil {
 		return err
 	}
@@ -125,8 +125,8 @@ func TestScoresSurviveAKillAndAreWrittenOnce(t *testing.T) {
 func TestStoreOfAnotherProcessIsRefusedUntilThatEnds(t *testing.T) {
 	dir := t.TempDir()
 	kill := startChild(t, dir)
-	_, err := OpenStore(t.Context(), dir, quiet)
-	require.ErrorIs(t, err, ErrLocked)
+	_, err := OpenStore(t.Context(), storeIn(dir), quiet)
+	require.ErrorIs(t, err, retort.ErrInUse)
 	require.ErrorContains(t, err, "by another process")
 	kill()
 	openStore(t, dir)

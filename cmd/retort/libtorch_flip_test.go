@@ -38,7 +38,7 @@ func TestRandomFlippedBitsOfARealRunAreNoticedOrHarmless(t *testing.T) {
 		log, err := again(run)
 		require.NoError(t, err, log)
 	}
-	require.FileExists(t, filepath.Join(run, runScores, "scores.retort"))
+	require.FileExists(t, filepath.Join(run, runScores))
 	require.FileExists(t, filepath.Join(run, runCosts))
 	tryFlips(t, run, randomFlips(t, run, flips), again)
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"os"
 
 	"github.com/retort-ir/retort/cmd/retort/internal/progress"
 	"github.com/retort-ir/retort/internal/runfolder"
@@ -24,6 +25,8 @@ rest is removed: copies of corpus and model, vectors, the trained model, the rep
 scores lose the damaged records only. What nothing makes again, such as costs.json, is set aside as NAME.damaged. What a kill
 leaves behind needs no repair: that is done by itself.
 
+RUN can also be one file of answers or scores (OUT.answers, OUT.scores).
+
 example:
   retort repair runs/mine
 `,
@@ -36,7 +39,12 @@ func runRepair(ctx context.Context, args []string, stdout, stderr io.Writer) err
 		return err
 	}
 	dir := words[0]
-	repaired, err := repairRun(ctx, dir, slog.New(lineHandler{progress.New(stderr)}))
+	var repaired []runfolder.Repaired
+	if info, statErr := os.Stat(dir); statErr == nil && info.Mode().IsRegular() {
+		repaired, err = repairLedger(ctx, dir)
+	} else {
+		repaired, err = repairRun(ctx, dir, slog.New(lineHandler{progress.New(stderr)}))
+	}
 	if wantsJSON(stdout) && err == nil {
 		return writeResult(stdout, repairResult(dir, repaired))
 	}

@@ -121,8 +121,8 @@ const (
 	runVectors = "vectors.npy" // of the passages, by the model as it was
 	runWatched = "metrics"     // every step and evaluation
 	runResults = "results.json"
-	runAnswers = "answers.jsonl"  // of the language model
-	runScores  = "teacher-scores" // of the teachers that are models or servers
+	runAnswers = "answers.jsonl"        // of the language model
+	runScores  = "teacher-scores.jsonl" // of the teachers that are models or servers
 	runCosts   = "costs.json"
 
 	runVectorsKey = runVectors + ".key" // of which model and corpus, and what they took

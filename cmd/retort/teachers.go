@@ -223,7 +223,7 @@ type teachers struct {
 	closers []func() error
 }
 
-// openTeachers opens the members. Their scores are kept in the folder store. The caller closes them.
+// openTeachers opens the members. Their scores are kept in the file store. The caller closes them.
 func openTeachers(ctx context.Context, members []teacherMember, by teacherFlags, store string, machine bert.Options,
 	log *slog.Logger,
 ) (_ *teachers, err error) {

@@ -10,10 +10,9 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/retort-ir/retort/generate"
 	"github.com/retort-ir/retort/internal/checkpoint"
+	"github.com/retort-ir/retort/internal/ledger"
 	"github.com/retort-ir/retort/internal/runfolder"
-	"github.com/retort-ir/retort/teacher"
 )
 
 // runCheckpoints is the folder that package distill keeps them in while the student is trained.
@@ -29,18 +28,13 @@ func verifyRun(ctx context.Context, dir string) (*verification, error) {
 		return nil, err
 	}
 	path := func(name string) string { return filepath.Join(dir, name) }
-	for _, own := range []struct {
-		file string
-		err  error
-	}{
-		{runAnswers, generate.CheckAnswers(ctx, path(runAnswers))},
-		{runScores + "/" + teacher.StoreFile, teacher.CheckStore(ctx, path(runScores))},
-	} {
-		if err := ctx.Err(); err != nil {
-			return nil, err
+	for _, file := range []string{runAnswers, runScores} {
+		err := ledger.Check(ctx, path(file))
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
 		}
-		if own.err != nil {
-			v.Damaged = append(v.Damaged, runfolder.Damage{File: own.file, Reason: own.err.Error()})
+		if err != nil {
+			v.Damaged = append(v.Damaged, runfolder.Damage{File: file, Reason: err.Error()})
 		}
 	}
 	checkpoints, err := checkpoint.Damaged(path(runCheckpoints))
@@ -99,26 +93,12 @@ func repairRun(ctx context.Context, dir string, log *slog.Logger) ([]runfolder.R
 	if err != nil {
 		return done, err
 	}
-	add := func(path string, kept, lost int) {
-		done = append(done, runfolder.Repaired{
-			Path: path, Reason: "a checksum does not match",
-			Done: fmt.Sprintf("%d records kept, %d dropped: the next run asks for them again", kept, lost),
-		})
-	}
-	path := filepath.Join(dir, runAnswers)
-	answers, err := generate.RepairAnswers(ctx, path)
-	if answers != nil {
-		add(path, answers.Kept, answers.Lost)
-	}
-	if err != nil {
-		return done, err
-	}
-	scores, err := teacher.RepairStore(ctx, filepath.Join(dir, runScores))
-	if scores != nil {
-		add(filepath.Join(dir, runScores, teacher.StoreFile), scores.Kept, scores.Lost)
-	}
-	if err != nil {
-		return done, err
+	for _, file := range []string{runAnswers, runScores} {
+		repaired, err := repairLedger(ctx, filepath.Join(dir, file))
+		done = append(done, repaired...)
+		if err != nil {
+			return done, err
+		}
 	}
 	checkpoints, err := checkpoint.Repair(filepath.Join(dir, runCheckpoints))
 	for _, file := range slices.Sorted(maps.Keys(checkpoints)) {
@@ -127,4 +107,15 @@ func repairRun(ctx context.Context, dir string, log *slog.Logger) ([]runfolder.R
 		})
 	}
 	return done, errors.Join(err, ctx.Err())
+}
+
+// repairLedger repairs a file of answers or scores, of a run or of its own.
+func repairLedger(ctx context.Context, path string) ([]runfolder.Repaired, error) {
+	r, err := ledger.Repair(ctx, path)
+	if r == nil {
+		return nil, err
+	}
+	done := fmt.Sprintf("%d records kept, %d dropped: the next run asks for them again (the file as it was is now %s)",
+		r.Kept, r.Lost, r.Aside)
+	return []runfolder.Repaired{{Path: path, Reason: "a checksum does not match", Done: done}}, err
 }

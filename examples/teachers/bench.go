@@ -80,7 +80,11 @@ func (p *program) benchOf(ctx context.Context, name string) (*bench, error) {
 		return nil, err
 	}
 	b := &bench{p: p, c: c, dense: map[string]*ranker{}, opened: map[string]teacher.Teacher{}}
-	if b.store, err = teacher.OpenStore(ctx, filepath.Join(p.folder, "scores", name), slog.New(slog.NewTextHandler(p.log, nil))); err != nil {
+	dir := filepath.Join(p.folder, "scores")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	if b.store, err = teacher.OpenStore(ctx, filepath.Join(dir, name+".jsonl"), slog.New(slog.NewTextHandler(p.log, nil))); err != nil {
 		return nil, err
 	}
 	b.closers = append(b.closers, b.store.Close)

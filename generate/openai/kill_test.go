@@ -19,6 +19,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/generate"
 )
 
@@ -184,7 +185,7 @@ func TestTwoProcessesCannotWriteAtOnce(t *testing.T) {
 	}()
 	require.True(t, bufio.NewScanner(stdout).Scan(), "the child did not open the file")
 	_, err = generate.OpenAnswers(t.Context(), file, nil)
-	require.ErrorIs(t, err, generate.ErrAnswersLocked)
+	require.ErrorIs(t, err, retort.ErrInUse)
 }
 
 // recordedPassages returns those of the child's passages whose answers are in the file.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"github.com/retort-ir/retort/internal/filelock"
+	"github.com/retort-ir/retort/internal/ledger"
 	"github.com/retort-ir/retort/internal/regular"
 )
 
@@ -22,7 +22,7 @@ import (
 const LockFile = "lock"
 
 // ErrInUse says that another process works on the run.
-var ErrInUse = errors.New("in use")
+var ErrInUse = ledger.ErrInUse
 
 // Folder is a run that this process works on. It belongs to one goroutine. Close frees it; so does the end of the process.
 type Folder struct {
@@ -32,23 +32,15 @@ type Folder struct {
 	log      *slog.Logger
 	lock     *os.File
 	manifest *Manifest
-	scanned  map[string]scanned // by stage
+	scanned  map[string]ledger.State // by stage
 
 	now    func() time.Time
-	create func(name string) (file, error) // opens a stage's file for writing, makes it where there is none
-}
-
-// file is what a stage's records are written to.
-type file interface {
-	io.WriterAt
-	Sync() error
-	Truncate(size int64) error
-	Close() error
+	create func(name string) (ledger.File, error) // opens a stage's file, which it makes where there is none
 }
 
 // Open makes the folder where there is none, locks it and checks every stage's file. An unfinished end of a file is cut
 // off. A stage whose file somebody has deleted is forgotten, with the stages that read it. Both are reported to log
-// (nil: slog.Default()). Damage is a *CorruptError or ErrDamaged; a run that another process works on is ErrInUse.
+// (nil: slog.Default()). Damage is ErrDamaged, with its file, line and offset where it is a stage's; a run that another process works on is ErrInUse.
 // Files that are not the stages' are not read: see [Folder.Check].
 func Open(ctx context.Context, dir string, layout Layout, log *slog.Logger) (*Folder, error) {
 	f, err := openLocked(dir, layout, log)
@@ -74,8 +66,8 @@ func openLocked(dir string, layout Layout, log *slog.Logger) (_ *Folder, err err
 	if log == nil {
 		log = slog.Default()
 	}
-	f := &Folder{dir: dir, layout: layout, log: log, scanned: map[string]scanned{}, now: time.Now}
-	f.create = func(name string) (file, error) { return f.root.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644) }
+	f := &Folder{dir: dir, layout: layout, log: log, scanned: map[string]ledger.State{}, now: time.Now}
+	f.create = func(name string) (ledger.File, error) { return f.root.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644) }
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("run folder: %w", err)
 	}
@@ -245,7 +237,7 @@ func at(root *os.Root, err error) error {
 func (f *Folder) check(ctx context.Context) error {
 	for i := 0; i < len(f.manifest.Stages); i++ {
 		e := f.manifest.Stages[i]
-		s, err := scanFile(ctx, f.root, e.File)
+		s, err := scan(ctx, f.root, e.File)
 		if errors.Is(err, fs.ErrNotExist) {
 			if err := f.forget(e.Name); err != nil {
 				return err
@@ -297,25 +289,27 @@ func (f *Folder) removeFiles(names ...string) error {
 	return errors.Join(errs...)
 }
 
-func (f *Folder) checkStage(e *Entry, s scanned) error {
-	if reason := damage(e, s); reason != "" {
-		keep := s.keep(e)
-		return &CorruptError{Dir: f.dir, Path: f.Path(e.File), Line: keep.count + 1, Offset: keep.size, Reason: reason}
+func (f *Folder) checkStage(e *Entry, c ledger.Contents) error {
+	if reason := damage(e, c); reason != "" {
+		good, _ := keep(e, c)
+		return &ledger.DamagedError{
+			Path: f.Path(e.File), Line: good.Count + 1, Offset: good.Size, Reason: reason, Remedy: remedy(f.dir),
+		}
 	}
-	f.scanned[e.Name] = s
+	f.scanned[e.Name] = c.State
 	if e.State == Complete {
 		return nil
 	}
-	if s.count < e.Count {
+	if c.Count < e.Count {
 		f.log.Warn("a stage's file holds fewer records than were written: the others are redone",
-			"file", f.Path(e.File), "records", s.count, "written", e.Count)
+			"file", f.Path(e.File), "records", c.Count, "written", e.Count)
 	}
-	if s.whole() {
+	if c.Whole() {
 		return nil
 	}
 	f.log.Warn("cut off what was left unfinished at the end of a stage's file",
-		"file", f.Path(e.File), "line", s.count+1, "offset", s.size, "bytes", s.total-s.size)
-	return f.truncate(e.File, s.size)
+		"file", f.Path(e.File), "line", c.Count+1, "offset", c.Size, "bytes", c.Total-c.Size)
+	return f.truncate(e.File, c.Size)
 }
 
 func (f *Folder) truncate(name string, size int64) error {
@@ -327,18 +321,37 @@ func (f *Folder) truncate(name string, size int64) error {
 }
 
 // damage says what a kill cannot have done, "" where there is nothing of the kind.
-func damage(e *Entry, s scanned) string {
+func damage(e *Entry, c ledger.Contents) string {
 	switch {
-	case s.rest > 0 && (e.State == Complete || !s.torn):
-		return "checksum does not match"
+	case !c.Whole() && (e.State == Complete || !c.Torn()):
+		return ledger.BadChecksum
 	case e.State != Complete:
 		return ""
-	case s.count < e.Count:
-		return fmt.Sprintf("the file ends after %d of %d records", s.count, e.Count)
-	case s.count > e.Count || hexSum(s.sum) != e.SHA256:
+	case c.Count < e.Count:
+		return fmt.Sprintf("the file ends after %d of %d records", c.Count, e.Count)
+	case c.Count > e.Count || c.SHA256() != e.SHA256:
 		return "the file is not the one that this stage has written"
 	}
 	return ""
+}
+
+// keep returns what can be kept of a stage's file, and how many lines cannot: all of a file that is good in itself, but
+// not the one that a complete stage has written.
+func keep(e *Entry, c ledger.Contents) (good ledger.State, lost int) {
+	if e.State == Complete && c.Whole() && c.Count >= e.Count {
+		return ledger.State{}, c.Count
+	}
+	return c.State, c.Rest
+}
+
+// scan reads a file of a run to its end.
+func scan(ctx context.Context, root *os.Root, name string) (ledger.Contents, error) {
+	f, err := open(root, name)
+	if err != nil {
+		return ledger.Contents{}, err
+	}
+	defer f.Close()
+	return ledger.Scan(ctx, f, nil)
 }
 
 // version is that of the module, as far as the build knows it.

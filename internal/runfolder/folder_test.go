@@ -2,7 +2,6 @@ package runfolder
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,7 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/retort-ir/retort/internal/jsonl"
+	"github.com/retort-ir/retort/internal/ledger"
 )
 
 // holdDir is the environment variable that makes this test binary hold a folder until it is killed.
@@ -167,7 +166,7 @@ func TestDamageIsAnErrorWithLineAndOffsetUntilItIsRepaired(t *testing.T) {
 			}
 			require.NoError(t, os.WriteFile(path, []byte(c.data), 0o644))
 			_, err := Open(t.Context(), dir, testLayout, quiet())
-			var corrupt *CorruptError
+			var corrupt *ledger.DamagedError
 			require.ErrorAs(t, err, &corrupt)
 			require.ErrorContains(t, err, fmt.Sprintf("%s:%d: record at byte offset %d: %s", path, c.line, c.offset, c.reason))
 			require.ErrorContains(t, err, fmt.Sprintf(`run "retort repair %s"`, dir))
@@ -252,7 +251,7 @@ func TestAFullDiskIsNamedAndWhatWasWrittenStays(t *testing.T) {
 	f := openFolder(t, t.TempDir())
 	var room int64 = 200
 	plain := f.create
-	f.create = func(path string) (file, error) {
+	f.create = func(path string) (ledger.File, error) {
 		inner, err := plain(path)
 		return fullDisk{inner, &room}, err
 	}
@@ -397,28 +396,7 @@ func TestAFileThatIsDamagedAfterItWasOpenedIsNamed(t *testing.T) {
 	var last error
 	for _, last = range Read[thing](t.Context(), s) {
 	}
-	var corrupt *CorruptError
+	var corrupt *ledger.DamagedError
 	require.True(t, errors.As(last, &corrupt))
 	require.Equal(t, 3, corrupt.Line)
-}
-
-func FuzzRecordsThatAreReadWereWritten(f *testing.F) {
-	line, err := jsonl.Seal(0, thing{1, "x"})
-	require.NoError(f, err)
-	f.Add(line)
-	f.Add([]byte("{}\n"))
-	f.Add([]byte(`{"crc32c":"00000000"}` + "\n"))
-	f.Add([]byte(`"crc32c":"00000000"}`))
-	f.Add([]byte(nil))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		s, err := scan(t.Context(), bytes.NewReader(data))
-		require.NoError(t, err)
-		require.EqualValues(t, len(data), s.total)
-		require.LessOrEqual(t, s.size, s.total)
-		if s.count > 0 {
-			body, ok := jsonl.Unseal(0, data[:strings.IndexByte(string(data), '\n')])
-			require.True(t, ok)
-			require.Equal(t, byte('}'), body[len(body)-1])
-		}
-	})
 }

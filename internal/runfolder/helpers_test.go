@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/retort-ir/retort/internal/ledger"
 )
 
 type thing struct {
@@ -119,14 +121,14 @@ var errDiskFull = errors.New("no space left on device")
 
 // fullDisk writes half of what is beyond its room and fails.
 type fullDisk struct {
-	file
+	ledger.File
 	room *int64
 }
 
 func (f fullDisk) WriteAt(p []byte, at int64) (int, error) {
 	if at+int64(len(p)) <= *f.room {
-		return f.file.WriteAt(p, at)
+		return f.File.WriteAt(p, at)
 	}
-	n, err := f.file.WriteAt(p[:len(p)/2], at)
+	n, err := f.File.WriteAt(p[:len(p)/2], at)
 	return n, errors.Join(errDiskFull, err)
 }

@@ -44,7 +44,7 @@ var Pipeline = Layout{
 	Others: map[string]Remedy{
 		"corpus.jsonl": Remove, "student": Remove, "vectors.npy": Remove, "vectors.npy.key": Remove,
 		"vectors.npy.partial": Journal, "vectors.npy.partial.jsonl": Journal,
-		"answers.jsonl": Journal, "teacher-scores": Journal,
+		"answers.jsonl": Journal, "teacher-scores.jsonl": Journal,
 		"results.json": Remove, "report.json": Remove, "report.html": Remove, "costs.json": SetAside,
 	},
 }

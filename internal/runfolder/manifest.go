@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/retort-ir/retort/internal/atomicfile"
+	"github.com/retort-ir/retort/internal/ledger"
 	"github.com/retort-ir/retort/internal/strictjson"
 )
 
@@ -89,7 +90,7 @@ func ReadManifest(dir string, layout Layout) (*Manifest, error) {
 }
 
 // ErrDamaged says that a file of a run is not as it was written.
-var ErrDamaged = errors.New("damaged")
+var ErrDamaged = ledger.ErrDamaged
 
 func readManifest(root *os.Root, name string, layout Layout) (*Manifest, error) {
 	data, err := readFile(root, name)

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strings"
+
+	"github.com/retort-ir/retort/internal/ledger"
 )
 
 // Repaired is what Repair did about one file.
@@ -81,7 +83,7 @@ func (r *repair) manifests(context.Context) error {
 
 func (r *repair) stages(ctx context.Context) error {
 	for _, e := range r.manifest.Stages {
-		s, err := scanFile(ctx, r.root, e.File)
+		s, err := scan(ctx, r.root, e.File)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // the next run says so
 		}
@@ -89,18 +91,18 @@ func (r *repair) stages(ctx context.Context) error {
 			return err
 		}
 		reason := damage(e, s)
-		if s.whole() && reason == "" {
+		if s.Whole() && reason == "" {
 			continue
 		}
-		s = s.keep(e)
-		cut := &Cut{Line: s.count + 1, Offset: s.size, Kept: s.count, Redone: s.rest}
+		good, lost := keep(e, s)
+		cut := &Cut{Line: good.Count + 1, Offset: good.Size, Kept: good.Count, Redone: lost}
 		if e.State == Complete {
-			cut.Redone = max(e.Count-s.count, s.rest)
+			cut.Redone = max(e.Count-good.Count, lost)
 		}
 		if reason == "" {
 			reason = "the end is unfinished"
 		}
-		if err := r.cut(e, s); err != nil {
+		if err := r.cut(e, good); err != nil {
 			return err
 		}
 		r.done = append(r.done, Repaired{Path: r.Path(e.File), Reason: reason, Cut: cut})
@@ -109,12 +111,12 @@ func (r *repair) stages(ctx context.Context) error {
 }
 
 // cut makes the stage unfinished before the file is cut, so that no complete stage ever has a shorter file.
-func (f *Folder) cut(e *Entry, s scanned) error {
-	e.State, e.Count, e.Bytes, e.SHA256 = Running, s.count, 0, ""
+func (f *Folder) cut(e *Entry, s ledger.State) error {
+	e.State, e.Count, e.Bytes, e.SHA256 = Running, s.Count, 0, ""
 	if err := f.save(); err != nil {
 		return err
 	}
-	return f.truncate(e.File, s.size)
+	return f.truncate(e.File, s.Size)
 }
 
 // files does what the layout says about files that their checksums do not fit.

@@ -1,22 +1,13 @@
 package runfolder
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
-	"io"
-	"io/fs"
 	"iter"
-	"path/filepath"
 	"time"
 
-	"github.com/retort-ir/retort/internal/jsonl"
+	"github.com/retort-ir/retort/internal/ledger"
 	"github.com/retort-ir/retort/internal/rss"
 	"github.com/retort-ir/retort/internal/strictjson"
 )
@@ -34,17 +25,10 @@ type Stage struct {
 	folder *Folder
 	entry  *Entry
 	path   string
-	file   file // nil where the stage is complete or was stopped
-	count  int
-	size   int64
-	sum    hash.Hash
-	broken bool      // a write has failed
-	since  time.Time // when the seconds were counted last
-	synced time.Time
+	ledger *ledger.Ledger // nil where the stage is complete or was stopped
+	state  ledger.State   // where there is no ledger
+	since  time.Time      // when the seconds were counted last
 }
-
-// syncEvery is how often the file is synced and the manifest written while records are appended.
-const syncEvery = 2 * time.Second
 
 // Begin goes on with a stage where the folder has it with the same key, and starts it anew otherwise, which it reports where
 // something was there. A complete stage can only be read.
@@ -87,33 +71,39 @@ func (f *Folder) Begin(spec Spec) (*Stage, error) {
 
 // start makes the file before the manifest knows of it, so that a stage in the manifest has a file of its own.
 func (f *Folder) start(e *Entry) (*Stage, error) {
-	s := &Stage{folder: f, entry: e, path: f.Path(e.File), sum: sha256.New(), since: f.now(), synced: f.now()}
-	var err error
-	if s.file, err = f.create(e.File); err != nil {
+	file, err := f.create(e.File)
+	if err != nil {
 		return nil, fmt.Errorf("run folder: %w", f.at(err))
 	}
-	if err := s.file.Truncate(0); err != nil {
-		return nil, errors.Join(fmt.Errorf("run folder: %w", err), s.file.Close())
+	if err := file.Truncate(0); err != nil {
+		return nil, errors.Join(fmt.Errorf("run folder: %w", err), file.Close())
 	}
 	f.manifest.Stages = append(f.manifest.Stages, e)
 	if err := f.save(); err != nil {
-		return nil, errors.Join(err, s.file.Close())
+		return nil, errors.Join(err, file.Close())
 	}
-	return s, nil
+	return f.writing(e, file, ledger.State{})
 }
 
 func (f *Folder) resume(e *Entry) (*Stage, error) {
 	found := f.scanned[e.Name]
-	s := &Stage{folder: f, entry: e, path: f.Path(e.File), count: found.count, size: found.size, since: f.now(), synced: f.now()}
 	if e.State == Complete {
-		return s, nil
+		return &Stage{folder: f, entry: e, path: f.Path(e.File), state: found}, nil
 	}
+	file, err := f.create(e.File)
+	if err != nil {
+		return nil, fmt.Errorf("run folder: %w", f.at(err))
+	}
+	return f.writing(e, file, found)
+}
+
+// writing returns a stage whose file holds the records of from.
+func (f *Folder) writing(e *Entry, file ledger.File, from ledger.State) (*Stage, error) {
+	s := &Stage{folder: f, entry: e, path: f.Path(e.File), since: f.now()}
 	var err error
-	if s.sum, err = cloneHash(found.sum); err != nil {
-		return nil, err
-	}
-	if s.file, err = f.create(e.File); err != nil {
-		return nil, fmt.Errorf("run folder: %w", err)
+	s.ledger, err = ledger.Continue(file, s.path, from, ledger.Options{Now: f.now, Synced: s.synced})
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
 	}
 	return s, nil
 }
@@ -122,47 +112,26 @@ func (f *Folder) resume(e *Entry) (*Stage, error) {
 func (s *Stage) Complete() bool { return s.entry.State == Complete }
 
 // Count returns the number of records.
-func (s *Stage) Count() int { return s.count }
+func (s *Stage) Count() int {
+	if s.ledger != nil {
+		return s.ledger.Count()
+	}
+	return s.state.Count
+}
 
 // Path returns the path of the stage's file.
 func (s *Stage) Path() string { return s.path }
 
 // Append writes a record, which must be an object in JSON. After an error the file holds what it held before.
 func (s *Stage) Append(record any) error {
-	line, err := jsonl.Seal(s.count, record)
-	if err != nil {
-		return fmt.Errorf("%s:%d: %w", s.path, s.count+1, err)
-	}
-	// Written at an offset of our own: what a failed write left there is written over, or cut off by the next Open.
-	if _, err := s.file.WriteAt(line, s.size); err != nil {
-		return errors.Join(s.failed(err), s.file.Truncate(s.size))
-	}
-	s.sum.Write(line)
-	s.size += int64(len(line))
-	s.count++
-	if s.folder.now().Sub(s.synced) < syncEvery {
-		return nil
-	}
-	return s.sync()
+	_, err := s.ledger.Append(record)
+	return err
 }
 
-func (s *Stage) failed(err error) error {
-	s.broken = true
-	var named *fs.PathError
-	if errors.As(err, &named) {
-		err = named.Err // the path is said already
-	}
-	return fmt.Errorf("write %s: %w (its %d records are safe: once the cause is gone, the same command goes on from there)",
-		filepath.Clean(s.path), err, s.count)
-}
-
-func (s *Stage) sync() error {
-	if err := s.file.Sync(); err != nil {
-		return s.failed(err)
-	}
+// synced writes to the manifest what the file holds.
+func (s *Stage) synced() error {
 	now := s.folder.now()
-	s.synced = now
-	s.entry.Count = s.count
+	s.entry.Count = s.ledger.Count()
 	s.entry.Seconds += max(0, now.Sub(s.since).Seconds()) // a clock that is set back takes nothing away
 	s.since = now
 	s.entry.Peak = max(s.entry.Peak, rss.Peak())
@@ -174,99 +143,69 @@ func (s *Stage) Finish() error {
 	if s.Complete() {
 		return nil
 	}
-	if err := s.file.Sync(); err != nil {
-		return s.failed(err)
+	if err := s.ledger.Sync(); err != nil {
+		return err
+	}
+	done, err := s.ledger.State()
+	if err != nil {
+		return err
 	}
 	running := *s.entry
-	s.entry.State, s.entry.Bytes, s.entry.SHA256 = Complete, s.size, hexSum(s.sum)
-	if err := s.sync(); err != nil {
+	s.entry.State, s.entry.Bytes, s.entry.SHA256 = Complete, done.Size, done.SHA256()
+	if err := s.Stop(); err != nil {
 		s.entry.State, s.entry.Bytes, s.entry.SHA256 = running.State, running.Bytes, running.SHA256
 		return err
 	}
-	if err := s.folder.manifest.write(s.folder.root, BackupFile); err != nil {
-		return err
-	}
-	s.keep()
-	file := s.file
-	s.file = nil
-	return file.Close()
+	return s.folder.manifest.write(s.folder.root, BackupFile)
 }
 
 // Stop ends the work on a stage that may be unfinished. After Finish it does nothing.
 func (s *Stage) Stop() error {
-	if s.file == nil {
+	if s.ledger == nil {
 		return nil
 	}
-	var err error
-	if !s.broken { // or what went wrong would be said twice
-		err = s.sync()
-	}
-	s.keep()
-	err = errors.Join(err, s.file.Close())
-	s.file = nil
+	state, err := s.ledger.State()
+	err = errors.Join(err, s.ledger.Close())
+	s.state, s.ledger = state, nil
+	s.folder.scanned[s.entry.Name] = state // for a Begin that comes later
 	return err
-}
-
-// keep remembers what the file holds, for a Begin that comes later.
-func (s *Stage) keep() {
-	s.folder.scanned[s.entry.Name] = scanned{count: s.count, size: s.size, total: s.size, sum: s.sum}
 }
 
 // Read yields the records of a stage.
 func Read[T any](ctx context.Context, s *Stage) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var zero T
+		state, err := s.state, error(nil)
+		if s.ledger != nil {
+			state, err = s.ledger.State()
+		}
+		if err != nil {
+			yield(zero, err)
+			return
+		}
 		f, err := open(s.folder.root, s.entry.File)
 		if err != nil {
 			yield(zero, err)
 			return
 		}
 		defer f.Close()
-		br := bufio.NewReaderSize(io.LimitReader(f, s.size), 1<<20)
-		var offset int64
-		for n := range s.count {
-			v, length, err := readRecord[T](br, n)
-			if errors.Is(err, errChecksum) {
-				err = &CorruptError{Dir: s.folder.dir, Path: s.path, Line: n + 1, Offset: offset, Reason: err.Error()}
-			} else if err != nil {
-				err = fmt.Errorf("%s:%d: %w", s.path, n+1, err)
-			}
-			offset += int64(length)
+		number := 0
+		for body, err := range ledger.Read(ctx, f, state, s.path, remedy(s.folder.dir)) {
+			number++
+			var v T
 			if err == nil {
-				err = ctx.Err()
+				if err = strictjson.Unmarshal(body, &v); err != nil {
+					err = fmt.Errorf("%s:%d: %w", s.path, number, err)
+				}
 			}
-			if err != nil {
-				yield(zero, err)
-				return
-			}
-			if !yield(v, nil) {
+			if !yield(v, err) || err != nil {
 				return
 			}
 		}
 	}
 }
 
-var errChecksum = errors.New("checksum does not match")
-
-func readRecord[T any](br *bufio.Reader, n int) (v T, length int, err error) {
-	line, err := br.ReadBytes('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return v, 0, err
-	}
-	body, ok := jsonl.Unseal(n, bytes.TrimSuffix(line, []byte("\n")))
-	if !ok {
-		return v, 0, errChecksum
-	}
-	return v, len(line), strictjson.Unmarshal(body, &v)
-}
-
-func hexSum(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)) }
-
-func cloneHash(h hash.Hash) (hash.Hash, error) {
-	state, err := h.(encoding.BinaryMarshaler).MarshalBinary()
-	if err != nil {
-		return nil, err
-	}
-	clone := sha256.New()
-	return clone, clone.(encoding.BinaryUnmarshaler).UnmarshalBinary(state)
+// remedy tells what to do about damage to a stage's file.
+func remedy(dir string) string {
+	return fmt.Sprintf(`run "retort repair %s", which redoes the records from there on`, dir)
 }

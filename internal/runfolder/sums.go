@@ -3,6 +3,7 @@ package runfolder
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -231,7 +232,7 @@ func sumOf(ctx context.Context, root *os.Root, file string) (Sum, error) {
 	if err != nil {
 		return Sum{}, err
 	}
-	return Sum{n, hexSum(h)}, nil
+	return Sum{n, hex.EncodeToString(h.Sum(nil))}, nil
 }
 
 // open opens a regular file for reading: a pipe would never end.

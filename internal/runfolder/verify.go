@@ -107,7 +107,7 @@ func (v *verifier) readManifests() (backup *Manifest, err error) {
 }
 
 func (v *verifier) stage(e *Entry) error {
-	s, err := scanFile(v.ctx, v.root, e.File)
+	s, err := scan(v.ctx, v.root, e.File)
 	if errors.Is(err, fs.ErrNotExist) {
 		v.Damaged = append(v.Damaged, Damage{e.File, gone})
 		return nil
@@ -116,10 +116,10 @@ func (v *verifier) stage(e *Entry) error {
 		return err
 	}
 	v.Files++
-	v.Bytes += s.total
+	v.Bytes += s.Total
 	if reason := damage(e, s); reason != "" {
-		keep := s.keep(e)
-		v.Damaged = append(v.Damaged, Damage{e.File, fmt.Sprintf("record %d, at byte offset %d: %s", keep.count+1, keep.size,
+		good, _ := keep(e, s)
+		v.Damaged = append(v.Damaged, Damage{e.File, fmt.Sprintf("record %d, at byte offset %d: %s", good.Count+1, good.Size,
 			reason)})
 	}
 	return nil

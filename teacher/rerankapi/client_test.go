@@ -231,7 +231,7 @@ func TestScoringEndsWithItsContextAndLeavesNothingBehind(t *testing.T) {
 
 func TestCachedScoresAreAskedForOnce(t *testing.T) {
 	p := faultproxy.New(t, server)
-	store, err := teacher.OpenStore(t.Context(), t.TempDir(), nil)
+	store, err := teacher.OpenStore(t.Context(), filepath.Join(t.TempDir(), "scores.jsonl"), nil)
 	require.NoError(t, err)
 	t.Cleanup(func() { store.Close() })
 	for range 2 {
@@ -299,8 +299,8 @@ func TestTheKeyGoesToTheServerAndNowhereElse(t *testing.T) {
 			fmt.Fprintf(w, `{"error":"%s"}`, r.Header.Get("Authorization"))
 		}
 	}
-	dir := t.TempDir()
-	store, err := teacher.OpenStore(t.Context(), dir, nil)
+	path := filepath.Join(t.TempDir(), "scores.jsonl")
+	store, err := teacher.OpenStore(t.Context(), path, nil)
 	require.NoError(t, err)
 	var log bytes.Buffer
 	var seen []string
@@ -318,7 +318,7 @@ func TestTheKeyGoesToTheServerAndNowhereElse(t *testing.T) {
 		require.Equal(t, "Bearer "+sentinel, p.Requests()[0].Header.Get("Authorization"))
 	}
 	require.NoError(t, store.Close())
-	file, err := os.ReadFile(filepath.Join(dir, teacher.StoreFile))
+	file, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.NotEmpty(t, log.String())
 	for _, text := range append(seen, log.String(), string(file)) {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/teacher"
@@ -35,7 +36,7 @@ func Example() {
 		return
 	}
 	defer client.Close()
-	store, err := teacher.OpenStore(ctx, dir, nil)
+	store, err := teacher.OpenStore(ctx, filepath.Join(dir, "scores.jsonl"), nil)
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -1,8 +1,9 @@
-package jsonl
+package ledger
 
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"hash/crc32"
@@ -44,14 +45,16 @@ func Unseal(n int, line []byte) ([]byte, bool) {
 	if at < 1 || !bytes.HasPrefix(line[at:], []byte(sumName)) || !bytes.HasSuffix(line, []byte(`"}`)) {
 		return nil, false
 	}
-	body := line[:at:at]
+	end := at
 	if at > 1 { // more than the brace
-		if body = bytes.TrimSuffix(body, []byte(",")); len(body) == at {
+		if end--; line[end] != ',' {
 			return nil, false
 		}
 	}
-	body = append(bytes.Clone(body), '}')
-	return body, string(line[at+len(sumName):len(line)-2]) == fmt.Sprintf("%08x", checksum(n, body))
+	body := append(line[:end:end], '}') // a copy
+	var sum [8]byte
+	hex.Encode(sum[:], binary.BigEndian.AppendUint32(nil, checksum(n, body)))
+	return body, bytes.Equal(line[at+len(sumName):len(line)-2], sum[:])
 }
 
 func checksum(n int, body []byte) uint32 {
