@@ -7,6 +7,7 @@ import (
 
 	"gonum.org/v1/gonum/blas/blas32"
 
+	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/internal/matrix"
 )
@@ -84,7 +85,7 @@ func noGraphs(encoder.Inputs, []int) bool { return false }
 
 // backward adds grad's part to the student's gradients, micro-batch by micro-batch in their order whichever passes were
 // kept: that choice does not change the order of sums.
-func (s *side) backward(ctx context.Context, student encoder.Trainable, report *StepReport) error {
+func (s *side) backward(ctx context.Context, student encoder.Trainable, report *retort.Step) error {
 	row := s.first
 	for i, rows := range s.batches {
 		if err := ctx.Err(); err != nil {

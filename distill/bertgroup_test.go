@@ -30,7 +30,7 @@ func TestAGroupOfBERTsTrainsLikeOne(t *testing.T) {
 	for _, towers := range []Towers{Both, QueryOnly} {
 		t.Run(towers.String(), func(t *testing.T) {
 			opts := quick()
-			opts.Towers, opts.LR, opts.GraphBudget, opts.CountDuplicates = towers, 1e-3, 1<<20, true
+			opts.Towers, opts.Schedule.LR, opts.Memory.GraphBudget, opts.CountDuplicates = towers, 1e-3, 1<<20, true
 			opts.Loss = loss.Sum{{Weight: 1, Loss: loss.ListwiseKL{}}, {Weight: 0.5, Loss: loss.InfoNCE{Temperature: 0.1, MaskRatio: 0.6}}}
 			alone := openTiny(t)
 			want, err := Train(ctx, alone, corpus, lists, opts)

@@ -34,7 +34,7 @@ func trainBERT(dir string) (err error) {
 		return err
 	}
 	opts := quick()
-	opts.LR, opts.Epochs, opts.CheckpointEvery, opts.Dir = 1e-3, 12, 0, filepath.Join(dir, "checkpoints")
+	opts.Schedule.LR, opts.Schedule.Epochs, opts.Checkpoints.Every, opts.Checkpoints.Dir = 1e-3, 12, 0, filepath.Join(dir, "checkpoints")
 	if _, err := Train(ctx, model, corpus, lists, opts); err != nil {
 		return err
 	}

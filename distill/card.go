@@ -15,7 +15,7 @@ type Card struct {
 	BaseModel string
 	// Method are facts about the parts that cannot name themselves: what makes queries, what scores lists.
 	Method []encoder.Fact
-	// Chosen says what Training.Evaluate measures, and Guarded what Guard does: "MRR@10 of held-out queries".
+	// Chosen says what Training.Selection.Evaluate measures, and Guarded what Guard does: "MRR@10 of held-out queries".
 	Chosen, Guarded string
 }
 
@@ -58,9 +58,9 @@ func (j *job) method(out *Outcome) []encoder.Fact {
 		encoder.Fact{Name: "Lists", Value: fmt.Sprintf("%d, of %d passages each on average", len(out.Lists),
 			meanLength(out))},
 		encoder.Fact{Name: "Loss", Value: checkpoint.Describe(o.loss())},
-		encoder.Fact{Name: "Steps", Value: fmt.Sprintf("%d of %d, of %d queries", t.Steps, t.TotalSteps, o.QueriesPerStep)},
-		encoder.Fact{Name: "Learning rate", Value: fmt.Sprint(o.LR)},
-		encoder.Fact{Name: "Seed", Value: fmt.Sprint(o.Seed)})
+		encoder.Fact{Name: "Steps", Value: fmt.Sprintf("%d of %d, of %d queries", t.Steps, t.TotalSteps, o.Schedule.QueriesPerStep)},
+		encoder.Fact{Name: "Learning rate", Value: fmt.Sprint(o.Schedule.LR)},
+		encoder.Fact{Name: "Seed", Value: fmt.Sprint(o.Schedule.Seed)})
 	if len(t.History) > 0 && j.Card.Chosen != "" {
 		facts = append(facts, encoder.Fact{
 			Name: "Chosen by",

@@ -17,21 +17,21 @@ import (
 
 // trainState is the trainer's part of a checkpoint. The order of the lists and the schedule follow from Step.
 type trainState struct {
-	Run       map[string]string `json:"run"` // all that decides the result: see identity
-	Step      int               `json:"step"`
-	PartDone  bool              `json:"part_done"` // the steps up to an evaluation are made, the evaluation is not
-	Done      bool              `json:"done"`
-	Best      Evaluation        `json:"best"`
-	Worse     int               `json:"worse"` // evaluations since the best one
-	History   []Evaluation      `json:"history"`
-	LossSum   float64           `json:"loss_sum"` // of the steps since the last evaluation
-	LossSteps int               `json:"loss_steps"`
+	Run       map[string]string   `json:"run"` // all that decides the result: see identity
+	Step      int                 `json:"step"`
+	PartDone  bool                `json:"part_done"` // the steps up to an evaluation are made, the evaluation is not
+	Done      bool                `json:"done"`
+	Best      retort.Evaluation   `json:"best"`
+	Worse     int                 `json:"worse"` // evaluations since the best one
+	History   []retort.Evaluation `json:"history"`
+	LossSum   float64             `json:"loss_sum"` // of the steps since the last evaluation
+	LossSteps int                 `json:"loss_steps"`
 	// For watchLoss.
 	StartLoss    float64   `json:"start_loss"`
 	RecentLosses []float64 `json:"recent_losses"`
-	// For the floor.
-	FloorLimit float64 `json:"floor_limit,omitempty"`
-	Stopped    Stop    `json:"stopped,omitempty"`
+	// RetentionLimit is the least score that Retention allows.
+	RetentionLimit float64 `json:"retention_limit,omitempty"`
+	Stopped        Stop    `json:"stopped,omitempty"`
 	// GraphBudget is what was chosen when the run began: free memory may be another when it goes on.
 	GraphBudget int64 `json:"graph_budget"`
 }
@@ -77,25 +77,26 @@ func identity(student encoder.Encoder, train, dev []retort.List, passages string
 		"passages":       passages,
 		"student":        "without a fingerprint",
 		"Loss":           checkpoint.Describe(o.loss()),
-		"Evaluate":       fmt.Sprint(o.Evaluate != nil),
+		"Evaluate":       fmt.Sprint(o.Selection.Evaluate != nil),
 	}
 	if f, ok := student.(encoder.Fingerprinter); ok {
 		id["student"] = f.Fingerprint()
 	}
+	s := o.Schedule
 	for name, value := range map[string]any{
-		"Towers": o.Towers, "CountDuplicates": o.CountDuplicates, "WholeCorpus": o.WholeCorpus, "Epochs": o.Epochs,
-		"QueriesPerStep": o.QueriesPerStep, "LR": o.LR, "Warmup": o.Warmup, "MinLR": o.MinLR, "WeightDecay": o.WeightDecay,
-		"ClipNorm": o.ClipNorm, "Seed": o.Seed, "MicroBatchTokens": o.MicroBatchTokens, "GraphBudget": o.GraphBudget,
-		"EvalSteps": o.EvalSteps, "Patience": o.Patience,
+		"Towers": o.Towers, "CountDuplicates": o.CountDuplicates, "WholeCorpus": o.WholeCorpus, "Epochs": s.Epochs,
+		"QueriesPerStep": s.QueriesPerStep, "LR": s.LR, "Warmup": s.Warmup, "MinLR": s.MinLR, "WeightDecay": s.WeightDecay,
+		"ClipNorm": s.ClipNorm, "Seed": s.Seed, "MicroBatchTokens": o.Memory.MicroBatchTokens, "GraphBudget": o.Memory.GraphBudget,
+		"EvalSteps": o.Selection.EvalSteps, "Patience": o.Selection.Patience,
 	} {
 		id[name] = fmt.Sprint(value)
 	}
 	// Left out where they have no say, so that an older run goes on.
-	if o.ChooseBy != ByNDCG {
-		id["ChooseBy"] = o.ChooseBy.String()
+	if o.Selection.ChooseBy != ByNDCG {
+		id["ChooseBy"] = o.Selection.ChooseBy.String()
 	}
-	if o.Floor.Evaluate != nil {
-		id["Floor"] = fmt.Sprintf("a drop of %v, shares %v", o.Floor.MaxDrop, o.Floor.DrawBack)
+	if o.Retention.Evaluate != nil {
+		id["Retention"] = fmt.Sprintf("a drop of %v, shares %v", o.Retention.MaxDrop, o.Retention.DrawBack)
 	}
 	return id
 }
@@ -124,7 +125,7 @@ func checkSameRun(path string, theirs, ours map[string]string) error {
 		"student": "another student; open the model that it started from",
 	})
 	if err != nil {
-		return fmt.Errorf("distill: %s belongs to another run (%w): remove it, or take another Options.Dir", path, err)
+		return fmt.Errorf("distill: %s belongs to another run (%w): remove it, or take another Options.Checkpoints.Dir", path, err)
 	}
 	return nil
 }

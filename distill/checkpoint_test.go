@@ -2,6 +2,7 @@ package distill
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder/encodertest"
 	"github.com/retort-ir/retort/internal/checkpoint"
 )
@@ -43,37 +45,33 @@ func killedAt(t *testing.T, opts Options, step int) {
 func TestTrainingGoesOnFromTheCheckpointBeforeADamagedOne(t *testing.T) {
 	corpus, lists := world(t)
 	opts := quick()
-	opts.CheckpointEvery = 0
+	opts.Checkpoints.Every = 0
 	undisturbed := newStudent(t)
 	want, err := Train(background, undisturbed, corpus, lists, opts)
 	require.NoError(t, err)
 
-	opts.Dir = t.TempDir()
+	opts.Checkpoints.Dir = t.TempDir()
 	killedAt(t, opts, 7)
-	path := filepath.Join(opts.Dir, checkpoint.Name)
+	path := filepath.Join(opts.Checkpoints.Dir, checkpoint.Name)
 	whole, err := os.ReadFile(path)
 	require.NoError(t, err)
-	before, err := os.ReadFile(filepath.Join(opts.Dir, checkpoint.PreviousName))
+	before, err := os.ReadFile(filepath.Join(opts.Checkpoints.Dir, checkpoint.PreviousName))
 	require.NoError(t, err)
 	for name, content := range damages(whole) {
 		t.Run(name, func(t *testing.T) {
 			opts := opts
-			opts.Dir = t.TempDir()
+			opts.Checkpoints.Dir = t.TempDir()
 			for name, data := range map[string][]byte{checkpoint.Name: content, checkpoint.PreviousName: before} {
-				require.NoError(t, os.WriteFile(filepath.Join(opts.Dir, name), data, 0o644))
+				require.NoError(t, os.WriteFile(filepath.Join(opts.Checkpoints.Dir, name), data, 0o644))
 			}
-			state := readState(t, filepath.Join(opts.Dir, checkpoint.PreviousName))
+			state := readState(t, filepath.Join(opts.Checkpoints.Dir, checkpoint.PreviousName))
 			require.Equal(t, 6, state.Step)
-			copyFile(t, checkpoint.BestPath(opts.Dir, state.Best.Step), checkpoint.BestPath(filepath.Dir(path), state.Best.Step))
+			copyFile(t, checkpoint.BestPath(opts.Checkpoints.Dir, state.Best.Step), checkpoint.BestPath(filepath.Dir(path), state.Best.Step))
 
 			var log bytes.Buffer
-			opts.Log = slog.New(slog.NewTextHandler(&log, nil))
+			opts.Events = retort.LogEvents(slog.New(slog.NewTextHandler(&log, nil)))
 			first := 0
-			opts.Progress = func(p Progress) {
-				if first == 0 && p.Stage == StageTrain {
-					first = p.Done
-				}
-			}
+			opts.Events.Step = func(s retort.Step) { first = cmp.Or(first, s.Step) }
 			e := newStudent(t)
 			got, err := Train(background, e, corpus, lists, opts)
 			require.NoError(t, err)
@@ -107,21 +105,21 @@ func copyFile(t *testing.T, to, from string) {
 func TestAKillBetweenTwoRenamesCostsNothingButTime(t *testing.T) {
 	corpus, lists := world(t)
 	opts := quick()
-	opts.CheckpointEvery = 0
+	opts.Checkpoints.Every = 0
 	undisturbed := newStudent(t)
 	_, err := Train(background, undisturbed, corpus, lists, opts)
 	require.NoError(t, err)
-	opts.Dir = t.TempDir()
+	opts.Checkpoints.Dir = t.TempDir()
 	killedAt(t, opts, 7)
-	require.NoError(t, os.Remove(filepath.Join(opts.Dir, checkpoint.Name)))
+	require.NoError(t, os.Remove(filepath.Join(opts.Checkpoints.Dir, checkpoint.Name)))
 	for _, name := range []string{"." + checkpoint.Name + ".tmp-1", ".best-9.state.tmp-77"} {
-		require.NoError(t, os.WriteFile(filepath.Join(opts.Dir, name), []byte("torn"), 0o644))
+		require.NoError(t, os.WriteFile(filepath.Join(opts.Checkpoints.Dir, name), []byte("torn"), 0o644))
 	}
 	e := newStudent(t)
 	_, err = Train(background, e, corpus, lists, opts)
 	require.NoError(t, err)
 	require.Equal(t, stateOf(t, undisturbed), stateOf(t, e))
-	entries, err := os.ReadDir(opts.Dir)
+	entries, err := os.ReadDir(opts.Checkpoints.Dir)
 	require.NoError(t, err)
 	for _, e := range entries {
 		require.NotContains(t, e.Name(), ".tmp-", "what a kill has left is removed")
@@ -133,9 +131,9 @@ func TestACheckpointWithoutItsBestStudentIsDamaged(t *testing.T) {
 	for name, content := range map[string][]byte{"missing": nil, "torn": []byte("retort")} {
 		t.Run(name, func(t *testing.T) {
 			opts := quick()
-			opts.CheckpointEvery, opts.Dir = 0, t.TempDir()
+			opts.Checkpoints.Every, opts.Checkpoints.Dir = 0, t.TempDir()
 			killedAt(t, opts, 7)
-			best := checkpoint.BestPath(opts.Dir, readState(t, filepath.Join(opts.Dir, checkpoint.Name)).Best.Step)
+			best := checkpoint.BestPath(opts.Checkpoints.Dir, readState(t, filepath.Join(opts.Checkpoints.Dir, checkpoint.Name)).Best.Step)
 			require.NoError(t, os.Remove(best))
 			if content != nil {
 				require.NoError(t, os.WriteFile(best, content, 0o644))
@@ -150,10 +148,10 @@ func TestACheckpointWithoutItsBestStudentIsDamaged(t *testing.T) {
 func TestWhereNoCheckpointIsWholeTheErrorNamesBoth(t *testing.T) {
 	corpus, lists := world(t)
 	opts := quick()
-	opts.Dir = t.TempDir()
+	opts.Checkpoints.Dir = t.TempDir()
 	_, err := Train(background, newStudent(t), corpus, lists, opts)
 	require.NoError(t, err)
-	path, previous := filepath.Join(opts.Dir, checkpoint.Name), filepath.Join(opts.Dir, checkpoint.PreviousName)
+	path, previous := filepath.Join(opts.Checkpoints.Dir, checkpoint.Name), filepath.Join(opts.Checkpoints.Dir, checkpoint.PreviousName)
 	whole, err := os.ReadFile(path)
 	require.NoError(t, err)
 	for name, content := range damages(whole) {
@@ -202,27 +200,27 @@ func TestAFullDiskLeavesTheOldCheckpointAndSaysSo(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			opts := quick()
-			opts.CheckpointEvery, opts.EvalSteps = 0, 3
+			opts.Checkpoints.Every, opts.Selection.EvalSteps = 0, 3
 			undisturbed := newStudent(t)
 			want, err := Train(background, undisturbed, corpus, lists, opts)
 			require.NoError(t, err)
 
-			opts.Dir = t.TempDir()
+			opts.Checkpoints.Dir = t.TempDir()
 			e := &fullDisk{Encoder: newStudent(t), full: test.from == 0, err: diskFull}
-			opts.Progress = func(p Progress) { e.full = p.Stage == StageTrain && p.Done == test.from }
+			opts.Events.Step = func(s retort.Step) { e.full = s.Step == test.from }
 			_, err = Train(background, e, corpus, lists, opts)
 			require.ErrorIs(t, err, diskFull)
 			require.ErrorContains(t, err, "the disk is full")
 			for _, text := range test.want {
-				require.ErrorContains(t, err, string(bytes.ReplaceAll([]byte(text), []byte("DIR"), []byte(opts.Dir))))
+				require.ErrorContains(t, err, string(bytes.ReplaceAll([]byte(text), []byte("DIR"), []byte(opts.Checkpoints.Dir))))
 			}
-			entries, err := os.ReadDir(opts.Dir)
+			entries, err := os.ReadDir(opts.Checkpoints.Dir)
 			require.NoError(t, err)
 			for _, e := range entries {
 				require.NotContains(t, e.Name(), ".tmp-")
 			}
 
-			opts.Progress = nil
+			opts.Events = retort.Events{}
 			again := newStudent(t)
 			got, err := Train(background, again, corpus, lists, opts)
 			require.NoError(t, err, "with room again")
@@ -235,7 +233,7 @@ func TestAFullDiskLeavesTheOldCheckpointAndSaysSo(t *testing.T) {
 func TestOtherFailuresToSaveAreNoFullDisk(t *testing.T) {
 	corpus, lists := world(t)
 	opts := quick()
-	opts.Dir = t.TempDir()
+	opts.Checkpoints.Dir = t.TempDir()
 	broken := errors.New("the device fell off")
 	_, err := Train(background, &fullDisk{Encoder: newStudent(t), full: true, err: broken}, corpus, lists, opts)
 	require.ErrorIs(t, err, broken)

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"time"
 
+	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/internal/checkpoint"
 )
 
@@ -33,11 +35,12 @@ func (c ChooseBy) String() string {
 
 // evaluate keeps the student if it is the best so far, and decides whether to stop. After an error the student is as it was.
 func (t *trainer) evaluate(ctx context.Context) (err error) {
-	now := Evaluation{Step: t.state.Step, Epoch: t.epoch()}
+	start := time.Now()
+	now := retort.Evaluation{Step: t.state.Step, Epoch: t.epoch()}
 	if t.state.LossSteps > 0 {
 		now.TrainLoss = t.state.LossSum / float64(t.state.LossSteps)
 	}
-	undo, err := t.checkFloor(ctx, &now)
+	undo, err := t.checkRetention(ctx, &now)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, undo())
@@ -52,23 +55,35 @@ func (t *trainer) evaluate(ctx context.Context) (err error) {
 	if err := t.compare(now); err != nil {
 		return err
 	}
-	if err := t.metrics.evaluation(now); err != nil {
-		return err
-	}
 	t.state.History = append(t.state.History, now)
 	t.state.LossSum, t.state.LossSteps = 0, 0
-	t.logEvaluation(ctx, now)
-	t.report(Progress{Stage: StageEvaluate, Done: len(t.state.History), Total: t.evaluations()})
+	now.Took = time.Since(start)
+	t.events.Evaluation(now)
+	t.warnOfForgetting(now)
 	return nil
 }
 
+func (t *trainer) warnOfForgetting(e retort.Evaluation) {
+	step, score := slog.Int("step", e.Step), slog.Float64("retention", e.Retention)
+	if e.DrawnBack > 0 {
+		t.warn("the student forgot too much and was drawn back", step, slog.Float64("share", e.DrawnBack), score)
+	}
+	if e.Forgot {
+		t.warn("the student forgot too much, training ends", step, score, slog.Float64("limit", t.state.RetentionLimit))
+	}
+}
+
+func (t *trainer) warn(message string, attrs ...slog.Attr) {
+	t.events.Warning(retort.Warning{Message: message, Attrs: attrs})
+}
+
 // compare sets the student beside the best one so far.
-func (t *trainer) compare(now Evaluation) error {
+func (t *trainer) compare(now retort.Evaluation) error {
 	s := &t.state
 	better := len(s.History) == 0 || now.Score > s.Best.Score
 	switch {
-	case now.BelowFloor:
-		s.Done, s.Stopped = true, StopFloor
+	case now.Forgot:
+		s.Done, s.Stopped = true, StopRetention
 	case better:
 		if err := t.folder.WriteBest(now.Step, t.student.SaveState); err != nil {
 			return t.unsaved(err)
@@ -76,7 +91,7 @@ func (t *trainer) compare(now Evaluation) error {
 		s.Best, s.Worse = now, 0
 	default:
 		s.Worse++
-		if t.opts.Patience > 0 && s.Worse >= t.opts.Patience {
+		if t.opts.Selection.Patience > 0 && s.Worse >= t.opts.Selection.Patience {
 			s.Done = true
 			if s.Step < t.schedule.steps() {
 				s.Stopped = StopPatience
@@ -86,21 +101,15 @@ func (t *trainer) compare(now Evaluation) error {
 	return nil
 }
 
-// evaluations counts those of a run that is not stopped early.
-func (t *trainer) evaluations() int {
-	return 1 + (t.schedule.steps()+t.evalSteps()-1)/t.evalSteps()
-}
-
 func (t *trainer) score(ctx context.Context) (float64, error) {
-	defer t.profile.Evaluation.since(time.Now())
-	if t.opts.Evaluate == nil && t.opts.ChooseBy == ByLoss {
-		loss, err := t.stepper.meanLoss(ctx, t.stepper.data.dev, t.opts.QueriesPerStep)
+	if t.opts.Selection.Evaluate == nil && t.opts.Selection.ChooseBy == ByLoss {
+		loss, err := t.stepper.meanLoss(ctx, t.stepper.data.dev, t.opts.Schedule.QueriesPerStep)
 		return -loss, err
 	}
-	if t.opts.Evaluate == nil {
+	if t.opts.Selection.Evaluate == nil {
 		return t.evaluator.score(ctx)
 	}
-	score, err := t.opts.Evaluate(ctx, t.student)
+	score, err := t.opts.Selection.Evaluate(ctx, t.student)
 	if err == nil && (math.IsNaN(score) || math.IsInf(score, 0)) {
 		err = fmt.Errorf("Options.Evaluate returned %v", score)
 	}
@@ -122,8 +131,8 @@ func (t *trainer) choose(ctx context.Context) (*Result, error) {
 		Best: t.state.Best, Alpha: 1, History: t.state.History, Steps: t.state.Step, TotalSteps: t.schedule.steps(), Stopped: t.state.Stopped,
 		TrainLists: len(t.stepper.data.train), DevLists: len(t.stepper.data.dev),
 	}
-	if !t.opts.evaluates() {
-		result.Best = Evaluation{Step: t.state.Step, Epoch: float64(t.opts.Epochs)}
+	if !t.opts.Selection.evaluates() {
+		result.Best = retort.Evaluation{Step: t.state.Step, Epoch: float64(t.opts.Schedule.Epochs)}
 		return result, nil
 	}
 	result.AlphaScore = result.Best.Score

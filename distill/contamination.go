@@ -2,6 +2,7 @@ package distill
 
 import (
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -74,8 +75,10 @@ func (j *job) noteCopies(queries []retort.Query, s mine.Selection) {
 			c.IDs = append(c.IDs, queries[d.Index].ID)
 		}
 	}
-	j.Training.log().Warn("queries that copy test queries are not trained on",
-		"exact", c.Exact, "near", c.Near, "ids", strings.Join(c.IDs, " "))
+	j.Training.Events.WithDefaults().Warning(retort.Warning{
+		Message: "queries that copy test queries are not trained on",
+		Attrs:   []slog.Attr{slog.Int("exact", c.Exact), slog.Int("near", c.Near), slog.String("ids", strings.Join(c.IDs, " "))},
+	})
 }
 
 // checkSeparated refuses to go on where nothing is left of what was given.

@@ -77,8 +77,8 @@ func TestJudgedQueriesAreNotTrainedOnThroughAnyDoor(t *testing.T) {
 				Student: newStudent(t), Corpus: corpus, Ranker: bm25, TestQueries: judged,
 				Mining: MiningOptions{Top: 3, Depth: 8}, Training: quick(),
 			}
-			p.Training.DevFraction, p.Training.EvalSteps = 0, 0
-			p.Training.Log = slog.New(slog.NewTextHandler(&log, nil))
+			p.Training.Selection.DevFraction, p.Training.Selection.EvalSteps = 0, 0
+			p.Training.Events = retort.LogEvents(slog.New(slog.NewTextHandler(&log, nil)))
 			give(p)
 			out, err := p.Run(t.Context())
 			require.NoError(t, err)
@@ -120,7 +120,7 @@ func TestMakeListsAndTrainLeaveJudgedQueriesOut(t *testing.T) {
 		Student: newStudent(t), Corpus: corpus, Ranker: bm25, TestQueries: judgedOf(lists),
 		Mining: MiningOptions{Top: 3, Depth: 8}, Training: quick(),
 	}
-	p.Training.DevFraction, p.Training.EvalSteps = 0, 0
+	p.Training.Selection.DevFraction, p.Training.Selection.EvalSteps = 0, 0
 	var funnel Funnel
 	made, err := p.MakeLists(t.Context(), queriesOf(lists), &funnel)
 	require.NoError(t, err)
@@ -162,7 +162,7 @@ func TestNoListOfAHeldOutPassageIsTrainedOn(t *testing.T) {
 	lists[3].Query.Origin = "extractive"
 	held := map[string]bool{"p0.0": true, "p0.2": true, "p1.1": true}
 	p := &Pipeline{Student: newStudent(t), Corpus: corpus, Lists: lists, HeldOut: held, Training: quick()}
-	p.Training.DevFraction, p.Training.EvalSteps = 0, 0
+	p.Training.Selection.DevFraction, p.Training.Selection.EvalSteps = 0, 0
 	out, err := p.Run(t.Context())
 	require.NoError(t, err)
 	left := trainedOn(out.Lists)

@@ -58,17 +58,18 @@
 // A tenth of the lists is held out by the passages they come from. Before the first step, after each epoch or every
 // EvalSteps, the student ranks all passages of the held-out lists for each held-out query; nDCG@10 with the teacher's
 // scores of its first ten passages as gains says which student is best. Training stops when Patience evaluations in a row
-// have brought nothing. This measures agreement with the teacher; Options.DevFraction says where it misleads, and
-// Options.Evaluate puts another measure in its place, and ChooseBy the loss of the held-out lists.
+// have brought nothing. This measures agreement with the teacher; Selection.DevFraction says where it misleads, and
+// Selection.Evaluate puts another measure in its place, and ChooseBy the loss of the held-out lists.
 //
-// Options.Interpolate also tries weights between the untouched student and the best one. Options.Floor watches what the
-// student could do before, on judged queries ([JudgedQueries]) or lists ([ScoredLists]) that it is not trained for: one that
-// falls below is drawn back towards the untouched student, or ends training. A step that fails is a [StepError].
+// Selection.Interpolate also tries weights between the untouched student and the best one. [Retention] measures what the
+// student could do before, on judged queries ([JudgedQueries]) or lists ([ScoredLists]) that it is not trained for: a student
+// that forgets too much is drawn back towards the untouched student, or ends training. A step that fails is a [StepError].
 //
 // # Watching a run
 //
-// Options.Progress is told of every step, Options.Log of what happens, and Options.MetricsDir holds a line a step and an
-// evaluation as CSV, and the same for TensorBoard.
+// Options.Events are called at every stage, step, evaluation, checkpoint and warning. [retort.LogEvents] writes them to a
+// logger. Package distill/metrics writes a line for each step and evaluation as CSV, and the same for TensorBoard, and adds
+// up where the time goes.
 //
 // # Is there anything to learn?
 //
@@ -78,11 +79,11 @@
 //
 // # Killed and resumed
 //
-// With Options.Dir a run writes checkpoints, and the same call goes on from the last one: after the end of the context no
-// step is lost, after a kill those of CheckpointEvery at most. On one machine the result has
+// With Checkpoints.Dir a run writes checkpoints, and the same call goes on from the last one: after the end of the context no
+// step is lost, after a kill those of Checkpoints.Every at most. On one machine the result has
 // the same bits as that of an undisturbed run. Other lists, settings or another student in the same folder are an error
 // that names what differs. The checkpoint before the last stays beside it: where the last is torn or damaged, training goes
-// on from the other, and Options.Log is told.
+// on from the other, and Events.Warning is called.
 //
 // With Pipeline.Folder ([OpenFolder]) that holds for every stage of a run: each record is kept once it is made, and only
 // what depends on a change is redone.

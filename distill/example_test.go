@@ -34,8 +34,8 @@ func Example() {
 	}
 
 	opts := distill.DefaultOptions()
-	opts.Epochs, opts.LR = 30, 0.01
-	opts.Dev = lists // three lists are too few to hold one out
+	opts.Schedule.Epochs, opts.Schedule.LR = 30, 0.01
+	opts.Selection.Dev = lists // three lists are too few to hold one out
 	result, err := distill.Train(context.Background(), student, corpus, lists, opts)
 	if err != nil {
 		fmt.Println(err)

@@ -53,7 +53,7 @@ func CheckGradient(
 	if err != nil {
 		return nil, err
 	}
-	if err := s.prepare(ctx, texts, opts.Vectors, func(Progress) {}); err != nil {
+	if err := s.prepare(ctx, texts, opts.Vectors, func(int, int) {}); err != nil {
 		return nil, err
 	}
 	s.graphBudget = opts.graphBudget()

@@ -40,8 +40,8 @@ func TestGradientEqualsCentralDifferencesOfTheDefinition(t *testing.T) {
 			o.Towers, o.WholeCorpus = QueryOnly, true
 			lists[0].Query.Origin, lists[4].Query.Origin = "extractive", "extractive/sentence"
 		}},
-		{"kept graphs", func(o *Options, _ []retort.List) { o.GraphBudget = math.MaxInt64 }},
-		{"some graphs kept", func(o *Options, _ []retort.List) { o.GraphBudget = 500 }},
+		{"kept graphs", func(o *Options, _ []retort.List) { o.Memory.GraphBudget = math.MaxInt64 }},
+		{"some graphs kept", func(o *Options, _ []retort.List) { o.Memory.GraphBudget = 500 }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			corpus, lists := world(t)
@@ -74,7 +74,7 @@ func TestMicroBatchesAndBlocksDoNotChangeTheGradient(t *testing.T) {
 		for _, keep := range []int64{0, 700, -1} {
 			for budget := 1; budget < 400; budget += 1 + budget/10 {
 				opts := quick()
-				opts.Towers, opts.MicroBatchTokens, opts.Loss, opts.CountDuplicates = towers, budget, masking, budget%2 == 0
+				opts.Towers, opts.Memory.MicroBatchTokens, opts.Loss, opts.CountDuplicates = towers, budget, masking, budget%2 == 0
 				s := stepperFor(t, newStudent(t), corpus, lists[:9], opts)
 				s.graphBudget, s.block = keep, budget
 				c, err := s.check(context.Background(), everything(s))
@@ -182,7 +182,7 @@ func TestCheckGradientFindsASecondPassThatDiffers(t *testing.T) {
 	e := newStudent(t)
 	params := e.Parameters()
 	opts := quick()
-	opts.GraphBudget = -1
+	opts.Memory.GraphBudget = -1
 	noisy := &student{Encoder: e, onForward: func(keepGraph bool) error {
 		bias, err := params[2].Value()
 		if err != nil || !keepGraph {
@@ -217,7 +217,7 @@ func stepperFor(t *testing.T, e encoder.Trainable, corpus retort.Corpus, lists [
 	require.NoError(t, err)
 	texts, _, err := s.passageTexts(context.Background(), corpus, opts.Vectors)
 	require.NoError(t, err)
-	require.NoError(t, s.prepare(context.Background(), texts, opts.Vectors, func(Progress) {}))
+	require.NoError(t, s.prepare(context.Background(), texts, opts.Vectors, func(int, int) {}))
 	s.graphBudget = opts.graphBudget()
 	return s
 }

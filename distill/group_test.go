@@ -150,17 +150,17 @@ func TestAGroupTrainsLikeOneWorker(t *testing.T) {
 		{"counts and masks", func(o *Options) { o.CountDuplicates, o.Loss = true, masking }},
 		{"counts and masks, query side", func(o *Options) { o.Towers, o.CountDuplicates, o.Loss = QueryOnly, true, masking }},
 		{"loss of whole steps", func(o *Options) { o.Loss = wholeStep{DefaultLoss()} }},
-		{"no graph kept", func(o *Options) { o.GraphBudget = -1 }},
-		{"some graphs kept", func(o *Options) { o.GraphBudget = 700 }},
-		{"all graphs kept", func(o *Options) { o.GraphBudget = math.MaxInt64 }},
-		{"a step for one micro-batch", func(o *Options) { o.MicroBatchTokens = 1 << 20 }},
-		{"a text a micro-batch", func(o *Options) { o.MicroBatchTokens = 1 }},
-		{"fewer queries than workers", func(o *Options) { o.QueriesPerStep = 1; o.Epochs = 1 }},
-		{"no evaluation", func(o *Options) { o.DevFraction, o.EvalSteps = 0, 0 }},
-		{"chosen by loss", func(o *Options) { o.ChooseBy = ByLoss }},
-		{"a checkpoint a step", func(o *Options) { o.CheckpointEvery = 0 }},
-		{"patience", func(o *Options) { o.Patience, o.LR = 1, 0.5 }},
-		{"interpolation", func(o *Options) { o.Interpolate = []float64{0.3, 0.7} }},
+		{"no graph kept", func(o *Options) { o.Memory.GraphBudget = -1 }},
+		{"some graphs kept", func(o *Options) { o.Memory.GraphBudget = 700 }},
+		{"all graphs kept", func(o *Options) { o.Memory.GraphBudget = math.MaxInt64 }},
+		{"a step for one micro-batch", func(o *Options) { o.Memory.MicroBatchTokens = 1 << 20 }},
+		{"a text a micro-batch", func(o *Options) { o.Memory.MicroBatchTokens = 1 }},
+		{"fewer queries than workers", func(o *Options) { o.Schedule.QueriesPerStep = 1; o.Schedule.Epochs = 1 }},
+		{"no evaluation", func(o *Options) { o.Selection.DevFraction, o.Selection.EvalSteps = 0, 0 }},
+		{"chosen by loss", func(o *Options) { o.Selection.ChooseBy = ByLoss }},
+		{"a checkpoint a step", func(o *Options) { o.Checkpoints.Every = 0 }},
+		{"patience", func(o *Options) { o.Selection.Patience, o.Schedule.LR = 1, 0.5 }},
+		{"interpolation", func(o *Options) { o.Selection.Interpolate = []float64{0.3, 0.7} }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			corpus, lists := world(t)
@@ -244,6 +244,7 @@ func TestOnlyRankZeroEvaluatesAndWrites(t *testing.T) {
 	corpus, lists := world(t)
 	dir := t.TempDir()
 	var calls [2]int
+	events := 0
 	evaluate := func(rank int) func(context.Context, encoder.Encoder) (float64, error) {
 		return func(context.Context, encoder.Encoder) (float64, error) {
 			calls[rank]++
@@ -252,20 +253,21 @@ func TestOnlyRankZeroEvaluatesAndWrites(t *testing.T) {
 	}
 	result, _ := trainTogether(t, 2, corpus, lists, func(rank int) Options {
 		opts := quick()
-		opts.Evaluate = evaluate(rank)
-		opts.Floor = Floor{Evaluate: evaluate(rank), MaxDrop: 1000}
-		opts.Dir, opts.MetricsDir = filepath.Join(dir, fmt.Sprint(rank), "checkpoints"), filepath.Join(dir, fmt.Sprint(rank), "metrics")
-		opts.Progress = func(Progress) {
+		opts.Selection.Evaluate = evaluate(rank)
+		opts.Retention = Retention{Evaluate: evaluate(rank), MaxDrop: 1000}
+		opts.Checkpoints.Dir = filepath.Join(dir, fmt.Sprint(rank), "checkpoints")
+		opts.Events = eachEvent(func() {
 			if rank == 1 {
-				panic("worker 1 reports progress")
+				panic("worker 1 reports an event")
 			}
-		}
+			events++
+		})
 		return opts
 	})
 	require.NotEmpty(t, result.History)
 	require.Equal(t, [2]int{2 * len(result.History), 0}, calls)
 	require.DirExists(t, filepath.Join(dir, "0", "checkpoints"))
-	require.DirExists(t, filepath.Join(dir, "0", "metrics"))
+	require.Greater(t, events, result.Steps)
 	require.NoDirExists(t, filepath.Join(dir, "1"))
 }
 
@@ -273,7 +275,7 @@ func TestOnlyRankZeroEvaluatesAndWrites(t *testing.T) {
 func TestAStudentIsDrawnBackOnAllWorkers(t *testing.T) {
 	corpus, lists := world(t)
 	opts := quick()
-	opts.Floor = Floor{MaxDrop: 0.01, DrawBack: []float64{0.25, 0.5}, Evaluate: drift(weightsOf(t, newStudent(t)))}
+	opts.Retention = Retention{MaxDrop: 0.01, DrawBack: []float64{0.25, 0.5}, Evaluate: drift(weightsOf(t, newStudent(t)))}
 	alone := newStudent(t)
 	want, err := Train(context.Background(), alone, corpus, lists, opts)
 	require.NoError(t, err)
@@ -309,7 +311,7 @@ func TestAnotherRunOnAWorkerIsRefusedAtTheStart(t *testing.T) {
 		change func(*Options, *[]retort.List, encoder.Parametric)
 		want   string
 	}{
-		"option": {func(o *Options, _ *[]retort.List, _ encoder.Parametric) { o.LR = 0.5 }, `LR is "0.5" and not "0.02"`},
+		"option": {func(o *Options, _ *[]retort.List, _ encoder.Parametric) { o.Schedule.LR = 0.5 }, `LR is "0.5" and not "0.02"`},
 		"loss":   {func(o *Options, _ *[]retort.List, _ encoder.Parametric) { o.Loss = loss.ListwiseKL{} }, "Loss is"},
 		"lists":  {func(_ *Options, l *[]retort.List, _ encoder.Parametric) { *l = (*l)[:20] }, "other held-out lists"},
 		"weights": {func(_ *Options, _ *[]retort.List, p encoder.Parametric) {
@@ -326,7 +328,7 @@ func TestAnotherRunOnAWorkerIsRefusedAtTheStart(t *testing.T) {
 					test.change(&opts, &mine, e)
 				}
 				opts.Group = g
-				opts.Dir = t.TempDir()
+				opts.Checkpoints.Dir = t.TempDir()
 				_, err := Train(context.Background(), e, corpus, mine, opts)
 				return err
 			})
@@ -354,7 +356,7 @@ func TestALostWorkerEndsTheOthersWithACheckpoint(t *testing.T) {
 	before := runtime.NumGoroutine()
 	corpus, lists := world(t)
 	opts := quick()
-	opts.CheckpointEvery = time.Hour
+	opts.Checkpoints.Every = time.Hour
 	alone := newStudent(t)
 	want, err := Train(context.Background(), alone, corpus, lists, opts)
 	require.NoError(t, err)
@@ -365,7 +367,7 @@ func TestALostWorkerEndsTheOthersWithACheckpoint(t *testing.T) {
 			o, e := opts, &student{Encoder: newStudent(t)}
 			o.Group = g
 			if rank == 0 {
-				o.Dir = dir
+				o.Checkpoints.Dir = dir
 			} else {
 				steps := 0
 				e.onStep = func() error { steps++; return nil }
@@ -389,7 +391,7 @@ func TestALostWorkerEndsTheOthersWithACheckpoint(t *testing.T) {
 
 		got, weights := trainTogether(t, 3, corpus, lists, func(int) Options {
 			o := opts
-			o.Dir = dir
+			o.Checkpoints.Dir = dir
 			return o
 		})
 		requireSameResult(t, want, got, 1e-5)
@@ -408,9 +410,9 @@ func TestACancelledWorkerEndsTheGroup(t *testing.T) {
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
 			o, e := quick(), &student{Encoder: newStudent(t)}
-			o.Group, o.CheckpointEvery = g, time.Hour
+			o.Group, o.Checkpoints.Every = g, time.Hour
 			if rank == 0 {
-				o.Dir = dir
+				o.Checkpoints.Dir = dir
 			}
 			if rank == cancelled {
 				steps := 0
@@ -470,9 +472,9 @@ func TestOtherWorkersTouchNoFolder(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, nil, 0o644))
 	trainTogether(t, 2, corpus, lists, func(rank int) Options {
 		opts := quick()
-		opts.Dir = t.TempDir()
+		opts.Checkpoints.Dir = t.TempDir()
 		if rank == 1 {
-			opts.Dir, opts.MetricsDir = file, file
+			opts.Checkpoints.Dir = file
 		}
 		return opts
 	})

@@ -38,7 +38,7 @@ func ExampleNewLocalGroups() {
 				return
 			}
 			opts := distill.DefaultOptions()
-			opts.DevFraction, opts.Group = 0, group
+			opts.Selection.DevFraction, opts.Group = 0, group
 			result, err := distill.Train(context.Background(), student, corpus, lists, opts)
 			if err != nil {
 				fmt.Println(err)

@@ -14,7 +14,7 @@ import (
 // the students met in training, those of the other half test it: the best of several students is a little better on
 // what chose it by chance alone, and a test on the same items would take that for a gain. A pipeline that uses it sets
 //
-//	p.HeldOut, p.Training.Evaluate, p.Guard = h.Passages, h.Choose.MRR, h.Test.ReciprocalRanks
+//	p.HeldOut, p.Training.Selection.Evaluate, p.Guard = h.Passages, h.Choose.MRR, h.Test.ReciprocalRanks
 type HeldOut struct {
 	Choose, Test *KnownItems
 	// Passages are the ids of the passages that the items were made of and of those with the same text

@@ -150,9 +150,9 @@ func (c trial) passes(t *testing.T, corpus retort.Corpus, lists []retort.List) b
 		return values
 	}
 	o := DefaultOptions()
-	o.Epochs, o.QueriesPerStep, o.LR, o.DevFraction, o.Patience = c.candidates, len(lists), .01, 0, 0
-	o.Interpolate = c.averages
-	o.Evaluate = func(_ context.Context, e encoder.Encoder) (float64, error) {
+	o.Schedule.Epochs, o.Schedule.QueriesPerStep, o.Schedule.LR, o.Selection.DevFraction, o.Selection.Patience = c.candidates, len(lists), .01, 0, 0
+	o.Selection.Interpolate = c.averages
+	o.Selection.Evaluate = func(_ context.Context, e encoder.Encoder) (float64, error) {
 		var sum float64
 		for _, v := range values(1, e) {
 			sum += v

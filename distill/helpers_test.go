@@ -76,8 +76,8 @@ func newStudent(t testing.TB) *encodertest.Encoder {
 // quick are options for the world: steps of 5 lists, several micro-batches each, evaluations within the epoch.
 func quick() Options {
 	o := DefaultOptions()
-	o.Epochs, o.QueriesPerStep, o.LR, o.MicroBatchTokens, o.GraphBudget = 4, 5, 0.02, 40, -1
-	o.DevFraction, o.EvalSteps, o.Patience = 0.2, 3, 0
+	o.Schedule.Epochs, o.Schedule.QueriesPerStep, o.Schedule.LR, o.Memory.MicroBatchTokens, o.Memory.GraphBudget = 4, 5, 0.02, 40, -1
+	o.Selection.DevFraction, o.Selection.EvalSteps, o.Selection.Patience = 0.2, 3, 0
 	return o
 }
 
@@ -131,4 +131,12 @@ func (s *student) Step(u encoder.Update) (float64, error) {
 		}
 	}
 	return s.Encoder.Step(u)
+}
+
+// eachEvent calls what at every event.
+func eachEvent(what func()) retort.Events {
+	return retort.Events{
+		Stage: func(retort.Stage) { what() }, Step: func(retort.Step) { what() }, Evaluation: func(retort.Evaluation) { what() },
+		Checkpoint: func(retort.Checkpoint) { what() }, Warning: func(retort.Warning) { what() },
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder"
 )
 
@@ -72,7 +73,7 @@ func parameters(model encoder.Encoder) ([]encoder.Parameter, error) {
 
 // readStart remembers the untouched student's weights where something is drawn back towards them.
 func (t *trainer) readStart() (err error) {
-	if len(t.opts.Interpolate) > 0 || t.opts.Floor.Evaluate != nil && len(t.opts.Floor.DrawBack) > 0 {
+	if len(t.opts.Selection.Interpolate) > 0 || t.opts.Retention.Evaluate != nil && len(t.opts.Retention.DrawBack) > 0 {
 		t.start, err = ReadWeights(t.student)
 	}
 	return err
@@ -91,7 +92,8 @@ func (t *trainer) interpolate(ctx context.Context, result *Result) (err error) {
 		}
 		err = errors.Join(err, SetInterpolated(t.student, t.start, best, alpha))
 	}()
-	for _, alpha := range t.opts.Interpolate {
+	for i, alpha := range t.opts.Selection.Interpolate {
+		t.events.Stage(retort.Stage{Name: retort.StageInterpolate, Done: i, Total: len(t.opts.Selection.Interpolate)})
 		if err := SetInterpolated(t.student, t.start, best, alpha); err != nil {
 			return err
 		}
@@ -102,11 +104,11 @@ func (t *trainer) interpolate(ctx context.Context, result *Result) (err error) {
 		if score <= result.AlphaScore {
 			continue
 		}
-		holds, err := t.holdsFloor(ctx)
+		retains, err := t.retains(ctx)
 		if err != nil {
 			return fmt.Errorf("distill: interpolation %v: %w", alpha, err)
 		}
-		if holds {
+		if retains {
 			result.Alpha, result.AlphaScore = alpha, score
 		}
 	}

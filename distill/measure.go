@@ -13,7 +13,7 @@ import (
 )
 
 // JudgedQueries returns the mean nDCG@10 of a student over the collection's judged queries, ranking all of its corpus, for
-// Options.Evaluate and Floor.Evaluate. frozen says that the student's passage vectors do not change (QueryOnly): then the
+// Selection.Evaluate and Retention.Evaluate. frozen says that the student's passage vectors do not change (QueryOnly): then the
 // corpus is encoded once, and what is returned serves one student. It belongs to one goroutine.
 func JudgedQueries(c *eval.Collection, frozen bool) func(ctx context.Context, student encoder.Encoder) (float64, error) {
 	texts := make([]string, len(c.Queries))
@@ -26,7 +26,7 @@ func JudgedQueries(c *eval.Collection, frozen bool) func(ctx context.Context, st
 		if err != nil {
 			return 0, err
 		}
-		queries, err := encodeAll(ctx, student, encoder.Query, texts, func(Progress) {})
+		queries, err := encodeAll(ctx, student, encoder.Query, texts, func(int, int) {})
 		if err != nil {
 			return 0, fmt.Errorf("distill: encode judged queries: %w", err)
 		}
@@ -57,7 +57,7 @@ func JudgedQueries(c *eval.Collection, frozen bool) func(ctx context.Context, st
 }
 
 // ScoredLists returns the nDCG@10 of a student on lists that a teacher scored, as Train measures it on held-out lists, for
-// Options.Evaluate and Floor.Evaluate. frozen is that of JudgedQueries.
+// Selection.Evaluate and Retention.Evaluate. frozen is that of JudgedQueries.
 func ScoredLists(corpus retort.Corpus, lists []retort.List, frozen bool) (func(ctx context.Context, student encoder.Encoder) (float64, error), error) {
 	data, err := newDataset(corpus, nil, lists, false)
 	if err != nil {
@@ -81,7 +81,7 @@ func ScoredLists(corpus retort.Corpus, lists []retort.List, frozen bool) (func(c
 		if err != nil {
 			return 0, err
 		}
-		queries, err := encodeAll(ctx, student, encoder.Query, data.queries, func(Progress) {})
+		queries, err := encodeAll(ctx, student, encoder.Query, data.queries, func(int, int) {})
 		if err != nil {
 			return 0, fmt.Errorf("distill: encode the queries of lists: %w", err)
 		}
@@ -104,7 +104,7 @@ func (p *passages) encode(ctx context.Context, student encoder.Encoder) (blas32.
 	if err != nil {
 		return blas32.General{}, err
 	}
-	vectors, err := encodeAll(ctx, student, encoder.Passage, texts, func(Progress) {})
+	vectors, err := encodeAll(ctx, student, encoder.Passage, texts, func(int, int) {})
 	if err != nil {
 		return blas32.General{}, fmt.Errorf("distill: encode passages: %w", err)
 	}

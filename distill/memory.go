@@ -18,10 +18,10 @@ const (
 // graphBudget returns the bytes of graphs that a step may keep.
 func (o Options) graphBudget() int64 {
 	switch {
-	case o.GraphBudget < 0:
+	case o.Memory.GraphBudget < 0:
 		return 0
-	case o.GraphBudget > 0:
-		return o.GraphBudget
+	case o.Memory.GraphBudget > 0:
+		return o.Memory.GraphBudget
 	}
 	workers := o.workers()
 	free, ok := freeMemory()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math"
 	"time"
 
@@ -47,8 +46,8 @@ type Options struct {
 	Towers Towers
 	// Loss is the loss of one list; nil means DefaultLoss. A loss that implements loss.Batch too is given whole steps.
 	Loss loss.Loss
-	// CountDuplicates fills loss.Row.Count with the number of lists of the step that a passage stands in, as the paper's
-	// loss wants it. Off, a passage counts once.
+	// CountDuplicates fills loss.Row.Count with the number of the step's lists that hold a passage, as the paper's loss
+	// wants it. Off, a passage counts once.
 	CountDuplicates bool
 	// WholeCorpus gives the loss a column for every passage of the corpus instead of those of the step's lists. It needs
 	// QueryOnly.
@@ -57,15 +56,42 @@ type Options struct {
 	// QueryOnly. Without them those that are needed are encoded first.
 	Vectors blas32.General
 
+	Schedule    Schedule
+	Memory      Memory
+	Selection   Selection
+	Retention   Retention // its zero value asks for none
+	Checkpoints Checkpoints
+
+	// Group are the workers that share out each step, nil: one worker. Each is given the same corpus, lists and options and a
+	// student with the same weights, and encodes its share of a step's texts; vectors are exchanged, so that every query sees
+	// the passages of all workers, and gradients are added up. The result is that of one worker to rounding. Rank 0
+	// alone evaluates (Selection.Evaluate and Retention.Evaluate are called there only), writes checkpoints and calls Events,
+	// and a run may go on from its checkpoint with another number of workers. Train returns the same result on all, and
+	// leaves the same student. The student must implement encoder.Parametric with SetGrad. A loss.Batch must be safe for
+	// concurrent use where workers share it. Workers on one machine should share its cores out among them.
+	Group Group
+	// Events watch the training: its stages (see the constants of package retort), steps, evaluations, checkpoints and
+	// warnings.
+	Events retort.Events
+}
+
+// Schedule says how long and how fast the student learns, by AdamW.
+type Schedule struct {
 	Epochs         int     // passes over the lists, at least 1
 	QueriesPerStep int     // lists of one step, at least 1
+	Seed           uint64  // of the order of the lists
 	LR             float64 // peak of the learning rate, > 0
 	Warmup         float64 // share of the steps, in [0,1], over which the rate rises from 0 to LR
 	MinLR          float64 // the linear decay towards 0 stops at this share of LR, in [0,1]
 	WeightDecay    float64 // >= 0
 	ClipNorm       float64 // the gradient's largest L2 norm; 0: no limit
-	Seed           uint64  // of the order of the lists
+	// MaxLossRise ends training with ErrExplodingLoss where the mean loss of the last ten steps is more than this many times
+	// the highest of the run's first ten (a start below 0.01 counts as 0.01); 0: never.
+	MaxLossRise float64
+}
 
+// Memory bounds the memory of a step.
+type Memory struct {
 	// MicroBatchTokens bounds the tokens of one micro-batch, padding included: texts times the longest one's tokens. It
 	// costs memory, and an ending context waits for one micro-batch.
 	MicroBatchTokens int
@@ -75,7 +101,10 @@ type Options struct {
 	// system does not tell; of a Group, that of rank 0's machine, divided by the number of workers. A resumed run keeps that
 	// choice. It is the host's memory: for a small GPU set it. Below 0 none is kept.
 	GraphBudget int64
+}
 
+// Selection says what chooses the best of the students that training meets.
+type Selection struct {
 	// DevFraction is the share of the lists' sources (of the lists, where they have none) that is held out, in [0,1).
 	// With 0 nothing is, and the last student is taken.
 	//
@@ -102,54 +131,32 @@ type Options struct {
 	// too, and the best alpha wins. The student must implement encoder.Parametric. 0 and 1 need not be named: they are
 	// the untouched and the best student.
 	Interpolate []float64
-	// Floor holds the student to what it could do before on other queries. Its zero value holds nothing.
-	Floor Floor
-	// MaxLossRise ends training with ErrExplodingLoss where the mean loss of the last ten steps is more than this many times
-	// the highest of the run's first ten (a start below 0.01 counts as 0.01); 0: never.
-	MaxLossRise float64
+}
 
-	// Group are the workers that share out each step, nil: one worker. Each is given the same corpus, lists and options and a
-	// student with the same weights, and encodes its share of a step's texts; vectors are exchanged, so that every query sees
-	// the passages of all workers, and gradients are added up. The result is that of one worker to rounding. Rank 0
-	// alone evaluates (Evaluate and Floor.Evaluate are called there only), writes checkpoints and metrics, logs and reports
-	// progress, and a run may go on from its checkpoint with another number of workers. Train returns the same result on all,
-	// and leaves the same student. The student must implement encoder.Parametric with SetGrad. A loss.Batch must be safe for
-	// concurrent use where workers share it. Workers on one machine should share its cores out among them.
-	Group Group
-
+// Checkpoints says where a training is kept, so that it goes on after a kill.
+type Checkpoints struct {
 	// Dir is the folder of checkpoints; empty means none. It is made where it does not exist.
 	Dir string
-	// CheckpointEvery is the time between checkpoints. There is one after each evaluation too, and one when the context ends.
-	CheckpointEvery time.Duration
-
-	// MetricsDir is a folder for what every step and evaluation was like; empty means none. steps.csv and evaluations.csv
-	// have a line each, and an event file holds the same for TensorBoard. They are appended to as training goes on, and a
-	// resumed run first cuts off the steps that it makes again, so that each stands there once.
-	MetricsDir string
-	// Log is told what happens: a checkpoint that was passed over as a warning, evaluations and the like as information,
-	// steps at the level Debug. nil means that slog.Default() is told of warnings alone.
-	Log *slog.Logger
-	// Profile, where set, is where Train adds up where its time goes, and can be read once Train has returned.
-	Profile *Profile
-	// Progress, where set, is called after every step and now and then during what takes long, from Train's goroutine.
-	Progress func(Progress)
+	// Every is the time between checkpoints. There is one after each evaluation too, and one when the context ends.
+	Every time.Duration
 }
 
 // DefaultOptions returns the settings that the others are changes of: both towers, 3 epochs of 32 lists a step at 1e-4.
 func DefaultOptions() Options {
 	return Options{
-		Epochs:           3,
-		QueriesPerStep:   32,
-		LR:               1e-4,
-		Warmup:           0.1,
-		MinLR:            0.1,
-		WeightDecay:      0.01,
-		ClipNorm:         1,
-		MicroBatchTokens: 2048,
-		DevFraction:      0.1,
-		Patience:         2,
-		MaxLossRise:      20,
-		CheckpointEvery:  time.Minute,
+		Schedule: Schedule{
+			Epochs:         3,
+			QueriesPerStep: 32,
+			LR:             1e-4,
+			Warmup:         0.1,
+			MinLR:          0.1,
+			WeightDecay:    0.01,
+			ClipNorm:       1,
+			MaxLossRise:    20,
+		},
+		Memory:      Memory{MicroBatchTokens: 2048},
+		Selection:   Selection{DevFraction: 0.1, Patience: 2},
+		Checkpoints: Checkpoints{Every: time.Minute},
 	}
 }
 
@@ -164,37 +171,92 @@ func DefaultLoss() loss.Loss {
 
 // Validate names the first field that is wrong.
 func (o Options) Validate() error {
-	for _, f := range []struct {
-		name  string
-		value float64
-		ok    bool
-		want  string
-	}{
-		{"Towers", float64(o.Towers), o.Towers <= QueryOnly, "Both or QueryOnly"},
-		{"Epochs", float64(o.Epochs), o.Epochs >= 1, "at least 1"},
-		{"QueriesPerStep", float64(o.QueriesPerStep), o.QueriesPerStep >= 1, "at least 1"},
-		{"LR", o.LR, o.LR > 0 && !math.IsInf(o.LR, 0), "above 0"},
-		{"Warmup", o.Warmup, o.Warmup >= 0 && o.Warmup <= 1, "in [0,1]"},
-		{"MinLR", o.MinLR, o.MinLR >= 0 && o.MinLR <= 1, "in [0,1]"},
-		{"WeightDecay", o.WeightDecay, o.WeightDecay >= 0 && !math.IsInf(o.WeightDecay, 0), "at least 0"},
-		{"ClipNorm", o.ClipNorm, o.ClipNorm >= 0 && !math.IsInf(o.ClipNorm, 0), "at least 0"},
-		{"MicroBatchTokens", float64(o.MicroBatchTokens), o.MicroBatchTokens >= 1, "at least 1"},
-		{"DevFraction", o.DevFraction, o.DevFraction >= 0 && o.DevFraction < 1, "in [0,1)"},
-		{"EvalSteps", float64(o.EvalSteps), o.EvalSteps >= 0, "at least 0"},
-		{"Patience", float64(o.Patience), o.Patience >= 0, "at least 0"},
-		{"ChooseBy", float64(o.ChooseBy), o.ChooseBy <= ByLoss, "ByNDCG or ByLoss"},
-		{"MaxLossRise", o.MaxLossRise, o.MaxLossRise >= 0 && !math.IsInf(o.MaxLossRise, 0), "at least 0"},
-		{"Floor.MaxDrop", o.Floor.MaxDrop, o.Floor.MaxDrop >= 0 && !math.IsInf(o.Floor.MaxDrop, 0), "at least 0"},
-		{"CheckpointEvery", o.CheckpointEvery.Seconds(), o.CheckpointEvery >= 0, "at least 0"},
+	if o.Towers > QueryOnly {
+		return fmt.Errorf("distill: Options.Towers is %v, want Both or QueryOnly", o.Towers)
+	}
+	for _, validate := range []func() error{
+		o.Schedule.validate, o.Memory.validate, o.Selection.validate, o.Retention.validate, o.Checkpoints.validate,
 	} {
-		if !f.ok {
-			return fmt.Errorf("distill: Options.%s is %v, want %s", f.name, f.value, f.want)
+		if err := validate(); err != nil {
+			return fmt.Errorf("distill: Options.%w", err)
 		}
 	}
-	if err := o.validateColumns(); err != nil {
+	if o.Retention.Evaluate != nil && !o.Selection.evaluates() {
+		return errors.New("distill: Options.Retention needs an evaluation: set Selection.DevFraction, Dev or Evaluate")
+	}
+	return o.validateColumns()
+}
+
+// number is a field with a range.
+type number struct {
+	field string
+	value float64
+	ok    bool
+	want  string
+}
+
+func (n number) finite(least float64) number {
+	n.ok = n.value >= least && !math.IsInf(n.value, 0)
+	n.want = fmt.Sprintf("at least %v", least)
+	return n
+}
+
+func firstWrong(numbers ...number) error {
+	for _, n := range numbers {
+		if !n.ok {
+			return fmt.Errorf("%s is %v, want %s", n.field, n.value, n.want)
+		}
+	}
+	return nil
+}
+
+func (s Schedule) validate() error {
+	return firstWrong(
+		number{field: "Schedule.Epochs", value: float64(s.Epochs)}.finite(1),
+		number{field: "Schedule.QueriesPerStep", value: float64(s.QueriesPerStep)}.finite(1),
+		number{"Schedule.LR", s.LR, s.LR > 0 && !math.IsInf(s.LR, 0), "above 0"},
+		number{"Schedule.Warmup", s.Warmup, s.Warmup >= 0 && s.Warmup <= 1, "in [0,1]"},
+		number{"Schedule.MinLR", s.MinLR, s.MinLR >= 0 && s.MinLR <= 1, "in [0,1]"},
+		number{field: "Schedule.WeightDecay", value: s.WeightDecay}.finite(0),
+		number{field: "Schedule.ClipNorm", value: s.ClipNorm}.finite(0),
+		number{field: "Schedule.MaxLossRise", value: s.MaxLossRise}.finite(0),
+	)
+}
+
+func (m Memory) validate() error {
+	return firstWrong(number{field: "Memory.MicroBatchTokens", value: float64(m.MicroBatchTokens)}.finite(1))
+}
+
+func (c Checkpoints) validate() error {
+	return firstWrong(number{field: "Checkpoints.Every", value: c.Every.Seconds()}.finite(0))
+}
+
+func (s Selection) validate() error {
+	err := firstWrong(
+		number{"Selection.DevFraction", s.DevFraction, s.DevFraction >= 0 && s.DevFraction < 1, "in [0,1)"},
+		number{field: "Selection.EvalSteps", value: float64(s.EvalSteps)}.finite(0),
+		number{field: "Selection.Patience", value: float64(s.Patience)}.finite(0),
+		number{"Selection.ChooseBy", float64(s.ChooseBy), s.ChooseBy <= ByLoss, "ByNDCG or ByLoss"},
+	)
+	if err != nil {
 		return err
 	}
-	return o.validateSelection()
+	for _, alpha := range s.Interpolate {
+		if !(alpha >= 0 && alpha <= 1) {
+			return fmt.Errorf("Selection.Interpolate holds %v, want all in [0,1]", alpha)
+		}
+	}
+	switch {
+	case s.Evaluate != nil && s.ChooseBy == ByLoss:
+		return errors.New("Selection.ChooseBy ByLoss is for held-out lists, Evaluate has a score of its own")
+	case !s.evaluates() && s.ChooseBy == ByLoss:
+		return errors.New("Selection.ChooseBy needs held-out lists: set DevFraction or Dev")
+	case s.Evaluate != nil && len(s.Dev) > 0:
+		return errors.New("Selection.Dev and Selection.Evaluate exclude each other")
+	case !s.evaluates() && len(s.Interpolate) > 0:
+		return errors.New("Selection.Interpolate needs an evaluation: set DevFraction, Dev or Evaluate")
+	}
+	return nil
 }
 
 func (o Options) validateColumns() error {
@@ -214,34 +276,8 @@ func (o Options) validateColumns() error {
 	return nil
 }
 
-func (o Options) validateSelection() error {
-	for _, alpha := range o.Interpolate {
-		if !(alpha >= 0 && alpha <= 1) {
-			return fmt.Errorf("distill: Options.Interpolate holds %v, want all in [0,1]", alpha)
-		}
-	}
-	for _, share := range o.Floor.DrawBack {
-		if !(share > 0 && share < 1) {
-			return fmt.Errorf("distill: Options.Floor.DrawBack holds %v, want all in (0,1)", share)
-		}
-	}
-	switch {
-	case o.Evaluate != nil && o.ChooseBy == ByLoss:
-		return errors.New("distill: Options.ChooseBy ByLoss is for held-out lists, Options.Evaluate has a score of its own")
-	case !o.evaluates() && o.ChooseBy == ByLoss:
-		return errors.New("distill: Options.ChooseBy needs held-out lists: set DevFraction or Dev")
-	case !o.evaluates() && o.Floor.Evaluate != nil:
-		return errors.New("distill: Options.Floor needs an evaluation: set DevFraction, Dev or Evaluate")
-	case o.Evaluate != nil && len(o.Dev) > 0:
-		return errors.New("distill: Options.Dev and Options.Evaluate exclude each other")
-	case !o.evaluates() && len(o.Interpolate) > 0:
-		return errors.New("distill: Options.Interpolate needs an evaluation: set DevFraction, Dev or Evaluate")
-	}
-	return nil
-}
-
 // evaluates says whether there is anything to choose the best student by.
-func (o Options) evaluates() bool { return o.Evaluate != nil || len(o.Dev) > 0 || o.DevFraction > 0 }
+func (s Selection) evaluates() bool { return s.Evaluate != nil || len(s.Dev) > 0 || s.DevFraction > 0 }
 
 func (o Options) loss() loss.Loss {
 	if o.Loss == nil {

@@ -57,7 +57,7 @@ type Pipeline struct {
 
 	// Guard, where set, returns values that are independent of each other, more is better, before and after training.
 	// The trained student is kept only where the mean is higher and the paired randomisation test gives p < GuardP;
-	// otherwise Student is as it was. What the values are taken from must have no part in Training.Evaluate, or else
+	// otherwise Student is as it was. What the values are taken from must have no part in Training.Selection.Evaluate, or else
 	// the best of several students passes by chance more often than p says. HeldOut.Test.ReciprocalRanks is one.
 	Guard func(ctx context.Context, student encoder.Encoder) ([]float64, error)
 	// Measure, where set, is called before training and after it, with trained true, and emits what it finds about
@@ -70,18 +70,18 @@ type Pipeline struct {
 	Gate *Gate
 
 	// Folder, where set, keeps what every stage of Run makes, so that Run goes on where a killed one stopped, and redoes
-	// only what depends on something that has changed. Training.Dir is then ignored. See OpenFolder.
+	// only what depends on something that has changed. Training.Checkpoints.Dir is then ignored. See OpenFolder.
 	Folder *Folder
 	// Versions hold, by stage, a text that stands for what cannot say by a Fingerprint (encoder.Fingerprinter) what it is: a
 	// Generator, Ranker or Teacher without one, for which its Go type stands otherwise, and the functions Measure
-	// (StageBefore and StageEvaluate), and Training.Evaluate and Guard (StageTrain). Change the text where their results
+	// (StageBefore and StageEvaluate), and Training.Selection.Evaluate and Guard (StageTrain). Change the text where their results
 	// change.
 	Versions map[Stage]string
 
 	// Card is for the model card that the Student's Save writes, into the Folder or after Run.
 	Card Card
 
-	// Progress, where set, is told of the stages before training, first of what is done already; Training.Progress of
+	// Progress, where set, is told of the stages before training, first of what is done already; Training.Events of
 	// training.
 	Progress func(stage Stage, done, total int)
 }

@@ -45,7 +45,7 @@ func pipeline(t *testing.T) *Pipeline {
 	dense, err := mine.NewDense(t.Context(), student, corpus, nil)
 	require.NoError(t, err)
 	training := DefaultOptions()
-	training.Epochs, training.QueriesPerStep = 1, 8
+	training.Schedule.Epochs, training.Schedule.QueriesPerStep = 1, 8
 	return &Pipeline{
 		Student: student, Corpus: corpus, Generator: fixedGenerator{"extractive"}, Ranker: bm25, Vectors: dense.Vectors(),
 		Mining: MiningOptions{RoundTrip: 3, Top: 3, Sample: 2, Depth: 8, Gamma: 1, StudentTemperature: .05}, Training: training,

@@ -69,12 +69,8 @@ func runInFolder(ctx context.Context, dir string) error {
 		// Extractive does not say by itself what it is.
 		Versions: map[distill.Stage]string{distill.StageGenerate: "sentences, seed 1"},
 	}
-	p.Training.Epochs, p.Training.QueriesPerStep, p.Training.DevFraction = 1, 3, 0
-	p.Training.Progress = func(now distill.Progress) {
-		if now.Stage == distill.StageTrain {
-			steps++
-		}
-	}
+	p.Training.Schedule.Epochs, p.Training.Schedule.QueriesPerStep, p.Training.Selection.DevFraction = 1, 3, 0
+	p.Training.Events.Step = func(retort.Step) { steps++ }
 	outcome, err := p.Run(ctx)
 	if err != nil {
 		return err

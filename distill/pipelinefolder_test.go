@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/distill/metrics"
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/encoder/encodertest"
 	"github.com/retort-ir/retort/internal/runfolder"
@@ -87,8 +88,8 @@ func smallRun(size int) (*Pipeline, error) {
 		return nil, err
 	}
 	training := DefaultOptions()
-	training.Epochs, training.QueriesPerStep, training.LR, training.EvalSteps, training.Patience = 3, 4, .02, 5, 0
-	training.Towers, training.DevFraction = QueryOnly, .2
+	training.Schedule.Epochs, training.Schedule.QueriesPerStep, training.Schedule.LR, training.Selection.EvalSteps, training.Selection.Patience = 3, 4, .02, 5, 0
+	training.Towers, training.Selection.DevFraction = QueryOnly, .2
 	p := &Pipeline{
 		Student: student, Corpus: corpus, Generator: wordsGenerator{2}, Ranker: bm25, Teacher: &lengthTeacher{},
 		Queries: []retort.Query{{ID: "own", Text: "alpha <beta> & gamma"}}, Vectors: dense.Vectors(),
@@ -192,7 +193,7 @@ func TestARunInAFolderGivesWhatARunInMemoryGives(t *testing.T) {
 	asked := &lengthTeacher{}
 	again.Teacher = asked
 	trainedSteps := 0
-	again.Training.Progress = func(p Progress) { trainedSteps++ }
+	again.Training.Events = retort.Events{Step: func(retort.Step) { trainedSteps++ }, Evaluation: func(retort.Evaluation) { trainedSteps++ }}
 	before := contents(t, dir)
 	got, log = runIn(t, dir, again)
 	require.Equal(t, want, got)
@@ -226,10 +227,10 @@ func TestAChangedSettingRedoesOnlyWhatDependsOnIt(t *testing.T) {
 		{"the teacher", func(p *Pipeline) { p.Teacher = teacher.WithFingerprint(p.Teacher, "another") }, "score"},
 		{"gamma", func(p *Pipeline) { p.Mining.Gamma = .5 }, "filter train evaluate"},
 		{"the target", func(p *Pipeline) { p.Mining.Target = MinMax }, "filter train evaluate"},
-		{"the learning rate", func(p *Pipeline) { p.Training.LR = .01 }, "train evaluate"},
+		{"the learning rate", func(p *Pipeline) { p.Training.Schedule.LR = .01 }, "train evaluate"},
 		{"what chooses the best", func(p *Pipeline) { p.Versions = map[Stage]string{StageTrain: "2"} }, "train"},
 		{"what is measured", func(p *Pipeline) { p.Versions = map[Stage]string{StageEvaluate: "2"} }, "evaluate"},
-		{"the time between checkpoints", func(p *Pipeline) { p.Training.CheckpointEvery = 1e9 }, ""},
+		{"the time between checkpoints", func(p *Pipeline) { p.Training.Checkpoints.Every = 1e9 }, ""},
 		{"the student", func(p *Pipeline) {
 			student, err := encodertest.New(encodertest.Options{Dim: 8, Buckets: 128, Seed: 9})
 			require.NoError(t, err)
@@ -289,7 +290,7 @@ func TestARunThatIsInterruptedGoesOnToTheSameEnd(t *testing.T) {
 			return inner.Score(ctx, q, ps)
 		}), "length")
 		p.Progress = func(stage Stage, _, _ int) { tick(stage) }
-		p.Training.Progress = func(now Progress) { tick(now.Stage) }
+		p.Training.Events = retort.Events{Step: func(retort.Step) { tick(StageTrain) }, Evaluation: func(retort.Evaluation) { tick(StageEvaluate) }}
 		p.Folder = openRun(t, dir, io.Discard)
 		out, err := p.Run(ctx)
 		cancel()
@@ -311,9 +312,9 @@ func TestACheckpointThatCannotBeWrittenEndsTheRunWhichGoesOnLater(t *testing.T) 
 	dir := t.TempDir()
 	p := newSmallRun(t)
 	p.Folder = openRun(t, dir, io.Discard)
-	p.Training.CheckpointEvery = 0
-	p.Training.Progress = func(now Progress) {
-		if now.Stage == StageTrain && now.Done == 3 {
+	p.Training.Checkpoints.Every = 0
+	p.Training.Events.Step = func(s retort.Step) {
+		if s.Step == 3 {
 			require.NoError(t, os.RemoveAll(filepath.Join(dir, "checkpoints")))
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "checkpoints"), nil, 0o600))
 		}
@@ -471,8 +472,12 @@ func TestADamagedModelIsSavedAgainAndDamagedWeightsAreNamed(t *testing.T) {
 func TestARunHoldsOnlyFilesOfItsLayout(t *testing.T) {
 	dir := t.TempDir()
 	p := newSmallRun(t)
-	p.Training.MetricsDir = filepath.Join(dir, folderMetrics)
+	w, err := metrics.Open(filepath.Join(dir, folderMetrics))
+	require.NoError(t, err)
+	p.Training.Events = w.Events()
 	runIn(t, dir, p)
+	require.NoError(t, w.Close())
+	require.FileExists(t, filepath.Join(dir, folderMetrics, "steps.csv"))
 	v, err := runfolder.Verify(t.Context(), dir, runfolder.Pipeline)
 	require.NoError(t, err)
 	require.Empty(t, v.Damaged)

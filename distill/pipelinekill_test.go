@@ -56,8 +56,8 @@ func slowRun(dir string) error {
 		time.Sleep(500 * time.Microsecond)
 		return inner.Score(ctx, q, ps)
 	}), "length")
-	p.Training.QueriesPerStep, p.Training.CheckpointEvery = 32, 10*time.Millisecond
-	p.Training.Progress = func(Progress) { time.Sleep(5 * time.Millisecond) }
+	p.Training.Schedule.QueriesPerStep, p.Training.Checkpoints.Every = 32, 10*time.Millisecond
+	p.Training.Events.Step = func(retort.Step) { time.Sleep(5 * time.Millisecond) }
 	measure := p.Measure
 	p.Measure = func(ctx context.Context, trained bool, have int, emit func(any) error) error {
 		return measure(ctx, trained, have, func(record any) error {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/internal/checkpoint"
@@ -23,15 +24,15 @@ const (
 	folderCheckpoints = "checkpoints" // while the student is trained
 	folderState       = "train.state" // the trained student's weights and moments
 	folderModel       = "model"       // the same, to be deployed
-	folderMetrics     = "metrics"     // of Options.MetricsDir where the caller puts it there
+	folderMetrics     = "metrics"     // of package distill/metrics, where the caller puts it there
 )
 
 // trained is a record of StageTrain: a step, an evaluation or, last, the result.
 type trained struct {
-	Step       *trainedStep     `json:"step,omitempty"`
-	Evaluation *Evaluation      `json:"evaluation,omitempty"`
-	Result     *Result          `json:"result,omitempty"`
-	Guard      *eval.Comparison `json:"guard,omitempty"` // beside Result
+	Step       *trainedStep       `json:"step,omitempty"`
+	Evaluation *retort.Evaluation `json:"evaluation,omitempty"`
+	Result     *Result            `json:"result,omitempty"`
+	Guard      *eval.Comparison   `json:"guard,omitempty"` // beside Result
 }
 
 // trainedStep is what is the same whenever the step is made.
@@ -75,9 +76,9 @@ func (j *job) train(ctx context.Context, out *Outcome) error {
 // trainSettings is all that decides the trained student.
 func (j *job) trainSettings(ctx context.Context, out *Outcome) (settings, error) {
 	o := j.trainingOptions()
-	s := identity(j.Student, out.Lists, o.Dev, "", o)
+	s := identity(j.Student, out.Lists, o.Selection.Dev, "", o)
 	delete(s, "passages")
-	s["DevFraction"], s["Interpolate"] = fmt.Sprint(o.DevFraction), fmt.Sprint(o.Interpolate)
+	s["DevFraction"], s["Interpolate"] = fmt.Sprint(o.Selection.DevFraction), fmt.Sprint(o.Selection.Interpolate)
 	s["Guard"] = fmt.Sprint(j.Guard != nil)
 	if o.Vectors.Data != nil {
 		h := sha256.New()
@@ -120,15 +121,15 @@ var trainedFiles = []string{folderState, folderModel, folderMetrics}
 // trainOn trains from the last checkpoint on, if there is one.
 func (j *job) trainOn(ctx context.Context, stage *runfolder.Stage, records []trained, out *Outcome) error {
 	o := j.trainingOptions()
-	o.Dir = j.folder.Path(folderCheckpoints)
-	w := &trainWriter{stage: stage, next: o.Progress, evaluated: -1}
+	o.Checkpoints.Dir = j.folder.Path(folderCheckpoints)
+	w := &trainWriter{stage: stage, evaluated: -1}
 	for _, r := range records {
 		w.seen(r)
 	}
 	if err := w.checkCheckpoint(j.folder); err != nil {
 		return err
 	}
-	o.Progress = w.progress
+	o.Events = retort.Tee(w.events(), o.Events)
 	trainCtx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	w.fail = cancel
@@ -245,7 +246,7 @@ func (j *job) trainGuarded(ctx context.Context, o Options, out *Outcome) error {
 	if gain.Delta > 0 && gain.P < GuardP {
 		return nil
 	}
-	out.Training.Best, out.Training.Alpha = Evaluation{}, 0
+	out.Training.Best, out.Training.Alpha = retort.Evaluation{}, 0
 	if len(out.Training.History) > 0 {
 		out.Training.Best = out.Training.History[0]
 	}
@@ -255,7 +256,6 @@ func (j *job) trainGuarded(ctx context.Context, o Options, out *Outcome) error {
 // trainWriter writes the records of training, each once: what is trained again from a checkpoint is there already.
 type trainWriter struct {
 	stage     *runfolder.Stage
-	next      func(Progress)
 	fail      context.CancelCauseFunc
 	step      int // the last one written
 	evaluated int // the step of the last evaluation written; -1: none
@@ -292,26 +292,29 @@ func (w *trainWriter) checkCheckpoint(run *runfolder.Folder) error {
 	return nil
 }
 
-func (w *trainWriter) progress(p Progress) {
-	var r trained
-	switch {
-	case p.Stage == StageTrain && p.Done > w.step:
-		r.Step = &trainedStep{
-			Step: p.Done, Loss: p.Step.Loss, LR: p.Step.LR, GradNorm: p.Step.GradNorm,
-			Queries: p.Step.Queries, Passages: p.Step.Passages, Tokens: p.Step.Tokens,
-		}
-	case p.Stage == StageEvaluate && p.Last.Step > w.evaluated:
-		r.Evaluation = &p.Last
+func (w *trainWriter) events() retort.Events {
+	return retort.Events{
+		Step: func(s retort.Step) {
+			if s.Step > w.step {
+				w.append(trained{Step: &trainedStep{
+					Step: s.Step, Loss: s.Loss, LR: s.LR, GradNorm: s.GradNorm,
+					Queries: s.Queries, Passages: s.Passages, Tokens: s.Tokens,
+				}})
+			}
+		},
+		Evaluation: func(e retort.Evaluation) {
+			if e.Step > w.evaluated {
+				w.append(trained{Evaluation: &e})
+			}
+		},
 	}
-	if r.Step != nil || r.Evaluation != nil {
-		if err := w.stage.Append(r); err != nil {
-			w.fail(err)
-		}
-		w.seen(r)
+}
+
+func (w *trainWriter) append(r trained) {
+	if err := w.stage.Append(r); err != nil {
+		w.fail(err)
 	}
-	if w.next != nil {
-		w.next(p)
-	}
+	w.seen(r)
 }
 
 // measure runs Measure for one of the two stages that are its own. StageEvaluate has the records of StageBefore too.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/internal/checkpoint"
 	"github.com/retort-ir/retort/internal/goroutines"
@@ -25,11 +26,13 @@ func TestTheGraphBudgetDoesNotChangeTheResult(t *testing.T) {
 		var states [][]byte
 		for _, budget := range budgets {
 			opts := quick()
-			opts.Towers, opts.GraphBudget, opts.DevFraction, opts.Profile = towers, budget, 0, &Profile{}
+			opts.Towers, opts.Memory.GraphBudget, opts.Selection.DevFraction = towers, budget, 0
+			var used int64
+			opts.Events.Step = func(s retort.Step) { used = s.GraphBudget }
 			e := newStudent(t)
 			_, err := Train(background, e, corpus, lists, opts)
 			require.NoError(t, err)
-			require.Equal(t, opts.graphBudget(), opts.Profile.GraphBudget)
+			require.Equal(t, opts.graphBudget(), used)
 			states = append(states, stateOf(t, e))
 		}
 		for _, state := range states[1:] {
@@ -55,7 +58,7 @@ func TestAStepKeepsTheGraphsThatFitItsBudgetAndComputesTheOthersAnew(t *testing.
 			return nil
 		}
 		opts := quick()
-		opts.GraphBudget = budget
+		opts.Memory.GraphBudget = budget
 		s := stepperFor(t, e, corpus, lists[:9], opts)
 		p, err := s.plan(t.Context(), everything(s))
 		require.NoError(t, err)
@@ -83,7 +86,7 @@ func TestAStepKeepsTheGraphsThatFitItsBudgetAndComputesTheOthersAnew(t *testing.
 func TestWithoutAGraphSizerNoGraphIsKept(t *testing.T) {
 	corpus, lists := world(t)
 	opts := quick()
-	opts.GraphBudget = math.MaxInt64
+	opts.Memory.GraphBudget = math.MaxInt64
 	s := stepperFor(t, struct{ encoder.Trainable }{newStudent(t)}, corpus, lists[:3], opts)
 	p, err := s.plan(t.Context(), everything(s))
 	require.NoError(t, err)
@@ -95,11 +98,13 @@ func TestWithoutAGraphSizerNoGraphIsKept(t *testing.T) {
 func TestAResumedRunKeepsTheGraphBudgetOfItsStart(t *testing.T) {
 	corpus, lists := world(t)
 	opts := quick()
-	opts.GraphBudget, opts.Dir, opts.Profile = 0, t.TempDir(), &Profile{}
+	opts.Memory.GraphBudget, opts.Checkpoints.Dir = 0, t.TempDir()
+	var used int64
+	opts.Events.Step = func(s retort.Step) { used = s.GraphBudget }
 	_, err := Train(background, newStudent(t), corpus, lists, opts)
 	require.NoError(t, err)
-	require.Positive(t, opts.Profile.GraphBudget)
-	require.LessOrEqual(t, opts.Profile.GraphBudget, int64(largestGraphBudget))
+	require.Positive(t, used)
+	require.LessOrEqual(t, used, int64(largestGraphBudget))
 
 	tr, err := newTrainer(background, newStudent(t), corpus, lists, opts)
 	require.NoError(t, err)
@@ -107,9 +112,10 @@ func TestAResumedRunKeepsTheGraphBudgetOfItsStart(t *testing.T) {
 	require.NoError(t, loadState(filepath.Join(tr.folder.Dir(), checkpoint.Name), tr.student))
 	require.NoError(t, tr.checkpoint())
 	require.NoError(t, tr.close())
-	_, err = Train(background, newStudent(t), corpus, lists, opts)
+	tr, err = newTrainer(background, newStudent(t), corpus, lists, opts)
 	require.NoError(t, err)
-	require.EqualValues(t, 12345, opts.Profile.GraphBudget)
+	require.EqualValues(t, 12345, tr.stepper.graphBudget)
+	require.NoError(t, tr.close())
 }
 
 func TestMemAvailableIsRead(t *testing.T) {

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
 
+	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/internal/checkpoint"
 )
 
@@ -16,7 +18,7 @@ func (t *trainer) findCheckpoint() error {
 	if !t.workers.leads() {
 		return nil
 	}
-	dir := t.opts.Dir
+	dir := t.opts.Checkpoints.Dir
 	if dir == "" {
 		var err error
 		if dir, err = os.MkdirTemp("", "retort-distill-*"); err != nil {
@@ -25,7 +27,7 @@ func (t *trainer) findCheckpoint() error {
 	}
 	var err error
 	if t.folder, err = checkpoint.OpenFolder(dir); err != nil {
-		return fmt.Errorf("distill: Options.Dir: %w", err)
+		return fmt.Errorf("distill: Options.Checkpoints.Dir: %w", err)
 	}
 	f, state, damage, err := lastCheckpoint(dir)
 	if errors.Is(err, os.ErrNotExist) {
@@ -39,7 +41,8 @@ func (t *trainer) findCheckpoint() error {
 		return err
 	}
 	if damage != nil {
-		t.log.Warn("the last checkpoint is damaged, training goes on from the one before", "error", damage, "step", state.Step)
+		t.warn("the last checkpoint is damaged, training goes on from the one before",
+			slog.Any("error", damage), slog.Int("step", state.Step))
 	}
 	if err := t.folder.GoOn(f); err != nil {
 		return fmt.Errorf("distill: %w", err)
@@ -73,17 +76,18 @@ func (t *trainer) checkpoint() error {
 	if !t.workers.leads() {
 		return nil
 	}
-	defer t.profile.Checkpoint.since(time.Now())
-	if t.opts.Dir == "" {
+	if t.opts.Checkpoints.Dir == "" {
 		return t.folder.KeepBest(t.state.best())
 	}
-	if err := t.metrics.sync(); err != nil {
-		return err
-	}
+	start := time.Now()
+	event := retort.Checkpoint{Step: t.state.Step, Dir: t.folder.Dir()}
+	t.events.Checkpoint(event)
 	if err := t.folder.Write(t.state, t.state.best(), t.student.SaveState); err != nil {
 		return t.unsaved(err)
 	}
 	t.saved, t.savedStep = time.Now(), t.state.Step
+	event.Saved, event.Took = true, time.Since(start)
+	t.events.Checkpoint(event)
 	return t.folder.Prune()
 }
 

@@ -9,17 +9,17 @@ import (
 // go on from.
 type schedule struct {
 	lists, perStep, epochs int
-	lr, warmup, floor      float64
+	lr, warmup, least      float64
 	seed                   uint64
 
 	epoch int // that order belongs to
 	order []int
 }
 
-func newSchedule(lists int, o Options) *schedule {
+func newSchedule(lists int, s Schedule) *schedule {
 	return &schedule{
-		lists: lists, perStep: o.QueriesPerStep, epochs: o.Epochs,
-		lr: o.LR, warmup: o.Warmup, floor: o.MinLR, seed: o.Seed, epoch: -1,
+		lists: lists, perStep: s.QueriesPerStep, epochs: s.Epochs,
+		lr: s.LR, warmup: s.Warmup, least: s.MinLR, seed: s.Seed, epoch: -1,
 	}
 }
 
@@ -39,12 +39,12 @@ func (s *schedule) batch(step int) []int {
 }
 
 // rate returns the learning rate of a step: with w warm-up steps of n, LR (step+1)/w during warm-up, then
-// LR (n-step)/(n-w), but not below the floor.
+// LR (n-step)/(n-w), but not below the least one.
 func (s *schedule) rate(step int) float64 {
 	n := s.steps()
 	w := int(math.Round(s.warmup * float64(n)))
 	if step < w {
 		return s.lr * float64(step+1) / float64(w)
 	}
-	return s.lr * max(s.floor, float64(n-step)/float64(n-w))
+	return s.lr * max(s.least, float64(n-step)/float64(n-w))
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestRateRisesThenFallsToTheFloor(t *testing.T) {
-	o := Options{QueriesPerStep: 1, Epochs: 1, LR: 2, Warmup: 0.4, MinLR: 0.3}
+func TestRateRisesThenFallsToTheLeastRate(t *testing.T) {
+	o := Schedule{QueriesPerStep: 1, Epochs: 1, LR: 2, Warmup: 0.4, MinLR: 0.3}
 	s := newSchedule(10, o)
 	var rates []float64
 	for step := range s.steps() {
@@ -18,17 +18,17 @@ func TestRateRisesThenFallsToTheFloor(t *testing.T) {
 }
 
 func TestRateWithoutWarmupStartsAtThePeak(t *testing.T) {
-	s := newSchedule(4, Options{QueriesPerStep: 1, Epochs: 1, LR: 1})
+	s := newSchedule(4, Schedule{QueriesPerStep: 1, Epochs: 1, LR: 1})
 	require.Equal(t, []float64{1, 0.75, 0.5, 0.25}, []float64{s.rate(0), s.rate(1), s.rate(2), s.rate(3)})
 }
 
 func TestRateOfWarmupOnlyRisesToThePeak(t *testing.T) {
-	s := newSchedule(4, Options{QueriesPerStep: 2, Epochs: 2, LR: 1, Warmup: 1, MinLR: 0.1})
+	s := newSchedule(4, Schedule{QueriesPerStep: 2, Epochs: 2, LR: 1, Warmup: 1, MinLR: 0.1})
 	require.Equal(t, []float64{0.25, 0.5, 0.75, 1}, []float64{s.rate(0), s.rate(1), s.rate(2), s.rate(3)})
 }
 
 func TestEveryEpochHasEveryListOnceInAnOrderOfItsOwn(t *testing.T) {
-	o := Options{QueriesPerStep: 4, Epochs: 3, Seed: 7}
+	o := Schedule{QueriesPerStep: 4, Epochs: 3, Seed: 7}
 	s := newSchedule(10, o)
 	require.Equal(t, 3, s.stepsPerEpoch())
 	require.Equal(t, 9, s.steps())

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/retort-ir/retort"
 	"github.com/stretchr/testify/require"
 )
 
@@ -16,7 +17,7 @@ func TestTrainingLeavesTheHeapFlat(t *testing.T) {
 	}
 	corpus, lists := world(t)
 	opts := quick()
-	opts.Epochs, opts.DevFraction = epochs, 0
+	opts.Schedule.Epochs, opts.Selection.DevFraction = epochs, 0
 	heap := func() float64 {
 		runtime.GC()
 		var m runtime.MemStats
@@ -24,11 +25,11 @@ func TestTrainingLeavesTheHeapFlat(t *testing.T) {
 		return float64(m.HeapAlloc) / (1 << 20)
 	}
 	var before, after float64
-	opts.Progress = func(p Progress) {
-		switch p.Done {
-		case p.Total / 10:
+	opts.Events.Step = func(s retort.Step) {
+		switch s.Step {
+		case s.Steps / 10:
 			before = heap()
-		case p.Total:
+		case s.Steps:
 			after = heap()
 		}
 	}

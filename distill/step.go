@@ -8,6 +8,7 @@ import (
 
 	"gonum.org/v1/gonum/blas/blas32"
 
+	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/internal/matrix"
 	"github.com/retort-ir/retort/loss"
@@ -49,7 +50,7 @@ func (v vectors) row(n int32) []float32 {
 }
 
 // step makes one step of the optimiser. On an error the weights are those before it and the gradients are zero.
-func (s *stepper) step(ctx context.Context, p *plan, u encoder.Update) (StepReport, error) {
+func (s *stepper) step(ctx context.Context, p *plan, u encoder.Update) (retort.Step, error) {
 	report, err := s.gradient(ctx, p)
 	if err != nil {
 		return report, errors.Join(err, s.forgetGradients())
@@ -65,7 +66,7 @@ func (s *stepper) step(ctx context.Context, p *plan, u encoder.Update) (StepRepo
 }
 
 // gradient adds the gradient of the step's loss to the student's gradients.
-func (s *stepper) gradient(ctx context.Context, p *plan) (report StepReport, err error) {
+func (s *stepper) gradient(ctx context.Context, p *plan) (report retort.Step, err error) {
 	report, err = s.forward(ctx, p)
 	defer func() { err = errors.Join(err, p.close()) }()
 	if err != nil {
@@ -91,9 +92,9 @@ func (s *stepper) gradient(ctx context.Context, p *plan) (report StepReport, err
 
 // forward computes the vectors, the loss and its gradients with respect to the vectors. The plan must be closed, after an
 // error too.
-func (s *stepper) forward(ctx context.Context, p *plan) (StepReport, error) {
+func (s *stepper) forward(ctx context.Context, p *plan) (retort.Step, error) {
 	start := time.Now()
-	report := StepReport{Queries: len(p.batch), Passages: p.columns, Listed: p.listed}
+	report := retort.Step{Queries: len(p.batch), Passages: p.columns, Listed: p.listed, GraphBudget: s.graphBudget}
 	g := s.graphs()
 	if err := p.queries.encode(ctx, s.student, g.keep); err != nil {
 		return report, err
@@ -119,8 +120,13 @@ func (s *stepper) forward(ctx context.Context, p *plan) (StepReport, error) {
 	if s.passages != nil {
 		p.passages.grad = matrix.New(len(p.passages.rows), s.student.Dim())
 	}
+	var parts []float64
 	var err error
-	report.Loss, report.Parts, err = stepLoss(ctx, s.loss, p.rows, p.queries.vectors, p.passages.vectors, p.queries.grad, p.passages.grad, s.block)
+	report.Loss, parts, err = stepLoss(ctx, s.loss, p.rows, p.queries.vectors, p.passages.vectors, p.queries.grad, p.passages.grad, s.block)
+	names := partNames(s.loss)
+	for i, value := range parts {
+		report.Parts = append(report.Parts, retort.LossPart{Name: names[i], Value: value})
+	}
 	report.Masked, report.Candidates = maskedColumns(s.loss, p.rows, p.columns)
 	report.Similarity = time.Since(start)
 	return report, err

@@ -54,10 +54,10 @@ func lastGood(dir string, step int) string {
 
 // lastGood returns the folder and the step of the last good checkpoint; an empty folder where there is none.
 func (t *trainer) lastGood() (dir string, step int) {
-	if t.opts.Dir == "" || t.savedStep < 0 {
+	if t.opts.Checkpoints.Dir == "" || t.savedStep < 0 {
 		return "", 0
 	}
-	return t.opts.Dir, t.savedStep
+	return t.opts.Checkpoints.Dir, t.savedStep
 }
 
 // stepFailed makes an error of one in the step at hand, or in the one that was just finished where the loss exploded. The
@@ -93,18 +93,18 @@ func (t *trainer) watchLoss(loss float64) error {
 	}
 	s.RecentLosses = append(s.RecentLosses, loss)
 	s.RecentLosses = s.RecentLosses[max(0, len(s.RecentLosses)-lossWindow):]
-	if t.opts.MaxLossRise == 0 || s.Step <= lossWindow || s.StartLoss == 0 { // 0: a checkpoint of an older version
+	if t.opts.Schedule.MaxLossRise == 0 || s.Step <= lossWindow || s.StartLoss == 0 { // 0: a checkpoint of an older version
 		return nil
 	}
 	var mean float64
 	for _, l := range s.RecentLosses {
 		mean += l / float64(len(s.RecentLosses))
 	}
-	if mean <= t.opts.MaxLossRise*s.StartLoss {
+	if mean <= t.opts.Schedule.MaxLossRise*s.StartLoss {
 		return nil
 	}
 	return fmt.Errorf("%w: its mean over the last %d steps is %.4g, that of no step of the first %d was above %.4g; "+
-		"a lower LR or more Warmup may help, and MaxLossRise says what is too high", ErrExplodingLoss, len(s.RecentLosses), mean, lossWindow, s.StartLoss)
+		"a lower LR or more Warmup may help, and Schedule.MaxLossRise says what is too high", ErrExplodingLoss, len(s.RecentLosses), mean, lossWindow, s.StartLoss)
 }
 
 // checkLoss returns ErrNonFiniteLoss where a loss is not finite.

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"gonum.org/v1/gonum/blas/blas32"
 
+	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/loss"
 )
@@ -15,14 +16,10 @@ import (
 func TestAStepErrorNamesItsListsAndTheLastGoodCheckpoint(t *testing.T) {
 	corpus, lists := world(t)
 	opts := quick()
-	opts.CheckpointEvery, opts.Dir = 0, t.TempDir()
+	opts.Checkpoints.Every, opts.Checkpoints.Dir = 0, t.TempDir()
 	opts.Loss = explodes{DefaultLoss(), "q3.1"}
 	steps := 0
-	opts.Progress = func(p Progress) {
-		if p.Stage == StageTrain {
-			steps = p.Done
-		}
-	}
+	opts.Events.Step = func(s retort.Step) { steps = s.Step }
 	_, err := Train(background, newStudent(t), corpus, lists, opts)
 	var failed *StepError
 	require.ErrorAs(t, err, &failed)
@@ -30,9 +27,9 @@ func TestAStepErrorNamesItsListsAndTheLastGoodCheckpoint(t *testing.T) {
 	require.Equal(t, steps+1, failed.Step)
 	require.Contains(t, failed.Queries, "q3.1")
 	require.LessOrEqual(t, len(failed.Queries), 5)
-	require.Equal(t, opts.Dir, failed.Checkpoint)
+	require.Equal(t, opts.Checkpoints.Dir, failed.Checkpoint)
 	require.Equal(t, steps, failed.CheckpointStep)
-	require.ErrorContains(t, err, "in "+opts.Dir)
+	require.ErrorContains(t, err, "in "+opts.Checkpoints.Dir)
 }
 
 // batchLoss returns losses of its own.
@@ -51,10 +48,10 @@ func TestALossThatIsNotFiniteEndsTrainingBeforeTheStep(t *testing.T) {
 	corpus, lists := world(t)
 	for _, bad := range []float64{math.NaN(), math.Inf(1)} {
 		e, opts := newStudent(t), quick()
-		opts.DevFraction = 0
+		opts.Selection.DevFraction = 0
 		opts.Loss = batchLoss{values: &[]float64{1, 1, bad}}
 		var before Weights
-		opts.Progress = func(Progress) { before = weightsOf(t, e) }
+		opts.Events.Step = func(retort.Step) { before = weightsOf(t, e) }
 		_, err := Train(background, e, corpus, lists, opts)
 		require.ErrorIs(t, err, ErrNonFiniteLoss)
 		require.ErrorContains(t, err, "step 3 of")
@@ -85,7 +82,7 @@ func TestALossThatExplodesEndsTraining(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			opts := quick()
-			opts.DevFraction, opts.MaxLossRise, opts.Loss = 0, test.rise, batchLoss{values: values(test.late...)}
+			opts.Selection.DevFraction, opts.Schedule.MaxLossRise, opts.Loss = 0, test.rise, batchLoss{values: values(test.late...)}
 			_, err := Train(background, newStudent(t), corpus, lists, opts)
 			if test.fails == "" {
 				require.NoError(t, err)

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"time"
 
@@ -43,13 +42,10 @@ func Train(ctx context.Context, student encoder.Trainable, corpus retort.Corpus,
 }
 
 func train(ctx context.Context, student encoder.Trainable, corpus retort.Corpus, lists []retort.List, opts Options) (*Result, error) {
-	start := time.Now()
 	t, err := newTrainer(ctx, student, corpus, lists, opts)
 	if err != nil {
 		return nil, err
 	}
-	t.profile.Setup.since(start)
-	defer func() { t.profile.Total += time.Since(start) }()
 	result, err := t.run(ctx)
 	return result, errors.Join(err, t.close())
 }
@@ -73,15 +69,13 @@ type trainer struct {
 	evaluator *evaluator // nil without held-out lists
 	schedule  *schedule
 	planner   *planner
-	profile   *Profile
 	start     Weights // for interpolation
 	state     trainState
 	resumed   bool
 	folder    *checkpoint.Folder // of the best student; of the checkpoints too where it is Options.Dir
 	saved     time.Time          // when the last checkpoint was written, or training began
 	savedStep int                // of that checkpoint; -1: there is none
-	log       *slog.Logger
-	metrics   *metrics // nil without Options.MetricsDir
+	events    retort.Events      // without a nil callback
 }
 
 func newTrainer(ctx context.Context, student encoder.Trainable, corpus retort.Corpus, lists []retort.List, opts Options) (*trainer, error) {
@@ -95,6 +89,8 @@ func newTrainer(ctx context.Context, student encoder.Trainable, corpus retort.Co
 	if !w.leads() {
 		opts = opts.withoutOutput()
 	}
+	opts.Events = opts.Events.WithDefaults()
+	opts.Events.Stage(retort.Stage{Name: retort.StageSetup, Total: 1})
 	train, dev, err := opts.split(lists)
 	if err != nil {
 		return nil, err
@@ -106,7 +102,7 @@ func newTrainer(ctx context.Context, student encoder.Trainable, corpus retort.Co
 	if len(data.train) == 0 {
 		return nil, errors.New("distill: no lists to train on")
 	}
-	t := &trainer{student: student, opts: opts, workers: &w, schedule: newSchedule(len(data.train), opts), profile: opts.profile(), savedStep: -1, log: opts.log()}
+	t := &trainer{student: student, opts: opts, workers: &w, schedule: newSchedule(len(data.train), opts.Schedule), savedStep: -1, events: opts.Events}
 	if t.stepper, err = newStepper(student, corpus, data, opts); err != nil {
 		return nil, err
 	}
@@ -122,16 +118,13 @@ func newTrainer(ctx context.Context, student encoder.Trainable, corpus retort.Co
 	if err := t.findCheckpoint(); err != nil {
 		return nil, err
 	}
-	if t.metrics, err = openMetrics(opts.MetricsDir, partNames(opts.loss()), t.state); err != nil {
-		return nil, errors.Join(err, t.close())
-	}
-	if err := t.stepper.prepare(ctx, texts, opts.Vectors, t.report); err != nil {
+	if err := t.stepper.prepare(ctx, texts, opts.Vectors, t.encoded); err != nil {
 		return nil, errors.Join(err, t.close())
 	}
 	if err := t.readStart(); err != nil { // of the towers that learn, which prepare has split
 		return nil, errors.Join(err, t.close())
 	}
-	if len(data.dev) > 0 && opts.ChooseBy == ByNDCG && w.leads() {
+	if len(data.dev) > 0 && opts.Selection.ChooseBy == ByNDCG && w.leads() {
 		if t.evaluator, err = newEvaluator(t.stepper); err != nil {
 			return nil, errors.Join(err, t.close())
 		}
@@ -142,18 +135,19 @@ func newTrainer(ctx context.Context, student encoder.Trainable, corpus retort.Co
 	if err := t.shareStart(ctx); err != nil {
 		return nil, errors.Join(err, t.close())
 	}
-	t.stepper.graphBudget, t.profile.GraphBudget = t.state.GraphBudget, t.state.GraphBudget
+	t.stepper.graphBudget = t.state.GraphBudget
 	t.planner = &planner{steps: t.schedule.steps(), make: func(ctx context.Context, step int) (*plan, error) {
 		return t.stepper.plan(ctx, t.batch(step))
 	}}
+	t.events.Stage(retort.Stage{Name: retort.StageSetup, Done: 1, Total: 1})
 	return t, nil
 }
 
 func (o Options) split(lists []retort.List) (train, dev []retort.List, err error) {
-	if o.Evaluate != nil || len(o.Dev) > 0 {
-		return lists, o.Dev, nil
+	if o.Selection.Evaluate != nil || len(o.Selection.Dev) > 0 {
+		return lists, o.Selection.Dev, nil
 	}
-	return split(lists, o.DevFraction)
+	return split(lists, o.Selection.DevFraction)
 }
 
 // newStepper leaves out what prepare fills in.
@@ -174,7 +168,7 @@ func newStepper(student encoder.Trainable, corpus retort.Corpus, data *dataset, 
 	}
 	return &stepper{
 		student: student, data: data, loss: o.loss(), queryOnly: o.Towers == QueryOnly,
-		microBatch: o.MicroBatchTokens, block: blockElements, count: o.CountDuplicates, wholeCorpus: o.WholeCorpus,
+		microBatch: o.Memory.MicroBatchTokens, block: blockElements, count: o.CountDuplicates, wholeCorpus: o.WholeCorpus,
 		workers: &w,
 	}, nil
 }
@@ -204,7 +198,7 @@ func (s *stepper) passageTexts(ctx context.Context, corpus retort.Corpus, vector
 }
 
 // prepare tokenises the texts or, where passage vectors are fixed, encodes the passages.
-func (s *stepper) prepare(ctx context.Context, texts []string, given blas32.General, report func(Progress)) error {
+func (s *stepper) prepare(ctx context.Context, texts []string, given blas32.General, report func(done, total int)) error {
 	var err error
 	if s.queryOnly {
 		if err := s.student.(encoder.Splitter).SplitTowers(); err != nil {
@@ -232,7 +226,7 @@ func (s *stepper) prepare(ctx context.Context, texts []string, given blas32.Gene
 // encodeChunk is how many passages are encoded between two reports of progress.
 const encodeChunk = 1024
 
-func encodeAll(ctx context.Context, e encoder.Encoder, role encoder.Role, texts []string, report func(Progress)) (blas32.General, error) {
+func encodeAll(ctx context.Context, e encoder.Encoder, role encoder.Role, texts []string, report func(done, total int)) (blas32.General, error) {
 	ctx = encoder.Alone(ctx)
 	all := matrix.New(len(texts), e.Dim())
 	for start := 0; start < len(texts); start += encodeChunk {
@@ -244,7 +238,7 @@ func encodeAll(ctx context.Context, e encoder.Encoder, role encoder.Role, texts 
 		for i := range m.Rows {
 			copy(matrix.Row(all, start+i), matrix.Row(m, i))
 		}
-		report(Progress{Stage: StageEncode, Done: end, Total: len(texts)})
+		report(end, len(texts))
 	}
 	return all, nil
 }
@@ -259,16 +253,15 @@ func (t *trainer) batch(step int) []*example {
 	return batch
 }
 
-// close ends the work ahead, closes the metrics and removes what a run without a folder of its own has written.
+// close ends the work ahead, and removes what a run without a folder of its own has written.
 func (t *trainer) close() error {
 	if t.planner != nil {
 		t.planner.stop()
 	}
-	err := t.metrics.close()
-	if t.opts.Dir != "" || t.folder == nil {
-		return err
+	if t.opts.Checkpoints.Dir != "" || t.folder == nil {
+		return nil
 	}
-	return errors.Join(err, os.RemoveAll(t.folder.Dir()))
+	return os.RemoveAll(t.folder.Dir())
 }
 
 func (t *trainer) run(ctx context.Context) (*Result, error) {
@@ -281,12 +274,24 @@ func (t *trainer) run(ctx context.Context) (*Result, error) {
 		t.state.PartDone = true // the untouched student is evaluated first
 	}
 	t.saved = time.Now()
+	t.reportSteps()
 	for !t.state.Done {
 		if err := t.advance(ctx); err != nil {
 			return nil, errors.Join(err, t.checkpointAtEnd(ctx, err))
 		}
 	}
-	return t.finish(ctx)
+	result, err := t.finish(ctx)
+	t.reportSteps()
+	return result, err
+}
+
+// reportSteps says how far training is.
+func (t *trainer) reportSteps() {
+	t.events.Stage(retort.Stage{Name: retort.StageTrain, Done: t.state.Step, Total: t.schedule.steps()})
+}
+
+func (t *trainer) encoded(done, total int) {
+	t.events.Stage(retort.Stage{Name: retort.StageEncode, Done: done, Total: total})
 }
 
 // advance finishes the part, where its steps are made, or else makes a step.
@@ -300,8 +305,8 @@ func (t *trainer) advance(ctx context.Context) error {
 func (t *trainer) step(ctx context.Context) error {
 	step, total := t.state.Step, t.schedule.steps()
 	update := encoder.Update{
-		LR: t.schedule.rate(step), WeightDecay: t.opts.WeightDecay,
-		Beta1: beta1, Beta2: beta2, Eps: eps, ClipNorm: t.opts.ClipNorm,
+		LR: t.schedule.rate(step), WeightDecay: t.opts.Schedule.WeightDecay,
+		Beta1: beta1, Beta2: beta2, Eps: eps, ClipNorm: t.opts.Schedule.ClipNorm,
 	}
 	start := time.Now()
 	plan, err := t.planner.next(ctx, step)
@@ -311,7 +316,6 @@ func (t *trainer) step(ctx context.Context) error {
 	waited := time.Since(start)
 	report, err := t.stepper.step(ctx, plan, update)
 	report.Prepare = waited
-	t.profile.addStep(report)
 	if err != nil {
 		return t.stepFailed(ctx, plan.batch, err)
 	}
@@ -321,13 +325,10 @@ func (t *trainer) step(ctx context.Context) error {
 	if err := t.watchLoss(report.Loss); err != nil {
 		return t.stepFailed(ctx, plan.batch, err)
 	}
-	if err := t.metrics.step(t.state.Step, t.epoch(), report, time.Since(start)); err != nil {
-		return err
-	}
-	t.log.DebugContext(ctx, "step", "step", t.state.Step, "loss", report.Loss, "grad_norm", report.GradNorm, "lr", report.LR)
-	t.report(Progress{Stage: StageTrain, Done: t.state.Step, Total: total, Step: report})
+	report.Step, report.Steps, report.Epoch, report.Took = t.state.Step, total, t.epoch(), time.Since(start)
+	t.events.Step(report)
 	t.state.PartDone = t.state.Step%t.evalSteps() == 0 || t.state.Step == total
-	if time.Since(t.saved) >= t.opts.CheckpointEvery {
+	if time.Since(t.saved) >= t.opts.Checkpoints.Every {
 		return t.checkpoint()
 	}
 	return nil
@@ -337,8 +338,8 @@ func (t *trainer) step(ctx context.Context) error {
 func (t *trainer) epoch() float64 { return float64(t.state.Step) / float64(t.schedule.stepsPerEpoch()) }
 
 func (t *trainer) evalSteps() int {
-	if t.opts.EvalSteps > 0 {
-		return t.opts.EvalSteps
+	if t.opts.Selection.EvalSteps > 0 {
+		return t.opts.Selection.EvalSteps
 	}
 	return t.schedule.stepsPerEpoch()
 }
@@ -347,7 +348,7 @@ func (t *trainer) evalSteps() int {
 // decides whether to stop, and writes a checkpoint.
 func (t *trainer) finishPart(ctx context.Context) error {
 	if t.workers.leads() {
-		if t.opts.evaluates() {
+		if t.opts.Selection.evaluates() {
 			if err := t.evaluate(ctx); err != nil {
 				return err
 			}
@@ -359,14 +360,4 @@ func (t *trainer) finishPart(ctx context.Context) error {
 		return err
 	}
 	return t.shareDecision(ctx)
-}
-
-func (t *trainer) report(p Progress) {
-	if t.opts.Progress == nil {
-		return
-	}
-	if n := len(t.state.History); n > 0 {
-		p.Last = t.state.History[n-1]
-	}
-	t.opts.Progress(p)
 }

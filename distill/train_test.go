@@ -8,12 +8,14 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"gonum.org/v1/gonum/blas/blas32"
 
+	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/encoder/encodertest"
 	"github.com/retort-ir/retort/internal/checkpoint"
@@ -27,7 +29,7 @@ func TestTrainingOnTheListsBringsTheStudentNearerToTheTeacher(t *testing.T) {
 	corpus, lists := world(t)
 	for _, towers := range []Towers{Both, QueryOnly} {
 		e, opts := newStudent(t), quick()
-		opts.Towers, opts.Dev, opts.Epochs, opts.LR = towers, lists, 40, 0.1 // the same lists: can it learn at all?
+		opts.Towers, opts.Selection.Dev, opts.Schedule.Epochs, opts.Schedule.LR = towers, lists, 40, 0.1 // the same lists: can it learn at all?
 		result, err := Train(background, e, corpus, lists, opts)
 		require.NoError(t, err)
 		require.Less(t, result.History[0].Score, 0.3, towers)
@@ -45,7 +47,7 @@ func TestTheBestStudentIsTheOneThatIsLeft(t *testing.T) {
 	e, opts := newStudent(t), quick()
 	var seen []Weights
 	scores := []float64{0.1, 0.5, 0.3, 0.5, 0.2, 0.4, 0.1, 0.1}
-	opts.Evaluate = func(_ context.Context, student encoder.Encoder) (float64, error) {
+	opts.Selection.Evaluate = func(_ context.Context, student encoder.Encoder) (float64, error) {
 		seen = append(seen, weightsOf(t, student))
 		return scores[len(seen)-1], nil
 	}
@@ -63,13 +65,13 @@ func TestTheUntouchedStudentCanWin(t *testing.T) {
 	corpus, lists := world(t)
 	e, opts := newStudent(t), quick()
 	before := weightsOf(t, e)
-	opts.Evaluate = func(_ context.Context, student encoder.Encoder) (float64, error) {
+	opts.Selection.Evaluate = func(_ context.Context, student encoder.Encoder) (float64, error) {
 		if fmt.Sprint(before) == fmt.Sprint(weightsOf(t, student)) {
 			return 1, nil
 		}
 		return 0.5, nil
 	}
-	opts.Interpolate = []float64{0.5}
+	opts.Selection.Interpolate = []float64{0.5}
 	result, err := Train(background, e, corpus, lists, opts)
 	require.NoError(t, err)
 	require.Zero(t, result.Best.Step)
@@ -81,8 +83,8 @@ func TestPatienceEndsTraining(t *testing.T) {
 	e, opts := newStudent(t), quick()
 	scores := []float64{0.1, 0.5, 0.3, 0.6, 0.2, 0.6, 0.9, 0.9}
 	n := 0
-	opts.Evaluate = func(context.Context, encoder.Encoder) (float64, error) { n++; return scores[n-1], nil }
-	opts.Patience = 2
+	opts.Selection.Evaluate = func(context.Context, encoder.Encoder) (float64, error) { n++; return scores[n-1], nil }
+	opts.Selection.Patience = 2
 	result, err := Train(background, e, corpus, lists, opts)
 	require.NoError(t, err)
 	require.Equal(t, 15, result.Steps)
@@ -94,9 +96,9 @@ func TestPatienceEndsTraining(t *testing.T) {
 func TestWithoutAnEvaluationTheLastStudentIsLeft(t *testing.T) {
 	corpus, lists := world(t)
 	e, opts := newStudent(t), quick()
-	opts.DevFraction = 0
+	opts.Selection.DevFraction = 0
 	var last []byte
-	opts.Progress = func(p Progress) { last = stateOf(t, e) }
+	opts.Events.Step = func(retort.Step) { last = stateOf(t, e) }
 	result, err := Train(background, e, corpus, lists, opts)
 	require.NoError(t, err)
 	require.Equal(t, last, stateOf(t, e))
@@ -108,7 +110,7 @@ func TestTheSameInputGivesTheSameBits(t *testing.T) {
 	corpus, lists := world(t)
 	train := func(seed uint64) []byte {
 		e, opts := newStudent(t), quick()
-		opts.DevFraction, opts.Seed = 0, seed
+		opts.Selection.DevFraction, opts.Schedule.Seed = 0, seed
 		_, err := Train(background, e, corpus, lists, opts)
 		require.NoError(t, err)
 		return stateOf(t, e)
@@ -130,7 +132,7 @@ func TestQueryOnlyLeavesPassageVectorsBitForBit(t *testing.T) {
 	require.NoError(t, err)
 	queries, err := e.Encode(background, encoder.Query, texts)
 	require.NoError(t, err)
-	opts.Towers, opts.DevFraction = QueryOnly, 0
+	opts.Towers, opts.Selection.DevFraction = QueryOnly, 0
 	_, err = Train(background, e, corpus, lists, opts)
 	require.NoError(t, err)
 	after, err := e.Encode(background, encoder.Passage, texts)
@@ -165,7 +167,7 @@ func TestQueryOnlyNeedsASplitter(t *testing.T) {
 func TestInterpolateNeedsParameters(t *testing.T) {
 	corpus, lists := world(t)
 	opts := quick()
-	opts.Interpolate = []float64{0.5}
+	opts.Selection.Interpolate = []float64{0.5}
 	_, err := Train(background, struct{ encoder.Trainable }{newStudent(t)}, corpus, lists, opts)
 	require.ErrorContains(t, err, "encoder.Parametric")
 }
@@ -187,14 +189,14 @@ func TestInterpolationThatScoresBestWins(t *testing.T) {
 	var trained Weights
 	n := 0
 	scores := []float64{0.1, 0.2, 0.3, 0.1, 0.1, 0.1, 0.1, 0.1 /* alphas: */, 0.25, 0.4, 0.35}
-	opts.Evaluate = func(_ context.Context, student encoder.Encoder) (float64, error) {
+	opts.Selection.Evaluate = func(_ context.Context, student encoder.Encoder) (float64, error) {
 		if n == 2 {
 			trained = weightsOf(t, student)
 		}
 		n++
 		return scores[n-1], nil
 	}
-	opts.Interpolate = []float64{0.25, 0.5, 0.75}
+	opts.Selection.Interpolate = []float64{0.25, 0.5, 0.75}
 	result, err := Train(background, e, corpus, lists, opts)
 	require.NoError(t, err)
 	require.Equal(t, 0.5, result.Alpha)
@@ -213,7 +215,7 @@ func TestInterpolationThatFailsLeavesTheBestStudent(t *testing.T) {
 	e, opts := newStudent(t), quick()
 	var last Weights
 	n := 0
-	opts.Evaluate = func(_ context.Context, student encoder.Encoder) (float64, error) {
+	opts.Selection.Evaluate = func(_ context.Context, student encoder.Encoder) (float64, error) {
 		n++
 		switch {
 		case n == 10:
@@ -223,7 +225,7 @@ func TestInterpolationThatFailsLeavesTheBestStudent(t *testing.T) {
 		}
 		return float64(n), nil
 	}
-	opts.Interpolate = []float64{0.25, 0.5}
+	opts.Selection.Interpolate = []float64{0.25, 0.5}
 	_, err := Train(background, e, corpus, lists, opts)
 	require.ErrorContains(t, err, "out of order")
 	require.Equal(t, last, weightsOf(t, e))
@@ -243,28 +245,28 @@ func TestARunThatWasEndedGoesOnToTheSameBits(t *testing.T) {
 	}{
 		{"killed, both towers", 60, false, func(*Options) {}},
 		{"killed, query side", 20, false, func(o *Options) { o.Towers = QueryOnly }},
-		{"killed, checkpoints at evaluations only", 150, false, func(o *Options) { o.CheckpointEvery = time.Hour }},
-		{"killed, kept graphs", 30, false, func(o *Options) { o.GraphBudget = 1 << 30 }},
+		{"killed, checkpoints at evaluations only", 150, false, func(o *Options) { o.Checkpoints.Every = time.Hour }},
+		{"killed, kept graphs", 30, false, func(o *Options) { o.Memory.GraphBudget = 1 << 30 }},
 		{"killed, early stop and interpolation", 25, false, func(o *Options) {
-			o.Patience, o.LR, o.Interpolate = 1, 0.3, []float64{0.25, 0.5}
+			o.Selection.Patience, o.Schedule.LR, o.Selection.Interpolate = 1, 0.3, []float64{0.25, 0.5}
 		}},
-		{"cancelled, both towers", 60, true, func(o *Options) { o.CheckpointEvery = time.Hour }},
-		{"cancelled, query side", 20, true, func(o *Options) { o.Towers, o.CheckpointEvery = QueryOnly, time.Hour }},
-		{"cancelled, no evaluations", 60, true, func(o *Options) { o.DevFraction, o.CheckpointEvery = 0, time.Hour }},
+		{"cancelled, both towers", 60, true, func(o *Options) { o.Checkpoints.Every = time.Hour }},
+		{"cancelled, query side", 20, true, func(o *Options) { o.Towers, o.Checkpoints.Every = QueryOnly, time.Hour }},
+		{"cancelled, no evaluations", 60, true, func(o *Options) { o.Selection.DevFraction, o.Checkpoints.Every = 0, time.Hour }},
 		{"cancelled, early stop and interpolation", 25, true, func(o *Options) {
-			o.Patience, o.LR, o.Interpolate, o.CheckpointEvery = 1, 0.3, []float64{0.25, 0.5}, time.Hour
+			o.Selection.Patience, o.Schedule.LR, o.Selection.Interpolate, o.Checkpoints.Every = 1, 0.3, []float64{0.25, 0.5}, time.Hour
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			opts := quick()
-			opts.CheckpointEvery = 0
+			opts.Checkpoints.Every = 0
 			test.change(&opts)
 			undisturbed := newStudent(t)
 			want, err := Train(background, undisturbed, corpus, lists, opts)
 			require.NoError(t, err)
 
 			r := rand.New(rand.NewPCG(4, 4))
-			opts.Dir = t.TempDir()
+			opts.Checkpoints.Dir = t.TempDir()
 			ends, steps := 0, 0
 			for {
 				ctx, cancel := context.WithCancel(background)
@@ -312,18 +314,18 @@ func TestARunThatWasEndedGoesOnToTheSameBits(t *testing.T) {
 func TestACancelledRunLeavesACheckpointOfItsLastStep(t *testing.T) {
 	corpus, lists := world(t)
 	opts := quick()
-	opts.CheckpointEvery, opts.EvalSteps, opts.Dir = time.Hour, 1000, t.TempDir()
+	opts.Checkpoints.Every, opts.Selection.EvalSteps, opts.Checkpoints.Dir = time.Hour, 1000, t.TempDir()
 	ctx, cancel := context.WithCancel(background)
 	defer cancel()
-	opts.Progress = func(p Progress) {
-		if p.Stage == StageTrain && p.Done == 7 {
+	opts.Events.Step = func(s retort.Step) {
+		if s.Step == 7 {
 			cancel()
 		}
 	}
 	e := newStudent(t)
 	_, err := Train(ctx, e, corpus, lists, opts)
 	require.ErrorIs(t, err, context.Canceled)
-	path := filepath.Join(opts.Dir, checkpoint.Name)
+	path := filepath.Join(opts.Checkpoints.Dir, checkpoint.Name)
 	require.Equal(t, 7, readState(t, path).Step)
 	saved := newStudent(t)
 	require.NoError(t, loadState(path, saved))
@@ -342,13 +344,13 @@ func TestACancelledRunLeavesACheckpointOfItsLastStep(t *testing.T) {
 func TestACheckpointThatCannotBeWrittenAtTheEndIsToldBesideTheCause(t *testing.T) {
 	corpus, lists := world(t)
 	opts := quick()
-	opts.CheckpointEvery, opts.EvalSteps, opts.Dir = time.Hour, 1000, filepath.Join(t.TempDir(), "run")
+	opts.Checkpoints.Every, opts.Selection.EvalSteps, opts.Checkpoints.Dir = time.Hour, 1000, filepath.Join(t.TempDir(), "run")
 	ctx, cancel := context.WithCancel(background)
 	defer cancel()
 	var removed error
-	opts.Progress = func(p Progress) {
-		if p.Stage == StageTrain && p.Done == 7 {
-			removed = os.RemoveAll(opts.Dir)
+	opts.Events.Step = func(s retort.Step) {
+		if s.Step == 7 {
+			removed = os.RemoveAll(opts.Checkpoints.Dir)
 			cancel()
 		}
 	}
@@ -362,20 +364,20 @@ func TestACheckpointOfAnotherRunIsRefusedByName(t *testing.T) {
 	corpus, lists := world(t)
 	dir := t.TempDir()
 	opts := quick()
-	opts.Dir = dir
+	opts.Checkpoints.Dir = dir
 	_, err := Train(background, newStudent(t), corpus, lists, opts)
 	require.NoError(t, err)
 	for _, test := range []struct {
 		want   string
 		change func(o *Options)
 	}{
-		{"LR is 0.02 there and 0.5 here", func(o *Options) { o.LR = 0.5 }},
+		{"LR is 0.02 there and 0.5 here", func(o *Options) { o.Schedule.LR = 0.5 }},
 		{"Towers is both there and query here", func(o *Options) { o.Towers = QueryOnly }},
-		{"Seed is 0 there and 3 here", func(o *Options) { o.Seed = 3 }},
-		{"Epochs is 4 there and 5 here", func(o *Options) { o.Epochs = 5 }},
+		{"Seed is 0 there and 3 here", func(o *Options) { o.Schedule.Seed = 3 }},
+		{"Epochs is 4 there and 5 here", func(o *Options) { o.Schedule.Epochs = 5 }},
 		{"Loss is", func(o *Options) { o.Loss = loss.ListwiseKL{} }},
 		{"Loss is", func(o *Options) { o.Loss = loss.ListwiseKL{StudentTemperature: 0.1} }},
-		{"other held-out lists", func(o *Options) { o.DevFraction = 0.5 }},
+		{"other held-out lists", func(o *Options) { o.Selection.DevFraction = 0.5 }},
 	} {
 		other := opts
 		test.change(&other)
@@ -394,12 +396,12 @@ func TestACheckpointOfAnotherRunIsRefusedByName(t *testing.T) {
 func TestOnlyTheFilesOfTheLastCheckpointStay(t *testing.T) {
 	corpus, lists := world(t)
 	opts := quick()
-	opts.Dir = filepath.Join(t.TempDir(), "new", "folder")
+	opts.Checkpoints.Dir = filepath.Join(t.TempDir(), "new", "folder")
 	n := 0.0
-	opts.Evaluate = func(context.Context, encoder.Encoder) (float64, error) { n++; return min(n, 4), nil }
+	opts.Selection.Evaluate = func(context.Context, encoder.Encoder) (float64, error) { n++; return min(n, 4), nil }
 	result, err := Train(background, newStudent(t), corpus, lists, opts)
 	require.NoError(t, err)
-	entries, err := os.ReadDir(opts.Dir)
+	entries, err := os.ReadDir(opts.Checkpoints.Dir)
 	require.NoError(t, err)
 	var names []string
 	for _, e := range entries {
@@ -417,7 +419,7 @@ func TestWithoutAFolderNothingIsLeftBehind(t *testing.T) {
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(background)
 	opts := quick()
-	opts.Progress = func(p Progress) { cancel() }
+	opts.Events.Step = func(retort.Step) { cancel() }
 	_, err = Train(ctx, newStudent(t), corpus, lists, opts)
 	require.ErrorIs(t, err, context.Canceled)
 	entries, err := os.ReadDir(temp)
@@ -430,9 +432,9 @@ func TestAFolderThatCannotBeMadeIsAnError(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o644))
 	opts := quick()
-	opts.Dir = filepath.Join(file, "run")
+	opts.Checkpoints.Dir = filepath.Join(file, "run")
 	_, err := Train(background, newStudent(t), corpus, lists, opts)
-	require.ErrorContains(t, err, "Options.Dir")
+	require.ErrorContains(t, err, "Options.Checkpoints.Dir")
 }
 
 // The context ends at every forward pass in turn: the student is as after one of the finished steps, without gradients,
@@ -440,14 +442,14 @@ func TestAFolderThatCannotBeMadeIsAnError(t *testing.T) {
 func TestACancelledStudentIsAsAfterItsLastStep(t *testing.T) {
 	corpus, lists := world(t)
 	opts := quick()
-	opts.Epochs, opts.DevFraction = 1, 0
+	opts.Schedule.Epochs, opts.Selection.DevFraction = 1, 0
 	var states [][]byte
 	e := newStudent(t)
 	states = append(states, stateOf(t, e))
-	opts.Progress = func(p Progress) { states = append(states, stateOf(t, e)) }
+	opts.Events.Step = func(retort.Step) { states = append(states, stateOf(t, e)) }
 	_, err := Train(background, e, corpus, lists, opts)
 	require.NoError(t, err)
-	opts.Progress = nil
+	opts.Events = retort.Events{}
 	for name, seen := range map[string]func(*student) encoder.Trainable{
 		"GradientZeroer": func(e *student) encoder.Trainable { return e },
 		"Trainable only": func(e *student) encoder.Trainable { return struct{ encoder.Trainable }{e} },
@@ -498,11 +500,11 @@ func TestAnEndedContextTrainsNothing(t *testing.T) {
 func TestAGradientThatIsNotFiniteNamesTheStepAndItsQueries(t *testing.T) {
 	corpus, lists := world(t)
 	e, opts := newStudent(t), quick()
-	opts.DevFraction, opts.EvalSteps = 0, 0
+	opts.Selection.DevFraction, opts.Selection.EvalSteps = 0, 0
 	opts.Loss = explodes{DefaultLoss(), "q3.1"}
 	var before Weights
 	steps := 0
-	opts.Progress = func(p Progress) { before, steps = weightsOf(t, e), p.Done }
+	opts.Events.Step = func(s retort.Step) { before, steps = weightsOf(t, e), s.Step }
 	_, err := Train(background, e, corpus, lists, opts)
 	require.ErrorIs(t, err, encoder.ErrNonFinite)
 	require.ErrorContains(t, err, fmt.Sprintf("step %d of", steps+1))
@@ -529,7 +531,7 @@ func TestARowThatFailsNamesItsQuery(t *testing.T) {
 	corpus, lists := world(t)
 	e, opts := newStudent(t), quick()
 	opts.Loss = loss.InfoNCE{Temperature: 0.1, MaskRatio: 0.5}
-	opts.DevFraction = 0
+	opts.Selection.DevFraction = 0
 	lists[7].Scores[2] = 1.5 // outside the range that a mask is defined on
 	_, err := Train(background, e, corpus, lists, opts)
 	require.ErrorContains(t, err, `"q2.1"`)
@@ -550,38 +552,55 @@ func TestFailuresOfTheStudentAreReturned(t *testing.T) {
 	require.ErrorContains(t, err, "step ")
 }
 
-func TestProgressTellsEveryStepAndEvaluation(t *testing.T) {
+func TestEventsTellEveryStageStepEvaluationAndCheckpoint(t *testing.T) {
 	corpus, lists := world(t)
 	for _, towers := range []Towers{Both, QueryOnly} {
 		opts := quick()
-		opts.Towers = towers
-		var stages []Stage
-		var steps []Progress
-		opts.Progress = func(p Progress) {
-			stages = append(stages, p.Stage)
-			if p.Stage == StageTrain {
-				steps = append(steps, p)
-			}
-			require.LessOrEqual(t, p.Done, p.Total)
+		opts.Towers, opts.Checkpoints = towers, Checkpoints{Dir: t.TempDir(), Every: time.Hour}
+		var order []string
+		var steps []retort.Step
+		var evaluations []retort.Evaluation
+		opts.Events = retort.Events{
+			Stage: func(s retort.Stage) {
+				require.LessOrEqual(t, s.Done, s.Total)
+				order = append(order, fmt.Sprintf("%s %d of %d", s.Name, s.Done, s.Total))
+			},
+			Step: func(s retort.Step) { steps, order = append(steps, s), append(order, "step") },
+			Evaluation: func(e retort.Evaluation) {
+				require.Positive(t, e.Took)
+				e.Took = 0
+				evaluations, order = append(evaluations, e), append(order, "evaluation")
+			},
+			Checkpoint: func(c retort.Checkpoint) {
+				require.Equal(t, opts.Checkpoints.Dir, c.Dir)
+				require.Equal(t, c.Saved, c.Took > 0)
+				order = append(order, fmt.Sprintf("checkpoint %d %v", c.Step, c.Saved))
+			},
 		}
 		result, err := Train(background, newStudent(t), corpus, lists, opts)
 		require.NoError(t, err)
+		require.Equal(t, result.History, evaluations)
 		require.Len(t, steps, result.Steps)
-		if towers == QueryOnly {
-			require.Equal(t, StageEncode, stages[0])
-			stages = stages[1:]
+		encode := []string{"encode 32 of 32"}
+		if towers == Both {
+			encode = nil
 		}
-		require.Equal(t, []Stage{StageEvaluate, StageTrain, StageTrain, StageTrain, StageEvaluate}, stages[:5])
-		require.Equal(t, StageEvaluate, stages[len(stages)-1])
-		require.Equal(t, result.History[0], steps[0].Last)
-		for i, p := range steps {
-			require.Equal(t, i+1, p.Done)
-			require.Positive(t, p.Step.Loss)
-			require.Positive(t, p.Step.LR)
-			require.Positive(t, p.Step.GradNorm)
-			require.Positive(t, p.Step.Queries)
-			require.Positive(t, p.Step.Tokens)
-			require.Greater(t, p.Step.Passages, p.Step.Queries)
+		require.Equal(t, slices.Concat([]string{"setup 0 of 1"}, encode, []string{
+			"setup 1 of 1", "train 0 of 16", "evaluation", "checkpoint 0 false", "checkpoint 0 true", "step", "step", "step", "evaluation",
+		}), order[:10+len(encode)])
+		require.Equal(t, []string{"evaluation", "checkpoint 16 false", "checkpoint 16 true", "train 16 of 16"}, order[len(order)-4:])
+		for i, s := range steps {
+			require.Equal(t, i+1, s.Step)
+			require.Equal(t, result.TotalSteps, s.Steps)
+			require.Positive(t, s.Loss)
+			require.Positive(t, s.LR)
+			require.Positive(t, s.GradNorm)
+			require.Positive(t, s.Queries)
+			require.Positive(t, s.Tokens)
+			require.Greater(t, s.Passages, s.Queries)
+			require.Equal(t, []string{"ListwiseKL", "InfoNCE"}, []string{s.Parts[0].Name, s.Parts[1].Name})
+			require.InDelta(t, s.Loss, s.Parts[0].Value+s.Parts[1].Value, 1e-12)
+			require.GreaterOrEqual(t, s.Took, s.Prepare+s.Encode+s.Similarity+s.Recompute+s.Backward+s.Update+s.Exchange)
 		}
 	}
 }
@@ -593,25 +612,25 @@ func TestOptionsValidateNamesTheWrongField(t *testing.T) {
 		change func(*Options)
 	}{
 		{"Towers", func(o *Options) { o.Towers = 7 }},
-		{"Epochs", func(o *Options) { o.Epochs = 0 }},
-		{"QueriesPerStep", func(o *Options) { o.QueriesPerStep = -1 }},
-		{"LR", func(o *Options) { o.LR = math.NaN() }},
-		{"LR", func(o *Options) { o.LR = 0 }},
-		{"Warmup", func(o *Options) { o.Warmup = 1.1 }},
-		{"MinLR", func(o *Options) { o.MinLR = -0.1 }},
-		{"WeightDecay", func(o *Options) { o.WeightDecay = math.Inf(1) }},
-		{"ClipNorm", func(o *Options) { o.ClipNorm = -1 }},
-		{"MicroBatchTokens", func(o *Options) { o.MicroBatchTokens = 0 }},
-		{"DevFraction", func(o *Options) { o.DevFraction = 1 }},
-		{"EvalSteps", func(o *Options) { o.EvalSteps = -1 }},
-		{"Patience", func(o *Options) { o.Patience = -1 }},
-		{"CheckpointEvery", func(o *Options) { o.CheckpointEvery = -time.Second }},
+		{"Schedule.Epochs", func(o *Options) { o.Schedule.Epochs = 0 }},
+		{"Schedule.QueriesPerStep", func(o *Options) { o.Schedule.QueriesPerStep = -1 }},
+		{"Schedule.LR", func(o *Options) { o.Schedule.LR = math.NaN() }},
+		{"Schedule.LR", func(o *Options) { o.Schedule.LR = 0 }},
+		{"Schedule.Warmup", func(o *Options) { o.Schedule.Warmup = 1.1 }},
+		{"Schedule.MinLR", func(o *Options) { o.Schedule.MinLR = -0.1 }},
+		{"Schedule.WeightDecay", func(o *Options) { o.Schedule.WeightDecay = math.Inf(1) }},
+		{"Schedule.ClipNorm", func(o *Options) { o.Schedule.ClipNorm = -1 }},
+		{"Memory.MicroBatchTokens", func(o *Options) { o.Memory.MicroBatchTokens = 0 }},
+		{"Selection.DevFraction", func(o *Options) { o.Selection.DevFraction = 1 }},
+		{"Selection.EvalSteps", func(o *Options) { o.Selection.EvalSteps = -1 }},
+		{"Selection.Patience", func(o *Options) { o.Selection.Patience = -1 }},
+		{"Checkpoints.Every", func(o *Options) { o.Checkpoints.Every = -time.Second }},
 		{"Loss", func(o *Options) { o.Loss = loss.InfoNCE{Temperature: -1} }},
 		{"WholeCorpus", func(o *Options) { o.WholeCorpus = true }},
 		{"CountDuplicates", func(o *Options) { o.Towers, o.WholeCorpus, o.CountDuplicates = QueryOnly, true, true }},
 		{"Vectors", func(o *Options) { o.Vectors = matrix.New(1, 1) }},
-		{"Interpolate", func(o *Options) { o.Interpolate = []float64{1.5} }},
-		{"Interpolate", func(o *Options) { o.DevFraction, o.Interpolate = 0, []float64{0.5} }},
+		{"Selection.Interpolate", func(o *Options) { o.Selection.Interpolate = []float64{1.5} }},
+		{"Selection.Interpolate", func(o *Options) { o.Selection.DevFraction, o.Selection.Interpolate = 0, []float64{0.5} }},
 	} {
 		o := DefaultOptions()
 		test.change(&o)
@@ -626,7 +645,7 @@ func TestNoListsAreAnError(t *testing.T) {
 	corpus, _ := world(t)
 	opts := quick()
 	for _, fraction := range []float64{0, 0.1} {
-		opts.DevFraction = fraction
+		opts.Selection.DevFraction = fraction
 		_, err := Train(background, newStudent(t), corpus, nil, opts)
 		require.Error(t, err)
 	}
@@ -635,14 +654,10 @@ func TestNoListsAreAnError(t *testing.T) {
 func TestARunOfAMillionEpochsBeginsAtOnceAndEndsWithItsContext(t *testing.T) {
 	corpus, lists := world(t)
 	opts := quick()
-	opts.Epochs = 1_000_000
+	opts.Schedule.Epochs = 1_000_000
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	opts.Progress = func(p Progress) {
-		if p.Stage == StageTrain {
-			cancel()
-		}
-	}
+	opts.Events.Step = func(retort.Step) { cancel() }
 	start := time.Now()
 	_, err := Train(ctx, newStudent(t), corpus, lists, opts)
 	require.ErrorIs(t, err, context.Canceled)

@@ -15,6 +15,7 @@ import (
 
 	"gonum.org/v1/gonum/blas/blas32"
 
+	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/internal/matrix"
 	"github.com/retort-ir/retort/internal/strictjson"
@@ -71,7 +72,7 @@ func (w *workers) check(student encoder.Encoder) error {
 
 // withoutOutput leaves what only one worker may do to that of rank 0.
 func (o Options) withoutOutput() Options {
-	o.Dir, o.MetricsDir, o.Log, o.Profile, o.Progress = "", "", nil, nil, nil
+	o.Checkpoints.Dir, o.Events = "", retort.Events{Warning: func(retort.Warning) {}}
 	return o
 }
 
@@ -320,7 +321,7 @@ func (w *workers) shareStudent(ctx context.Context, student encoder.Trainable) e
 }
 
 // encodeAll has each worker encode its share of the texts.
-func (w *workers) encodeAll(ctx context.Context, e encoder.Encoder, role encoder.Role, texts []string, report func(Progress)) (blas32.General, error) {
+func (w *workers) encodeAll(ctx context.Context, e encoder.Encoder, role encoder.Role, texts []string, report func(done, total int)) (blas32.General, error) {
 	if w.group == nil {
 		return encodeAll(ctx, e, role, texts, report)
 	}

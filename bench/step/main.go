@@ -9,7 +9,7 @@
 //
 // What the columns mean:
 //
-//	s a step        all phases of a step together, as distill.StepReport gives them
+//	s a step        all phases of a step together, as retort.Step gives them
 //	tokens/s        of distinct passages and queries, without padding, through the whole step
 //	distinct        share of distinct passages among those of the lists
 //	padding         share of padding among the tokens of the first pass

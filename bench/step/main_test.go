@@ -13,7 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/retort-ir/retort"
-	"github.com/retort-ir/retort/distill"
 	"github.com/retort-ir/retort/encoder/bert"
 	"github.com/retort-ir/retort/encoder/encodertest"
 	"github.com/retort-ir/retort/internal/bertnet"
@@ -137,7 +136,7 @@ func TestMeasureTakesTheMedianStepAfterTheWarmUp(t *testing.T) {
 }
 
 func TestMedianOfSteps(t *testing.T) {
-	steps := []distill.StepReport{{Encode: 9 * time.Second}, {Encode: time.Second, Backward: time.Second}, {Update: 3 * time.Second}}
+	steps := []retort.Step{{Encode: 9 * time.Second}, {Encode: time.Second, Backward: time.Second}, {Update: 3 * time.Second}}
 	m := median(steps)
 	require.Equal(t, 3.0, m.Seconds)
 	require.Equal(t, 3.0, m.Update)

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/distill"
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/encoder/bert"
@@ -76,9 +77,9 @@ func (r row) measure(ctx context.Context, student encoder.Trainable, w *work) (m
 	opts := distill.DefaultOptions()
 	opts.CountDuplicates = true
 	// Every step is an epoch of the same lists.
-	opts.Epochs, opts.QueriesPerStep, opts.EvalSteps = 1+r.Steps, r.Queries, 1<<30
-	opts.DevFraction, opts.Patience, opts.MaxLossRise, opts.CheckpointEvery = 0, 0, 0, 24*time.Hour
-	opts.GraphBudget, opts.MicroBatchTokens = r.GraphBudget, r.MicroBatchTokens
+	opts.Schedule.Epochs, opts.Schedule.QueriesPerStep, opts.Selection.EvalSteps = 1+r.Steps, r.Queries, 1<<30
+	opts.Selection.DevFraction, opts.Selection.Patience, opts.Schedule.MaxLossRise, opts.Checkpoints.Every = 0, 0, 0, 24*time.Hour
+	opts.Memory.GraphBudget, opts.Memory.MicroBatchTokens = r.GraphBudget, r.MicroBatchTokens
 	opts.Loss = loss.Paper()
 	if r.Loss == "libtorch" {
 		l, err := losstorch.New(loss.Paper(), losstorch.Options{Threads: r.Threads, GPU: r.GPU})
@@ -88,12 +89,8 @@ func (r row) measure(ctx context.Context, student encoder.Trainable, w *work) (m
 		defer func() { err = errors.Join(err, l.Close()) }()
 		opts.Loss = l
 	}
-	var steps []distill.StepReport
-	opts.Progress = func(p distill.Progress) {
-		if p.Stage == distill.StageTrain {
-			steps = append(steps, p.Step)
-		}
-	}
+	var steps []retort.Step
+	opts.Events.Step = func(s retort.Step) { steps = append(steps, s) }
 	memory := watchMemory()
 	_, err = distill.Train(ctx, student, w.corpus, w.lists, opts)
 	anonymous := memory.stop()
@@ -112,7 +109,7 @@ func (r row) measure(ctx context.Context, student encoder.Trainable, w *work) (m
 }
 
 // check makes sure that the texts are what the row says.
-func (w *work) check(s distill.StepReport) error {
+func (w *work) check(s retort.Step) error {
 	want := 0
 	for _, n := range w.lengths {
 		want += n
@@ -123,8 +120,8 @@ func (w *work) check(s distill.StepReport) error {
 	return nil
 }
 
-func median(steps []distill.StepReport) measured {
-	slices.SortFunc(steps, func(a, b distill.StepReport) int { return cmp.Compare(total(a), total(b)) })
+func median(steps []retort.Step) measured {
+	slices.SortFunc(steps, func(a, b retort.Step) int { return cmp.Compare(total(a), total(b)) })
 	s := steps[len(steps)/2]
 	return measured{
 		Steps: len(steps), Seconds: total(s).Seconds(), Loss: s.Similarity.Seconds(), Update: s.Update.Seconds(),
@@ -132,6 +129,6 @@ func median(steps []distill.StepReport) measured {
 	}
 }
 
-func total(s distill.StepReport) time.Duration {
+func total(s retort.Step) time.Duration {
 	return s.Prepare + s.Encode + s.Similarity + s.Recompute + s.Backward + s.Update
 }

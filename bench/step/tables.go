@@ -21,7 +21,7 @@ type row struct {
 	Steps            int     `json:"steps"` // measured
 	Precision        string  `json:"precision"`
 	Loss             string  `json:"loss"`
-	GraphBudget      int64   `json:"graph_budget"` // distill.Options.GraphBudget
+	GraphBudget      int64   `json:"graph_budget"` // distill.Memory.GraphBudget
 	MicroBatchTokens int     `json:"micro_batch_tokens"`
 	Threads          int     `json:"threads"`
 	GPU              int     `json:"gpu"`

@@ -19,6 +19,7 @@ import (
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/cmd/retort/internal/progress"
 	"github.com/retort-ir/retort/distill"
+	"github.com/retort-ir/retort/distill/metrics"
 	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/internal/atomicfile"
 	"github.com/retort-ir/retort/loss"
@@ -145,21 +146,21 @@ func (f *distillFlags) addMining(flags *flag.FlagSet) {
 func (f *distillFlags) addTraining(flags *flag.FlagSet) {
 	t := &f.training
 	flags.StringVar(&f.loss, "loss", lossKL, "")
-	flags.IntVar(&t.Epochs, "epochs", 0, "")
-	flags.IntVar(&t.QueriesPerStep, "batch", 0, "")
-	flags.Float64Var(&t.LR, "lr", 0, "")
-	flags.Float64Var(&t.Warmup, "warmup", t.Warmup, "")
-	flags.Float64Var(&t.WeightDecay, "weight-decay", t.WeightDecay, "")
-	flags.Float64Var(&t.ClipNorm, "clip-norm", t.ClipNorm, "")
-	flags.IntVar(&t.EvalSteps, "eval-steps", t.EvalSteps, "")
-	flags.IntVar(&t.Patience, "patience", t.Patience, "")
+	flags.IntVar(&t.Schedule.Epochs, "epochs", 0, "")
+	flags.IntVar(&t.Schedule.QueriesPerStep, "batch", 0, "")
+	flags.Float64Var(&t.Schedule.LR, "lr", 0, "")
+	flags.Float64Var(&t.Schedule.Warmup, "warmup", t.Schedule.Warmup, "")
+	flags.Float64Var(&t.Schedule.WeightDecay, "weight-decay", t.Schedule.WeightDecay, "")
+	flags.Float64Var(&t.Schedule.ClipNorm, "clip-norm", t.Schedule.ClipNorm, "")
+	flags.IntVar(&t.Selection.EvalSteps, "eval-steps", t.Selection.EvalSteps, "")
+	flags.IntVar(&t.Selection.Patience, "patience", t.Selection.Patience, "")
 	flags.StringVar(&f.keep, "keep", "best", "")
-	flags.IntVar(&t.MicroBatchTokens, "micro-batch-tokens", t.MicroBatchTokens, "")
-	flags.Int64Var(&t.GraphBudget, "graph-budget", t.GraphBudget, "")
-	flags.DurationVar(&t.CheckpointEvery, "checkpoint-every", t.CheckpointEvery, "")
+	flags.IntVar(&t.Memory.MicroBatchTokens, "micro-batch-tokens", t.Memory.MicroBatchTokens, "")
+	flags.Int64Var(&t.Memory.GraphBudget, "graph-budget", t.Memory.GraphBudget, "")
+	flags.DurationVar(&t.Checkpoints.Every, "checkpoint-every", t.Checkpoints.Every, "")
 	flags.BoolVar(&f.interpolate, "interpolate", false, "")
 	flags.StringVar(&f.floor, "floor", "", "")
-	flags.Float64Var(&t.Floor.MaxDrop, "floor-drop", 0.01, "")
+	flags.Float64Var(&t.Retention.MaxDrop, "floor-drop", 0.01, "")
 	flags.BoolVar(&f.metrics, "metrics", false, "")
 	flags.BoolVar(&f.profile, "profile", false, "")
 }
@@ -383,13 +384,11 @@ func (f *distillFlags) job(stderr io.Writer) *specialisation {
 	if f.analyzer == "code" {
 		s.analyzer = mine.Code()
 	}
-	s.mining.Seed, s.training.Seed = f.seed, f.seed
+	s.mining.Seed, s.training.Schedule.Seed = f.seed, f.seed
 	if f.profile {
-		s.training.Profile = &distill.Profile{}
+		s.profile = &metrics.Profile{}
 	}
-	if f.metrics {
-		s.training.MetricsDir = s.path(runWatched)
-	}
+	s.metrics = f.metrics
 	s.mining.MinAgreement, s.mining.AgreementWeight = f.teacher.minAgreement, f.teacher.agreementWeight
 	s.mining.Target = f.takenTarget()
 	switch {
@@ -398,7 +397,7 @@ func (f *distillFlags) job(stderr io.Writer) *specialisation {
 	case s.mining.Target != distill.StudentScale || f.lists != "":
 		s.training.Loss = loss.ListwiseKL{} // of scores in [0,1]; the pipeline has that of the other target
 	}
-	s.training.DevFraction = 0 // the best is chosen by other means, or not at all
+	s.training.Selection.DevFraction = 0 // the best is chosen by other means, or not at all
 	f.towersDefaults(s)
 	return s
 }
@@ -431,8 +430,8 @@ func (f *distillFlags) towersDefaults(s *specialisation) {
 		epochs, batch, lr, top, sample, lists = 1, 16, 5e-5, 5, 3, 1000
 		s.training.Towers = distill.Both
 	}
-	s.training.Epochs, s.training.QueriesPerStep = cmp.Or(s.training.Epochs, epochs), cmp.Or(s.training.QueriesPerStep, batch)
-	s.training.LR = cmp.Or(s.training.LR, lr)
+	s.training.Schedule.Epochs, s.training.Schedule.QueriesPerStep = cmp.Or(s.training.Schedule.Epochs, epochs), cmp.Or(s.training.Schedule.QueriesPerStep, batch)
+	s.training.Schedule.LR = cmp.Or(s.training.Schedule.LR, lr)
 	s.mining.Top, s.mining.Sample = cmp.Or(s.mining.Top, min(top, s.mining.Depth)), cmp.Or(s.mining.Sample, sample)
 	s.mining.MaxLists = cmp.Or(s.mining.MaxLists, lists)
 }
@@ -440,7 +439,7 @@ func (f *distillFlags) towersDefaults(s *specialisation) {
 // taken are the values of the settings that may be left to the kind of training, or to the loss.
 func (s *specialisation) taken() map[string]string {
 	return map[string]string{
-		"epochs": fmt.Sprint(s.training.Epochs), "batch": fmt.Sprint(s.training.QueriesPerStep), "lr": fmt.Sprint(s.training.LR),
+		"epochs": fmt.Sprint(s.training.Schedule.Epochs), "batch": fmt.Sprint(s.training.Schedule.QueriesPerStep), "lr": fmt.Sprint(s.training.Schedule.LR),
 		"top": fmt.Sprint(s.mining.Top), "sample": fmt.Sprint(s.mining.Sample), "max-lists": fmt.Sprint(s.mining.MaxLists),
 		"target": targetNames[s.mining.Target],
 	}

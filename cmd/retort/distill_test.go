@@ -418,12 +418,10 @@ func TestDistillInterpolatesWhereThatIsBetter(t *testing.T) {
 	require.Contains(t, stderr, "-interpolate needs -keep best")
 }
 
-func TestWarningsAreAllThatTheLibrarySays(t *testing.T) {
+func TestAWarningIsALineOfProgress(t *testing.T) {
 	var out bytes.Buffer
-	log := slog.New(warnings{lineHandler{progress.New(&out)}}).With("a", 1).WithGroup("b")
-	log.Info("an evaluation", "step", 1)
-	log.Warn("the last checkpoint is damaged", "step", 2)
-	require.Equal(t, "the last checkpoint is damaged: step 2\n", out.String())
+	trainingEvents(progress.New(&out), "train").Warning(retort.Warning{Message: "the last checkpoint is damaged", Attrs: []slog.Attr{slog.Int("step", 2), slog.String("why", "x")}})
+	require.Equal(t, "the last checkpoint is damaged: step 2, why x\n", out.String())
 }
 
 func TestDistillHoldsTheFloor(t *testing.T) {
@@ -446,18 +444,18 @@ func TestDistillHoldsTheFloor(t *testing.T) {
 		return figures.Training, out, log
 	}
 	without, out, _ := train()
-	require.Zero(t, without.History[0].Floor)
+	require.Zero(t, without.History[0].Retention)
 	require.NotContains(t, out, "floor")
 
 	held, out, log := train("-floor", floor)
-	require.Positive(t, held.History[0].Floor)
+	require.Positive(t, held.History[0].Retention)
 	require.Contains(t, log, "measure the floor")
-	require.Contains(t, log, "the student fell below the floor", "this rate forgets")
-	require.NotContains(t, log, "the student fell below the floor\n", "with its step and score")
-	require.GreaterOrEqual(t, held.Best.Floor, held.History[0].Floor-.05)
-	require.Contains(t, out, fmt.Sprintf("floor: ndcg@10 %.4f before, %.4f after\n", held.History[0].Floor, held.Best.Floor))
+	require.Contains(t, log, "the student forgot too much", "this rate forgets")
+	require.NotContains(t, log, "the student forgot too much\n", "with its step and score")
+	require.GreaterOrEqual(t, held.Best.Retention, held.History[0].Retention-.05)
+	require.Contains(t, out, fmt.Sprintf("floor: ndcg@10 %.4f before, %.4f after\n", held.History[0].Retention, held.Best.Retention))
 	for _, e := range held.History {
-		require.True(t, e.BelowFloor || e.Floor >= held.History[0].Floor-.05, "%+v", e)
+		require.True(t, e.Forgot || e.Retention >= held.History[0].Retention-.05, "%+v", e)
 	}
 
 	// Other judgements are another floor, and another file beside them is none.
@@ -474,7 +472,7 @@ func TestDistillHoldsTheFloor(t *testing.T) {
 		want string
 	}{
 		{[]string{"-floor", floor, "-keep", "last"}, exitUsage, "-floor needs -keep best"},
-		{[]string{"-floor", floor, "-floor-drop", "-1"}, exitUsage, "Floor.MaxDrop is -1, want at least 0"},
+		{[]string{"-floor", floor, "-floor-drop", "-1"}, exitUsage, "Retention.MaxDrop is -1, want at least 0"},
 		{[]string{"-floor", dir + "/none"}, exitFailure, dir + "/none"},
 	} {
 		code, _, stderr := cli(t.Context(), append(append([]string{"distill"}, args...), c.more...)...)

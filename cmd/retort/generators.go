@@ -114,7 +114,7 @@ func (g *generatorFlags) promptOptions(seed uint64, observe func(generate.Answer
 }
 
 func (g *generatorFlags) server(log *slog.Logger) openai.Options {
-	return openai.Options{URL: g.llmURL, Model: g.llmModel, API: openai.API(g.llmAPI), Log: log}
+	return openai.Options{URL: g.llmURL, Model: g.llmModel, API: openai.API(g.llmAPI), Logger: log}
 }
 
 // generator makes queries and knows what they cost.

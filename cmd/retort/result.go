@@ -72,7 +72,7 @@ func (s *specialisation) printOutcome(w io.Writer, out *distill.Outcome, seconds
 		r.SelectedBy, r.Before, r.After, r.BestStep = s.selectedBy(), &t.History[0].Score, &t.Best.Score, &t.Best.Step
 	}
 	if s.floor != nil && r.Before != nil {
-		r.FloorBefore, r.FloorAfter = &t.History[0].Floor, &t.Best.Floor
+		r.FloorBefore, r.FloorAfter = &t.History[0].Retention, &t.Best.Retention
 	}
 	if averaged(t) {
 		r.After, r.FloorAfter = &t.AlphaScore, nil
@@ -102,7 +102,7 @@ func (s *specialisation) printOutcome(w io.Writer, out *distill.Outcome, seconds
 	case r.FloorAfter != nil:
 		fmt.Fprintf(w, "floor: ndcg@10 %.4f before, %.4f after\n", *r.FloorBefore, *r.FloorAfter)
 	case r.FloorBefore != nil:
-		fmt.Fprintf(w, "floor: ndcg@10 %.4f before, at least %.4f after\n", *r.FloorBefore, *r.FloorBefore-s.training.Floor.MaxDrop)
+		fmt.Fprintf(w, "floor: ndcg@10 %.4f before, at least %.4f after\n", *r.FloorBefore, *r.FloorBefore-s.training.Retention.MaxDrop)
 	}
 	for _, line := range s.spent.lines() {
 		fmt.Fprintln(w, line)

@@ -21,6 +21,7 @@ import (
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/cmd/retort/internal/progress"
 	"github.com/retort-ir/retort/distill"
+	"github.com/retort-ir/retort/distill/metrics"
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/encoder/bert"
 	"github.com/retort-ir/retort/eval"
@@ -83,6 +84,8 @@ type specialisation struct {
 	interpolate bool             // average the best student with the one at the start
 	mining      distill.MiningOptions
 	training    distill.Options
+	profile     *metrics.Profile // nil without -profile
+	metrics     bool
 	progress    *progress.Progress
 	settings    map[string]string // all of them, for the manifest
 	inputs      map[string]string // hashes of the files that they name
@@ -371,18 +374,22 @@ func (s *specialisation) train(ctx context.Context) (_ *distill.Outcome, err err
 				"give -queries or -generator llm to have InfoNCE too")
 		}
 	}
-	p.Training.Progress = s.steps()
-	p.Training.Log = slog.New(warnings{lineHandler{s.progress}})
+	events, closeEvents, err := s.events(giveUp)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, closeEvents()) }()
+	p.Training.Events = events
 	chosen := "last"
 	if !s.last {
-		if p.Training.Evaluate, chosen, err = s.selection(ctx); err != nil {
+		if p.Training.Selection.Evaluate, chosen, err = s.selection(ctx); err != nil {
 			return nil, err
 		}
 		if s.interpolate {
-			p.Training.Interpolate = averages
+			p.Training.Selection.Interpolate = averages
 		}
 		if s.floor != nil {
-			p.Training.Floor.Evaluate, p.Training.Floor.DrawBack = s.floorNDCG(), drawnBack
+			p.Training.Retention.Evaluate, p.Training.Retention.DrawBack = s.floorNDCG(), drawnBack
 			chosen += ", floor " + s.inputs[inputFloor]
 		}
 	}
@@ -401,8 +408,8 @@ func (s *specialisation) train(ctx context.Context) (_ *distill.Outcome, err err
 		return nil, err
 	}
 	out, err := p.Run(runCtx)
-	if profile := p.Training.Profile; profile != nil && profile.Steps > 0 {
-		s.progress.Print(strings.TrimSuffix(profile.String(), "\n"))
+	if s.profile != nil && s.profile.Steps > 0 {
+		s.progress.Print(strings.TrimSuffix(s.profile.String(), "\n"))
 	}
 	if cause := context.Cause(runCtx); cause != nil && ctx.Err() == nil {
 		return nil, cause
@@ -729,25 +736,44 @@ func (s *specialisation) stages() func(distill.Stage, int, int) {
 	}
 }
 
-// steps shows training.
-func (s *specialisation) steps() func(distill.Progress) {
+// events watch training. giveUp ends it where -metrics cannot be written.
+func (s *specialisation) events(giveUp func(error)) (_ retort.Events, closeEvents func() error, err error) {
+	closeEvents = func() error { return nil }
+	watchers := []retort.Events{trainingEvents(s.progress, "train")}
+	if s.profile != nil {
+		watchers = append(watchers, s.profile.Events())
+	}
+	if s.metrics {
+		w, err := metrics.Open(s.path(runWatched))
+		if err != nil {
+			return retort.Events{}, nil, err
+		}
+		w.Failed, closeEvents = giveUp, w.Close
+		watchers = append(watchers, w.Events())
+	}
+	return retort.Tee(watchers...), closeEvents, nil
+}
+
+// trainingEvents show the steps of a training as a stage, and its evaluations and warnings as lines.
+func trainingEvents(p *progress.Progress, name string) retort.Events {
 	var stage *progress.Stage
-	return func(p distill.Progress) {
-		switch p.Stage {
-		case distill.StageTrain:
-			if stage == nil {
-				stage = s.progress.Stage("train", p.Total)
-				stage.Skip(p.Done - 1)
+	return retort.Events{
+		Stage: func(now retort.Stage) {
+			switch {
+			case now.Name != retort.StageTrain:
+			case stage == nil && now.Done < now.Total:
+				stage = p.Stage(name, now.Total)
+				stage.Skip(now.Done) // what an earlier call has done
+			case stage != nil:
+				stage.Done()
 			}
-			stage.Set(p.Done)
-			stage.Note(fmt.Sprintf("loss %.3f", p.Step.Loss))
-		case distill.StageEvaluate:
-			s.progress.Print(fmt.Sprintf("evaluation after %d steps: %.4f", p.Last.Step, p.Last.Score))
-		}
-		if stage != nil && p.Done == p.Total {
-			stage.Done()
-			stage = nil
-		}
+		},
+		Step: func(now retort.Step) {
+			stage.Set(now.Step)
+			stage.Note(fmt.Sprintf("loss %.3f", now.Loss))
+		},
+		Evaluation: func(e retort.Evaluation) { p.Print(fmt.Sprintf("evaluation after %d steps: %.4f", e.Step, e.Score)) },
+		Warning:    func(w retort.Warning) { p.Print(w.String()) },
 	}
 }
 
@@ -797,16 +823,3 @@ func (h lineHandler) Handle(_ context.Context, r slog.Record) error {
 
 func (h lineHandler) WithAttrs([]slog.Attr) slog.Handler { return h }
 func (h lineHandler) WithGroup(string) slog.Handler      { return h }
-
-// warnings are what the library says of itself that somebody should see: the rest is shown as progress.
-type warnings struct{ slog.Handler }
-
-func (w warnings) Enabled(ctx context.Context, level slog.Level) bool {
-	return level >= slog.LevelWarn && w.Handler.Enabled(ctx, level)
-}
-
-func (w warnings) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return warnings{w.Handler.WithAttrs(attrs)}
-}
-
-func (w warnings) WithGroup(name string) slog.Handler { return warnings{w.Handler.WithGroup(name)} }

@@ -292,7 +292,7 @@ func (t *teachers) open(
 		if err != nil {
 			return nil, err
 		}
-		options.Truncate, options.Log = t.by.rerankTruncate, log
+		options.Truncate, options.Logger = t.by.rerankTruncate, log
 		if options.Extra, err = parseExtra(t.by.rerankExtra); err != nil {
 			return nil, err
 		}

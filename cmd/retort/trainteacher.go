@@ -177,19 +177,8 @@ func (a *trainTeacherArgs) train(ctx context.Context, p *progress.Progress) (_ *
 		o.Loss = crossencoder.TrainLoss(r.Temperature)
 	}
 	o.Dir = filepath.Clean(a.out) + ".work"
-	var stage *progress.Stage
-	o.Progress = func(now crossencoder.TrainProgress) {
-		if stage == nil {
-			stage = p.Stage("train the teacher", now.Steps)
-			stage.Skip(now.Step) // what an earlier call has done
-		}
-		stage.Set(now.Step)
-		stage.Note(fmt.Sprintf("loss %.3f", now.Loss))
-	}
+	o.Events = trainingEvents(p, "train the teacher")
 	result, err := crossencoder.Train(ctx, a.start, a.out, corpus, train, o)
-	if stage != nil {
-		stage.Done()
-	}
 	if err != nil {
 		return nil, err
 	}

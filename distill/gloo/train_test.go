@@ -87,15 +87,13 @@ func work(text string) (err error) {
 
 func (j job) options() distill.Options {
 	o := distill.DefaultOptions()
-	o.Towers, o.Epochs, o.LR = j.Towers, j.Epochs, j.LR
-	o.QueriesPerStep, o.MicroBatchTokens, o.CountDuplicates, o.DevFraction, o.EvalSteps, o.Patience = 5, 40, true, 0.2, 3, 0
-	o.GraphBudget = 1 << 20
-	o.Dir, o.CheckpointEvery = filepath.Join(j.Dir, "checkpoints"), time.Hour
-	o.Progress = func(p distill.Progress) {
-		if p.Stage == distill.StageTrain {
-			fmt.Println("step", p.Done)
-			time.Sleep(j.Pause)
-		}
+	o.Towers, o.Schedule.Epochs, o.Schedule.LR = j.Towers, j.Epochs, j.LR
+	o.Schedule.QueriesPerStep, o.Memory.MicroBatchTokens, o.CountDuplicates, o.Selection.DevFraction, o.Selection.EvalSteps, o.Selection.Patience = 5, 40, true, 0.2, 3, 0
+	o.Memory.GraphBudget = 1 << 20
+	o.Checkpoints.Dir, o.Checkpoints.Every = filepath.Join(j.Dir, "checkpoints"), time.Hour
+	o.Events.Step = func(s retort.Step) {
+		fmt.Println("step", s.Step)
+		time.Sleep(j.Pause)
 	}
 	return o
 }
@@ -245,7 +243,7 @@ func requireSameOutcome(t *testing.T, want, got outcome) {
 func alone(t *testing.T, j job) outcome {
 	t.Helper()
 	opts := j.options()
-	opts.Dir, opts.Progress = "", nil
+	opts.Checkpoints.Dir, opts.Events = "", retort.Events{}
 	out, err := j.train(context.Background(), opts)
 	require.NoError(t, err)
 	return out

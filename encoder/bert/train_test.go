@@ -54,7 +54,7 @@ func TestTheCachedGradientIsThatOfOneBatch(t *testing.T) {
 		for _, tokens := range []int{1, 40, 100, 300, 1000, math.MaxInt} {
 			for _, graphs := range []int64{-1, 2 << 20, math.MaxInt64} {
 				opts := distill.DefaultOptions()
-				opts.Towers, opts.MicroBatchTokens, opts.GraphBudget = towers, tokens, graphs
+				opts.Towers, opts.Memory.MicroBatchTokens, opts.Memory.GraphBudget = towers, tokens, graphs
 				opts.CountDuplicates = graphs < 0
 				opts.Loss = loss.Sum{
 					{Weight: 1, Loss: loss.ListwiseKL{}},
@@ -129,19 +129,19 @@ func TestTrainingLeavesMemoryFlat(t *testing.T) {
 	for _, graphs := range []int64{-1, math.MaxInt64} {
 		m := openModel(t, "testdata/tiny", Options{})
 		opts := distill.DefaultOptions()
-		opts.Epochs, opts.QueriesPerStep, opts.DevFraction, opts.MicroBatchTokens, opts.GraphBudget = steps/5, 4, 0, 200, graphs
+		opts.Schedule.Epochs, opts.Schedule.QueriesPerStep, opts.Selection.DevFraction, opts.Memory.MicroBatchTokens, opts.Memory.GraphBudget = steps/5, 4, 0, 200, graphs
 		var tensors int64
 		var before, last float64
-		opts.Progress = func(p distill.Progress) {
+		opts.Events.Step = func(s retort.Step) {
 			switch {
-			case p.Done == 1:
+			case s.Step == 1:
 				tensors = m.rt.Live()
-			case p.Done == p.Total/4:
+			case s.Step == s.Steps/4:
 				before = residentMB(t)
-			case p.Done == p.Total:
+			case s.Step == s.Steps:
 				last = residentMB(t)
 			}
-			require.Equal(t, tensors, m.rt.Live(), "tensors after step %d", p.Done)
+			require.Equal(t, tensors, m.rt.Live(), "tensors after step %d", s.Step)
 		}
 		result, err := distill.Train(context.Background(), m, corpus, lists, opts)
 		require.NoError(t, err)
@@ -165,7 +165,7 @@ func TestTrainingIsBitReproducibleWhicheverGraphsAreKept(t *testing.T) {
 	for _, graphs := range []int64{-1, -1, 2 << 20, math.MaxInt64} {
 		m := openModel(t, "testdata/tiny", Options{})
 		opts := distill.DefaultOptions()
-		opts.Epochs, opts.QueriesPerStep, opts.DevFraction, opts.MicroBatchTokens, opts.GraphBudget = 2, 6, 0, 200, graphs
+		opts.Schedule.Epochs, opts.Schedule.QueriesPerStep, opts.Selection.DevFraction, opts.Memory.MicroBatchTokens, opts.Memory.GraphBudget = 2, 6, 0, 200, graphs
 		_, err := distill.Train(t.Context(), m, corpus, lists, opts)
 		require.NoError(t, err)
 		var state strings.Builder

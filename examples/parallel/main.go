@@ -31,9 +31,9 @@ type settings struct {
 func main() {
 	s := settings{training: distill.DefaultOptions()}
 	queries := flag.Bool("query-side", false, "train the query tower alone")
-	flag.IntVar(&s.training.Epochs, "epochs", s.training.Epochs, "passes over the lists")
-	flag.IntVar(&s.training.QueriesPerStep, "queries-per-step", s.training.QueriesPerStep, "lists a step, over all processes")
-	flag.Float64Var(&s.training.LR, "lr", s.training.LR, "peak of the learning rate")
+	flag.IntVar(&s.training.Schedule.Epochs, "epochs", s.training.Schedule.Epochs, "passes over the lists")
+	flag.IntVar(&s.training.Schedule.QueriesPerStep, "queries-per-step", s.training.Schedule.QueriesPerStep, "lists a step, over all processes")
+	flag.Float64Var(&s.training.Schedule.LR, "lr", s.training.Schedule.LR, "peak of the learning rate")
 	flag.StringVar(&s.checkpoints, "checkpoints", "", "folder of checkpoints, which only rank 0 need see")
 	flag.IntVar(&s.threads, "threads", 0, "threads of a process; 0: its share of the machine's")
 	flag.DurationVar(&s.timeout, "timeout", 0, "longest wait for a process that is there but silent; 0: 30 minutes")
@@ -81,15 +81,13 @@ func train(ctx context.Context, s settings) (err error) {
 	defer func() { err = errors.Join(err, student.Close()) }()
 
 	opts := s.training
-	opts.Dir = s.checkpoints
-	opts.Progress = func(p distill.Progress) { // rank 0's alone
-		switch p.Stage {
-		case distill.StageEvaluate:
-			fmt.Printf("evaluate: %d of %d\n", p.Done, p.Total)
-		case distill.StageTrain:
-			fmt.Printf("step %d of %d: loss %.4f, %d passages, %.0f%% of the time with the others\n", p.Done, p.Total, p.Step.Loss,
-				p.Step.Passages, 100*p.Step.Exchange.Seconds()/seconds(p.Step))
-		}
+	opts.Checkpoints.Dir = s.checkpoints
+	opts.Events = retort.Events{ // of rank 0 alone
+		Evaluation: func(e retort.Evaluation) { fmt.Printf("evaluation after step %d: %.4f\n", e.Step, e.Score) },
+		Step: func(s retort.Step) {
+			fmt.Printf("step %d of %d: loss %.4f, %d passages, %.0f%% of the time with the others\n", s.Step, s.Steps, s.Loss, s.Passages,
+				100*s.Exchange.Seconds()/s.Took.Seconds())
+		},
 	}
 	leads := true
 	options, err := gloo.FromEnv()
@@ -122,8 +120,4 @@ func localWorkers() int {
 		return 1
 	}
 	return n
-}
-
-func seconds(r distill.StepReport) float64 {
-	return (r.Prepare + r.Encode + r.Similarity + r.Recompute + r.Backward + r.Update + r.Exchange).Seconds()
 }

@@ -254,7 +254,7 @@ func TestNoQueryFailsWhileTheEncoderIsSwapped(t *testing.T) {
 			models = append(models, newModel(t, 3))
 			return models[len(models)-1], nil
 		},
-		tune:  func(j *live.Job) { j.Last, j.Training.LR, j.Training.Epochs = true, 0.01, 10 },
+		tune:  func(j *live.Job) { j.Last, j.Training.Schedule.LR, j.Training.Schedule.Epochs = true, 0.01, 10 },
 		after: 300 * time.Millisecond, rate: 400, out: &out, log: t.Logf,
 		judged: &eval.Collection{
 			Queries: []retort.Query{{ID: "q1", Text: "valve"}, {ID: "q2", Text: "pump"}},
@@ -304,7 +304,7 @@ func TestCancellingStopsTheProgram(t *testing.T) {
 	p := &program{
 		config: database(t), corpus: newCorpus(t, handbook(300)), queries: []string{"valve"}, rate: 400, out: &bytes.Buffer{}, log: t.Logf,
 		open: func(context.Context, bool) (model, error) { return newModel(t, 3), nil },
-		tune: func(j *live.Job) { j.Training.Epochs = 3000 },
+		tune: func(j *live.Job) { j.Training.Schedule.Epochs = 3000 },
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- p.run(ctx) }()

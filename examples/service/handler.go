@@ -54,7 +54,7 @@ func (s *service) serveSearch(ctx context.Context, w http.ResponseWriter, r *htt
 	case ctx.Err() != nil:
 		refuse(w, http.StatusServiceUnavailable, fmt.Errorf("no answer within %s: try again", s.SearchTime))
 	default:
-		s.Log.Error("search", "query", text, "error", err)
+		s.Logger.Error("search", "query", text, "error", err)
 		refuse(w, http.StatusInternalServerError, errors.New("the search failed: the service's log says why"))
 	}
 }

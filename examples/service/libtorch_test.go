@@ -30,7 +30,7 @@ func TestNoSearchFailsWhileABERTIsSwapped(t *testing.T) {
 	f := start(t, t.TempDir(), tiny, func(o *settings) {
 		o.Open = z.Open
 		o.Tune = func(j *live.Job) {
-			j.Last, j.Generated, j.Training.LR, j.Training.Epochs = true, 200, 1e-3, 2 // it has nothing to be better at
+			j.Last, j.Generated, j.Training.Schedule.LR, j.Training.Schedule.Epochs = true, 200, 1e-3, 2 // it has nothing to be better at
 		}
 	})
 	f.zoo = z

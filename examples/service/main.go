@@ -65,7 +65,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	}
 	s, err := openService(ctx, corpus, settings{
 		Dir: *dir, Model: *modelDir, Every: *every, SearchTime: 10 * time.Second, Hosts: hostNames(*hosts),
-		Log: slog.New(slog.NewTextHandler(stderr, nil)),
+		Logger: slog.New(slog.NewTextHandler(stderr, nil)),
 		Open: func(ctx context.Context, dir string, train bool) (model, error) {
 			var o bert.Options
 			if train {
@@ -109,16 +109,16 @@ func (s *service) serve(ctx context.Context, l net.Listener) error {
 	server := &http.Server{
 		Handler: s.handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
 		WriteTimeout: s.SearchTime + 5*time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
-		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn),
+		ErrorLog: slog.NewLogLogger(s.Logger.Handler(), slog.LevelWarn),
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
-	s.Log.Info("listening", "address", "http://"+l.Addr().String())
+	s.Logger.Info("listening", "address", "http://"+l.Addr().String())
 	var err error
 	select {
 	case err = <-failed:
 	case <-ctx.Done():
-		s.Log.Info("shutting down")
+		s.Logger.Info("shutting down")
 	}
 	s.stop()
 	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
@@ -130,9 +130,9 @@ func (s *service) serve(ctx context.Context, l net.Listener) error {
 	defer cancel()
 	closed := s.close(last)
 	if errors.Is(closed, errLate) {
-		s.Log.Warn("the process ends before the training has: nothing is lost but the training")
+		s.Logger.Warn("the process ends before the training has: nothing is lost but the training")
 		return err
 	}
-	s.Log.Info("stopped")
+	s.Logger.Info("stopped")
 	return errors.Join(err, closed)
 }

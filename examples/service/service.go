@@ -40,8 +40,8 @@ type settings struct {
 	// Hosts are the names that it answers to, besides localhost and IP addresses.
 	Hosts []string
 	// Tune changes the job, where set.
-	Tune func(*live.Job)
-	Log  *slog.Logger
+	Tune   func(*live.Job)
+	Logger *slog.Logger
 }
 
 // service is a search over one corpus. Its index of passage vectors is made once; only the query encoder changes.
@@ -115,7 +115,7 @@ func openService(ctx context.Context, corpus retort.Corpus, o settings) (_ *serv
 	if s.bm25, err = mine.NewBM25(ctx, corpus, mine.BM25Options{}); err != nil {
 		return nil, err
 	}
-	o.Log.Info("index ready", "passages", corpus.Len(), "seconds", time.Since(start).Round(time.Millisecond).Seconds())
+	o.Logger.Info("index ready", "passages", corpus.Len(), "seconds", time.Since(start).Round(time.Millisecond).Seconds())
 	s.base = fmt.Sprintf("model-%.12s-", base.Fingerprint())
 	if err := s.openNewest(ctx); err != nil {
 		return nil, err
@@ -125,7 +125,7 @@ func openService(ctx context.Context, corpus retort.Corpus, o settings) (_ *serv
 		return nil, err
 	}
 	if torn > 0 {
-		o.Log.Warn("cut a torn line off the queries", "bytes", torn)
+		o.Logger.Warn("cut a torn line off the queries", "bytes", torn)
 	}
 	s.context, s.cancel = context.WithCancel(context.Background())
 	return s, nil
@@ -148,7 +148,7 @@ func (s *service) openNewest(ctx context.Context) error {
 		return err
 	}
 	s.trained, s.tried = newest, newest
-	s.Log.Info("serving the specialised model", "folder", dir)
+	s.Logger.Info("serving the specialised model", "folder", dir)
 	return <-closed
 }
 
@@ -216,7 +216,7 @@ func (s *service) search(ctx context.Context, text string, k int) (*answer, erro
 func (s *service) collect(text string) {
 	asked, err := s.queries.add(text, time.Now())
 	if err != nil {
-		s.Log.Error("a query was not kept", "error", err)
+		s.Logger.Error("a query was not kept", "error", err)
 		return
 	}
 	if s.Every == 0 {
@@ -228,7 +228,7 @@ func (s *service) collect(text string) {
 	if due {
 		// Another request may have been faster.
 		if err := s.specialise(); err != nil && !errors.Is(err, errRunning) && !errors.Is(err, errClosing) {
-			s.Log.Error("not specialised", "error", err)
+			s.Logger.Error("not specialised", "error", err)
 		}
 	}
 }
@@ -261,16 +261,16 @@ func (s *service) finish(outcome *live.Outcome, asked int, err error) {
 	defer s.mu.Unlock()
 	s.state = training{Runs: s.state.Runs + 1, Last: s.state.Last}
 	if s.context.Err() != nil {
-		s.Log.Info("training cancelled")
+		s.Logger.Info("training cancelled")
 		return
 	}
 	if err != nil {
 		s.state.Error = err.Error()
-		s.Log.Error("not specialised", "error", err)
+		s.Logger.Error("not specialised", "error", err)
 		return
 	}
 	s.state.Last, s.trained = outcome, asked
-	s.Log.Info("specialised", "taken", outcome.Taken, "mrr_before", outcome.Before, "mrr_after", outcome.After, "p", outcome.P)
+	s.Logger.Info("specialised", "taken", outcome.Taken, "mrr_before", outcome.Before, "mrr_after", outcome.After, "p", outcome.P)
 }
 
 // train specialises a second copy of the model, as it was at first, on all that was asked until now. Where that found the
@@ -293,7 +293,7 @@ func (s *service) train(ctx context.Context) (outcome *live.Outcome, asked int, 
 	if s.Tune != nil {
 		s.Tune(&j)
 	}
-	s.Log.Info("specialising", "asked", asked, "distinct", len(j.Queries))
+	s.Logger.Info("specialising", "asked", asked, "distinct", len(j.Queries))
 	outcome, err = j.Run(ctx, student)
 	if err != nil || !outcome.Taken {
 		return outcome, asked, err
@@ -320,7 +320,7 @@ func (s *service) swap(ctx context.Context, asked int) error {
 	if err != nil {
 		return err
 	}
-	s.Log.Info("swapped the query encoder", "generation", s.encoder.Generation())
+	s.Logger.Info("swapped the query encoder", "generation", s.encoder.Generation())
 	if err := <-closed; err != nil {
 		return err
 	}
@@ -337,7 +337,7 @@ func (s *service) progress(stage distill.Stage, done, total int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if stage != s.state.Stage {
-		s.Log.Info("training", "stage", stage, "of", total)
+		s.Logger.Info("training", "stage", stage, "of", total)
 	}
 	s.state.Stage, s.state.Done, s.state.Total = stage, done, total
 }

@@ -129,7 +129,7 @@ func handbook(t testing.TB) *retort.MemoryCorpus {
 // eager trains hard and takes the student: a corpus this small has too few held-out passages to tell a gain from
 // chance.
 func eager(j *live.Job) {
-	j.Last, j.Generated, j.Training.LR = true, 200, 0.01
+	j.Last, j.Generated, j.Training.Schedule.LR = true, 200, 0.01
 }
 
 type fixture struct {
@@ -144,7 +144,7 @@ func start(t *testing.T, dir, modelDir string, change func(*settings)) *fixture 
 	f := &fixture{zoo: &zoo{open: openInMemory}}
 	o := settings{
 		Dir: dir, Model: modelDir, Open: f.zoo.Open, Tune: eager, SearchTime: time.Minute,
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}
 	if change != nil {
 		change(&o)
@@ -177,7 +177,7 @@ func TestAStartThatFailsSaysWhyAndClosesItsModel(t *testing.T) {
 				cancel()
 			}
 			_, err := openService(ctx, handbook(t), settings{
-				Dir: dir, Model: saveInMemory(t), Open: z.Open, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+				Dir: dir, Model: saveInMemory(t), Open: z.Open, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 			})
 			require.ErrorContains(t, err, c.want)
 			require.Len(t, z.all, 1)
@@ -441,7 +441,7 @@ func TestARestartEmbedsOnlyWhatIsNew(t *testing.T) {
 
 func TestAModelThatIsNotBetterIsNotServed(t *testing.T) {
 	f := start(t, t.TempDir(), saveInMemory(t), func(o *settings) {
-		o.Tune = func(j *live.Job) { j.Generated, j.Training.LR = 200, 1e-6 }
+		o.Tune = func(j *live.Job) { j.Generated, j.Training.Schedule.LR = 200, 1e-6 }
 	})
 	f.post(t)
 	h := f.trained(t, 1)
@@ -498,7 +498,7 @@ func TestShutdownCancelsATrainingWithinTwoSeconds(t *testing.T) {
 	began := make(chan struct{})
 	f = start(t, t.TempDir(), saveInMemory(t), func(o *settings) {
 		o.Tune = func(j *live.Job) {
-			j.Training.Epochs, j.Training.Patience = 3000, 0
+			j.Training.Schedule.Epochs, j.Training.Selection.Patience = 3000, 0
 			progress, once := j.Progress, sync.Once{}
 			j.Progress = func(stage distill.Stage, done, total int) {
 				progress(stage, done, total)

@@ -74,8 +74,9 @@ func specialise(ctx context.Context, corpusFile, modelDir, outDir string) (err e
 	}
 	training := distill.DefaultOptions()
 	training.Towers = distill.QueryOnly // an index of passage vectors stays valid
-	training.Epochs, training.QueriesPerStep, training.DevFraction, training.Evaluate = 1, 64, 0, heldOut.Choose.MRR
-	training.Progress = func(p distill.Progress) { show(p.Stage, p.Done, p.Total) }
+	training.Schedule.Epochs, training.Schedule.QueriesPerStep = 1, 64
+	training.Selection.DevFraction, training.Selection.Evaluate = 0, heldOut.Choose.MRR
+	training.Events.Step = func(s retort.Step) { show(distill.StageTrain, s.Step, s.Steps) }
 	p := distill.Pipeline{
 		Student: student, Corpus: corpus, Generator: queries, Ranker: fusion, Vectors: dense.Vectors(),
 		Teacher: teacher.FromIndex(corpus, bm25), // what the student is to learn beside what it knows

@@ -170,7 +170,7 @@ func (b *bench) mining(c cell) (distill.MiningOptions, error) {
 // that the table shows what training does.
 func (b *bench) training() distill.Options {
 	o := distill.DefaultOptions()
-	o.Towers, o.Epochs, o.QueriesPerStep, o.DevFraction, o.Seed = distill.QueryOnly, 1, 64, 0, b.p.settings.seed
+	o.Towers, o.Schedule.Epochs, o.Schedule.QueriesPerStep, o.Selection.DevFraction, o.Schedule.Seed = distill.QueryOnly, 1, 64, 0, b.p.settings.seed
 	return o
 }
 

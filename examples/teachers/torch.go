@@ -12,6 +12,7 @@ import (
 	"github.com/retort-ir/retort/teacher"
 	"github.com/retort-ir/retort/teacher/crossencoder"
 	"github.com/retort-ir/retort/teacher/likelihood"
+	"github.com/retort-ir/retort"
 )
 
 func openCausalLM(ctx context.Context, s *settings) (generate.Completer, func() error, error) {
@@ -53,7 +54,7 @@ func (torchCrossEncoders) train(ctx context.Context, job trainingJob) (*training
 	o.Model = crossencoder.Options{MaxTokens: job.settings.tokens, Precision: job.settings.precision}
 	o.Epochs = 1 // of as many different lists as there is time for
 	o.Seed, o.Dir = job.settings.seed, job.work
-	o.Logger = slog.New(slog.NewTextHandler(job.log, nil))
+	o.Events = retort.LogEvents(slog.New(slog.NewTextHandler(job.log, nil)))
 	var examples []crossencoder.Example
 	for _, l := range job.lists {
 		e := crossencoder.Example{List: l}

@@ -316,7 +316,7 @@ func TestTheKeyGoesToTheServerAndNowhereElse(t *testing.T) {
 		p := faultproxy.Always(t, server, fault)
 		c := newClient(t, Options{
 			URL: p.URL + "/v1", KeyVariable: "RETORT_OPENAI_TEST_KEY", Attempts: 2,
-			Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+			Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		})
 		recorded, err := generate.Recorded(c, store)
 		require.NoError(t, err)

@@ -50,8 +50,8 @@ type Options struct {
 	Timeout time.Duration
 	// PromptPrice and CompletionPrice are per million tokens, for Totals.Cost where the server does not report it.
 	PromptPrice, CompletionPrice float64
-	// Log is told of every retry at the level Debug; nil means slog.Default().
-	Log *slog.Logger
+	// Logger is told of every retry at the level Debug; nil means slog.Default().
+	Logger *slog.Logger
 
 	wait time.Duration // limit of the first wait between attempts; tests shorten it
 }
@@ -86,6 +86,6 @@ func (o Options) http() httpretry.Options {
 	return httpretry.Options{
 		KeyVariable: o.keyVariable(), KeyRequired: o.KeyVariable != "",
 		Concurrency: o.Concurrency, PerMinute: o.PerMinute, Attempts: o.Attempts, MaxRequests: o.MaxRequests,
-		Timeout: o.Timeout, Wait: o.wait, Log: o.Log,
+		Timeout: o.Timeout, Wait: o.wait, Logger: o.Logger,
 	}
 }

@@ -132,7 +132,7 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 		},
 		backoff.WithBackOff(waits), backoff.WithMaxTries(uint(c.options.Attempts)), backoff.WithMaxElapsedTime(0),
 		backoff.WithNotify(func(err error, wait time.Duration) {
-			c.options.Log.LogAttrs(ctx, slog.LevelDebug, "request failed, trying again",
+			c.options.Logger.LogAttrs(ctx, slog.LevelDebug, "request failed, trying again",
 				slog.String("error", err.Error()), slog.Int("attempt", attempts), slog.Duration("wait", wait))
 		}),
 	)

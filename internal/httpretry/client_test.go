@@ -317,7 +317,7 @@ func TestNobodySeesTheKey(t *testing.T) {
 	var log bytes.Buffer
 	options := Options{
 		KeyVariable: keyVariable, KeyRequired: true, Attempts: 2,
-		Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	tellsTheKey := func(status int) faultproxy.Fault {
 		return func(w http.ResponseWriter, r *http.Request, _ http.Handler) {

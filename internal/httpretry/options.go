@@ -32,8 +32,8 @@ type Options struct {
 	// Wait is the limit of the first wait, which doubles from attempt to attempt up to MaxWait; 0 means 1 and 60 seconds. A
 	// Retry-After is cut to MaxWait too.
 	Wait, MaxWait time.Duration
-	// Log is told of every retry at the level Debug; nil means slog.Default().
-	Log *slog.Logger
+	// Logger is told of every retry at the level Debug; nil means slog.Default().
+	Logger *slog.Logger
 	// Transport sends the requests; nil means one of the client's own.
 	Transport http.RoundTripper
 }
@@ -65,7 +65,7 @@ func (o Options) withDefaults() Options {
 	o.Timeout = cmp.Or(o.Timeout, 2*time.Minute)
 	o.Wait = cmp.Or(o.Wait, time.Second)
 	o.MaxWait = cmp.Or(o.MaxWait, time.Minute)
-	o.Log = cmp.Or(o.Log, slog.Default())
+	o.Logger = cmp.Or(o.Logger, slog.Default())
 	return o
 }
 

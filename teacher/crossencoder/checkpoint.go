@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"time"
 
+	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/internal/bertnet"
 	"github.com/retort-ir/retort/internal/checkpoint"
 	"github.com/retort-ir/retort/internal/safetensors"
@@ -16,15 +18,15 @@ import (
 
 // trainState is the trainer's part of a checkpoint. The order, the groups and the schedule follow from Step.
 type trainState struct {
-	Run       map[string]string `json:"run"` // all that decides the result: see identity
-	Step      int               `json:"step"`
-	PartDone  bool              `json:"part_done"` // the steps up to an evaluation are made, the evaluation is not
-	Done      bool              `json:"done"`
-	Best      Evaluation        `json:"best"`
-	Worse     int               `json:"worse"` // evaluations since the best one
-	History   []Evaluation      `json:"history"`
-	LossSum   float64           `json:"loss_sum"` // of the steps since the last evaluation
-	LossSteps int               `json:"loss_steps"`
+	Run       map[string]string   `json:"run"` // all that decides the result: see identity
+	Step      int                 `json:"step"`
+	PartDone  bool                `json:"part_done"` // the steps up to an evaluation are made, the evaluation is not
+	Done      bool                `json:"done"`
+	Best      retort.Evaluation   `json:"best"`
+	Worse     int                 `json:"worse"` // evaluations since the best one
+	History   []retort.Evaluation `json:"history"`
+	LossSum   float64             `json:"loss_sum"` // of the steps since the last evaluation
+	LossSteps int                 `json:"loss_steps"`
 }
 
 // best returns the step of the best model, -1 before the first evaluation.
@@ -94,8 +96,11 @@ func (t *trainer) goOn(f *checkpoint.File, damage error) error {
 	if err := t.checkSameRun(f.Path, state.Run); err != nil {
 		return err
 	}
-	if damage != nil && t.options.Logger != nil {
-		t.options.Logger.Warn("the last checkpoint is damaged, training goes on from the one before", "error", damage, "step", state.Step)
+	if damage != nil {
+		t.options.Events.Warning(retort.Warning{
+			Message: "the last checkpoint is damaged, training goes on from the one before",
+			Attrs:   []slog.Attr{slog.Any("error", damage), slog.Int("step", state.Step)},
+		})
 	}
 	learned, err := parse(f)
 	if err != nil {
@@ -143,6 +148,9 @@ func (t *trainer) checkpoint(ctx context.Context) error {
 	if t.checkpoints == nil {
 		return nil
 	}
+	start := time.Now()
+	event := retort.Checkpoint{Step: t.state.Step, Dir: t.checkpoints.Dir()}
+	t.options.Events.Checkpoint(event)
 	var tensors []safetensors.Tensor
 	err := t.rt.Run(ctx, func(s *torch.Scope) (err error) {
 		tensors, err = t.learning().Read(s)
@@ -155,6 +163,8 @@ func (t *trainer) checkpoint(ctx context.Context) error {
 		return fmt.Errorf("crossencoder: step %d is not saved: %w", t.state.Step, err)
 	}
 	t.saved, t.savedAt = time.Now(), t.state.Step
+	event.Saved, event.Took = true, time.Since(start)
+	t.options.Events.Checkpoint(event)
 	return t.checkpoints.Prune()
 }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math"
 	"math/rand/v2"
 	"time"
@@ -18,21 +17,13 @@ import (
 	"github.com/retort-ir/retort/internal/torch"
 )
 
-// Evaluation is what the held-out examples say of the model after some steps.
-type Evaluation struct {
-	Step  int     `json:"step"`  // 0: before training
-	Score float64 `json:"score"` // nDCG@10 in [0,1], or the negative of the mean loss; more is better
-	// TrainLoss is the mean loss of the steps since the evaluation before; 0 where there were none.
-	TrainLoss float64 `json:"train_loss"`
-}
-
 // TrainResult says how a training went.
 type TrainResult struct {
-	Best              Evaluation   // of the model that was saved; without TrainOptions.Dev the last step, with Score 0
-	Metric            string       // of the evaluations: "nDCG@10", "-loss", or "" without TrainOptions.Dev
-	History           []Evaluation // in order, that of the untouched model first
-	Steps, TotalSteps int          // done, and planned
-	Truncated         int64        // pairs of this call's steps that were cut to the length limit
+	Best              retort.Evaluation   // of the model that was saved; without TrainOptions.Dev the last step, with Score 0
+	Metric            string              // of the evaluations: "nDCG@10", "-loss", or "" without TrainOptions.Dev
+	History           []retort.Evaluation // in order, that of the untouched model first
+	Steps, TotalSteps int                 // done, and planned
+	Truncated         int64               // pairs of this call's steps that were cut to the length limit
 }
 
 // Train trains a cross-encoder on the examples and saves the best one that it met in the folder out, as a model that Open,
@@ -71,8 +62,7 @@ type trainer struct {
 	checkpoints *checkpoint.Folder   // nil without TrainOptions.Dir
 	saved       time.Time            // when the last checkpoint was written, or training began
 	savedAt     int                  // its step
-	logged      time.Time
-	order       []int // of the examples in orderOf, an epoch
+	order       []int                // of the examples in orderOf, an epoch
 	orderOf     int
 }
 
@@ -80,6 +70,8 @@ func newTrainer(ctx context.Context, start, out string, corpus retort.Corpus, ex
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
+	o.Events = o.Events.WithDefaults()
+	o.Events.Stage(retort.Stage{Name: retort.StageSetup, Total: 1})
 	if len(examples) == 0 {
 		return nil, errors.New("crossencoder: no examples to train on")
 	}
@@ -109,6 +101,7 @@ func newTrainer(ctx context.Context, start, out string, corpus retort.Corpus, ex
 	if err := t.prepare(ctx, dev); err != nil {
 		return nil, errors.Join(err, t.close())
 	}
+	o.Events.Stage(retort.Stage{Name: retort.StageSetup, Done: 1, Total: 1})
 	return t, nil
 }
 
@@ -133,7 +126,7 @@ func (t *trainer) prepare(ctx context.Context, dev []candidates) error {
 		return err
 	}
 	t.state.PartDone = true // the untouched model is evaluated first
-	t.saved, t.logged = time.Now(), time.Now()
+	t.saved = time.Now()
 	return t.findCheckpoint()
 }
 
@@ -148,6 +141,8 @@ func (t *trainer) close() error {
 }
 
 func (t *trainer) run(ctx context.Context, out string) (*TrainResult, error) {
+	t.reportSteps()
+	defer t.reportSteps()
 	for !t.state.Done {
 		advance := t.trainStep
 		if t.state.PartDone {
@@ -164,7 +159,7 @@ func (t *trainer) run(ctx context.Context, out string) (*TrainResult, error) {
 	if t.dev != nil {
 		result.Metric = t.dev.metric()
 	} else {
-		result.Best = Evaluation{Step: t.state.Step}
+		result.Best = retort.Evaluation{Step: t.state.Step, Epoch: t.epoch()}
 		var err error
 		if weights, err = t.weights(ctx); err != nil {
 			return nil, err
@@ -229,7 +224,7 @@ func (t *trainer) groups(step int) ([]group, error) {
 }
 
 func (t *trainer) trainStep(ctx context.Context) error {
-	total := t.totalSteps()
+	start, total := time.Now(), t.totalSteps()
 	groups, err := t.groups(t.state.Step)
 	if err != nil {
 		return err
@@ -245,7 +240,10 @@ func (t *trainer) trainStep(ctx context.Context) error {
 	t.state.LossSum += loss
 	t.state.LossSteps++
 	t.state.PartDone = t.state.Step == total || t.dev != nil && t.state.Step%cmp.Or(t.options.EvalSteps, t.stepsPerEpoch()) == 0
-	t.report(TrainProgress{Loss: loss, GradNorm: norm})
+	t.options.Events.Step(retort.Step{
+		Step: t.state.Step, Steps: total, Epoch: t.epoch(), Loss: loss, GradNorm: norm, LR: update.LR, Queries: len(groups),
+		Took: time.Since(start),
+	})
 	if time.Since(t.saved) >= t.options.CheckpointEvery {
 		return t.checkpoint(ctx)
 	}
@@ -266,11 +264,12 @@ func (t *trainer) finishPart(ctx context.Context) error {
 }
 
 func (t *trainer) evaluate(ctx context.Context) error {
+	start := time.Now()
 	score, err := t.dev.score(ctx)
 	if err != nil {
 		return err
 	}
-	now := Evaluation{Step: t.state.Step, Score: score}
+	now := retort.Evaluation{Step: t.state.Step, Epoch: t.epoch(), Score: score}
 	if t.state.LossSteps > 0 {
 		now.TrainLoss = t.state.LossSum / float64(t.state.LossSteps)
 	}
@@ -288,30 +287,17 @@ func (t *trainer) evaluate(ctx context.Context) error {
 		t.state.Best, t.state.Worse = now, 0
 	}
 	t.state.History = append(t.state.History, now)
-	if t.options.Logger != nil {
-		t.options.Logger.Info("cross-encoder evaluated", "step", now.Step, "steps", t.totalSteps(), "metric", t.dev.metric(),
-			"score", now.Score, "best", t.state.Best.Score, "train_loss", now.TrainLoss)
-	}
-	t.report(TrainProgress{})
+	now.Took = time.Since(start)
+	t.options.Events.Evaluation(now)
 	return nil
 }
 
-const logEvery = 10 * time.Second
+// epoch is how far training is, in passes over the examples.
+func (t *trainer) epoch() float64 { return float64(t.state.Step) / float64(t.stepsPerEpoch()) }
 
-func (t *trainer) report(p TrainProgress) {
-	p.Step, p.Steps = t.state.Step, t.totalSteps()
-	if n := len(t.state.History); n > 0 {
-		last := t.state.History[n-1]
-		p.Last = &last
-	}
-	if t.options.Logger != nil && time.Since(t.logged) >= logEvery {
-		t.logged = time.Now()
-		t.options.Logger.Info("cross-encoder training", slog.Int("step", p.Step), slog.Int("steps", p.Steps), slog.Float64("loss", p.Loss),
-			slog.Float64("gradient_norm", p.GradNorm))
-	}
-	if t.options.Progress != nil {
-		t.options.Progress(p)
-	}
+// reportSteps says how far training is.
+func (t *trainer) reportSteps() {
+	t.options.Events.Stage(retort.Stage{Name: retort.StageTrain, Done: t.state.Step, Total: t.totalSteps()})
 }
 
 // weights copies the model's weights to the host.

@@ -169,9 +169,9 @@ func TestTrainingLearnsFromPositivesFromScoresAndFromBoth(t *testing.T) {
 			o := trainOptions()
 			o.Epochs, o.LR, o.Dev = 12, 3e-3, examples[32:]
 			var log bytes.Buffer
-			o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+			o.Events = retort.LogEvents(slog.New(slog.NewTextHandler(&log, nil)))
 			steps := 0
-			o.Progress = func(p TrainProgress) { steps = max(steps, p.Step) }
+			o.Events.Step = func(s retort.Step) { steps = s.Step }
 			out := filepath.Join(t.TempDir(), "model")
 			result, err := Train(t.Context(), "testdata/bert", out, corpus, examples[:32], o)
 			require.NoError(t, err)
@@ -181,7 +181,7 @@ func TestTrainingLearnsFromPositivesFromScoresAndFromBoth(t *testing.T) {
 			first := result.History[0]
 			require.Zero(t, first.Step)
 			require.Greater(t, result.Best.Score, first.Score+0.2, "%+v", result)
-			require.Contains(t, log.String(), "cross-encoder evaluated")
+			require.Contains(t, log.String(), "msg=evaluation")
 
 			m := openModel(t, out, Options{})
 			dev := examples[32]
@@ -267,8 +267,8 @@ func TestAResumedRunComesToTheSameBytes(t *testing.T) {
 			o.Dir = filepath.Join(dir, "run")
 			ctx, cancel := context.WithCancel(t.Context())
 			copied := filepath.Join(dir, "copy")
-			o.Progress = func(p TrainProgress) {
-				if p.Step != stop || ctx.Err() != nil {
+			o.Events.Step = func(s retort.Step) {
+				if s.Step != stop {
 					return
 				}
 				// What a kill at this moment would leave: the checkpoint of the step before.
@@ -279,7 +279,7 @@ func TestAResumedRunComesToTheSameBytes(t *testing.T) {
 			_, err := Train(ctx, "testdata/bert", out, corpus, examples[:16], o)
 			require.ErrorIs(t, err, context.Canceled)
 			require.NoDirExists(t, out)
-			o.Progress = nil
+			o.Events = retort.Events{}
 			if kill {
 				o.Dir = copied
 			}
@@ -327,8 +327,8 @@ func TestADamagedCheckpointIsPassedOverForTheOneBefore(t *testing.T) {
 			o := options()
 			o.Dir = filepath.Join(t.TempDir(), "run")
 			ctx, cancel := context.WithCancel(t.Context())
-			o.Progress = func(p TrainProgress) {
-				if p.Step == 7 {
+			o.Events.Step = func(s retort.Step) {
+				if s.Step == 7 {
 					cancel()
 				}
 			}
@@ -338,7 +338,7 @@ func TestADamagedCheckpointIsPassedOverForTheOneBefore(t *testing.T) {
 			harm(t, o.Dir)
 
 			var log bytes.Buffer
-			o.Progress, o.Logger = nil, slog.New(slog.NewTextHandler(&log, nil))
+			o.Events = retort.LogEvents(slog.New(slog.NewTextHandler(&log, nil)))
 			got, err := Train(t.Context(), "testdata/bert", out, corpus, examples[:16], o)
 			if strings.HasPrefix(name, "the best model") {
 				require.ErrorContains(t, err, "is worth nothing without its best model")

@@ -2,10 +2,10 @@ package crossencoder
 
 import (
 	"fmt"
-	"log/slog"
 	"math"
 	"time"
 
+	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/loss"
 )
 
@@ -40,18 +40,8 @@ type TrainOptions struct {
 	Dir             string
 	CheckpointEvery time.Duration // there is one after each evaluation too, and one when the context ends
 
-	// Logger is told of every evaluation, and every ten seconds of the steps; nil means nobody.
-	Logger *slog.Logger
-	// Progress, where set, is called after every step and evaluation, from Train's goroutine.
-	Progress func(TrainProgress)
-}
-
-// TrainProgress is where a training stands.
-type TrainProgress struct {
-	Step, Steps int
-	Loss        float64     // of the step's examples, their mean
-	GradNorm    float64     // before clipping
-	Last        *Evaluation // nil before the first
+	// Events watch the training: its stages setup and train, steps, evaluations, checkpoints and warnings.
+	Events retort.Events
 }
 
 // The constants of AdamW, and the default of TrainOptions.Model.BatchTokens.

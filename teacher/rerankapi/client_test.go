@@ -308,7 +308,7 @@ func TestTheKeyGoesToTheServerAndNowhereElse(t *testing.T) {
 		p := faultproxy.Always(t, server, fault)
 		c := newClient(t, Options{
 			URL: p.URL, KeyVariable: "RETORT_RERANKAPI_TEST_KEY", Attempts: 2,
-			Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+			Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		})
 		cached, err := teacher.Cached(c, store)
 		require.NoError(t, err)

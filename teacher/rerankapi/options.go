@@ -68,9 +68,9 @@ type Options struct {
 	MaxRequests int
 	// Timeout of one attempt; 0 means 2 minutes.
 	Timeout time.Duration
-	// Log gets every passage that the server refuses, at the level Warn, and every retry at the level Debug;
+	// Logger gets every passage that the server refuses, at the level Warn, and every retry at the level Debug;
 	// nil means slog.Default().
-	Log *slog.Logger
+	Logger *slog.Logger
 
 	wait time.Duration // limit of the first wait between attempts; tests shorten it
 }
@@ -104,7 +104,7 @@ func (o Options) http() httpretry.Options {
 	return httpretry.Options{
 		KeyVariable: o.KeyVariable, KeyRequired: o.KeyVariable != "",
 		Concurrency: o.Concurrency, PerMinute: o.PerMinute, Attempts: o.Attempts, MaxRequests: o.MaxRequests,
-		Timeout: o.Timeout, Wait: o.wait, Log: o.Log,
+		Timeout: o.Timeout, Wait: o.wait, Logger: o.Logger,
 	}
 }
 

@@ -119,8 +119,8 @@ func (c *Client) forgive(ctx context.Context, q retort.Query, passages []retort.
 }
 
 func (c *Client) log() *slog.Logger {
-	if c.options.Log != nil {
-		return c.options.Log
+	if c.options.Logger != nil {
+		return c.options.Logger
 	}
 	return slog.Default()
 }

@@ -66,7 +66,7 @@ func TestAPassageThatIsTooLongIsNamedAndGoesWithoutAScore(t *testing.T) {
 		t.Run(c.message, func(t *testing.T) {
 			p := faultproxy.New(t, limited(c.status, c.message))
 			var log bytes.Buffer
-			client := newClient(t, Options{Kind: VLLM, URL: p.URL, Log: slog.New(slog.NewTextHandler(&log, nil))})
+			client := newClient(t, Options{Kind: VLLM, URL: p.URL, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 			got, err := client.Score(t.Context(), query, passages("aaa", "bb", long, "c", "dd"))
 			require.NoError(t, err)
 			require.True(t, math.IsNaN(got[2]))
@@ -114,7 +114,7 @@ func TestTruncateAsksEachServerInItsWay(t *testing.T) {
 
 func TestManyPassagesThatAreTooLongEndTheRun(t *testing.T) {
 	p := faultproxy.New(t, limited(400, vllmTooLong))
-	client := newClient(t, Options{Kind: VLLM, URL: p.URL, Log: slog.New(slog.DiscardHandler)})
+	client := newClient(t, Options{Kind: VLLM, URL: p.URL, Logger: slog.New(slog.DiscardHandler)})
 	failed := 0
 	for i := range forgivenRefusals + 3 {
 		list := []retort.Passage{{ID: fmt.Sprint("long", i), Text: fmt.Sprint(i, " ", long)}, {ID: "short", Text: "a"}}
@@ -133,7 +133,7 @@ func TestManyPassagesThatAreTooLongEndTheRun(t *testing.T) {
 
 func TestAFewLongPassagesOfManyAreForgiven(t *testing.T) {
 	p := faultproxy.New(t, limited(400, vllmTooLong))
-	client := newClient(t, Options{Kind: VLLM, URL: p.URL, Log: slog.New(slog.DiscardHandler)})
+	client := newClient(t, Options{Kind: VLLM, URL: p.URL, Logger: slog.New(slog.DiscardHandler)})
 	for i := range 2 * forgivenRefusals {
 		list := []retort.Passage{{ID: "long", Text: fmt.Sprint(i, " ", long)}}
 		for n := range 99 {
@@ -148,7 +148,7 @@ func TestAFewLongPassagesOfManyAreForgiven(t *testing.T) {
 func TestAQueryThatIsTooLongIsNamed(t *testing.T) {
 	p := faultproxy.New(t, limited(400, vllmTooLong))
 	var log bytes.Buffer
-	client := newClient(t, Options{Kind: VLLM, URL: p.URL, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	client := newClient(t, Options{Kind: VLLM, URL: p.URL, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	got, err := client.Score(t.Context(), retort.Query{ID: "q8", Text: long}, passages("a", "b", "c"))
 	require.NoError(t, err)
 	require.True(t, math.IsNaN(got[0]) && math.IsNaN(got[1]) && math.IsNaN(got[2]))

@@ -44,7 +44,7 @@ func main() {
 	flag.IntVar(&s.queries, "queries", 32, "of a step")
 	flag.IntVar(&s.length, "list", 20, "passages of a list")
 	flag.IntVar(&s.tokens, "tokens", 256, "of the longest text")
-	flag.Int64Var(&s.graphBudget, "graph-budget", 0, "distill.Options.GraphBudget, in bytes")
+	flag.Int64Var(&s.graphBudget, "graph-budget", 0, "distill.Memory.GraphBudget, in bytes")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := run(ctx, s, os.Stdin, os.Stdout)

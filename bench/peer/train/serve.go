@@ -70,11 +70,8 @@ func serve(
 	defer cancel(nil)
 	turns := &turns{lines: bufio.NewScanner(in), answers: answers, recorder: &recorder{Loss: opts.Loss}}
 	opts.Loss = turns.recorder
-	opts.Progress = func(p distill.Progress) {
-		if p.Stage != distill.StageTrain {
-			return
-		}
-		err := turns.answer(p.Step)
+	opts.Events.Step = func(s retort.Step) {
+		err := turns.answer(s)
 		if err == nil {
 			err = turns.wait()
 		}
@@ -100,10 +97,10 @@ func (s settings) options() (distill.Options, error) {
 	var err error
 	opts.Loss, err = s.trainingLoss()
 	opts.CountDuplicates = true
-	opts.Epochs, opts.QueriesPerStep = 1, s.queries
-	opts.LR, opts.Warmup, opts.MinLR, opts.WeightDecay = s.lr, 0, 0, 0
-	opts.DevFraction, opts.Patience, opts.MaxLossRise = 0, 0, 0
-	opts.GraphBudget, opts.CheckpointEvery = s.graphBudget, 24*time.Hour
+	opts.Schedule.Epochs, opts.Schedule.QueriesPerStep = 1, s.queries
+	opts.Schedule.LR, opts.Schedule.Warmup, opts.Schedule.MinLR, opts.Schedule.WeightDecay = s.lr, 0, 0, 0
+	opts.Selection.DevFraction, opts.Selection.Patience, opts.Schedule.MaxLossRise = 0, 0, 0
+	opts.Memory.GraphBudget, opts.Checkpoints.Every = s.graphBudget, 24*time.Hour
 	return opts, err
 }
 
@@ -111,10 +108,10 @@ func (s settings) options() (distill.Options, error) {
 // what the steps say.
 func inOrder(lists []retort.List, opts distill.Options) [][]retort.List {
 	ordered := make([]retort.List, len(lists))
-	for i, n := range rand.New(rand.NewPCG(opts.Seed, 0)).Perm(len(lists)) {
+	for i, n := range rand.New(rand.NewPCG(opts.Schedule.Seed, 0)).Perm(len(lists)) {
 		ordered[i] = lists[n]
 	}
-	return slices.Collect(slices.Chunk(ordered, opts.QueriesPerStep))
+	return slices.Collect(slices.Chunk(ordered, opts.Schedule.QueriesPerStep))
 }
 
 func open(corpus retort.Corpus, steps [][]retort.List) (*opening, error) {
@@ -173,7 +170,7 @@ func (t *turns) wait() error {
 	return nil
 }
 
-func (t *turns) answer(r distill.StepReport) error {
+func (t *turns) answer(r retort.Step) error {
 	return t.answers.Encode(answer{
 		Seconds: time.Since(t.start).Seconds(), Loss: r.Loss, Queries: t.recorder.take(),
 		Listed: r.Listed, Passages: r.Passages, Tokens: r.Tokens, Padded: r.Padded, Recomputed: r.Recomputed, Peak: rss.Peak(),

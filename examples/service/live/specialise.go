@@ -37,8 +37,8 @@ type Job struct {
 // ones, 3 epochs of 32 lists a step at 2e-4.
 func NewJob(corpus retort.Corpus, vectors blas32.General, bm25 *mine.BM25) Job {
 	j := Job{Corpus: corpus, Vectors: vectors, BM25: bm25, Generated: 2000, MaxP: 0.05, Training: distill.DefaultOptions()}
-	j.Training.LR, j.Training.DevFraction = 2e-4, 0
-	j.Training.MicroBatchTokens = 512 // a job that is cancelled ends with a micro-batch
+	j.Training.Schedule.LR, j.Training.Selection.DevFraction = 2e-4, 0
+	j.Training.Memory.MicroBatchTokens = 512 // a job that is cancelled ends with a micro-batch
 	return j
 }
 
@@ -114,10 +114,15 @@ func (j Job) train(ctx context.Context, student encoder.Trainable, held *distill
 	p.Mining.MaxQueries = j.Generated
 	p.Training.Towers = distill.QueryOnly
 	if !j.Last {
-		p.Training.Evaluate = held.Choose.MRR
+		p.Training.Selection.Evaluate = held.Choose.MRR
 	}
 	if j.Progress != nil {
-		p.Training.Progress = func(now distill.Progress) { j.Progress(now.Stage, now.Done, now.Total) }
+		evaluations := 0
+		p.Training.Events.Step = func(s retort.Step) { j.Progress(distill.StageTrain, s.Step, s.Steps) }
+		p.Training.Events.Evaluation = func(retort.Evaluation) {
+			evaluations++
+			j.Progress(distill.StageEvaluate, evaluations, evaluations)
+		}
 	}
 	return p.Run(ctx)
 }

@@ -56,7 +56,7 @@ func job(t testing.TB, corpus retort.Corpus, student encoder.Encoder) Job {
 	bm25, err := mine.NewBM25(t.Context(), corpus, mine.BM25Options{})
 	require.NoError(t, err)
 	j := NewJob(corpus, dense.Vectors(), bm25)
-	j.Training.LR = 0.01
+	j.Training.Schedule.LR = 0.01
 	return j
 }
 
@@ -103,7 +103,7 @@ func TestAGainThatMayBeChanceIsNotTaken(t *testing.T) {
 	run := func(maxP float64) *Outcome {
 		student := newStudent(t)
 		j := job(t, corpus, student)
-		j.MaxP, j.Generated, j.Training.LR = maxP, 200, 1e-5
+		j.MaxP, j.Generated, j.Training.Schedule.LR = maxP, 200, 1e-5
 		outcome, err := j.Run(t.Context(), student)
 		require.NoError(t, err)
 		return outcome
@@ -121,7 +121,7 @@ func TestACancelledJobStopsAtOnce(t *testing.T) {
 	for _, at := range []distill.Stage{distill.StageGenerate, distill.StageMine, distill.StageTrain, distill.StageEvaluate} {
 		ctx, cancel := context.WithCancel(t.Context())
 		j := job(t, corpus, student)
-		j.Training.Epochs = 1000
+		j.Training.Schedule.Epochs = 1000
 		var cancelled time.Time
 		j.Progress = func(s distill.Stage, _, _ int) {
 			if s == at && cancelled.IsZero() {

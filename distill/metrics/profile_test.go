@@ -1,4 +1,4 @@
-package distill
+package metrics
 
 import (
 	"strings"
@@ -6,20 +6,19 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/distill"
 )
 
 func TestAProfileAddsUpTheSteps(t *testing.T) {
-	corpus, lists := world(t)
-	opts := quick()
 	var profile Profile
-	opts.Profile = &profile
-	var steps []StepReport
-	opts.Progress = func(p Progress) {
-		if p.Stage == StageTrain {
-			steps = append(steps, p.Step)
-		}
-	}
-	result, err := Train(background, newStudent(t), corpus, lists, opts)
+	var steps []retort.Step
+	opts := distill.DefaultOptions()
+	opts.Checkpoints.Dir = t.TempDir()
+	opts.Selection.Interpolate = []float64{0.5}
+	opts.Events = retort.Tee(profile.Events(), retort.Events{Step: func(s retort.Step) { steps = append(steps, s) }})
+	result, err := training(t, t.Context(), "", opts)
 	require.NoError(t, err)
 	require.Equal(t, result.Steps, profile.Steps)
 	var sum Profile
@@ -40,6 +39,7 @@ func TestAProfileAddsUpTheSteps(t *testing.T) {
 	phases := profile.Setup.Time + profile.Prepare.Time + profile.FirstPass.Time + profile.Loss.Time + profile.SecondPass.Time +
 		profile.Backward.Time + profile.Optimizer.Time + profile.Evaluation.Time + profile.Checkpoint.Time
 	require.LessOrEqual(t, phases, profile.Total)
+	require.Positive(t, profile.Setup.Time)
 	require.Positive(t, profile.Evaluation.Time)
 	require.Positive(t, profile.Checkpoint.Time)
 }

@@ -28,54 +28,54 @@ func distanceFrom(t *testing.T, start Weights) func(context.Context, encoder.Enc
 	}
 }
 
-func TestAStudentBelowTheFloorEndsTrainingAndIsNotTheBest(t *testing.T) {
+func TestAStudentThatForgetsEndsTrainingAndIsNotTheBest(t *testing.T) {
 	corpus, lists := world(t)
 	e, opts := newStudent(t), quick()
 	var log bytes.Buffer
-	opts.Log = slog.New(slog.NewTextHandler(&log, nil))
+	opts.Events = retort.LogEvents(slog.New(slog.NewTextHandler(&log, nil)))
 	floors := []float64{0.5, 0.45, 0.3}
 	n := 0
-	opts.Floor = Floor{MaxDrop: 0.1, Evaluate: func(context.Context, encoder.Encoder) (float64, error) { n++; return floors[n-1], nil }}
-	opts.Evaluate = func(context.Context, encoder.Encoder) (float64, error) { return float64(n), nil } // ever better
+	opts.Retention = Retention{MaxDrop: 0.1, Evaluate: func(context.Context, encoder.Encoder) (float64, error) { n++; return floors[n-1], nil }}
+	opts.Selection.Evaluate = func(context.Context, encoder.Encoder) (float64, error) { return float64(n), nil } // ever better
 	result, err := Train(background, e, corpus, lists, opts)
 	require.NoError(t, err)
-	require.Equal(t, StopFloor, result.Stopped)
+	require.Equal(t, StopRetention, result.Stopped)
 	require.Equal(t, 6, result.Steps)
 	require.Equal(t, 3, result.Best.Step)
 	require.Len(t, result.History, 3)
-	require.True(t, result.History[2].BelowFloor)
-	require.Equal(t, 0.3, result.History[2].Floor)
-	require.Contains(t, log.String(), "below the floor, training ends")
+	require.True(t, result.History[2].Forgot)
+	require.Equal(t, 0.3, result.History[2].Retention)
+	require.Contains(t, log.String(), "forgot too much, training ends")
 }
 
 // Both towers and query side: the student is drawn back to the greatest share that holds, and goes on from there to the
 // same bits after kills too.
-func TestAStudentBelowTheFloorIsDrawnBack(t *testing.T) {
+func TestAStudentThatForgetsIsDrawnBack(t *testing.T) {
 	corpus, lists := world(t)
 	for _, towers := range []Towers{Both, QueryOnly} {
 		t.Run(towers.String(), func(t *testing.T) {
 			opts := quick()
-			opts.Towers, opts.CheckpointEvery = towers, 0
+			opts.Towers, opts.Checkpoints.Every = towers, 0
 			start := weightsOf(t, newStudent(t))
-			opts.Floor = Floor{MaxDrop: 0.02, DrawBack: []float64{0.02, 0.1, 0.5, 0.25}, Evaluate: distanceFrom(t, start)}
+			opts.Retention = Retention{MaxDrop: 0.02, DrawBack: []float64{0.02, 0.1, 0.5, 0.25}, Evaluate: distanceFrom(t, start)}
 			e := newStudent(t)
 			result, err := Train(background, e, corpus, lists, opts)
 			require.NoError(t, err)
 			drawn := 0
 			for _, h := range result.History {
-				require.False(t, h.BelowFloor)
-				require.GreaterOrEqual(t, h.Floor, -0.02)
+				require.False(t, h.Forgot)
+				require.GreaterOrEqual(t, h.Retention, -0.02)
 				if h.DrawnBack > 0 {
 					drawn++
 				}
 			}
 			require.Positive(t, drawn)
 			require.Empty(t, result.Stopped)
-			floor, err := opts.Floor.Evaluate(background, e)
+			floor, err := opts.Retention.Evaluate(background, e)
 			require.NoError(t, err)
 			require.GreaterOrEqual(t, floor, -0.02)
 
-			opts.Dir = t.TempDir()
+			opts.Checkpoints.Dir = t.TempDir()
 			killedAt(t, opts, 7)
 			again := newStudent(t)
 			resumed, err := Train(background, again, corpus, lists, opts)
@@ -90,27 +90,27 @@ func TestWhereNoShareHoldsTheFloorTrainingEnds(t *testing.T) {
 	corpus, lists := world(t)
 	e, opts := newStudent(t), quick()
 	start := weightsOf(t, e)
-	opts.Floor = Floor{DrawBack: []float64{0.5}, Evaluate: distanceFrom(t, start)}
+	opts.Retention = Retention{DrawBack: []float64{0.5}, Evaluate: distanceFrom(t, start)}
 	result, err := Train(background, e, corpus, lists, opts)
 	require.NoError(t, err)
-	require.Equal(t, StopFloor, result.Stopped)
+	require.Equal(t, StopRetention, result.Stopped)
 	require.Zero(t, result.Best.Step)
 	require.Equal(t, start, weightsOf(t, e))
 }
 
-func TestInterpolationHoldsTheFloor(t *testing.T) {
+func TestInterpolationRetains(t *testing.T) {
 	corpus, lists := world(t)
 	e, opts := newStudent(t), quick()
 	opts.Towers = QueryOnly
 	n, scores := 0, []float64{0, 1, 1, 1, 1, 1, 1, 1 /* shares: */, 3, 2}
-	opts.Evaluate = func(context.Context, encoder.Encoder) (float64, error) { n++; return scores[n-1], nil }
-	opts.Floor.Evaluate = func(context.Context, encoder.Encoder) (float64, error) {
+	opts.Selection.Evaluate = func(context.Context, encoder.Encoder) (float64, error) { n++; return scores[n-1], nil }
+	opts.Retention.Evaluate = func(context.Context, encoder.Encoder) (float64, error) {
 		if n == 9 { // the share with the best score
 			return -1, nil
 		}
 		return 0, nil
 	}
-	opts.Interpolate = []float64{0.25, 0.5}
+	opts.Selection.Interpolate = []float64{0.25, 0.5}
 	result, err := Train(background, e, corpus, lists, opts)
 	require.NoError(t, err)
 	require.Equal(t, 0.5, result.Alpha)
@@ -120,7 +120,7 @@ func TestInterpolationHoldsTheFloor(t *testing.T) {
 func TestTheLossOfHeldOutListsChooses(t *testing.T) {
 	corpus, lists := world(t)
 	opts := quick()
-	opts.ChooseBy, opts.Dev = ByLoss, lists
+	opts.Selection.ChooseBy, opts.Selection.Dev = ByLoss, lists
 	e := newStudent(t)
 	result, err := Train(background, e, corpus, lists, opts)
 	require.NoError(t, err)
@@ -130,8 +130,8 @@ func TestTheLossOfHeldOutListsChooses(t *testing.T) {
 		require.LessOrEqual(t, h.Score, result.Best.Score)
 	}
 
-	opts.Evaluate, opts.Dev = func(context.Context, encoder.Encoder) (float64, error) { return 0, nil }, nil
-	require.ErrorContains(t, opts.Validate(), "Options.ChooseBy")
+	opts.Selection.Evaluate, opts.Selection.Dev = func(context.Context, encoder.Encoder) (float64, error) { return 0, nil }, nil
+	require.ErrorContains(t, opts.Validate(), "Options.Selection.ChooseBy")
 }
 
 func TestMeasuresOfAStudent(t *testing.T) {
@@ -147,7 +147,7 @@ func TestMeasuresOfAStudent(t *testing.T) {
 		}
 	}
 	trained, opts := newStudent(t), quick()
-	opts.Towers, opts.Dev, opts.Epochs, opts.LR = QueryOnly, lists, 40, 0.1
+	opts.Towers, opts.Selection.Dev, opts.Schedule.Epochs, opts.Schedule.LR = QueryOnly, lists, 40, 0.1
 	result, err := Train(background, trained, corpus, lists, opts)
 	require.NoError(t, err)
 	for _, frozen := range []bool{false, true} {

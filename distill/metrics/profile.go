@@ -1,9 +1,11 @@
-package distill
+package metrics
 
 import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/retort-ir/retort"
 )
 
 // Phase is a part of training in a Profile.
@@ -13,13 +15,14 @@ type Phase struct {
 	Tokens int64
 }
 
-// Profile says where the time of a run went. A resumed run has that of its steps since.
+// Profile says where the time of a training went. Its Events fill it in: read it once the training has returned. A resumed
+// training has that of its steps since.
 type Profile struct {
 	Steps, Queries int
 	Listed         int   // passages of the lists, one in several counted in each
 	Passages       int   // distinct passages, summed over the steps
 	Tokens         int64 // encoded once, without padding
-	GraphBudget    int64 // bytes of graphs that a step could keep: Options.GraphBudget, or what was chosen when the run began
+	GraphBudget    int64 // bytes of graphs that a step could keep
 
 	Setup      Phase // reading, and the passage vectors of QueryOnly
 	Prepare    Phase // waiting for the next step's texts
@@ -29,13 +32,48 @@ type Profile struct {
 	Backward   Phase
 	Exchange   Phase // waiting for and talking to the other workers of a Group
 	Optimizer  Phase
-	Evaluation Phase
+	Evaluation Phase // the candidates for interpolation too
 	Checkpoint Phase
-	// Total is the time of Train, with what is in no phase.
+	// Total is the time of the training, with what is in no phase.
 	Total time.Duration
 }
 
-// DistinctShare is that of distinct passages among the lists' passages, in (0,1]: each is encoded once a step. 0 means
+// Events returns the callbacks that add up.
+func (p *Profile) Events() retort.Events {
+	var start, interpolated time.Time
+	return retort.Tee(retort.Events{
+		Stage: func(s retort.Stage) {
+			if start.IsZero() {
+				start = time.Now()
+			}
+			if !interpolated.IsZero() {
+				p.Evaluation.Time += time.Since(interpolated)
+				interpolated = time.Time{}
+			}
+			switch s.Name {
+			case retort.StageSetup:
+				p.Setup.Time = time.Since(start)
+			case retort.StageInterpolate:
+				interpolated = time.Now()
+			}
+		},
+		Step:       p.addStep,
+		Evaluation: func(e retort.Evaluation) { p.Evaluation.Time += e.Took },
+		Checkpoint: func(c retort.Checkpoint) { p.Checkpoint.Time += c.Took },
+	}, atEach(func() { p.Total = time.Since(start) }))
+}
+
+// atEach returns events that call what at each of those that Profile adds up.
+func atEach(what func()) retort.Events {
+	return retort.Events{
+		Stage:      func(retort.Stage) { what() },
+		Step:       func(retort.Step) { what() },
+		Evaluation: func(retort.Evaluation) { what() },
+		Checkpoint: func(retort.Checkpoint) { what() },
+	}
+}
+
+// DistinctShare is the share of distinct passages among the lists' passages, in (0,1]: each is encoded once a step. 0 means
 // that there was no step.
 func (p *Profile) DistinctShare() float64 { return share(float64(p.Passages), float64(p.Listed)) }
 
@@ -51,34 +89,25 @@ func share(part, whole float64) float64 {
 	return part / whole
 }
 
-func (o Options) profile() *Profile {
-	if o.Profile == nil {
-		return &Profile{}
-	}
-	return o.Profile
-}
-
-// since adds the time since start to a phase.
-func (p *Phase) since(start time.Time) { p.Time += time.Since(start) }
-
-func (p *Profile) addStep(r StepReport) {
+func (p *Profile) addStep(s retort.Step) {
 	p.Steps++
-	p.Queries += r.Queries
-	p.Listed += r.Listed
-	p.Passages += r.Passages
-	p.Tokens += int64(r.Tokens)
+	p.GraphBudget = s.GraphBudget
+	p.Queries += s.Queries
+	p.Listed += s.Listed
+	p.Passages += s.Passages
+	p.Tokens += int64(s.Tokens)
 	for _, part := range []struct {
 		phase  *Phase
 		time   time.Duration
 		tokens int
 	}{
-		{&p.Prepare, r.Prepare, 0},
-		{&p.FirstPass, r.Encode, r.Padded},
-		{&p.Loss, r.Similarity, 0},
-		{&p.SecondPass, r.Recompute, r.Recomputed},
-		{&p.Backward, r.Backward, r.Padded},
-		{&p.Exchange, r.Exchange, 0},
-		{&p.Optimizer, r.Update, 0},
+		{&p.Prepare, s.Prepare, 0},
+		{&p.FirstPass, s.Encode, s.Padded},
+		{&p.Loss, s.Similarity, 0},
+		{&p.SecondPass, s.Recompute, s.Recomputed},
+		{&p.Backward, s.Backward, s.Padded},
+		{&p.Exchange, s.Exchange, 0},
+		{&p.Optimizer, s.Update, 0},
 	} {
 		part.phase.Time += part.time
 		part.phase.Tokens += int64(part.tokens)

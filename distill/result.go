@@ -1,0 +1,42 @@
+package distill
+
+import "github.com/retort-ir/retort"
+
+// Stage is a part of Pipeline.Run.
+type Stage string
+
+// The last stages of Pipeline.Run.
+const (
+	StageTrain    Stage = "train"
+	StageEvaluate Stage = "evaluate" // what Measure finds after training
+)
+
+// Stop is a reason to end training early.
+type Stop string
+
+// The reasons.
+const (
+	StopPatience  Stop = "patience"  // Selection.Patience evaluations without a better one
+	StopRetention Stop = "retention" // the student forgot more than Options.Retention allows
+)
+
+// Result is what Train did.
+type Result struct {
+	// Best is the evaluation of the student that won, and that the student now is; Step 0 is the untouched one. Without
+	// an evaluation it is the last step, with Score 0.
+	//
+	// A Score is nDCG@10 on the held-out lists, in [0,1], the negative of their loss, or what Selection.Evaluate returned.
+	Best retort.Evaluation
+	// Alpha is the share of the way from the untouched student to the best one that won: 1 but for Selection.Interpolate.
+	Alpha float64
+	// AlphaScore is the score at Alpha.
+	AlphaScore float64
+	// History holds all evaluations in order.
+	History []retort.Evaluation
+	// Steps is the number of steps done, of TotalSteps planned.
+	Steps, TotalSteps int
+	// Stopped says why training ended early; empty where it did not.
+	Stopped Stop `json:",omitempty"`
+	// TrainLists and DevLists say how the lists were split.
+	TrainLists, DevLists int
+}

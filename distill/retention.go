@@ -1,0 +1,107 @@
+package distill
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/encoder"
+)
+
+// Retention holds a student to what it could do before on queries that it is not trained for, such as judged queries of
+// another domain ([JudgedQueries]) or other scored lists ([ScoredLists]): fine-tuning may make it forget. It is measured
+// at every evaluation. A student that has forgotten too much is never the best one.
+type Retention struct {
+	// Evaluate returns a score of which more is better; nil: nothing is measured.
+	Evaluate func(ctx context.Context, student encoder.Encoder) (float64, error)
+	// MaxDrop is how far the score may fall below that of the untouched student, >= 0, in the unit of the score.
+	MaxDrop float64
+	// DrawBack holds shares in (0,1). A student whose score fell too far is drawn back towards the untouched one, to
+	// start + share (student - start) of the greatest share that holds, and training goes on from there. Where none does,
+	// or with no shares, training ends. The student must implement encoder.Parametric.
+	DrawBack []float64
+}
+
+func (r Retention) validate() error {
+	if err := firstWrong(number{field: "Retention.MaxDrop", value: r.MaxDrop}.finite(0)); err != nil {
+		return err
+	}
+	for _, share := range r.DrawBack {
+		if !(share > 0 && share < 1) {
+			return fmt.Errorf("Retention.DrawBack holds %v, want all in (0,1)", share)
+		}
+	}
+	return nil
+}
+
+// checkRetention measures what the student retains, and draws it back where it must. undo takes that back.
+func (t *trainer) checkRetention(ctx context.Context, now *retort.Evaluation) (undo func() error, err error) {
+	undo = func() error { return nil }
+	if t.opts.Retention.Evaluate == nil {
+		return undo, nil
+	}
+	if now.Retention, err = t.retentionScore(ctx); err != nil {
+		return undo, err
+	}
+	if len(t.state.History) == 0 {
+		t.state.RetentionLimit = now.Retention - t.opts.Retention.MaxDrop
+	}
+	if now.Retention >= t.state.RetentionLimit {
+		return undo, nil
+	}
+	now.Forgot = true
+	if len(t.opts.Retention.DrawBack) == 0 {
+		return undo, nil
+	}
+	trained, err := ReadWeights(t.student)
+	if err != nil {
+		return undo, err
+	}
+	undo = func() error { return SetInterpolated(t.student, trained, trained, 1) }
+	if err := t.drawBack(ctx, trained, now); err != nil {
+		return undo, err
+	}
+	if now.Forgot {
+		return undo, undo()
+	}
+	return undo, nil
+}
+
+func (t *trainer) drawBack(ctx context.Context, trained Weights, now *retort.Evaluation) error {
+	shares := slices.Sorted(slices.Values(t.opts.Retention.DrawBack))
+	for _, share := range slices.Backward(shares) {
+		if err := SetInterpolated(t.student, t.start, trained, share); err != nil {
+			return err
+		}
+		score, err := t.retentionScore(ctx)
+		if err != nil {
+			return err
+		}
+		if score >= t.state.RetentionLimit {
+			now.Retention, now.Forgot, now.DrawnBack = score, false, share
+			return nil
+		}
+	}
+	return nil
+}
+
+func (t *trainer) retains(ctx context.Context) (bool, error) {
+	if t.opts.Retention.Evaluate == nil {
+		return true, nil
+	}
+	score, err := t.retentionScore(ctx)
+	return score >= t.state.RetentionLimit, err
+}
+
+func (t *trainer) retentionScore(ctx context.Context) (float64, error) {
+	score, err := t.opts.Retention.Evaluate(ctx, t.student)
+	if err != nil {
+		return 0, fmt.Errorf("Retention: %w", err)
+	}
+	if math.IsNaN(score) || math.IsInf(score, 0) {
+		return 0, fmt.Errorf("Options.Retention.Evaluate returned %v", score)
+	}
+	return score, nil
+}
