@@ -14,7 +14,6 @@ import (
 	"github.com/retort-ir/retort/distill"
 	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/generate"
-	"github.com/retort-ir/retort/internal/strictjson"
 )
 
 // The names of distil cells, besides those of the teachers.
@@ -179,7 +178,7 @@ func (r *distilled) read(ctx context.Context, measured []json.RawMessage) error 
 	var known [2][]float64
 	for _, data := range measured {
 		var o observation
-		if err := strictjson.Unmarshal(data, &o); err != nil {
+		if err := json.Unmarshal(data, &o); err != nil {
 			return err
 		}
 		switch {

@@ -10,8 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-
-	"github.com/retort-ir/retort/internal/strictjson"
 )
 
 // readJSON reads a file into v, and says whether it was there.
@@ -23,7 +21,7 @@ func readJSON(path string, v any) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if err := strictjson.Unmarshal(data, v); err != nil {
+	if err := json.Unmarshal(data, v); err != nil {
 		return false, fmt.Errorf("%s: %w (remove it to make it again)", path, err)
 	}
 	return true, nil
