@@ -11,7 +11,7 @@ import (
 )
 
 func TestVersionWithoutLibTorch(t *testing.T) {
-	require.Regexp(t, `^retort \S+.*\ngo1\.\S+ \w+/\w+\nwithout LibTorch\n$`, succeed(t, "version"))
+	require.Regexp(t, `^retort 0\.1\.0( .*)?\ngo1\.\S+ \w+/\w+\nwithout LibTorch\n$`, succeed(t, "version"))
 }
 
 func TestWithoutLibTorchAModelSaysWhichCommandHelps(t *testing.T) {

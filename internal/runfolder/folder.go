@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"github.com/retort-ir/retort/internal/filelock"
 	"github.com/retort-ir/retort/internal/ledger"
 	"github.com/retort-ir/retort/internal/regular"
+	"github.com/retort-ir/retort/internal/version"
 )
 
 // LockFile is the name of the file that the process that works on a run keeps locked.
@@ -52,7 +52,7 @@ func Open(ctx context.Context, dir string, layout Layout, log *slog.Logger) (*Fo
 		f.manifest, err = &Manifest{Stages: []*Entry{}}, nil
 	}
 	if err == nil {
-		f.manifest.Format, f.manifest.Retort = Format, version()
+		f.manifest.Format, f.manifest.Retort = Format, version.Number
 		err = errors.Join(f.removeTemporary(), f.check(ctx))
 	}
 	if err != nil {
@@ -352,22 +352,4 @@ func scan(ctx context.Context, root *os.Root, name string) (ledger.Contents, err
 	}
 	defer f.Close()
 	return ledger.Scan(ctx, f, nil)
-}
-
-// version is that of the module, as far as the build knows it.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	const module = "github.com/retort-ir/retort"
-	for _, dep := range info.Deps {
-		if dep.Path == module {
-			return dep.Version
-		}
-	}
-	if info.Main.Path == module && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(devel)"
 }
