@@ -7,12 +7,12 @@ import (
 	"errors"
 	"log/slog"
 
+	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/generate"
 	"github.com/retort-ir/retort/generate/causallm"
 	"github.com/retort-ir/retort/teacher"
 	"github.com/retort-ir/retort/teacher/crossencoder"
 	"github.com/retort-ir/retort/teacher/likelihood"
-	"github.com/retort-ir/retort"
 )
 
 func openCausalLM(ctx context.Context, s *settings) (generate.Completer, func() error, error) {
