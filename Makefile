@@ -103,6 +103,10 @@ bench-step: libtorch ## tables of a training step's time and memory (about an ho
 	$(TORCH) go -C bench build -o ../bin/benchstep ./step
 	bin/benchstep $(BENCH_STEP_ARGS)
 
+.PHONY: size
+size: ## lines of code, exported names, packages pulled in, imports that run upward (BASE=COMMIT beside today's)
+	@$(PLAIN) CGO_ENABLED=0 go -C bench run ./size -base '$(BASE)'
+
 BENCH_PEER := .cache/bench-peer
 PYTHON ?= $(BENCH_PEER)/venv/bin/python
 
