@@ -5,10 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"runtime"
-	"sync"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/internal/parallel"
 )
 
 // All yields the queries of every passage of the corpus in its order, whatever finishes first. workers passages are worked on
@@ -16,31 +15,24 @@ import (
 // with Query.Source its id, and the sequence goes on: whoever wants to stop at the first error leaves the loop. When the
 // context ends its error is the last. No goroutine outlives the loop.
 func All(ctx context.Context, g QueryGenerator, corpus retort.Corpus, workers int) iter.Seq2[retort.Query, error] {
-	if workers <= 0 {
-		workers = runtime.GOMAXPROCS(0)
-	}
 	return func(yield func(retort.Query, error) bool) {
-		outer := ctx
-		ctx, cancel := context.WithCancel(ctx)
-		var wg sync.WaitGroup
-		defer wg.Wait()
-		defer cancel()
-		for result := range results(ctx, g, corpus, workers, &wg) {
-			var batch []made
-			select {
-			case batch = <-result:
-			case <-ctx.Done():
-			}
-			if outer.Err() != nil {
-				break
-			}
-			for _, m := range batch {
-				if !m.yield(yield) {
+		indexes := func(yield func(int) bool) {
+			for i := range corpus.Len() {
+				if !yield(i) {
 					return
 				}
 			}
 		}
-		if err := outer.Err(); err != nil {
+		generate := func(ctx context.Context, indexes []int) []made { return generateOf(ctx, g, corpus, indexes) }
+		for _, m := range parallel.Map(ctx, indexes, sizeOf(g), workers, generate) {
+			if ctx.Err() != nil {
+				break
+			}
+			if !m.yield(yield) {
+				return
+			}
+		}
+		if err := ctx.Err(); err != nil {
 			yield(retort.Query{}, err)
 		}
 	}
@@ -62,79 +54,37 @@ func (m made) yield(yield func(retort.Query, error) bool) bool {
 	return m.err == nil || yield(retort.Query{Source: m.source}, m.err)
 }
 
-// results starts the work and returns a channel of its results to come, in the corpus's order. It runs some passages ahead of
-// the slowest, so that the other workers do not wait for it.
-func results(ctx context.Context, g QueryGenerator, corpus retort.Corpus, workers int, wg *sync.WaitGroup) <-chan chan []made {
-	const ahead = 4
-	size := 1
-	if b, ok := g.(BatchGenerator); ok {
-		size = max(1, b.BatchSize())
-	}
-	queue := make(chan chan []made, ahead*workers)
-	slots := make(chan struct{}, workers)
-	wg.Add(1)
-	go func() {
-		defer wg.Done()
-		defer close(queue)
-		for from := 0; from < corpus.Len(); from += size {
-			result := make(chan []made, 1)
-			select {
-			case queue <- result:
-			case <-ctx.Done():
-				return
-			}
-			select {
-			case slots <- struct{}{}:
-			case <-ctx.Done():
-				return
-			}
-			wg.Add(1)
-			go func() {
-				defer wg.Done()
-				result <- generateBatch(ctx, g, corpus, from, min(from+size, corpus.Len()))
-				<-slots
-			}()
-		}
-	}()
-	return queue
-}
-
-// generateBatch makes queries of the passages from <= i < to.
-func generateBatch(ctx context.Context, g QueryGenerator, corpus retort.Corpus, from, to int) []made {
-	batch := make([]made, to-from)
+// generateOf makes queries of the passages with these indexes.
+func generateOf(ctx context.Context, g QueryGenerator, corpus retort.Corpus, indexes []int) []made {
+	all := make([]made, len(indexes))
 	var ps []retort.Passage
-	var at []int // their places in the batch
-	for i := from; i < to; i++ {
+	var at []int // their places in all
+	for n, i := range indexes {
 		p, err := corpus.At(i)
 		if err != nil {
-			batch[i-from].err = fmt.Errorf("passage %d: %w", i, err)
+			all[n].err = fmt.Errorf("passage %d: %w", i, err)
 			continue
 		}
-		ps, at = append(ps, p), append(at, i-from)
+		ps, at = append(ps, p), append(at, n)
 	}
 	for n, m := range generateEach(ctx, g, ps) {
-		batch[at[n]] = checked(m, ps[n])
-	}
-	return batch
-}
-
-func generateEach(ctx context.Context, g QueryGenerator, ps []retort.Passage) []Made {
-	all := make([]Made, len(ps))
-	b, ok := g.(BatchGenerator)
-	if !ok {
-		for i, p := range ps {
-			all[i].Queries, all[i].Err = g.Generate(ctx, p)
-		}
-		return all
-	}
-	got := b.GenerateBatch(ctx, ps)
-	if len(got) == len(ps) {
-		return got
-	}
-	for i := range all {
-		all[i].Err = fmt.Errorf("the generator returned %d results for %d passages", len(got), len(ps))
+		all[at[n]] = checked(m, ps[n])
 	}
 	return all
+}
+
+// generateEach yields exactly one outcome for each passage, whatever the generator does.
+func generateEach(ctx context.Context, g QueryGenerator, ps []retort.Passage) iter.Seq2[int, Made] {
+	var got iter.Seq2[int, Made]
+	if b, ok := g.(BatchGenerator); ok {
+		got = b.GenerateBatch(ctx, ps)
+	} else {
+		got = parallel.InTurn(ctx, len(ps), func(i int) Made {
+			queries, err := g.Generate(ctx, ps[i])
+			return Made{queries, err}
+		})
+	}
+	return parallel.Outcomes(ctx, len(ps), "the generator", got, func(err error) Made { return Made{Err: err} })
 }
 
 func checked(m Made, p retort.Passage) made {

@@ -2,6 +2,7 @@ package generate
 
 import (
 	"context"
+	"iter"
 
 	"github.com/retort-ir/retort"
 )
@@ -18,9 +19,9 @@ type BatchGenerator interface {
 	QueryGenerator
 	// BatchSize is how many passages it would like to get at once, >= 1.
 	BatchSize() int
-	// GenerateBatch returns what it made of each passage, aligned with ps and equal to what Generate would return. Where one
-	// fails the others stand.
-	GenerateBatch(ctx context.Context, ps []retort.Passage) []Made
+	// GenerateBatch yields what it made of each passage under the passage's index, once each, in any order. It equals what
+	// Generate would return. A passage that fails does not affect the others. When the context ends, so does the sequence.
+	GenerateBatch(ctx context.Context, ps []retort.Passage) iter.Seq2[int, Made]
 }
 
 // Made is what a generator made of one passage.

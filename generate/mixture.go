@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"iter"
 	"math"
 	"slices"
 	"strings"
@@ -39,11 +40,10 @@ func (m mixture) BatchSize() int {
 }
 
 func (m mixture) Generate(ctx context.Context, p retort.Passage) ([]retort.Query, error) {
-	made := m.GenerateBatch(ctx, []retort.Passage{p})[0]
-	return made.Queries, made.Err
+	return generateOne(ctx, m, p)
 }
 
-func (m mixture) GenerateBatch(ctx context.Context, ps []retort.Passage) []Made {
+func (m mixture) GenerateBatch(ctx context.Context, ps []retort.Passage) iter.Seq2[int, Made] {
 	all := make([]Made, len(ps))
 	for _, g := range m {
 		for i, made := range generateEach(ctx, g, ps) {
@@ -56,7 +56,7 @@ func (m mixture) GenerateBatch(ctx context.Context, ps []retort.Passage) []Made 
 			}
 		}
 	}
-	return all
+	return slices.All(all)
 }
 
 // Fingerprint is that of the generators.
@@ -107,22 +107,26 @@ func (s *sample) Generate(ctx context.Context, p retort.Passage) ([]retort.Query
 	return s.generator.Generate(ctx, p)
 }
 
-func (s *sample) GenerateBatch(ctx context.Context, ps []retort.Passage) []Made {
-	all := make([]Made, len(ps))
-	var chosen []retort.Passage
-	var at []int // their places in ps
-	for i, p := range ps {
-		if s.chosen(p) {
-			chosen, at = append(chosen, p), append(at, i)
+func (s *sample) GenerateBatch(ctx context.Context, ps []retort.Passage) iter.Seq2[int, Made] {
+	return func(yield func(int, Made) bool) {
+		var chosen []retort.Passage
+		var at []int // their places in ps
+		for i, p := range ps {
+			if s.chosen(p) {
+				chosen, at = append(chosen, p), append(at, i)
+			} else if !yield(i, Made{}) {
+				return
+			}
+		}
+		if len(chosen) == 0 {
+			return
+		}
+		for n, made := range generateEach(ctx, s.generator, chosen) {
+			if !yield(at[n], made) {
+				return
+			}
 		}
 	}
-	if len(chosen) == 0 {
-		return all
-	}
-	for n, made := range generateEach(ctx, s.generator, chosen) {
-		all[at[n]] = made
-	}
-	return all
 }
 
 func (s *sample) Fingerprint() string {
@@ -130,6 +134,14 @@ func (s *sample) Fingerprint() string {
 		return fingerprintOf(s.generator)
 	}
 	return fmt.Sprintf("%v of the passages, seed %d: %s", s.share, s.seed, fingerprintOf(s.generator))
+}
+
+// generateOne is Generate for what takes batches.
+func generateOne(ctx context.Context, g BatchGenerator, p retort.Passage) ([]retort.Query, error) {
+	for _, made := range generateEach(ctx, g, []retort.Passage{p}) {
+		return made.Queries, made.Err
+	}
+	return nil, ctx.Err()
 }
 
 func sizeOf(g QueryGenerator) int {

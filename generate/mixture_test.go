@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -34,13 +36,13 @@ type namedBatch struct {
 
 func (n namedBatch) BatchSize() int { return n.size }
 
-func (n namedBatch) GenerateBatch(ctx context.Context, ps []retort.Passage) []Made {
+func (n namedBatch) GenerateBatch(ctx context.Context, ps []retort.Passage) iter.Seq2[int, Made] {
 	n.asked = append(n.asked, len(ps))
 	made := make([]Made, len(ps))
 	for i, p := range ps {
 		made[i].Queries, made[i].Err = n.Generate(ctx, p)
 	}
-	return made
+	return slices.All(made)
 }
 
 func mixturePassages(t *testing.T, n int) *retort.MemoryCorpus {

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/internal/parallel"
 )
 
 // PromptOptions are the settings of a Prompted generator. The zero value is valid and holds the limits of Tamber et al. 2025
@@ -133,8 +134,7 @@ type Answer struct {
 // Generate asks for the queries of one passage. Their ids are passage#llm-type#n, with n from 0 within the type; the number
 // of an answer that was dropped is left out. A request that fails makes the passage fail.
 func (g *Prompted) Generate(ctx context.Context, p retort.Passage) ([]retort.Query, error) {
-	made := g.GenerateBatch(ctx, []retort.Passage{p})
-	return made[0].Queries, made[0].Err
+	return generateOne(ctx, g, p)
 }
 
 // BatchSize implements BatchGenerator: as many passages as fill the model's batch, 1 where the model takes none.
@@ -146,7 +146,17 @@ func (g *Prompted) BatchSize() int {
 }
 
 // GenerateBatch implements BatchGenerator.
-func (g *Prompted) GenerateBatch(ctx context.Context, ps []retort.Passage) []Made {
+func (g *Prompted) GenerateBatch(ctx context.Context, ps []retort.Passage) iter.Seq2[int, Made] {
+	return func(yield func(int, Made) bool) {
+		for i, made := range g.generate(ctx, ps) {
+			if !yield(i, made) {
+				return
+			}
+		}
+	}
+}
+
+func (g *Prompted) generate(ctx context.Context, ps []retort.Passage) []Made {
 	var slots []slot
 	for i, p := range ps {
 		slots = append(slots, g.slotsOf(i, p)...)
@@ -260,53 +270,26 @@ func isWorthAsking(p retort.Passage) bool {
 
 // ask returns the outcomes of the slots' requests.
 func (g *Prompted) ask(ctx context.Context, slots []slot) []Outcome {
-	requests := make([]Request, len(slots))
-	outcomes := make([]Outcome, len(slots))
 	if len(slots) == 0 {
 		return nil
 	}
+	requests := make([]Request, len(slots))
 	for i, s := range slots {
 		requests[i] = s.request
-		outcomes[i].Err = errNoAnswer
 	}
-	for i, outcome := range g.complete(ctx, requests) {
-		if i < 0 || i >= len(outcomes) || !errors.Is(outcomes[i].Err, errNoAnswer) {
-			err := fmt.Errorf("the model answered request %d of %d, which does not exist or had its answer", i, len(requests))
-			for i := range outcomes { // which answer belongs to which request is not known any more
-				outcomes[i] = Outcome{Err: err}
-			}
-			return outcomes
-		}
-		outcomes[i] = outcome
-	}
-	if err := ctx.Err(); err != nil {
-		for i := range outcomes {
-			if errors.Is(outcomes[i].Err, errNoAnswer) {
-				outcomes[i].Err = err
-			}
-		}
-	}
-	return outcomes
+	failed := func(err error) Outcome { return Outcome{Err: err} }
+	return parallel.Collect(ctx, len(slots), "the model", g.complete(ctx, requests), failed)
 }
-
-var errNoAnswer = errors.New("the model gave no answer")
 
 // complete asks for all requests at once where the model can, otherwise for one after the other.
 func (g *Prompted) complete(ctx context.Context, requests []Request) iter.Seq2[int, Outcome] {
 	if m, ok := g.model.(BatchCompleter); ok {
 		return m.CompleteBatch(ctx, requests)
 	}
-	return func(yield func(int, Outcome) bool) {
-		for i, r := range requests {
-			if ctx.Err() != nil {
-				return
-			}
-			c, err := g.model.Complete(ctx, r)
-			if !yield(i, Outcome{c, err}) {
-				return
-			}
-		}
-	}
+	return parallel.InTurn(ctx, len(requests), func(i int) Outcome {
+		c, err := g.model.Complete(ctx, requests[i])
+		return Outcome{c, err}
+	})
 }
 
 // read makes an answer of a completion. seen holds the normal forms of the passage's queries so far.

@@ -215,7 +215,7 @@ func TestAFailedRequestFailsItsPassageOnly(t *testing.T) {
 		}
 		return Completion{Text: "what is short?"}, nil
 	}}}
-	made := prompted(t, f, PromptOptions{}).GenerateBatch(t.Context(), passages(3))
+	made := prompted(t, f, PromptOptions{}).generate(t.Context(), passages(3))
 	require.ErrorIs(t, made[1].Err, broken)
 	require.ErrorContains(t, made[1].Err, `query "p1#llm-claim#0"`)
 	require.Empty(t, made[1].Queries)
@@ -250,10 +250,10 @@ func TestABatchThatIsAnsweredWrongIsAnError(t *testing.T) {
 		outcomes []int
 		want     string
 	}{
-		"one missing": {[]int{1}, "the model gave no answer"},
-		"one twice":   {[]int{0, 0}, "answered request 0 of 2"},
-		"one more":    {[]int{0, 1, 2}, "answered request 2 of 2"},
-		"negative":    {[]int{-1}, "answered request -1 of 2"},
+		"one missing": {[]int{1}, "the model left it out of the answers"},
+		"one twice":   {[]int{0, 0}, "answered item 0 of a batch twice"},
+		"one more":    {[]int{0, 1, 2}, "answered item 2 of a batch of 2"},
+		"negative":    {[]int{-1}, "answered item -1 of a batch of 2"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			queries, err := prompted(t, &badBatch{outcomes: c.outcomes}, PromptOptions{Types: types}).Generate(t.Context(), articles[0])
@@ -370,13 +370,18 @@ func TestPromptOptionsValidateNamesTheField(t *testing.T) {
 
 func TestAnswersOfTheWrongLengthAreAnError(t *testing.T) {
 	g := shortBatch{}
+	failed := 0
 	for _, err := range All(t.Context(), g, corpusOf(t, passages(2)), 1) {
-		require.ErrorContains(t, err, "returned 1 results for 2 passages")
+		failed++
+		require.ErrorContains(t, err, "the generator left it out of the answers")
 	}
+	require.Equal(t, 1, failed)
 }
 
 type shortBatch struct{}
 
 func (shortBatch) Generate(context.Context, retort.Passage) ([]retort.Query, error) { return nil, nil }
 func (shortBatch) BatchSize() int                                                   { return 2 }
-func (shortBatch) GenerateBatch(context.Context, []retort.Passage) []Made           { return make([]Made, 1) }
+func (shortBatch) GenerateBatch(context.Context, []retort.Passage) iter.Seq2[int, Made] {
+	return slices.All(make([]Made, 1))
+}

@@ -7,9 +7,11 @@ import (
 	"math"
 	"sync"
 
+	"gonum.org/v1/gonum/blas/blas32"
+
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/internal/matrix"
-	"gonum.org/v1/gonum/blas/blas32"
+	"github.com/retort-ir/retort/internal/parallel"
 )
 
 // BM25Options are the settings of a BM25 index. The zero value is ready to use.
@@ -122,7 +124,7 @@ func addPassages(ctx context.Context, b *indexBuilder, corpus retort.Corpus, ana
 	analyzed := make([][]string, min(n, 1024))
 	for start := 0; start < n; start += len(analyzed) {
 		block := analyzed[:min(len(analyzed), n-start)]
-		err := parallel(ctx, len(block), func(_, i int) error {
+		err := parallel.Each(ctx, len(block), func(_, i int) error {
 			p, err := corpus.At(start + i)
 			block[i] = analyzer.Terms(p.Content())
 			return err
@@ -256,9 +258,9 @@ func (x *BM25) eachQuery(ctx context.Context, queries []retort.Query, do func(q 
 	if x.closed {
 		return errClosedIndex
 	}
-	sums := make([]window, workers(len(queries)))
+	sums := make([]window, parallel.Workers(len(queries)))
 	terms := make([][]postings, len(sums))
-	err := parallel(ctx, len(queries), func(worker, q int) error {
+	err := parallel.Each(ctx, len(queries), func(worker, q int) error {
 		terms[worker] = x.parse(queries[q].Text, terms[worker][:0])
 		return do(q, &sums[worker], terms[worker])
 	})

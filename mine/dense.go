@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"slices"
 
+	"gonum.org/v1/gonum/blas/blas32"
+
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/internal/matrix"
 	"github.com/retort-ir/retort/internal/npy"
-	"gonum.org/v1/gonum/blas/blas32"
+	"github.com/retort-ir/retort/internal/parallel"
 )
 
 // Dense ranks passages by the inner product of their vectors with the query's: by cosine similarity, since encoders
@@ -154,8 +156,8 @@ func (x *Dense) ScoreAll(ctx context.Context, queries []retort.Query) (blas32.Ge
 	all := matrix.New(len(queries), x.vectors.Rows)
 	tiles := ceilDiv(x.vectors.Rows, passageBlock)
 	blocks := ceilDiv(len(queries), queryBlock)
-	scratch := make([]products, workers(blocks*tiles))
-	err = parallel(ctx, blocks*tiles, func(worker, i int) error {
+	scratch := make([]products, parallel.Workers(blocks*tiles))
+	err = parallel.Each(ctx, blocks*tiles, func(worker, i int) error {
 		firstQuery, from := i/tiles*queryBlock, i%tiles*passageBlock
 		to := min(from+passageBlock, x.vectors.Rows)
 		rows := slab(vectors, firstQuery, queryBlock)

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"math"
 
+	"gonum.org/v1/gonum/blas/blas32"
+
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/internal/matrix"
-	"gonum.org/v1/gonum/blas/blas32"
+	"github.com/retort-ir/retort/internal/parallel"
 )
 
 // RRF fuses the rankings of several rankers by reciprocal rank (Cormack, Clarke and Büttcher 2009): a passage's score is
@@ -256,7 +258,7 @@ func (f *ZScoreFusion) searchAll(ctx context.Context, queries []retort.Query, k 
 		if err != nil {
 			return nil, err
 		}
-		err = parallel(ctx, scores.Rows, func(_, q int) error {
+		err = parallel.Each(ctx, scores.Rows, func(_, q int) error {
 			rankings[start+q] = rankAll(matrix.Row(scores, q), k)
 			return nil
 		})
@@ -282,7 +284,7 @@ func (f *ZScoreFusion) ScoreAll(ctx context.Context, queries []retort.Query) (bl
 		if _, err := checkMatrix("scores", scores); err != nil {
 			return blas32.General{}, fmt.Errorf("z-score: ranker %d: %w", r, err)
 		}
-		err = parallel(ctx, len(queries), func(_, q int) error {
+		err = parallel.Each(ctx, len(queries), func(_, q int) error {
 			row, total := matrix.Row(scores, q), matrix.Row(sum, q)
 			scale := standardise(rankAll(row, f.depth))
 			for i, score := range row {

@@ -37,13 +37,13 @@ func TestMinePullsInLittle(t *testing.T) {
 	require.ElementsMatch(t, []string{
 		"retort", "retort/encoder", "retort/mine", "retort/internal/atomicfile", "retort/internal/ctxio",
 		"retort/internal/filekind", "retort/internal/filelock", "retort/internal/jsonl", "retort/internal/matrix",
-		"retort/internal/mmap", "retort/internal/npy",
+		"retort/internal/ledger", "retort/internal/mmap", "retort/internal/nolibtorch", "retort/internal/npy", "retort/internal/parallel",
 		"retort/internal/percentile", "retort/internal/regular", "retort/internal/strictjson", "retort/internal/textfile",
 	}, ours)
 	require.ElementsMatch(t, []string{
 		"github.com/blevesearch/bleve/v2", "github.com/blevesearch/bleve_index_api", "github.com/blevesearch/geo",
 		"github.com/blevesearch/go-porterstemmer", "github.com/blevesearch/segment", "github.com/blevesearch/snowballstem",
 		"github.com/blevesearch/upsidedown_store_api", "github.com/go-json-experiment/json", "github.com/json-iterator/go",
-		"github.com/klauspost/compress", "golang.org/x/sys", "golang.org/x/text", "gonum.org/v1/gonum",
+		"github.com/klauspost/compress", "golang.org/x/sync", "golang.org/x/sys", "golang.org/x/text", "gonum.org/v1/gonum",
 	}, modules)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/internal/matrix"
+	"github.com/retort-ir/retort/internal/parallel"
 )
 
 // A fused search of a large corpus does not need the scores of all passages: the best stand among the first of at least
@@ -68,7 +69,7 @@ func (f *ZScoreFusion) searchByThreshold(ctx context.Context, rankers []candidat
 		}
 	}
 	found := make([][]Hit, len(queries))
-	err := parallel(ctx, len(queries), func(_, q int) error {
+	err := parallel.Each(ctx, len(queries), func(_, q int) error {
 		t := newThreshold(len(rankers), k)
 		for r := range rankers {
 			t.addRanking(r, rankings[r][q], depth, f.depth)

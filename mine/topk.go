@@ -7,9 +7,11 @@ import (
 	"math"
 	"runtime"
 
-	"github.com/retort-ir/retort/internal/matrix"
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas32"
+
+	"github.com/retort-ir/retort/internal/matrix"
+	"github.com/retort-ir/retort/internal/parallel"
 )
 
 // Queries and passages are multiplied in blocks of this many, small enough for the processor's cache.
@@ -76,10 +78,10 @@ func topK(ctx context.Context, queries, passages blas32.General, k int) ([][]Hit
 			found[i][q].k = k
 		}
 	}
-	scratch := make([]products, workers(len(found)))
+	scratch := make([]products, parallel.Workers(len(found)))
 	for start := 0; start < passages.Rows; start += rows {
 		tiles := ceilDiv(min(rows, passages.Rows-start), passageBlock)
-		err := parallel(ctx, len(found), func(worker, i int) error {
+		err := parallel.Each(ctx, len(found), func(worker, i int) error {
 			block, shard := i/shards, i%shards
 			from := start + shard*tiles/shards*passageBlock
 			to := min(start+(shard+1)*tiles/shards*passageBlock, passages.Rows)

@@ -2,12 +2,10 @@ package teacher
 
 import (
 	"context"
-	"fmt"
 	"iter"
-	"runtime"
-	"sync"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/internal/parallel"
 )
 
 // BatchTeacher is a Teacher that works faster on several lists at once. ScoreAll makes use of it.
@@ -44,115 +42,51 @@ type Scored struct {
 // itself: whoever wants to stop at the first error leaves the loop. When the context ends, what is scored already still
 // comes, up to the first list that is not, and then the context's error. No goroutine outlives the loop.
 func ScoreAll(ctx context.Context, t Teacher, lists iter.Seq2[Work, error], workers int) iter.Seq2[Work, Scored] {
-	if workers <= 0 {
-		workers = runtime.GOMAXPROCS(0)
-	}
 	return func(yield func(Work, Scored) bool) {
-		outer := ctx
-		ctx, cancel := context.WithCancel(ctx)
-		var wg sync.WaitGroup
-		defer wg.Wait()
-		defer cancel()
-		for batch := range startBatches(ctx, t, lists, workers, &wg) {
-			<-batch.done
-			for i, work := range batch.lists {
-				if err := outer.Err(); err != nil && batch.outcomes[i].Err != nil {
-					yield(Work{}, Scored{Err: err})
-					return
-				}
-				if !yield(work, batch.outcomes[i]) {
+		all := func(yield func(listed) bool) {
+			for work, err := range lists {
+				if !yield(listed{work, err}) {
 					return
 				}
 			}
 		}
-		if err := outer.Err(); err != nil {
+		score := func(ctx context.Context, lists []listed) []Scored { return scoreListed(ctx, t, lists) }
+		for list, scored := range parallel.Map(ctx, all, batchSize(t), workers, score) {
+			if ctx.Err() != nil && scored.Err != nil {
+				break
+			}
+			if !yield(list.work, scored) {
+				return
+			}
+		}
+		if err := ctx.Err(); err != nil {
 			yield(Work{}, Scored{Err: err})
 		}
 	}
 }
 
-// scoreBatch are lists that are scored together; outcomes may be read once done is closed.
-type scoreBatch struct {
-	lists    []Work
-	outcomes []Scored
-	done     chan struct{}
+// listed is a list, or the error with which it could not be read.
+type listed struct {
+	work Work
+	err  error
 }
 
-// startBatches starts the work and returns a channel of the batches, in the order of lists.
-func startBatches(ctx context.Context, t Teacher, lists iter.Seq2[Work, error], workers int, wg *sync.WaitGroup) <-chan *scoreBatch {
-	const ahead = 2 // batches a worker, so that none waits for the slowest
-	queue := make(chan *scoreBatch, ahead*workers)
-	slots := make(chan struct{}, workers)
-	wg.Add(1)
-	go func() {
-		defer wg.Done()
-		defer close(queue)
-		for batch := range batches(lists, batchSize(t)) {
-			select {
-			case queue <- batch:
-			case <-ctx.Done():
-				return
-			}
-			select {
-			case slots <- struct{}{}:
-			case <-ctx.Done():
-				batch.abandon(ctx.Err())
-				return
-			}
-			wg.Add(1)
-			go func() {
-				defer wg.Done()
-				batch.score(ctx, t)
-				<-slots
-			}()
-		}
-	}()
-	return queue
-}
-
-// batches cuts the stream. A list that could not be read is an outcome already.
-func batches(lists iter.Seq2[Work, error], size int) iter.Seq[*scoreBatch] {
-	fresh := func() *scoreBatch { return &scoreBatch{done: make(chan struct{})} }
-	return func(yield func(*scoreBatch) bool) {
-		batch := fresh()
-		for work, err := range lists {
-			batch.lists, batch.outcomes = append(batch.lists, work), append(batch.outcomes, Scored{Err: err})
-			if len(batch.lists) < size {
-				continue
-			}
-			if !yield(batch) {
-				return
-			}
-			batch = fresh()
-		}
-		if len(batch.lists) > 0 {
-			yield(batch)
-		}
-	}
-}
-
-func (b *scoreBatch) abandon(err error) {
-	defer close(b.done)
-	for i := range b.outcomes {
-		b.outcomes[i] = Scored{Err: err}
-	}
-}
-
-func (b *scoreBatch) score(ctx context.Context, t Teacher) {
-	defer close(b.done)
+func scoreListed(ctx context.Context, t Teacher, lists []listed) []Scored {
+	outcomes := make([]Scored, len(lists))
 	var readable []Work
 	var at []int
-	for i, work := range b.lists {
-		if b.outcomes[i].Err == nil {
-			readable, at = append(readable, work), append(at, i)
+	for i, l := range lists {
+		if outcomes[i].Err = l.err; l.err == nil {
+			readable, at = append(readable, l.work), append(at, i)
 		}
 	}
 	for n, scored := range rawEach(ctx, t, readable) {
 		if scored.Err == nil {
 			scored.Scores = FillMissing(scored.Scores)
 		}
-		b.outcomes[at[n]] = scored
+		outcomes[at[n]] = scored
 	}
+	return outcomes
 }
 
 func batchSize(t Teacher) int {
@@ -164,56 +98,20 @@ func batchSize(t Teacher) int {
 
 // rawEach is rawScores for many lists: every list has exactly one outcome, whatever the teacher does.
 func rawEach(ctx context.Context, t Teacher, lists []Work) iter.Seq2[int, Scored] {
-	b, ok := t.(BatchTeacher)
-	if !ok {
-		return oneByOne(ctx, t, lists)
+	var got iter.Seq2[int, Scored]
+	if b, ok := t.(BatchTeacher); ok {
+		got = b.ScoreBatch(ctx, lists)
+	} else {
+		got = parallel.InTurn(ctx, len(lists), func(i int) Scored {
+			scores, err := t.Score(ctx, lists[i].Query, lists[i].Passages)
+			return Scored{Scores: scores, Err: err}
+		})
 	}
+	failed := func(err error) Scored { return Scored{Err: err} }
 	return func(yield func(int, Scored) bool) {
-		answered := make([]bool, len(lists))
-		var wrong error
-		for i, scored := range b.ScoreBatch(ctx, lists) {
-			if i < 0 || i >= len(lists) {
-				wrong = fmt.Errorf("the teacher answered list %d of a batch of %d", i, len(lists))
-				break
-			}
-			if answered[i] {
-				wrong = fmt.Errorf("the teacher answered query %q of a batch twice", lists[i].Query.ID)
-				break
-			}
-			answered[i] = true
+		for i, scored := range parallel.Outcomes(ctx, len(lists), "the teacher", got, failed) {
 			scores, err := checkScores(lists[i].Query, lists[i].Passages, scored.Scores, scored.Err)
 			if !yield(i, Scored{scores, err, scored.Agreement}) {
-				return
-			}
-		}
-		for i, work := range lists {
-			if !answered[i] && !yield(i, Scored{Err: unanswered(ctx, work.Query, wrong)}) {
-				return
-			}
-		}
-	}
-}
-
-func unanswered(ctx context.Context, q retort.Query, wrong error) error {
-	switch {
-	case wrong != nil:
-		return fmt.Errorf("score query %q: %w", q.ID, wrong)
-	case ctx.Err() != nil:
-		return fmt.Errorf("score query %q: %w", q.ID, ctx.Err())
-	}
-	return fmt.Errorf("score query %q: the teacher left it out of its answers to a batch", q.ID)
-}
-
-func oneByOne(ctx context.Context, t Teacher, lists []Work) iter.Seq2[int, Scored] {
-	return func(yield func(int, Scored) bool) {
-		for i, work := range lists {
-			var scored Scored
-			if ctx.Err() != nil {
-				scored.Err = unanswered(ctx, work.Query, nil)
-			} else {
-				scored.Scores, scored.Err = rawScores(ctx, t, work.Query, work.Passages)
-			}
-			if !yield(i, scored) {
 				return
 			}
 		}

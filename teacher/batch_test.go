@@ -223,9 +223,9 @@ func TestScoreAllRefusesABatchTeacherThatMiscounts(t *testing.T) {
 		want []string // a list's error
 	}{
 		{"left out", []int{0, 2}, []string{"", `"q1": the teacher left it out`, ""}},
-		{"twice", []int{2, 2, 0}, []string{`"q0": the teacher answered query "q2" of a batch twice`, `"q1": the teacher answered`, ""}},
-		{"beyond", []int{1, 3}, []string{`"q0": the teacher answered list 3 of a batch of 3`, "", `"q2": the teacher answered list 3`}},
-		{"below", []int{-1}, []string{"list -1 of", "list -1 of", "list -1 of"}},
+		{"twice", []int{2, 2, 0}, []string{`"q0": the teacher answered item 2 of a batch twice`, `"q1": the teacher answered`, ""}},
+		{"beyond", []int{1, 3}, []string{`"q0": the teacher answered item 3 of a batch of 3`, "", `"q2": the teacher answered item 3`}},
+		{"below", []int{-1}, []string{"item -1 of", "item -1 of", "item -1 of"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			lists := works(3)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"iter"
 	"log/slog"
 	"strings"
 	"sync/atomic"
@@ -258,29 +259,37 @@ func (f *forgiving) Fingerprint() string {
 }
 
 func (f *forgiving) Generate(ctx context.Context, p retort.Passage) ([]retort.Query, error) {
-	made := f.GenerateBatch(ctx, []retort.Passage{p})[0]
-	return made.Queries, made.Err
+	for _, made := range f.GenerateBatch(ctx, []retort.Passage{p}) {
+		return made.Queries, made.Err
+	}
+	return nil, ctx.Err()
 }
 
-func (f *forgiving) GenerateBatch(ctx context.Context, ps []retort.Passage) []generate.Made {
-	all := f.BatchGenerator.GenerateBatch(ctx, ps)
-	asked := f.asked.Add(int64(len(ps)))
-	for i := range all {
-		if all[i].Err == nil || ctx.Err() != nil || i >= len(ps) {
-			continue
-		}
-		failed := f.failed.Add(1)
-		if failed > forgivenFailures && float64(failed) > forgivenShare*float64(asked) {
-			all[i].Err = fmt.Errorf("%w (%d of %d passages have failed)", all[i].Err, failed, asked)
-			if f.giveUp != nil {
-				f.giveUp(all[i].Err)
+func (f *forgiving) GenerateBatch(ctx context.Context, ps []retort.Passage) iter.Seq2[int, generate.Made] {
+	return func(yield func(int, generate.Made) bool) {
+		asked := f.asked.Add(int64(len(ps)))
+		for i, made := range f.BatchGenerator.GenerateBatch(ctx, ps) {
+			if made.Err != nil && ctx.Err() == nil && i < len(ps) {
+				made = f.forgive(ps[i], made.Err, asked)
 			}
-			continue
+			if !yield(i, made) {
+				return
+			}
 		}
-		f.print(fmt.Sprintf("no queries of passage %q: %v", ps[i].ID, all[i].Err))
-		all[i] = generate.Made{}
 	}
-	return all
+}
+
+func (f *forgiving) forgive(p retort.Passage, err error, asked int64) generate.Made {
+	failed := f.failed.Add(1)
+	if failed <= forgivenFailures || float64(failed) <= forgivenShare*float64(asked) {
+		f.print(fmt.Sprintf("no queries of passage %q: %v", p.ID, err))
+		return generate.Made{}
+	}
+	err = fmt.Errorf("%w (%d of %d passages have failed)", err, failed, asked)
+	if f.giveUp != nil {
+		f.giveUp(err)
+	}
+	return generate.Made{Err: err}
 }
 
 // name is how a run's report calls the generator.

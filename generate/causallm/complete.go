@@ -7,11 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"runtime"
 	"slices"
-	"sync"
 
 	"github.com/retort-ir/retort/generate"
+	"github.com/retort-ir/retort/internal/parallel"
 	"github.com/retort-ir/retort/internal/torch"
 )
 
@@ -63,32 +62,14 @@ func compare(a, b prompt) int {
 // readAll tokenises the requests' prompts on all cores.
 func (m *Model) readAll(ctx context.Context, requests []generate.Request) ([]prompt, []error) {
 	prompts, errs := make([]prompt, len(requests)), make([]error, len(requests))
-	inParallel(len(requests), func(i int) {
-		if ctx.Err() != nil {
-			return
-		}
+	_ = parallel.Each(ctx, len(requests), func(_, i int) error { // its only error is the context's
 		prompts[i], errs[i] = m.text.prompt(requests[i], m.options.Chat, m.options.ContextLength)
 		if prompts[i].cut {
 			m.cuts.Add(1)
 		}
+		return nil
 	})
 	return prompts, errs
-}
-
-// inParallel calls f of 0 to n-1 on as many goroutines as there are cores.
-func inParallel(n int, f func(int)) {
-	workers := min(n, runtime.GOMAXPROCS(0))
-	var wg sync.WaitGroup
-	for w := range workers {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			for i := w; i < n; i += workers {
-				f(i)
-			}
-		}()
-	}
-	wg.Wait()
 }
 
 // answered is an outcome on its way from the runtime's thread.
@@ -226,11 +207,15 @@ func (m *Model) write(
 	defer c.free(s)
 	for {
 		vocab := len(logits) / len(writers)
-		inParallel(len(writers), func(i int) {
+		err := parallel.Each(ctx, len(writers), func(_, i int) error {
 			if w := writers[i]; !w.ended {
 				w.next(logits[i*vocab:(i+1)*vocab], m.text)
 			}
+			return nil
 		})
+		if err != nil {
+			return err
+		}
 		going := 0
 		for _, w := range writers {
 			switch {

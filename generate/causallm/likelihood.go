@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/retort-ir/retort/internal/parallel"
 	"github.com/retort-ir/retort/internal/torch"
 )
 
@@ -41,11 +42,13 @@ func (m *Model) LogLikelihoods(ctx context.Context, premises []Premise, continua
 		return nil, fmt.Errorf("causallm: %d premises and %d lists of continuations", len(premises), len(continuations))
 	}
 	trees, errs := make([]tree, len(premises)), make([]error, len(premises))
-	inParallel(len(premises), func(i int) {
-		if ctx.Err() == nil {
-			trees[i], errs[i] = m.text.tree(premises[i], continuations[i], m.options.ContextLength)
-		}
+	err := parallel.Each(ctx, len(premises), func(_, i int) error {
+		trees[i], errs[i] = m.text.tree(premises[i], continuations[i], m.options.ContextLength)
+		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
 	out := make([][]Likelihood, len(premises))
 	var order []int
 	for i, t := range trees {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/retort-ir/retort/generate"
 	"github.com/retort-ir/retort/internal/httpretry"
+	"github.com/retort-ir/retort/internal/parallel"
 )
 
 var _ generate.BatchCompleter = (*Client)(nil)
@@ -147,7 +148,7 @@ func (c *Client) BatchSize() int { return 4 * c.http.Concurrency() }
 
 // CompleteBatch implements generate.BatchCompleter. No goroutine outlives the loop.
 func (c *Client) CompleteBatch(ctx context.Context, requests []generate.Request) iter.Seq2[int, generate.Outcome] {
-	return httpretry.Parallel(ctx, len(requests), c.http.Concurrency(), func(ctx context.Context, i int) (generate.Outcome, bool) {
+	return parallel.Calls(ctx, len(requests), c.http.Concurrency(), func(ctx context.Context, i int) (generate.Outcome, bool) {
 		completion, err := c.Complete(ctx, requests[i])
 		return generate.Outcome{Completion: completion, Err: err}, err == nil || ctx.Err() == nil
 	})

@@ -4,12 +4,11 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"runtime"
-	"sync"
 	"sync/atomic"
 
 	"github.com/retort-ir/retort/encoder/bert"
 	"github.com/retort-ir/retort/internal/modelfolder"
+	"github.com/retort-ir/retort/internal/parallel"
 	"github.com/retort-ir/retort/internal/subword"
 	"github.com/retort-ir/retort/teacher"
 )
@@ -43,8 +42,8 @@ type tokenizer interface {
 	size() int // the largest id + 1
 }
 
-// encode returns the pairs of lists end to end, tokenised on as many cores as there are, and how many were cut. What it
-// returns after the end of ctx is of no use. An error names the list.
+// encode returns the pairs of lists end to end, tokenised on as many cores as there are, and how many were cut. An
+// error names the list.
 func (f *folder) encode(ctx context.Context, lists []teacher.Work) (all pairs, cut int, err error) {
 	type job struct{ list, passage int }
 	var jobs []job
@@ -54,30 +53,21 @@ func (f *folder) encode(ctx context.Context, lists []teacher.Work) (all pairs, c
 		}
 	}
 	all = make(pairs, len(jobs))
-	var next, cuts atomic.Int64
-	var failed atomic.Pointer[error]
-	var wg sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			for i := int(next.Add(1)) - 1; i < len(jobs) && ctx.Err() == nil && failed.Load() == nil; i = int(next.Add(1)) - 1 {
-				list := lists[jobs[i].list]
-				p, cut, err := f.tokens.pair(list.Query.Text, list.Passages[jobs[i].passage].Content(), f.maxTokens)
-				if err != nil {
-					err = fmt.Errorf("query %q, passage %q: %w", list.Query.ID, list.Passages[jobs[i].passage].ID, err)
-					failed.Store(&err)
-				}
-				all[i] = p
-				if cut {
-					cuts.Add(1)
-				}
-			}
-		}()
-	}
-	wg.Wait()
-	if err := failed.Load(); err != nil {
-		return nil, 0, *err
+	var cuts atomic.Int64
+	err = parallel.Each(ctx, len(jobs), func(_, i int) error {
+		list := lists[jobs[i].list]
+		p, cut, err := f.tokens.pair(list.Query.Text, list.Passages[jobs[i].passage].Content(), f.maxTokens)
+		if err != nil {
+			return fmt.Errorf("query %q, passage %q: %w", list.Query.ID, list.Passages[jobs[i].passage].ID, err)
+		}
+		all[i] = p
+		if cut {
+			cuts.Add(1)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, 0, err
 	}
 	return all, int(cuts.Load()), nil
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/internal/httpretry"
+	"github.com/retort-ir/retort/internal/parallel"
 	"github.com/retort-ir/retort/teacher"
 )
 
@@ -86,7 +87,7 @@ func (c *Client) BatchSize() int { return 4 * c.http.Concurrency() }
 
 // ScoreBatch implements teacher.BatchTeacher. No goroutine outlives the loop.
 func (c *Client) ScoreBatch(ctx context.Context, lists []teacher.Work) iter.Seq2[int, teacher.Scored] {
-	return httpretry.Parallel(ctx, len(lists), c.http.Concurrency(), func(ctx context.Context, i int) (teacher.Scored, bool) {
+	return parallel.Calls(ctx, len(lists), c.http.Concurrency(), func(ctx context.Context, i int) (teacher.Scored, bool) {
 		scores, err := c.Score(ctx, lists[i].Query, lists[i].Passages)
 		return teacher.Scored{Scores: scores, Err: err}, err == nil || ctx.Err() == nil
 	})
@@ -143,7 +144,7 @@ func (c *Client) score(ctx context.Context, h *httpretry.Client, q retort.Query,
 	parts := c.parts(passages, scores)
 	var refused []refusal
 	sent := 0
-	for i, got := range httpretry.Parallel(ctx, len(parts), h.Concurrency(),
+	for i, got := range parallel.Calls(ctx, len(parts), h.Concurrency(),
 		func(ctx context.Context, i int) (asked, bool) {
 			a := c.ask(ctx, h, q.Text, parts[i])
 			return a, a.err == nil || ctx.Err() == nil
