@@ -177,6 +177,7 @@ func TestMapEndsWithTheLoopAndTheContext(t *testing.T) {
 	goroutines.RequireNoMore(t, before, 5*time.Second)
 
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	var got []int
 	for n := range Map(ctx, numbers(100), 1, 4, waits) {
 		if got = append(got, n); n == 2 {
