@@ -16,6 +16,7 @@ import (
 	"github.com/retort-ir/retort/encoder/bert"
 	"github.com/retort-ir/retort/encoder/encodertest"
 	"github.com/retort-ir/retort/internal/bertnet"
+	"github.com/retort-ir/retort/internal/tokenizer"
 )
 
 func baseRow() row {
@@ -81,9 +82,12 @@ func TestWrittenModelsTokeniseTheirWordsToOneTokenEach(t *testing.T) {
 	all, err := vocabulary(dir)
 	require.NoError(t, err)
 	require.Len(t, all, shapes["2x64"].VocabSize-5)
+	words, err := tokenizer.Load(dir, tokenizer.Options{Classes: []string{"BertTokenizer"}})
+	require.NoError(t, err)
 	distinct := map[int32]bool{}
 	for _, word := range all {
-		ids := folder.Query.Tower.Tokenizer.Encode(word, 8)
+		ids, _, err := words.EncodeText(word, 8)
+		require.NoError(t, err)
 		require.Len(t, ids, 3, word)
 		distinct[ids[1]] = true
 	}

@@ -16,12 +16,22 @@ func (m *Model) CountCut(ctx context.Context, role encoder.Role, texts []string)
 	return m.folder.countCut(ctx, role, texts)
 }
 
+// encode returns the tokens of a text with the role's prompt, and whether it was cut.
+func (s *Side) encode(text string) (ids []int32, cut bool, err error) {
+	ids, cut, err = s.Tower.tokenizer.EncodeText(s.Prompt+text, s.Tokens)
+	if err != nil {
+		err = fmt.Errorf("bert: text %.60q: %w", text, err)
+	}
+	return ids, cut, err
+}
+
 func (f *Folder) countCut(ctx context.Context, role encoder.Role, texts []string) (cut, limit int, err error) {
 	if role != encoder.Query && role != encoder.Passage {
 		return 0, 0, fmt.Errorf("bert: role %d is neither query nor passage", role)
 	}
 	side := f.Side(role)
 	var n atomic.Int64
+	var failed atomic.Pointer[error]
 	var wg sync.WaitGroup
 	workers := runtime.GOMAXPROCS(0)
 	for w := range workers {
@@ -29,13 +39,19 @@ func (f *Folder) countCut(ctx context.Context, role encoder.Role, texts []string
 		go func() {
 			defer wg.Done()
 			for i := w; i < len(texts) && ctx.Err() == nil; i += workers {
-				// With room for one token more, a text that is cut fills it.
-				if len(side.Tower.Tokenizer.Encode(side.Prompt+texts[i], side.Tokens+1)) > side.Tokens {
+				_, cut, err := side.encode(texts[i])
+				if err != nil {
+					failed.Store(&err)
+				}
+				if cut {
 					n.Add(1)
 				}
 			}
 		}()
 	}
 	wg.Wait()
+	if err := failed.Load(); err != nil {
+		return 0, 0, *err
+	}
 	return int(n.Load()), side.Tokens, ctx.Err()
 }

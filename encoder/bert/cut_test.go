@@ -14,7 +14,9 @@ func TestTextsThatAreCutAreCounted(t *testing.T) {
 	require.NoError(t, err)
 	tokens := func(role encoder.Role, text string) int {
 		side := f.Side(role)
-		return len(side.Tower.Tokenizer.Encode(side.Prompt+text, 1000))
+		ids, _, err := side.Tower.tokenizer.EncodeText(side.Prompt+text, 0)
+		require.NoError(t, err)
+		return len(ids)
 	}
 	for role, limit := range map[encoder.Role]int{encoder.Query: 8, encoder.Passage: 16} {
 		var texts []string

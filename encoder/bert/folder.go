@@ -12,6 +12,7 @@ import (
 	"github.com/retort-ir/retort/internal/bertnet"
 	"github.com/retort-ir/retort/internal/jsonfile"
 	"github.com/retort-ir/retort/internal/modelcheck"
+	"github.com/retort-ir/retort/internal/tokenizer"
 )
 
 // Options override what a model folder says, or give what it lacks. The zero value takes the folder as it is.
@@ -69,17 +70,18 @@ type Side struct {
 
 // Tower is one BERT network with what stands around it.
 type Tower struct {
-	Config    Config
-	Tokenizer *Tokenizer
-	Pooling   Pooling
+	Config  Config
+	Pooling Pooling
 	// Normalize says whether the folder's last module normalises embeddings. Those of a model that ranks by cosine are
 	// normalised all the same.
 	Normalize bool
 	// Dir is the folder of config.json and model.safetensors.
 	Dir string
 
-	sbert sentenceBERT
-	notes []string
+	tokenizer *tokenizer.Tokenizer
+	pad       int32 // fills up the shorter rows of a batch
+	sbert     sentenceBERT
+	notes     []string
 }
 
 // Pooling says how the embedding of a text is made of those of its tokens.
@@ -212,29 +214,35 @@ func (t *Tower) read() error {
 	if t.Config, err = bertnet.ReadConfig(filepath.Join(t.Dir, configJSON), "bert"); err != nil {
 		return err
 	}
-	if t.Tokenizer, err = LoadTokenizer(t.Dir); err != nil {
-		return err
-	}
-	t.notes = append(t.notes, t.Tokenizer.notes...)
-	if err := checkTokenizerClass(t.Dir); err != nil {
-		return err
-	}
-	if n := t.Tokenizer.VocabSize(); n > t.Config.VocabSize {
-		return fmt.Errorf("%s: vocab_size is %d, the tokenizer has ids up to %d%s", filepath.Join(t.Dir, configJSON),
-			t.Config.VocabSize,
-			n-1, t.Tokenizer.lastAdded())
-	}
 	if t.sbert, err = readSentenceBERT(t.Dir); err != nil {
 		return err
 	}
-	if t.sbert.LowerCase {
-		t.Tokenizer.lowerFirst()
+	if err := t.readTokenizer(); err != nil {
+		return err
 	}
 	w, err := t.openWeights()
 	if err != nil {
 		return err
 	}
 	return w.Close()
+}
+
+func (t *Tower) readTokenizer() (err error) {
+	t.tokenizer, err = tokenizer.Load(t.Dir, tokenizer.Options{
+		Classes: []string{"BertTokenizer"}, Lowercase: t.sbert.LowerCase,
+	})
+	if err != nil {
+		return err
+	}
+	t.notes = append(t.notes, t.tokenizer.Notes()...)
+	if err := checkTokenizerClass(t.Dir); err != nil {
+		return err
+	}
+	var ok bool
+	if t.pad, ok = t.tokenizer.PadID(); !ok {
+		return fmt.Errorf("%s: no token for padding is known; name it as pad_token", filepath.Join(t.Dir, tokenizer.ConfigFile))
+	}
+	return t.tokenizer.CheckRows(filepath.Join(t.Dir, configJSON)+": vocab_size", t.Config.VocabSize)
 }
 
 // openWeights opens the tower's weights and checks their shapes. The caller closes them.
@@ -304,8 +312,8 @@ func (t *Tower) limit(role encoder.Role) (limit int, source string) {
 		}
 	}
 	limit = t.Config.MaxPositions
-	if n := t.Tokenizer.modelMaxLength; n != nil {
-		limit = min(limit, *n)
+	if n, ok := t.tokenizer.ModelMaxLength(); ok {
+		limit = min(limit, n)
 	}
-	return limit, filepath.Join(t.Dir, tokenizerConfig) + ": model_max_length"
+	return limit, filepath.Join(t.Dir, tokenizer.ConfigFile) + ": model_max_length"
 }

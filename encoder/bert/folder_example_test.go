@@ -7,7 +7,7 @@ import (
 	"github.com/retort-ir/retort/encoder/bert"
 )
 
-// A model folder can be looked at, and its tokenizer used, without LibTorch.
+// A model folder can be looked at without LibTorch.
 func ExampleReadFolder() {
 	folder, err := bert.ReadFolder("testdata/tiny", bert.Options{QueryTokens: 12})
 	if err != nil {
@@ -17,11 +17,10 @@ func ExampleReadFolder() {
 	fmt.Println("towers shared:", folder.Shared())
 	for _, role := range []encoder.Role{encoder.Query, encoder.Passage} {
 		side := folder.Side(role)
-		ids := side.Tower.Tokenizer.Encode(side.Prompt+"How do I read a file line by line?", side.Tokens)
-		fmt.Printf("%s: prompt %q, %d of at most %d tokens\n", role, side.Prompt, len(ids), side.Tokens)
+		fmt.Printf("%s: prompt %q, at most %d tokens, %s pooling\n", role, side.Prompt, side.Tokens, side.Tower.Pooling)
 	}
 	// Output:
 	// towers shared: true
-	// query: prompt "query: ", 12 of at most 12 tokens
-	// passage: prompt "passage: ", 17 of at most 24 tokens
+	// query: prompt "query: ", at most 12 tokens, mean pooling
+	// passage: prompt "passage: ", at most 24 tokens, mean pooling
 }

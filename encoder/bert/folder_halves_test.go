@@ -199,7 +199,7 @@ func TestASavedFolderSaysWhatItHolds(t *testing.T) {
 	for _, role := range []encoder.Role{encoder.Query, encoder.Passage} {
 		require.Equal(t, f.Side(role).Prompt, again.Side(role).Prompt)
 		require.Equal(t, f.Side(role).Tokens, again.Side(role).Tokens)
-		require.Equal(t, f.Side(role).Tower.Tokenizer.Fingerprint(), again.Side(role).Tower.Tokenizer.Fingerprint())
+		require.Equal(t, f.Side(role).Tower.tokenizer.Fingerprint(), again.Side(role).Tower.tokenizer.Fingerprint())
 	}
 }
 

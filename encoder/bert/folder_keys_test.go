@@ -16,6 +16,7 @@ import (
 	"github.com/retort-ir/retort/internal/bertnet"
 	"github.com/retort-ir/retort/internal/modelfolder"
 	"github.com/retort-ir/retort/internal/safetensors"
+	"github.com/retort-ir/retort/internal/tokenizer"
 )
 
 var update = flag.Bool("update", false, "write docs/model-folders.md anew from testdata/keys/rows.json and the schemas")
@@ -144,7 +145,7 @@ var keySchemas = []struct {
 	{"2_Dense/config.json", "", denseSchema},
 	{sentenceTransformersJSON, "", sentenceTransformersSchema},
 	{sentenceBERTJSON, "", sentenceBERTSchema},
-	{tokenizerConfig, "", tokenizerSchema},
+	{tokenizerConfig, "", tokenizer.ConfigSchema},
 	{configJSON, "", bertnet.ConfigSchema},
 }
 

@@ -220,14 +220,8 @@ func (w folderWriter) writeTower(ctx context.Context, dir string, t *Tower, toke
 	}); err != nil {
 		return err
 	}
-	for _, file := range t.Tokenizer.files {
-		data, err := bertnet.WithTokenLimit(file.name, file.data, tokens)
-		if err != nil {
-			return err
-		}
-		if err := atomicfile.WriteBytes(filepath.Join(dir, file.name), data); err != nil {
-			return err
-		}
+	if err := t.tokenizer.Save(dir, tokens); err != nil {
+		return err
 	}
 	return w.writeWeights(ctx, dir, t)
 }

@@ -1,6 +1,9 @@
 package bert
 
-import "github.com/retort-ir/retort/internal/modelfolder"
+import (
+	"github.com/retort-ir/retort/internal/modelfolder"
+	"github.com/retort-ir/retort/internal/tokenizer"
+)
 
 // The schemas list the keys of a folder's files that sentence-transformers 6.2 and transformers 5.24 read, or once did.
 // docs/model-folders.md says what becomes of each; its rows are those of testdata/keys/rows.json.
@@ -89,10 +92,10 @@ var processorKwargsSchema = modelfolder.Schema{
 	Refused: []modelfolder.Refusal{
 		{Key: "padding_side", OK: []string{`"right"`}, Remedy: leftPadding},
 	},
-	Unknown: "set it in " + tokenizerConfig,
+	Unknown: "set it in " + tokenizer.ConfigFile,
 }
 
-const leftPadding = `with padding on the left a BERT's vectors would depend on the texts beside a text; set "right"`
+const leftPadding = `with padding on the left a text's vector would depend on the texts beside it; set "right"`
 
 var modelKwargsSchema = modelfolder.Schema{
 	Read: []string{"dtype", "torch_dtype"},
@@ -131,11 +134,9 @@ var callSchema = modelfolder.Schema{
 		{Key: "return_attention_mask", OK: []string{"true"}, Remedy: "padding would count as text"},
 		{Key: "add_special_tokens", OK: []string{"true"}, Remedy: "a text always stands between [CLS] and [SEP]"},
 		{Key: "is_split_into_words", OK: []string{"false"}, Remedy: "a text is not a list of words"},
-		{Key: "split_special_tokens", OK: []string{"false"}, Remedy: splitSpecials},
+		{Key: "split_special_tokens", OK: []string{"false"}, Remedy: "special tokens are recognised in texts"},
 	},
 }
-
-const splitSpecials = "special tokens are recognised in texts"
 
 var modalitySchema = modelfolder.Schema{
 	Refused: []modelfolder.Refusal{
@@ -145,41 +146,4 @@ var modalitySchema = modelfolder.Schema{
 			Remedy: "only last_hidden_state is",
 		},
 	},
-}
-
-// tokenizerSchema is for tokenizer_config.json. Keys that end in _token name special tokens; what is not listed is kept
-// by transformers 5 and not used.
-var tokenizerSchema = modelfolder.Schema{
-	Read: []string{
-		"tokenizer_class", "do_lower_case", "strip_accents", "tokenize_chinese_chars", "model_max_length", "max_len",
-		"truncation_side",
-		"added_tokens_decoder", "additional_special_tokens", "extra_special_tokens", "model_specific_special_tokens",
-		"model_input_names",
-	},
-	Harmless: []string{
-		"_commit_hash", "add_prefix_space", "backend", "chat_template", "clean_up_tokenization_spaces",
-		"clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output", "do_basic_tokenize", "files_loaded",
-		"is_local",
-		"legacy", "local_files_only", "max_length", "name_or_path", "never_split", "pad_to_multiple_of", "pad_token_type_id",
-		"padding", "response_schema", "response_template", "special_tokens_map_file", "stride", "tokenizer_file",
-		"truncation",
-		"truncation_strategy", "use_fast", "verbose", "vocab_file", "word_tokenizer_type", "wordpieces_prefix",
-	},
-	Refused: []modelfolder.Refusal{
-		{Key: "padding_side", OK: []string{`"right"`}, Remedy: leftPadding},
-		{Key: "split_special_tokens", OK: []string{"false"}, Remedy: splitSpecials},
-		{Key: "add_bos_token", OK: []string{"false"}, Remedy: "a BERT's text stands between [CLS] and [SEP]"},
-		{Key: "add_eos_token", OK: []string{"false"}, Remedy: "a BERT's text stands between [CLS] and [SEP]"},
-		{Key: "auto_map", OK: []string{"{}"}, Remedy: "no code of a folder is run; remove the key if the tokenizer is a BertTokenizer without it"},
-		{Key: "fast_tokenizer_files", OK: []string{"[]", `["tokenizer.json"]`}, Remedy: "only tokenizer.json is read"},
-		{Key: "gguf_file", Remedy: "only tokenizer.json and vocab.txt are read"},
-		{Key: "init_inputs", OK: []string{"[]"}, Remedy: "remove the key"},
-		{Key: "post_processor", Remedy: "it belongs into tokenizer.json"},
-		{Key: "processor_class", Remedy: "the model reads more than text"},
-		{Key: "tokenizer_object", Remedy: "remove the key"},
-		{Key: "tokenizer_padding", Remedy: "it belongs into tokenizer.json, as padding"},
-		{Key: "tokenizer_truncation", Remedy: "it belongs into tokenizer.json, as truncation"},
-		{Key: "vocab", Remedy: "only the vocabulary of tokenizer.json or vocab.txt is read"},
-	},
-	Open: true,
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/retort-ir/retort/internal/bertnet"
 	"github.com/retort-ir/retort/internal/modelfolder"
+	"github.com/retort-ir/retort/internal/tokenizer"
 )
 
 // sentenceBERT is what the file of sentence-transformers' module Transformer says; nil is nothing.
@@ -173,7 +174,7 @@ func checkNetwork(dir string) (notes []string, err error) {
 		return nil, err
 	}
 	if len(unknown) > 0 {
-		notes = append(notes, unknownNote(s, unknown))
+		notes = append(notes, modelfolder.UnknownNote(s, unknown))
 	}
 	note, err := dtypeNote(s)
 	if note != "" {
@@ -193,11 +194,11 @@ func checkTokenizerClass(dir string) error {
 	if err != nil || !isSet || class == "BertTokenizer" || class == "BertTokenizerFast" {
 		return err
 	}
-	tokenizer, err := modelfolder.ReadOptional(filepath.Join(dir, tokenizerConfig))
-	if err != nil || tokenizer.IsSet("tokenizer_class") {
+	beside, err := modelfolder.ReadOptional(filepath.Join(dir, tokenizer.ConfigFile))
+	if err != nil || beside.IsSet("tokenizer_class") {
 		return err
 	}
-	return config.Errorf("tokenizer_class", "is %s and %s names none; set it there", class, tokenizerConfig)
+	return config.Errorf("tokenizer_class", "is %s and %s names none; set it there", class, tokenizer.ConfigFile)
 }
 
 // dtypeNote says that the network is computed in float32 whatever the type of its weights.
@@ -216,10 +217,6 @@ func dtypeNote(s modelfolder.Settings) (string, error) {
 		`model_kwargs={"dtype": "float32"}`, s, dtype), nil
 }
 
-func unknownNote(s modelfolder.Settings, unknown []string) string {
-	return fmt.Sprintf("%s: the keys %q are not known and not used", s, unknown)
-}
-
 // checkNoModules refuses files that sentence-transformers reads beside modules.json alone, in a folder without it.
 func checkNoModules(dir string) error {
 	for _, name := range append([]string{sentenceTransformersJSON}, sentenceBERTNames...) {
@@ -233,7 +230,7 @@ func checkNoModules(dir string) error {
 		return fmt.Errorf("%s: a chat template would be put around each text, which is not supported; remove it",
 			filepath.Join(dir, "chat_template.jinja"))
 	}
-	s, err := modelfolder.ReadOptional(filepath.Join(dir, tokenizerConfig))
+	s, err := modelfolder.ReadOptional(filepath.Join(dir, tokenizer.ConfigFile))
 	if err != nil {
 		return err
 	}

@@ -50,8 +50,31 @@ func FuzzFolder(f *testing.F) {
 		}
 		for _, role := range []encoder.Role{encoder.Query, encoder.Passage} {
 			side := folder.Side(role)
-			ids := side.Tower.Tokenizer.Encode(side.Prompt+"a text of words", side.Tokens)
+			ids, _, err := side.encode("a text of words")
+			require.NoError(t, err)
 			require.LessOrEqual(t, len(ids), side.Tokens)
 		}
+	})
+}
+
+// Whatever config_sentence_transformers.json and sentence_bert_config.json hold, the folder is refused or has sound
+// limits.
+func FuzzSentenceTransformersSettings(f *testing.F) {
+	f.Add([]byte(`{"prompts":{"query":"q"},"truncate_dim":4}`), []byte(`{"max_seq_length":9}`))
+	f.Add([]byte(`{"similarity_fn_name":"dot"}`), []byte(`{"processing_kwargs":{"text":{"max_length":8}}}`))
+	f.Fuzz(func(t *testing.T, sentence, sbert []byte) {
+		dir := changedFolder(t, "tiny", func(dir string) {
+			write(t, dir, sentenceTransformersJSON, string(sentence))
+			write(t, dir, sentenceBERTJSON, string(sbert))
+		})
+		folder, err := ReadFolder(dir, Options{})
+		if err != nil {
+			return
+		}
+		for _, side := range []*Side{&folder.Query, &folder.Passage} {
+			require.GreaterOrEqual(t, side.Tokens, 3)
+			require.LessOrEqual(t, side.Tokens, side.Tower.Config.MaxPositions)
+		}
+		require.Positive(t, folder.Dim())
 	})
 }

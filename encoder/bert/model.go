@@ -272,6 +272,9 @@ func (m *Model) Forward(ctx context.Context, in encoder.Inputs, rows []int, keep
 	}
 	keepGraph = keepGraph && !(m.frozen && prepared.role == encoder.Passage)
 	texts := prepared.some(rows)
+	if err := prepared.err(); err != nil {
+		return nil, err
+	}
 	p.width = widest(texts)
 	err := m.rt.Run(ctx, func(s *torch.Scope) error {
 		if !keepGraph {
@@ -305,7 +308,7 @@ func (m *Model) GraphBytes(in encoder.Inputs, rows []int) int64 {
 // a micro-batch share.
 func (m *Model) compute(s *torch.Scope, role encoder.Role, texts [][]int32, training bool) torch.Tensor {
 	tower := m.folder.Side(role).Tower
-	b := bertnet.NewBatch(texts, tower.Tokenizer.PadID())
+	b := bertnet.NewBatch(texts, tower.pad)
 	if training {
 		b = b.ForTraining()
 	}
@@ -476,7 +479,7 @@ func (m *Model) Fingerprint() string {
 	fmt.Fprintf(h, "retort bert 1 %d\n", m.precision)
 	for _, role := range []encoder.Role{encoder.Query, encoder.Passage} {
 		side := m.folder.Side(role)
-		fmt.Fprintf(h, "%q %d %s %s %+v\n", side.Prompt, side.Tokens, side.Tower.Pooling, side.Tower.Tokenizer.Fingerprint(), side.Tower.Config)
+		fmt.Fprintf(h, "%q %d %s %s %+v\n", side.Prompt, side.Tokens, side.Tower.Pooling, side.Tower.tokenizer.Fingerprint(), side.Tower.Config)
 	}
 	if m.folder.Similarity != Cosine || m.folder.TruncateDim > 0 {
 		fmt.Fprintf(h, "%s %d %t\n", m.folder.Similarity, m.folder.Dim(), m.folder.Query.Tower.Normalize)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"gonum.org/v1/gonum/blas/blas32"
 
@@ -19,6 +20,8 @@ type inputs struct {
 	role  encoder.Role
 	side  *Side
 	texts []input
+
+	failed atomic.Pointer[error] // of a text that could not be tokenised
 }
 
 type input struct {
@@ -41,13 +44,24 @@ func (in *inputs) Tokens(i int) int { return len(in.ids(i)) }
 func (in *inputs) ids(i int) []int32 {
 	t := &in.texts[i]
 	t.once.Do(func() {
-		t.ids = in.side.Tower.Tokenizer.Encode(in.side.Prompt+t.text, in.side.Tokens)
-		t.text = ""
+		ids, _, err := in.side.encode(t.text)
+		if err != nil {
+			in.failed.Store(&err)
+		}
+		t.ids, t.text = ids, ""
 	})
 	return t.ids
 }
 
-// some returns the tokens of the given texts.
+// err is the error of a text that could not be tokenised.
+func (in *inputs) err() error {
+	if err := in.failed.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// some returns the tokens of the given texts; err says whether it could.
 func (in *inputs) some(rows []int) [][]int32 {
 	texts := make([][]int32, len(rows))
 	for i, r := range rows {
@@ -60,7 +74,7 @@ func (in *inputs) some(rows []int) [][]int32 {
 func (in *inputs) tokenise(ctx context.Context) error {
 	if in.Len() == 1 {
 		in.ids(0)
-		return ctx.Err()
+		return errors.Join(ctx.Err(), in.err())
 	}
 	var wg sync.WaitGroup
 	workers := runtime.GOMAXPROCS(0)
@@ -74,7 +88,7 @@ func (in *inputs) tokenise(ctx context.Context) error {
 		}()
 	}
 	wg.Wait()
-	return ctx.Err()
+	return errors.Join(ctx.Err(), in.err())
 }
 
 // pass is one micro-batch through the model.

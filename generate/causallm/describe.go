@@ -9,9 +9,8 @@ import (
 	"github.com/retort-ir/retort/internal/gguf"
 	"github.com/retort-ir/retort/internal/jsonfile"
 	"github.com/retort-ir/retort/internal/modelcheck"
-	"github.com/retort-ir/retort/internal/modelfolder"
 	"github.com/retort-ir/retort/internal/regular"
-	"github.com/retort-ir/retort/internal/subword"
+	"github.com/retort-ir/retort/internal/tokenizer"
 )
 
 // description is all that a model's files say, with the weights still on disk.
@@ -45,8 +44,7 @@ func describe(path string) (*description, error) {
 	if err != nil {
 		return nil, err
 	}
-	if n := d.text.tokenizer.Len(); n > d.config.vocab {
-		err := fmt.Errorf("%s: the tokenizer has ids up to %d, the model %d embeddings: they do not belong together", path, n-1, d.config.vocab)
+	if err := d.text.tokenizer.CheckRows(path+": the model's number of embeddings", d.config.vocab); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
 	return d, nil
@@ -89,43 +87,30 @@ func describeGGUF(path string) (*description, error) {
 
 // readFolderText reads tokenizer.json, tokenizer_config.json and the chat template.
 func readFolderText(dir string, c config) (*text, error) {
-	path := filepath.Join(dir, "tokenizer.json")
-	tokenizer, err := subword.Load(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: a tokenizer.model alone is not read; load and save the tokenizer with transformers' AutoTokenizer", err)
-	}
+	words, err := tokenizer.Load(dir, tokenizer.Options{Prompts: true})
 	if err != nil {
 		return nil, err
 	}
-	// Prompts are not padded, and cut by their own rules.
-	if _, err := modelfolder.CheckTokenizer(dir, "pad_token"); err != nil {
-		return nil, err
-	}
-	t := &text{tokenizer: tokenizer, bos: -1, ends: ends(c.eos)}
+	t := &text{tokenizer: words, bos: -1, ends: ends(c.eos)}
 	var j struct {
 		BOS      specialToken  `json:"bos_token"`
 		EOS      specialToken  `json:"eos_token"`
 		AddBOS   *bool         `json:"add_bos_token"`
 		Template chatTemplates `json:"chat_template"`
 	}
-	if err := jsonfile.Read(filepath.Join(dir, "tokenizer_config.json"), &j); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := jsonfile.Read(filepath.Join(dir, tokenizer.ConfigFile), &j); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	t.bosText, t.eosText = string(j.BOS), string(j.EOS)
 	if t.bosText == "" && c.bos >= 0 {
-		t.bosText = tokenizer.Token(c.bos)
+		t.bosText = words.Token(c.bos)
 	}
-	if id, ok := tokenizer.ID(t.eosText); ok {
+	if id, ok := words.ID(t.eosText); ok {
 		t.ends[id] = true
 	}
-	begins, err := beginsWith(path)
-	if err != nil {
-		return nil, err
-	}
-	if begins == "" && valueOr(j.AddBOS, false) {
-		begins = t.bosText
-	}
-	if id, ok := tokenizer.ID(begins); ok {
+	if before := words.Prefix(); len(before) > 0 {
+		t.bos = before[0]
+	} else if id, ok := words.ID(t.bosText); ok && valueOr(j.AddBOS, false) {
 		t.bos = id
 	}
 	source := string(j.Template)
@@ -140,38 +125,8 @@ func readFolderText(dir string, c config) (*text, error) {
 	return t, nil
 }
 
-// beginsWith returns the special token that a tokenizer.json's post-processor puts before a text, "" for none.
-func beginsWith(path string) (string, error) {
-	type processor struct {
-		Type   string `json:"type"`
-		Single []struct {
-			Special *struct {
-				ID string `json:"id"`
-			} `json:"SpecialToken"`
-		} `json:"single"`
-	}
-	var j struct {
-		Post *struct {
-			processor
-			Processors []processor `json:"processors"`
-		} `json:"post_processor"`
-	}
-	if err := jsonfile.Read(path, &j); err != nil {
-		return "", err
-	}
-	if j.Post == nil {
-		return "", nil
-	}
-	for _, p := range append(j.Post.Processors, j.Post.processor) {
-		if p.Type == "TemplateProcessing" && len(p.Single) > 0 && p.Single[0].Special != nil {
-			return p.Single[0].Special.ID, nil
-		}
-	}
-	return "", nil
-}
-
 func readGGUFText(f *gguf.File, c config) (*text, error) {
-	v := subword.Vocab{AddSpacePrefix: true}
+	v := tokenizer.Vocab{AddSpacePrefix: true}
 	var ok bool
 	if v.Tokens, ok = f.Strings("tokenizer.ggml.tokens"); !ok {
 		return nil, fmt.Errorf("%s: no tokenizer.ggml.tokens: the file has no tokenizer", f.Path())
@@ -190,13 +145,13 @@ func readGGUFText(f *gguf.File, c config) (*text, error) {
 	if add, ok := f.Bool("tokenizer.ggml.add_space_prefix"); ok {
 		v.AddSpacePrefix = add
 	}
-	tokenizer, err := subword.FromGGUF(v)
+	words, err := tokenizer.FromGGUF(v)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Path(), err)
 	}
-	t := &text{tokenizer: tokenizer, bos: -1, ends: ends(c.eos)}
+	t := &text{tokenizer: words, bos: -1, ends: ends(c.eos)}
 	if c.bos >= 0 {
-		t.bosText = tokenizer.Token(c.bos)
+		t.bosText = words.Token(c.bos)
 		add, ok := f.Bool("tokenizer.ggml.add_bos_token")
 		if !ok { // as llama.cpp takes it
 			add = v.Model == "llama" || v.Pre == "llama3" || v.Pre == "llama-v3" || v.Pre == "llama-bpe"
@@ -206,7 +161,7 @@ func readGGUFText(f *gguf.File, c config) (*text, error) {
 		}
 	}
 	if id, ok := f.Uint("tokenizer.ggml.eos_token_id"); ok && id < uint64(len(v.Tokens)) {
-		t.eosText = tokenizer.Token(int32(id))
+		t.eosText = words.Token(int32(id))
 	}
 	source, _ := f.String("tokenizer.chat_template")
 	t.setTemplate(source, f.Path())

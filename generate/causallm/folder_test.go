@@ -74,7 +74,7 @@ func TestFoldersThatAreNoSupportedModelAreNamedErrors(t *testing.T) {
 		{"odd head", map[string]any{"head_dim": 7}, "the width of a head, 7, is odd"},
 		{"epsilon", map[string]any{"rms_norm_eps": 0}, "the epsilon of RMSNorm is 0"},
 		{"rotation", map[string]any{"rope_parameters": map[string]any{"rope_theta": -1}}, "frequencies of the rotary embeddings"},
-		{"vocabulary", map[string]any{"vocab_size": 200}, "the tokenizer has ids up to 383, the model 200 embeddings: they do not belong together"},
+		{"vocabulary", map[string]any{"vocab_size": 200}, "the model's number of embeddings is 200, the tokenizer has ids up to 383"},
 		{"no number", map[string]any{"num_attention_heads": "many"}, "num_attention_heads"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -337,7 +337,7 @@ func must[T any](v T, err error) T {
 func TestASpecialTokenThatTokenizerJSONLacksIsNamed(t *testing.T) {
 	dir := copyOf(t, "qwen2", "tokenizer_config.json", map[string]any{"extra_special_tokens": []string{"<|im_end|>"}})
 	_, err := describe(dir)
-	require.ErrorContains(t, err, `tokenizer_config.json: extra_special_tokens names "<|im_end|>", which added_tokens of tokenizer.json lacks`)
+	require.ErrorContains(t, err, `that of "<|im_end|>" (extra_special_tokens of tokenizer_config.json); remove the token`)
 	d, err := describe(copyOf(t, "qwen2", "tokenizer_config.json", map[string]any{"pad_token": "<|no_row|>"}))
 	require.NoError(t, err, "prompts are not padded")
 	require.NoError(t, d.close())

@@ -10,12 +10,12 @@ import (
 	"github.com/retort-ir/retort/generate"
 	"github.com/retort-ir/retort/internal/chattemplate"
 	"github.com/retort-ir/retort/internal/strictjson"
-	"github.com/retort-ir/retort/internal/subword"
+	"github.com/retort-ir/retort/internal/tokenizer"
 )
 
 // text turns prompts into tokens and tokens into text.
 type text struct {
-	tokenizer        *subword.Tokenizer
+	tokenizer        *tokenizer.Tokenizer
 	bos              int32 // what a raw prompt begins with; -1 is nothing
 	ends             map[int32]bool
 	bosText, eosText string // for the template

@@ -1,16 +1,12 @@
 package bertnet
 
 import (
-	"bytes"
 	"encoding/json"
-	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/retort-ir/retort/internal/jsonfile"
 	"github.com/retort-ir/retort/internal/safetensors"
-	"github.com/retort-ir/retort/internal/strictjson"
 )
 
 // DType returns the type of the file's tensors, by its name in transformers ("float32"), and "" where they differ or
@@ -82,48 +78,6 @@ func setMember(config map[string]json.RawMessage, key string, value any) error {
 	}
 	config[key] = raw
 	return nil
-}
-
-// The tokenizer's files that give a length limit.
-const (
-	TokenizerFile       = "tokenizer.json"
-	TokenizerConfigFile = "tokenizer_config.json"
-)
-
-// WithTokenLimit returns a file of a tokenizer with another length limit: model_max_length of tokenizer_config.json,
-// and max_length of tokenizer.json's truncation where that is on. All other bytes, and other files, stay.
-func WithTokenLimit(name string, data []byte, tokens int) ([]byte, error) {
-	var path []string
-	switch name {
-	case TokenizerConfigFile:
-		path = []string{"model_max_length"}
-	case TokenizerFile:
-		path = []string{"truncation", "max_length"}
-	default:
-		return data, nil
-	}
-	start, end, err := findMember(data, path)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	if start == end || string(data[start:end]) == fmt.Sprint(tokens) {
-		return data, nil
-	}
-	return slices.Concat(data[:start], fmt.Append(nil, tokens), data[end:]), nil
-}
-
-// findMember returns where the value of a member is in an object, and start == end where there is none.
-func findMember(data []byte, path []string) (start, end int, err error) {
-	skipped := len(data) - len(bytes.TrimPrefix(data, []byte("\ufeff")))
-	at, text := skipped, data[skipped:]
-	for _, key := range path {
-		start, end, err = strictjson.FindMember(text, key)
-		if err != nil || start == end {
-			return 0, 0, err
-		}
-		at, text = at+start, text[start:end]
-	}
-	return at, at + len(text), nil
 }
 
 // ReadAll returns all tensors of the file as float32, under their names in a model without a head.

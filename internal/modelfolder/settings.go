@@ -184,3 +184,8 @@ func compact(raw []byte) []byte {
 	}
 	return bytes.TrimSpace(b.Bytes())
 }
+
+// UnknownNote says that keys of a file are not used.
+func UnknownNote(s Settings, keys []string) string {
+	return fmt.Sprintf("%s: the keys %q are not known and not used", s, keys)
+}

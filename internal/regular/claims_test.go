@@ -20,9 +20,10 @@ import (
 	"github.com/retort-ir/retort/internal/jsonfile"
 	"github.com/retort-ir/retort/internal/npy"
 	"github.com/retort-ir/retort/internal/onnx"
+	"github.com/retort-ir/retort/internal/regular"
 	"github.com/retort-ir/retort/internal/safetensors"
-	"github.com/retort-ir/retort/internal/subword"
 	"github.com/retort-ir/retort/internal/tfevents"
+	"github.com/retort-ir/retort/internal/tokenizer"
 )
 
 // A length or a count that the file cannot hold is refused before anything of that size is made.
@@ -66,7 +67,13 @@ func TestNoParserMakesWhatAFileOnlyClaimsToHold(t *testing.T) {
 		}
 		return closing(m, err)
 	}
-	words := func(path string) error { _, err := subword.Load(path); return err }
+	words := func(path string) error {
+		data, err := regular.ReadFile(path, regular.MaxJSON)
+		if err == nil {
+			_, err = tokenizer.Parse(data)
+		}
+		return err
+	}
 	documents := func(path string) error { var v any; return jsonfile.Read(path, &v) }
 	for name, c := range map[string]struct {
 		data []byte

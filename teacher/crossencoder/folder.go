@@ -3,16 +3,13 @@ package crossencoder
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 
-	"github.com/retort-ir/retort/encoder/bert"
 	"github.com/retort-ir/retort/internal/bertnet"
 	"github.com/retort-ir/retort/internal/jsonfile"
 	"github.com/retort-ir/retort/internal/modelcheck"
+	"github.com/retort-ir/retort/internal/tokenizer"
 )
-
-const tokenizerConfig = "tokenizer_config.json"
 
 // family is what the two kinds of models call things. Both heads are out(tanh(dense(h))) of the first token's hidden state.
 type family struct {
@@ -39,7 +36,7 @@ type folder struct {
 	pad           int32
 	labels        int // of the classification head; 0: there is none
 	maxTokens     int
-	tokens        tokenizer
+	tokenizer     *tokenizer.Tokenizer
 }
 
 // readFolder reads and checks a folder. maxTokens 0 takes the folder's limit.
@@ -102,23 +99,15 @@ func (f *folder) readPositions(path string, pad *int) error {
 func (f *folder) positions() int { return f.config.MaxPositions - f.firstPosition }
 
 func (f *folder) readTokenizer(path string) error {
+	var o tokenizer.Options
 	if f.family == bertFamily {
-		t, err := bert.LoadTokenizer(f.dir)
-		if err != nil {
-			return err
-		}
-		f.tokens = wordPieces{t, f.config.TypeVocabSize > 1}
-	} else {
-		t, err := loadSubwords(f.dir)
-		if err != nil {
-			return err
-		}
-		f.tokens = t
+		o.Classes = []string{"BertTokenizer"}
 	}
-	if n := f.tokens.size(); n > f.config.VocabSize {
-		return fmt.Errorf("%s: vocab_size is %d, the tokenizer has ids up to %d", path, f.config.VocabSize, n-1)
+	var err error
+	if f.tokenizer, err = tokenizer.Load(f.dir, o); err != nil {
+		return err
 	}
-	return nil
+	return f.tokenizer.CheckRows(path+": vocab_size", f.config.VocabSize)
 }
 
 const (
@@ -135,20 +124,13 @@ func (f *folder) readLimit(maxTokens int) error {
 		f.maxTokens = maxTokens
 		return nil
 	}
-	path := filepath.Join(f.dir, tokenizerConfig)
-	var j struct {
-		MaxLength float64 `json:"model_max_length"` // 1e30 stands for none
-	}
-	if err := jsonfile.Read(path, &j); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
 	f.maxTokens = min(usualTokens, f.positions())
-	if j.MaxLength != 0 && j.MaxLength < float64(f.maxTokens) {
-		f.maxTokens = int(j.MaxLength)
+	if n, ok := f.tokenizer.ModelMaxLength(); ok && n != 0 {
+		f.maxTokens = min(f.maxTokens, n)
 	}
 	if f.maxTokens < leastTokens {
 		return fmt.Errorf("%s: model_max_length leaves %d tokens a pair; at least %d are needed (Options.MaxTokens overrides it)",
-			path, f.maxTokens, leastTokens)
+			filepath.Join(f.dir, tokenizer.ConfigFile), f.maxTokens, leastTokens)
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/retort-ir/retort/internal/bertnet"
 	"github.com/retort-ir/retort/internal/jsonfile"
 	"github.com/retort-ir/retort/internal/safetensors"
+	"github.com/retort-ir/retort/internal/tokenizer"
 	"github.com/retort-ir/retort/teacher"
 )
 
@@ -72,31 +73,15 @@ func TestPairsEqualTransformers(t *testing.T) {
 func TestTheSecondSegmentBeginsWithThePassage(t *testing.T) {
 	f, err := readFolder("testdata/bert", 0)
 	require.NoError(t, err)
-	p, cut, err := f.tokens.pair("x", "short", 40)
+	p, cut, err := f.pair("x", "short", 40)
 	require.NoError(t, err)
 	require.False(t, cut)
 	require.Equal(t, 3, p.second, "[CLS] x [SEP]")
 	f, err = readFolder("testdata/roberta", 0)
 	require.NoError(t, err)
-	p, _, err = f.tokens.pair("x", "short", 40)
+	p, _, err = f.pair("x", "short", 40)
 	require.NoError(t, err)
 	require.Zero(t, p.second)
-}
-
-func TestTheLongerTextIsCutFirst(t *testing.T) {
-	for _, c := range []struct{ a, b, room, wantA, wantB int }{
-		{3, 4, 7, 3, 4},
-		{3, 9, 7, 3, 4},
-		{9, 3, 7, 4, 3},
-		{9, 9, 7, 3, 4},
-		{8, 9, 7, 3, 4},
-		{9, 8, 7, 4, 3},
-		{9, 8, 8, 4, 4},
-		{0, 9, 7, 0, 7},
-	} {
-		a, b := longestFirst(c.a, c.b, c.room)
-		require.Equal(t, [2]int{c.wantA, c.wantB}, [2]int{a, b}, "%+v", c)
-	}
 }
 
 func TestBrokenFoldersAreRefusedByFileAndField(t *testing.T) {
@@ -143,7 +128,7 @@ func TestBrokenFoldersAreRefusedByFileAndField(t *testing.T) {
 		}), `no tensor "classifier.dense.weight"`},
 		"no tokenizer": {"xlmr", 0, func(t *testing.T, dir string) { require.NoError(t, os.Remove(filepath.Join(dir, "tokenizer.json"))) }, "tokenizer.json"},
 		"no limit left": {"bert", 0, func(t *testing.T, dir string) {
-			require.NoError(t, jsonfile.Write(filepath.Join(dir, tokenizerConfig), map[string]any{"model_max_length": 4}))
+			require.NoError(t, jsonfile.Write(filepath.Join(dir, tokenizer.ConfigFile), map[string]any{"model_max_length": 4}))
 		}, "model_max_length leaves 4 tokens a pair"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -205,7 +190,7 @@ func FuzzPairsKeepTheirLimit(f *testing.F) {
 	f.Fuzz(func(t *testing.T, query, passage string, limit uint8) {
 		maxTokens := max(leastTokens, int(limit))
 		for name, folder := range folders {
-			p, cut, err := folder.tokens.pair(query, passage, maxTokens)
+			p, cut, err := folder.pair(query, passage, maxTokens)
 			require.NoError(t, err)
 			require.LessOrEqual(t, len(p.ids), maxTokens, name)
 			require.True(t, p.second >= 0 && p.second < len(p.ids), name)

@@ -133,7 +133,7 @@ func (n *network) score(ctx context.Context, rt *torch.Runtime, all pairs, budge
 // digest tells models apart that may score differently.
 func (n *network) digest(ctx context.Context, rt *torch.Runtime, f *folder) (string, error) {
 	h := sha256.New()
-	fmt.Fprintf(h, "retort crossencoder 1 %d\n%d %s %d %+v\n", n.precision, f.maxTokens, f.tokens.Fingerprint(), f.firstPosition, f.config)
+	fmt.Fprintf(h, "retort crossencoder 1 %d\n%d %s %d %+v\n", n.precision, f.maxTokens, f.tokenizer.Fingerprint(), f.firstPosition, f.config)
 	err := rt.Run(ctx, func(s *torch.Scope) error {
 		for _, p := range n.params {
 			values := s.Floats(p.Value)

@@ -14,6 +14,7 @@ import (
 	"github.com/retort-ir/retort/internal/jsonfile"
 	"github.com/retort-ir/retort/internal/modelcard"
 	"github.com/retort-ir/retort/internal/safetensors"
+	"github.com/retort-ir/retort/internal/tokenizer"
 )
 
 // retortJSON tells that Retort wrote a folder.
@@ -61,7 +62,7 @@ func copyTokenizerFile(dir string, f *folder, name string) error {
 	if err != nil {
 		return err
 	}
-	if data, err = bertnet.WithTokenLimit(name, data, f.maxTokens); err != nil {
+	if data, err = tokenizer.WithTokenLimit(name, data, f.maxTokens); err != nil {
 		return err
 	}
 	return atomicfile.WriteBytes(filepath.Join(dir, name), data)
@@ -82,15 +83,15 @@ func writeConfigs(dir string, f *folder) error {
 	if err := jsonfile.Write(filepath.Join(dir, bertnet.ConfigFile), config); err != nil {
 		return err
 	}
-	tokenizer, err := readObject(filepath.Join(f.dir, tokenizerConfig))
+	own, err := readObject(filepath.Join(f.dir, tokenizer.ConfigFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		tokenizer, err = f.plainTokenizerConfig()
+		own, err = f.plainTokenizerConfig()
 	}
 	if err != nil {
 		return err
 	}
-	tokenizer["model_max_length"] = f.maxTokens
-	if err := jsonfile.Write(filepath.Join(dir, tokenizerConfig), tokenizer); err != nil {
+	own["model_max_length"] = f.maxTokens
+	if err := jsonfile.Write(filepath.Join(dir, tokenizer.ConfigFile), own); err != nil {
 		return err
 	}
 	return jsonfile.Write(filepath.Join(dir, retortJSON), map[string]any{

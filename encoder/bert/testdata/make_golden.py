@@ -15,6 +15,7 @@ import json
 import os
 import pathlib
 import shutil
+import sys
 import tempfile
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -26,6 +27,8 @@ from sentence_transformers.base.modules import Normalize
 from sentence_transformers.sentence_transformer.modules import Pooling, Router, Transformer
 from tokenizers import normalizers
 from transformers import BertConfig, BertModel
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[3] / "internal/tokenizer/testdata/wordpiece"))
 
 from make_tokens import train, write
 from texts import QUERIES, SENTENCES

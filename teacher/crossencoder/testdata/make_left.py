@@ -1,5 +1,5 @@
-"""Writes left.json: the ids that transformers makes of pairs where tokenizer_config.json of the folder bert says
-truncation_side left, by length limit. Needs transformers:
+"""Writes left.json: the ids that transformers makes of pairs where tokenizer_config.json of the folders bert,
+roberta and xlmr says truncation_side left, by folder and length limit. Needs transformers:
 
     python3 make_left.py
 """
@@ -26,16 +26,17 @@ PAIRS = [
 
 def main():
     cases = []
-    with tempfile.TemporaryDirectory() as d:
-        folder = pathlib.Path(d) / "model"
-        shutil.copytree(here / "bert", folder)
-        path = folder / "tokenizer_config.json"
-        path.write_text(json.dumps(json.loads(path.read_text()) | {"truncation_side": "left"}))
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-        for query, passage in PAIRS:
-            for limit in (8, 13, 20, 40):
-                ids = tokenizer(query, passage, truncation="longest_first", max_length=limit)["input_ids"]
-                cases.append({"query": query, "passage": passage, "limit": limit, "ids": ids})
+    for name in ("bert", "roberta", "xlmr"):
+        with tempfile.TemporaryDirectory() as d:
+            folder = pathlib.Path(d) / "model"
+            shutil.copytree(here / name, folder)
+            path = folder / "tokenizer_config.json"
+            path.write_text(json.dumps(json.loads(path.read_text()) | {"truncation_side": "left"}))
+            tokenizer = AutoTokenizer.from_pretrained(folder)
+            for query, passage in PAIRS:
+                for limit in (8, 13, 20, 40):
+                    ids = tokenizer(query, passage, truncation="longest_first", max_length=limit)["input_ids"]
+                    cases.append({"folder": name, "query": query, "passage": passage, "limit": limit, "ids": ids})
     (here / "left.json").write_text(json.dumps(cases).replace("}, {", "},\n{") + "\n")
 
 

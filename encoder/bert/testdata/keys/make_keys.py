@@ -75,7 +75,7 @@ DOT = {
 
 
 def write_ranking():
-    sys.path.insert(0, str(here.parent))
+    sys.path.insert(0, str(here.parents[3] / "internal/tokenizer/testdata/wordpiece"))
     from texts import QUERIES, SENTENCES
 
     queries = [q for q in QUERIES if q]

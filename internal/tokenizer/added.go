@@ -1,0 +1,176 @@
+package tokenizer
+
+import (
+	"slices"
+	"unicode"
+	"unicode/utf8"
+)
+
+// token is an added token as a file describes it.
+type token struct {
+	ID         int64  `json:"id"`
+	Content    string `json:"content"`
+	SingleWord bool   `json:"single_word"`
+	LStrip     bool   `json:"lstrip"`
+	RStrip     bool   `json:"rstrip"`
+	Normalized *bool  `json:"normalized"` // left out: where it is not special
+	Special    bool   `json:"special"`
+	Kind       string `json:"__type"` // "AddedToken", in tokenizer_config.json
+
+	source string // what names it, for errors
+}
+
+func (t token) normalized() bool { return valueOr(t.Normalized, !t.Special) }
+
+// addedVocabulary gives added tokens their ids as the tokenizers package does: that of the vocabulary, or the next one
+// after the last.
+type addedVocabulary struct {
+	vocab  map[string]int64
+	size   int64 // of the vocabulary
+	tokens []token
+	ids    map[string]int64
+}
+
+// id returns the id of an added token or of a piece.
+func (a *addedVocabulary) id(content string) (int64, bool) {
+	if id, ok := a.ids[content]; ok {
+		return id, true
+	}
+	id, ok := a.vocab[content]
+	return id, ok
+}
+
+// add adds a token, in place of one with the same content.
+func (a *addedVocabulary) add(added token) {
+	if added.Content == "" {
+		return
+	}
+	a.tokens = slices.DeleteFunc(a.tokens, func(other token) bool { return other.Content == added.Content })
+	id, ok := a.id(added.Content)
+	if !ok {
+		id = a.size
+		for _, other := range a.ids {
+			id = max(id, other+1)
+		}
+	}
+	added.ID = id
+	a.ids[added.Content] = id
+	a.tokens = append(a.tokens, added)
+}
+
+// setAdded enters the added tokens, and returns by id the texts that are looked for.
+func (t *Tokenizer) setAdded(tokens []token) (map[int32]string, error) {
+	var verbatim, normalized []addedToken
+	var verbatimTexts, normalizedTexts []string
+	texts := make(map[int32]string, len(tokens))
+	for _, a := range tokens {
+		if _, known := t.ids[a.Content]; !known {
+			if err := t.addToken(a.Content, a.ID); err != nil {
+				return nil, err
+			}
+		}
+		id := t.ids[a.Content]
+		added := addedToken{id: id, special: a.Special, singleWord: a.SingleWord, left: a.LStrip, right: a.RStrip}
+		if a.normalized() {
+			texts[id] = t.normalizer.normalize(a.Content)
+			normalized, normalizedTexts = append(normalized, added), append(normalizedTexts, texts[id])
+			continue
+		}
+		texts[id] = a.Content
+		verbatim, verbatimTexts = append(verbatim, added), append(verbatimTexts, a.Content)
+	}
+	t.verbatim = newAddedSet(verbatimTexts, verbatim)
+	t.normalized = newAddedSet(normalizedTexts, normalized)
+	return texts, nil
+}
+
+// addedToken is a token that is looked for in the text before anything else.
+type addedToken struct {
+	id          int32
+	special     bool
+	singleWord  bool // only where no word goes on at its sides
+	left, right bool // takes the space at its sides with it
+}
+
+// addedSet finds tokens in text: the leftmost, and of those the longest.
+type addedSet struct {
+	tokens []addedToken
+	trie   trie // to indices of tokens
+}
+
+func newAddedSet(texts []string, tokens []addedToken) addedSet {
+	values := make([]int32, len(texts))
+	for i := range values {
+		values[i] = int32(i)
+	}
+	return addedSet{tokens: tokens, trie: newTrie(texts, values)}
+}
+
+// split calls token and text for what it finds in s, in order, and stops with false once one of them returns false. start
+// says that a text is at the start of s. Special tokens are text unless specials.
+func (a *addedSet) split(
+	s string, specials bool, token func(id int32) bool, text func(segment string, start bool) bool,
+) bool {
+	done := 0 // what lies before has been handed on
+	for i := 0; i < len(s) && len(a.tokens) > 0; {
+		if a.trie.root[s[i]] == 0 {
+			i++
+			continue
+		}
+		index, n := a.trie.longest(s[i:])
+		if n == 0 {
+			i++
+			continue
+		}
+		added, start, end := a.tokens[index], i, i+n
+		i = end
+		if added.special && !specials || start < done || added.singleWord && !standsAlone(s, start, end) {
+			continue
+		}
+		if added.left {
+			start = max(done, leftOfSpace(s, start))
+		}
+		if added.right {
+			end = rightOfSpace(s, end)
+		}
+		if done < start && !text(s[done:start], done == 0) || !token(added.id) {
+			return false
+		}
+		done = end
+	}
+	return done >= len(s) || text(s[done:], done == 0)
+}
+
+func standsAlone(s string, start, end int) bool {
+	before, n := utf8.DecodeLastRuneInString(s[:start])
+	after, m := utf8.DecodeRuneInString(s[end:])
+	return (n == 0 || !isWord(before)) && (m == 0 || !isWord(after))
+}
+
+// isWord is the class \w of Unicode TR 18, annex C.
+func isWord(r rune) bool {
+	return r == '\u200c' || r == '\u200d' ||
+		unicode.In(r, unicode.L, unicode.M, unicode.Nd, unicode.Nl, unicode.Pc, unicode.Other_Alphabetic)
+}
+
+func leftOfSpace(s string, i int) int {
+	for i > 0 {
+		r, n := utf8.DecodeLastRuneInString(s[:i])
+		if !unicode.IsSpace(r) {
+			break
+		}
+		i -= n
+	}
+	return i
+}
+
+func rightOfSpace(s string, i int) int {
+	for i < len(s) {
+		r, n := utf8.DecodeRuneInString(s[i:])
+		if !unicode.IsSpace(r) {
+			break
+		}
+		i += n
+	}
+	return i
+}

@@ -1,0 +1,286 @@
+package tokenizer
+
+import (
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"maps"
+	"strings"
+	"sync/atomic"
+	"unicode/utf8"
+)
+
+// bpe is byte-pair encoding (Sennrich et al. 2016, arXiv 1508.07909) with ranked merges, over bytes (Radford et al. 2019) or
+// over characters.
+type bpe struct {
+	bytes    *[256]int32      // ids of the bytes, -1: none; nil: over characters
+	chars    map[string]int32 // over characters: the vocabulary
+	fallback *[256]int32      // ids of <0x00> to <0xFF> for a character that has no token, or nil
+	unk      int32            // -1: what has no token is left out
+	fuseUnk  bool             // one unk for a run of characters that have no token
+	merges   pairMerges
+	whole    map[string]int32 // words that are tokens without any merge (ignore_merges), or nil
+	cache    *wordCache
+}
+
+// bpe makes the BPE model of a tokenizer.json.
+func (t *Tokenizer) bpe(m jsonModel, overBytes bool) (model, error) {
+	if m.Dropout != nil && *m.Dropout != 0 {
+		return nil, fmt.Errorf("dropout %g: a tokenizer that is in use has none; set it to null", *m.Dropout)
+	}
+	if m.Prefix != nil && *m.Prefix != "" {
+		return nil, fmt.Errorf("continuing_subword_prefix %q is not supported", *m.Prefix)
+	}
+	if m.Suffix != nil && *m.Suffix != "" {
+		return nil, fmt.Errorf("end_of_word_suffix %q is not supported", *m.Suffix)
+	}
+	merges := make([][2]string, len(m.Merges))
+	for i, pair := range m.Merges {
+		merges[i] = pair
+	}
+	unk := int32(-1)
+	if m.UnkToken != nil {
+		id, ok := t.ids[*m.UnkToken]
+		if !ok {
+			return nil, fmt.Errorf("unk_token %q is not in the vocabulary", *m.UnkToken)
+		}
+		unk = id
+	}
+	model, err := newBPE(t.ids, merges, overBytes)
+	if err != nil {
+		return nil, err
+	}
+	model.unk, model.fuseUnk = unk, m.FuseUnk
+	if m.IgnoreMerges {
+		model.takeWholeWords(t.ids)
+	}
+	if m.ByteFallback && !overBytes {
+		// With a byte missing Hugging Face falls back for some characters only; no known vocabulary is so.
+		fallback, missing := byteIDs(t.ids, fallbackName)
+		if missing > 0 {
+			return nil, fmt.Errorf("byte_fallback: the vocabulary lacks %d of the tokens <0x00> to <0xFF>", missing)
+		}
+		model.fallback = &fallback
+	}
+	return model, nil
+}
+
+// newBPE makes a model without unknown token of a vocabulary, over bytes in the byte alphabet or over characters.
+func newBPE(ids map[string]int32, merges [][2]string, overBytes bool) (*bpe, error) {
+	b := &bpe{unk: -1, cache: newWordCache()}
+	if overBytes {
+		known, missing := byteIDs(ids, alphabetName)
+		if missing == len(known) {
+			return nil, errors.New("the vocabulary holds no byte of the byte alphabet")
+		}
+		b.bytes = &known
+	} else {
+		b.chars = maps.Clone(ids) // added tokens are none of them
+	}
+	var err error
+	b.merges, err = newPairMerges(merges, ids)
+	return b, err
+}
+
+// takeWholeWords makes words that are tokens be taken as they are, whatever the merges would make of them.
+func (b *bpe) takeWholeWords(ids map[string]int32) {
+	b.whole = make(map[string]int32, len(ids))
+	for token, id := range ids {
+		raw, ok := token, true
+		if b.bytes != nil {
+			raw, ok = fromByteAlphabet(token)
+		}
+		if ok {
+			b.whole[raw] = id
+		}
+	}
+}
+
+func (b *bpe) appendIDs(dst []int32, word string, s *scratch) []int32 {
+	if id, ok := b.whole[word]; ok {
+		return append(dst, id)
+	}
+	ids, slot := b.cache.get(word)
+	if ids != nil {
+		return append(dst, ids...)
+	}
+	m := &s.merger
+	m.reset()
+	b.addSymbols(m, word)
+	m.run(word, b.merges)
+	from := len(dst)
+	if len(m.symbols) > 0 {
+		for i := int32(0); i >= 0; i = m.symbols[i].next {
+			dst = append(dst, m.symbols[i].id)
+		}
+	}
+	b.cache.put(slot, word, dst[from:])
+	return dst
+}
+
+func (b *bpe) addSymbols(m *merger, word string) {
+	if b.bytes != nil {
+		for i := range len(word) {
+			b.addSymbol(m, i, i+1, b.bytes[word[i]])
+		}
+		return
+	}
+	for i, r := range word {
+		end := i + utf8.RuneLen(r)
+		id, ok := b.chars[word[i:end]]
+		if !ok && b.fallback != nil {
+			for ; i < end; i++ {
+				m.add(i, i+1, b.fallback[word[i]])
+			}
+			continue
+		}
+		if !ok {
+			id = -1
+		}
+		b.addSymbol(m, i, end, id)
+	}
+}
+
+// addSymbol adds a symbol, or the unknown token where id is -1.
+func (b *bpe) addSymbol(m *merger, start, end int, id int32) {
+	if id >= 0 {
+		m.add(start, end, id)
+		return
+	}
+	if b.unk < 0 {
+		return
+	}
+	last := len(m.symbols) - 1
+	if b.fuseUnk && last >= 0 && m.symbols[last].id == b.unk && int(m.symbols[last].end) == start {
+		m.symbols[last].end = int32(end)
+		return
+	}
+	m.add(start, end, b.unk)
+}
+
+// pairMerges holds the merges: a pair of ids to its rank and the joined token's id.
+type pairMerges map[[2]int32]rankedMerge
+
+type rankedMerge struct{ rank, id int32 }
+
+func (p pairMerges) join(_ string, left, right symbol) (rank, id int32, ok bool) {
+	m, ok := p[[2]int32{left.id, right.id}]
+	return m.rank, m.id, ok
+}
+
+// newPairMerges looks the merges up in the vocabulary.
+func newPairMerges(merges [][2]string, ids map[string]int32) (pairMerges, error) {
+	p := make(pairMerges, len(merges))
+	for rank, m := range merges {
+		left, ok := ids[m[0]]
+		if !ok {
+			return nil, fmt.Errorf("merge %d (%q %q): token %q is not in the vocabulary", rank, m[0], m[1], m[0])
+		}
+		right, ok := ids[m[1]]
+		if !ok {
+			return nil, fmt.Errorf("merge %d (%q %q): token %q is not in the vocabulary", rank, m[0], m[1], m[1])
+		}
+		joined, ok := ids[m[0]+m[1]]
+		if !ok {
+			return nil, fmt.Errorf("merge %d (%q %q): token %q is not in the vocabulary", rank, m[0], m[1], m[0]+m[1])
+		}
+		p[[2]int32{left, right}] = rankedMerge{int32(rank), joined}
+	}
+	return p, nil
+}
+
+// splitMerge reads a merge that is written as one string.
+func splitMerge(s string) ([2]string, error) {
+	left, right, ok := strings.Cut(s, " ")
+	if !ok || left == "" || right == "" || strings.Contains(right, " ") {
+		return [2]string{}, fmt.Errorf("merge %q, want two tokens with one space between", s)
+	}
+	return [2]string{left, right}, nil
+}
+
+// wordCache remembers the ids of words that come again. A word has one place, and the last that wants it has it: bounded,
+// and no lock.
+type wordCache struct {
+	seed  maphash.Seed
+	words [1 << 14]atomic.Pointer[cachedWord]
+}
+
+type cachedWord struct {
+	word string
+	ids  []int32
+}
+
+const maxCachedWord = 48 // bytes; longer ones hardly come again
+
+func newWordCache() *wordCache { return &wordCache{seed: maphash.MakeSeed()} }
+
+// get returns the ids of a word, nil where it is not there, and its place, -1 where it is too long for one.
+func (c *wordCache) get(word string) (ids []int32, slot int) {
+	if len(word) > maxCachedWord {
+		return nil, -1
+	}
+	slot = int(maphash.String(c.seed, word) % uint64(len(c.words)))
+	if w := c.words[slot].Load(); w != nil && w.word == word {
+		return w.ids, slot
+	}
+	return nil, slot
+}
+
+func (c *wordCache) put(slot int, word string, ids []int32) {
+	if slot >= 0 && len(ids) > 0 {
+		c.words[slot].Store(&cachedWord{strings.Clone(word), append([]int32(nil), ids...)})
+	}
+}
+
+// byteAlphabet is GPT-2's way to write each byte as a character: the visible ones of Latin-1 stand for themselves, the
+// others for U+0100 and on, in order.
+var byteAlphabet = func() (alphabet [256]rune) {
+	next := rune(256)
+	for b := range alphabet {
+		if r := rune(b); '!' <= r && r <= '~' || '¡' <= r && r <= '¬' || '®' <= r && r <= 'ÿ' {
+			alphabet[b] = r
+			continue
+		}
+		alphabet[b] = next
+		next++
+	}
+	return alphabet
+}()
+
+var byteOfRune = func() map[rune]byte {
+	m := make(map[rune]byte, 256)
+	for b, r := range byteAlphabet {
+		m[r] = byte(b)
+	}
+	return m
+}()
+
+// fromByteAlphabet returns the bytes that a token of the byte alphabet stands for; not ok where it has other characters.
+func fromByteAlphabet(token string) (raw string, ok bool) {
+	out := make([]byte, 0, len(token))
+	for _, r := range token {
+		b, ok := byteOfRune[r]
+		if !ok {
+			return "", false
+		}
+		out = append(out, b)
+	}
+	return string(out), true
+}
+
+// byteIDs returns the ids of the 256 bytes as name writes them, -1 for those that the vocabulary lacks.
+func byteIDs(ids map[string]int32, name func(b byte) string) (out [256]int32, missing int) {
+	for b := range out {
+		id, ok := ids[name(byte(b))]
+		if !ok {
+			id = -1
+			missing++
+		}
+		out[b] = id
+	}
+	return out, missing
+}
+
+func alphabetName(b byte) string { return string(byteAlphabet[b]) }
+
+func fallbackName(b byte) string { return fmt.Sprintf("<0x%02X>", b) }

@@ -1,0 +1,414 @@
+package tokenizer
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/retort-ir/retort/internal/filekind"
+	"github.com/retort-ir/retort/internal/modelfolder"
+	"github.com/retort-ir/retort/internal/regular"
+)
+
+// The files of a model folder that a tokenizer may be made of.
+const (
+	File       = "tokenizer.json"
+	ConfigFile = "tokenizer_config.json"
+
+	vocabFile       = "vocab.txt"
+	specialsFile    = "special_tokens_map.json"
+	addedTokensFile = "added_tokens.json"
+)
+
+// file is a file as it was read, so that it can be written again.
+type file struct {
+	name string
+	data []byte
+}
+
+// Options say what a tokenizer is for. The zero value is for an encoder of any class.
+type Options struct {
+	// Classes are the tokenizer classes of transformers that the model may have beside the general ones
+	// (PreTrainedTokenizerFast and TokenizersBackend). A folder that names no class has the first. Nil accepts any class,
+	// and a folder that names none is read as its tokenizer.json says.
+	Classes []string
+	// Prompts says that texts are prompts of a language model: they are not padded, and the caller cuts them and puts
+	// special tokens around them.
+	Prompts bool
+	// Lowercase turns texts to lower case before anything else. Accents stay.
+	Lowercase bool
+}
+
+// Load reads the tokenizer of a model folder as transformers 5 does: tokenizer.json, or vocab.txt where a BertTokenizer
+// has none. tokenizer_config.json names the class, and with it what counts:
+//
+//   - Of a BertTokenizer, tokenizer.json gives the vocabulary and the added tokens alone: do_lower_case (true where it is
+//     left out), strip_accents, tokenize_chinese_chars and the special tokens are those of tokenizer_config.json and
+//     special_tokens_map.json.
+//   - Of a general class, tokenizer.json gives all but further special tokens, which transformers adds, and the side that
+//     is cut.
+//   - Any other class is read in the same way, but a special token that tokenizer.json does not list is an error.
+func Load(dir string, o Options) (*Tokenizer, error) {
+	var files []file
+	for _, name := range []string{File, vocabFile, ConfigFile, specialsFile, addedTokensFile} {
+		data, err := regular.ReadFile(filepath.Join(dir, name), regular.MaxJSON)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := filekind.CheckText(data); err != nil {
+			return nil, fmt.Errorf("%s: %w", filepath.Join(dir, name), err)
+		}
+		files = append(files, file{name, data})
+	}
+	return fromFiles(dir, files, o)
+}
+
+// Parse makes a tokenizer of the content of a tokenizer.json alone.
+func Parse(data []byte) (*Tokenizer, error) {
+	return fromFiles("", []file{{File, data}}, Options{Prompts: true})
+}
+
+// fromFiles makes a tokenizer of files of the folder dir, which names them in errors.
+func fromFiles(dir string, files []file, o Options) (t *Tokenizer, err error) {
+	r, err := newReader(dir, files, o)
+	if err != nil {
+		return nil, err
+	}
+	if slow := guard(func() { t, err = r.tokenizer() }); slow != nil || err != nil {
+		return nil, errors.Join(slow, err)
+	}
+	t.files = files
+	if t.fingerprint, err = digest(files); o.Lowercase {
+		t.fingerprint += " lower"
+	}
+	return t, err
+}
+
+// reader makes a tokenizer of the files of a folder.
+type reader struct {
+	Options
+	dir   string
+	data  map[string][]byte
+	class class
+
+	config, specialsMap, added modelfolder.Settings
+
+	description *description
+	source      string // the file that holds the vocabulary
+	names       specialNames
+	other       []token // of added_tokens_decoder, or of added_tokens.json
+	decoder     bool    // other are of added_tokens_decoder
+	switches    switches
+	bert        bertTokens // of a BertTokenizer
+	notes       []string
+}
+
+// class is how much of tokenizer.json counts.
+type class int
+
+const (
+	classBERT    class = iota // vocabulary and added tokens
+	classGeneral              // all, and further special tokens
+	classOther                // all
+)
+
+func newReader(dir string, files []file, o Options) (*reader, error) {
+	r := &reader{Options: o, dir: dir, data: map[string][]byte{}}
+	for _, f := range files {
+		r.data[f.name] = f.data
+	}
+	for name, to := range map[string]*modelfolder.Settings{
+		ConfigFile: &r.config, specialsFile: &r.specialsMap, addedTokensFile: &r.added,
+	} {
+		if r.data[name] == nil {
+			continue
+		}
+		var err error
+		if *to, err = modelfolder.Parse(r.path(name), r.data[name]); err != nil {
+			return nil, err
+		}
+	}
+	if r.decoder = r.config.Has("added_tokens_decoder"); r.decoder { // it takes the place of the other two
+		r.specialsMap, r.added = modelfolder.Settings{}, modelfolder.Settings{}
+	}
+	return r, r.readClass()
+}
+
+func (r *reader) path(name string) string { return filepath.Join(r.dir, name) }
+
+func (r *reader) readClass() error {
+	const key = "tokenizer_class"
+	var name string
+	if _, err := r.config.Get(key, &name); err != nil {
+		return err
+	}
+	if name == "" && len(r.Classes) > 0 {
+		name = r.Classes[0]
+	}
+	switch name {
+	case "BertTokenizer", "BertTokenizerFast":
+		r.class = classBERT
+	case "PreTrainedTokenizerFast", "TokenizersBackend":
+		r.class = classGeneral
+	default:
+		if len(r.Classes) > 0 && !slices.Contains(r.Classes, name) {
+			return r.config.Errorf(key, "is %s; only %s, PreTrainedTokenizerFast and TokenizersBackend are supported", name,
+				strings.Join(r.Classes, ", "))
+		}
+		r.class = classOther
+	}
+	return nil
+}
+
+func (r *reader) tokenizer() (*Tokenizer, error) {
+	if err := r.describe(); err != nil {
+		return nil, err
+	}
+	if err := r.readConfig(); err != nil {
+		return nil, err
+	}
+	if r.class == classBERT {
+		if err := r.applyBERT(); err != nil {
+			return nil, err
+		}
+	}
+	if r.Lowercase {
+		r.description.normalizer = r.description.normalizer.lowerFirst()
+	}
+	t, err := r.build()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", r.path(r.source), err)
+	}
+	return t, nil
+}
+
+// describe reads the file that holds the vocabulary.
+func (r *reader) describe() (err error) {
+	r.source = File
+	switch {
+	case r.data[File] != nil:
+		r.description, err = describe(r.data[File])
+	case r.class == classBERT && r.data[vocabFile] != nil:
+		r.source = vocabFile
+		r.description, err = describeVocab(r.data[vocabFile])
+	case r.class == classBERT:
+		return fmt.Errorf("%s: neither %s nor %s", r.dir, File, vocabFile)
+	default:
+		return fmt.Errorf("%s: %w; a tokenizer.model alone is not read: load and save the tokenizer with transformers' AutoTokenizer",
+			r.path(File), fs.ErrNotExist)
+	}
+	if err == nil && r.class == classBERT {
+		err = r.description.checkBERT()
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.path(r.source), err)
+	}
+	return nil
+}
+
+// checkBERT refuses a tokenizer.json that a BertTokenizer would not take for what it says.
+func (d *description) checkBERT() error {
+	if d.model.Type != "WordPiece" {
+		return fmt.Errorf("model.type is %s; a BertTokenizer has WordPiece", d.model.Type)
+	}
+	if d.stages == nil && d.normalizer == nil { // of vocab.txt
+		return nil
+	}
+	if len(d.stages) != 1 || d.stages[0] != preTokenizer(bertWords{}) {
+		return errors.New("pre_tokenizer is not a BertPreTokenizer, the only one of a BertTokenizer")
+	}
+	if len(d.normalizer) == 1 {
+		if _, ok := d.normalizer[0].(bertNormalizer); ok {
+			return nil
+		}
+	}
+	return errors.New("normalizer is not a BertNormalizer, the only one of a BertTokenizer")
+}
+
+// readConfig reads tokenizer_config.json, and special_tokens_map.json and added_tokens.json, which count where the first
+// has no added_tokens_decoder.
+func (r *reader) readConfig() (err error) {
+	if r.names, err = readSpecialNames(r.config, r.specialsMap, r.Prompts); err != nil {
+		return err
+	}
+	if r.decoder {
+		r.other, err = readDecoder(r.config)
+	} else {
+		r.other, err = readAddedTokens(r.added, r.names)
+	}
+	if err != nil || r.Prompts {
+		return err
+	}
+	for _, settings := range []modelfolder.Settings{r.config, r.specialsMap} {
+		if err := r.checkConfig(settings); err != nil {
+			return err
+		}
+	}
+	r.switches, err = readSwitches(settingsFiles{r.config, r.specialsMap})
+	return err
+}
+
+// build makes the tokenizer of what has been read.
+func (r *reader) build() (*Tokenizer, error) {
+	d := r.description
+	cutLeft, err := d.truncation.cutsLeft()
+	if err != nil {
+		return nil, err
+	}
+	if d.padding != nil && d.padding.Direction != "Right" && !r.Prompts {
+		return nil, fmt.Errorf("padding.direction is %q, which is not supported; %s", d.padding.Direction, leftPadding)
+	}
+	t, err := d.build(r.addedTokens)
+	if err != nil {
+		return nil, err
+	}
+	t.cutLeft, t.maxLength, t.notes = cutLeft, r.switches.maxLength, r.notes
+	if r.switches.cutLeft != nil {
+		t.cutLeft = *r.switches.cutLeft
+	}
+	return t, r.finish(t)
+}
+
+// finish sets the templates and the padding.
+func (r *reader) finish(t *Tokenizer) error {
+	if r.class == classBERT {
+		if err := r.bert.setTemplates(r.description, t); err != nil {
+			return err
+		}
+	}
+	if id, ok := t.ids[r.padToken()]; ok {
+		t.pad = id
+	}
+	if err := t.setTemplates(r.description.templates); err != nil {
+		return fmt.Errorf("post_processor: %w", err)
+	}
+	if r.Prompts {
+		return nil
+	}
+	if t.single.specials == 0 {
+		return errors.New("post_processor is missing or adds no token: an empty text would have no tokens; add it")
+	}
+	for i, part := range t.single.parts {
+		if part.typeID != 0 {
+			return fmt.Errorf("post_processor: single[%d].type_id is %d; only 0 is supported", i, part.typeID)
+		}
+	}
+	return nil
+}
+
+func (r *reader) padToken() string {
+	if r.class == classBERT {
+		return r.bert.pad
+	}
+	if named, ok := r.names.named["pad_token"]; ok {
+		return named.Content
+	}
+	if padding := r.description.padding; padding != nil && padding.Token != "" {
+		return padding.Token
+	}
+	return "[PAD]"
+}
+
+// addedTokens returns the added tokens with their ids: those that the files list, and the special ones that the files
+// name.
+func (r *reader) addedTokens() ([]token, error) {
+	d := r.description
+	size := len(d.vocab)
+	if d.scored != nil {
+		size = len(d.scored)
+		d.vocab = make(map[string]int64, size)
+		for id, s := range d.scored {
+			d.vocab[s.token] = int64(id)
+		}
+	}
+	if err := d.checkAdded(); err != nil {
+		return nil, err
+	}
+	a := addedVocabulary{vocab: d.vocab, size: int64(size), ids: map[string]int64{}}
+	for _, token := range r.listed() {
+		a.add(token)
+	}
+	listed := map[string]bool{}
+	for _, token := range a.tokens {
+		listed[token.Content] = true
+	}
+	for _, token := range r.specials() {
+		if _, ok := d.vocab[token.Content]; !ok && token.source == "" {
+			continue // a usual name that no file gives and the model has no row for
+		}
+		if listed[token.Content] { // of equal names, which may differ in how they match, the last counts
+			continue
+		}
+		if r.class == classOther {
+			return nil, fmt.Errorf("%s names %q, which added_tokens lacks; load and save the tokenizer with transformers' "+
+				"AutoTokenizer, or remove the token", token.source, token.Content)
+		}
+		a.add(token)
+	}
+	for _, token := range d.added {
+		if id, ok := a.ids[token.Content]; ok && id != token.ID {
+			return nil, fmt.Errorf("added token %q has id %d, and the next id is %d; load and save the tokenizer with "+
+				"transformers' AutoTokenizer", token.Content, token.ID, id)
+		}
+	}
+	return a.tokens, nil
+}
+
+// checkAdded refuses added tokens that contradict the vocabulary.
+func (d *description) checkAdded() error {
+	for i, token := range d.added {
+		if token.Content == "" {
+			return fmt.Errorf("added_tokens[%d] has no content", i)
+		}
+		if id, ok := d.vocab[token.Content]; ok && id != token.ID {
+			return fmt.Errorf("added token %q has id %d, and %d elsewhere in the file", token.Content, token.ID, id)
+		}
+	}
+	return nil
+}
+
+// listed returns the tokens that files list, in the order in which transformers adds the tokens.
+func (r *reader) listed() []token {
+	added := r.description.added
+	if r.class == classOther {
+		return added
+	}
+	if r.class == classGeneral {
+		return slices.Concat(added, r.other)
+	}
+	if r.decoder {
+		return r.other
+	}
+	byID := map[int64]token{}
+	for _, token := range slices.Concat(r.other, added) {
+		byID[token.ID] = token
+	}
+	tokens := make([]token, 0, len(byID))
+	for _, token := range byID {
+		tokens = append(tokens, token)
+	}
+	sortByID(tokens)
+	return tokens
+}
+
+// specials returns the special tokens that the files name, and the five of a BertTokenizer, which has them whether a file
+// names them or not.
+func (r *reader) specials() []token {
+	names := r.names
+	if r.Prompts {
+		names = names.without("pad_token")
+	}
+	switch r.class {
+	case classBERT:
+		return names.with(r.bert.byKey()).list()
+	case classOther:
+		return slices.Concat(names.list(), r.other)
+	}
+	return names.list()
+}

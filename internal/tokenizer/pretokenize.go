@@ -1,0 +1,279 @@
+package tokenizer
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/retort-ir/retort/internal/strictjson"
+)
+
+// piece is a part of the text that the model will see by itself.
+type piece struct {
+	text  string
+	start bool // it stands where the whole text begins
+}
+
+// preTokenizer splits a piece and appends its parts; an empty one may be among them.
+type preTokenizer interface {
+	split(dst []piece, p piece) []piece
+}
+
+// preTokenizer reads the pre_tokenizer section.
+func (d *description) preTokenizer(section json.RawMessage) error {
+	if isNull(section) {
+		return nil
+	}
+	if d.byteLevel {
+		return errors.New("ByteLevel must be the last of a Sequence")
+	}
+	var p struct {
+		Type          string            `json:"type"`
+		Pretokenizers []json.RawMessage `json:"pretokenizers"`
+
+		AddPrefixSpace *bool       `json:"add_prefix_space"`
+		UseRegex       *bool       `json:"use_regex"`
+		Individual     bool        `json:"individual_digits"`
+		Pattern        jsonPattern `json:"pattern"`
+		Behavior       string      `json:"behavior"`
+		Invert         bool        `json:"invert"`
+		Replacement    string      `json:"replacement"`
+		PrependScheme  string      `json:"prepend_scheme"`
+		Split          *bool       `json:"split"`
+		StrRep         *string     `json:"str_rep"`      // of older files, the replacement once more
+		TrimOffsets    *bool       `json:"trim_offsets"` // offsets are not of interest
+	}
+	if err := strictjson.UnmarshalKnown(section, &p); err != nil {
+		return err
+	}
+	var stage preTokenizer
+	switch p.Type {
+	case "Sequence":
+		return d.inSequence(p.Pretokenizers, d.preTokenizer)
+	case "ByteLevel":
+		d.byteLevel = true
+		stage = byteLevel{prefixSpace: valueOr(p.AddPrefixSpace, true), pattern: valueOr(p.UseRegex, true)}
+	case "BertPreTokenizer":
+		stage = bertWords{}
+	case "Digits":
+		stage = digits(p.Individual)
+	case "Split":
+		split, err := p.Pattern.splitter(p.Behavior, p.Invert)
+		if err != nil {
+			return err
+		}
+		stage = split
+	case "Punctuation":
+		name, ok := splitBehaviors[p.Behavior]
+		if p.Behavior != "" && !ok {
+			return fmt.Errorf("behavior %q is not supported", p.Behavior)
+		}
+		if p.Behavior == "" {
+			name = "isolated"
+		}
+		stage = splitAt{charClass{in: isPunctuation}, name, false}
+	case "WhitespaceSplit":
+		stage = whitespaceSplit
+	case "Metaspace":
+		meta, err := newMetaspace(p.Replacement, p.PrependScheme, p.AddPrefixSpace)
+		if err != nil {
+			return err
+		}
+		meta.cut = valueOr(p.Split, true)
+		stage = meta
+	default:
+		return unknownType(p.Type, "Sequence, BertPreTokenizer, ByteLevel, Digits, Split, Punctuation, WhitespaceSplit, Metaspace")
+	}
+	d.stages = append(d.stages, stage)
+	return nil
+}
+
+// byteLevel is Hugging Face's ByteLevel without its byte alphabet, which the model does without.
+type byteLevel struct{ prefixSpace, pattern bool }
+
+func (b byteLevel) split(dst []piece, p piece) []piece {
+	if b.prefixSpace && !strings.HasPrefix(p.text, " ") {
+		p.text = " " + p.text
+	}
+	if !b.pattern {
+		return append(dst, p)
+	}
+	return splitEach(dst, p, nextGPT2)
+}
+
+// fastSplit cuts text into the matches of one of the patterns that are known literally, which leave nothing between them.
+type fastSplit struct{ next func(s string) int }
+
+func (f fastSplit) split(dst []piece, p piece) []piece { return splitEach(dst, p, f.next) }
+
+func splitEach(dst []piece, p piece, next func(s string) int) []piece {
+	for s := p.text; s != ""; {
+		n := next(s)
+		dst = append(dst, piece{s[:n], p.start})
+		s, p.start = s[n:], false
+	}
+	return dst
+}
+
+// finder appends the spans of a text that are matches, in order, not overlapping, not empty.
+type finder interface {
+	find(dst []span, text string) []span
+}
+
+type span struct {
+	start, end int
+	match      bool
+}
+
+// splitAt is Hugging Face's Split: what becomes of a match is its behaviour.
+type splitAt struct {
+	finder   finder
+	behavior string // removed, isolated, mergedWithPrevious, mergedWithNext, contiguous
+	invert   bool   // what lies between the matches counts as match
+}
+
+var splitBehaviors = map[string]string{
+	"Removed": "removed", "Isolated": "isolated", "MergedWithPrevious": "mergedWithPrevious",
+	"MergedWithNext": "mergedWithNext", "Contiguous": "contiguous",
+}
+
+func (d splitAt) split(dst []piece, p piece) []piece {
+	var spans []span // that cover the text
+	done := 0
+	for _, m := range d.finder.find(nil, p.text) {
+		if done < m.start {
+			spans = append(spans, span{done, m.start, d.invert})
+		}
+		spans = append(spans, span{m.start, m.end, !d.invert})
+		done = m.end
+	}
+	if done < len(p.text) {
+		spans = append(spans, span{done, len(p.text), d.invert})
+	}
+	for _, s := range d.arrange(spans) {
+		dst = append(dst, piece{p.text[s.start:s.end], p.start && s.start == 0})
+	}
+	return dst
+}
+
+// arrange applies the behaviour to spans that cover a text.
+func (d splitAt) arrange(spans []span) []span {
+	var out []span
+	for i, s := range spans {
+		previous := i > 0 && spans[i-1].match
+		join := false
+		switch d.behavior {
+		case "removed":
+			if s.match {
+				continue
+			}
+		case "mergedWithPrevious":
+			join = s.match && i > 0 && !previous
+		case "mergedWithNext":
+			join = !s.match && previous
+		case "contiguous":
+			join = i > 0 && previous == s.match
+		}
+		if join {
+			out[len(out)-1].end = s.end
+			continue
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// charClass finds the characters of a class, each a match of its own, or with runs a run of them.
+type charClass struct {
+	in   func(r rune) bool
+	runs bool
+}
+
+func (c charClass) find(dst []span, text string) []span {
+	for i, r := range text {
+		if !c.in(r) {
+			continue
+		}
+		end := i + utf8.RuneLen(r)
+		if last := len(dst) - 1; c.runs && last >= 0 && dst[last].end == i {
+			dst[last].end = end
+			continue
+		}
+		dst = append(dst, span{start: i, end: end})
+	}
+	return dst
+}
+
+// isNumeric is Rust's char::is_numeric, the classes Nd, Nl and No, which Digits splits at.
+func isNumeric(r rune) bool { return unicode.IsNumber(r) }
+
+// isPunctuation is that of Hugging Face's Punctuation: ASCII's and the class P.
+func isPunctuation(r rune) bool {
+	return r < utf8.RuneSelf && (unicode.IsPunct(r) || unicode.IsSymbol(r)) || unicode.IsPunct(r)
+}
+
+// digits is Hugging Face's Digits: runs of digits stand apart, or each digit does.
+func digits(individual bool) splitAt {
+	if individual {
+		return splitAt{charClass{in: isNumeric}, "isolated", false}
+	}
+	return splitAt{charClass{in: isNumeric, runs: true}, "isolated", false}
+}
+
+// whitespaceSplit leaves the space out.
+var whitespaceSplit = splitAt{charClass{in: unicode.IsSpace, runs: true}, "removed", false}
+
+// literal finds a string.
+type literal string
+
+func (l literal) find(dst []span, text string) []span {
+	for done := 0; l != ""; {
+		i := strings.Index(text[done:], string(l))
+		if i < 0 {
+			break
+		}
+		done += i + len(l)
+		dst = append(dst, span{start: done - len(l), end: done})
+	}
+	return dst
+}
+
+// metaspace writes spaces as the vocabulary's sign for them, puts one in front, and splits before each.
+type metaspace struct {
+	sign   string // "▁"
+	prefix string // always, first (at the start of the text), never
+	cut    bool
+}
+
+// newMetaspace reads the settings of Metaspace, add_prefix_space being that of older files.
+func newMetaspace(sign, scheme string, addPrefixSpace *bool) (metaspace, error) {
+	if utf8.RuneCountInString(sign) != 1 {
+		return metaspace{}, fmt.Errorf("replacement %q: want one character", sign)
+	}
+	if scheme == "" {
+		scheme = "always"
+		if !valueOr(addPrefixSpace, true) {
+			scheme = "never"
+		}
+	}
+	switch scheme {
+	case "always", "first", "never":
+		return metaspace{sign: sign, prefix: scheme}, nil
+	}
+	return metaspace{}, fmt.Errorf("prepend_scheme %q is not supported; supported are always, first, never", scheme)
+}
+
+func (m metaspace) split(dst []piece, p piece) []piece {
+	p.text = strings.ReplaceAll(p.text, " ", m.sign)
+	wanted := m.prefix == "always" || m.prefix == "first" && p.start
+	if wanted && !strings.HasPrefix(p.text, m.sign) {
+		p.text = m.sign + p.text
+	}
+	if !m.cut {
+		return append(dst, p)
+	}
+	return splitAt{literal(m.sign), "mergedWithNext", false}.split(dst, p)
+}

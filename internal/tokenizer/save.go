@@ -1,0 +1,78 @@
+package tokenizer
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"github.com/retort-ir/retort/internal/atomicfile"
+	"github.com/retort-ir/retort/internal/strictjson"
+)
+
+// Save writes the files that the tokenizer was made of into a folder, with the length limit maxTokens where they give
+// one.
+func (t *Tokenizer) Save(dir string, maxTokens int) error {
+	for _, f := range t.files {
+		data, err := WithTokenLimit(f.name, f.data, maxTokens)
+		if err != nil {
+			return err
+		}
+		if err := atomicfile.WriteBytes(filepath.Join(dir, f.name), data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// digest leaves the length limit out, which is the model's: Save writes the one that the model has.
+func digest(files []file) (string, error) {
+	h := sha256.New()
+	for _, f := range files {
+		data, err := WithTokenLimit(f.name, f.data, 0)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(h, "%s %d\n", f.name, len(data))
+		h.Write(data)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16]), nil
+}
+
+// WithTokenLimit returns a file of a tokenizer with another length limit: model_max_length of tokenizer_config.json,
+// and max_length of tokenizer.json's truncation where that is on. All other bytes, and other files, stay.
+func WithTokenLimit(name string, data []byte, tokens int) ([]byte, error) {
+	var path []string
+	switch name {
+	case ConfigFile:
+		path = []string{"model_max_length"}
+	case File:
+		path = []string{"truncation", "max_length"}
+	default:
+		return data, nil
+	}
+	start, end, err := findMember(data, path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if start == end || string(data[start:end]) == fmt.Sprint(tokens) {
+		return data, nil
+	}
+	return slices.Concat(data[:start], fmt.Append(nil, tokens), data[end:]), nil
+}
+
+// findMember returns where the value of a member is in an object, and start == end where there is none.
+func findMember(data []byte, path []string) (start, end int, err error) {
+	skipped := len(data) - len(bytes.TrimPrefix(data, []byte("\ufeff")))
+	at, text := skipped, data[skipped:]
+	for _, key := range path {
+		start, end, err = strictjson.FindMember(text, key)
+		if err != nil || start == end {
+			return 0, 0, err
+		}
+		at, text = at+start, text[start:end]
+	}
+	return at, at + len(text), nil
+}
