@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/retort-ir/retort/encoder/bert"
+	"github.com/retort-ir/retort/internal/training"
 )
 
 // bertDir is the environment variable that makes this test binary train the tiny BERT.
@@ -78,11 +79,10 @@ func modelBytes(t *testing.T, dir string) []byte {
 // safeSteps is the step of the last checkpoint, 0 where there is none.
 func safeSteps(t *testing.T, dir string) int {
 	t.Helper()
-	f, state, _, err := lastCheckpoint(filepath.Join(dir, "checkpoints"))
+	last, err := training.LastState(filepath.Join(dir, "checkpoints"))
 	if errors.Is(err, os.ErrNotExist) {
 		return 0
 	}
 	require.NoError(t, err)
-	require.NoError(t, f.Close())
-	return state.Step
+	return last.Step
 }

@@ -13,60 +13,30 @@ import (
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/internal/checkpoint"
+	"github.com/retort-ir/retort/internal/training"
 )
 
-// trainState is the trainer's part of a checkpoint. The order of the lists and the schedule follow from Step.
+// trainState is the trainer's part of a checkpoint.
 type trainState struct {
-	Run       map[string]string   `json:"run"` // all that decides the result: see identity
-	Step      int                 `json:"step"`
-	PartDone  bool                `json:"part_done"` // the steps up to an evaluation are made, the evaluation is not
-	Done      bool                `json:"done"`
-	Best      retort.Evaluation   `json:"best"`
-	Worse     int                 `json:"worse"` // evaluations since the best one
-	History   []retort.Evaluation `json:"history"`
-	LossSum   float64             `json:"loss_sum"` // of the steps since the last evaluation
-	LossSteps int                 `json:"loss_steps"`
-	// For watchLoss.
-	StartLoss    float64   `json:"start_loss"`
-	RecentLosses []float64 `json:"recent_losses"`
+	training.State
 	// RetentionLimit is the least score that Retention allows.
 	RetentionLimit float64 `json:"retention_limit,omitempty"`
-	Stopped        Stop    `json:"stopped,omitempty"`
 	// GraphBudget is what was chosen when the run began: free memory may be another when it goes on.
 	GraphBudget int64 `json:"graph_budget"`
 }
 
-// best returns the step of the best student, -1 before the first evaluation.
-func (s *trainState) best() int {
-	if len(s.History) == 0 {
-		return -1
-	}
-	return s.Best.Step
-}
-
-// lastCheckpoint opens the last good checkpoint of a folder, as checkpoint.Last does.
-func lastCheckpoint(dir string) (f *checkpoint.File, state trainState, damage, err error) {
-	if f, damage, err = checkpoint.Last(dir); err != nil {
-		return nil, state, nil, fmt.Errorf("distill: %w", err)
-	}
-	if err := f.State(&state); err != nil {
-		f.Close()
-		return nil, state, nil, fmt.Errorf("distill: %w", err)
-	}
-	return f, state, damage, nil
-}
-
 // loadState gives a student what SaveState wrote into a file.
-func loadState(path string, student encoder.Trainable) error {
-	f, err := checkpoint.Open(path)
-	if err != nil {
-		return fmt.Errorf("distill: %w", err)
-	}
-	defer f.Close()
+func loadState(f *checkpoint.File, student encoder.Trainable) error {
 	if err := student.LoadState(bufio.NewReaderSize(f.Body, 1<<20)); err != nil {
-		return fmt.Errorf("distill: %s: %w", path, err)
+		return fmt.Errorf("%s: %w", f.Path, err)
 	}
 	return nil
+}
+
+// differences say what differs between two runs where the values of identity tell people nothing.
+var differences = map[string]string{
+	"lists": "other lists", "held-out lists": "other held-out lists", "passages": "other passages",
+	"student": "another student; open the model that it started from",
 }
 
 // identity holds, by name, everything that decides the bits of the result.
@@ -116,16 +86,4 @@ func hashFloats(h hash.Hash, values []float32) {
 		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(x))
 	}
 	h.Write(b)
-}
-
-// checkSameRun returns an error that names what differs between the run of a checkpoint and this one.
-func checkSameRun(path string, theirs, ours map[string]string) error {
-	err := checkpoint.CheckSameRun(theirs, ours, map[string]string{
-		"lists": "other lists", "held-out lists": "other held-out lists", "passages": "other passages",
-		"student": "another student; open the model that it started from",
-	})
-	if err != nil {
-		return fmt.Errorf("distill: %s belongs to another run (%w): remove it, or take another Options.Checkpoints.Dir", path, err)
-	}
-	return nil
 }

@@ -2,14 +2,12 @@ package distill
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math"
-	"time"
 
 	"github.com/retort-ir/retort"
-	"github.com/retort-ir/retort/internal/checkpoint"
+	"github.com/retort-ir/retort/internal/training"
 )
 
 // ChooseBy says what makes a student better than another on held-out lists.
@@ -33,37 +31,17 @@ func (c ChooseBy) String() string {
 	return fmt.Sprintf("ChooseBy(%d)", uint8(c))
 }
 
-// evaluate keeps the student if it is the best so far, and decides whether to stop. After an error the student is as it was.
-func (t *trainer) evaluate(ctx context.Context) (err error) {
-	start := time.Now()
-	now := retort.Evaluation{Step: t.state.Step, Epoch: t.epoch()}
-	if t.state.LossSteps > 0 {
-		now.TrainLoss = t.state.LossSum / float64(t.state.LossSteps)
-	}
-	undo, err := t.checkRetention(ctx, &now)
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, undo())
-		}
-	}()
-	if err == nil {
+// Evaluate is the loop's.
+func (t *trainer) Evaluate(ctx context.Context, now *training.Evaluation) (undo func() error, err error) {
+	if undo, err = t.checkRetention(ctx, now); err == nil {
 		now.Score, err = t.score(ctx)
 	}
-	if err != nil {
-		return fmt.Errorf("distill: evaluation after step %d: %w", t.state.Step, err)
-	}
-	if err := t.compare(now); err != nil {
-		return err
-	}
-	t.state.History = append(t.state.History, now)
-	t.state.LossSum, t.state.LossSteps = 0, 0
-	now.Took = time.Since(start)
-	t.events.Evaluation(now)
-	t.warnOfForgetting(now)
-	return nil
+	return undo, err
 }
 
-func (t *trainer) warnOfForgetting(e retort.Evaluation) {
+// evaluated reports an evaluation.
+func (t *trainer) evaluated(e training.Evaluation) {
+	t.events.Evaluation(retort.Evaluation(e))
 	step, score := slog.Int("step", e.Step), slog.Float64("retention", e.Retention)
 	if e.DrawnBack > 0 {
 		t.warn("the student forgot too much and was drawn back", step, slog.Float64("share", e.DrawnBack), score)
@@ -71,34 +49,6 @@ func (t *trainer) warnOfForgetting(e retort.Evaluation) {
 	if e.Forgot {
 		t.warn("the student forgot too much, training ends", step, score, slog.Float64("limit", t.state.RetentionLimit))
 	}
-}
-
-func (t *trainer) warn(message string, attrs ...slog.Attr) {
-	t.events.Warning(retort.Warning{Message: message, Attrs: attrs})
-}
-
-// compare sets the student beside the best one so far.
-func (t *trainer) compare(now retort.Evaluation) error {
-	s := &t.state
-	better := len(s.History) == 0 || now.Score > s.Best.Score
-	switch {
-	case now.Forgot:
-		s.Done, s.Stopped = true, StopRetention
-	case better:
-		if err := t.folder.WriteBest(now.Step, t.student.SaveState); err != nil {
-			return t.unsaved(err)
-		}
-		s.Best, s.Worse = now, 0
-	default:
-		s.Worse++
-		if t.opts.Selection.Patience > 0 && s.Worse >= t.opts.Selection.Patience {
-			s.Done = true
-			if s.Step < t.schedule.steps() {
-				s.Stopped = StopPatience
-			}
-		}
-	}
-	return nil
 }
 
 func (t *trainer) score(ctx context.Context) (float64, error) {
@@ -128,8 +78,11 @@ func (t *trainer) finish(ctx context.Context) (result *Result, err error) {
 
 func (t *trainer) choose(ctx context.Context) (*Result, error) {
 	result := &Result{
-		Best: t.state.Best, Alpha: 1, History: t.state.History, Steps: t.state.Step, TotalSteps: t.schedule.steps(), Stopped: t.state.Stopped,
-		TrainLists: len(t.stepper.data.train), DevLists: len(t.stepper.data.dev),
+		Best: retort.Evaluation(t.state.Best), Alpha: 1, Steps: t.state.Step, TotalSteps: t.loop.Schedule.Steps(),
+		Stopped: Stop(t.state.Stopped), TrainLists: len(t.stepper.data.train), DevLists: len(t.stepper.data.dev),
+	}
+	for _, e := range t.state.History {
+		result.History = append(result.History, retort.Evaluation(e))
 	}
 	if !t.opts.Selection.evaluates() {
 		result.Best = retort.Evaluation{Step: t.state.Step, Epoch: float64(t.opts.Schedule.Epochs)}
@@ -137,7 +90,7 @@ func (t *trainer) choose(ctx context.Context) (*Result, error) {
 	}
 	result.AlphaScore = result.Best.Score
 	if t.state.Best.Step != t.state.Step {
-		if err := loadState(checkpoint.BestPath(t.folder.Dir(), t.state.Best.Step), t.student); err != nil {
+		if err := t.loop.LoadBest(); err != nil {
 			return nil, err
 		}
 	}

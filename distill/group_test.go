@@ -17,6 +17,7 @@ import (
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/internal/goroutines"
+	"github.com/retort-ir/retort/internal/training"
 	"github.com/retort-ir/retort/loss"
 )
 
@@ -384,10 +385,9 @@ func TestALostWorkerEndsTheOthersWithACheckpoint(t *testing.T) {
 		require.ErrorIs(t, errs[0], ErrWorkerLost)
 		require.ErrorContains(t, errs[0], "worker 1 of 2 has left")
 		require.ErrorIs(t, errs[1], broken)
-		f, state, _, err := lastCheckpoint(dir)
+		state, err := training.LastState(dir)
 		require.NoError(t, err)
 		require.Equal(t, failing, state.Step)
-		require.NoError(t, f.Close())
 
 		got, weights := trainTogether(t, 3, corpus, lists, func(int) Options {
 			o := opts
@@ -429,10 +429,9 @@ func TestACancelledWorkerEndsTheGroup(t *testing.T) {
 		require.ErrorIs(t, errs[cancelled], context.Canceled)
 		require.ErrorIs(t, errs[1-cancelled], ErrWorkerLost)
 		require.NotErrorIs(t, errs[1-cancelled], context.Canceled)
-		f, state, _, err := lastCheckpoint(dir)
+		state, err := training.LastState(dir)
 		require.NoError(t, err)
 		require.GreaterOrEqual(t, state.Step, 4)
-		require.NoError(t, f.Close())
 	}
 }
 

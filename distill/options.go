@@ -34,13 +34,6 @@ func (t Towers) String() string {
 	return fmt.Sprintf("Towers(%d)", uint8(t))
 }
 
-// The constants of AdamW.
-const (
-	beta1 = 0.9
-	beta2 = 0.999
-	eps   = 1e-8
-)
-
 // Options of Train. Start from DefaultOptions.
 type Options struct {
 	Towers Towers

@@ -17,6 +17,7 @@ import (
 	"github.com/retort-ir/retort/internal/checkpoint"
 	"github.com/retort-ir/retort/internal/matrix"
 	"github.com/retort-ir/retort/internal/runfolder"
+	"github.com/retort-ir/retort/internal/training"
 )
 
 // The names in a run folder besides the stages' records, as runfolder.Pipeline has them.
@@ -170,7 +171,7 @@ func (j *job) loadTrained(ctx context.Context) error {
 	if err := j.split(); err != nil {
 		return err
 	}
-	if err := loadState(j.folder.Path(folderState), j.Student); err != nil {
+	if err := j.loadState(); err != nil {
 		return fmt.Errorf(`%w; to train anew, remove %s too, or run "retort repair %s"`,
 			err, j.folder.Path(string(StageTrain)+".jsonl"), j.folder.Dir())
 	}
@@ -196,6 +197,17 @@ func (j *job) loadTrained(ctx context.Context) error {
 	}
 	if !j.folder.Recorded(folderModel) { // of an older version of Retort
 		return j.folder.Record(ctx, trainedFiles...)
+	}
+	return nil
+}
+
+func (j *job) loadState() error {
+	f, err := checkpoint.Open(j.folder.Path(folderState))
+	if err != nil {
+		return fmt.Errorf("distill: %w", err)
+	}
+	if err := errors.Join(loadState(f, j.Student), f.Close()); err != nil {
+		return fmt.Errorf("distill: %w", err)
 	}
 	return nil
 }
@@ -272,21 +284,14 @@ func (w *trainWriter) seen(r trained) {
 
 // checkCheckpoint removes the checkpoints where one is ahead of the records, some of which were then cut off by a repair.
 func (w *trainWriter) checkCheckpoint(run *runfolder.Folder) error {
-	f, state, _, err := lastCheckpoint(run.Path(folderCheckpoints))
+	state, err := training.LastState(run.Path(folderCheckpoints))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("distill: %w", err)
 	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	evaluated := -1
-	if n := len(state.History); n > 0 {
-		evaluated = state.History[n-1].Step
-	}
-	if state.Step > w.step || evaluated > w.evaluated {
+	if state.Step > w.step || state.Evaluated() > w.evaluated {
 		return run.Remove(folderCheckpoints)
 	}
 	return nil

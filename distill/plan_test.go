@@ -106,13 +106,17 @@ func TestAResumedRunKeepsTheGraphBudgetOfItsStart(t *testing.T) {
 	require.Positive(t, used)
 	require.LessOrEqual(t, used, int64(largestGraphBudget))
 
-	tr, err := newTrainer(background, newStudent(t), corpus, lists, opts)
+	// As if the machine had had less free memory.
+	f, err := checkpoint.Open(filepath.Join(opts.Checkpoints.Dir, checkpoint.Name))
 	require.NoError(t, err)
-	tr.state.GraphBudget = 12345 // as if the machine had had less free memory
-	require.NoError(t, loadState(filepath.Join(tr.folder.Dir(), checkpoint.Name), tr.student))
-	require.NoError(t, tr.checkpoint())
-	require.NoError(t, tr.close())
-	tr, err = newTrainer(background, newStudent(t), corpus, lists, opts)
+	var state trainState
+	require.NoError(t, f.State(&state))
+	state.GraphBudget = 12345
+	folder, err := checkpoint.OpenFolder(opts.Checkpoints.Dir)
+	require.NoError(t, err)
+	require.NoError(t, folder.Write(state, state.BestStep(), newStudent(t).SaveState))
+	require.NoError(t, f.Close())
+	tr, err := newTrainer(background, newStudent(t), corpus, lists, opts)
 	require.NoError(t, err)
 	require.EqualValues(t, 12345, tr.stepper.graphBudget)
 	require.NoError(t, tr.close())

@@ -1,6 +1,9 @@
 package distill
 
-import "github.com/retort-ir/retort"
+import (
+	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/internal/training"
+)
 
 // Stage is a part of Pipeline.Run.
 type Stage string
@@ -16,8 +19,8 @@ type Stop string
 
 // The reasons.
 const (
-	StopPatience  Stop = "patience"  // Selection.Patience evaluations without a better one
-	StopRetention Stop = "retention" // the student forgot more than Options.Retention allows
+	StopPatience  = Stop(training.StopPatience)  // Selection.Patience evaluations without a better one
+	StopRetention = Stop(training.StopRetention) // the student forgot more than Options.Retention allows
 )
 
 // Result is what Train did.

@@ -6,8 +6,8 @@ import (
 	"math"
 	"slices"
 
-	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/internal/training"
 )
 
 // Retention holds a student to what it could do before on queries that it is not trained for, such as judged queries of
@@ -37,7 +37,7 @@ func (r Retention) validate() error {
 }
 
 // checkRetention measures what the student retains, and draws it back where it must. undo takes that back.
-func (t *trainer) checkRetention(ctx context.Context, now *retort.Evaluation) (undo func() error, err error) {
+func (t *trainer) checkRetention(ctx context.Context, now *training.Evaluation) (undo func() error, err error) {
 	undo = func() error { return nil }
 	if t.opts.Retention.Evaluate == nil {
 		return undo, nil
@@ -69,7 +69,7 @@ func (t *trainer) checkRetention(ctx context.Context, now *retort.Evaluation) (u
 	return undo, nil
 }
 
-func (t *trainer) drawBack(ctx context.Context, trained Weights, now *retort.Evaluation) error {
+func (t *trainer) drawBack(ctx context.Context, trained Weights, now *training.Evaluation) error {
 	shares := slices.Sorted(slices.Values(t.opts.Retention.DrawBack))
 	for _, share := range slices.Backward(shares) {
 		if err := SetInterpolated(t.student, t.start, trained, share); err != nil {

@@ -168,3 +168,18 @@ func TestMeasuresOfAStudent(t *testing.T) {
 	_, err = ScoredLists(corpus, []retort.List{{Query: retort.Query{ID: "q", Text: "text"}}}, false)
 	require.Error(t, err)
 }
+
+// killedAt trains until a step has been made and reported, and ends there as a kill would.
+func killedAt(t *testing.T, opts Options, step int) {
+	t.Helper()
+	corpus, lists := world(t)
+	n := 0
+	e := &student{Encoder: newStudent(t), onStep: func() error {
+		if n++; n > step {
+			return errKilled
+		}
+		return nil
+	}}
+	_, err := Train(background, e, corpus, lists, opts)
+	require.ErrorIs(t, err, errKilled)
+}

@@ -6,7 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
+	"io"
+	"log/slog"
 	"time"
 
 	"gonum.org/v1/gonum/blas/blas32"
@@ -15,6 +16,7 @@ import (
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/internal/checkpoint"
 	"github.com/retort-ir/retort/internal/matrix"
+	"github.com/retort-ir/retort/internal/training"
 )
 
 // Train trains the student on the lists and leaves the best student it met in it.
@@ -60,22 +62,19 @@ func checkTraining(student encoder.Trainable) error {
 	return nil
 }
 
-// trainer is one run.
+// trainer is one run. It is what its loop trains.
 type trainer struct {
 	student   encoder.Trainable
 	opts      Options
 	workers   *workers
 	stepper   *stepper
 	evaluator *evaluator // nil without held-out lists
-	schedule  *schedule
 	planner   *planner
+	current   *plan   // of the step at hand
 	start     Weights // for interpolation
 	state     trainState
-	resumed   bool
-	folder    *checkpoint.Folder // of the best student; of the checkpoints too where it is Options.Dir
-	saved     time.Time          // when the last checkpoint was written, or training began
-	savedStep int                // of that checkpoint; -1: there is none
-	events    retort.Events      // without a nil callback
+	loop      *training.Loop
+	events    retort.Events // without a nil callback
 }
 
 func newTrainer(ctx context.Context, student encoder.Trainable, corpus retort.Corpus, lists []retort.List, opts Options) (*trainer, error) {
@@ -102,7 +101,8 @@ func newTrainer(ctx context.Context, student encoder.Trainable, corpus retort.Co
 	if len(data.train) == 0 {
 		return nil, errors.New("distill: no lists to train on")
 	}
-	t := &trainer{student: student, opts: opts, workers: &w, schedule: newSchedule(len(data.train), opts.Schedule), savedStep: -1, events: opts.Events}
+	t := &trainer{student: student, opts: opts, workers: &w, events: opts.Events}
+	t.loop = t.newLoop(len(data.train))
 	if t.stepper, err = newStepper(student, corpus, data, opts); err != nil {
 		return nil, err
 	}
@@ -115,8 +115,8 @@ func newTrainer(ctx context.Context, student encoder.Trainable, corpus retort.Co
 	if err := w.sameRun(ctx, t.state.Run, student); err != nil {
 		return nil, err
 	}
-	if err := t.findCheckpoint(); err != nil {
-		return nil, err
+	if err := t.loop.Open(differences); err != nil {
+		return nil, errors.Join(err, t.close())
 	}
 	if err := t.stepper.prepare(ctx, texts, opts.Vectors, t.encoded); err != nil {
 		return nil, errors.Join(err, t.close())
@@ -129,18 +129,38 @@ func newTrainer(ctx context.Context, student encoder.Trainable, corpus retort.Co
 			return nil, errors.Join(err, t.close())
 		}
 	}
-	if !t.resumed {
+	if !t.loop.Resumed {
 		t.state.GraphBudget = opts.graphBudget()
 	}
 	if err := t.shareStart(ctx); err != nil {
 		return nil, errors.Join(err, t.close())
 	}
 	t.stepper.graphBudget = t.state.GraphBudget
-	t.planner = &planner{steps: t.schedule.steps(), make: func(ctx context.Context, step int) (*plan, error) {
+	t.planner = &planner{steps: t.loop.Schedule.Steps(), make: func(ctx context.Context, step int) (*plan, error) {
 		return t.stepper.plan(ctx, t.batch(step))
 	}}
 	t.events.Stage(retort.Stage{Name: retort.StageSetup, Done: 1, Total: 1})
 	return t, nil
+}
+
+// newLoop returns the loop over a number of lists.
+func (t *trainer) newLoop(lists int) *training.Loop {
+	o := t.opts
+	s := o.Schedule
+	l := &training.Loop{
+		Package: "distill", DirSetting: "Options.Checkpoints.Dir", Trainer: t,
+		Schedule: &training.Schedule{
+			Items: lists, PerStep: s.QueriesPerStep, Epochs: s.Epochs, Seed: s.Seed, LR: s.LR, Warmup: s.Warmup, MinLR: s.MinLR,
+		},
+		Evaluates: o.Selection.evaluates(), EvalSteps: o.Selection.EvalSteps, Patience: o.Selection.Patience, MaxLossRise: s.MaxLossRise,
+		Dir: o.Checkpoints.Dir, Every: o.Checkpoints.Every, State: &t.state.State, Saved: &t.state,
+		StepError: t.stepError, OnEvaluation: t.evaluated, OnDamage: t.warnOfDamage,
+		OnCheckpoint: func(c training.Checkpoint) { t.events.Checkpoint(retort.Checkpoint(c)) },
+	}
+	if t.workers.group != nil {
+		l.Group = lead{t}
+	}
+	return l
 }
 
 func (o Options) split(lists []retort.List) (train, dev []retort.List, err error) {
@@ -245,7 +265,7 @@ func encodeAll(ctx context.Context, e encoder.Encoder, role encoder.Role, texts 
 
 // batch is the planner's: nobody else may call it while that works ahead.
 func (t *trainer) batch(step int) []*example {
-	numbers := t.schedule.batch(step)
+	numbers := t.loop.Schedule.Batch(step)
 	batch := make([]*example, len(numbers))
 	for i, n := range numbers {
 		batch[i] = &t.stepper.data.train[n]
@@ -258,27 +278,13 @@ func (t *trainer) close() error {
 	if t.planner != nil {
 		t.planner.stop()
 	}
-	if t.opts.Checkpoints.Dir != "" || t.folder == nil {
-		return nil
-	}
-	return os.RemoveAll(t.folder.Dir())
+	return t.loop.Close()
 }
 
 func (t *trainer) run(ctx context.Context) (*Result, error) {
-	if t.resumed {
-		if err := t.loadCheckpoint(ctx); err != nil {
-			return nil, err
-		}
-		t.savedStep = t.state.Step
-	} else {
-		t.state.PartDone = true // the untouched student is evaluated first
-	}
-	t.saved = time.Now()
 	t.reportSteps()
-	for !t.state.Done {
-		if err := t.advance(ctx); err != nil {
-			return nil, errors.Join(err, t.checkpointAtEnd(ctx, err))
-		}
+	if err := t.loop.Run(ctx); err != nil {
+		return nil, err
 	}
 	result, err := t.finish(ctx)
 	t.reportSteps()
@@ -287,77 +293,48 @@ func (t *trainer) run(ctx context.Context) (*Result, error) {
 
 // reportSteps says how far training is.
 func (t *trainer) reportSteps() {
-	t.events.Stage(retort.Stage{Name: retort.StageTrain, Done: t.state.Step, Total: t.schedule.steps()})
+	t.events.Stage(retort.Stage{Name: retort.StageTrain, Done: t.state.Step, Total: t.loop.Schedule.Steps()})
 }
 
 func (t *trainer) encoded(done, total int) {
 	t.events.Stage(retort.Stage{Name: retort.StageEncode, Done: done, Total: total})
 }
 
-// advance finishes the part, where its steps are made, or else makes a step.
-func (t *trainer) advance(ctx context.Context) error {
-	if t.state.PartDone {
-		return t.finishPart(ctx)
-	}
-	return t.step(ctx)
-}
-
-func (t *trainer) step(ctx context.Context) error {
-	step, total := t.state.Step, t.schedule.steps()
+// Step is the loop's.
+func (t *trainer) Step(ctx context.Context, step int) (loss float64, err error) {
+	schedule := t.loop.Schedule
 	update := encoder.Update{
-		LR: t.schedule.rate(step), WeightDecay: t.opts.Schedule.WeightDecay,
-		Beta1: beta1, Beta2: beta2, Eps: eps, ClipNorm: t.opts.Schedule.ClipNorm,
+		LR: schedule.Rate(step), WeightDecay: t.opts.Schedule.WeightDecay,
+		Beta1: training.Beta1, Beta2: training.Beta2, Eps: training.Eps, ClipNorm: t.opts.Schedule.ClipNorm,
 	}
 	start := time.Now()
-	plan, err := t.planner.next(ctx, step)
-	if err != nil {
-		return fmt.Errorf("distill: step %d of %d: %w", step+1, total, err)
+	if t.current, err = t.planner.next(ctx, step); err != nil {
+		return 0, err
 	}
 	waited := time.Since(start)
-	report, err := t.stepper.step(ctx, plan, update)
-	report.Prepare = waited
+	report, err := t.stepper.step(ctx, t.current, update)
 	if err != nil {
-		return t.stepFailed(ctx, plan.batch, err)
+		return 0, err
 	}
-	t.state.Step++
-	t.state.LossSum += report.Loss
-	t.state.LossSteps++
-	if err := t.watchLoss(report.Loss); err != nil {
-		return t.stepFailed(ctx, plan.batch, err)
-	}
-	report.Step, report.Steps, report.Epoch, report.Took = t.state.Step, total, t.epoch(), time.Since(start)
+	report.Step, report.Steps, report.Epoch = step+1, schedule.Steps(), schedule.Passes(step+1)
+	report.Prepare, report.Took = waited, time.Since(start)
 	t.events.Step(report)
-	t.state.PartDone = t.state.Step%t.evalSteps() == 0 || t.state.Step == total
-	if time.Since(t.saved) >= t.opts.Checkpoints.Every {
-		return t.checkpoint()
-	}
-	return nil
+	return report.Loss, nil
 }
 
-// epoch is how far training is, in passes over the lists.
-func (t *trainer) epoch() float64 { return float64(t.state.Step) / float64(t.schedule.stepsPerEpoch()) }
+// Save is the loop's.
+func (t *trainer) Save(w io.Writer) error { return t.student.SaveState(w) }
 
-func (t *trainer) evalSteps() int {
-	if t.opts.Selection.EvalSteps > 0 {
-		return t.opts.Selection.EvalSteps
-	}
-	return t.schedule.stepsPerEpoch()
+// SaveBest is the loop's. Its state is that of the best student, so that it can be loaded as one.
+func (t *trainer) SaveBest(w io.Writer) error { return t.student.SaveState(w) }
+
+// Load is the loop's.
+func (t *trainer) Load(f *checkpoint.File) error { return loadState(f, t.student) }
+
+func (t *trainer) warnOfDamage(damage error, step int) {
+	t.warn("the last checkpoint is damaged, training goes on from the one before", slog.Any("error", damage), slog.Int("step", step))
 }
 
-// finishPart comes after the steps between two evaluations: it evaluates the student, keeps it if it is the best so far,
-// decides whether to stop, and writes a checkpoint.
-func (t *trainer) finishPart(ctx context.Context) error {
-	if t.workers.leads() {
-		if t.opts.Selection.evaluates() {
-			if err := t.evaluate(ctx); err != nil {
-				return err
-			}
-		}
-		t.state.PartDone = false
-		t.state.Done = t.state.Done || t.state.Step == t.schedule.steps()
-	}
-	if err := t.checkpoint(); err != nil {
-		return err
-	}
-	return t.shareDecision(ctx)
+func (t *trainer) warn(message string, attrs ...slog.Attr) {
+	t.events.Warning(retort.Warning{Message: message, Attrs: attrs})
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/retort-ir/retort/encoder/encodertest"
 	"github.com/retort-ir/retort/internal/checkpoint"
 	"github.com/retort-ir/retort/internal/matrix"
+	"github.com/retort-ir/retort/internal/training"
 	"github.com/retort-ir/retort/loss"
 )
 
@@ -325,39 +326,15 @@ func TestACancelledRunLeavesACheckpointOfItsLastStep(t *testing.T) {
 	e := newStudent(t)
 	_, err := Train(ctx, e, corpus, lists, opts)
 	require.ErrorIs(t, err, context.Canceled)
-	path := filepath.Join(opts.Checkpoints.Dir, checkpoint.Name)
-	require.Equal(t, 7, readState(t, path).Step)
+	last, err := training.LastState(opts.Checkpoints.Dir)
+	require.NoError(t, err)
+	require.Equal(t, 7, last.Step)
+	f, err := checkpoint.Open(filepath.Join(opts.Checkpoints.Dir, checkpoint.Name))
+	require.NoError(t, err)
 	saved := newStudent(t)
-	require.NoError(t, loadState(path, saved))
+	require.NoError(t, loadState(f, saved))
+	require.NoError(t, f.Close())
 	require.Equal(t, stateOf(t, e), stateOf(t, saved))
-
-	// A run that is cancelled before it has made a step writes nothing anew.
-	before, err := os.Stat(path)
-	require.NoError(t, err)
-	_, err = Train(ctx, newStudent(t), corpus, lists, opts)
-	require.ErrorIs(t, err, context.Canceled)
-	after, err := os.Stat(path)
-	require.NoError(t, err)
-	require.True(t, os.SameFile(before, after))
-}
-
-func TestACheckpointThatCannotBeWrittenAtTheEndIsToldBesideTheCause(t *testing.T) {
-	corpus, lists := world(t)
-	opts := quick()
-	opts.Checkpoints.Every, opts.Selection.EvalSteps, opts.Checkpoints.Dir = time.Hour, 1000, filepath.Join(t.TempDir(), "run")
-	ctx, cancel := context.WithCancel(background)
-	defer cancel()
-	var removed error
-	opts.Events.Step = func(s retort.Step) {
-		if s.Step == 7 {
-			removed = os.RemoveAll(opts.Checkpoints.Dir)
-			cancel()
-		}
-	}
-	_, err := Train(ctx, newStudent(t), corpus, lists, opts)
-	require.NoError(t, removed)
-	require.ErrorIs(t, err, context.Canceled)
-	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
 func TestACheckpointOfAnotherRunIsRefusedByName(t *testing.T) {
@@ -393,24 +370,6 @@ func TestACheckpointOfAnotherRunIsRefusedByName(t *testing.T) {
 	require.ErrorContains(t, err, "another student")
 }
 
-func TestOnlyTheFilesOfTheLastCheckpointStay(t *testing.T) {
-	corpus, lists := world(t)
-	opts := quick()
-	opts.Checkpoints.Dir = filepath.Join(t.TempDir(), "new", "folder")
-	n := 0.0
-	opts.Selection.Evaluate = func(context.Context, encoder.Encoder) (float64, error) { n++; return min(n, 4), nil }
-	result, err := Train(background, newStudent(t), corpus, lists, opts)
-	require.NoError(t, err)
-	entries, err := os.ReadDir(opts.Checkpoints.Dir)
-	require.NoError(t, err)
-	var names []string
-	for _, e := range entries {
-		names = append(names, e.Name())
-	}
-	require.Equal(t, 9, result.Best.Step)
-	require.Equal(t, []string{"best-9.state", "checkpoint", "checkpoint.previous"}, names)
-}
-
 func TestWithoutAFolderNothingIsLeftBehind(t *testing.T) {
 	temp := t.TempDir()
 	t.Setenv("TMPDIR", temp)
@@ -425,16 +384,6 @@ func TestWithoutAFolderNothingIsLeftBehind(t *testing.T) {
 	entries, err := os.ReadDir(temp)
 	require.NoError(t, err)
 	require.Empty(t, entries)
-}
-
-func TestAFolderThatCannotBeMadeIsAnError(t *testing.T) {
-	corpus, lists := world(t)
-	file := filepath.Join(t.TempDir(), "file")
-	require.NoError(t, os.WriteFile(file, nil, 0o644))
-	opts := quick()
-	opts.Checkpoints.Dir = filepath.Join(file, "run")
-	_, err := Train(background, newStudent(t), corpus, lists, opts)
-	require.ErrorContains(t, err, "Options.Checkpoints.Dir")
 }
 
 // The context ends at every forward pass in turn: the student is as after one of the finished steps, without gradients,

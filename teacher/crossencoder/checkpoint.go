@@ -5,37 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"os"
-	"time"
 
-	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/internal/bertnet"
 	"github.com/retort-ir/retort/internal/checkpoint"
 	"github.com/retort-ir/retort/internal/safetensors"
 	"github.com/retort-ir/retort/internal/torch"
 )
-
-// trainState is the trainer's part of a checkpoint. The order, the groups and the schedule follow from Step.
-type trainState struct {
-	Run       map[string]string   `json:"run"` // all that decides the result: see identity
-	Step      int                 `json:"step"`
-	PartDone  bool                `json:"part_done"` // the steps up to an evaluation are made, the evaluation is not
-	Done      bool                `json:"done"`
-	Best      retort.Evaluation   `json:"best"`
-	Worse     int                 `json:"worse"` // evaluations since the best one
-	History   []retort.Evaluation `json:"history"`
-	LossSum   float64             `json:"loss_sum"` // of the steps since the last evaluation
-	LossSteps int                 `json:"loss_steps"`
-}
-
-// best returns the step of the best model, -1 before the first evaluation.
-func (s *trainState) best() int {
-	if len(s.History) == 0 {
-		return -1
-	}
-	return s.Best.Step
-}
 
 // identity holds, by name, everything that decides the bits of the result.
 func (t *trainer) identity(ctx context.Context, dev []candidates) (map[string]string, error) {
@@ -66,42 +41,29 @@ func (t *trainer) identity(ctx context.Context, dev []candidates) (map[string]st
 	return id, nil
 }
 
-// findCheckpoint makes the folder, and goes on from the checkpoint where it holds one.
-func (t *trainer) findCheckpoint() (err error) {
-	if t.options.Dir == "" {
-		return nil
-	}
-	if t.checkpoints, err = checkpoint.OpenFolder(t.options.Dir); err != nil {
-		return fmt.Errorf("crossencoder: TrainOptions.Dir: %w", err)
-	}
-	f, damage, err := checkpoint.Last(t.options.Dir)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("crossencoder: %w", err)
-	}
-	if err := errors.Join(t.goOn(f, damage), f.Close()); err != nil {
-		return fmt.Errorf("crossencoder: %w", err)
-	}
-	return nil
+// differences say what differs between two runs where the values of identity tell people nothing.
+var differences = map[string]string{
+	"start": "another start, length limit or precision", "examples": "other examples", "held-out examples": "other held-out examples",
 }
 
-// goOn takes over what the checkpoint says.
-func (t *trainer) goOn(f *checkpoint.File, damage error) error {
-	var state trainState
-	if err := f.State(&state); err != nil {
+// learning is what a checkpoint holds: weights and moments.
+func (t *trainer) learning() bertnet.State { return bertnet.State{}.Add("", t.net.params) }
+
+// Save is the loop's.
+func (t *trainer) Save(w io.Writer) error {
+	var tensors []safetensors.Tensor
+	err := t.rt.Run(context.Background(), func(s *torch.Scope) (err error) {
+		tensors, err = t.learning().Read(s)
+		return err
+	})
+	if err != nil {
 		return err
 	}
-	if err := t.checkSameRun(f.Path, state.Run); err != nil {
-		return err
-	}
-	if damage != nil {
-		t.options.Events.Warning(retort.Warning{
-			Message: "the last checkpoint is damaged, training goes on from the one before",
-			Attrs:   []slog.Attr{slog.Any("error", damage), slog.Int("step", state.Step)},
-		})
-	}
+	return safetensors.Write(w, tensors, nil)
+}
+
+// Load is the loop's.
+func (t *trainer) Load(f *checkpoint.File) error {
 	learned, err := parse(f)
 	if err != nil {
 		return err
@@ -110,76 +72,22 @@ func (t *trainer) goOn(f *checkpoint.File, damage error) error {
 	if err := learning.Check(learned); err != nil {
 		return fmt.Errorf("%s: %w", f.Path, err)
 	}
-	if state.best() >= 0 {
-		if t.best, err = t.readBest(state.best()); err != nil {
-			return err
-		}
-	}
-	err = t.rt.Run(context.Background(), func(s *torch.Scope) error { return learning.Restore(s, learned) })
+	t.steps = t.state.Step
+	return t.rt.Run(context.Background(), func(s *torch.Scope) error { return learning.Restore(s, learned) })
+}
+
+// SaveBest is the loop's: it writes the weights alone.
+func (t *trainer) SaveBest(w io.Writer) error {
+	tensors, err := t.weights()
 	if err != nil {
 		return err
 	}
-	t.state, t.steps, t.savedAt = state, state.Step, state.Step
-	return t.checkpoints.GoOn(f)
+	return safetensors.Write(w, tensors, nil)
 }
 
-// checkSameRun returns an error that names what differs between the run of a checkpoint and this one.
-func (t *trainer) checkSameRun(path string, theirs map[string]string) error {
-	err := checkpoint.CheckSameRun(theirs, t.state.Run, map[string]string{
-		"start": "another start, length limit or precision", "examples": "other examples", "held-out examples": "other held-out examples",
-	})
-	if err != nil {
-		return fmt.Errorf("%s belongs to another run (%w): remove it, or take another TrainOptions.Dir", path, err)
-	}
-	return nil
-}
-
-// checkpointAtEnd saves the steps since the last checkpoint where the context has ended. After another error it does not:
-// what broke the model may have broken its state.
-func (t *trainer) checkpointAtEnd(ctx context.Context) error {
-	if ctx.Err() == nil || t.state.Step == t.savedAt {
-		return nil
-	}
-	return t.checkpoint(context.WithoutCancel(ctx))
-}
-
-// checkpoint comes after the best model is written.
-func (t *trainer) checkpoint(ctx context.Context) error {
-	if t.checkpoints == nil {
-		return nil
-	}
-	start := time.Now()
-	event := retort.Checkpoint{Step: t.state.Step, Dir: t.checkpoints.Dir()}
-	t.options.Events.Checkpoint(event)
-	var tensors []safetensors.Tensor
-	err := t.rt.Run(ctx, func(s *torch.Scope) (err error) {
-		tensors, err = t.learning().Read(s)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	if err := t.checkpoints.Write(t.state, t.state.best(), body(tensors)); err != nil {
-		return fmt.Errorf("crossencoder: step %d is not saved: %w", t.state.Step, err)
-	}
-	t.saved, t.savedAt = time.Now(), t.state.Step
-	event.Saved, event.Took = true, time.Since(start)
-	t.options.Events.Checkpoint(event)
-	return t.checkpoints.Prune()
-}
-
-func (t *trainer) writeBest(step int) error {
-	if t.checkpoints == nil {
-		return nil
-	}
-	if err := t.checkpoints.WriteBest(step, body(t.best)); err != nil {
-		return fmt.Errorf("the best model is not saved: %w", err)
-	}
-	return nil
-}
-
-func (t *trainer) readBest(step int) (all []safetensors.Tensor, err error) {
-	f, err := t.checkpoints.OpenBest(step)
+// bestWeights reads what SaveBest wrote of the best model.
+func (t *trainer) bestWeights() (all []safetensors.Tensor, err error) {
+	f, err := t.loop.OpenBest()
 	if err != nil {
 		return nil, err
 	}
@@ -196,14 +104,6 @@ func (t *trainer) readBest(step int) (all []safetensors.Tensor, err error) {
 		all = append(all, safetensors.Tensor{Name: name, Shape: shape, Values: values})
 	}
 	return all, nil
-}
-
-// learning is what a checkpoint holds: weights and moments.
-func (t *trainer) learning() bertnet.State { return bertnet.State{}.Add("", t.net.params) }
-
-// body is that of a file of the folder: tensors in safetensors' format.
-func body(tensors []safetensors.Tensor) func(io.Writer) error {
-	return func(w io.Writer) error { return safetensors.Write(w, tensors, nil) }
 }
 
 func parse(f *checkpoint.File) (*safetensors.File, error) {

@@ -5,7 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
+	"log/slog"
 	"math/rand/v2"
 	"time"
 
@@ -15,6 +15,7 @@ import (
 	"github.com/retort-ir/retort/internal/checkpoint"
 	"github.com/retort-ir/retort/internal/safetensors"
 	"github.com/retort-ir/retort/internal/torch"
+	"github.com/retort-ir/retort/internal/training"
 )
 
 // TrainResult says how a training went.
@@ -39,7 +40,7 @@ type TrainResult struct {
 // the same input gives the same bytes on one machine's CPU, in a run that was killed and went on from Dir too.
 //
 // A loss or gradient that is not finite is an error (encoder.ErrNonFinite, or the loss's own) with the step and its
-// queries, and nothing is saved. When the context ends Train stops within a micro-batch, writes a checkpoint where Dir is
+// queries, and so is a loss that explodes (TrainOptions.MaxLossRise); the model is not saved. When the context ends Train stops within a micro-batch, writes a checkpoint where Dir is
 // set, and returns the context's error.
 func Train(ctx context.Context, start, out string, corpus retort.Corpus, examples []Example, o TrainOptions) (*TrainResult, error) {
 	t, err := newTrainer(ctx, start, out, corpus, examples, o)
@@ -50,20 +51,15 @@ func Train(ctx context.Context, start, out string, corpus retort.Corpus, example
 	return result, errors.Join(err, t.close())
 }
 
-// trainer is one run.
+// trainer is one run. It is what its loop trains.
 type trainer struct {
 	*stepper
-	options     TrainOptions
-	corpus      retort.Corpus
-	examples    []candidates
-	dev         *evaluator // nil without held-out examples
-	state       trainState
-	best        []safetensors.Tensor // the weights of state.Best
-	checkpoints *checkpoint.Folder   // nil without TrainOptions.Dir
-	saved       time.Time            // when the last checkpoint was written, or training began
-	savedAt     int                  // its step
-	order       []int                // of the examples in orderOf, an epoch
-	orderOf     int
+	options  TrainOptions
+	corpus   retort.Corpus
+	examples []candidates
+	dev      *evaluator // nil without held-out examples
+	state    training.State
+	loop     *training.Loop
 }
 
 func newTrainer(ctx context.Context, start, out string, corpus retort.Corpus, examples []Example, o TrainOptions) (*trainer, error) {
@@ -96,8 +92,9 @@ func newTrainer(ctx context.Context, start, out string, corpus retort.Corpus, ex
 	}
 	t := &trainer{
 		stepper: &stepper{rt: rt, folder: f, loss: o.loss(), budget: cmp.Or(o.Model.BatchTokens, defaultGraphBatch)},
-		options: o, corpus: corpus, examples: train, orderOf: -1,
+		options: o, corpus: corpus, examples: train,
 	}
+	t.loop = t.newLoop(len(dev) > 0)
 	if err := t.prepare(ctx, dev); err != nil {
 		return nil, errors.Join(err, t.close())
 	}
@@ -125,9 +122,27 @@ func (t *trainer) prepare(ctx context.Context, dev []candidates) error {
 	if t.state.Run, err = t.identity(ctx, dev); err != nil {
 		return err
 	}
-	t.state.PartDone = true // the untouched model is evaluated first
-	t.saved = time.Now()
-	return t.findCheckpoint()
+	return t.loop.Open(differences)
+}
+
+func (t *trainer) newLoop(evaluates bool) *training.Loop {
+	o := t.options
+	return &training.Loop{
+		Package: "crossencoder", DirSetting: "TrainOptions.Dir", Trainer: t,
+		Schedule: &training.Schedule{
+			Items: len(t.examples), PerStep: o.QueriesPerStep, Epochs: o.Epochs, Seed: o.Seed, LR: o.LR, Warmup: o.Warmup,
+		},
+		Evaluates: evaluates, EvalSteps: o.EvalSteps, Patience: o.Patience, MaxLossRise: o.MaxLossRise,
+		Dir: o.Dir, Every: o.CheckpointEvery, State: &t.state, Saved: &t.state,
+		OnEvaluation: func(e training.Evaluation) { o.Events.Evaluation(retort.Evaluation(e)) },
+		OnCheckpoint: func(c training.Checkpoint) { o.Events.Checkpoint(retort.Checkpoint(c)) },
+		OnDamage: func(damage error, step int) {
+			o.Events.Warning(retort.Warning{
+				Message: "the last checkpoint is damaged, training goes on from the one before",
+				Attrs:   []slog.Attr{slog.Any("error", damage), slog.Int("step", step)},
+			})
+		},
+	}
 }
 
 func (t *trainer) close() error {
@@ -137,35 +152,38 @@ func (t *trainer) close() error {
 		}
 		return nil
 	})
-	return errors.Join(err, t.rt.Close())
+	return errors.Join(err, t.rt.Close(), t.loop.Close())
 }
 
 func (t *trainer) run(ctx context.Context, out string) (*TrainResult, error) {
 	t.reportSteps()
 	defer t.reportSteps()
-	for !t.state.Done {
-		advance := t.trainStep
-		if t.state.PartDone {
-			advance = t.finishPart
-		}
-		if err := advance(ctx); err != nil {
-			return nil, errors.Join(err, t.checkpointAtEnd(ctx))
-		}
+	if err := t.loop.Run(ctx); err != nil {
+		return nil, err
 	}
-	result := &TrainResult{
-		Best: t.state.Best, History: t.state.History, Steps: t.state.Step, TotalSteps: t.totalSteps(), Truncated: t.truncated,
-	}
-	weights := t.best
-	if t.dev != nil {
-		result.Metric = t.dev.metric()
+	steps := t.state.Step
+	result := &TrainResult{Steps: steps, TotalSteps: t.loop.Schedule.Steps(), Truncated: t.truncated}
+	var weights []safetensors.Tensor
+	var err error
+	if t.dev == nil {
+		result.Best = retort.Evaluation{Step: steps, Epoch: t.loop.Schedule.Passes(steps)}
+		weights, err = t.weights()
 	} else {
-		result.Best = retort.Evaluation{Step: t.state.Step, Epoch: t.epoch()}
-		var err error
-		if weights, err = t.weights(ctx); err != nil {
-			return nil, err
-		}
+		result.Best, result.Metric = retort.Evaluation(t.state.Best), t.dev.metric()
+		weights, err = t.bestWeights()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("crossencoder: %w", err)
+	}
+	for _, e := range t.state.History {
+		result.History = append(result.History, retort.Evaluation(e))
 	}
 	return result, saveFolder(out, t.folder, weights, t.facts(result))
+}
+
+// reportSteps says how far training is.
+func (t *trainer) reportSteps() {
+	t.options.Events.Stage(retort.Stage{Name: retort.StageTrain, Done: t.state.Step, Total: t.loop.Schedule.Steps()})
 }
 
 // facts are what the model card tells.
@@ -185,35 +203,13 @@ func (t *trainer) facts(result *TrainResult) [][2]string {
 	return facts
 }
 
-// stepsPerEpoch counts the last, shorter step of an epoch too.
-func (t *trainer) stepsPerEpoch() int {
-	return (len(t.examples) + t.options.QueriesPerStep - 1) / t.options.QueriesPerStep
-}
-
-func (t *trainer) totalSteps() int { return t.options.Epochs * t.stepsPerEpoch() }
-
-// rate returns the learning rate of a step: with w warm-up steps of n, LR (step+1)/w during warm-up, then LR (n-step)/(n-w).
-func (t *trainer) rate(step int) float64 {
-	n := t.totalSteps()
-	w := int(math.Round(t.options.Warmup * float64(n)))
-	if step < w {
-		return t.options.LR * float64(step+1) / float64(w)
-	}
-	return t.options.LR * float64(n-step) / float64(n-w)
-}
-
 // groups draws the groups of a step.
 func (t *trainer) groups(step int) ([]group, error) {
-	epoch, n := step/t.stepsPerEpoch(), step%t.stepsPerEpoch()
-	if epoch != t.orderOf {
-		t.order = rand.New(rand.NewPCG(t.options.Seed, uint64(epoch))).Perm(len(t.examples))
-		t.orderOf = epoch
-	}
-	size := t.options.QueriesPerStep
+	epoch := uint64(t.loop.Schedule.Epoch(step))
 	var groups []group
-	for _, i := range t.order[n*size : min((n+1)*size, len(t.order))] {
+	for _, i := range t.loop.Schedule.Batch(step) {
 		// One stream an example and epoch, so that a group does not depend on where its example stands in the order.
-		rng := rand.New(rand.NewPCG(t.options.Seed^uint64(i)<<32, uint64(epoch)))
+		rng := rand.New(rand.NewPCG(t.options.Seed^uint64(i)<<32, epoch))
 		g, err := t.examples[i].sample(t.corpus, t.options.GroupSize, rng)
 		if err != nil {
 			return nil, err
@@ -223,87 +219,38 @@ func (t *trainer) groups(step int) ([]group, error) {
 	return groups, nil
 }
 
-func (t *trainer) trainStep(ctx context.Context) error {
-	start, total := time.Now(), t.totalSteps()
-	groups, err := t.groups(t.state.Step)
+// Step is the loop's.
+func (t *trainer) Step(ctx context.Context, step int) (float64, error) {
+	start, schedule := time.Now(), t.loop.Schedule
+	groups, err := t.groups(step)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	update := encoder.Update{
-		LR: t.rate(t.state.Step), WeightDecay: t.options.WeightDecay, Beta1: beta1, Beta2: beta2, Eps: eps, ClipNorm: t.options.ClipNorm,
+		LR: schedule.Rate(step), WeightDecay: t.options.WeightDecay,
+		Beta1: training.Beta1, Beta2: training.Beta2, Eps: training.Eps, ClipNorm: t.options.ClipNorm,
 	}
 	loss, norm, err := t.step(ctx, groups, update)
 	if err != nil {
-		return fmt.Errorf("crossencoder: step %d of %d: %w", t.state.Step+1, total, err)
+		return 0, err
 	}
-	t.state.Step++
-	t.state.LossSum += loss
-	t.state.LossSteps++
-	t.state.PartDone = t.state.Step == total || t.dev != nil && t.state.Step%cmp.Or(t.options.EvalSteps, t.stepsPerEpoch()) == 0
 	t.options.Events.Step(retort.Step{
-		Step: t.state.Step, Steps: total, Epoch: t.epoch(), Loss: loss, GradNorm: norm, LR: update.LR, Queries: len(groups),
-		Took: time.Since(start),
+		Step: step + 1, Steps: schedule.Steps(), Epoch: schedule.Passes(step + 1), Loss: loss, GradNorm: norm, LR: update.LR,
+		Queries: len(groups), Took: time.Since(start),
 	})
-	if time.Since(t.saved) >= t.options.CheckpointEvery {
-		return t.checkpoint(ctx)
-	}
-	return nil
+	return loss, nil
 }
 
-// finishPart comes after the steps between two evaluations: it evaluates the model, keeps it if it is the best so far,
-// decides whether to stop, and writes a checkpoint.
-func (t *trainer) finishPart(ctx context.Context) error {
-	if t.dev != nil {
-		if err := t.evaluate(ctx); err != nil {
-			return fmt.Errorf("crossencoder: evaluation after step %d: %w", t.state.Step, err)
-		}
-	}
-	t.state.PartDone = false
-	t.state.Done = t.state.Done || t.state.Step == t.totalSteps()
-	return t.checkpoint(ctx)
-}
-
-func (t *trainer) evaluate(ctx context.Context) error {
-	start := time.Now()
-	score, err := t.dev.score(ctx)
-	if err != nil {
-		return err
-	}
-	now := retort.Evaluation{Step: t.state.Step, Epoch: t.epoch(), Score: score}
-	if t.state.LossSteps > 0 {
-		now.TrainLoss = t.state.LossSum / float64(t.state.LossSteps)
-	}
-	t.state.LossSum, t.state.LossSteps = 0, 0
-	if len(t.state.History) > 0 && score <= t.state.Best.Score {
-		t.state.Worse++
-		t.state.Done = t.options.Patience > 0 && t.state.Worse >= t.options.Patience
-	} else {
-		if t.best, err = t.weights(ctx); err != nil {
-			return err
-		}
-		if err := t.writeBest(now.Step); err != nil {
-			return err
-		}
-		t.state.Best, t.state.Worse = now, 0
-	}
-	t.state.History = append(t.state.History, now)
-	now.Took = time.Since(start)
-	t.options.Events.Evaluation(now)
-	return nil
-}
-
-// epoch is how far training is, in passes over the examples.
-func (t *trainer) epoch() float64 { return float64(t.state.Step) / float64(t.stepsPerEpoch()) }
-
-// reportSteps says how far training is.
-func (t *trainer) reportSteps() {
-	t.options.Events.Stage(retort.Stage{Name: retort.StageTrain, Done: t.state.Step, Total: t.totalSteps()})
+// Evaluate is the loop's.
+func (t *trainer) Evaluate(ctx context.Context, now *training.Evaluation) (undo func() error, err error) {
+	now.Score, err = t.dev.score(ctx)
+	return nil, err
 }
 
 // weights copies the model's weights to the host.
-func (t *trainer) weights(ctx context.Context) ([]safetensors.Tensor, error) {
+func (t *trainer) weights() ([]safetensors.Tensor, error) {
 	var all []safetensors.Tensor
-	err := t.rt.Run(ctx, func(s *torch.Scope) error {
+	err := t.rt.Run(context.Background(), func(s *torch.Scope) error {
 		for i, p := range t.net.params {
 			name := p.Name
 			if i < len(t.net.body.Params) {

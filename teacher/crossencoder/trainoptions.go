@@ -28,6 +28,9 @@ type TrainOptions struct {
 	WeightDecay    float64 // of AdamW, >= 0
 	ClipNorm       float64 // the gradient's largest L2 norm; 0: no limit
 	Seed           uint64  // of a new head's weights, of the order of the examples, and of the groups
+	// MaxLossRise ends training with an error where the mean loss of the last ten steps is more than this many times the
+	// highest of the run's first ten (a start below 0.01 counts as 0.01); 0: never.
+	MaxLossRise float64
 
 	// Dev are held-out examples, by which the best model is chosen: by nDCG@10 of their whole lists where every one has
 	// positives (those that are not in the list count as not found), else by the mean loss. Without them the last is taken.
@@ -44,13 +47,8 @@ type TrainOptions struct {
 	Events retort.Events
 }
 
-// The constants of AdamW, and the default of TrainOptions.Model.BatchTokens.
-const (
-	beta1             = 0.9
-	beta2             = 0.999
-	eps               = 1e-8
-	defaultGraphBatch = 8192
-)
+// defaultGraphBatch is the default of TrainOptions.Model.BatchTokens.
+const defaultGraphBatch = 8192
 
 // DefaultTrainOptions returns the settings that the others are changes of. The rate is for a new head: its loss begins to fall
 // after some 20 to 40 steps (seen on SciFact, NFCorpus and Cranfield from MiniLM); a model that ranks already wants less. Steps
@@ -65,6 +63,7 @@ func DefaultTrainOptions() TrainOptions {
 		Warmup:          0.1,
 		WeightDecay:     0.01,
 		ClipNorm:        1,
+		MaxLossRise:     20,
 		CheckpointEvery: time.Minute,
 	}
 }
@@ -97,6 +96,7 @@ func (o TrainOptions) Validate() error {
 		{"Warmup", o.Warmup, o.Warmup >= 0 && o.Warmup <= 1, "in [0,1]"},
 		{"WeightDecay", o.WeightDecay, o.WeightDecay >= 0 && !math.IsInf(o.WeightDecay, 0), "at least 0"},
 		{"ClipNorm", o.ClipNorm, o.ClipNorm >= 0 && !math.IsInf(o.ClipNorm, 0), "at least 0"},
+		{"MaxLossRise", o.MaxLossRise, o.MaxLossRise >= 0 && !math.IsInf(o.MaxLossRise, 0), "at least 0"},
 		{"EvalSteps", float64(o.EvalSteps), o.EvalSteps >= 0, "at least 0"},
 		{"Patience", float64(o.Patience), o.Patience >= 0, "at least 0"},
 		{"CheckpointEvery", o.CheckpointEvery.Seconds(), o.CheckpointEvery >= 0, "at least 0"},

@@ -1,7 +1,0 @@
-//go:build !windows
-
-package distill
-
-import "syscall"
-
-const diskFull = syscall.ENOSPC
