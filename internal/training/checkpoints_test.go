@@ -18,8 +18,7 @@ import (
 func killedAfter(t *testing.T, dir string, steps int) settings {
 	t.Helper()
 	s := settings{dir: dir, evaluates: true}
-	var l *learner
-	l = newLearner(s)
+	l := newLearner(s)
 	l.hook = func(at string) error {
 		if at == "step" && l.state.Step == steps {
 			return errKilled
@@ -48,8 +47,7 @@ func TestARunGoesOnFromTheCheckpointBeforeADamagedOne(t *testing.T) {
 			s := killedAfter(t, t.TempDir(), 7)
 			require.NoError(t, os.WriteFile(filepath.Join(s.dir, checkpoint.Name), content, 0o600))
 			first := 0
-			var l *learner
-			l = newLearner(s)
+			l := newLearner(s)
 			l.hook = func(at string) error {
 				if at == "step" && first == 0 {
 					first = l.state.Step + 1
@@ -142,8 +140,7 @@ func TestAFullDiskLeavesTheOldCheckpointAndSaysSo(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := settings{dir: t.TempDir(), evaluates: true, score: func(n int) Evaluation { return Evaluation{Score: float64(n)} }}
-			var l *learner
-			l = newLearner(s)
+			l := newLearner(s)
 			l.hook = func(at string) error {
 				if at == c.at && l.state.Step == c.step {
 					return c.err
