@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// Events are callbacks that watch a run: progress bars, logs, files of metrics. Any of them may be nil. A run calls them one
-// at a time and in order, from the goroutine that the run was started in, and waits for each to return. Of the workers
-// of a distill.Group, rank 0 alone calls them.
+// Events are callbacks that watch a run: progress bars, logs, files of metrics. Any of them may be nil. A run calls
+// them one at a time and in order, from the goroutine that the run was started in, and waits for each to return. Of the
+// workers of a distill.Group, rank 0 alone calls them.
 type Events struct {
 	// Stage is called when a stage of the run begins, and as its work goes on.
 	Stage func(Stage)
@@ -35,8 +35,8 @@ const (
 // Stage is a part of a run and how far it is.
 type Stage struct {
 	Name string
-	// Done units of work of Total, in [0,Total]. What an earlier, interrupted run did counts as done. A unit is what the stage
-	// goes through: passages, queries, lists, steps.
+	// Done units of work of Total, in [0,Total]. What an earlier, interrupted run did counts as done. A unit is what
+	// the stage goes through: passages, queries, lists, steps.
 	Done, Total int
 }
 
@@ -56,16 +56,16 @@ type Step struct {
 	Listed   int // passages of the lists; a passage in several lists counts in each
 	Tokens   int // encoded once, without padding
 	Padded   int // the same with the padding of the micro-batches
-	// Candidates counts, over all queries with a positive, the columns that could be negatives. Masked counts those that the
-	// loss took out as likely to be relevant. Both are 0 unless the loss is a loss.Masker.
+	// Candidates counts, over all queries with a positive, the columns that could be negatives. Masked counts those
+	// that the loss took out as likely to be relevant. Both are 0 unless the loss is a loss.Masker.
 	Masked, Candidates int
-	// Recomputed are the tokens, padding included, of the micro-batches that took a second forward pass because their graphs
-	// did not fit GraphBudget; in a distill.Group, those of rank 0.
+	// Recomputed are the tokens, padding included, of the micro-batches that took a second forward pass because their
+	// graphs did not fit GraphBudget; in a distill.Group, those of rank 0.
 	Recomputed  int
 	GraphBudget int64 // bytes of graphs that the step could keep
 
-	// Where the time went: waiting for the step's texts, first pass, loss, second forward pass, backward, optimizer, and
-	// waiting for and talking to the other workers.
+	// Where the time went: waiting for the step's texts, first pass, loss, second forward pass, backward, optimizer,
+	// and waiting for and talking to the other workers.
 	Prepare, Encode, Similarity, Recompute, Backward, Update, Exchange time.Duration
 	// Took is the time of the whole step.
 	Took time.Duration
@@ -117,8 +117,8 @@ type Evaluation struct {
 type Checkpoint struct {
 	Step int // steps done
 	Dir  string
-	// Saved is false before the checkpoint is written, when a listener must make durable whatever must not be behind the
-	// checkpoint, and true once it is on disk.
+	// Saved is false before the checkpoint is written, when a listener must make durable whatever must not be behind
+	// the checkpoint, and true once it is on disk.
 	Saved bool
 	Took  time.Duration // of the writing; 0 before it
 }
@@ -193,7 +193,8 @@ func LogEvents(log *slog.Logger) Events {
 			if time.Since(logged) >= stepLogEvery {
 				level, logged = slog.LevelInfo, time.Now()
 			}
-			log.Log(ctx, level, "step", "step", s.Step, "steps", s.Steps, "loss", s.Loss, "grad_norm", s.GradNorm, "lr", s.LR)
+			log.Log(ctx, level, "step", "step", s.Step, "steps", s.Steps, "loss", s.Loss, "grad_norm", s.GradNorm,
+				"lr", s.LR)
 		},
 		Evaluation: func(e Evaluation) {
 			attrs := []any{"step", e.Step, "score", e.Score, "train_loss", e.TrainLoss}

@@ -37,7 +37,8 @@ func TestTeeCallsAllInTheirOrder(t *testing.T) {
 	var calls []string
 	callAll(retort.Tee(recorded("a", &calls), retort.Events{}, recorded("b", &calls)))
 	require.Equal(t, []string{
-		"a stage", "b stage", "a step", "b step", "a evaluation", "b evaluation", "a checkpoint", "b checkpoint", "a warning", "b warning",
+		"a stage", "b stage", "a step", "b step", "a evaluation", "b evaluation",
+		"a checkpoint", "b checkpoint", "a warning", "b warning",
 	}, calls)
 
 	e := reflect.ValueOf(retort.Tee(retort.Events{}, retort.Events{}))
@@ -73,7 +74,8 @@ func TestLogEventsWritesEachAtItsLevel(t *testing.T) {
 		}
 		return a
 	}
-	e := retort.LogEvents(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: withoutTime})))
+	options := &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: withoutTime}
+	e := retort.LogEvents(slog.New(slog.NewTextHandler(&log, options)))
 	e.Stage(retort.Stage{Name: retort.StageTrain, Done: 2, Total: 9})
 	e.Step(retort.Step{Step: 3, Steps: 9, Loss: 0.5, GradNorm: 2, LR: 0.1})
 	e.Evaluation(retort.Evaluation{Step: 3, Score: 0.25, TrainLoss: 0.5})

@@ -42,8 +42,8 @@ type Options struct {
 	// CountDuplicates fills loss.Row.Count with the number of the step's lists that hold a passage, as the paper's loss
 	// wants it. Off, a passage counts once.
 	CountDuplicates bool
-	// WholeCorpus gives the loss a column for every passage of the corpus instead of those of the step's lists. It needs
-	// QueryOnly.
+	// WholeCorpus gives the loss a column for every passage of the corpus instead of those of the step's lists. It
+	// needs QueryOnly.
 	WholeCorpus bool
 	// Vectors are the student's passage vectors [corpus.Len() x d], where somebody has computed them already; for
 	// QueryOnly. Without them those that are needed are encoded first.
@@ -55,13 +55,14 @@ type Options struct {
 	Retention   Retention // its zero value asks for none
 	Checkpoints Checkpoints
 
-	// Group are the workers that share out each step, nil: one worker. Each is given the same corpus, lists and options and a
-	// student with the same weights, and encodes its share of a step's texts; vectors are exchanged, so that every query sees
-	// the passages of all workers, and gradients are added up. The result is that of one worker to rounding. Rank 0
-	// alone evaluates (Selection.Evaluate and Retention.Evaluate are called there only), writes checkpoints and calls Events,
-	// and a run may go on from its checkpoint with another number of workers. Train returns the same result on all, and
-	// leaves the same student. The student must implement encoder.Parametric with SetGrad. A loss.Batch must be safe for
-	// concurrent use where workers share it. Workers on one machine should share its cores out among them.
+	// Group are the workers that share out each step, nil: one worker. Each is given the same corpus, lists and options
+	// and a student with the same weights, and encodes its share of a step's texts; vectors are exchanged, so that
+	// every query sees the passages of all workers, and gradients are added up. The result is that of one worker to
+	// rounding. Rank 0 alone evaluates (Selection.Evaluate and Retention.Evaluate are called there only), writes
+	// checkpoints and calls Events, and a run may go on from its checkpoint with another number of workers. Train
+	// returns the same result on all, and leaves the same student. The student must implement encoder.Parametric with
+	// SetGrad. A loss.Batch must be safe for concurrent use where workers share it. Workers on one machine should share
+	// its cores out among them.
 	Group Group
 	// Events watch the training: its stages (see the constants of package retort), steps, evaluations, checkpoints and
 	// warnings.
@@ -78,8 +79,8 @@ type Schedule struct {
 	MinLR          float64 // the linear decay towards 0 stops at this share of LR, in [0,1]
 	WeightDecay    float64 // >= 0
 	ClipNorm       float64 // the gradient's largest L2 norm; 0: no limit
-	// MaxLossRise ends training with ErrExplodingLoss where the mean loss of the last ten steps is more than this many times
-	// the highest of the run's first ten (a start below 0.01 counts as 0.01); 0: never.
+	// MaxLossRise ends training with ErrExplodingLoss where the mean loss of the last ten steps is more than this many
+	// times the highest of the run's first ten (a start below 0.01 counts as 0.01); 0: never.
 	MaxLossRise float64
 }
 
@@ -88,11 +89,11 @@ type Memory struct {
 	// MicroBatchTokens bounds the tokens of one micro-batch, padding included: texts times the longest one's tokens. It
 	// costs memory, and an ending context waits for one micro-batch.
 	MicroBatchTokens int
-	// GraphBudget bounds the bytes of the graphs that a step keeps from its first pass over the texts, so that these need
-	// no second one: of as many micro-batches as fit, if the student is an encoder.GraphSizer. The result is the same to
-	// rounding. 0 chooses a quarter of the memory that is free when the run begins, 4 GiB at most, and 1 GiB where the
-	// system does not tell; of a Group, that of rank 0's machine, divided by the number of workers. A resumed run keeps that
-	// choice. It is the host's memory: for a small GPU set it. Below 0 none is kept.
+	// GraphBudget bounds the bytes of the graphs that a step keeps from its first pass over the texts, so that these
+	// need no second one: of as many micro-batches as fit, if the student is an encoder.GraphSizer. The result is the
+	// same to rounding. 0 chooses a quarter of the memory that is free when the run begins, 4 GiB at most, and 1 GiB
+	// where the system does not tell; of a Group, that of rank 0's machine, divided by the number of workers. A resumed
+	// run keeps that choice. It is the host's memory: for a small GPU set it. Below 0 none is kept.
 	GraphBudget int64
 }
 
@@ -101,13 +102,11 @@ type Selection struct {
 	// DevFraction is the share of the lists' sources (of the lists, where they have none) that is held out, in [0,1).
 	// With 0 nothing is, and the last student is taken.
 	//
-	// What it measures is agreement with the teacher, which is not the same as being better, and where the teacher
-	// contains the student (BM25 and the student itself, fused) the untouched student agrees best of all. On the
-	// documentation of Go this nDCG@10 fell from .766 to .664 in the first epoch and rose to .722 after, so the untouched
-	// student would have won although the queries that people wrote gained (.3566 to .3911, docs/results.md). There choose
-	// by Evaluate: with judged queries where there are any, else with KnownItems, queries of a type that is not trained on.
-	// The best of several is a little better by chance, so ask a paired test too: on SciFact the known items' MRR@10
-	// rose by .001 where judged queries lost .024.
+	// What it measures is agreement with the teacher, which is not the same as being better. Where the teacher contains
+	// the student (BM25 and the student itself, fused) the untouched student agrees best of all and would win, although
+	// the trained one answers people's queries better (docs/results.md). There choose by Evaluate: with judged queries
+	// where there are any, else with KnownItems, queries of a type that is not trained on. The best of several is a
+	// little better by chance, so ask a paired test too.
 	DevFraction float64
 	// Dev are lists to evaluate on instead of a share of the lists.
 	Dev []retort.List
@@ -120,9 +119,9 @@ type Selection struct {
 	EvalSteps int
 	// Patience ends training after this many evaluations in a row without a better one; 0 means never.
 	Patience int
-	// Interpolate holds candidates for alpha in [0,1]: at the end the weights start + alpha (best - start) are evaluated
-	// too, and the best alpha wins. The student must implement encoder.Parametric. 0 and 1 need not be named: they are
-	// the untouched and the best student.
+	// Interpolate holds candidates for alpha in [0,1]: at the end the weights start + alpha (best - start) are
+	// evaluated too, and the best alpha wins. The student must implement encoder.Parametric. 0 and 1 need not be named:
+	// they are the untouched and the best student.
 	Interpolate []float64
 }
 
@@ -153,8 +152,8 @@ func DefaultOptions() Options {
 	}
 }
 
-// DefaultLoss returns KL divergence over the list, at temperature 0.3 for the teacher and 0.05 for the student, plus 0.1
-// times InfoNCE at temperature 0.05. Unlike loss.Paper it takes scores of any scale.
+// DefaultLoss returns KL divergence over the list, at temperature 0.3 for the teacher and 0.05 for the student, plus
+// 0.1 times InfoNCE at temperature 0.05. Unlike loss.Paper it takes scores of any scale.
 func DefaultLoss() loss.Loss {
 	return loss.Sum{
 		{Weight: 1, Loss: loss.ListwiseKL{TeacherTemperature: 0.3, StudentTemperature: 0.05}},

@@ -11,16 +11,16 @@ import (
 )
 
 // Retention holds a student to what it could do before on queries that it is not trained for, such as judged queries of
-// another domain ([JudgedQueries]) or other scored lists ([ScoredLists]): fine-tuning may make it forget. It is measured
-// at every evaluation. A student that has forgotten too much is never the best one.
+// another domain ([JudgedQueries]) or other scored lists ([ScoredLists]): fine-tuning may make it forget. It is
+// measured at every evaluation. A student that has forgotten too much is never the best one.
 type Retention struct {
 	// Evaluate returns a score of which more is better; nil: nothing is measured.
 	Evaluate func(ctx context.Context, student encoder.Encoder) (float64, error)
 	// MaxDrop is how far the score may fall below that of the untouched student, >= 0, in the unit of the score.
 	MaxDrop float64
 	// DrawBack holds shares in (0,1). A student whose score fell too far is drawn back towards the untouched one, to
-	// start + share (student - start) of the greatest share that holds, and training goes on from there. Where none does,
-	// or with no shares, training ends. The student must implement encoder.Parametric.
+	// start + share (student - start) of the greatest share that holds, and training goes on from there. Where none
+	// does, or with no shares, training ends. The student must implement encoder.Parametric.
 	DrawBack []float64
 }
 

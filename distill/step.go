@@ -90,8 +90,8 @@ func (s *stepper) gradient(ctx context.Context, p *plan) (report retort.Step, er
 	return report, err
 }
 
-// forward computes the vectors, the loss and its gradients with respect to the vectors. The plan must be closed, after an
-// error too.
+// forward computes the vectors, the loss and its gradients with respect to the vectors. The plan must be closed, after
+// an error too.
 func (s *stepper) forward(ctx context.Context, p *plan) (retort.Step, error) {
 	start := time.Now()
 	report := retort.Step{Queries: len(p.batch), Passages: p.columns, Listed: p.listed, GraphBudget: s.graphBudget}
@@ -167,8 +167,8 @@ func (g *graphs) keep(in encoder.Inputs, rows []int) bool {
 	return true
 }
 
-// forgetGradients zeroes what Backward has added up, if it has. Every Trainable can do that by the way of its state, which
-// does not hold gradients.
+// forgetGradients zeroes what Backward has added up, if it has. Every Trainable can do that by the way of its state,
+// which does not hold gradients.
 func (s *stepper) forgetGradients() error {
 	if !s.dirty {
 		return nil

@@ -19,8 +19,8 @@ var (
 type StepError struct {
 	Step, Steps int      // from 1, of the run
 	Queries     []string // ids of the step's lists
-	// Checkpoint is the folder of the last good checkpoint and CheckpointStep how many steps it holds; empty and 0 where
-	// there is none.
+	// Checkpoint is the folder of the last good checkpoint and CheckpointStep how many steps it holds; empty and 0
+	// where there is none.
 	Checkpoint     string
 	CheckpointStep int
 	Err            error

@@ -22,17 +22,17 @@ import (
 // Train trains the student on the lists and leaves the best student it met in it.
 //
 // A list must have scores, at least two passages of the corpus and a query id of its own. When the context ends, Train
-// gives up the step or evaluation at hand within a micro-batch, writes a checkpoint where Options.Dir asks for them, and
-// returns the context's error; the student is as after the last step that was finished, and so is the checkpoint. After
-// every other error the student is so too, and the checkpoint stays the one before. A step that fails is a *StepError with
-// its queries and the last good checkpoint: around encoder.ErrNonFinite, ErrNonFiniteLoss, ErrExplodingLoss or what the
-// student returned; where a row of the loss is at fault, the error names its query.
+// gives up the step or evaluation at hand within a micro-batch, writes a checkpoint where Options.Dir asks for them,
+// and returns the context's error; the student is as after the last step that was finished, and so is the checkpoint.
+// After every other error the student is so too, and the checkpoint stays the one before. A step that fails is a
+// *StepError with its queries and the last good checkpoint: around encoder.ErrNonFinite, ErrNonFiniteLoss,
+// ErrExplodingLoss or what the student returned; where a row of the loss is at fault, the error names its query.
 //
 // The student belongs to Train until it returns. The same input gives the same bits on one machine.
 //
-// With Options.Group it must be called on all workers. An error on one ends it on all of them: with ErrWorkerLost on the
-// others, where rank 0 saves the steps that were finished. Other lists, options or students on one of them are an error on all
-// before training begins.
+// With Options.Group it must be called on all workers. An error on one ends it on all of them: with ErrWorkerLost on
+// the others, where rank 0 saves the steps that were finished. Other lists, options or students on one of them are an
+// error on all before training begins.
 func Train(ctx context.Context, student encoder.Trainable, corpus retort.Corpus, lists []retort.List, opts Options) (*Result, error) {
 	ctx = encoder.Alone(ctx)
 	result, err := train(ctx, student, corpus, lists, opts)
@@ -150,10 +150,12 @@ func (t *trainer) newLoop(lists int) *training.Loop {
 	l := &training.Loop{
 		Package: "distill", DirSetting: "Options.Checkpoints.Dir", Trainer: t,
 		Schedule: &training.Schedule{
-			Items: lists, PerStep: s.QueriesPerStep, Epochs: s.Epochs, Seed: s.Seed, LR: s.LR, Warmup: s.Warmup, MinLR: s.MinLR,
+			Items: lists, PerStep: s.QueriesPerStep, Epochs: s.Epochs, Seed: s.Seed,
+			LR: s.LR, Warmup: s.Warmup, MinLR: s.MinLR,
 		},
-		Evaluates: o.Selection.evaluates(), EvalSteps: o.Selection.EvalSteps, Patience: o.Selection.Patience, MaxLossRise: s.MaxLossRise,
-		Dir: o.Checkpoints.Dir, Every: o.Checkpoints.Every, State: &t.state.State, Saved: &t.state,
+		Evaluates: o.Selection.evaluates(), EvalSteps: o.Selection.EvalSteps, Patience: o.Selection.Patience,
+		MaxLossRise: s.MaxLossRise,
+		Dir:         o.Checkpoints.Dir, Every: o.Checkpoints.Every, State: &t.state.State, Saved: &t.state,
 		StepError: t.stepError, OnEvaluation: t.evaluated, OnDamage: t.warnOfDamage,
 		OnCheckpoint: func(c training.Checkpoint) { t.events.Checkpoint(retort.Checkpoint(c)) },
 	}
@@ -332,7 +334,8 @@ func (t *trainer) SaveBest(w io.Writer) error { return t.student.SaveState(w) }
 func (t *trainer) Load(f *checkpoint.File) error { return loadState(f, t.student) }
 
 func (t *trainer) warnOfDamage(damage error, step int) {
-	t.warn("the last checkpoint is damaged, training goes on from the one before", slog.Any("error", damage), slog.Int("step", step))
+	t.warn("the last checkpoint is damaged, training goes on from the one before",
+		slog.Any("error", damage), slog.Int("step", step))
 }
 
 func (t *trainer) warn(message string, attrs ...slog.Attr) {

@@ -1,5 +1,5 @@
-// Package metrics holds listeners to the events of a training: Writer writes CSV files and an event file for TensorBoard,
-// and Profile adds up where the time went.
+// Package metrics holds listeners to the events of a training: Writer writes CSV files and an event file for
+// TensorBoard, and Profile adds up where the time went.
 package metrics
 
 import (
@@ -36,15 +36,15 @@ const (
 	devTag   = "dev/"
 )
 
-// Writer writes what every step and evaluation of a training was like: steps.csv and evaluations.csv have a line each, and
-// an event file holds the same for TensorBoard. A line is written at once, so that a kill tears the last one at most. The
-// first step or evaluation of a resumed training cuts off what the files say of that step and all later ones, which
-// the training makes again: each stands there once.
+// Writer writes what every step and evaluation of a training was like: steps.csv and evaluations.csv have a line each,
+// and an event file holds the same for TensorBoard. A line is written at once, so that a kill tears the last one at
+// most. The first step or evaluation of a resumed training cuts off what the files say of that step and all later ones,
+// which the training makes again: each stands there once.
 //
 // A Writer serves one training. Training goes on where a file cannot be written; Failed can end it.
 type Writer struct {
-	// Failed, where set, is called with the first error, after which nothing more is written. Close returns that error too.
-	// The cancel function of context.WithCancelCause ends the training by it.
+	// Failed, where set, is called with the first error, after which nothing more is written. Close returns that error
+	// too. The cancel function of context.WithCancelCause ends the training by it.
 	Failed func(error)
 
 	dir                string
@@ -186,8 +186,8 @@ func stepColumns(parts []string) []string {
 	for _, p := range parts {
 		columns = append(columns, partPrefix+p)
 	}
-	return append(columns, "grad_norm", "lr", "tokens", "tokens_per_second", "distinct_share", "masked_share", "padding_share",
-		"seconds", "peak_memory_bytes")
+	return append(columns, "grad_norm", "lr", "tokens", "tokens_per_second", "distinct_share", "masked_share",
+		"padding_share", "seconds", "peak_memory_bytes")
 }
 
 // partsOf returns the parts of the loss that columns name.

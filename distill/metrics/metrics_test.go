@@ -40,21 +40,26 @@ func readTable(t *testing.T, path string) []map[string]float64 {
 	return rows
 }
 
-// training is a small one, of 20 steps with an evaluation after every third. It is written into dir by a writer of its own.
+// training is a small one, of 20 steps with an evaluation after every third. It is written into dir by a writer of its
+// own.
 func training(t *testing.T, ctx context.Context, dir string, opts distill.Options) (*distill.Result, error) {
 	t.Helper()
 	var passages []retort.Passage
 	var lists []retort.List
-	topics := []string{"sort slice", "read file", "json field", "http server", "parse time", "split string", "wait lock", "wrap error"}
+	topics := []string{
+		"sort slice", "read file", "json field", "http server", "parse time", "split string", "wait lock", "wrap error",
+	}
 	for i, topic := range topics {
 		for j := range 4 {
-			passages = append(passages, retort.Passage{ID: fmt.Sprintf("p%d.%d", i, j), Text: strings.Repeat(fmt.Sprintf("%s number%d ", topic, j), 1+(i+j)%3)})
+			text := strings.Repeat(fmt.Sprintf("%s number%d ", topic, j), 1+(i+j)%3)
+			passages = append(passages, retort.Passage{ID: fmt.Sprintf("p%d.%d", i, j), Text: text})
 		}
 	}
 	for i, topic := range topics {
 		for k := range 3 {
 			l := retort.List{Query: retort.Query{
-				ID: fmt.Sprintf("q%d.%d", i, k), Text: fmt.Sprintf("how%d to %s", k, topic), Source: fmt.Sprintf("p%d.%d", i, k), Origin: "llm",
+				ID: fmt.Sprintf("q%d.%d", i, k), Text: fmt.Sprintf("how%d to %s", k, topic),
+				Source: fmt.Sprintf("p%d.%d", i, k), Origin: "llm",
 			}}
 			for j := range 6 {
 				l.IDs = append(l.IDs, fmt.Sprintf("p%d.%d", (i+j/4)%len(topics), (j+k)%4))
@@ -201,11 +206,13 @@ func TestAFullDiskEndsTheTrainingOrIsReturnedByClose(t *testing.T) {
 	}
 }
 
-// pandas.read_csv 3.1 and the EventAccumulator of TensorBoard 2.21 read such files as they are meant (NaN and +Inf too).
+// pandas.read_csv 3.1 and the EventAccumulator of TensorBoard 2.21 read such files as they are meant (NaN and +Inf
+// too).
 func TestMetricsAreForReadersOfCSV(t *testing.T) {
 	dir := t.TempDir()
 	step := retort.Step{
-		Step: 1, Epoch: 0.25, Queries: 5, Loss: math.NaN(), Parts: []retort.LossPart{{Name: "Pair[int,string]", Value: 1e-300}},
+		Step: 1, Epoch: 0.25, Queries: 5, Loss: math.NaN(),
+		Parts:    []retort.LossPart{{Name: "Pair[int,string]", Value: 1e-300}},
 		GradNorm: math.Inf(1), LR: 2e-5, Tokens: 1 << 40, Took: time.Second,
 	}
 	for range 2 { // the second one knows the header again

@@ -15,8 +15,8 @@ type Phase struct {
 	Tokens int64
 }
 
-// Profile says where the time of a training went. Its Events fill it in: read it once the training has returned. A resumed
-// training has that of its steps since.
+// Profile says where the time of a training went. Its Events fill it in: read it once the training has returned. A
+// resumed training has that of its steps since.
 type Profile struct {
 	Steps, Queries int
 	Listed         int   // passages of the lists, one in several counted in each
@@ -73,8 +73,8 @@ func atEach(what func()) retort.Events {
 	}
 }
 
-// DistinctShare is the share of distinct passages among the lists' passages, in (0,1]: each is encoded once a step. 0 means
-// that there was no step.
+// DistinctShare is the share of distinct passages among the lists' passages, in (0,1]: each is encoded once a step. 0
+// means that there was no step.
 func (p *Profile) DistinctShare() float64 { return share(float64(p.Passages), float64(p.Listed)) }
 
 // PaddingShare is that of padding among the tokens that were computed, in [0,1).

@@ -36,7 +36,8 @@ func TestAProfileAddsUpTheSteps(t *testing.T) {
 	require.Less(t, profile.DistinctShare(), 1.0, "lists of one topic share passages")
 	require.Positive(t, profile.PaddingShare())
 
-	phases := profile.Setup.Time + profile.Prepare.Time + profile.FirstPass.Time + profile.Loss.Time + profile.SecondPass.Time +
+	phases := profile.Setup.Time + profile.Prepare.Time + profile.FirstPass.Time + profile.Loss.Time +
+		profile.SecondPass.Time +
 		profile.Backward.Time + profile.Optimizer.Time + profile.Evaluation.Time + profile.Checkpoint.Time
 	require.LessOrEqual(t, phases, profile.Total)
 	require.Positive(t, profile.Setup.Time)

@@ -34,7 +34,8 @@ func damages(whole []byte) map[string][]byte {
 	flipped := slices.Clone(whole)
 	flipped[len(flipped)/2] ^= 4
 	return map[string][]byte{
-		"empty": {}, "one byte": whole[:1], "half": whole[:len(whole)/2], "last byte lost": whole[:len(whole)-1], "a bit flipped": flipped,
+		"empty": {}, "one byte": whole[:1], "half": whole[:len(whole)/2], "last byte lost": whole[:len(whole)-1],
+		"a bit flipped": flipped,
 	}
 }
 
@@ -133,13 +134,21 @@ func TestAFullDiskLeavesTheOldCheckpointAndSaysSo(t *testing.T) {
 		err  error
 		want []string
 	}{
-		{"a checkpoint", "save", 5, DiskFull, []string{"the disk is full", "fake: step 5 is not saved", "the last good checkpoint is that of step 4 in DIR"}},
-		{"the best model", "save best", 9, DiskFull, []string{"the disk is full", "step 9 is not saved", "that of step 9 in DIR"}},
-		{"the first model", "save best", 0, DiskFull, []string{"the disk is full", "step 0 is not saved", "there is no checkpoint:"}},
-		{"another failure", "save", 5, errors.New("the device fell off"), []string{"step 5 is not saved", "the device fell off"}},
+		{"a checkpoint", "save", 5, DiskFull, []string{
+			"the disk is full", "fake: step 5 is not saved", "the last good checkpoint is that of step 4 in DIR",
+		}},
+		{"the best model", "save best", 9, DiskFull, []string{
+			"the disk is full", "step 9 is not saved", "that of step 9 in DIR",
+		}},
+		{"the first model", "save best", 0, DiskFull, []string{
+			"the disk is full", "step 0 is not saved", "there is no checkpoint:",
+		}},
+		{"another failure", "save", 5, errors.New("the device fell off"), []string{
+			"step 5 is not saved", "the device fell off",
+		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := settings{dir: t.TempDir(), evaluates: true, score: func(n int) Evaluation { return Evaluation{Score: float64(n)} }}
+			s := settings{dir: t.TempDir(), evaluates: true, score: rising}
 			l := newLearner(s)
 			l.hook = func(at string) error {
 				if at == c.at && l.state.Step == c.step {

@@ -12,10 +12,12 @@ import (
 
 // Trainer makes the steps of a training and measures its model.
 type Trainer interface {
-	// Step makes a step, 0 <= step < Schedule.Steps(), and returns its mean loss. On an error the model is as it was before.
+	// Step makes a step, 0 <= step < Schedule.Steps(), and returns its mean loss. On an error the model is as it was
+	// before.
 	Step(ctx context.Context, step int) (loss float64, err error)
 	// Evaluate fills in what it measures: Score and, where there is one, the result of the retention. It may change the
-	// model. undo, where not nil, takes that back where the evaluation cannot be finished, after an error of Evaluate too.
+	// model. undo, where not nil, takes that back where the evaluation cannot be finished, after an error of Evaluate
+	// too.
 	Evaluate(ctx context.Context, now *Evaluation) (undo func() error, err error)
 	// Save writes the model with all that later steps depend on, and Load restores it.
 	Save(w io.Writer) error
@@ -30,7 +32,8 @@ type Group interface {
 	Leads() bool
 	// ShareModel gives all workers the leader's model.
 	ShareModel(ctx context.Context) error
-	// ShareDecision gives all workers the leader's State after an evaluation, and the model where the evaluation changed it.
+	// ShareDecision gives all workers the leader's State after an evaluation, and the model where the evaluation
+	// changed it.
 	ShareDecision(ctx context.Context) error
 	// Lost says whether an error means that another worker is lost, which leaves this one's model as it was.
 	Lost(err error) bool
@@ -49,7 +52,8 @@ type Loop struct {
 	Patience    int  // training ends after this many evaluations in a row without a better one; 0 means never
 	MaxLossRise float64
 
-	// Dir is the folder of checkpoints; empty means none, and the best model is kept in a folder of its own until Close.
+	// Dir is the folder of checkpoints; empty means none, and the best model is kept in a folder of its own until
+	// Close.
 	Dir   string
 	Every time.Duration // between checkpoints; there is one after each evaluation too, and one when the context ends
 
@@ -61,8 +65,8 @@ type Loop struct {
 
 	// StepError wraps what went wrong in a step, from 1. nil names the step alone.
 	StepError func(step int, err error) error
-	// OnEvaluation, OnCheckpoint and OnDamage are told of evaluations, of checkpoints, before and after they are written, and of
-	// the damage for which a last checkpoint of a step was passed over.
+	// OnEvaluation, OnCheckpoint and OnDamage are told of evaluations, of checkpoints, before and after they are
+	// written, and of the damage for which a last checkpoint of a step was passed over.
 	OnEvaluation func(Evaluation)
 	OnCheckpoint func(Checkpoint)
 	OnDamage     func(damage error, step int)
@@ -72,9 +76,9 @@ type Loop struct {
 	savedStep int                // of that checkpoint; -1: there is none
 }
 
-// Run trains until the end, from the checkpoint that Open has found on. When the context ends, Run writes a checkpoint of the
-// last finished step and returns the context's error; after any other error of a step or evaluation the last checkpoint
-// stays, since what broke the model may have broken its state.
+// Run trains until the end, from the checkpoint that Open has found on. When the context ends, Run writes a checkpoint
+// of the last finished step and returns the context's error; after any other error of a step or evaluation the last
+// checkpoint stays, since what broke the model may have broken its state.
 func (l *Loop) Run(ctx context.Context) error {
 	l.savedStep = -1
 	if l.Resumed {

@@ -16,8 +16,8 @@ import (
 // errKilled ends a run as a kill would: the loop has no occasion to save anything.
 var errKilled = errors.New("killed")
 
-// A run ends at random moments, within steps, evaluations and files that are written, until it comes through: with the same
-// bits as an undisturbed one.
+// A run ends at random moments, within steps, evaluations and files that are written, until it comes through: with the
+// same bits as an undisturbed one.
 func TestARunThatWasEndedGoesOnToTheSameBits(t *testing.T) {
 	for name, c := range map[string]struct {
 		settings
@@ -56,7 +56,8 @@ func TestARunThatWasEndedGoesOnToTheSameBits(t *testing.T) {
 				err := got.train(ctx)
 				cancel()
 				if err != nil {
-					require.True(t, errors.Is(err, context.Canceled) == c.cancel && errors.Is(err, errKilled) != c.cancel, err)
+					require.Equal(t, c.cancel, errors.Is(err, context.Canceled), err)
+					require.Equal(t, !c.cancel, errors.Is(err, errKilled), err)
 					ends++
 					require.Less(t, ends, 1000)
 					continue
@@ -143,7 +144,7 @@ func TestAFailedEvaluationIsTakenBack(t *testing.T) {
 	sixSteps := func(evaluates bool, failing string) *learner {
 		var l *learner
 		l = newLearner(settings{
-			evaluates: evaluates, every: time.Hour, score: func(n int) Evaluation { return Evaluation{Score: float64(n)} },
+			evaluates: evaluates, every: time.Hour, score: rising,
 			hook: func(at string) error {
 				if l.state.Step == 6 && at == failing {
 					return errKilled

@@ -14,8 +14,8 @@ const lossWindow = 10
 // leastStart keeps the ratio to a start that is almost perfect from exploding.
 const leastStart = 0.01
 
-// watchLoss returns ErrExplodingLoss where the mean loss of the last steps is above maxRise times the highest of the run's
-// first steps; 0: never.
+// watchLoss returns ErrExplodingLoss where the mean loss of the last steps is above maxRise times the highest of the
+// run's first steps; 0: never.
 func (s *State) watchLoss(loss, maxRise float64) error {
 	if s.Step <= lossWindow {
 		s.StartLoss = max(s.StartLoss, loss, leastStart)

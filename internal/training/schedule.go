@@ -12,8 +12,8 @@ const (
 	Eps   = 1e-8
 )
 
-// Schedule gives the learning rate of each step and the items of each step. A step number is enough to go on from: nothing
-// else is kept between steps. It belongs to one goroutine but for Rate.
+// Schedule gives the learning rate of each step and the items of each step. A step number is enough to go on from:
+// nothing else is kept between steps. It belongs to one goroutine but for Rate.
 type Schedule struct {
 	Items   int // what is trained on
 	PerStep int // items of a step; the last step of an epoch may have fewer
@@ -39,8 +39,8 @@ func (s *Schedule) Epoch(step int) int { return step / s.StepsPerEpoch() }
 // Passes returns how many passes over the items a number of steps are.
 func (s *Schedule) Passes(steps int) float64 { return float64(steps) / float64(s.StepsPerEpoch()) }
 
-// Batch returns the numbers of the items of a step, in [0,Items), 0 <= step < Steps(). Each epoch has every item once, in an
-// order of its own. The caller must not change the slice.
+// Batch returns the numbers of the items of a step, in [0,Items), 0 <= step < Steps(). Each epoch has every item once,
+// in an order of its own. The caller must not change the slice.
 func (s *Schedule) Batch(step int) []int {
 	epoch, n := s.Epoch(step), step%s.StepsPerEpoch()
 	if s.order == nil || epoch != s.epoch {

@@ -43,7 +43,8 @@ func (t *trainer) identity(ctx context.Context, dev []candidates) (map[string]st
 
 // differences say what differs between two runs where the values of identity tell people nothing.
 var differences = map[string]string{
-	"start": "another start, length limit or precision", "examples": "other examples", "held-out examples": "other held-out examples",
+	"start":    "another start, length limit or precision",
+	"examples": "other examples", "held-out examples": "other held-out examples",
 }
 
 // learning is what a checkpoint holds: weights and moments.

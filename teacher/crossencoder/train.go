@@ -27,21 +27,22 @@ type TrainResult struct {
 	Truncated         int64               // pairs of this call's steps that were cut to the length limit
 }
 
-// Train trains a cross-encoder on the examples and saves the best one that it met in the folder out, as a model that Open,
-// transformers (AutoModelForSequenceClassification, one label) and sentence-transformers' CrossEncoder load. out must not
-// exist, or be empty or written by Train before; it appears whole or not at all.
+// Train trains a cross-encoder on the examples and saves the best one that it met in the folder out, as a model that
+// Open, transformers (AutoModelForSequenceClassification, one label) and sentence-transformers' CrossEncoder load. out
+// must not exist, or be empty or written by Train before; it appears whole or not at all.
 //
-// start is a folder of Hugging Face's layout: a BERT of any kind, such as a bi-encoder, which gets a new classification head
-// (its pooler is kept where it has one), or a model that Open reads, which goes on learning; two labels become one.
-// Dropout is 0.
+// start is a folder of Hugging Face's layout: a BERT of any kind, such as a bi-encoder, which gets a new classification
+// head (its pooler is kept where it has one), or a model that Open reads, which goes on learning; two labels become
+// one. Dropout is 0.
 //
-// In each epoch an example is one group: a positive and GroupSize-1 others of its list, drawn anew. A step's gradient is that
-// of the mean loss over its groups, whatever the micro-batches. The order and the groups depend on Seed and the epoch alone:
-// the same input gives the same bytes on one machine's CPU, in a run that was killed and went on from Dir too.
+// In each epoch an example is one group: a positive and GroupSize-1 others of its list, drawn anew. A step's gradient
+// is that of the mean loss over its groups, whatever the micro-batches. The order and the groups depend on Seed and the
+// epoch alone: the same input gives the same bytes on one machine's CPU, in a run that was killed and went on from Dir
+// too.
 //
 // A loss or gradient that is not finite is an error (encoder.ErrNonFinite, or the loss's own) with the step and its
-// queries, and so is a loss that explodes (TrainOptions.MaxLossRise); the model is not saved. When the context ends Train stops within a micro-batch, writes a checkpoint where Dir is
-// set, and returns the context's error.
+// queries, and so is a loss that explodes (TrainOptions.MaxLossRise); the model is not saved. When the context ends
+// Train stops within a micro-batch, writes a checkpoint where Dir is set, and returns the context's error.
 func Train(ctx context.Context, start, out string, corpus retort.Corpus, examples []Example, o TrainOptions) (*TrainResult, error) {
 	t, err := newTrainer(ctx, start, out, corpus, examples, o)
 	if err != nil {
@@ -130,7 +131,8 @@ func (t *trainer) newLoop(evaluates bool) *training.Loop {
 	return &training.Loop{
 		Package: "crossencoder", DirSetting: "TrainOptions.Dir", Trainer: t,
 		Schedule: &training.Schedule{
-			Items: len(t.examples), PerStep: o.QueriesPerStep, Epochs: o.Epochs, Seed: o.Seed, LR: o.LR, Warmup: o.Warmup,
+			Items: len(t.examples), PerStep: o.QueriesPerStep, Epochs: o.Epochs, Seed: o.Seed,
+			LR: o.LR, Warmup: o.Warmup,
 		},
 		Evaluates: evaluates, EvalSteps: o.EvalSteps, Patience: o.Patience, MaxLossRise: o.MaxLossRise,
 		Dir: o.Dir, Every: o.CheckpointEvery, State: &t.state, Saved: &t.state,
@@ -235,8 +237,8 @@ func (t *trainer) Step(ctx context.Context, step int) (float64, error) {
 		return 0, err
 	}
 	t.options.Events.Step(retort.Step{
-		Step: step + 1, Steps: schedule.Steps(), Epoch: schedule.Passes(step + 1), Loss: loss, GradNorm: norm, LR: update.LR,
-		Queries: len(groups), Took: time.Since(start),
+		Step: step + 1, Steps: schedule.Steps(), Epoch: schedule.Passes(step + 1), Loss: loss, GradNorm: norm,
+		LR: update.LR, Queries: len(groups), Took: time.Since(start),
 	})
 	return loss, nil
 }

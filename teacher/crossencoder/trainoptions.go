@@ -11,13 +11,13 @@ import (
 
 // TrainOptions are the settings of Train. Start from DefaultTrainOptions.
 type TrainOptions struct {
-	// Model says how the network is opened and computed. Its MaxTokens is saved with the model; its BatchTokens bounds the
-	// tokens that Train keeps a graph of at once (0 means 8,192), which costs memory and changes the result by rounding only.
-	// With Precision bf16 weights, moments and the loss stay in float32.
+	// Model says how the network is opened and computed. Its MaxTokens is saved with the model; its BatchTokens bounds
+	// the tokens that Train keeps a graph of at once (0 means 8,192), which costs memory and changes the result by
+	// rounding only. With Precision bf16 weights, moments and the loss stay in float32.
 	Model Options
 
-	// Loss is the loss of one query; nil means DefaultTrainLoss. Its columns are the passages of the query's group, and its
-	// similarities are logits, which have no bounds.
+	// Loss is the loss of one query; nil means DefaultTrainLoss. Its columns are the passages of the query's group, and
+	// its similarities are logits, which have no bounds.
 	Loss loss.Loss
 
 	Epochs         int     // passes over the examples, at least 1
@@ -28,18 +28,19 @@ type TrainOptions struct {
 	WeightDecay    float64 // of AdamW, >= 0
 	ClipNorm       float64 // the gradient's largest L2 norm; 0: no limit
 	Seed           uint64  // of a new head's weights, of the order of the examples, and of the groups
-	// MaxLossRise ends training with an error where the mean loss of the last ten steps is more than this many times the
-	// highest of the run's first ten (a start below 0.01 counts as 0.01); 0: never.
+	// MaxLossRise ends training with an error where the mean loss of the last ten steps is more than this many times
+	// the highest of the run's first ten (a start below 0.01 counts as 0.01); 0: never.
 	MaxLossRise float64
 
 	// Dev are held-out examples, by which the best model is chosen: by nDCG@10 of their whole lists where every one has
-	// positives (those that are not in the list count as not found), else by the mean loss. Without them the last is taken.
+	// positives (those that are not in the list count as not found), else by the mean loss. Without them the last is
+	// taken.
 	Dev       []Example
 	EvalSteps int // steps between evaluations; 0 means an epoch
 	Patience  int // training ends after this many evaluations in a row without a better one; 0 means never
 
-	// Dir is the folder of checkpoints; empty means none. It is made where it does not exist. A run that was killed goes on
-	// from there, and on a CPU comes to the same bytes.
+	// Dir is the folder of checkpoints; empty means none. It is made where it does not exist. A run that was killed
+	// goes on from there, and on a CPU comes to the same bytes.
 	Dir             string
 	CheckpointEvery time.Duration // there is one after each evaluation too, and one when the context ends
 
@@ -50,10 +51,10 @@ type TrainOptions struct {
 // defaultGraphBatch is the default of TrainOptions.Model.BatchTokens.
 const defaultGraphBatch = 8192
 
-// DefaultTrainOptions returns the settings that the others are changes of. The rate is for a new head: its loss begins to fall
-// after some 20 to 40 steps (seen on SciFact, NFCorpus and Cranfield from MiniLM); a model that ranks already wants less. Steps
-// are small for the same reason: from 1,448 scored lists of SciFact, 362 steps of 4 gave an nDCG@10 of .674 on 100 judged queries
-// of its train split, 91 steps of 16 gave .567 in the same time.
+// DefaultTrainOptions returns the settings that the others are changes of. The rate is for a new head: its loss begins
+// to fall after some 20 to 40 steps (seen on SciFact, NFCorpus and Cranfield from MiniLM); a model that ranks already
+// wants less. Steps are small for the same reason: from 1,448 scored lists of SciFact, 362 steps of 4 gave an nDCG@10
+// of .674 on 100 judged queries of its train split, 91 steps of 16 gave .567 in the same time.
 func DefaultTrainOptions() TrainOptions {
 	return TrainOptions{
 		Epochs:          2,
@@ -68,9 +69,9 @@ func DefaultTrainOptions() TrainOptions {
 	}
 }
 
-// DefaultTrainLoss returns the cross entropy of the positive's logit against those of the group, plus the KL divergence of
-// the group's softmax from the softmax of its teacher scores, both at temperature 1. An example without positives has the
-// second alone, one without scores the first. Scores in [0,1] want a teacher's temperature of about 0.3.
+// DefaultTrainLoss returns the cross entropy of the positive's logit against those of the group, plus the KL divergence
+// of the group's softmax from the softmax of its teacher scores, both at temperature 1. An example without positives
+// has the second alone, one without scores the first. Scores in [0,1] want a teacher's temperature of about 0.3.
 func DefaultTrainLoss() loss.Loss { return TrainLoss(1) }
 
 // TrainLoss is DefaultTrainLoss at another temperature of the teacher, > 0, for scores of another scale.
