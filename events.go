@@ -60,7 +60,7 @@ type Step struct {
 	// that the loss took out as likely to be relevant. Both are 0 unless the loss is a loss.Masker.
 	Masked, Candidates int
 	// Recomputed are the tokens, padding included, of the micro-batches that took a second forward pass because their
-	// graphs did not fit GraphBudget; in a distill.Group, those of rank 0.
+	// graphs did not fit GraphBudget; in a distill.Group, the tokens of rank 0.
 	Recomputed  int
 	GraphBudget int64 // bytes of graphs that the step could keep
 
@@ -77,7 +77,7 @@ type LossPart struct {
 	Value float64
 }
 
-// DistinctShare is the number of distinct passages divided by that of listed ones: above 1 where
+// DistinctShare is the number of distinct passages divided by the number of listed passages: above 1 where
 // distill.Options.WholeCorpus adds columns.
 func (s Step) DistinctShare() float64 { return share(s.Passages, s.Listed) }
 

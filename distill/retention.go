@@ -16,7 +16,7 @@ import (
 type Retention struct {
 	// Evaluate returns a score of which more is better; nil: nothing is measured.
 	Evaluate func(ctx context.Context, student encoder.Encoder) (float64, error)
-	// MaxDrop is how far the score may fall below that of the untouched student, >= 0, in the unit of the score.
+	// MaxDrop is how far the score may fall below the untouched student's score, >= 0, in the unit of the score.
 	MaxDrop float64
 	// DrawBack holds shares in (0,1). A student whose score fell too far is drawn back towards the untouched one, to
 	// start + share (student - start) of the greatest share that holds, and training goes on from there. Where none

@@ -39,7 +39,7 @@ const (
 // Writer writes what every step and evaluation of a training was like: steps.csv and evaluations.csv have a line each,
 // and an event file holds the same for TensorBoard. A line is written at once, so that a kill tears the last one at
 // most. The first step or evaluation of a resumed training cuts off what the files say of that step and all later ones,
-// which the training makes again: each stands there once.
+// which the training makes again: each is in the files once.
 //
 // A Writer serves one training. Training goes on where a file cannot be written; Failed can end it.
 type Writer struct {
@@ -132,7 +132,7 @@ func (w *Writer) evaluation(e retort.Evaluation) error {
 	return w.write(w.evaluations, devTag, e.Step, values)
 }
 
-// open opens the files but that of steps, whose columns the first step tells. It cuts off later steps than step and
+// open opens all files but steps.csv, whose columns depend on the first step. It cuts off later steps than step and
 // later evaluations than the one after evaluated.
 func (w *Writer) open(step, evaluated int) (err error) {
 	if w.events != nil {
@@ -220,7 +220,7 @@ type table struct {
 	columns []string
 }
 
-// openTable cuts off a torn line and those of later steps than last.
+// openTable cuts off a torn line and the lines of later steps than last.
 func openTable(path string, columns []string, last int) (*table, error) {
 	f, err := regular.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {

@@ -16,7 +16,7 @@ type Phase struct {
 }
 
 // Profile says where the time of a training went. Its Events fill it in: read it once the training has returned. A
-// resumed training has that of its steps since.
+// resumed training has only the time since it was resumed.
 type Profile struct {
 	Steps, Queries int
 	Listed         int   // passages of the lists, one in several counted in each
@@ -63,7 +63,7 @@ func (p *Profile) Events() retort.Events {
 	}, atEach(func() { p.Total = time.Since(start) }))
 }
 
-// atEach returns events that call what at each of those that Profile adds up.
+// atEach returns events that call a function at each event that Profile adds up.
 func atEach(what func()) retort.Events {
 	return retort.Events{
 		Stage:      func(retort.Stage) { what() },
@@ -77,7 +77,7 @@ func atEach(what func()) retort.Events {
 // means that there was no step.
 func (p *Profile) DistinctShare() float64 { return share(float64(p.Passages), float64(p.Listed)) }
 
-// PaddingShare is that of padding among the tokens that were computed, in [0,1).
+// PaddingShare is the share of padding among the tokens that were computed, in [0,1).
 func (p *Profile) PaddingShare() float64 {
 	return share(float64(p.FirstPass.Tokens-p.Tokens), float64(p.FirstPass.Tokens))
 }

@@ -144,7 +144,7 @@ func DescribeLastGood(dir string, step int) string {
 	if dir == "" {
 		return "there is no checkpoint"
 	}
-	return fmt.Sprintf("the last good checkpoint is that of step %d in %s", step, dir)
+	return fmt.Sprintf("the last good checkpoint is of step %d in %s", step, dir)
 }
 
 // Close removes what a run without a folder of its own has written.

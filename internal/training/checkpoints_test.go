@@ -135,10 +135,10 @@ func TestAFullDiskLeavesTheOldCheckpointAndSaysSo(t *testing.T) {
 		want []string
 	}{
 		{"a checkpoint", "save", 5, DiskFull, []string{
-			"the disk is full", "fake: step 5 is not saved", "the last good checkpoint is that of step 4 in DIR",
+			"the disk is full", "fake: step 5 is not saved", "the last good checkpoint is of step 4 in DIR",
 		}},
 		{"the best model", "save best", 9, DiskFull, []string{
-			"the disk is full", "step 9 is not saved", "that of step 9 in DIR",
+			"the disk is full", "step 9 is not saved", "checkpoint is of step 9 in DIR",
 		}},
 		{"the first model", "save best", 0, DiskFull, []string{
 			"the disk is full", "step 0 is not saved", "there is no checkpoint:",

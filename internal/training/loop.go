@@ -57,7 +57,7 @@ type Loop struct {
 	Dir   string
 	Every time.Duration // between checkpoints; there is one after each evaluation too, and one when the context ends
 
-	// State is where training stands. Saved is the state of a checkpoint, which holds State: a pointer.
+	// State says how far training is. Saved points to what a checkpoint holds, State included.
 	State *State
 	Saved any
 	// Resumed says that State is a checkpoint's.

@@ -14,7 +14,7 @@ type Evaluation struct {
 	Took      time.Duration `json:"-"` // 0 in a State
 }
 
-// Checkpoint is what a listener is told of a checkpoint; retort.Checkpoint has the same fields.
+// Checkpoint describes a checkpoint to a listener; retort.Checkpoint has the same fields.
 type Checkpoint struct {
 	Step  int
 	Dir   string
