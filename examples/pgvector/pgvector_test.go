@@ -304,7 +304,7 @@ func TestCancellingStopsTheProgram(t *testing.T) {
 	p := &program{
 		config: database(t), corpus: newCorpus(t, handbook(300)), queries: []string{"valve"}, rate: 400, out: &bytes.Buffer{}, log: t.Logf,
 		open: func(context.Context, bool) (model, error) { return newModel(t, 3), nil },
-		tune: func(j *live.Job) { j.Training.Schedule.Epochs = 3000 },
+		tune: func(j *live.Job) { j.Training.Schedule.Epochs, j.Training.Selection.Patience = 3000, 0 },
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- p.run(ctx) }()
