@@ -20,6 +20,8 @@ type Events struct {
 	Evaluation func(Evaluation)
 	// Checkpoint is called before each checkpoint is written, and again once it is on disk.
 	Checkpoint func(Checkpoint)
+	// Note is called with a sentence on what the run found on its way.
+	Note func(string)
 	// Warning is called where something needs attention and the run goes on. nil sends warnings to slog.Default().
 	Warning func(Warning)
 }
@@ -145,6 +147,7 @@ func (w Warning) String() string {
 func (e Events) WithDefaults() Events {
 	nothing := Events{
 		Stage: func(Stage) {}, Step: func(Step) {}, Evaluation: func(Evaluation) {}, Checkpoint: func(Checkpoint) {},
+		Note: func(string) {},
 	}
 	if e.Warning == nil {
 		e.Warning = func(w Warning) { logWarning(slog.Default(), w) }
@@ -160,6 +163,7 @@ func Tee(all ...Events) Events {
 		tee.Step = both(tee.Step, e.Step)
 		tee.Evaluation = both(tee.Evaluation, e.Evaluation)
 		tee.Checkpoint = both(tee.Checkpoint, e.Checkpoint)
+		tee.Note = both(tee.Note, e.Note)
 		tee.Warning = both(tee.Warning, e.Warning)
 	}
 	return tee
@@ -208,6 +212,7 @@ func LogEvents(log *slog.Logger) Events {
 				log.Debug("checkpoint", "step", c.Step, "dir", c.Dir, "took", c.Took)
 			}
 		},
+		Note:    func(text string) { log.Info(text) },
 		Warning: func(w Warning) { logWarning(log, w) },
 	}
 }

@@ -34,6 +34,7 @@ func Example() {
 	}
 
 	opts := distill.DefaultOptions()
+	opts.Towers = distill.Both
 	opts.Schedule.Epochs, opts.Schedule.LR = 30, 0.01
 	opts.Selection.Dev = lists // three lists are too few to hold one out
 	result, err := distill.Train(context.Background(), student, corpus, lists, opts)

@@ -38,6 +38,7 @@ func ExampleNewLocalGroups() {
 				return
 			}
 			opts := distill.DefaultOptions()
+			opts.Towers = distill.Both
 			opts.Selection.DevFraction, opts.Group = 0, group
 			result, err := distill.Train(context.Background(), student, corpus, lists, opts)
 			if err != nil {
@@ -49,5 +50,5 @@ func ExampleNewLocalGroups() {
 	}
 	wg.Wait()
 	fmt.Println(steps)
-	// Output: [3 3]
+	// Output: [1 1]
 }

@@ -76,6 +76,7 @@ func newStudent(t testing.TB) *encodertest.Encoder {
 // quick are options for the world: steps of 5 lists, several micro-batches each, evaluations within the epoch.
 func quick() Options {
 	o := DefaultOptions()
+	o.Towers = Both
 	o.Schedule.Epochs, o.Schedule.QueriesPerStep, o.Schedule.LR, o.Memory.MicroBatchTokens, o.Memory.GraphBudget = 4, 5, 0.02, 40, -1
 	o.Selection.DevFraction, o.Selection.EvalSteps, o.Selection.Patience = 0.2, 3, 0
 	return o

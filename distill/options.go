@@ -18,10 +18,10 @@ import (
 type Towers uint8
 
 const (
-	// Both trains queries and passages through the same weights. After it passages must be encoded anew.
-	Both Towers = iota
 	// QueryOnly trains the query tower. The student must implement encoder.Splitter; passage vectors stay as they are.
-	QueryOnly
+	QueryOnly Towers = iota
+	// Both trains queries and passages through the same weights. After it passages must be encoded anew.
+	Both
 )
 
 func (t Towers) String() string {
@@ -133,12 +133,12 @@ type Checkpoints struct {
 	Every time.Duration
 }
 
-// DefaultOptions returns the settings that the others are changes of: both towers, 3 epochs of 32 lists a step at 1e-4.
+// DefaultOptions returns the settings that the others are changes of: the query tower, in one pass over the lists.
 func DefaultOptions() Options {
 	return Options{
 		Schedule: Schedule{
-			Epochs:         3,
-			QueriesPerStep: 32,
+			Epochs:         1,
+			QueriesPerStep: 64,
 			LR:             1e-4,
 			Warmup:         0.1,
 			MinLR:          0.1,
@@ -163,7 +163,7 @@ func DefaultLoss() loss.Loss {
 
 // Validate names the first field that is wrong.
 func (o Options) Validate() error {
-	if o.Towers > QueryOnly {
+	if o.Towers > Both {
 		return fmt.Errorf("distill: Options.Towers is %v, want Both or QueryOnly", o.Towers)
 	}
 	for _, validate := range []func() error{

@@ -5,15 +5,6 @@ import (
 	"github.com/retort-ir/retort/internal/training"
 )
 
-// Stage is a part of Pipeline.Run.
-type Stage string
-
-// The last stages of Pipeline.Run.
-const (
-	StageTrain    Stage = "train"
-	StageEvaluate Stage = "evaluate" // what Measure finds after training
-)
-
 // Stop is a reason to end training early.
 type Stop string
 

@@ -3,7 +3,6 @@ package distill
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"log/slog"
 	"testing"
 
@@ -11,7 +10,6 @@ import (
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder"
-	"github.com/retort-ir/retort/eval"
 )
 
 // distance from the start, by one weight: a stand-in for what is forgotten.
@@ -132,41 +130,6 @@ func TestTheLossOfHeldOutListsChooses(t *testing.T) {
 
 	opts.Selection.Evaluate, opts.Selection.Dev = func(context.Context, encoder.Encoder) (float64, error) { return 0, nil }, nil
 	require.ErrorContains(t, opts.Validate(), "Options.Selection.ChooseBy")
-}
-
-func TestMeasuresOfAStudent(t *testing.T) {
-	corpus, lists := world(t)
-	c := &eval.Collection{Corpus: corpus, Qrels: eval.Qrels{}}
-	for _, l := range lists {
-		c.Queries = append(c.Queries, l.Query)
-		c.Qrels[l.Query.ID] = map[string]int{}
-		for i, id := range l.IDs {
-			if l.Scores[i] > 0.5 {
-				c.Qrels[l.Query.ID][id] = 1
-			}
-		}
-	}
-	trained, opts := newStudent(t), quick()
-	opts.Towers, opts.Selection.Dev, opts.Schedule.Epochs, opts.Schedule.LR = QueryOnly, lists, 40, 0.1
-	result, err := Train(background, trained, corpus, lists, opts)
-	require.NoError(t, err)
-	for _, frozen := range []bool{false, true} {
-		judged := JudgedQueries(c, frozen)
-		scored, err := ScoredLists(corpus, lists, frozen)
-		require.NoError(t, err)
-		for name, measure := range map[string]func(context.Context, encoder.Encoder) (float64, error){"judged": judged, "lists": scored} {
-			before, err := measure(background, newStudent(t))
-			require.NoError(t, err)
-			after, err := measure(background, trained)
-			require.NoError(t, err)
-			require.Greater(t, after, before+0.2, fmt.Sprint(name, frozen))
-		}
-		same, err := scored(background, trained)
-		require.NoError(t, err)
-		require.InDelta(t, result.Best.Score, same, 1e-9, "what Train measures on held-out lists")
-	}
-	_, err = ScoredLists(corpus, []retort.List{{Query: retort.Query{ID: "q", Text: "text"}}}, false)
-	require.Error(t, err)
 }
 
 // killedAt trains until a step has been made and reported, and ends there as a kill would.

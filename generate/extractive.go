@@ -133,6 +133,9 @@ func NewExtractive(ctx context.Context, corpus retort.Corpus, options Options) (
 	return e, nil
 }
 
+// ExtractiveTypes are the types of queries that it makes: held-out queries should be of another type.
+func (e *Extractive) ExtractiveTypes() []string { return slices.Clone(e.options.Types) }
+
 // Generate returns queries of the passage, which need not be of the corpus. Their ids are passage#type#n, with n rising
 // from 0 within the type; a number is left out where another type has made the same query. A passage most of whose
 // letters are of a script without spaces between words (Scripts.Unspaced) has none: its clauses would pass for words.

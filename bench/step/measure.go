@@ -75,6 +75,7 @@ func (r row) run(ctx context.Context) (m measured, err error) {
 // measure trains. A row that is out of time has what it did until then.
 func (r row) measure(ctx context.Context, student encoder.Trainable, w *work) (m measured, err error) {
 	opts := distill.DefaultOptions()
+	opts.Towers = distill.Both
 	opts.CountDuplicates = true
 	// Every step is an epoch of the same lists.
 	opts.Schedule.Epochs, opts.Schedule.QueriesPerStep, opts.Selection.EvalSteps = 1+r.Steps, r.Queries, 1<<30

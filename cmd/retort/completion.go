@@ -234,7 +234,7 @@ var flagValues = map[string][]string{
 	"tower":     {"query", "passage"},
 	"keep":      {"best", "last"},
 	"analyzer":  {"english", "code"},
-	"target":    targetNames[:],
+	"target":    targetNames(),
 	"loss":      {lossKL, lossPaper},
 	"generator": {"extractive", "llm", "both"},
 	"llm-api":   {"chat", "completions"},

@@ -39,7 +39,7 @@ func TestCandidates(t *testing.T) {
 		{"distill -corpus c.jsonl -an", "-analyzer"},
 		{"distill -corpus ", ""},
 		{"distill -source-first -ke", "-keep -keep-source"},
-		{"distill -metr", "-metrics"},
+		{"distill -retention-", "-retention-drop"},
 		{"distill -interp", "-interpolate"},
 		{"embed corpus.jsonl -ro", "-role"},
 		{"embed corp", ""},

@@ -2,21 +2,18 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/distill/pipeline"
 	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/eval/godoc"
-	"github.com/retort-ir/retort/internal/report"
-	"github.com/retort-ir/retort/internal/results"
-	"github.com/retort-ir/retort/internal/strictjson"
 )
 
 var demoCommand = command{
@@ -34,175 +31,109 @@ example:
 	run: runDemo, json: true, resumes: true,
 }
 
-func runDemo(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
-	start := time.Now()
-	f := &distillFlags{}
+func runDemo(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	a := distillArgs{flags: flag.NewFlagSet("distill", flag.ContinueOnError)}
+	a.add(a.flags) // all settings as distill has them
+	a.analyzer, a.model = "code", modelFlags{}
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
-	defaults := flag.NewFlagSet("distill", flag.ContinueOnError)
-	f.add(defaults)
-	flags.StringVar(&f.out, "out", "runs/godoc", "")
-	flags.StringVar(&f.towers, "towers", "query", "")
-	f.model = modelFlags{}
-	f.model.add(flags)
+	flags.StringVar(&a.out, "out", "runs/godoc", "")
+	flags.StringVar(&a.towers, "towers", "query", "")
+	a.model.add(flags)
 	if _, err := parseArgs(flags, args); err != nil {
 		return err
 	}
-	f.analyzer = "code"
-	if err := errors.Join(required(flags, "model"), f.check()); err != nil {
+	if err := errors.Join(required(flags, "model"), a.distillFlags.check()); err != nil {
 		return err
 	}
-	s := f.job(stderr)
-	if err := s.lockExisting(ctx); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.close()) }()
-	d, err := readDemo(ctx, s)
+	j := newJob(a.distillFlags, stderr)
+	j.settings = a.values()
+	d := &demo{}
+	out, err := j.do(ctx, func() error { return d.load(ctx, j) }, a.model.student(ctx, j.progress))
 	if err != nil {
 		return err
 	}
-	s.settings = (&distillArgs{distillFlags: *f, flags: defaults}).values()
-	s.open = f.model.student(ctx, s.progress)
-	if s.model, err = s.open(); err != nil {
-		return err
-	}
-	if err := checkTraining(s.model); err != nil {
-		return err
-	}
-	if err := s.prepare(ctx); err != nil {
-		return err
-	}
-	out, err := s.train(ctx)
-	if err != nil {
-		return err
-	}
-	if err := d.read(ctx, out.Measured); err != nil {
-		return err
-	}
-	if err := s.writeResults(ctx, d.results(seconds(start))); err != nil {
-		return err
-	}
-	if err := s.saveReport(ctx, out); err != nil {
-		return err
-	}
-	if wantsJSON(stdout) {
-		result := d.results(seconds(start))
-		result["run"], result["report"] = s.out, s.path(report.PageFile)
-		return writeResult(stdout, result)
-	}
-	if err := d.print(stdout); err != nil {
-		return err
-	}
-	fmt.Fprintf(stdout, "\n%s in %.0f s; figures in %s\nreport: %s\n", d.version, seconds(start), s.path(runResults), s.path(report.PageFile))
-	return nil
+	return d.print(stdout, j.result(out), out.Report)
 }
 
-// demo is the demo's collection and what was measured on it.
+// demo is the demo's collection.
 type demo struct {
 	version string
-	sets    []*demoSet
 	sample  []retort.Query // shown side by side, of the last set
-	records []results.Record
-}
-
-// demoSet is one set of judged queries.
-type demoSet struct {
-	key, title                   string
-	collection                   *eval.Collection
-	bm25, before, teacher, after *eval.Report
-	differences                  map[string]eval.Comparison // by the metric's name
+	judged  eval.Qrels     // of that set
 }
 
 // shown is how many queries are shown side by side, and shownDepth how many passages of each.
 const shown, shownDepth = 5, 3
 
-func readDemo(ctx context.Context, s *specialisation) (*demo, error) {
-	s.progress.Print("reading the documentation of your Go")
+// load reads the documentation, which the job makes a model good at.
+func (d *demo) load(ctx context.Context, j *job) error {
+	j.progress.Print("reading the documentation of your Go")
 	documentation, err := godoc.Load(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	d := &demo{version: documentation.Version}
-	s.corpus = documentation.Corpus
+	d.version, j.corpus = documentation.Version, documentation.Corpus
 	examples, err := documentation.Examples(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	test, err := documentation.Written("test")
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if s.judged, err = documentation.Written("dev"); err != nil {
-		return nil, err
+	if j.recipe.Judged, err = documentation.Written("dev"); err != nil {
+		return err
 	}
-	d.sets = []*demoSet{
-		{key: "examples", title: "doc sentences of examples", collection: examples},
-		{key: "written", title: "written queries, test half", collection: test},
+	j.recipe.Measured = []pipeline.Set{
+		{Name: "examples", Title: "doc sentences of examples", Collection: examples},
+		{Name: "written", Title: "written queries, test half", Collection: test},
 	}
-	for _, set := range d.sets {
-		s.sets = append(s.sets, judgedSet{set.key, set.title, set.collection})
-	}
+	d.judged = test.Qrels
 	for i := range shown {
 		d.sample = append(d.sample, test.Queries[(2*i+1)*len(test.Queries)/(2*shown)])
-	}
-	return d, nil
-}
-
-// read takes what was measured.
-func (d *demo) read(ctx context.Context, measured []json.RawMessage) error {
-	d.records = make([]results.Record, len(measured))
-	for i, data := range measured {
-		if err := strictjson.Unmarshal(data, &d.records[i]); err != nil {
-			return err
-		}
-	}
-	for _, set := range d.sets {
-		set.bm25, set.before = reportOf(d.records, set.key, results.BM25), reportOf(d.records, set.key, results.Before)
-		set.teacher, set.after = reportOf(d.records, set.key, results.Teacher), reportOf(d.records, set.key, results.After)
-		set.differences = map[string]eval.Comparison{}
-		for _, m := range runMetrics() {
-			var err error
-			if set.differences[m.Name], err = eval.Compare(ctx, set.before, set.after, m, 1); err != nil {
-				return err
-			}
-		}
 	}
 	return nil
 }
 
-func (d *demo) results(seconds float64) map[string]any {
-	queries := map[string]any{}
-	for _, set := range d.sets {
-		ndcg := set.differences[eval.NDCG(10).Name]
-		queries[set.key] = map[string]any{
-			"n": len(set.after.Queries), "bm25": set.bm25, "before": set.before, "teacher": set.teacher, "after": set.after,
-			"delta": ndcg.Delta, "p": ndcg.P, "differences": set.differences,
-		}
-	}
-	return map[string]any{"queries": queries, "go": d.version, "seconds": seconds}
+// demoResult is the result of demo in JSON.
+type demoResult struct {
+	distillResult
+	Go      string         `json:"go"` // whose documentation it was
+	Queries map[string]any `json:"queries"`
 }
 
-func (d *demo) print(w io.Writer) error {
-	for _, set := range d.sets {
-		fmt.Fprintf(w, "\n%s (%d queries)\n", set.title, len(set.after.Queries))
+func (d *demo) print(w io.Writer, r distillResult, measured pipeline.Report) error {
+	if wantsJSON(w) {
+		return writeResult(w, demoResult{r, d.version, measured.Figures()})
+	}
+	for _, set := range measured {
+		fmt.Fprintf(w, "\n%s (%d queries)\n", set.Title, len(set.After.Queries))
 		table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(table, "\tBM25\tstudent before\tteacher\tstudent after\tafter - before\t95% interval\tp")
-		for _, m := range runMetrics() {
-			c := set.differences[m.Name]
+		for _, m := range pipeline.Metrics() {
+			c := set.Differences[m.Name]
 			fmt.Fprintf(table, "%s\t%.4f\t%.4f\t%.4f\t%.4f\t%+.4f\t%+.4f to %+.4f\t%.2g\n", display(m),
-				set.bm25.Mean(m), set.before.Mean(m), set.teacher.Mean(m), set.after.Mean(m), c.Delta, c.Low, c.High, c.P)
+				set.BM25.Mean(m), set.Before.Mean(m), set.Teacher.Mean(m), set.After.Mean(m), c.Delta, c.Low, c.High, c.P)
 		}
 		if err := table.Flush(); err != nil {
 			return err
 		}
 	}
-	written := d.sets[len(d.sets)-1]
-	before, after := results.Of(d.records, written.key, results.Before), results.Of(d.records, written.key, results.After)
+	if err := d.printSample(w, measured[len(measured)-1]); err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "\n%s in %.0f s; figures in %s\nreport: %s\n", d.version, r.Seconds, filepath.Join(r.Run, "results.json"), r.Report)
+	return nil
+}
+
+// printSample shows some queries' first passages side by side.
+func (d *demo) printSample(w io.Writer, set pipeline.SetReport) error {
 	for _, q := range d.sample {
 		fmt.Fprintf(w, "\n%q\n", q.Text)
 		table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 		fmt.Fprintln(table, "  before\tafter")
 		for rank := range shownDepth {
-			fmt.Fprintf(table, "  %s\t%s\n", hit(written, q.ID, before[q.ID].Top, rank), hit(written, q.ID, after[q.ID].Top, rank))
+			fmt.Fprintf(table, "  %s\t%s\n", d.hit(q.ID, set.TopBefore[q.ID], rank), d.hit(q.ID, set.TopAfter[q.ID], rank))
 		}
 		if err := table.Flush(); err != nil {
 			return err
@@ -212,12 +143,12 @@ func (d *demo) print(w io.Writer) error {
 }
 
 // hit is a passage's id, marked where it is relevant.
-func hit(set *demoSet, query string, ranking []string, rank int) string {
+func (d *demo) hit(query string, ranking []string, rank int) string {
 	if rank >= len(ranking) {
 		return ""
 	}
 	id := ranking[rank]
-	if set.collection.Qrels[query][id] > 0 {
+	if d.judged[query][id] > 0 {
 		return id + " *"
 	}
 	return strings.TrimSpace(id)

@@ -3,8 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"flag"
 	"fmt"
@@ -12,15 +10,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
-	"time"
 
-	"github.com/retort-ir/retort"
-	"github.com/retort-ir/retort/cmd/retort/internal/progress"
 	"github.com/retort-ir/retort/distill"
-	"github.com/retort-ir/retort/distill/metrics"
-	"github.com/retort-ir/retort/eval"
+	"github.com/retort-ir/retort/distill/pipeline"
 	"github.com/retort-ir/retort/internal/atomicfile"
 	"github.com/retort-ir/retort/loss"
 	"github.com/retort-ir/retort/mine"
@@ -63,16 +56,15 @@ far it is.
   -loss L               kl: KL divergence over the list; paper: that of Tamber et al. 2025 (arXiv 2502.19712), KL and a little
                         InfoNCE with in-batch negatives. InfoNCE takes the teacher's first for the positive, and passes over
                         extractive queries, of which it is not to be trusted (kl)
-  -gate-queries N       the most judged, and the most held-out queries on which teacher and model are compared before
+  -check-queries N      the most judged, and the most held-out queries on which teacher and model are compared before
                         anything is trained; 0: no comparison (200)
   -force                train even where the teacher is not better than the model
   -epochs N -lr R -batch N   (query: 1, 1e-4, 64; both: 1, 5e-5, 16)
   -keep last            take the last model, not the best (best)
   -interpolate          average the best model's weights with those it began with, as far as what chooses the best is for it
-  -floor DIR            judged queries that are not trained for, a folder in BEIR layout (qrels/test.tsv): a model whose nDCG@10
-                        there falls too far is drawn back towards what it was
-  -floor-drop X         how far it may fall (0.01)
-  -metrics              write every step and evaluation to RUN/metrics, as CSV and for TensorBoard
+  -retention DIR        judged queries that are not trained for, a folder in BEIR layout (qrels/test.tsv): a model whose
+                        nDCG@10 there falls too far is drawn back towards what it was
+  -retention-drop X     how far it may fall (0.01)
   -analyzer A           BM25's terms: english, or code, which also splits identifiers (english)
   -seed N               (1)
   and every other setting of the file that -init writes, as a flag` + modelUsage + `
@@ -89,23 +81,25 @@ type distillFlags struct {
 	corpus, out, towers   string
 	queries, qrels, lists string
 	tested                string // the file of -test-queries
-	floor                 string
+	retention             string
+	retentionDrop         float64
 	analyzer, keep        string
 	target, loss          string
 	generator             generatorFlags
 	teacher               teacherFlags
-	gateQueries           int
+	checkQueries          int
 	force, profile        bool
-	metrics, interpolate  bool
-	mining                distill.MiningOptions
-	training              distill.Options
+	keepSource            bool
+	interpolate           bool
+	mining                pipeline.Mining
+	training              pipeline.Training
 	seed                  uint64
 	model                 modelFlags
 }
 
 // add declares the flags with their defaults.
 func (f *distillFlags) add(flags *flag.FlagSet) {
-	f.mining, f.training = distill.DefaultMiningOptions(), distill.DefaultOptions()
+	f.mining, f.training = pipeline.DefaultMining(distill.QueryOnly), pipeline.DefaultTraining(distill.QueryOnly)
 	flags.StringVar(&f.corpus, "corpus", "", "")
 	flags.StringVar(&f.out, "out", "", "")
 	flags.StringVar(&f.towers, "towers", "query", "")
@@ -123,45 +117,44 @@ func (f *distillFlags) addMining(flags *flag.FlagSet) {
 	m := &f.mining
 	f.generator.add(flags)
 	f.teacher.add(flags, "")
-	flags.IntVar(&f.gateQueries, "gate-queries", 200, "")
+	flags.IntVar(&f.checkQueries, "check-queries", 200, "")
 	flags.BoolVar(&f.force, "force", false, "")
 	flags.IntVar(&m.MaxQueries, "max-queries", m.MaxQueries, "")
-	flags.IntVar(&m.MinWords, "min-words", m.MinWords, "")
-	flags.IntVar(&m.MaxWords, "max-words", m.MaxWords, "")
-	flags.Float64Var(&m.NearDuplicate, "near-duplicate", m.NearDuplicate, "")
+	flags.IntVar(&m.Filters.MinWords, "min-words", m.Filters.MinWords, "")
+	flags.IntVar(&m.Filters.MaxWords, "max-words", m.Filters.MaxWords, "")
+	flags.Float64Var(&m.Filters.NearDuplicate, "near-duplicate", m.Filters.NearDuplicate, "")
 	flags.StringVar(&f.analyzer, "analyzer", "english", "")
-	flags.IntVar(&m.Depth, "depth", m.Depth, "")
+	flags.IntVar(&m.List.Depth, "depth", m.List.Depth, "")
 	flags.IntVar(&m.RoundTrip, "round-trip", m.RoundTrip, "")
-	flags.IntVar(&m.Top, "top", 0, "")
-	flags.IntVar(&m.Sample, "sample", 0, "")
-	flags.BoolVar(&m.KeepSource, "keep-source", m.KeepSource, "")
-	flags.IntVar(&m.MinList, "min-list", m.MinList, "")
+	flags.IntVar(&m.List.Top, "top", 0, "")
+	flags.IntVar(&m.List.Sample, "sample", 0, "")
+	flags.BoolVar(&f.keepSource, "keep-source", true, "")
+	flags.IntVar(&m.List.Min, "min-list", m.List.Min, "")
 	flags.IntVar(&m.MaxLists, "max-lists", 0, "")
-	flags.BoolVar(&m.SourceFirst, "source-first", m.SourceFirst, "")
-	flags.Float64Var(&m.TopPercentile, "top-percentile", m.TopPercentile, "")
+	flags.BoolVar(&m.Filters.SourceFirst, "source-first", m.Filters.SourceFirst, "")
+	flags.Float64Var(&m.Filters.TopPercentile, "top-percentile", m.Filters.TopPercentile, "")
 	flags.StringVar(&f.target, "target", "", "")
 	flags.Float64Var(&m.Gamma, "gamma", m.Gamma, "")
 }
 
 func (f *distillFlags) addTraining(flags *flag.FlagSet) {
-	t := &f.training
+	t, s := &f.training, &f.training.Schedule
 	flags.StringVar(&f.loss, "loss", lossKL, "")
-	flags.IntVar(&t.Schedule.Epochs, "epochs", 0, "")
-	flags.IntVar(&t.Schedule.QueriesPerStep, "batch", 0, "")
-	flags.Float64Var(&t.Schedule.LR, "lr", 0, "")
-	flags.Float64Var(&t.Schedule.Warmup, "warmup", t.Schedule.Warmup, "")
-	flags.Float64Var(&t.Schedule.WeightDecay, "weight-decay", t.Schedule.WeightDecay, "")
-	flags.Float64Var(&t.Schedule.ClipNorm, "clip-norm", t.Schedule.ClipNorm, "")
-	flags.IntVar(&t.Selection.EvalSteps, "eval-steps", t.Selection.EvalSteps, "")
-	flags.IntVar(&t.Selection.Patience, "patience", t.Selection.Patience, "")
+	flags.IntVar(&s.Epochs, "epochs", 0, "")
+	flags.IntVar(&s.QueriesPerStep, "batch", 0, "")
+	flags.Float64Var(&s.LR, "lr", 0, "")
+	flags.Float64Var(&s.Warmup, "warmup", s.Warmup, "")
+	flags.Float64Var(&s.WeightDecay, "weight-decay", s.WeightDecay, "")
+	flags.Float64Var(&s.ClipNorm, "clip-norm", s.ClipNorm, "")
+	flags.IntVar(&t.EvalSteps, "eval-steps", t.EvalSteps, "")
+	flags.IntVar(&t.Patience, "patience", t.Patience, "")
 	flags.StringVar(&f.keep, "keep", "best", "")
 	flags.IntVar(&t.Memory.MicroBatchTokens, "micro-batch-tokens", t.Memory.MicroBatchTokens, "")
 	flags.Int64Var(&t.Memory.GraphBudget, "graph-budget", t.Memory.GraphBudget, "")
-	flags.DurationVar(&t.Checkpoints.Every, "checkpoint-every", t.Checkpoints.Every, "")
+	flags.DurationVar(&t.CheckpointEvery, "checkpoint-every", t.CheckpointEvery, "")
 	flags.BoolVar(&f.interpolate, "interpolate", false, "")
-	flags.StringVar(&f.floor, "floor", "", "")
-	flags.Float64Var(&t.Retention.MaxDrop, "floor-drop", 0.01, "")
-	flags.BoolVar(&f.metrics, "metrics", false, "")
+	flags.StringVar(&f.retention, "retention", "", "")
+	flags.Float64Var(&f.retentionDrop, "retention-drop", 0.01, "")
 	flags.BoolVar(&f.profile, "profile", false, "")
 }
 
@@ -205,7 +198,7 @@ func parseDistillFlags(args []string, file string, more []func(*flag.FlagSet)) (
 // check says what is wrong with the settings, as far as that is known before anything is read.
 func (a *distillArgs) check() error {
 	if len(a.words) > 0 {
-		return fmt.Errorf("%w: what is %q?", errUsage, a.words[0])
+		return fmt.Errorf("%w: unexpected argument %q", errUsage, a.words[0])
 	}
 	if err := required(a.flags, "corpus", "model", "out"); err != nil {
 		return err
@@ -220,25 +213,22 @@ func (f *distillFlags) check() error {
 	if f.interpolate && f.keep == "last" {
 		return fmt.Errorf("%w: -interpolate needs -keep best: the averages are chosen by what chooses the best model", errUsage)
 	}
-	if f.floor != "" && f.keep == "last" {
-		return fmt.Errorf("%w: -floor needs -keep best: it is looked at when the model is", errUsage)
+	if f.retention != "" && f.keep == "last" {
+		return fmt.Errorf("%w: -retention needs -keep best: it is looked at when the model is", errUsage)
 	}
 	err := errors.Join(f.model.check(), oneOf("-towers", f.towers, "query", "both"), oneOf("-keep", f.keep, "best", "last"),
 		oneOf("-analyzer", f.analyzer, "english", "code"), oneOf("-loss", f.loss, lossKL, lossPaper), f.checkTarget())
 	if err != nil {
 		return err
 	}
-	s := f.job(progress.Quiet)
-	if err := errors.Join(f.generator.check(), f.teacher.check(f.teacher.taken(s.mining.Target))); err != nil {
+	if err := errors.Join(f.generator.check(), f.teacher.check(f.usualTeacher())); err != nil {
 		return err
 	}
-	if f.gateQueries < 0 {
-		return fmt.Errorf("%w: -gate-queries is %d, want at least 0", errUsage, f.gateQueries)
+	if f.checkQueries < 0 {
+		return fmt.Errorf("%w: -check-queries is %d, want at least 0", errUsage, f.checkQueries)
 	}
-	for _, err := range []error{s.mining.Validate(), s.training.Validate(), f.checkOwn()} {
-		if err != nil {
-			return fmt.Errorf("%w: %w", errUsage, err)
-		}
+	if err := errors.Join(f.recipe().Validate(), f.checkOwn()); err != nil {
+		return fmt.Errorf("%w: %w", errUsage, err)
 	}
 	return nil
 }
@@ -248,17 +238,17 @@ func (f *distillFlags) checkTarget() error {
 	if f.target == "" {
 		return nil
 	}
-	if f.loss == lossPaper && f.target == targetNames[distill.StudentScale] && f.lists == "" {
+	if f.loss == lossPaper && f.target == pipeline.StudentScale.String() && f.lists == "" {
 		return fmt.Errorf("%w: -loss paper takes scores in [0,1], and those of -target student-scale are not: leave -target out, "+
 			"or take percentile or min-max", errUsage)
 	}
-	return oneOf("-target", f.target, targetNames[:]...)
+	return oneOf("-target", f.target, targetNames()...)
 }
 
 // checkOwn refuses inputs that are files of the run itself, which it removes before it writes them anew.
 func (f *distillFlags) checkOwn() error {
 	for _, own := range []struct{ flag, path, name string }{
-		{"-corpus", f.corpus, runCorpus}, {"-model", f.model.dir, runStudent}, {"-model", f.model.dir, runModel},
+		{"-corpus", f.corpus, "corpus.jsonl"}, {"-model", f.model.dir, "student"}, {"-model", f.model.dir, "model"},
 	} {
 		input, err := os.Stat(own.path)
 		if err != nil {
@@ -301,15 +291,19 @@ func runDistill(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	if err := a.check(); err != nil {
 		return err
 	}
-	s := a.job(stderr)
-	s.settings = a.values()
-	return s.do(ctx, func() error { return a.load(ctx, s) }, a.model.student(ctx, s.progress), stdout)
+	j := newJob(a.distillFlags, stderr)
+	j.settings = a.values()
+	out, err := j.do(ctx, func() error { return j.load(ctx) }, a.model.student(ctx, j.progress))
+	if err != nil {
+		return err
+	}
+	return j.printOutcome(stdout, out)
 }
 
 // writeSettings writes the file of -init, which must not exist.
 func writeSettings(a *distillArgs, stdout io.Writer) error {
 	if len(a.words) > 1 {
-		return fmt.Errorf("%w: what is %q?", errUsage, a.words[1])
+		return fmt.Errorf("%w: unexpected argument %q", errUsage, a.words[1])
 	}
 	text := settingsFile(a.values())
 	if len(a.words) == 0 {
@@ -326,273 +320,77 @@ func writeSettings(a *distillArgs, stdout io.Writer) error {
 	})
 }
 
-// do loads what the job needs, opens its folder and the model, and does it.
-func (s *specialisation) do(ctx context.Context, load func() error, open func() (student, error), stdout io.Writer) (err error) {
-	if err := s.lockExisting(ctx); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.close()) }()
-	if err := load(); err != nil {
-		return err
-	}
-	extractOnly := s.lists == nil && s.queries == nil && !s.queriesBy.asksModel()
-	if err := checkScripts(ctx, s.corpus, s.settings["corpus"], extractOnly, s.progress); err != nil {
-		return err
-	}
-	model, err := open()
-	if err != nil {
-		return err
-	}
-	s.model, s.open = model, open
-	if err := checkTraining(model); err != nil {
-		return err
-	}
-	start := time.Now()
-	if err := s.prepare(ctx); err != nil {
-		return err
-	}
-	out, err := s.train(ctx)
-	if err != nil {
-		return err
-	}
-	figures := map[string]any{"funnel": out.Funnel, "training": out.Training, "guard": out.Guard, "seconds": seconds(start)}
-	if len(out.Gate) > 0 {
-		figures["gate"] = out.Gate
-	}
-	if len(s.spent.lines()) > 0 {
-		figures["costs"] = s.spent
-	}
-	if len(out.Training.History) > 0 {
-		figures["selected_by"] = s.selectedBy()
-	}
-	if err := s.writeResults(ctx, figures); err != nil {
-		return err
-	}
-	if err := s.saveReport(ctx, out); err != nil {
-		return err
-	}
-	return s.printOutcome(stdout, out, seconds(start))
-}
-
-// job turns the settings into those of the stages.
-func (f *distillFlags) job(stderr io.Writer) *specialisation {
-	s := &specialisation{
-		out: f.out, analyzer: mine.English(), queriesBy: f.generator, teacherBy: f.teacher, progress: progress.New(stderr),
-		mining: f.mining, training: f.training, last: f.keep == "last", modelDir: f.model.dir, machine: f.model.options,
-		gateQueries: f.gateQueries, force: f.force, interpolate: f.interpolate,
-	}
-	if f.analyzer == "code" {
-		s.analyzer = mine.Code()
-	}
-	s.mining.Seed, s.training.Schedule.Seed = f.seed, f.seed
-	if f.profile {
-		s.profile = &metrics.Profile{}
-	}
-	s.metrics = f.metrics
-	s.mining.MinAgreement, s.mining.AgreementWeight = f.teacher.minAgreement, f.teacher.agreementWeight
-	s.mining.Target = f.takenTarget()
-	switch {
-	case f.loss == lossPaper:
-		s.training.Loss, s.training.CountDuplicates = loss.Paper(), true
-	case s.mining.Target != distill.StudentScale || f.lists != "":
-		s.training.Loss = loss.ListwiseKL{} // of scores in [0,1]; the pipeline has that of the other target
-	}
-	s.training.Selection.DevFraction = 0 // the best is chosen by other means, or not at all
-	f.towersDefaults(s)
-	return s
-}
-
 // The values of -loss.
 const (
 	lossKL    = "kl"
 	lossPaper = "paper"
 )
 
-// targetNames are the values of -target.
-var targetNames = [...]string{distill.MinMax: "min-max", distill.StudentScale: "student-scale", distill.PercentileMinMax: "percentile"}
+// targets are the values of -target.
+var targets = []pipeline.Target{pipeline.MinMax, pipeline.StudentScale, pipeline.PercentileMinMax}
 
-// takenTarget is the target, which is the loss's own where none is named.
-func (f *distillFlags) takenTarget() distill.Target {
-	if t := slices.Index(targetNames[:], f.target); t >= 0 {
-		return distill.Target(t)
+func targetNames() []string {
+	var names []string
+	for _, t := range targets {
+		names = append(names, t.String())
 	}
-	if f.loss == lossPaper {
-		return distill.PercentileMinMax
-	}
-	return distill.StudentScale
+	return names
 }
 
-// towersDefaults fills in what is left to the kind of training.
-func (f *distillFlags) towersDefaults(s *specialisation) {
-	epochs, batch, lr, top, sample, lists := 1, 64, 1e-4, distill.DefaultMiningOptions().Top, 0, 0
-	s.training.Towers = distill.QueryOnly
-	if f.towers == "both" {
-		epochs, batch, lr, top, sample, lists = 1, 16, 5e-5, 5, 3, 1000
-		s.training.Towers = distill.Both
+// takenTarget is the target, which is the loss's own where none is named.
+func (f *distillFlags) takenTarget() pipeline.Target {
+	for _, t := range targets {
+		if f.target == t.String() {
+			return t
+		}
 	}
-	s.training.Schedule.Epochs, s.training.Schedule.QueriesPerStep = cmp.Or(s.training.Schedule.Epochs, epochs), cmp.Or(s.training.Schedule.QueriesPerStep, batch)
-	s.training.Schedule.LR = cmp.Or(s.training.Schedule.LR, lr)
-	s.mining.Top, s.mining.Sample = cmp.Or(s.mining.Top, min(top, s.mining.Depth)), cmp.Or(s.mining.Sample, sample)
-	s.mining.MaxLists = cmp.Or(s.mining.MaxLists, lists)
+	if f.loss == lossPaper {
+		return pipeline.PercentileMinMax
+	}
+	return pipeline.StudentScale
+}
+
+// usualTeacher is the teacher where none is named.
+func (f *distillFlags) usualTeacher() string {
+	if f.takenTarget() == pipeline.StudentScale {
+		return pipeline.KindBM25
+	}
+	return pipeline.KindBM25 + "+" + pipeline.KindStudent
+}
+
+// recipe is what the flags say, but for what is read from files and opened.
+func (f *distillFlags) recipe() pipeline.Recipe {
+	r := pipeline.Recipe{
+		Folder: f.out, Seed: f.seed, Analyzer: mine.English(), Mining: f.mining, Training: f.training,
+		TeacherCheck: pipeline.TeacherCheck{Queries: cmp.Or(f.checkQueries, -1), Force: f.force},
+		Retention:    pipeline.Retention{MaxDrop: f.retentionDrop},
+		Interpolate:  f.interpolate, KeepLast: f.keep == "last",
+	}
+	if f.towers == "both" {
+		r.Towers = distill.Both
+	}
+	if f.analyzer == "code" {
+		r.Analyzer = mine.Code()
+	}
+	if f.loss == lossPaper {
+		r.Training.Loss, r.Training.CountDuplicates = loss.Paper(), true
+	}
+	r.Training.Patience = cmp.Or(f.training.Patience, -1)
+	usual, m := pipeline.DefaultMining(r.Towers), &r.Mining
+	m.List.Top = cmp.Or(m.List.Top, min(usual.List.Top, m.List.Depth))
+	m.List.Sample, m.MaxLists = cmp.Or(m.List.Sample, usual.List.Sample), cmp.Or(m.MaxLists, usual.MaxLists)
+	m.List.DropSource, m.Target = !f.keepSource, f.takenTarget()
+	m.Filters.MinAgreement, m.AgreementWeight = f.teacher.minAgreement, f.teacher.agreementWeight
+	return r
 }
 
 // taken are the values of the settings that may be left to the kind of training, or to the loss.
-func (s *specialisation) taken() map[string]string {
+func (f *distillFlags) taken() map[string]string {
+	r := f.recipe().WithDefaults()
+	s := r.Training.Schedule
 	return map[string]string{
-		"epochs": fmt.Sprint(s.training.Schedule.Epochs), "batch": fmt.Sprint(s.training.Schedule.QueriesPerStep), "lr": fmt.Sprint(s.training.Schedule.LR),
-		"top": fmt.Sprint(s.mining.Top), "sample": fmt.Sprint(s.mining.Sample), "max-lists": fmt.Sprint(s.mining.MaxLists),
-		"target": targetNames[s.mining.Target],
+		"epochs": fmt.Sprint(s.Epochs), "batch": fmt.Sprint(s.QueriesPerStep), "lr": fmt.Sprint(s.LR),
+		"top": fmt.Sprint(r.Mining.List.Top), "sample": fmt.Sprint(r.Mining.List.Sample),
+		"max-lists": fmt.Sprint(r.Mining.MaxLists), "target": r.Mining.Target.String(),
 	}
-}
-
-// load reads the files that the settings name.
-func (f *distillFlags) load(ctx context.Context, s *specialisation) error {
-	corpus, sum, err := s.openRunCorpus(ctx, f.corpus)
-	if err != nil {
-		return err
-	}
-	s.corpus, s.closers = corpus, append(s.closers, corpus.Close)
-	if f.lists != "" {
-		if s.lists, err = loadLists(f.lists); err != nil {
-			return err
-		}
-		themselves := 0
-		if s.lists, themselves, err = mine.WithoutThemselves(s.corpus, s.lists); err != nil {
-			return err
-		}
-		if themselves > 0 {
-			s.progress.Print(fmt.Sprintf("%s: %s lists had the passage that is their query itself, which is taken out", f.lists,
-				thousands(themselves)))
-		}
-	}
-	if err := f.loadQueries(ctx, s); err != nil {
-		return err
-	}
-	if f.tested != "" {
-		if s.tested, err = loadQueries(ctx, f.tested); err != nil {
-			return err
-		}
-	}
-	if f.floor != "" {
-		s.floor, err = await(ctx, func() (*eval.Collection, error) { return eval.LoadCollection(f.floor, floorSplit) })
-		if err != nil {
-			return err
-		}
-		for _, line := range remarks(s.floor) {
-			s.progress.Print("floor: " + line)
-		}
-	}
-	s.inputs, err = f.hashes(ctx, sum)
-	return err
-}
-
-// loadLists refuses scores of another scale than that of the loss, which would teach next to nothing, or one passage only.
-func loadLists(path string) ([]retort.List, error) {
-	lists, err := retort.LoadLists(path)
-	if err != nil {
-		return nil, err
-	}
-	for _, l := range lists {
-		for i, score := range l.Scores {
-			if !(score >= 0 && score <= 1) {
-				return nil, fmt.Errorf("%s: list of query %q has score %v for passage %q: want all in [0,1], such as each list's scaled by its least and greatest",
-					path, l.Query.ID, score, l.IDs[i])
-			}
-		}
-	}
-	return lists, nil
-}
-
-// loadQueries parts the user's queries into those that are judged and those that are trained on.
-func (f *distillFlags) loadQueries(ctx context.Context, s *specialisation) error {
-	if f.queries == "" {
-		return nil
-	}
-	all, err := loadQueries(ctx, f.queries)
-	if err != nil {
-		return err
-	}
-	if f.qrels == "" {
-		s.queries = all
-		return s.tellThemselves()
-	}
-	qrels, err := eval.LoadQrels(f.qrels)
-	if err != nil {
-		return err
-	}
-	if s.judged, err = eval.NewCollection(s.corpus, all, qrels); err != nil {
-		return fmt.Errorf("%s: %w", f.qrels, err)
-	}
-	for _, line := range remarks(s.judged) {
-		s.progress.Print("judged queries: " + line)
-	}
-	for _, q := range all {
-		if qrels[q.ID] == nil {
-			s.queries = append(s.queries, q)
-		}
-	}
-	return s.tellThemselves()
-}
-
-// tellThemselves says which of the queries that are trained on are passages themselves.
-func (s *specialisation) tellThemselves() error {
-	n, err := mine.Themselves(s.corpus, s.queries)
-	if n > 0 {
-		s.progress.Print(fmt.Sprintf("%s of your %s queries are passages of the corpus themselves, which are left out of their lists",
-			thousands(n), thousands(len(s.queries))))
-	}
-	return err
-}
-
-// hashes returns the hashes of the files and folders that the settings name. corpus is the hash of a corpus that was a
-// stream.
-func (f *distillFlags) hashes(ctx context.Context, corpus string) (map[string]string, error) {
-	hashes := map[string]string{}
-	if corpus != "" {
-		hashes[inputCorpus] = corpus
-	}
-	for name, path := range map[string]string{
-		"corpus": f.corpus, "queries": f.queries, "qrels": f.qrels, "lists": f.lists, "test-queries": f.tested,
-		"model": f.model.dir, "llm": f.generator.llm,
-	} {
-		if path == "" || hashes[name] != "" {
-			continue
-		}
-		hash, err := hashPath(ctx, path)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // whoever opens it says so better
-		}
-		if err != nil {
-			return nil, err
-		}
-		hashes[name] = hash
-	}
-	if f.floor == "" {
-		return hashes, nil
-	}
-	hash, err := hashCollection(ctx, f.floor, floorSplit)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		return nil, err
-	default:
-		hashes[inputFloor] = hash
-	}
-	return hashes, nil
-}
-
-// floorSplit is that of the judgements of -floor.
-const floorSplit = "test"
-
-// hashCollection hashes the files of a collection, beside which others may lie.
-func hashCollection(ctx context.Context, dir, split string) (string, error) {
-	h := sha256.New()
-	for _, name := range []string{"corpus.jsonl", "queries.jsonl", filepath.Join("qrels", split+".tsv")} {
-		hash, err := hashPath(ctx, filepath.Join(dir, name))
-		if err != nil {
-			return "", err
-		}
-		fmt.Fprintln(h, hash)
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }

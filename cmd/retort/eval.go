@@ -14,11 +14,10 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/cmd/retort/internal/progress"
+	"github.com/retort-ir/retort/distill/pipeline"
 	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/internal/report"
-	"github.com/retort-ir/retort/mine"
 )
 
 var evalCommand = command{
@@ -260,48 +259,9 @@ func (f *evalFlags) rank(ctx context.Context, c *eval.Collection, p *progress.Pr
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, done()) }()
-	return search(ctx, ranker, c, p)
-}
-
-// search returns the rankings of the collection's queries, without passages that are the query itself.
-func search(ctx context.Context, ranker mine.Retriever, c *eval.Collection, p *progress.Progress) (eval.Run, error) {
-	depth := evalDepth
-	if len(c.Itself) > 0 {
-		depth++
-	}
 	stage := p.Stage("answer queries", len(c.Queries))
 	defer stage.Done()
-	run := make(eval.Run, len(c.Queries))
-	for block := range slices.Chunk(c.Queries, searchBlock) {
-		rankings, err := ranker.Search(ctx, block, depth)
-		if err != nil {
-			return nil, err
-		}
-		for i, q := range block {
-			hits, err := named(c, q, rankings[i])
-			if err != nil {
-				return nil, err
-			}
-			run[q.ID] = hits[:min(evalDepth, len(hits))]
-		}
-		stage.Set(len(run))
-	}
-	return run, nil
-}
-
-// named replaces the hits' indices by ids.
-func named(c *eval.Collection, q retort.Query, hits []mine.Hit) ([]eval.Hit, error) {
-	out := make([]eval.Hit, 0, len(hits))
-	for _, h := range hits {
-		p, err := c.Corpus.At(h.Index)
-		if err != nil {
-			return nil, err
-		}
-		if !c.IsItself(q, p.ID) {
-			out = append(out, eval.Hit{ID: p.ID, Score: h.Score})
-		}
-	}
-	return out, nil
+	return pipeline.Rank(ctx, ranker, c, func(done, _ int) { stage.Set(done) })
 }
 
 // evaluation is what -json prints: the members of the report, and what was left out or is missing.

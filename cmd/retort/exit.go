@@ -10,7 +10,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/retort-ir/retort/distill"
+	"github.com/retort-ir/retort/distill/pipeline"
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/internal/runfolder"
 )
@@ -58,7 +58,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitInterrupted
 	case errors.Is(err, runfolder.ErrInUse):
 		return exitBusy
-	case errors.Is(err, distill.ErrNothingToLearn):
+	case errors.Is(err, pipeline.ErrNothingToLearn):
 		return exitNothing
 	}
 	return exitFailure

@@ -105,7 +105,7 @@ func finishedRun(t *testing.T) (run string, again func(out string) (log string, 
 	t.Helper()
 	dir := runFolder(t)
 	run = filepath.Join(dir, "run")
-	args := fakeArgs(t, dir, "-queries", dir+"/queries.jsonl", "-qrels", dir+"/qrels/test.tsv", "-metrics", "-max-lists",
+	args := fakeArgs(t, dir, "-queries", dir+"/queries.jsonl", "-qrels", dir+"/qrels/test.tsv", "-max-lists",
 		"20")
 	_, _, err := distillFake(t, t.Context(), args...)
 	require.NoError(t, err)
@@ -123,11 +123,11 @@ func finishedRun(t *testing.T) (run string, again func(out string) (log string, 
 // keepJournals adds to a run what a language model and a teacher leave in it.
 func keepJournals(t *testing.T, run string) {
 	t.Helper()
-	answers, err := generate.OpenAnswers(t.Context(), filepath.Join(run, runAnswers), nil)
+	answers, err := generate.OpenAnswers(t.Context(), filepath.Join(run, ledgers[0]), nil)
 	require.NoError(t, err)
 	model, err := generate.Recorded(echo{}, answers)
 	require.NoError(t, err)
-	store, err := teacher.OpenStore(t.Context(), filepath.Join(run, runScores), nil)
+	store, err := teacher.OpenStore(t.Context(), filepath.Join(run, ledgers[1]), nil)
 	require.NoError(t, err)
 	scored, err := teacher.Cached(teacher.WithFingerprint(teacher.Func(lengths), "lengths"), store)
 	require.NoError(t, err)
@@ -140,9 +140,10 @@ func keepJournals(t *testing.T, run string) {
 		require.NoError(t, err)
 	}
 	require.NoError(t, errors.Join(answers.Close(), store.Close()))
-	spent := costs{Score: map[string]*scoringCost{"lengths": {Pairs: 20, Seconds: 1.5}}}
-	write := func() error { return spent.write(filepath.Join(run, runCosts)) }
-	require.NoError(t, runfolder.Replace(t.Context(), run, runfolder.Pipeline, write, runCosts))
+	write := func() error {
+		return os.WriteFile(filepath.Join(run, "costs.json"), []byte(`{"score":{"lengths":{"pairs":20,"seconds":1.5}}}`), 0o600)
+	}
+	require.NoError(t, runfolder.Replace(t.Context(), run, runfolder.Pipeline, write, "costs.json"))
 }
 
 type echo struct{}
@@ -299,4 +300,12 @@ func TestCommandsThatReadARunNameADamagedFile(t *testing.T) {
 		require.Contains(t, stderr, filepath.Join(run, file)+" is damaged: ")
 		require.Contains(t, stderr, `run "retort repair `)
 	}
+}
+
+func fileSize(path string) int64 {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
 }

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/cmd/retort/internal/progress"
+	"github.com/retort-ir/retort/distill/pipeline"
 	"github.com/retort-ir/retort/encoder/bert"
 	"github.com/retort-ir/retort/generate"
 )
@@ -44,9 +46,8 @@ example:
 type generateArgs struct {
 	corpus, out string
 	generatorFlags
-	extractive int // per passage
-	seed       uint64
-	machine    bert.Options
+	seed    uint64
+	machine bert.Options
 }
 
 func runGenerate(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -55,7 +56,7 @@ func runGenerate(ctx context.Context, args []string, stdout, stderr io.Writer) e
 	flags.StringVar(&a.corpus, "corpus", "", "")
 	flags.StringVar(&a.out, "out", "", "")
 	a.add(flags)
-	flags.IntVar(&a.extractive, "per-passage", 0, "")
+	flags.IntVar(&a.perExtractive, "per-passage", 0, "")
 	flags.Uint64Var(&a.seed, "seed", 1, "")
 	addMachine(flags, &a.machine)
 	if _, err := parseArgs(flags, args); err != nil {
@@ -67,8 +68,8 @@ func runGenerate(ctx context.Context, args []string, stdout, stderr io.Writer) e
 	if err := errors.Join(a.check(), checkMachine(a.machine)); err != nil {
 		return err
 	}
-	if a.extractive < 0 {
-		return fmt.Errorf("%w: -per-passage is %d, want at least 0", errUsage, a.extractive)
+	if a.perExtractive < 0 {
+		return fmt.Errorf("%w: -per-passage is %d, want at least 0", errUsage, a.perExtractive)
 	}
 	if err := checkWritable(a.out); err != nil {
 		return err
@@ -96,13 +97,13 @@ func checkMachine(o bert.Options) error {
 
 // generateResult is the result of generate in JSON.
 type generateResult struct {
-	Queries    string          `json:"queries"` // the file
-	Passages   int             `json:"passages"`
-	Kept       int             `json:"kept"`
-	Types      map[string]int  `json:"types"`      // of those
-	Duplicates int             `json:"duplicates"` // dropped
-	Answers    *generationCost `json:"answers,omitempty"`
-	Seconds    float64         `json:"seconds"`
+	Queries    string                   `json:"queries"` // the file
+	Passages   int                      `json:"passages"`
+	Kept       int                      `json:"kept"`
+	Types      map[string]int           `json:"types"`      // of those
+	Duplicates int                      `json:"duplicates"` // dropped
+	Answers    *pipeline.GenerationCost `json:"answers,omitempty"`
+	Seconds    float64                  `json:"seconds"`
 }
 
 func (a *generateArgs) generate(ctx context.Context, p *progress.Progress) (_ *generateResult, err error) {
@@ -112,22 +113,21 @@ func (a *generateArgs) generate(ctx context.Context, p *progress.Progress) (_ *g
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, corpus.Close()) }()
-	a.perExtractive = a.extractive
 	if err := checkScripts(ctx, corpus, a.corpus, !a.asksModel(), p); err != nil {
 		return nil, err
 	}
-	g, err := a.open(ctx, corpus, a.seed, a.out+".answers", a.machine, p)
+	g, asked, done, err := a.open(ctx, corpus, p)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, g.close()) }()
+	defer func() { err = errors.Join(err, done()) }()
 	queries, err := allQueries(ctx, g, corpus, p)
 	if err != nil {
 		return nil, err
 	}
 	kept, dropped := generate.Dedup(queries)
 	if len(kept) == 0 {
-		return nil, fmt.Errorf("%s gave no queries%s", a.corpus, whyNone(g))
+		return nil, fmt.Errorf("%s gave no queries%s", a.corpus, whyNone(asked))
 	}
 	if err := retort.SaveQueries(a.out, kept); err != nil {
 		return nil, err
@@ -140,16 +140,45 @@ func (a *generateArgs) generate(ctx context.Context, p *progress.Progress) (_ *g
 		r.Duplicates += n
 	}
 	if a.asksModel() {
-		r.Answers = g.cost()
+		r.Answers = asked.Cost()
 		r.Answers.Seconds = seconds(start)
 	}
 	return r, nil
 }
 
+// open makes the generator, of which asked is the language model's part, nil where there is none.
+func (a *generateArgs) open(ctx context.Context, corpus retort.Corpus, p *progress.Progress,
+) (_ generate.QueryGenerator, asked *pipeline.Asked, done func() error, err error) {
+	extractive, err := a.extractive(ctx, corpus, a.seed)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	logger := slog.New(lineHandler{p})
+	model, closeModel, err := a.languageModel(ctx, a.machine, logger)
+	if err != nil || model == nil {
+		return extractive, nil, closeModel, err
+	}
+	if asked, err = model.Ask(ctx, a.out+".answers", corpus.Len(), a.seed, logger); err != nil {
+		return nil, nil, nil, errors.Join(err, closeModel())
+	}
+	closeBoth := func() error { return errors.Join(asked.Close(), closeModel()) }
+	if extractive == nil {
+		return asked, asked, closeBoth, nil
+	}
+	both, err := generate.Mixture(extractive, asked)
+	if err != nil {
+		return nil, nil, nil, errors.Join(err, closeBoth())
+	}
+	return both, asked, closeBoth, nil
+}
+
 // whyNone says what became of a language model's answers.
-func whyNone(g *generator) string {
-	if c := g.cost(); len(c.Dropped) > 0 {
-		return "; answers dropped: " + reasons(c.Dropped)
+func whyNone(asked *pipeline.Asked) string {
+	if asked == nil {
+		return ""
+	}
+	if c := asked.Cost(); len(c.Dropped) > 0 {
+		return "; answers dropped: " + pipeline.JoinReasons(c.Dropped)
 	}
 	return ""
 }

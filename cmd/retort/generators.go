@@ -1,18 +1,16 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
-	"iter"
 	"log/slog"
+	"path/filepath"
 	"strings"
-	"sync/atomic"
 
 	"github.com/retort-ir/retort"
-	"github.com/retort-ir/retort/cmd/retort/internal/progress"
+	"github.com/retort-ir/retort/distill/pipeline"
 	"github.com/retort-ir/retort/encoder/bert"
 	"github.com/retort-ir/retort/generate"
 	"github.com/retort-ir/retort/generate/causallm"
@@ -77,7 +75,7 @@ func (g *generatorFlags) check() error {
 			return err
 		}
 	}
-	if _, err := g.promptOptions(0, nil); err != nil {
+	if _, err := g.prompts(); err != nil {
 		return fmt.Errorf("%w: -llm-types: %w", errUsage, err)
 	}
 	if g.llmPassages < 0 || g.perPassage < 1 {
@@ -101,205 +99,72 @@ func (g *generatorFlags) check() error {
 
 func (g *generatorFlags) asksModel() bool { return g.kind != generatorExtractive }
 
-// extractiveTypes are those that are trained on.
-func (g *generatorFlags) extractiveTypes() []string {
-	if g.kind == generatorLLM {
-		return nil
-	}
-	return strings.Split(g.types, ",")
-}
-
-func (g *generatorFlags) promptOptions(seed uint64, observe func(generate.Answer)) (generate.PromptOptions, error) {
+func (g *generatorFlags) prompts() (generate.PromptOptions, error) {
 	types, err := generate.QueryTypes(strings.Split(g.llmTypes, ",")...)
-	return generate.PromptOptions{Types: types, PerPassage: g.perPassage, Seed: seed, Observe: observe}, err
+	return generate.PromptOptions{Types: types, PerPassage: g.perPassage}, err
 }
 
-func (g *generatorFlags) server(log *slog.Logger) openai.Options {
-	return openai.Options{URL: g.llmURL, Model: g.llmModel, API: openai.API(g.llmAPI), Logger: log}
+func (g *generatorFlags) server(logger *slog.Logger) openai.Options {
+	return openai.Options{URL: g.llmURL, Model: g.llmModel, API: openai.API(g.llmAPI), Logger: logger}
 }
 
-// generator makes queries and knows what they cost.
-type generator struct {
-	generate.QueryGenerator
-	tally   *generate.Tally
-	client  *openai.Client    // nil where no server is asked
-	answers *generate.Answers // nil where no model is
-	asking  *forgiving        // likewise
-	closers []func() error
+// extractive makes the generator of extractive queries; nil where none are wanted.
+func (g *generatorFlags) extractive(ctx context.Context, corpus retort.Corpus, seed uint64) (generate.QueryGenerator, error) {
+	if g.kind == generatorLLM {
+		return nil, nil
+	}
+	return generate.NewExtractive(ctx, corpus, generate.Options{
+		Types: strings.Split(g.types, ","), PerPassage: g.perExtractive, Seed: seed,
+	})
 }
 
-// open makes the generator. answers is the file of a language model's answers, which are paid for once. The caller closes it.
-func (g *generatorFlags) open(ctx context.Context, corpus retort.Corpus, seed uint64, answers string, machine bert.Options, p *progress.Progress) (*generator, error) {
-	made := &generator{tally: &generate.Tally{}}
-	var parts []generate.QueryGenerator
-	if g.kind != generatorLLM {
-		e, err := generate.NewExtractive(ctx, corpus, generate.Options{
-			Types: strings.Split(g.types, ","), PerPassage: g.perExtractive, Seed: seed,
-		})
-		if err != nil {
-			return nil, err
-		}
-		parts = append(parts, e)
+// languageModel opens the language model, nil where none is asked. The caller closes it.
+func (g *generatorFlags) languageModel(ctx context.Context, machine bert.Options, logger *slog.Logger,
+) (_ *pipeline.LanguageModel, closeModel func() error, err error) {
+	if !g.asksModel() {
+		return nil, func() error { return nil }, nil
 	}
-	if g.asksModel() {
-		prompted, err := made.ask(ctx, g, corpus, seed, answers, machine, p)
-		if err != nil {
-			return nil, errors.Join(err, made.close())
-		}
-		parts = append(parts, prompted)
+	m := &pipeline.LanguageModel{Passages: g.llmPassages, Alone: g.kind == generatorLLM}
+	if m.Prompts, err = g.prompts(); err != nil {
+		return nil, nil, err
 	}
-	if len(parts) == 1 {
-		made.QueryGenerator = parts[0]
-		return made, nil
-	}
-	var err error
-	made.QueryGenerator, err = generate.Mixture(parts...)
-	return made, err
-}
-
-// ask opens the language model and the file of its answers.
-func (m *generator) ask(ctx context.Context, g *generatorFlags, corpus retort.Corpus, seed uint64, answers string, machine bert.Options, p *progress.Progress) (generate.QueryGenerator, error) {
-	log := slog.New(lineHandler{p})
-	options, err := g.promptOptions(seed, m.tally.Add)
-	if err != nil {
-		return nil, err
-	}
-	model, err := m.model(ctx, g, machine, log)
-	if err != nil {
-		return nil, err
-	}
-	if m.answers, err = generate.OpenAnswers(ctx, answers, log); err != nil {
-		return nil, err
-	}
-	m.closers = append(m.closers, m.answers.Close)
-	if model, err = generate.Recorded(model, m.answers); err != nil {
-		return nil, err
-	}
-	prompted, err := generate.NewPrompted(model, options)
-	if err != nil {
-		return nil, err
-	}
-	m.asking = &forgiving{BatchGenerator: prompted, print: p.Print}
-	return generate.Sample(m.asking, g.llmPassages, corpus.Len(), seed)
-}
-
-func (m *generator) model(ctx context.Context, g *generatorFlags, machine bert.Options, log *slog.Logger) (generate.Completer, error) {
 	if g.llm != "" {
 		model, err := causallm.Open(ctx, g.llm, causallm.Options{
 			Chat: g.llmAPI == string(openai.Chat), Precision: machine.Precision, Threads: machine.Threads, GPU: machine.GPU,
 		})
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		m.closers = append(m.closers, model.Close)
-		return model, nil
+		m.Completer = model
+		return m, model.Close, nil
 	}
-	client, err := openai.New(g.server(log))
+	client, err := openai.New(g.server(logger))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	m.client = client
-	m.closers = append(m.closers, func() error { client.Close(); return nil })
-	return client, client.Check(ctx)
+	m.Completer, m.Usage = client, func() pipeline.Usage {
+		t := client.Totals()
+		return pipeline.Usage{Requests: t.Requests, PromptTokens: t.PromptTokens, Tokens: t.Tokens, Money: t.Cost}
+	}
+	closeModel = func() error { client.Close(); return nil }
+	if err := client.Check(ctx); err != nil {
+		return nil, nil, errors.Join(err, closeModel())
+	}
+	return m, closeModel, nil
 }
 
-func (m *generator) close() error {
-	var errs []error
-	for _, c := range m.closers {
-		errs = append(errs, c())
+// describe names what makes queries, without the address of a server or the path of a file.
+func (g *generatorFlags) describe() string {
+	var parts []string
+	if g.kind != generatorLLM {
+		parts = append(parts, "cutting them out of the passages: "+strings.Join(strings.Split(g.types, ","), ", "))
 	}
-	return errors.Join(errs...)
-}
-
-// cost is what was made in this call, and for how much.
-func (m *generator) cost() *generationCost {
-	prompt, written := m.tally.Tokens()
-	c := &generationCost{PromptTokens: int64(prompt), Tokens: int64(written), Dropped: map[generate.Reason]int{}}
-	for _, n := range m.tally.Kept() {
-		c.Kept += n
-	}
-	for reason, of := range m.tally.Dropped() {
-		for _, n := range of {
-			c.Dropped[reason] += n
+	if g.asksModel() {
+		model := g.llmModel
+		if g.llm != "" {
+			model = filepath.Base(filepath.Clean(g.llm))
 		}
+		parts = append(parts, fmt.Sprintf("the language model %s: %s", model, strings.ReplaceAll(g.llmTypes, ",", ", ")))
 	}
-	if m.asking != nil {
-		c.Reused, c.Failed = m.answers.Reused(), m.asking.failed.Load()
-	}
-	if m.client != nil {
-		totals := m.client.Totals()
-		c.Requests, c.Money = totals.Requests, totals.Cost
-		c.PromptTokens, c.Tokens = totals.PromptTokens, totals.Tokens
-	}
-	return c
-}
-
-// forgiving gives up a passage that the model fails on, such as one that it refuses to speak of: beside it may stand extractive
-// queries. Where many fail it gives up.
-type forgiving struct {
-	generate.BatchGenerator
-	print  func(line string)
-	giveUp func(error) // ends the run, where an error of a passage does not; nil: it does
-	failed atomic.Int64
-	asked  atomic.Int64
-}
-
-// The failures that are forgiven: this many, or this share of the passages.
-const (
-	forgivenFailures = 10
-	forgivenShare    = .02
-)
-
-func (f *forgiving) Fingerprint() string {
-	type fingerprinter interface{ Fingerprint() string }
-	if inner, ok := f.BatchGenerator.(fingerprinter); ok {
-		return inner.Fingerprint()
-	}
-	return fmt.Sprintf("%T", f.BatchGenerator)
-}
-
-func (f *forgiving) Generate(ctx context.Context, p retort.Passage) ([]retort.Query, error) {
-	for _, made := range f.GenerateBatch(ctx, []retort.Passage{p}) {
-		return made.Queries, made.Err
-	}
-	return nil, ctx.Err()
-}
-
-func (f *forgiving) GenerateBatch(ctx context.Context, ps []retort.Passage) iter.Seq2[int, generate.Made] {
-	return func(yield func(int, generate.Made) bool) {
-		asked := f.asked.Add(int64(len(ps)))
-		for i, made := range f.BatchGenerator.GenerateBatch(ctx, ps) {
-			if made.Err != nil && ctx.Err() == nil && i < len(ps) {
-				made = f.forgive(ps[i], made.Err, asked)
-			}
-			if !yield(i, made) {
-				return
-			}
-		}
-	}
-}
-
-func (f *forgiving) forgive(p retort.Passage, err error, asked int64) generate.Made {
-	failed := f.failed.Add(1)
-	if failed <= forgivenFailures || float64(failed) <= forgivenShare*float64(asked) {
-		f.print(fmt.Sprintf("no queries of passage %q: %v", p.ID, err))
-		return generate.Made{}
-	}
-	err = fmt.Errorf("%w (%d of %d passages have failed)", err, failed, asked)
-	if f.giveUp != nil {
-		f.giveUp(err)
-	}
-	return generate.Made{Err: err}
-}
-
-// name is how a run's report calls the generator.
-func (g *generatorFlags) name() string {
-	model := cmp.Or(g.llmModel, g.llm)
-	switch g.kind {
-	case generatorLLM:
-		return model
-	case generatorBoth:
-		return "the passages' own words, and " + model
-	}
-	return "the passages' own words"
+	return strings.Join(parts, "; ")
 }

@@ -20,7 +20,7 @@ func TestDistillLeavesARunThatTheOtherCommandsRead(t *testing.T) {
 		"both":    "-towers both",
 		"judged":  "-queries DIR/queries.jsonl -qrels DIR/qrels/test.tsv",
 		"last":    "-keep last",
-		"watched": "-metrics -interpolate -floor DIR -force",
+		"watched": "-interpolate -retention DIR -force",
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := runFolder(t)

@@ -23,7 +23,7 @@ func TestRandomFlippedBitsOfARealRunAreNoticedOrHarmless(t *testing.T) {
 	}
 	dir := runFolder(t)
 	run := filepath.Join(dir, "run")
-	command := strings.Fields("distill -threads 1 -batch 4 -metrics -force -max-lists 20 -corpus " + dir +
+	command := strings.Fields("distill -threads 1 -batch 4 -force -max-lists 20 -corpus " + dir +
 		"/corpus.jsonl -model " + tiny +
 		" -teacher bm25+encoder:" + tiny + " -queries " + dir + "/queries.jsonl -qrels " + dir + "/qrels/test.tsv -out")
 	again := func(out string) (string, error) {
@@ -38,7 +38,7 @@ func TestRandomFlippedBitsOfARealRunAreNoticedOrHarmless(t *testing.T) {
 		log, err := again(run)
 		require.NoError(t, err, log)
 	}
-	require.FileExists(t, filepath.Join(run, runScores))
-	require.FileExists(t, filepath.Join(run, runCosts))
+	require.FileExists(t, filepath.Join(run, ledgers[1]))
+	require.FileExists(t, filepath.Join(run, "costs.json"))
 	tryFlips(t, run, randomFlips(t, run, flips), again)
 }

@@ -87,7 +87,7 @@ func untilTheFirstStage(dir string, start time.Time) time.Duration {
 
 func fileHash(t *testing.T, path string) string {
 	t.Helper()
-	hash, err := hashPath(t.Context(), path)
+	hash, err := runfolder.HashPath(t.Context(), path)
 	require.NoError(t, err)
 	return hash
 }
@@ -103,7 +103,7 @@ func runningStage(dir string) string {
 			return e.Name
 		}
 	}
-	if _, err := fs.Stat(os.DirFS(dir), runVectors); err != nil {
+	if _, err := fs.Stat(os.DirFS(dir), "vectors.npy"); err != nil {
 		return "passage vectors"
 	}
 	return "between stages"

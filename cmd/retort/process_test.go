@@ -20,6 +20,7 @@ import (
 
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/encoder/encodertest"
+	"github.com/retort-ir/retort/internal/runfolder"
 )
 
 // commandLine is the environment variable that makes this test binary the command, with these arguments in JSON.
@@ -55,13 +56,17 @@ func slowDistill(ctx context.Context, args []string, stdout, stderr io.Writer) e
 	if err != nil {
 		return err
 	}
-	s := a.job(stderr)
-	s.settings = a.values()
+	j := newJob(a.distillFlags, stderr)
+	j.settings = a.values()
 	open := func() (student, error) {
 		model, err := encodertest.New(encodertest.Options{Dim: 8, Buckets: 64, Seed: 1})
 		return slowModel{fakeModel{model}}, err
 	}
-	return s.do(ctx, func() error { return a.load(ctx, s) }, open, stdout)
+	out, err := j.do(ctx, func() error { return j.load(ctx) }, open)
+	if err != nil {
+		return err
+	}
+	return j.printOutcome(stdout, out)
 }
 
 type slowModel struct{ fakeModel }
@@ -256,9 +261,9 @@ func TestCtrlCSavesWhatDistillHasMade(t *testing.T) {
 	_, _, err := distillFake(t, t.Context(), append(args, "-out", undisturbed)...)
 	require.NoError(t, err)
 	for _, name := range []string{"train.jsonl", "train.state", "model"} {
-		want, err := hashPath(t.Context(), filepath.Join(undisturbed, name))
+		want, err := runfolder.HashPath(t.Context(), filepath.Join(undisturbed, name))
 		require.NoError(t, err)
-		got, err := hashPath(t.Context(), filepath.Join(out, name))
+		got, err := runfolder.HashPath(t.Context(), filepath.Join(out, name))
 		require.NoError(t, err)
 		require.Equal(t, want, got, name)
 	}

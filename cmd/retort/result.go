@@ -3,9 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
+	"path/filepath"
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/distill"
+	"github.com/retort-ir/retort/distill/pipeline"
 	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/internal/report"
 	"github.com/retort-ir/retort/internal/runfolder"
@@ -17,24 +19,25 @@ type distillResult struct {
 	Run        string  `json:"run"`
 	Model      string  `json:"model"`
 	Report     string  `json:"report"` // the page
+	Verdict    string  `json:"verdict"`
 	Lists      int     `json:"lists"`
 	Steps      int     `json:"steps"`
 	TotalSteps int     `json:"total_steps"`
 	Seconds    float64 `json:"seconds"`
 	// Where teacher and model were compared before training:
-	Gate []distill.GateResult `json:"gate,omitempty"`
+	Check []pipeline.CheckResult `json:"check,omitempty"`
 	// Where a language model or a teacher took time or money, in all calls:
-	Costs *costs `json:"costs,omitempty"`
+	Costs *pipeline.Costs `json:"costs,omitempty"`
 	// Where a model was chosen:
-	SelectedBy string   `json:"selected_by,omitempty"`
-	Before     *float64 `json:"before,omitempty"`
-	After      *float64 `json:"after,omitempty"`
-	BestStep   *int     `json:"best_step,omitempty"`
+	ChosenBy string   `json:"chosen_by,omitempty"`
+	Before   *float64 `json:"before,omitempty"`
+	After    *float64 `json:"after,omitempty"`
+	BestStep *int     `json:"best_step,omitempty"`
 	// Where it was tested, how it differed from the model as it was on queries that had no part in the choice:
 	Test *testResult `json:"test,omitempty"`
-	// With -floor, nDCG@10 there; FloorAfter is not measured of an average, which holds the floor:
-	FloorBefore *float64 `json:"floor_before,omitempty"`
-	FloorAfter  *float64 `json:"floor_after,omitempty"`
+	// With -retention, nDCG@10 there; RetentionAfter is not measured of an average, which forgets no more:
+	RetentionBefore *float64 `json:"retention_before,omitempty"`
+	RetentionAfter  *float64 `json:"retention_after,omitempty"`
 	// With -interpolate, the share of the way from the model as it was to the best one:
 	Alpha *float64 `json:"alpha,omitempty"`
 }
@@ -46,65 +49,72 @@ type testResult struct {
 	Kept bool `json:"kept"` // false: the model stays as it was
 }
 
-// tested is nil where nothing was tested.
-func (s *specialisation) testOf(out *distill.Outcome) *testResult {
-	if out.Guard == nil {
+// testOf is nil where nothing was tested.
+func testOf(out *pipeline.Outcome) *testResult {
+	if out.Test == nil {
 		return nil
 	}
-	return &testResult{s.testedBy(), *out.Guard, out.Guard.Delta > 0 && out.Guard.P < distill.GuardP}
+	return &testResult{out.TestedOn, *out.Test, out.Kept}
 }
 
 func (t *testResult) String() string {
 	verdict := "the trained model is kept"
 	if !t.Kept {
-		verdict = fmt.Sprintf("the model stays as it was (p below %.2g was asked for; -keep last takes the trained one all the same)", distill.GuardP)
+		verdict = fmt.Sprintf("the model stays as it was (p below %.2g was asked for; -keep last takes the trained one all the same)",
+			pipeline.SignificanceP)
 	}
 	return fmt.Sprintf("%s %+.4f, p %.2g: %s", t.On, t.Delta, t.P, verdict)
 }
 
-// printOutcome prints what distill has brought.
-func (s *specialisation) printOutcome(w io.Writer, out *distill.Outcome, seconds float64) error {
+// result is what distill has brought.
+func (j *job) result(out *pipeline.Outcome) distillResult {
 	t := out.Training
 	r := distillResult{
-		Run: s.out, Model: s.path(runModel), Report: s.path(report.PageFile), Lists: t.TrainLists, Steps: t.Steps, TotalSteps: t.TotalSteps, Seconds: seconds,
+		Run: j.out, Model: filepath.Join(j.out, runModel), Report: filepath.Join(j.out, report.PageFile), Verdict: out.Verdict,
+		Lists: t.TrainLists, Steps: t.Steps, TotalSteps: t.TotalSteps, Seconds: out.Seconds, Check: out.Check, Test: testOf(out),
 	}
-	if len(t.History) > 0 {
-		r.SelectedBy, r.Before, r.After, r.BestStep = s.selectedBy(), &t.History[0].Score, &t.Best.Score, &t.Best.Step
+	if out.ChosenBy != "" {
+		r.ChosenBy, r.Before, r.After, r.BestStep = out.ChosenBy, &t.History[0].Score, &t.Best.Score, &t.Best.Step
 	}
-	if s.floor != nil && r.Before != nil {
-		r.FloorBefore, r.FloorAfter = &t.History[0].Retention, &t.Best.Retention
+	if j.retention != "" && r.Before != nil {
+		r.RetentionBefore, r.RetentionAfter = &t.History[0].Retention, &t.Best.Retention
 	}
 	if averaged(t) {
-		r.After, r.FloorAfter = &t.AlphaScore, nil
+		r.After, r.RetentionAfter = &t.AlphaScore, nil
 	}
-	if s.interpolate {
+	if j.interpolate {
 		r.Alpha = &t.Alpha
 	}
-	r.Gate, r.Test = out.Gate, s.testOf(out)
-	if len(s.spent.lines()) > 0 {
-		r.Costs = &s.spent
+	if len(out.Costs.Lines()) > 0 {
+		r.Costs = &out.Costs
 	}
+	return r
+}
+
+// printOutcome prints what distill has brought.
+func (j *job) printOutcome(w io.Writer, out *pipeline.Outcome) error {
+	r, t := j.result(out), out.Training
 	if wantsJSON(w) {
 		return writeResult(w, r)
 	}
-	fmt.Fprintf(w, "%s\n%d lists, %d of %d steps, %.0f s\n", r.Model, r.Lists, r.Steps, r.TotalSteps, seconds)
+	fmt.Fprintf(w, "%s\n%d lists, %d of %d steps, %.0f s\n", r.Model, r.Lists, r.Steps, r.TotalSteps, r.Seconds)
 	if r.Before != nil {
 		best := fmt.Sprintf("the best, after %d steps", *r.BestStep)
 		if averaged(t) {
 			best = fmt.Sprintf("%.1f of the way to the best, after %d steps", t.Alpha, *r.BestStep)
 		}
-		fmt.Fprintf(w, "%s: %.4f before, %.4f after (%s)\n", r.SelectedBy, *r.Before, *r.After, best)
+		fmt.Fprintf(w, "%s: %.4f before, %.4f after (%s)\n", r.ChosenBy, *r.Before, *r.After, best)
 	}
 	if r.Test != nil {
 		fmt.Fprintln(w, r.Test)
 	}
 	switch {
-	case r.FloorAfter != nil:
-		fmt.Fprintf(w, "floor: ndcg@10 %.4f before, %.4f after\n", *r.FloorBefore, *r.FloorAfter)
-	case r.FloorBefore != nil:
-		fmt.Fprintf(w, "floor: ndcg@10 %.4f before, at least %.4f after\n", *r.FloorBefore, *r.FloorBefore-s.training.Retention.MaxDrop)
+	case r.RetentionAfter != nil:
+		fmt.Fprintf(w, "retention: ndcg@10 %.4f before, %.4f after\n", *r.RetentionBefore, *r.RetentionAfter)
+	case r.RetentionBefore != nil:
+		fmt.Fprintf(w, "retention: ndcg@10 %.4f before, at least %.4f after\n", *r.RetentionBefore, *r.RetentionBefore-j.retentionDrop)
 	}
-	for _, line := range s.spent.lines() {
+	for _, line := range out.Costs.Lines() {
 		fmt.Fprintln(w, line)
 	}
 	fmt.Fprintf(w, "report: %s\n", r.Report)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/cmd/retort/internal/progress"
+	"github.com/retort-ir/retort/distill/pipeline"
 	"github.com/retort-ir/retort/mine"
 	"github.com/retort-ir/retort/teacher"
 )
@@ -53,7 +54,7 @@ type scoreArgs struct {
 	depth                       int
 	scale, analyzer             string
 	teacher                     teacherFlags
-	members                     []teacherMember
+	members                     pipeline.TeacherExpression
 	model                       modelFlags
 }
 
@@ -68,7 +69,7 @@ func runScore(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	flags.IntVar(&a.depth, "depth", 50, "")
 	flags.StringVar(&a.scale, "scale", "none", "")
 	flags.StringVar(&a.analyzer, "analyzer", "english", "")
-	a.teacher.add(flags, kindBM25+"+"+kindStudent)
+	a.teacher.add(flags, pipeline.KindBM25+"+"+pipeline.KindStudent)
 	a.model.add(flags)
 	if _, err := parseArgs(flags, args); err != nil {
 		return err
@@ -106,10 +107,10 @@ func (a *scoreArgs) check() error {
 	if err != nil {
 		return err
 	}
-	if a.members, err = parseTeacher(a.teacher.spec); err != nil {
-		return fmt.Errorf("%w: -teacher: %w", errUsage, err)
+	if a.members, err = a.teacher.expression(""); err != nil {
+		return err
 	}
-	if usesStudent(a.members) && a.model.dir == "" {
+	if a.members.UsesStudent() && a.model.dir == "" {
 		return fmt.Errorf("%w: the teacher %q has the student in it: name it with -model, or another -teacher", errUsage, a.teacher.spec)
 	}
 	model := a.model
@@ -125,7 +126,7 @@ type scoreResult struct {
 	Dropped     map[mine.Reason]int `json:"dropped,omitempty"`
 	Pairs       int                 `json:"pairs"`
 	Calibration string              `json:"calibration,omitempty"` // what was done to the scores
-	Costs       costs               `json:"costs"`
+	Costs       pipeline.Costs      `json:"costs"`
 	Seconds     float64             `json:"seconds"`
 }
 
@@ -136,7 +137,7 @@ type scorer struct {
 	bm25     *mine.BM25
 	dense    *mine.Dense // nil without a model
 	student  teacher.Teacher
-	teachers *teachers
+	scoring  *pipeline.Scorer
 	progress *progress.Progress
 	closers  []func() error
 }
@@ -148,12 +149,12 @@ func (a *scoreArgs) score(ctx context.Context, open func() (student, error), p *
 	if err := s.prepare(ctx, open); err != nil {
 		return nil, err
 	}
-	r := &scoreResult{Lists: a.out, Teacher: describeTeacher(a.members, a.teacher.fuse)}
+	r := &scoreResult{Lists: a.out, Teacher: a.members.Describe(a.teacher.fusion())}
 	lists, err := s.unscored(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	t, err := s.teachers.over(s.corpus, s.bm25, s.student)
+	t, err := s.scoring.Over(s.corpus, s.bm25, s.student)
 	if err != nil {
 		return nil, err
 	}
@@ -171,7 +172,7 @@ func (a *scoreArgs) score(ctx context.Context, open func() (student, error), p *
 		return nil, err
 	}
 	r.Kept = len(lists)
-	r.Costs.Score, r.Seconds = s.teachers.cost(), seconds(start)
+	r.Costs.Score, r.Seconds = s.scoring.Costs(), seconds(start)
 	return r, nil
 }
 
@@ -190,11 +191,16 @@ func (s *scorer) prepare(ctx context.Context, open func() (student, error)) erro
 		return err
 	}
 	s.closers = append(s.closers, s.corpus.Close)
-	if s.teachers, err = openTeachers(ctx, s.members, s.scoreArgs.teacher, s.out+".scores", s.model.options,
-		slog.New(lineHandler{s.progress})); err != nil {
+	o := &opener{by: s.scoreArgs.teacher, machine: s.model.options, logger: slog.New(lineHandler{s.progress})}
+	s.closers = append(s.closers, o.close)
+	scoring, err := o.open(ctx, s.members)
+	if err != nil {
 		return err
 	}
-	s.closers = append(s.closers, s.teachers.close)
+	if s.scoring, err = pipeline.NewScorer(ctx, scoring, s.out+".scores", o.logger); err != nil {
+		return err
+	}
+	s.closers = append(s.closers, s.scoring.Close)
 	analyzer := (&rankerFlags{analyzer: s.analyzer}).bm25Options().Analyzer
 	if s.bm25, err = mine.NewBM25(ctx, s.corpus, mine.BM25Options{Analyzer: analyzer}); err != nil {
 		return err
@@ -243,7 +249,7 @@ func (s *scorer) unscored(ctx context.Context, r *scoreResult) ([]retort.List, e
 	}
 	var ranker mine.Retriever = s.bm25
 	if s.dense != nil {
-		if ranker, err = mine.NewZScoreFusion(rankedDepth, s.bm25, s.dense); err != nil {
+		if ranker, err = mine.NewZScoreFusion(pipeline.RankedDepth, s.bm25, s.dense); err != nil {
 			return nil, err
 		}
 	}
@@ -384,12 +390,12 @@ func (r *scoreResult) print(w io.Writer) error {
 	}
 	fmt.Fprintf(w, "%s: %s lists, %s pairs by %s, %.0f s\n", r.Lists, thousands(r.Kept), thousands(r.Pairs), r.Teacher, r.Seconds)
 	if len(r.Dropped) > 0 {
-		fmt.Fprintf(w, "dropped: %s\n", reasons(r.Dropped))
+		fmt.Fprintf(w, "dropped: %s\n", pipeline.JoinReasons(r.Dropped))
 	}
 	if r.Calibration != "" {
 		fmt.Fprintln(w, r.Calibration)
 	}
-	for _, line := range r.Costs.lines() {
+	for _, line := range r.Costs.Lines() {
 		fmt.Fprintln(w, line)
 	}
 	return nil

@@ -127,9 +127,9 @@ func TestDistillEndsWhereTheTeacherIsNotBetter(t *testing.T) {
 	_, _, err = distillFake(t, t.Context(), append(args, "-force")...)
 	require.NoError(t, err)
 	require.FileExists(t, filepath.Join(dir, "run", "results.json"))
-	require.Contains(t, readString(t, filepath.Join(dir, "run", "results.json")), `"gate"`)
+	require.Contains(t, readString(t, filepath.Join(dir, "run", "results.json")), `"check"`)
 
-	_, log, err = distillFake(t, t.Context(), append(args, "-gate-queries", "0", "-out", dir+"/ungated")...)
+	_, log, err = distillFake(t, t.Context(), append(args, "-check-queries", "0", "-out", dir+"/ungated")...)
 	require.NoError(t, err)
 	require.NotContains(t, log, "nDCG@10 on")
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/cmd/retort/internal/progress"
 	"github.com/retort-ir/retort/distill"
+	"github.com/retort-ir/retort/distill/pipeline"
 	"github.com/retort-ir/retort/internal/results"
 )
 
@@ -45,9 +46,9 @@ const otherLists = `{"query":{"_id":"other1","text":"open it at once"},"ids":["p
 
 func TestDistillDoesNotTrainOnJudgedQueriesOfLists(t *testing.T) {
 	for name, args := range map[string][]string{
-		"judged here":     {"-queries", "DIR/queries.jsonl", "-qrels", "DIR/qrels/test.tsv"},
-		"judged later":    {"-test-queries", "DIR/queries.jsonl", "-keep", "last"},
-		"judged by floor": {"-floor", "DIR"},
+		"judged here":         {"-queries", "DIR/queries.jsonl", "-qrels", "DIR/qrels/test.tsv"},
+		"judged later":        {"-test-queries", "DIR/queries.jsonl", "-keep", "last"},
+		"judged by retention": {"-retention", "DIR"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := runFolder(t)
@@ -57,11 +58,11 @@ func TestDistillDoesNotTrainOnJudgedQueriesOfLists(t *testing.T) {
 			require.NoError(t, err)
 			require.Contains(t, log, "queries that copy test queries are not trained on: exact 3, near 3, ids l0 l1 l2 l3 l4")
 			var figures struct {
-				Funnel   distill.Funnel
+				Funnel   pipeline.Funnel
 				Training distill.Result
 			}
 			require.NoError(t, json.Unmarshal([]byte(read(t, dir+"/run/results.json")), &figures))
-			require.Equal(t, &distill.TestCopies{Exact: 3, Near: 3, IDs: []string{"l0", "l1", "l2", "l3", "l4"}},
+			require.Equal(t, &pipeline.TestCopies{Exact: 3, Near: 3, IDs: []string{"l0", "l1", "l2", "l3", "l4"}},
 				figures.Funnel.TestCopies)
 			require.LessOrEqual(t, figures.Training.TrainLists, 2)
 			require.Positive(t, figures.Training.TrainLists)
@@ -114,16 +115,16 @@ func TestDistillHoldsWholePassagesOut(t *testing.T) {
 	dir := runFolder(t)
 	out, _, err := distillFake(t, t.Context(), fakeArgs(t, dir)...)
 	require.NoError(t, err)
-	require.Contains(t, out, "held-out passages: known-item mrr@10")
+	require.Contains(t, out, "MRR@10 of queries of 10 held-out passages")
 	var figures struct {
-		Funnel distill.Funnel
-		Guard  *struct{ Queries int }
+		Funnel pipeline.Funnel
+		Test   *struct{ Queries int }
 	}
 	require.NoError(t, json.Unmarshal([]byte(read(t, dir+"/run/results.json")), &figures))
-	require.Equal(t, 10, figures.Guard.Queries, "half of the 20 passages that are held out")
+	require.Equal(t, 10, figures.Test.Queries, "half of the 20 passages that are held out")
 	records, err := results.Load(filepath.Join(dir, "run"))
 	require.NoError(t, err)
-	require.Len(t, results.Of(records, setKnown, results.After), 10)
+	require.Len(t, results.Of(records, "held-out items", results.After), 10)
 	held := 0
 	for _, f := range figures.Funnel.Filters {
 		held += f.Reasons["source is held out"]

@@ -17,7 +17,7 @@ import (
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
 
-	"github.com/retort-ir/retort/distill"
+	"github.com/retort-ir/retort/distill/pipeline"
 	"github.com/retort-ir/retort/internal/regular"
 )
 
@@ -26,7 +26,7 @@ type setting struct {
 	name string
 	help string
 	// stages are those whose own work it decides; what comes after them follows. None: no result depends on it.
-	stages []distill.Stage
+	stages []pipeline.Stage
 }
 
 // settingGroup is a part of the settings file.
@@ -38,25 +38,25 @@ type settingGroup struct {
 // settingGroups explain all settings, in the order of the file.
 func settingGroups() []settingGroup {
 	const (
-		gates     = distill.StageGate
-		generates = distill.StageGenerate
-		mines     = distill.StageMine
-		scores    = distill.StageScore
-		filters   = distill.StageFilter
-		before    = distill.StageBefore
-		trains    = distill.StageTrain
-		evaluates = distill.StageEvaluate
+		checks    = pipeline.StageCheck
+		generates = pipeline.StageGenerate
+		mines     = pipeline.StageMine
+		scores    = pipeline.StageScore
+		filters   = pipeline.StageFilter
+		before    = pipeline.StageBefore
+		trains    = pipeline.StageTrain
+		evaluates = pipeline.StageEvaluate
 	)
-	all := []distill.Stage{gates, generates, mines, scores, filters, before, trains, evaluates}
-	on := func(stages ...distill.Stage) []distill.Stage { return stages }
-	model := on(gates, mines, before, trains)
+	all := []pipeline.Stage{checks, generates, mines, scores, filters, before, trains, evaluates}
+	on := func(stages ...pipeline.Stage) []pipeline.Stage { return stages }
+	model := on(checks, mines, before, trains)
 	return []settingGroup{
 		{"Files and folders, as seen from where retort is called.", []setting{
 			{"corpus", "passages: JSON Lines with _id, title, text; also packed with gzip or zstd; -: standard input", all},
 			{"model", "the encoder: a folder in the layout of Hugging Face or sentence-transformers", model},
 			{"out", "the folder of the run", nil},
-			{"queries", "your own queries: JSON Lines with _id, text; they are trained on beside the generated ones", on(gates, mines, before, trains)},
-			{"qrels", "judgements of some of the queries: these are not trained on, they choose the best model", on(gates, mines, before, trains)},
+			{"queries", "your own queries: JSON Lines with _id, text; they are trained on beside the generated ones", on(checks, mines, before, trains)},
+			{"qrels", "judgements of some of the queries: these are not trained on, they choose the best model", on(checks, mines, before, trains)},
 			{"lists", "train on your own scored lists instead: JSON Lines with query, ids, scores in [0,1]", on(trains)},
 			{"test-queries", "queries that the model will be measured by: JSON Lines with _id, text; copies of them are not trained on", on(mines, trains)},
 		}},
@@ -68,8 +68,8 @@ func settingGroups() []settingGroup {
 			{"seed", "of everything that is drawn at random", all},
 		}},
 		{"Queries that are generated.", []setting{
-			{"generator", "extractive: from the passages' own words; llm: by a language model; both", on(gates, generates, trains, before)},
-			{"types", "of extractive queries: any of sentence, title, keywords, phrase, howto; what is left out can choose the best model", on(gates, generates, trains, before)},
+			{"generator", "extractive: from the passages' own words; llm: by a language model; both", on(checks, generates, trains, before)},
+			{"types", "of extractive queries: any of sentence, title, keywords, phrase, howto; what is left out can choose the best model", on(checks, generates, trains, before)},
 			{"llm", "a language model that runs here: a GGUF file or a folder of Hugging Face (Llama, SmolLM2, Qwen2)", on(generates)},
 			{"llm-url", "or a server with an OpenAI-compatible API; the key is read from the environment, OPENAI_API_KEY", on(generates)},
 			{"llm-model", "the model's name on that server", on(generates)},
@@ -86,21 +86,21 @@ func settingGroups() []settingGroup {
 			{
 				"teacher", "what scores the lists: bm25, student, encoder:DIR, crossencoder:DIR, likelihood:PATH, rerankapi:KIND:URL#MODEL, or several: " +
 					`bm25+2*crossencoder:DIR; "": bm25, with target min-max or percentile bm25+student`,
-				on(gates, scores, before),
+				on(checks, scores, before),
 			},
-			{"fuse", "how several are brought to one scale: z (z-scores) or rrf (reciprocal ranks)", on(gates, scores, before)},
+			{"fuse", "how several are brought to one scale: z (z-scores) or rrf (reciprocal ranks)", on(checks, scores, before)},
 			{"min-agreement", "drop lists on which several agree less, in [0,1]; .5 is that of chance; 0: none", on(filters)},
 			{"agreement-weight", "let the agreement of several be the list's weight in the loss", on(filters)},
-			{"rerank-truncate", "ask the server of rerankapi to cut what is too long for its model", on(gates, scores, before)},
+			{"rerank-truncate", "ask the server of rerankapi to cut what is too long for its model", on(checks, scores, before)},
 			{
 				"rerank-extra", "further fields of each request to that server: NAME=VALUE, joined by commas",
-				on(gates, scores, before),
+				on(checks, scores, before),
 			},
-			{"gate-queries", "the most judged, and the most held-out queries that teacher and model are compared on first; 0: no comparison", on(gates)},
+			{"check-queries", "the most judged, and the most held-out queries that teacher and model are compared on first; 0: no comparison", on(checks)},
 			{"force", "train even where the teacher is not better than the model", nil},
 		}},
 		{"Lists: the passages that a query is trained on.", []setting{
-			{"analyzer", "BM25's terms: english, or code, which also splits identifiers", on(gates, mines, before)},
+			{"analyzer", "BM25's terms: english, or code, which also splits identifiers", on(checks, mines, before)},
 			{"depth", "how far rankings are looked at", on(mines)},
 			{"round-trip", "keep a generated query where its own passage is among the first so many; 0: always", on(scores)},
 			{"top", "the first passages of the ranking taken into the list; 0: query 100, both 5", on(scores)},
@@ -116,9 +116,9 @@ func settingGroups() []settingGroup {
 			{
 				"target", "student-scale: the student's similarities plus gamma times the teacher's z-scores; min-max: the teacher's scores, each list's scaled to [0,1]; " +
 					`percentile: all of a type of query by one range, from their 1st to their 99th percentile; "": student-scale, with loss paper percentile`,
-				on(gates, scores, filters, trains),
+				on(checks, scores, filters, trains),
 			},
-			{"gamma", "of student-scale", on(gates, filters)},
+			{"gamma", "of student-scale", on(checks, filters)},
 		}},
 		{"Training.", []setting{
 			{
@@ -139,12 +139,11 @@ func settingGroups() []settingGroup {
 				"interpolate", "average the best model's weights with those it began with, in tenths, where what chooses the best is for it; needs keep best",
 				on(trains),
 			},
-			{"floor", "judged queries that are not trained for, a folder in BEIR layout: a model that falls too far there is drawn back; needs keep best", on(mines, trains)},
-			{"floor-drop", "how far nDCG@10 may fall there", on(trains)},
+			{"retention", "judged queries that are not trained for, a folder in BEIR layout: a model that falls too far there is drawn back; needs keep best", on(mines, trains)},
+			{"retention-drop", "how far nDCG@10 may fall there", on(trains)},
 			{"micro-batch-tokens", "tokens of one micro-batch: more is faster and takes more memory", on(trains)},
 			{"graph-budget", "bytes that a step may keep to save second forward passes; 0: a quarter of the free memory, below 0: none", on(trains)},
 			{"checkpoint-every", "time between checkpoints", nil},
-			{"metrics", "write every step and evaluation to RUN/metrics, as CSV and for TensorBoard", nil},
 			{"profile", "print where the time of training went: seconds and tokens of each phase", nil},
 		}},
 		{"The model, where its folder is not to be believed.", []setting{

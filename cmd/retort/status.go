@@ -14,8 +14,9 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/retort-ir/retort/cmd/retort/internal/progress"
-	"github.com/retort-ir/retort/distill"
+	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/distill/pipeline"
+	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/internal/runfolder"
 )
 
@@ -131,7 +132,7 @@ func fromFolder(folder, path string) string {
 // change is a setting or a file that is not what it was.
 type change struct {
 	what   string
-	stages []distill.Stage
+	stages []pipeline.Stage
 }
 
 // changes are those since the run was last called.
@@ -175,7 +176,7 @@ func effective(values map[string]string) map[string]string {
 		}
 	}
 	effective := maps.Clone(values)
-	for name, value := range f.job(progress.Quiet).taken() {
+	for name, value := range f.taken() {
 		if _, ok := values[name]; ok {
 			effective[name] = value
 		}
@@ -184,14 +185,10 @@ func effective(values map[string]string) map[string]string {
 }
 
 // fileSettings name files and folders.
-var fileSettings = []string{"corpus", "model", "queries", "qrels", "lists", "test-queries", "llm", inputFloor, "out"}
+var fileSettings = []string{"corpus", "model", "queries", "qrels", "lists", "test-queries", "llm", "retention", "out"}
 
 func (a *distillArgs) fileChanges(ctx context.Context, m *runfolder.Manifest) ([]change, error) {
-	piped := ""
-	if isStream(a.corpus) {
-		piped = m.Inputs[inputCorpus] // what will be piped is not known yet
-	}
-	hashes, err := a.hashes(ctx, piped)
+	hashes, err := a.hashes(ctx, m)
 	if err != nil {
 		return nil, err
 	}
@@ -217,6 +214,56 @@ func (a *distillArgs) fileChanges(ctx context.Context, m *runfolder.Manifest) ([
 	return changes, nil
 }
 
+// hashes returns the hashes of the files and folders that the settings name, as a run would keep them. What a stream
+// will hold is not known: it counts as what the run has.
+func (a *distillArgs) hashes(ctx context.Context, m *runfolder.Manifest) (map[string]string, error) {
+	hashes := map[string]string{}
+	for name, path := range a.files() {
+		if path == "" {
+			continue
+		}
+		hash, err := runfolder.HashPath(ctx, path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		hashes[name] = hash
+	}
+	if isStream(a.corpus) {
+		hashes["corpus"] = m.Inputs["corpus"]
+	} else if err := a.hashContents(ctx, hashes, "corpus", a.corpus, func() (string, error) {
+		corpus, err := retort.OpenCorpus(ctx, a.corpus)
+		if err != nil {
+			return "", err
+		}
+		hash, err := pipeline.HashCorpus(ctx, corpus)
+		return hash, errors.Join(err, corpus.Close())
+	}); err != nil {
+		return nil, err
+	}
+	return hashes, a.hashContents(ctx, hashes, "retention", a.retention, func() (string, error) {
+		c, err := eval.LoadCollection(a.retention, retentionSplit)
+		if err != nil {
+			return "", err
+		}
+		return pipeline.HashCollection(ctx, c)
+	})
+}
+
+// hashContents adds the hash of what a file or folder holds, where there is one.
+func (a *distillArgs) hashContents(_ context.Context, hashes map[string]string, name, path string, hash func() (string, error)) error {
+	if _, err := os.Stat(path); path == "" || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	sum, err := hash()
+	if err == nil {
+		hashes[name] = sum
+	}
+	return err
+}
+
 // unknownFiles says of which files nothing can be said.
 func (a *distillArgs) unknownFiles(m *runfolder.Manifest) []string {
 	var notes []string
@@ -238,7 +285,7 @@ func redone(dir string, m *runfolder.Manifest, changes []change) map[string]stri
 	for _, e := range m.Stages {
 		var why []string
 		for _, c := range changes {
-			if slices.Contains(c.stages, distill.Stage(e.Name)) {
+			if slices.Contains(c.stages, pipeline.Stage(e.Name)) {
 				why = append(why, c.what)
 			}
 		}
@@ -299,11 +346,8 @@ func (s *runStatusOf) print(w io.Writer) error {
 func stageOrder(m *runfolder.Manifest) []string {
 	var order []string
 	lists := m.Settings["lists"] != "" || len(m.Settings) == 0
-	for _, s := range []distill.Stage{
-		distill.StageGate, distill.StageGenerate, distill.StageMine, distill.StageScore, distill.StageFilter, distill.StageBefore,
-		distill.StageTrain, distill.StageEvaluate,
-	} {
-		if m.Find(string(s)) != nil || !lists && s != distill.StageGate {
+	for _, s := range pipeline.Stages() {
+		if m.Find(string(s)) != nil || !lists && s != pipeline.StageCheck {
 			order = append(order, string(s))
 		}
 	}

@@ -22,7 +22,7 @@ var changedSettings = map[string]string{
 	"depth": "120", "round-trip": "1", "top": "4", "sample": "7", "keep-source": "false", "min-list": "5", "max-lists": "9", "source-first": "true",
 	"top-percentile": "100", "target": "min-max", "loss": "paper", "gamma": "2", "epochs": "3", "batch": "4", "lr": "0.01", "warmup": "0.5",
 	"weight-decay": "0.5", "clip-norm": "0.1", "eval-steps": "2", "patience": "1", "keep": "last", "micro-batch-tokens": "50",
-	"graph-budget": "50", "profile": "true", "metrics": "true", "interpolate": "true", "floor": "DIR/otherfloor", "floor-drop": "0.9", "checkpoint-every": "2m0s", "threads": "1", "teacher": "2*bm25+student", "gate-queries": "7", "force": "true",
+	"graph-budget": "50", "profile": "true", "interpolate": "true", "retention": "DIR/otherfloor", "retention-drop": "0.9", "checkpoint-every": "2m0s", "threads": "1", "teacher": "2*bm25+student", "check-queries": "7", "force": "true",
 }
 
 // unchanged are settings of which a test with a model in memory can say nothing.
@@ -41,7 +41,7 @@ var without = map[string]bool{"source-first": true, "min-list": true, "top-perce
 // settings have changed is. RETORT_SOAK=1 (make soak) tries every setting.
 func TestStatusForetellsWhatIsRedone(t *testing.T) {
 	dir := runFolder(t)
-	args := append(fakeArgs(t, dir), "-queries", dir+"/queries.jsonl", "-floor", dir, "-floor-drop", "1")
+	args := append(fakeArgs(t, dir), "-queries", dir+"/queries.jsonl", "-retention", dir, "-retention-drop", "1")
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "othermodel"), 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "othermodel", "seed"), []byte("xx"), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "otherqueries.jsonl"), []byte(`{"_id":"other","text":"how it sorts a channel"}`+"\n"), 0o600))
@@ -68,7 +68,7 @@ func TestStatusForetellsWhatIsRedone(t *testing.T) {
 			}
 			if os.Getenv("RETORT_SOAK") == "" && !slices.Contains([]string{
 				"corpus", "types", "depth", "max-lists", "target",
-				"loss", "lr", "threads", "teacher", "gate-queries", "floor", "test-queries", "keep",
+				"loss", "lr", "threads", "teacher", "check-queries", "retention", "test-queries", "keep",
 			}, s.name) {
 				continue
 			}
@@ -81,7 +81,7 @@ func TestStatusForetellsWhatIsRedone(t *testing.T) {
 				case "sample":
 					args = append(args, "-top", "5")
 				case "keep":
-					args = append(args, "-floor=")
+					args = append(args, "-retention=")
 				}
 				_, _, err := distillFake(t, t.Context(), args...)
 				require.NoError(t, err)

@@ -3,16 +3,16 @@ package main
 import (
 	"bufio"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/term"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/cmd/retort/internal/progress"
 	"github.com/retort-ir/retort/internal/regular"
 	"github.com/retort-ir/retort/internal/runfolder"
 )
@@ -40,8 +40,7 @@ func openCorpus(ctx context.Context, path string) (*retort.FileCorpus, error) {
 	if !isStream(path) {
 		return retort.OpenCorpus(ctx, path)
 	}
-	corpus, _, err := readStream(ctx, path)
-	return corpus, err
+	return readStream(ctx, path)
 }
 
 // loadCorpus reads a corpus into memory.
@@ -73,28 +72,15 @@ func loadCorpus(ctx context.Context, path string) (*retort.MemoryCorpus, error) 
 	})
 }
 
-// readStream also returns the SHA-256 of the stream, as hashPath does of a file.
-func readStream(ctx context.Context, path string) (*retort.FileCorpus, string, error) {
-	h := sha256.New()
-	corpus, err := await(ctx, func() (*retort.FileCorpus, error) {
+func readStream(ctx context.Context, path string) (*retort.FileCorpus, error) {
+	return await(ctx, func() (*retort.FileCorpus, error) {
 		stream, err := openStream(path)
 		if err != nil {
 			return nil, err
 		}
 		defer stream.Close()
-		corpus, err := retort.ReadCorpus(ctx, io.TeeReader(stream, h), stream.name)
-		if err != nil {
-			return nil, err
-		}
-		if _, err := io.Copy(h, stream); err != nil {
-			return nil, errors.Join(err, corpus.Close())
-		}
-		return corpus, nil
+		return retort.ReadCorpus(ctx, stream, stream.name)
 	})
-	if err != nil {
-		return nil, "", err
-	}
-	return corpus, hex.EncodeToString(h.Sum(nil)), nil
 }
 
 type stream struct {
@@ -142,44 +128,33 @@ func isEmpty(ctx context.Context, path string) (bool, error) {
 	})
 }
 
-// openRunCorpus opens the corpus of a run. Of a stream it returns the hash. Where the stream is empty it takes the copy
-// that the run's folder keeps of an earlier call, with the hash of what was copied: so a run goes on whose corpus was
-// piped.
-func (s *specialisation) openRunCorpus(ctx context.Context, path string) (_ *retort.FileCorpus, sum string, err error) {
+// openRunCorpus opens the corpus of a run. Where it is a stream that is empty, and the run's folder keeps a copy of an
+// earlier call, it takes the copy: so a run goes on whose corpus was piped.
+func openRunCorpus(ctx context.Context, path, run string, p *progress.Progress) (*retort.FileCorpus, error) {
 	if !isStream(path) {
-		corpus, err := retort.OpenCorpus(ctx, path)
-		return corpus, "", err
+		return retort.OpenCorpus(ctx, path)
 	}
-	had := ""
-	if m, err := runfolder.ReadManifest(s.out, runfolder.Pipeline); err == nil {
-		had = m.Inputs[inputCorpus]
-	}
-	if had == "" {
+	kept := filepath.Join(run, runCorpus)
+	if _, err := os.Stat(kept); err != nil {
 		return readStream(ctx, path)
 	}
 	empty, err := isEmpty(ctx, path)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	if empty {
-		if s.folder != nil {
-			if err := s.folder.Check(ctx, runCorpus); err != nil {
-				return nil, "", fmt.Errorf("standard input is empty, and the copy of the corpus that the run keeps is no help: %w, and pipe the corpus again", err)
-			}
-		}
-		corpus, err := retort.OpenCorpus(ctx, s.path(runCorpus))
-		if err != nil {
-			return nil, "", fmt.Errorf("standard input is empty, and the copy of the corpus that the run keeps cannot be read: %w", err)
-		}
-		s.progress.Print(fmt.Sprintf("standard input is empty: going on with the corpus that %s keeps", s.out))
-		return corpus, had, nil
+	if !empty {
+		return readStream(ctx, path)
 	}
-	corpus, sum, err := readStream(ctx, path)
+	if err := runfolder.CheckRead(ctx, run, runfolder.Pipeline, runCorpus); err != nil {
+		return nil, fmt.Errorf("standard input is empty, and the copy of the corpus that the run keeps is no help: %w, and pipe the corpus again", err)
+	}
+	corpus, err := retort.OpenCorpus(ctx, kept)
 	if err != nil {
-		return nil, "", err
+		return nil, fmt.Errorf("standard input is empty, and the copy of the corpus that the run keeps cannot be read: %w", err)
 	}
-	if kept, err := hashPath(ctx, s.path(runCorpus)); err == nil && kept == sum {
-		sum = had // the run's own copy was piped into it
-	}
-	return corpus, sum, nil
+	p.Print(fmt.Sprintf("standard input is empty: going on with the corpus that %s keeps", run))
+	return corpus, nil
 }
+
+// The copy of the corpus and the specialised model in a run folder.
+const runCorpus, runModel = "corpus.jsonl", "model"

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,62 +11,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/retort-ir/retort"
-	"github.com/retort-ir/retort/mine"
-	"github.com/retort-ir/retort/teacher"
+	"github.com/stretchr/testify/require"
 )
-
-func TestATeacherIsReadFromItsDescription(t *testing.T) {
-	for _, c := range []struct {
-		spec string
-		want []teacherMember
-		name string
-	}{
-		{"bm25", []teacherMember{{1, "bm25", ""}}, "bm25"},
-		{"bm25+student", []teacherMember{{1, "bm25", ""}, {1, "student", ""}}, "bm25 and student, fused by z-scores"},
-		{"bm25,.5*student", []teacherMember{{1, "bm25", ""}, {.5, "student", ""}}, "bm25 and 0.5 x student, fused by z-scores"},
-		{
-			"crossencoder:models/a+b,c/minilm+2*bm25",
-			[]teacherMember{{1, "crossencoder", "models/a+b,c/minilm"}, {2, "bm25", ""}},
-			"crossencoder minilm and 2 x bm25, fused by z-scores",
-		},
-		{
-			"rerankapi:cohere:https://x/a+2#model+1e-1*encoder:DIR",
-			[]teacherMember{{1, "rerankapi", "cohere:https://x/a+2#model"}, {.1, "encoder", "DIR"}},
-			"rerankapi cohere:https://x/a+2#model and 0.1 x encoder DIR, fused by z-scores",
-		},
-		{"crossencoder:bm25", []teacherMember{{1, "crossencoder", "bm25"}}, "crossencoder bm25"},
-		{"crossencoder:bm25+bm25", []teacherMember{{1, "crossencoder", "bm25"}, {1, "bm25", ""}}, "crossencoder bm25 and bm25, fused by z-scores"},
-		{"likelihood:/m/x.gguf", []teacherMember{{1, "likelihood", "/m/x.gguf"}}, "likelihood x.gguf"},
-	} {
-		got, err := parseTeacher(c.spec)
-		require.NoError(t, err, c.spec)
-		require.Equal(t, c.want, got, c.spec)
-		require.Equal(t, c.name, describeTeacher(got, "z"))
-	}
-	for spec, want := range map[string]string{
-		"":                           `"": want bm25, student,`,
-		"bm":                         `"bm": want bm25`,
-		"bm25+":                      `"+": want bm25`,
-		"bm25+colbert:DIR":           `"+colbert:DIR": want bm25`,
-		"crossencoder":               "crossencoder needs a path or address",
-		"crossencoder:":              "crossencoder needs a path or address",
-		"bm25:x":                     "bm25 takes no path",
-		"0*bm25":                     `the weight "0" is not a number above 0`,
-		"-1*bm25":                    `the weight "-1" is not a number above 0`,
-		"1e999*bm25":                 `the weight "1e999" is not a number above 0`,
-		"bm25+student+2*bm25":        "names bm25 twice",
-		"encoder:a+bm25:x":           "bm25 takes no path",
-		"rerankapi:tei:http://x":     "want rerankapi:KIND:URL#MODEL",
-		"rerankapi:magic:http://x#m": "Kind",
-		"student bm25":               `"student bm25": want bm25`,
-	} {
-		_, err := parseTeacher(spec)
-		require.ErrorContains(t, err, want, spec)
-	}
-}
 
 func TestNoErrorHoldsTheCredentialsOfATeachersAddress(t *testing.T) {
 	for _, spec := range []string{
@@ -78,9 +24,20 @@ func TestNoErrorHoldsTheCredentialsOfATeachersAddress(t *testing.T) {
 		"x:http://me:s3cret@host#m",
 		"0*bm25+rerankapi:tei:http://me:s3cret@host#m",
 	} {
-		_, err := parseTeacher(spec)
+		_, err := (&teacherFlags{spec: spec}).expression("")
 		require.Error(t, err, spec)
 		require.NotContains(t, err.Error(), "s3cret")
+	}
+}
+
+func TestAnAddressThatNoServerHasIsAUsageError(t *testing.T) {
+	for spec, want := range map[string]string{
+		"rerankapi:tei:http://x":     "want rerankapi:KIND:URL#MODEL",
+		"rerankapi:magic:http://x#m": "Kind",
+	} {
+		_, err := (&teacherFlags{spec: spec}).expression("")
+		require.ErrorIs(t, err, errUsage)
+		require.ErrorContains(t, err, want)
 	}
 }
 
@@ -158,66 +115,6 @@ func TestARerankServerIsAskedForWhatTheFlagsSay(t *testing.T) {
 		require.Equal(t, exitUsage, code)
 		require.Contains(t, stderr, want)
 	}
-}
-
-func FuzzParseTeacher(f *testing.F) {
-	for _, spec := range []string{"bm25+student", ".5*crossencoder:a+b,2*bm25", "encoder:bm25+bm25", "rerankapi:tei:http://x#m", "1e9*likelihood:"} {
-		f.Add(spec)
-	}
-	f.Fuzz(func(t *testing.T, spec string) {
-		members, err := parseTeacher(spec)
-		if err != nil {
-			return
-		}
-		require.NotEmpty(t, members)
-		again := ""
-		for i, m := range members {
-			require.Positive(t, m.weight)
-			if i > 0 {
-				again += "+"
-			}
-			again += fmt.Sprintf("%v*%s", m.weight, m.kind)
-			if m.arg != "" {
-				again += ":" + m.arg
-			}
-		}
-		back, err := parseTeacher(again)
-		if err == nil { // 1e+06 has a plus
-			require.Equal(t, members, back)
-		}
-	})
-}
-
-func TestARerankerPutsTheFirstPassagesInTheTeachersOrder(t *testing.T) {
-	corpus, err := retort.LoadCorpus(collection(t, nil) + "/corpus.jsonl")
-	require.NoError(t, err)
-	ranker := retrieverOf{{Index: 3, Score: 9}, {Index: 1, Score: 8}, {Index: 0, Score: 7}, {Index: 2, Score: 6}}
-	last := teacher.Func(func(_ context.Context, _ retort.Query, ps []retort.Passage) ([]float64, error) {
-		scores := make([]float64, len(ps))
-		for i := range ps {
-			scores[i] = float64(i)
-		}
-		return scores, nil
-	})
-	got, err := reranker{ranker, last, corpus, 3}.Search(t.Context(), make([]retort.Query, 2), 4)
-	require.NoError(t, err)
-	require.Len(t, got, 2)
-	require.Equal(t, []mine.Hit{{Index: 0, Score: 4}, {Index: 1, Score: 3}, {Index: 3, Score: 2}, {Index: 2, Score: 1}}, got[1])
-	got, err = reranker{ranker, last, corpus, 3}.Search(t.Context(), make([]retort.Query, 1), 1)
-	require.NoError(t, err)
-	require.Equal(t, 0, got[0][0].Index, "what is asked for is cut out of what is put in order")
-	require.Len(t, got[0], 1)
-}
-
-// retrieverOf finds the same for every query.
-type retrieverOf []mine.Hit
-
-func (r retrieverOf) Search(_ context.Context, qs []retort.Query, k int) ([][]mine.Hit, error) {
-	all := make([][]mine.Hit, len(qs))
-	for i := range qs {
-		all[i] = append([]mine.Hit{}, r[:min(k, len(r))]...)
-	}
-	return all, nil
 }
 
 func TestHelpSaysTheUsualTeacherUnderTeacher(t *testing.T) {

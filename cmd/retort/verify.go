@@ -15,6 +15,9 @@ import (
 	"github.com/retort-ir/retort/internal/runfolder"
 )
 
+// ledgers are the files of a run with records that cost something: a language model's answers, and teachers' scores.
+var ledgers = []string{"answers.jsonl", "teacher-scores.jsonl"}
+
 // runCheckpoints is the folder that package distill keeps them in while the student is trained.
 const runCheckpoints = "checkpoints"
 
@@ -28,7 +31,7 @@ func verifyRun(ctx context.Context, dir string) (*verification, error) {
 		return nil, err
 	}
 	path := func(name string) string { return filepath.Join(dir, name) }
-	for _, file := range []string{runAnswers, runScores} {
+	for _, file := range ledgers {
 		err := ledger.Check(ctx, path(file))
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -93,7 +96,7 @@ func repairRun(ctx context.Context, dir string, log *slog.Logger) ([]runfolder.R
 	if err != nil {
 		return done, err
 	}
-	for _, file := range []string{runAnswers, runScores} {
+	for _, file := range ledgers {
 		repaired, err := repairLedger(ctx, filepath.Join(dir, file))
 		done = append(done, repaired...)
 		if err != nil {

@@ -87,6 +87,7 @@ func work(text string) (err error) {
 
 func (j job) options() distill.Options {
 	o := distill.DefaultOptions()
+	o.Towers = distill.Both
 	o.Towers, o.Schedule.Epochs, o.Schedule.LR = j.Towers, j.Epochs, j.LR
 	o.Schedule.QueriesPerStep, o.Memory.MicroBatchTokens, o.CountDuplicates, o.Selection.DevFraction, o.Selection.EvalSteps, o.Selection.Patience = 5, 40, true, 0.2, 3, 0
 	o.Memory.GraphBudget = 1 << 20

@@ -90,6 +90,7 @@ func TestEveryStepStandsInTheFilesOnce(t *testing.T) {
 	for at := 1; at <= 20; at++ { // evaluations are made after every third
 		dir := filepath.Join(t.TempDir(), "new", "metrics")
 		opts := distill.DefaultOptions()
+		opts.Towers = distill.Both
 		opts.Checkpoints.Dir, opts.Checkpoints.Every = t.TempDir(), time.Hour
 		killed := t.TempDir() // the checkpoints of the moment of the kill
 		opts.Events.Step = func(s retort.Step) {
@@ -185,6 +186,7 @@ func TestAFullDiskEndsTheTrainingOrIsReturnedByClose(t *testing.T) {
 		}
 		steps := 0
 		opts := distill.DefaultOptions()
+		opts.Towers = distill.Both
 		opts.Events = retort.Tee(w.Events(), retort.Events{Step: func(s retort.Step) {
 			if steps = s.Step; steps == 5 {
 				full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)

@@ -15,6 +15,7 @@ func TestAProfileAddsUpTheSteps(t *testing.T) {
 	var profile Profile
 	var steps []retort.Step
 	opts := distill.DefaultOptions()
+	opts.Towers = distill.Both
 	opts.Checkpoints.Dir = t.TempDir()
 	opts.Selection.Interpolate = []float64{0.5}
 	opts.Events = retort.Tee(profile.Events(), retort.Events{Step: func(s retort.Step) { steps = append(steps, s) }})

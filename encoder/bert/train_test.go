@@ -54,6 +54,7 @@ func TestTheCachedGradientIsThatOfOneBatch(t *testing.T) {
 		for _, tokens := range []int{1, 40, 100, 300, 1000, math.MaxInt} {
 			for _, graphs := range []int64{-1, 2 << 20, math.MaxInt64} {
 				opts := distill.DefaultOptions()
+				opts.Towers = distill.Both
 				opts.Towers, opts.Memory.MicroBatchTokens, opts.Memory.GraphBudget = towers, tokens, graphs
 				opts.CountDuplicates = graphs < 0
 				opts.Loss = loss.Sum{
@@ -129,6 +130,7 @@ func TestTrainingLeavesMemoryFlat(t *testing.T) {
 	for _, graphs := range []int64{-1, math.MaxInt64} {
 		m := openModel(t, "testdata/tiny", Options{})
 		opts := distill.DefaultOptions()
+		opts.Towers = distill.Both
 		opts.Schedule.Epochs, opts.Schedule.QueriesPerStep, opts.Selection.DevFraction, opts.Memory.MicroBatchTokens, opts.Memory.GraphBudget = steps/5, 4, 0, 200, graphs
 		var tensors int64
 		var before, last float64
@@ -165,6 +167,7 @@ func TestTrainingIsBitReproducibleWhicheverGraphsAreKept(t *testing.T) {
 	for _, graphs := range []int64{-1, -1, 2 << 20, math.MaxInt64} {
 		m := openModel(t, "testdata/tiny", Options{})
 		opts := distill.DefaultOptions()
+		opts.Towers = distill.Both
 		opts.Schedule.Epochs, opts.Schedule.QueriesPerStep, opts.Selection.DevFraction, opts.Memory.MicroBatchTokens, opts.Memory.GraphBudget = 2, 6, 0, 200, graphs
 		_, err := distill.Train(t.Context(), m, corpus, lists, opts)
 		require.NoError(t, err)

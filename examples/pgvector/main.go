@@ -17,9 +17,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/distill/pipeline"
 	"github.com/retort-ir/retort/encoder/bert"
 	"github.com/retort-ir/retort/eval/godoc"
-	"github.com/retort-ir/retort/examples/service/live"
 )
 
 func main() {
@@ -62,8 +62,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	p := &program{
 		config: config, rate: *rate, after: time.Duration(*seconds) * time.Second, out: stdout,
 		log: func(format string, args ...any) { fmt.Fprintf(stderr, format+"\n", args...) },
-		tune: func(j *live.Job) {
-			j.Generated, j.Last = *generated, *last
+		tune: func(r *pipeline.Recipe) {
+			r.Mining, r.KeepLast = pipeline.DefaultMining(r.Towers), *last
+			r.Mining.MaxQueries = *generated
 		},
 		open: func(ctx context.Context, train bool) (model, error) {
 			o := bert.Options{BatchTokens: 512} // a query waits for one batch of passages, not for 256 of them

@@ -18,10 +18,11 @@ import (
 	"gonum.org/v1/gonum/blas/blas32"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/distill"
+	"github.com/retort-ir/retort/distill/pipeline"
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/encoder/encodertest"
 	"github.com/retort-ir/retort/eval"
-	"github.com/retort-ir/retort/examples/service/live"
 	"github.com/retort-ir/retort/mine"
 )
 
@@ -254,7 +255,7 @@ func TestNoQueryFailsWhileTheEncoderIsSwapped(t *testing.T) {
 			models = append(models, newModel(t, 3))
 			return models[len(models)-1], nil
 		},
-		tune:  func(j *live.Job) { j.Last, j.Training.Schedule.LR, j.Training.Schedule.Epochs = true, 0.01, 10 },
+		tune:  func(r *pipeline.Recipe) { r.KeepLast, r.Training = true, learning(0.01, 10) },
 		after: 300 * time.Millisecond, rate: 400, out: &out, log: t.Logf,
 		judged: &eval.Collection{
 			Queries: []retort.Query{{ID: "q1", Text: "valve"}, {ID: "q2", Text: "pump"}},
@@ -276,7 +277,7 @@ func TestNoQueryFailsWhileTheEncoderIsSwapped(t *testing.T) {
 func TestAFailedQueryIsCountedAndEndsInAnError(t *testing.T) {
 	p := &program{
 		config: database(t), corpus: newCorpus(t, handbook(300)), queries: []string{"valve"},
-		tune: func(j *live.Job) { j.Last = true }, rate: 400, out: &bytes.Buffer{}, log: t.Logf,
+		tune: func(r *pipeline.Recipe) { r.KeepLast = true }, rate: 400, out: &bytes.Buffer{}, log: t.Logf,
 	}
 	p.open = func(_ context.Context, train bool) (model, error) {
 		m := newModel(t, 3)
@@ -304,7 +305,7 @@ func TestCancellingStopsTheProgram(t *testing.T) {
 	p := &program{
 		config: database(t), corpus: newCorpus(t, handbook(300)), queries: []string{"valve"}, rate: 400, out: &bytes.Buffer{}, log: t.Logf,
 		open: func(context.Context, bool) (model, error) { return newModel(t, 3), nil },
-		tune: func(j *live.Job) { j.Training.Schedule.Epochs, j.Training.Selection.Patience = 3000, 0 },
+		tune: func(r *pipeline.Recipe) { r.Training, r.KeepLast = learning(1e-4, 3000), true },
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- p.run(ctx) }()
@@ -313,4 +314,11 @@ func TestCancellingStopsTheProgram(t *testing.T) {
 	start := time.Now()
 	require.ErrorIs(t, <-ended, context.Canceled)
 	require.Less(t, time.Since(start), 2*time.Second)
+}
+
+// learning is a schedule of another rate and length.
+func learning(lr float64, epochs int) pipeline.Training {
+	t := pipeline.DefaultTraining(distill.QueryOnly)
+	t.Schedule.LR, t.Schedule.Epochs = lr, epochs
+	return t
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/retort-ir/retort"
-	"github.com/retort-ir/retort/distill"
+	"github.com/retort-ir/retort/distill/pipeline"
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/examples/service/live"
@@ -31,7 +31,7 @@ type program struct {
 	corpus  retort.Corpus
 	queries []string         // that the traffic asks
 	judged  *eval.Collection // to measure; nil where there are none
-	tune    func(*live.Job)
+	tune    func(*pipeline.Recipe)
 	after   time.Duration // how long queries go on after the swap
 	rate    float64       // queries a second
 	out     io.Writer
@@ -97,17 +97,12 @@ func (p *program) specialise(ctx context.Context, db *store, queries *live.Encod
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(p.out, "trained on %d lists: MRR@10 on %d held-out queries %.3f before, %.3f after (p = %.2g)\n",
-		outcome.Lists, outcome.Queries, outcome.Before, outcome.After, outcome.P)
-	if !outcome.Taken {
+	fmt.Fprintf(p.out, "trained on %d lists: %s\n", len(outcome.Lists), outcome.Verdict)
+	if !outcome.Kept {
 		if before != nil {
 			fmt.Fprintf(p.out, "nDCG@10 on %d judged queries: %.4f\n", len(before.Queries), before.Mean(eval.NDCG(k)))
 		}
-		fmt.Fprintln(p.out, "the model stays as it was: held-out queries are not found better beyond doubt")
 		return student.Close()
-	}
-	if outcome.P >= heldOutP || outcome.After < outcome.Before {
-		fmt.Fprintln(p.out, "held-out queries do not show it to be better; -last takes it all the same")
 	}
 	t.enter("the encoder is swapped, and after", full)
 	closed, err := queries.Swap(student)
@@ -132,47 +127,40 @@ func (p *program) specialise(ctx context.Context, db *store, queries *live.Encod
 	}
 }
 
-// heldOutP is the p-value above which a gain on held-out queries may well be chance.
-const heldOutP = 0.05
-
 // mostAsked is the most queries of people that are trained on: the latest.
 const mostAsked = 10_000
 
 // train specialises a second copy of the model on vectors and queries out of the database. The caller closes the student.
-func (p *program) train(ctx context.Context, db *store) (student model, outcome *live.Outcome, err error) {
-	vectors, err := db.vectors(ctx, p.corpus)
-	if err != nil {
+func (p *program) train(ctx context.Context, db *store) (student model, outcome *pipeline.Outcome, err error) {
+	r := pipeline.Recipe{Analyzer: mine.Code(), Events: p.events()}
+	if r.Vectors, err = db.vectors(ctx, p.corpus); err != nil {
 		return nil, nil, err
 	}
-	bm25, err := mine.NewBM25(ctx, p.corpus, mine.BM25Options{Analyzer: mine.Code()})
-	if err != nil {
+	if r.Queries, err = db.asked(ctx, mostAsked); err != nil {
 		return nil, nil, err
 	}
-	defer func() { err = errors.Join(err, bm25.Close()) }()
-	j := live.NewJob(p.corpus, vectors, bm25)
-	if j.Queries, err = db.asked(ctx, mostAsked); err != nil {
-		return nil, nil, err
-	}
-	j.Progress = p.progress()
-	p.tune(&j)
+	p.tune(&r)
 	if student, err = p.open(ctx, true); err != nil {
 		return nil, nil, err
 	}
-	if outcome, err = j.Run(ctx, student); err != nil {
+	if outcome, err = pipeline.Specialise(ctx, student, p.corpus, r); err != nil {
 		return nil, nil, errors.Join(err, student.Close())
 	}
 	return student, outcome, nil
 }
 
-// progress tells of a stage's begin and end, and every ten seconds.
-func (p *program) progress() func(distill.Stage, int, int) {
-	stage, told := distill.Stage(""), time.Time{}
-	return func(now distill.Stage, done, total int) {
-		if now == stage && done < total && time.Since(told) < 10*time.Second {
-			return
-		}
-		p.log("%s: %d of %d", now, done, total)
-		stage, told = now, time.Now()
+// events tell of a stage's begin and end, and every ten seconds, and of notes.
+func (p *program) events() retort.Events {
+	stage, told := "", time.Time{}
+	return retort.Events{
+		Stage: func(now retort.Stage) {
+			if now.Name == stage && now.Done < now.Total && time.Since(told) < 10*time.Second {
+				return
+			}
+			p.log("%s: %d of %d", now.Name, now.Done, now.Total)
+			stage, told = now.Name, time.Now()
+		},
+		Note: func(text string) { p.log("%s", text) },
 	}
 }
 

@@ -10,8 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/retort-ir/retort/distill/pipeline"
 	"github.com/retort-ir/retort/encoder/bert"
-	"github.com/retort-ir/retort/examples/service/live"
 )
 
 var tiny = filepath.Join("..", "..", "encoder", "bert", "testdata", "tiny")
@@ -29,8 +29,9 @@ func TestNoSearchFailsWhileABERTIsSwapped(t *testing.T) {
 	z := &zoo{open: openTiny}
 	f := start(t, t.TempDir(), tiny, func(o *settings) {
 		o.Open = z.Open
-		o.Tune = func(j *live.Job) {
-			j.Last, j.Generated, j.Training.Schedule.LR, j.Training.Schedule.Epochs = true, 200, 1e-3, 2 // it has nothing to be better at
+		o.Tune = func(r *pipeline.Recipe) { // it has nothing to be better at
+			tuned(200, 1e-3, 2)(r)
+			r.KeepLast = true
 		}
 	})
 	f.zoo = z

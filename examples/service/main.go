@@ -21,9 +21,10 @@ import (
 	"time"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/distill"
+	"github.com/retort-ir/retort/distill/pipeline"
 	"github.com/retort-ir/retort/encoder/bert"
 	"github.com/retort-ir/retort/eval/godoc"
-	"github.com/retort-ir/retort/examples/service/live"
 )
 
 func main() {
@@ -49,7 +50,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	modelDir := flags.String("model", "", "folder of the model (required)")
 	dir := flags.String("dir", "runs/service", "folder of the queries asked and of the specialised model")
 	every := flags.Int("every", 0, "specialise after so many new queries; 0: only on POST /specialise")
-	generated := flags.Int("generated", 2000, "most queries made of the passages for a training")
+	generated := flags.Int("generated", pipeline.DefaultMining(distill.QueryOnly).MaxQueries, "most queries made of the passages for a training")
 	threads := flags.Int("train-threads", max(1, runtime.GOMAXPROCS(0)/2), "threads that a training may use")
 	if err := flags.Parse(args); err != nil {
 		return flag.ErrHelp
@@ -77,7 +78,10 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 			}
 			return m, nil
 		},
-		Tune: func(j *live.Job) { j.Generated = *generated },
+		Tune: func(r *pipeline.Recipe) {
+			r.Mining = pipeline.DefaultMining(r.Towers)
+			r.Mining.MaxQueries = *generated
+		},
 	})
 	if err != nil {
 		return err

@@ -14,8 +14,9 @@ import (
 	"time"
 
 	"github.com/retort-ir/retort"
-	"github.com/retort-ir/retort/distill"
+	"github.com/retort-ir/retort/distill/pipeline"
 	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/examples/service/live"
 	"github.com/retort-ir/retort/mine"
 )
@@ -39,8 +40,8 @@ type settings struct {
 	SearchTime time.Duration
 	// Hosts are the names that it answers to, besides localhost and IP addresses.
 	Hosts []string
-	// Tune changes the job, where set.
-	Tune   func(*live.Job)
+	// Tune changes the recipe, where set.
+	Tune   func(*pipeline.Recipe)
 	Logger *slog.Logger
 }
 
@@ -49,7 +50,6 @@ type service struct {
 	settings
 	corpus  retort.Corpus
 	index   *mine.Dense
-	bm25    *mine.BM25
 	encoder *live.Encoder
 	queries *queryLog
 	base    string // what the specialised models of this base are called, up to the count of queries
@@ -66,13 +66,22 @@ type service struct {
 
 // training is what GET /health says about it.
 type training struct {
-	Running bool          `json:"running"`
-	Stage   distill.Stage `json:"stage,omitempty"`
-	Done    int           `json:"done,omitempty"`
-	Total   int           `json:"total,omitempty"`
-	Runs    int           `json:"runs"`           // finished or failed
-	Last    *live.Outcome `json:"last,omitempty"` // of the last that finished
-	Error   string        `json:"error,omitempty"`
+	Running bool     `json:"running"`
+	Stage   string   `json:"stage,omitempty"`
+	Done    int      `json:"done,omitempty"`
+	Total   int      `json:"total,omitempty"`
+	Runs    int      `json:"runs"`           // finished or failed
+	Last    *outcome `json:"last,omitempty"` // of the last that finished
+	Error   string   `json:"error,omitempty"`
+}
+
+// outcome is what came of a training.
+type outcome struct {
+	Verdict string `json:"verdict"`
+	Taken   bool   `json:"taken"` // the trained model answers from now on
+	Lists   int    `json:"lists"` // trained on
+	// How it differed from the model as it was on queries of held-out passages, where those tested it.
+	Test *eval.Comparison `json:"test,omitempty"`
 }
 
 // The reasons why a training does not start.
@@ -100,9 +109,6 @@ func openService(ctx context.Context, corpus retort.Corpus, o settings) (_ *serv
 		if err != nil {
 			err = errors.Join(err, s.encoder.Close(context.WithoutCancel(ctx)))
 		}
-		if err != nil && s.bm25 != nil {
-			err = errors.Join(err, s.bm25.Close())
-		}
 	}()
 	start := time.Now()
 	vectors, err := s.embed(ctx, base)
@@ -110,9 +116,6 @@ func openService(ctx context.Context, corpus retort.Corpus, o settings) (_ *serv
 		return nil, err
 	}
 	if s.index, err = mine.NewDenseVectors(nil, vectors); err != nil { // without the encoder, which will be closed one day
-		return nil, err
-	}
-	if s.bm25, err = mine.NewBM25(ctx, corpus, mine.BM25Options{}); err != nil {
 		return nil, err
 	}
 	o.Logger.Info("index ready", "passages", corpus.Len(), "seconds", time.Since(start).Round(time.Millisecond).Seconds())
@@ -250,13 +253,13 @@ func (s *service) specialise() error {
 	s.jobs.Add(1)
 	go func() {
 		defer s.jobs.Done()
-		outcome, asked, err := s.train(s.context)
-		s.finish(outcome, asked, err)
+		last, asked, err := s.train(s.context)
+		s.finish(last, asked, err)
 	}()
 	return nil
 }
 
-func (s *service) finish(outcome *live.Outcome, asked int, err error) {
+func (s *service) finish(last *outcome, asked int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.state = training{Runs: s.state.Runs + 1, Last: s.state.Last}
@@ -269,13 +272,13 @@ func (s *service) finish(outcome *live.Outcome, asked int, err error) {
 		s.Logger.Error("not specialised", "error", err)
 		return
 	}
-	s.state.Last, s.trained = outcome, asked
-	s.Logger.Info("specialised", "taken", outcome.Taken, "mrr_before", outcome.Before, "mrr_after", outcome.After, "p", outcome.P)
+	s.state.Last, s.trained = last, asked
+	s.Logger.Info("specialised", "taken", last.Taken, "verdict", last.Verdict)
 }
 
 // train specialises a second copy of the model, as it was at first, on all that was asked until now. Where that found the
 // held-out queries better beyond doubt, it is saved and answers from now on.
-func (s *service) train(ctx context.Context) (outcome *live.Outcome, asked int, err error) {
+func (s *service) train(ctx context.Context) (last *outcome, asked int, err error) {
 	student, err := s.Open(ctx, s.Model, true)
 	if err != nil {
 		return nil, 0, err
@@ -285,18 +288,23 @@ func (s *service) train(ctx context.Context) (outcome *live.Outcome, asked int, 
 			err = errors.Join(err, student.Close())
 		}
 	}()
-	j := live.NewJob(s.corpus, s.index.Vectors(), s.bm25)
-	if j.Queries, asked, err = s.queries.distinct(mostQueries); err != nil {
+	r := pipeline.Recipe{
+		Folder: filepath.Join(s.Dir, "run"), Vectors: s.index.Vectors(), Events: retort.Events{Stage: s.progress},
+	}
+	if r.Queries, asked, err = s.queries.distinct(mostQueries); err != nil {
 		return nil, 0, err
 	}
-	j.Progress = s.progress
 	if s.Tune != nil {
-		s.Tune(&j)
+		s.Tune(&r)
 	}
-	s.Logger.Info("specialising", "asked", asked, "distinct", len(j.Queries))
-	outcome, err = j.Run(ctx, student)
-	if err != nil || !outcome.Taken {
-		return outcome, asked, err
+	s.Logger.Info("specialising", "asked", asked, "distinct", len(r.Queries))
+	out, err := pipeline.Specialise(ctx, student, s.corpus, r)
+	if err != nil {
+		return nil, asked, err
+	}
+	last = &outcome{Verdict: out.Verdict, Taken: out.Kept, Lists: len(out.Lists), Test: out.Test}
+	if !last.Taken {
+		return last, asked, nil
 	}
 	if err := student.Save(s.modelDir(asked)); err != nil {
 		return nil, 0, err
@@ -307,7 +315,7 @@ func (s *service) train(ctx context.Context) (outcome *live.Outcome, asked int, 
 	if err := trained.Close(); err != nil {
 		return nil, 0, err
 	}
-	return outcome, asked, s.swap(ctx, asked)
+	return last, asked, s.swap(ctx, asked)
 }
 
 // swap serves the model that has seen so many queries, and removes those before it.
@@ -333,13 +341,13 @@ func (s *service) swap(ctx context.Context, asked int) error {
 	return err
 }
 
-func (s *service) progress(stage distill.Stage, done, total int) {
+func (s *service) progress(now retort.Stage) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if stage != s.state.Stage {
-		s.Logger.Info("training", "stage", stage, "of", total)
+	if now.Name != s.state.Stage {
+		s.Logger.Info("training", "stage", now.Name, "of", now.Total)
 	}
-	s.state.Stage, s.state.Done, s.state.Total = stage, done, total
+	s.state.Stage, s.state.Done, s.state.Total = now.Name, now.Done, now.Total
 }
 
 // health is what GET /health answers.
@@ -390,7 +398,7 @@ func (s *service) close(ctx context.Context) error {
 	}()
 	select {
 	case <-ended:
-		return errors.Join(s.encoder.Close(ctx), s.bm25.Close(), s.queries.close())
+		return errors.Join(s.encoder.Close(ctx), s.queries.close())
 	case <-ctx.Done():
 		return errors.Join(errLate, s.queries.close())
 	}

@@ -24,10 +24,9 @@ import (
 	"gonum.org/v1/gonum/blas/blas32"
 
 	"github.com/retort-ir/retort"
-	"github.com/retort-ir/retort/distill"
+	"github.com/retort-ir/retort/distill/pipeline"
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/encoder/encodertest"
-	"github.com/retort-ir/retort/examples/service/live"
 	"github.com/retort-ir/retort/mine"
 )
 
@@ -128,8 +127,17 @@ func handbook(t testing.TB) *retort.MemoryCorpus {
 
 // eager trains hard and takes the student: a corpus this small has too few held-out passages to tell a gain from
 // chance.
-func eager(j *live.Job) {
-	j.Last, j.Generated, j.Training.Schedule.LR = true, 200, 0.01
+func eager(r *pipeline.Recipe) {
+	tuned(200, 0.01, 3)(r)
+	r.KeepLast = true
+}
+
+// tuned is a recipe of so many queries, and another schedule.
+func tuned(queries int, lr float64, epochs int) func(*pipeline.Recipe) {
+	return func(r *pipeline.Recipe) {
+		r.Mining, r.Training = pipeline.DefaultMining(r.Towers), pipeline.DefaultTraining(r.Towers)
+		r.Mining.MaxQueries, r.Training.Schedule.LR, r.Training.Schedule.Epochs = queries, lr, epochs
+	}
 }
 
 type fixture struct {
@@ -441,7 +449,7 @@ func TestARestartEmbedsOnlyWhatIsNew(t *testing.T) {
 
 func TestAModelThatIsNotBetterIsNotServed(t *testing.T) {
 	f := start(t, t.TempDir(), saveInMemory(t), func(o *settings) {
-		o.Tune = func(j *live.Job) { j.Generated, j.Training.Schedule.LR = 200, 1e-6 }
+		o.Tune = tuned(200, 1e-6, 1)
 	})
 	f.post(t)
 	h := f.trained(t, 1)
@@ -497,12 +505,13 @@ func TestShutdownCancelsATrainingWithinTwoSeconds(t *testing.T) {
 	var f *fixture
 	began := make(chan struct{})
 	f = start(t, t.TempDir(), saveInMemory(t), func(o *settings) {
-		o.Tune = func(j *live.Job) {
-			j.Training.Schedule.Epochs, j.Training.Selection.Patience = 3000, 0
-			progress, once := j.Progress, sync.Once{}
-			j.Progress = func(stage distill.Stage, done, total int) {
-				progress(stage, done, total)
-				if stage == "train" {
+		o.Tune = func(r *pipeline.Recipe) {
+			tuned(200, 1e-4, 3000)(r)
+			r.KeepLast = true
+			progress, once := r.Events.Stage, sync.Once{}
+			r.Events.Stage = func(now retort.Stage) {
+				progress(now)
+				if now.Name == retort.StageTrain {
 					once.Do(func() { close(began) })
 				}
 			}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/distill"
+	"github.com/retort-ir/retort/distill/pipeline"
 	"github.com/retort-ir/retort/generate"
 	"github.com/retort-ir/retort/mine"
 	"github.com/retort-ir/retort/teacher"
@@ -70,7 +71,7 @@ type trained struct {
 	Cell     string            `json:"cell"`
 	Settings map[string]string `json:"settings"`
 	Start    string            `json:"start"` // the folder it was trained from
-	Funnel   distill.Funnel    `json:"funnel"`
+	Funnel   pipeline.Funnel   `json:"funnel"`
 	Training *training         `json:"training"`
 	Cost     cost              `json:"cost"`
 }
@@ -148,7 +149,7 @@ func trainCell(ctx context.Context, b *bench, c cell) (err error) {
 
 // trainingLists makes a list of each synthetic query that finds its source among the first of BM25 and the student together.
 // Queries that equal a judged one are left out.
-func (b *bench) trainingLists(ctx context.Context, funnel *distill.Funnel) ([]retort.List, error) {
+func (b *bench) trainingLists(ctx context.Context, funnel *pipeline.Funnel) ([]retort.List, error) {
 	fusion, err := b.fusion(ctx)
 	if err != nil {
 		return nil, err
@@ -160,13 +161,13 @@ func (b *bench) trainingLists(ctx context.Context, funnel *distill.Funnel) ([]re
 	if err != nil {
 		return nil, err
 	}
-	m := distill.DefaultMiningOptions()
-	m.MaxQueries, m.Seed = 2*b.p.settings.trainLists, b.p.settings.seed
-	p := distill.Pipeline{
-		Corpus: b.c.corpus, Generator: generator, Ranker: fusion, Mining: m,
+	m := pipeline.DefaultMining(distill.QueryOnly)
+	m.MaxQueries = 2 * b.p.settings.trainLists
+	queries, made, err := pipeline.MakeQueries(ctx, b.c.corpus, pipeline.Recipe{
+		Generator: generator, Mining: m, Seed: b.p.settings.seed,
 		TestQueries: append(b.c.all.Queries[:len(b.c.all.Queries):len(b.c.all.Queries)], b.c.dev.Queries...),
-	}
-	queries, err := p.MakeQueries(ctx, funnel)
+	})
+	*funnel = made
 	if err != nil {
 		return nil, err
 	}

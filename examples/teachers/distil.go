@@ -2,16 +2,16 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/distill"
+	"github.com/retort-ir/retort/distill/pipeline"
 	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/generate"
 )
@@ -75,9 +75,6 @@ func distilCell(ctx context.Context, b *bench, c cell) (err error) {
 		return err
 	}
 	r.Lists, r.ByType = out.Funnel.Lists, out.Funnel.ByType
-	if err := r.read(ctx, out.Measured); err != nil {
-		return err
-	}
 	if r.Cost, err = b.p.spend(c, cost{Seconds: time.Since(start).Seconds()}); err != nil {
 		return err
 	}
@@ -86,7 +83,7 @@ func distilCell(ctx context.Context, b *bench, c cell) (err error) {
 }
 
 // distil runs the pipeline in a folder of the cell, where it goes on after it was cut off.
-func (b *bench) distil(ctx context.Context, c cell, r *distilled) (_ *distill.Outcome, err error) {
+func (b *bench) distil(ctx context.Context, c cell, r *distilled) (_ *pipeline.Outcome, err error) {
 	t, err := b.target(ctx, c, r)
 	if err != nil {
 		return nil, err
@@ -95,8 +92,7 @@ func (b *bench) distil(ctx context.Context, c cell, r *distilled) (_ *distill.Ou
 	if err != nil {
 		return nil, err
 	}
-	fusion, err := b.fusion(ctx)
-	if err != nil {
+	if _, err := b.fusion(ctx); err != nil { // which encodes the passages
 		return nil, err
 	}
 	student, err := b.openEncoder(ctx, encoderStudent) // another than the one that makes the candidates
@@ -104,13 +100,11 @@ func (b *bench) distil(ctx context.Context, c cell, r *distilled) (_ *distill.Ou
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, student.Close()) }()
-	folder, err := distill.OpenFolder(ctx, filepath.Join(b.p.folder, "distil", c.collection, c.name),
-		slog.New(slog.NewTextHandler(b.p.log, nil)))
+	items, err := b.heldOutItems(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, folder.Close()) }()
-	measure, err := b.measure(ctx, student)
+	before, err := items.ReciprocalRanks(ctx, student)
 	if err != nil {
 		return nil, err
 	}
@@ -118,16 +112,25 @@ func (b *bench) distil(ctx context.Context, c cell, r *distilled) (_ *distill.Ou
 	if err != nil {
 		return nil, err
 	}
-	p := distill.Pipeline{
-		Student: student, Corpus: b.c.corpus, Generator: generator, Ranker: fusion, Teacher: t,
-		Vectors: b.dense[encoderStudent].Vectors(), TestQueries: b.c.all.Queries,
-		Mining: mining, Training: b.training(), Measure: measure, Folder: folder,
-		Versions: map[distill.Stage]string{
-			distill.StageScore: fmt.Sprint(r.Teacher, r.Members), distill.StageBefore: b.c.all.Split, distill.StageEvaluate: b.c.all.Split,
-		},
-		Progress: b.showStages(),
+	out, err := pipeline.Specialise(ctx, student, b.c.corpus, pipeline.Recipe{
+		Folder: filepath.Join(b.p.folder, "distil", c.collection, c.name), Seed: b.p.settings.seed,
+		Generator: generator, Teacher: t, Vectors: b.dense[encoderStudent].Vectors(), Mining: mining,
+		Measured: []pipeline.Set{{Name: b.c.all.Split, Collection: &eval.Collection{
+			Corpus: b.c.corpus, Queries: b.c.all.Queries, Qrels: b.c.all.Qrels,
+		}}},
+		TeacherCheck: pipeline.TeacherCheck{Queries: -1}, KeepLast: true, // the table shows what training does
+		Names: pipeline.Names{Teacher: fmt.Sprint(r.Teacher, r.Members)}, Events: b.showStages(),
+	})
+	if err != nil {
+		return nil, err
 	}
-	return p.Run(ctx)
+	r.read(out.Report[0])
+	after, err := items.ReciprocalRanks(ctx, student)
+	if err != nil {
+		return nil, err
+	}
+	r.KnownItems, err = eval.Paired(ctx, before, after, 1)
+	return out, err
 }
 
 // generatorOf returns the extractive queries of "retort distill", or the kind that the cell names.
@@ -143,13 +146,12 @@ func (b *bench) generatorOf(ctx context.Context, c cell, r *distilled) (generate
 
 // mining returns the library's defaults; but for the cell that shows these, with as many lists of as many passages as every
 // teacher can score.
-func (b *bench) mining(c cell) (distill.MiningOptions, error) {
-	m := distill.DefaultMiningOptions()
-	m.Seed = b.p.settings.seed
+func (b *bench) mining(c cell) (pipeline.Mining, error) {
+	m := pipeline.DefaultMining(distill.QueryOnly)
 	if c.name == distilDefault {
 		return m, nil
 	}
-	m.MaxLists, m.Top, m.Depth = b.p.settings.lists, b.p.settings.listDepth, max(b.p.settings.listDepth, m.RoundTrip)
+	m.MaxLists, m.List.Top, m.List.Depth = b.p.settings.lists, b.p.settings.listDepth, max(b.p.settings.listDepth, m.RoundTrip)
 	if c.name != distilQueries+queriesFew {
 		return m, nil
 	}
@@ -165,50 +167,21 @@ func (b *bench) mining(c cell) (distill.MiningOptions, error) {
 	return m, nil
 }
 
-// training is that of "retort distill": the query side, one epoch. The last student is taken, whatever the guard would say, so
-// that the table shows what training does.
-func (b *bench) training() distill.Options {
-	o := distill.DefaultOptions()
-	o.Towers, o.Schedule.Epochs, o.Schedule.QueriesPerStep, o.Selection.DevFraction, o.Schedule.Seed = distill.QueryOnly, 1, 64, 0, b.p.settings.seed
-	return o
-}
-
-// read takes what was measured and compares before with after.
-func (r *distilled) read(ctx context.Context, measured []json.RawMessage) error {
-	var known [2][]float64
-	for _, data := range measured {
-		var o observation
-		if err := json.Unmarshal(data, &o); err != nil {
-			return err
-		}
-		switch {
-		case o.Known && o.Trained:
-			known[1] = append(known[1], o.Value)
-		case o.Known:
-			known[0] = append(known[0], o.Value)
-		case o.Trained:
-			r.After = append(r.After, o.Value)
-		default:
-			r.Queries, r.Before = append(r.Queries, o.Query), append(r.Before, o.Value)
-		}
-	}
-	var err error
-	if r.Difference, err = eval.Paired(ctx, r.Before, r.After, 1); err != nil {
-		return err
-	}
-	r.KnownItems, err = eval.Paired(ctx, known[0], known[1], 1)
-	return err
+// read takes what was measured.
+func (r *distilled) read(set pipeline.SetReport) {
+	r.Queries, r.Before, r.After = set.Before.Queries, set.Before.Of(metric), set.After.Of(metric)
+	r.Difference = set.Differences[metric.Name]
 }
 
 // showStages says when a stage of the pipeline ends.
-func (b *bench) showStages() func(distill.Stage, int, int) {
-	shown := map[distill.Stage]bool{}
-	return func(stage distill.Stage, done, total int) {
-		if done == total && !shown[stage] {
-			shown[stage] = true
-			b.p.say("  %s: %d", stage, total)
+func (b *bench) showStages() retort.Events {
+	shown := map[string]bool{}
+	return retort.Events{Stage: func(s retort.Stage) {
+		if s.Done == s.Total && !shown[s.Name] {
+			shown[s.Name] = true
+			b.p.say("  %s: %d", s.Name, s.Total)
 		}
-	}
+	}}
 }
 
 func (p *program) readDistilled(c cell) (*distilled, error) {

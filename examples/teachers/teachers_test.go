@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/retort-ir/retort"
-	"github.com/retort-ir/retort/distill"
+	"github.com/retort-ir/retort/distill/pipeline"
 	"github.com/retort-ir/retort/encoder/encodertest"
 	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/generate"
@@ -172,7 +172,7 @@ func TestACrossEncoderLearnsPositivesOrScores(t *testing.T) {
 		p.settings.trainLearn = learn
 		b, err := p.benchOf(context.Background(), "toy")
 		require.NoError(t, err)
-		lists, err := b.trainingLists(context.Background(), &distill.Funnel{})
+		lists, err := b.trainingLists(context.Background(), &pipeline.Funnel{})
 		require.NoError(t, err)
 		require.NotEmpty(t, lists)
 		require.LessOrEqual(t, len(lists), p.settings.trainLists)

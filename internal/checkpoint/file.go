@@ -88,6 +88,19 @@ func Open(path string) (*File, error) {
 	return f, nil
 }
 
+// Load gives load what Write's body wrote into the file.
+func Load(path string, load func(io.Reader) error) error {
+	f, err := Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := load(bufio.NewReaderSize(f.Body, 1<<20)); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
 // State decodes the state that was written.
 func (f *File) State(into any) error {
 	if err := strictjson.Unmarshal(f.header.State, into); err != nil {

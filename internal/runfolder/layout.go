@@ -38,7 +38,7 @@ const (
 // Pipeline is the layout of the runs of package distill and of the command.
 var Pipeline = Layout{
 	Stages: map[string]map[string]Remedy{
-		"gate": nil, "generate": nil, "mine": nil, "score": nil, "filter": nil, "before": nil, "evaluate": nil,
+		"check": nil, "generate": nil, "mine": nil, "score": nil, "filter": nil, "before": nil, "evaluate": nil,
 		"train": {"checkpoints": Journal, "train.state": Redo, "model": Remove, "metrics": SetAside},
 	},
 	Others: map[string]Remedy{

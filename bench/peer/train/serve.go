@@ -94,6 +94,7 @@ func serve(
 // options are those of the comparison: as many steps as there are lists for, and nothing but steps.
 func (s settings) options() (distill.Options, error) {
 	opts := distill.DefaultOptions()
+	opts.Towers = distill.Both
 	var err error
 	opts.Loss, err = s.trainingLoss()
 	opts.CountDuplicates = true

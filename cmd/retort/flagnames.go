@@ -1,0 +1,38 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/retort-ir/retort"
+)
+
+// fieldFlags are the flags of the fields that the library's messages name.
+var fieldFlags = strings.NewReplacer(
+	"Options.QueryPrompt", "-query-prompt", "Options.PassagePrompt", "-passage-prompt",
+	"Recipe.Judged", "-queries and -qrels", "Recipe.KeepLast", "-keep last", "Recipe.Interpolate", "-interpolate",
+	"Recipe.Retention.MaxDrop", "-retention-drop", "Recipe.Mining.Filters.MinAgreement and AgreementWeight", "-min-agreement and -agreement-weight",
+)
+
+// flagError shows flags in place of the fields that an error names.
+type flagError struct{ error }
+
+func (e flagError) Error() string { return fieldFlags.Replace(e.error.Error()) }
+func (e flagError) Unwrap() error { return e.error }
+
+func withFlags(err error) error {
+	if err == nil {
+		return nil
+	}
+	return flagError{err}
+}
+
+// withFlagNames shows flags in place of the fields that notes and warnings name.
+func withFlagNames(e retort.Events) retort.Events {
+	note, warning := e.Note, e.Warning
+	e.Note = func(text string) { note(fieldFlags.Replace(text)) }
+	e.Warning = func(w retort.Warning) {
+		w.Message = fieldFlags.Replace(w.Message)
+		warning(w)
+	}
+	return e
+}

@@ -1,0 +1,136 @@
+package pipeline
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/distill"
+	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/encoder/encodertest"
+)
+
+var topics = []string{
+	"sort slice order compare", "file read line scanner", "json encode marshal field", "http server request handler",
+	"time parse duration layout", "string split join trim", "channel goroutine wait lock", "error wrap unwrap join",
+}
+
+// world is a corpus of 4 passages a topic, and 3 queries a topic with lists of 6 passages: the topic's and two of the
+// next. The teacher likes the topic's passages, the first one best. Queries of a topic share the source of the first.
+func world(t testing.TB) (*retort.MemoryCorpus, []retort.List) {
+	t.Helper()
+	corpus, lists, err := worldLists()
+	require.NoError(t, err)
+	return corpus, lists
+}
+
+func worldLists() (*retort.MemoryCorpus, []retort.List, error) {
+	var passages []retort.Passage
+	for i, topic := range topics {
+		words := strings.Fields(topic)
+		for j := range 4 {
+			passages = append(passages, retort.Passage{
+				ID: fmt.Sprintf("p%d.%d", i, j), Title: words[j],
+				Text: strings.Repeat(fmt.Sprintf("filler%d %s %s ", j, words[(j+1)%4], words[(j+i)%4]), 1+(i+j)%3),
+			})
+		}
+	}
+	corpus, err := retort.NewCorpus(passages)
+	if err != nil {
+		return nil, nil, err
+	}
+	var lists []retort.List
+	for i := range topics {
+		for k := range 3 {
+			l := retort.List{Query: retort.Query{
+				ID: fmt.Sprintf("q%d.%d", i, k), Text: fmt.Sprintf("how to ask%d about topic%d", k, i),
+				Source: fmt.Sprintf("p%d.%d", i, k), Origin: "llm",
+			}}
+			for j := range 4 {
+				l.IDs = append(l.IDs, fmt.Sprintf("p%d.%d", i, (j+k)%4))
+				l.Scores = append(l.Scores, 1-0.1*float64(j))
+			}
+			for j := range 2 {
+				l.IDs = append(l.IDs, fmt.Sprintf("p%d.%d", (i+1)%len(topics), (j+k)%4))
+				l.Scores = append(l.Scores, 0.1*float64(j))
+			}
+			lists = append(lists, l)
+		}
+	}
+	return corpus, lists, nil
+}
+
+func newStudent(t testing.TB) *encodertest.Encoder {
+	t.Helper()
+	e, err := encodertest.New(encodertest.Options{Dim: 8, Buckets: 256, Seed: 5})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.Zero(t, e.OpenPasses(), "passes left open") })
+	return e
+}
+
+// quick are options for the world: steps of 5 lists, several micro-batches each, evaluations within the epoch.
+func quick() distill.Options {
+	o := distill.DefaultOptions()
+	o.Towers = distill.Both
+	o.Schedule.Epochs, o.Schedule.QueriesPerStep, o.Schedule.LR, o.Memory.MicroBatchTokens, o.Memory.GraphBudget = 4, 5, 0.02, 40, -1
+	o.Selection.DevFraction, o.Selection.EvalSteps, o.Selection.Patience = 0.2, 3, 0
+	return o
+}
+
+func stateOf(t testing.TB, e encoder.Trainable) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	require.NoError(t, e.SaveState(&b))
+	return b.Bytes()
+}
+
+func weightsOf(t testing.TB, e encoder.Encoder) distill.Weights {
+	t.Helper()
+	w, err := distill.ReadWeights(e)
+	require.NoError(t, err)
+	return w
+}
+
+func gradNorm(t testing.TB, e encoder.Parametric) float64 {
+	t.Helper()
+	var squares float64
+	for _, p := range e.Parameters() {
+		grad, err := p.Grad()
+		require.NoError(t, err)
+		for _, g := range grad {
+			squares += float64(g) * float64(g)
+		}
+	}
+	return math.Sqrt(squares)
+}
+
+// student is an encodertest.Encoder with hooks.
+type student struct {
+	*encodertest.Encoder
+	onForward func(keepGraph bool) error
+	onStep    func() error
+}
+
+func (s *student) Forward(ctx context.Context, in encoder.Inputs, rows []int, keepGraph bool) (encoder.Pass, error) {
+	if s.onForward != nil {
+		if err := s.onForward(keepGraph); err != nil {
+			return nil, err
+		}
+	}
+	return s.Encoder.Forward(ctx, in, rows, keepGraph)
+}
+
+func (s *student) Step(u encoder.Update) (float64, error) {
+	if s.onStep != nil {
+		if err := s.onStep(); err != nil {
+			return 0, err
+		}
+	}
+	return s.Encoder.Step(u)
+}

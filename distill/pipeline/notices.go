@@ -1,0 +1,146 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/generate"
+	"github.com/retort-ir/retort/internal/counted"
+	"github.com/retort-ir/retort/mine"
+)
+
+// cutCounter is an encoder that knows which texts it does not read to their ends.
+type cutCounter interface {
+	CountCut(ctx context.Context, role encoder.Role, texts []string) (cut, limit int, err error)
+}
+
+// CutPassages says how many passages of the corpus are longer than the encoder reads; "" where none is, or the encoder
+// does not tell.
+func CutPassages(ctx context.Context, enc encoder.Encoder, corpus retort.Corpus) (string, error) {
+	counter, ok := enc.(cutCounter)
+	if !ok {
+		return "", nil
+	}
+	const block = 1024
+	total, limit := 0, 0
+	for from := 0; from < corpus.Len(); from += block {
+		var texts []string
+		for i := from; i < min(from+block, corpus.Len()); i++ {
+			passage, err := corpus.At(i)
+			if err != nil {
+				return "", err
+			}
+			texts = append(texts, passage.Content())
+		}
+		cut, l, err := counter.CountCut(ctx, encoder.Passage, texts)
+		if err != nil {
+			return "", err
+		}
+		total, limit = total+cut, l
+	}
+	return sayCut("passages", total, corpus.Len(), limit), nil
+}
+
+// CutQueries does the same for queries.
+func CutQueries(ctx context.Context, enc encoder.Encoder, texts []string) (string, error) {
+	counter, ok := enc.(cutCounter)
+	if !ok {
+		return "", nil
+	}
+	cut, limit, err := counter.CountCut(ctx, encoder.Query, texts)
+	return sayCut("queries", cut, len(texts), limit), err
+}
+
+func sayCut(what string, cut, total, limit int) string {
+	if cut == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s of %s %s are longer than the %d tokens that the model reads: their ends are cut off",
+		counted.Thousands(cut), counted.Thousands(total), what, limit)
+}
+
+// sayCutPassages is for passages that are about to be encoded.
+func (r *run) sayCutPassages(ctx context.Context) error {
+	cut, err := CutPassages(ctx, r.student, r.corpus)
+	if cut != "" {
+		r.events.warn(cut)
+	}
+	return err
+}
+
+// sayCutQueries is about the queries that were trained on and the queries that measured the student.
+func (r *run) sayCutQueries(ctx context.Context, out *Outcome) error {
+	var texts []string
+	for _, l := range out.Lists {
+		texts = append(texts, l.Query.Text)
+	}
+	for _, set := range r.measuredSets() {
+		for _, q := range set.Collection.Queries {
+			texts = append(texts, q.Text)
+		}
+	}
+	cut, err := CutQueries(ctx, r.student, texts)
+	if cut != "" {
+		r.events.warn(cut)
+	}
+	return err
+}
+
+// tellThemselves says which of the queries that are trained on are passages themselves.
+func (r *run) tellThemselves() error {
+	var err error
+	taken := 0
+	if r.Lists, taken, err = mine.WithoutThemselves(r.corpus, r.Lists); err != nil {
+		return err
+	}
+	if taken > 0 {
+		r.events.warn(fmt.Sprintf("%s of your lists had the passage that is their query itself, which is taken out", counted.Thousands(taken)))
+	}
+	n, err := mine.Themselves(r.corpus, r.Queries)
+	if n > 0 {
+		r.events.warn(fmt.Sprintf("%s of your %s queries are passages of the corpus themselves, which are left out of their lists",
+			counted.Thousands(n), counted.Thousands(len(r.Queries))))
+	}
+	return err
+}
+
+// UnspacedScripts names generate.Scripts.Unspaced.
+const UnspacedScripts = "a script without spaces between words (Chinese, Japanese, Thai, Lao, Khmer or Burmese)"
+
+// ScriptsOf warns of passages that extractive queries and BM25 do not suit. Where queries can come from extraction alone
+// and nothing can be extracted it returns an error.
+func ScriptsOf(ctx context.Context, corpus retort.Corpus, extractOnly bool) (warnings []string, err error) {
+	s, err := generate.ReadScripts(ctx, corpus)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case s.Unspaced == s.Passages && extractOnly:
+		return nil, fmt.Errorf("the %s passages of the corpus are in %s, and no queries can be extracted from those: give queries of your own, "+
+			"or have a language model ask them", counted.Thousands(s.Passages), UnspacedScripts)
+	case s.Unspaced > 0:
+		warnings = append(warnings, fmt.Sprintf("%s of %s passages are in %s: no queries are extracted from them, and BM25 takes each of their "+
+			"characters for a word. Queries of your own or of a language model make up for the first",
+			counted.Thousands(s.Unspaced), counted.Thousands(s.Passages), UnspacedScripts))
+	}
+	if s.Foreign*2 > s.Passages-s.Unspaced {
+		warnings = append(warnings, fmt.Sprintf("%s of %s passages do not look English, which extractive queries and BM25's stop words and stems "+
+			"are made for: expect less of them, and give judged queries to see what they are worth",
+			counted.Thousands(s.Foreign), counted.Thousands(s.Passages)))
+	}
+	return warnings, nil
+}
+
+func (r *run) checkScripts(ctx context.Context) error {
+	extractOnly := r.Lists == nil && r.Queries == nil && r.LanguageModel == nil && r.Generator == nil
+	warnings, err := ScriptsOf(ctx, r.corpus, extractOnly)
+	if err != nil {
+		return fmt.Errorf("pipeline: %w", err)
+	}
+	for _, w := range warnings {
+		r.events.warn(w)
+	}
+	return nil
+}
