@@ -136,3 +136,8 @@ func ratio(a, b float64) float64 {
 	}
 	return a / b
 }
+
+// Title is the metric's name as papers write it: nDCG@10.
+func (m Metric) Title() string {
+	return strings.NewReplacer("ndcg", "nDCG", "recall", "R", "precision", "P", "mrr", "MRR", "map", "MAP").Replace(m.Name)
+}

@@ -38,7 +38,7 @@ func printable(name string) string {
 }
 
 func writeComparisonText(w io.Writer, metric string, pairs []comparedPair) error {
-	fmt.Fprintf(w, "%s, paired by query\n\n", display(eval.Metric{Name: metric}))
+	fmt.Fprintf(w, "%s, paired by query\n\n", eval.Metric{Name: metric}.Title())
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, line := range comparisonCells(pairs) {
 		fmt.Fprintln(table, strings.Join(line, "\t"))
@@ -47,7 +47,7 @@ func writeComparisonText(w io.Writer, metric string, pairs []comparedPair) error
 }
 
 func writeComparisonMarkdown(w io.Writer, metric string, pairs []comparedPair) error {
-	fmt.Fprintf(w, "%s, paired by query\n\n", display(eval.Metric{Name: metric}))
+	fmt.Fprintf(w, "%s, paired by query\n\n", eval.Metric{Name: metric}.Title())
 	for i, line := range comparisonCells(pairs) {
 		for j := range line {
 			line[j] = markdown.Replace(line[j])

@@ -17,7 +17,6 @@ import (
 	"github.com/retort-ir/retort/cmd/retort/internal/progress"
 	"github.com/retort-ir/retort/distill/pipeline"
 	"github.com/retort-ir/retort/eval"
-	"github.com/retort-ir/retort/internal/report"
 )
 
 var evalCommand = command{
@@ -293,7 +292,7 @@ func (f *evalFlags) print(w io.Writer, c *eval.Collection, report *eval.Report) 
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, m := range f.metrics {
-		fmt.Fprintf(table, "%s\t%.4f\n", display(m), report.Mean(m))
+		fmt.Fprintf(table, "%s\t%.4f\n", m.Title(), report.Mean(m))
 	}
 	printCounts(table, c, report)
 	return table.Flush()
@@ -332,7 +331,7 @@ func (f *evalFlags) printComparison(
 	for _, m := range f.metrics {
 		d := differences[m.Name]
 		fmt.Fprintf(table, "%s\t%.4f\t%.4f\t%+.4f\t%+.4f to %+.4f\t%.2g\n",
-			display(m), after.Mean(m), before.Mean(m), d.Delta, d.Low, d.High, d.P)
+			m.Title(), after.Mean(m), before.Mean(m), d.Delta, d.Low, d.High, d.P)
 	}
 	printCounts(table, c, after)
 	return table.Flush()
@@ -356,9 +355,4 @@ func (c comparison) MarshalJSON() ([]byte, error) {
 		return nil, err
 	}
 	return fmt.Appendf(nil, `%s,"compare":%s}`, strings.TrimSuffix(string(report), "}"), compared), nil
-}
-
-// display is a metric's name as papers write it.
-func display(m eval.Metric) string {
-	return report.DisplayName(m.Name)
 }

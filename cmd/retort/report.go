@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"path/filepath"
 
-	"github.com/retort-ir/retort/internal/report"
-	"github.com/retort-ir/retort/internal/runfolder"
+	"github.com/retort-ir/retort/distill/pipeline"
 )
 
 var reportCommand = command{
@@ -37,20 +35,13 @@ func runReport(ctx context.Context, args []string, stdout, _ io.Writer) error {
 		return fmt.Errorf("%w: name the folder of a run", errUsage)
 	}
 	dir := flags.Arg(0)
-	if err := runfolder.CheckRead(ctx, dir, runfolder.Pipeline, report.DataFile); err != nil {
-		return err
-	}
-	d, err := await(ctx, func() (report.Data, error) { return report.Load(filepath.Join(dir, report.DataFile)) })
+	page, err := await(ctx, func() (string, error) { return pipeline.MakePage(ctx, dir) })
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf(`%w: %s is no run, or one that "retort distill" has not evaluated yet`, err, dir)
 	}
 	if err != nil {
 		return err
 	}
-	write := func() error { return report.SavePage(dir, d) }
-	if err := runfolder.Replace(ctx, dir, runfolder.Pipeline, write, report.PageFile); err != nil {
-		return err
-	}
-	fmt.Fprintln(stdout, filepath.Join(dir, report.PageFile))
+	fmt.Fprintln(stdout, page)
 	return nil
 }

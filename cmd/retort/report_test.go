@@ -7,21 +7,17 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/retort-ir/retort/internal/report"
 )
 
 func TestReportMakesThePageAgain(t *testing.T) {
-	run := t.TempDir()
-	require.NoError(t, report.Save(run, report.Data{Title: "mine", Stages: []report.Stage{{Name: "train", Seconds: 12}}}))
-	page := filepath.Join(run, "report.html")
-	want, err := os.ReadFile(page)
+	dir := runFolder(t)
+	_, _, err := distillFake(t, t.Context(), fakeArgs(t, dir)...)
 	require.NoError(t, err)
+	page := filepath.Join(dir, "run", "report.html")
+	want := readString(t, page)
 	require.NoError(t, os.Remove(page))
-	require.Equal(t, page+"\n", succeed(t, "report", run))
-	got, err := os.ReadFile(page)
-	require.NoError(t, err)
-	require.Equal(t, string(want), string(got))
+	require.Equal(t, page+"\n", succeed(t, "report", filepath.Join(dir, "run")))
+	require.Equal(t, want, readString(t, page))
 }
 
 func TestReportNamesWhatIsWrong(t *testing.T) {

@@ -9,7 +9,6 @@ import (
 	"github.com/retort-ir/retort/distill"
 	"github.com/retort-ir/retort/distill/pipeline"
 	"github.com/retort-ir/retort/eval"
-	"github.com/retort-ir/retort/internal/report"
 	"github.com/retort-ir/retort/internal/runfolder"
 	"github.com/retort-ir/retort/mine"
 )
@@ -70,7 +69,7 @@ func (t *testResult) String() string {
 func (j *job) result(out *pipeline.Outcome) distillResult {
 	t := out.Training
 	r := distillResult{
-		Run: j.out, Model: filepath.Join(j.out, runModel), Report: filepath.Join(j.out, report.PageFile), Verdict: out.Verdict,
+		Run: j.out, Model: filepath.Join(j.out, runModel), Report: filepath.Join(j.out, pipeline.PageFile), Verdict: out.Verdict,
 		Lists: t.TrainLists, Steps: t.Steps, TotalSteps: t.TotalSteps, Seconds: out.Seconds, Check: out.Check, Test: testOf(out),
 	}
 	if out.ChosenBy != "" {

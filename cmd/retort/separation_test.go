@@ -61,7 +61,7 @@ func TestDistillDoesNotTrainOnJudgedQueriesOfLists(t *testing.T) {
 				Funnel   pipeline.Funnel
 				Training distill.Result
 			}
-			require.NoError(t, json.Unmarshal([]byte(read(t, dir+"/run/results.json")), &figures))
+			require.NoError(t, json.Unmarshal([]byte(readString(t, dir+"/run/results.json")), &figures))
 			require.Equal(t, &pipeline.TestCopies{Exact: 3, Near: 3, IDs: []string{"l0", "l1", "l2", "l3", "l4"}},
 				figures.Funnel.TestCopies)
 			require.LessOrEqual(t, figures.Training.TrainLists, 2)
@@ -120,7 +120,7 @@ func TestDistillHoldsWholePassagesOut(t *testing.T) {
 		Funnel pipeline.Funnel
 		Test   *struct{ Queries int }
 	}
-	require.NoError(t, json.Unmarshal([]byte(read(t, dir+"/run/results.json")), &figures))
+	require.NoError(t, json.Unmarshal([]byte(readString(t, dir+"/run/results.json")), &figures))
 	require.Equal(t, 10, figures.Test.Queries, "half of the 20 passages that are held out")
 	records, err := results.Load(filepath.Join(dir, "run"))
 	require.NoError(t, err)

@@ -13,10 +13,10 @@ import (
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/distill"
+	"github.com/retort-ir/retort/distill/pipeline/internal/report"
 	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/internal/counted"
 	"github.com/retort-ir/retort/internal/jsonl"
-	"github.com/retort-ir/retort/internal/report"
 	"github.com/retort-ir/retort/internal/results"
 	"github.com/retort-ir/retort/internal/runfolder"
 )
@@ -241,4 +241,24 @@ func (r *reporter) set(ctx context.Context, set Set, note string, records []resu
 	}
 	r.data.Sets = append(r.data.Sets, shown)
 	return nil
+}
+
+// PageFile is the page of a run's report in its folder.
+const PageFile = report.PageFile
+
+// MakePage makes the page of a run again from what the run has kept for it, and returns its path. The error is
+// fs.ErrNotExist where the run has kept nothing, because it has not come to its end.
+func MakePage(ctx context.Context, dir string) (string, error) {
+	if err := runfolder.CheckRead(ctx, dir, runfolder.Pipeline, report.DataFile); err != nil {
+		return "", err
+	}
+	d, err := report.Load(filepath.Join(dir, report.DataFile))
+	if err != nil {
+		return "", err
+	}
+	write := func() error { return report.SavePage(dir, d) }
+	if err := runfolder.Replace(ctx, dir, runfolder.Pipeline, write, report.PageFile); err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, report.PageFile), nil
 }

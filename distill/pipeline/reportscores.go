@@ -14,7 +14,7 @@ import (
 	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/internal/counted"
 	"github.com/retort-ir/retort/internal/matrix"
-	"github.com/retort-ir/retort/internal/report"
+	"github.com/retort-ir/retort/distill/pipeline/internal/report"
 	"github.com/retort-ir/retort/internal/results"
 )
 

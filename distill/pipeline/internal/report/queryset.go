@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/retort-ir/retort/eval"
 )
@@ -30,12 +29,12 @@ func Judged(ctx context.Context, name string, s Systems, seed uint64) (QuerySet,
 			return QuerySet{}, fmt.Errorf("query set %q: %w", name, err)
 		}
 		set.Metrics = append(set.Metrics, Metric{
-			Name: DisplayName(key), BM25: meanOf(s.BM25, m), Before: meanOf(s.Before, m), Teacher: meanOf(s.Teacher, m),
+			Name: m.Title(), BM25: meanOf(s.BM25, m), Before: meanOf(s.Before, m), Teacher: meanOf(s.Teacher, m),
 			After: meanOf(s.After, m), Difference: &difference,
 		})
 	}
 	first := eval.Metric{Name: s.After.Metrics[0]}
-	set.GainMetric = DisplayName(first.Name)
+	set.GainMetric = first.Title()
 	before, after := s.Before.Of(first), s.After.Of(first)
 	for i, id := range s.After.Queries {
 		set.Gains = append(set.Gains, Gain{ID: id, Before: before[i], After: after[i]})
@@ -49,11 +48,6 @@ func meanOf(r *eval.Report, m eval.Metric) *float64 {
 	}
 	mean := r.Mean(m)
 	return &mean
-}
-
-// DisplayName returns a metric's name as papers write it.
-func DisplayName(name string) string {
-	return strings.NewReplacer("ndcg", "nDCG", "recall", "R", "precision", "P", "mrr", "MRR", "map", "MAP").Replace(name)
 }
 
 // ExtremeQueries is how many queries the page shows at either end.

@@ -5,7 +5,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/retort-ir/retort/internal/report"
+	"github.com/retort-ir/retort/distill/pipeline/internal/report"
 )
 
 func Example() {

@@ -19,7 +19,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/retort-ir/retort/internal/report"
+	"github.com/retort-ir/retort/distill/pipeline/internal/report"
 )
 
 // chromium returns the browser of the tests: $RETORT_CHROMIUM, or one that is installed. Without one the test is skipped.

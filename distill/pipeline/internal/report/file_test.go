@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/retort-ir/retort/internal/report"
+	"github.com/retort-ir/retort/distill/pipeline/internal/report"
 )
 
 func TestLoadReadsWhatSaveWrote(t *testing.T) {

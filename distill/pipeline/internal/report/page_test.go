@@ -13,8 +13,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/retort-ir/retort/distill/pipeline/internal/report"
 	"github.com/retort-ir/retort/eval"
-	"github.com/retort-ir/retort/internal/report"
 	"github.com/retort-ir/retort/mine"
 )
 
