@@ -114,7 +114,7 @@ func Open(ctx context.Context, path string, o Options) (_ *Model, err error) {
 		return nil, fmt.Errorf("%s: Options.ContextLength is %d; the model has %d positions", path, o.ContextLength, d.config.context)
 	}
 	if o.Chat && d.text.templateErr != nil {
-		return nil, fmt.Errorf("%w; without Options.Chat (-llm-api completions) the model is asked without it",
+		return nil, fmt.Errorf("%w; without Options.Chat (-llm-api completions) the model is asked without its template",
 			d.text.templateErr)
 	}
 	if o.Chat && d.text.template == nil {

@@ -110,7 +110,7 @@ func (t *text) chatParts(p generate.Prompt) (parts, error) {
 	}
 	rendered, err := t.template.Render(messages, t.bosText, t.eosText, true)
 	if err != nil {
-		return parts{}, err
+		return parts{}, fmt.Errorf("%w; without Options.Chat (-llm-api completions) the model is asked without its template", err)
 	}
 	content := strings.TrimSpace(messages[len(messages)-1].Content) // many templates trim
 	opening := strings.TrimSpace(p.Opening)

@@ -1,17 +1,17 @@
 // Package chattemplate renders the chat templates of language models: Jinja programs in tokenizer_config.json or a GGUF
 // file that turn a conversation into the text that the model was trained on. What they may use is what transformers gives
-// them (trim_blocks, lstrip_blocks, loop controls, raise_exception, strftime_now, tojson), without Jinja's templates made
-// of several files. A template that asks for more is refused by name when it is compiled: a prompt that is nearly right is
-// worse than none.
+// them (trim_blocks, lstrip_blocks, loop controls, raise_exception, strftime_now, tojson).
+//
+// github.com/ardanlabs/jinja runs a template. It is lax where Jinja is strict (an undefined operand, 'a' + 1), differs
+// from Jinja in details (lstrip leaves U+00A0, a name set in a loop outlives its iteration, lstrip_blocks misses a tag
+// between two tags), and bounds nothing. A prompt that is nearly right is worse than none, so a template is rewritten
+// before the library reads it: white space around tags is already stripped, every name has a prefix, and every operation
+// is a call that checks, by a table (ops.go), that the library computes what Jinja computes for operands of these kinds.
+// Everything else is refused by name, when it is reached: a template that formats tools in a way that is not supported
+// still renders a conversation without tools.
 //
 // Templates come with models from strangers. They see nothing but the conversation, and what they compute is bounded:
-// every operation is charged for the bytes that it reads and makes, and a value counts each of its parts as often as it
-// occurs.
-//
-// The libraries github.com/ardanlabs/jinja and github.com/nikolalohinski/gonja/v2 were compared with this package.
-// Neither bounds a template: a macro that calls itself overflows the stack and ends the process. Both render in silence
-// what Jinja refuses or renders otherwise ('a' + 1, an undefined operand, none, -7 // 2), which is a wrong prompt for a
-// model.
+// every iteration, macro and operation is a step, and long operands and results are several.
 //
 // Reference: https://jinja.palletsprojects.com/en/stable/templates/ (language); transformers, chat_template_utils.py.
 package chattemplate

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/ardanlabs/jinja"
 )
 
 // Message is one turn of a conversation.
@@ -15,57 +17,77 @@ type Message struct {
 
 // Template is a compiled chat template. It is safe for concurrent use.
 type Template struct {
-	body []stmt
-	now  func() time.Time
+	template *jinja.Template
+	now      func() time.Time
 }
 
 // The bounds of one rendering.
 const (
-	maxSource = 256 << 10 // bytes of the template
-	maxSteps  = 1_000_000 // expressions and statements, and the size of the values they read and make
-	maxText   = 16 << 20  // bytes of the output, and of a string on the way
-	maxValue  = 32 << 20  // bytes of a list or dict, where a part that occurs twice counts twice
-	maxRange  = 100_000   // as in Jinja's sandbox
-	maxMacros = 100       // macros within macros
-	maxError  = 1000      // bytes of an error's text
-	stepBytes = 256       // bytes of a value that count as a step
+	maxSource  = 256 << 10   // bytes of the template
+	maxSteps   = 1_000_000   // operations, and the size of their operands and results
+	stepBytes  = 64          // bytes of a string that count as a step
+	stepItems  = 8           // items of a list that count as a step
+	maxText    = 16 << 20    // bytes of the output, and of a string on the way
+	maxPrinted = 4 * maxText // bytes of the output, where a macro's count twice
+	maxItems   = 100_000     // of a list; Jinja's sandbox bounds a range so
+	maxMacros  = 100         // macros within macros
+	maxError   = 1000        // bytes of an error's text
 )
 
 // Compile reads a template. An error names the line and what is wrong or not supported.
-func Compile(source string) (*Template, error) {
+func Compile(source string) (_ *Template, err error) {
 	if len(source) > maxSource {
 		return nil, fmt.Errorf("chat template: %d bytes, the limit is %d", len(source), maxSource)
 	}
-	tokens, err := lex(source)
+	tags, err := lex(source)
 	if err != nil {
 		return nil, fmt.Errorf("chat template: %w", err)
 	}
-	body, err := parse(tokens)
+	code, err := compile(tags)
 	if err != nil {
-		return nil, fmt.Errorf("chat template: %w", err)
+		return nil, fmt.Errorf("chat template: %w", shorten(err))
 	}
-	return &Template{body: body, now: time.Now}, nil
+	template, err := guarded(func() (*jinja.Template, error) { return jinja.Compile(code) })
+	if err != nil {
+		return nil, fmt.Errorf("chat template: %w", shorten(err))
+	}
+	return &Template{template, time.Now}, nil
 }
 
 // Render returns the text of a conversation. bos and eos are the model's tokens for the begin and the end of a text, which
 // the template places; addGenerationPrompt ends the text where the assistant's answer begins. A template can refuse a
 // conversation, say one whose roles do not alternate, with an error of its own.
 func (t *Template) Render(messages []Message, bos, eos string, addGenerationPrompt bool) (string, error) {
-	list := make([]any, len(messages))
-	size := 0
+	list, size := make([]jinja.Value, len(messages)), 0
 	for i, m := range messages {
 		size += len(m.Role) + len(m.Content)
-		list[i] = newDict("role", m.Role, "content", m.Content)
+		list[i] = jinja.NewDict() // of a map the library would sort the keys
+		list[i].AsDict().Set("role", jinja.NewString(m.Role))
+		list[i].AsDict().Set("content", jinja.NewString(m.Content))
 	}
-	s := &state{now: t.now, maxSteps: maxSteps + size/4}
-	s.scope = &scope{vars: map[string]any{
-		"messages": list, "bos_token": bos, "eos_token": eos, "add_generation_prompt": addGenerationPrompt,
-	}}
-	s.out = &strings.Builder{}
-	if err := s.run(t.body); err != nil {
+	r := &run{now: t.now, maxSteps: maxSteps + size, tuples: map[*jinja.List]bool{}, namespaces: map[*jinja.Dict]bool{}}
+	values := map[string]jinja.Value{
+		"rt": jinja.NewCallable("rt", r.call), "v_messages": jinja.NewList(list), "v_bos_token": jinja.NewString(bos),
+		"v_eos_token": jinja.NewString(eos), "v_add_generation_prompt": jinja.NewBool(addGenerationPrompt),
+	}
+	for _, name := range globals[:callables] {
+		values["v_"+name] = jinja.NewCallable(name, nil)
+	}
+	text, err := guarded(func() (string, error) { return t.template.RenderValues(values) })
+	if err != nil {
 		return "", fmt.Errorf("chat template: %w", shorten(err))
 	}
-	return s.out.String(), nil
+	return text, nil
+}
+
+// guarded makes an error of a panic in the library.
+func guarded[T any](f func() (T, error)) (_ T, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the library failed: %v", p)
+		}
+	}()
+	return f()
 }
 
 // shorten keeps an error readable: a template can raise one of any length.
