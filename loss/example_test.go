@@ -52,7 +52,7 @@ func (squared) Row(r *loss.Row, sim, grad []float32, scale float64) (float64, er
 	return sum, nil
 }
 
-// A loss of one's own is ten lines, and losstest.CheckContract tests it. Row.Check makes it refuse what is malformed.
+// A loss of one's own is ten lines, and losstest.TestLoss tests it. Row.Check makes it refuse what is malformed.
 func ExampleLoss() {
 	var l loss.Loss = loss.Sum{{Weight: 1, Loss: loss.ListwiseKL{}}, {Weight: 0.5, Loss: squared{}}}
 	row := loss.Row{ID: "q1", List: []int32{0, 1}, Teacher: []float64{1, 0.5}, Positive: -1}

@@ -3,19 +3,19 @@ package encodertest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
 	"gonum.org/v1/gonum/blas/blas32"
 
 	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/internal/contract"
 	"github.com/retort-ir/retort/internal/matrix"
 )
 
@@ -47,19 +47,16 @@ func (o Tolerances) withDefaults() Tolerances {
 	return o
 }
 
-// Test checks that an implementation keeps the contract of encoder.Trainable and, where it implements them, of
-// encoder.Splitter, encoder.Parametric and encoder.Fingerprinter. open returns a model with the same weights each time it
-// is called; a small one, since gradients are compared with central differences. Run it under the race detector too.
-func Test(t *testing.T, open func(t *testing.T) encoder.Trainable) {
-	TestWithin(t, open, Tolerances{})
-}
-
-// TestWithin is Test with other tolerances.
-func TestWithin(t *testing.T, open func(t *testing.T) encoder.Trainable, tol Tolerances) {
-	c := contract{open: open, tol: tol.withDefaults()}
+// TestEncoder checks that an implementation keeps the contract of encoder.Trainable and, where it implements them, of
+// encoder.Splitter, encoder.Parametric and encoder.Fingerprinter. It returns an error for each violation, joined. open
+// returns a model with the same weights each time it is called; a small one, since gradients are compared with central
+// differences. A model that has a Close method is closed. The end of ctx ends the checks. Run it under the race detector too.
+func TestEncoder(ctx context.Context, open func() (encoder.Trainable, error), tol Tolerances) error {
+	c := suite{openModel: open, tol: tol.withDefaults()}
+	var errs []error
 	for _, test := range []struct {
 		name string
-		run  func(*testing.T)
+		run  func(*contract.T)
 	}{
 		{"Encode gives one normalised row a text, in order", c.encodeRows},
 		{"Encode of no texts gives no rows", c.encodeNothing},
@@ -89,13 +86,27 @@ func TestWithin(t *testing.T, open func(t *testing.T) encoder.Trainable, tol Tol
 		{"training the query tower leaves passages bit for bit", c.splitTowers},
 		{"the fingerprint follows the weights", c.fingerprint},
 	} {
-		t.Run(test.name, test.run)
+		if err := ctx.Err(); err != nil {
+			return errors.Join(append(errs, err)...)
+		}
+		errs = append(errs, contract.Run(ctx, test.name, test.run))
 	}
+	return errors.Join(errs...)
 }
 
-type contract struct {
-	open func(*testing.T) encoder.Trainable
-	tol  Tolerances
+type suite struct {
+	openModel func() (encoder.Trainable, error)
+	tol       Tolerances
+}
+
+// open returns a model that is closed at the end of the check.
+func (c suite) open(t *contract.T) encoder.Trainable {
+	e, err := c.openModel()
+	t.NoError(err, "opening the model")
+	if closer, ok := e.(io.Closer); ok {
+		t.Cleanup(func() { t.NoError(closer.Close(), "closing the model") })
+	}
+	return e
 }
 
 var texts = []string{
@@ -106,37 +117,37 @@ var texts = []string{
 	"a vessel for distilling",
 }
 
-func (c contract) encodeRows(t *testing.T) {
+func (c suite) encodeRows(t *contract.T) {
 	e := c.open(t)
 	for _, role := range []encoder.Role{encoder.Query, encoder.Passage} {
 		all := encode(t, e, role, texts)
 		requireUnitRows(t, all, len(texts), e.Dim())
 		for i, text := range texts {
 			alone := encode(t, e, role, []string{text})
-			require.InDeltaSlice(t, toFloat64(matrix.Row(alone, 0)), toFloat64(matrix.Row(all, i)), c.tol.Embedding, "%s %q", role, text)
+			t.InDeltas(matrix.Row(alone, 0), matrix.Row(all, i), c.tol.Embedding, "%s %q", role, text)
 			for j := range i {
-				require.Greater(t, distance(matrix.Row(all, i), matrix.Row(all, j)), 100*c.tol.Embedding, "texts %d and %d have one vector", i, j)
+				t.True(distance(matrix.Row(all, i), matrix.Row(all, j)) > 100*c.tol.Embedding, "texts %d and %d have one vector", i, j)
 			}
 		}
 		again := encode(t, e, role, texts)
 		all.Data[0] = 7
-		require.NotEqual(t, float32(7), again.Data[0], "rows belong to the caller")
+		t.NotEqual(float32(7), again.Data[0], "rows belong to the caller")
 	}
 }
 
-func (c contract) encodeNothing(t *testing.T) {
+func (c suite) encodeNothing(t *contract.T) {
 	e := c.open(t)
 	for _, none := range [][]string{nil, {}} {
-		m, err := e.Encode(context.Background(), encoder.Query, none)
-		require.NoError(t, err)
-		require.Zero(t, m.Rows)
+		m, err := e.Encode(t.Context(), encoder.Query, none)
+		t.NoError(err)
+		t.True(m.Rows == 0, "m.Rows is not 0")
 	}
-	in, err := e.Prepare(context.Background(), encoder.Query, nil)
-	require.NoError(t, err)
-	require.Zero(t, in.Len())
+	in, err := e.Prepare(t.Context(), encoder.Query, nil)
+	t.NoError(err)
+	t.True(in.Len() == 0, "in.Len() is not 0")
 }
 
-func (c contract) encodeOddTexts(t *testing.T) {
+func (c suite) encodeOddTexts(t *contract.T) {
 	e := c.open(t)
 	odd := []string{"", "   \n\t", "\x00", "\xff\xfe not UTF-8", "naïve 検索 🙂", strings.Repeat("x", 10_000), strings.Repeat("long text ", 3_000)}
 	for _, role := range []encoder.Role{encoder.Query, encoder.Passage} {
@@ -144,7 +155,7 @@ func (c contract) encodeOddTexts(t *testing.T) {
 	}
 }
 
-func (c contract) encodeConcurrently(t *testing.T) {
+func (c suite) encodeConcurrently(t *contract.T) {
 	e := c.open(t)
 	want := encode(t, e, encoder.Passage, texts)
 	var wg sync.WaitGroup
@@ -153,7 +164,7 @@ func (c contract) encodeConcurrently(t *testing.T) {
 		go func() {
 			defer wg.Done()
 			for range 3 {
-				got, err := e.Encode(context.Background(), encoder.Passage, texts)
+				got, err := e.Encode(t.Context(), encoder.Passage, texts)
 				if err != nil || got.Rows != want.Rows || distance(got.Data, want.Data) > float64(len(got.Data))*c.tol.Embedding {
 					t.Errorf("concurrent Encode differs: %v", err)
 				}
@@ -163,57 +174,57 @@ func (c contract) encodeConcurrently(t *testing.T) {
 	wg.Wait()
 }
 
-func (c contract) cancelled(t *testing.T) {
+func (c suite) cancelled(t *contract.T) {
 	e := c.open(t)
 	in := prepare(t, e, encoder.Query, texts)
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	start := time.Now()
 	_, err := e.Encode(ctx, encoder.Passage, texts)
-	require.ErrorIs(t, err, context.Canceled)
+	t.ErrorIs(err, context.Canceled)
 	_, err = e.Prepare(ctx, encoder.Passage, texts)
-	require.ErrorIs(t, err, context.Canceled)
+	t.ErrorIs(err, context.Canceled)
 	_, err = e.Forward(ctx, in, []int{0, 1}, true)
-	require.ErrorIs(t, err, context.Canceled)
-	require.Less(t, time.Since(start), 2*time.Second)
+	t.ErrorIs(err, context.Canceled)
+	t.True(time.Since(start) < 2*time.Second, "time.Since(start) < 2*time.Second")
 }
 
-func (c contract) cancelledDuring(t *testing.T) {
+func (c suite) cancelledDuring(t *contract.T) {
 	e := c.open(t)
 	many := make([]string, 20_000)
 	for i := range many {
 		many[i] = texts[i%len(texts)]
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	start := time.Now()
 	_, err := e.Encode(ctx, encoder.Passage, many)
 	took := time.Since(start)
 	if err == nil {
-		require.Less(t, took, 2*time.Second, "not ended, although it takes long")
+		t.True(took < 2*time.Second, "not ended, although it takes long")
 		return
 	}
-	require.ErrorIs(t, err, context.DeadlineExceeded)
-	require.Less(t, took, 2*time.Second)
+	t.ErrorIs(err, context.DeadlineExceeded)
+	t.True(took < 2*time.Second, "took < 2*time.Second")
 	requireUnitRows(t, encode(t, e, encoder.Passage, texts), len(texts), e.Dim())
 }
 
-func (c contract) prepareTokens(t *testing.T) {
+func (c suite) prepareTokens(t *contract.T) {
 	e := c.open(t)
 	long := strings.Repeat("word ", 5_000)
 	for _, role := range []encoder.Role{encoder.Query, encoder.Passage} {
 		in := prepare(t, e, role, []string{"", "one", "one two three", long, long + long})
-		require.Equal(t, 5, in.Len())
-		require.GreaterOrEqual(t, in.Tokens(0), 0)
-		require.Greater(t, in.Tokens(1), in.Tokens(0))
-		require.Greater(t, in.Tokens(2), in.Tokens(1))
-		require.Greater(t, in.Tokens(3), in.Tokens(2))
-		require.Equal(t, in.Tokens(3), in.Tokens(4), "the cut to the length limit is not counted")
-		require.Less(t, in.Tokens(3), 10_000)
+		t.Equal(5, in.Len())
+		t.True(in.Tokens(0) >= 0, "in.Tokens(0) >= 0")
+		t.True(in.Tokens(1) > in.Tokens(0), "in.Tokens(1) > in.Tokens(0)")
+		t.True(in.Tokens(2) > in.Tokens(1), "in.Tokens(2) > in.Tokens(1)")
+		t.True(in.Tokens(3) > in.Tokens(2), "in.Tokens(3) > in.Tokens(2)")
+		t.Equal(in.Tokens(3), in.Tokens(4), "the cut to the length limit is not counted")
+		t.True(in.Tokens(3) < 10_000, "in.Tokens(3) < 10_000")
 	}
 }
 
-func (c contract) forwardEqualsEncode(t *testing.T) {
+func (c suite) forwardEqualsEncode(t *contract.T) {
 	e := c.open(t)
 	for _, role := range []encoder.Role{encoder.Query, encoder.Passage} {
 		want := encode(t, e, role, texts)
@@ -224,25 +235,25 @@ func (c contract) forwardEqualsEncode(t *testing.T) {
 				got := pass.Embeddings()
 				requireUnitRows(t, got, len(rows), e.Dim())
 				for i, r := range rows {
-					require.InDeltaSlice(t, toFloat64(matrix.Row(want, r)), toFloat64(matrix.Row(got, i)), c.tol.Embedding, "%s, rows %v", role, rows)
+					t.InDeltas(matrix.Row(want, r), matrix.Row(got, i), c.tol.Embedding, "%s, rows %v", role, rows)
 				}
-				require.NoError(t, pass.Close())
+				t.NoError(pass.Close())
 			}
 		}
 	}
 }
 
-func (c contract) forwardBadRows(t *testing.T) {
+func (c suite) forwardBadRows(t *contract.T) {
 	e := c.open(t)
 	in := prepare(t, e, encoder.Query, texts)
 	for _, rows := range [][]int{{-1}, {len(texts)}, {0, 99}} {
-		_, err := e.Forward(context.Background(), in, rows, false)
-		require.Error(t, err, "rows %v", rows)
+		_, err := e.Forward(t.Context(), in, rows, false)
+		t.Error(err, "rows %v", rows)
 	}
-	_, err := e.Forward(context.Background(), strangeInputs{}, []int{0}, false)
-	require.Error(t, err)
-	_, err = e.Forward(context.Background(), nil, []int{0}, false)
-	require.Error(t, err)
+	_, err := e.Forward(t.Context(), strangeInputs{}, []int{0}, false)
+	t.Error(err)
+	_, err = e.Forward(t.Context(), nil, []int{0}, false)
+	t.Error(err)
 }
 
 type strangeInputs struct{}
@@ -251,7 +262,7 @@ func (strangeInputs) Len() int       { return 1 }
 func (strangeInputs) Tokens(int) int { return 1 }
 
 // backwardIsGradient takes L = sum of g*y with fixed g, whose gradient with respect to the embeddings y is g.
-func (c contract) backwardIsGradient(t *testing.T) {
+func (c suite) backwardIsGradient(t *contract.T) {
 	e := c.open(t)
 	params := parameters(t, e)
 	in := prepare(t, e, encoder.Passage, texts)
@@ -261,26 +272,26 @@ func (c contract) backwardIsGradient(t *testing.T) {
 	for _, k := range spread(len(params), 8) {
 		p := params[k]
 		grad, value := grad(t, p), value(t, p)
-		require.Len(t, grad, len(value), p.Name)
+		t.Equal(len(value), len(grad), p.Name)
 		norm, h := l2(grad), c.tol.Probe*max(l2(value)/math.Sqrt(float64(len(value))), 1e-2)
-		require.NotZero(t, norm, "%s has no gradient", p.Name)
+		t.True(norm != 0, "%s has no gradient", p.Name)
 		for _, j := range largest(grad, 3) {
 			loss := func(delta float64) float64 {
 				changed := clone(value)
 				changed[j] += float32(delta)
-				require.NoError(t, p.Set(changed))
+				t.NoError(p.Set(changed))
 				pass := forward(t, e, in, all, false)
 				defer pass.Close()
 				return dot(pass.Embeddings(), g)
 			}
 			numeric := (loss(h) - loss(-h)) / float64((value[j]+float32(h))-(value[j]-float32(h)))
-			require.NoError(t, p.Set(value))
-			require.InDelta(t, numeric, float64(grad[j]), c.tol.Gradient*norm, "%s[%d]", p.Name, j)
+			t.NoError(p.Set(value))
+			t.InDelta(numeric, float64(grad[j]), c.tol.Gradient*norm, "%s[%d]", p.Name, j)
 		}
 	}
 }
 
-func (c contract) backwardStride(t *testing.T) {
+func (c suite) backwardStride(t *contract.T) {
 	e := c.open(t)
 	in := prepare(t, e, encoder.Query, texts)
 	dense := probe(2, e.Dim())
@@ -296,18 +307,18 @@ func (c contract) backwardStride(t *testing.T) {
 	want := gradients(t, e)
 	step(t, e, encoder.Update{Eps: 1})
 	backward(t, e, in, []int{1, 3}, wide)
-	require.Less(t, relative(gradients(t, e), want), c.tol.Weight)
+	t.True(relative(gradients(t, e), want) < c.tol.Weight, "relative(gradients(t, e), want) < c.tol.Weight")
 }
 
-func (c contract) backwardErrors(t *testing.T) {
+func (c suite) backwardErrors(t *contract.T) {
 	e := c.open(t)
 	in := prepare(t, e, encoder.Query, texts)
 	g := probe(2, e.Dim())
 	rows := []int{0, 1}
 
 	pass := forward(t, e, in, rows, false)
-	require.Error(t, pass.Backward(g), "without keepGraph")
-	require.NoError(t, pass.Close())
+	t.Error(pass.Backward(g), "without keepGraph")
+	t.NoError(pass.Close())
 
 	for name, wrong := range map[string]blas32.General{
 		"too few rows":  probe(1, e.Dim()),
@@ -317,22 +328,22 @@ func (c contract) backwardErrors(t *testing.T) {
 		"empty":         {},
 	} {
 		pass = forward(t, e, in, rows, true)
-		require.Error(t, pass.Backward(wrong), name)
-		require.NoError(t, pass.Close())
+		t.Error(pass.Backward(wrong), name)
+		t.NoError(pass.Close())
 	}
 
 	pass = forward(t, e, in, rows, true)
-	require.NoError(t, pass.Backward(g))
-	require.Error(t, pass.Backward(g), "twice")
-	require.NoError(t, pass.Close())
+	t.NoError(pass.Backward(g))
+	t.Error(pass.Backward(g), "twice")
+	t.NoError(pass.Close())
 
 	pass = forward(t, e, in, rows, true)
-	require.NoError(t, pass.Close())
-	require.NoError(t, pass.Close(), "closing twice")
-	require.Error(t, pass.Backward(g), "after Close")
+	t.NoError(pass.Close())
+	t.NoError(pass.Close(), "closing twice")
+	t.Error(pass.Backward(g), "after Close")
 }
 
-func (c contract) closeOrder(t *testing.T) {
+func (c suite) closeOrder(t *contract.T) {
 	e := c.open(t)
 	in := prepare(t, e, encoder.Query, texts)
 	want := encode(t, e, encoder.Query, texts)
@@ -341,73 +352,73 @@ func (c contract) closeOrder(t *testing.T) {
 		passes[i] = forward(t, e, in, []int{i}, i%2 == 0)
 	}
 	for _, i := range []int{2, 0, 4, 1, 3} {
-		require.InDeltaSlice(t, toFloat64(matrix.Row(want, i)), toFloat64(matrix.Row(passes[i].Embeddings(), 0)), c.tol.Embedding)
+		t.InDeltas(matrix.Row(want, i), matrix.Row(passes[i].Embeddings(), 0), c.tol.Embedding)
 		if i == 0 {
-			require.NoError(t, passes[i].Backward(probe(1, e.Dim())))
+			t.NoError(passes[i].Backward(probe(1, e.Dim())))
 		}
-		require.NoError(t, passes[i].Close())
+		t.NoError(passes[i].Close())
 	}
 	for _, pass := range passes {
-		require.NoError(t, pass.Close(), "twice")
+		t.NoError(pass.Close(), "twice")
 	}
 }
 
-func (c contract) gradientsAddUp(t *testing.T) {
+func (c suite) gradientsAddUp(t *contract.T) {
 	e := c.open(t)
 	in := prepare(t, e, encoder.Passage, texts)
 	g := probe(len(texts), e.Dim())
 	backward(t, e, in, allRows(in), g)
 	want := gradients(t, e)
 	step(t, e, encoder.Update{Eps: 1})
-	require.Zero(t, l2(gradients(t, e)), "Step zeroes the gradients")
+	t.True(l2(gradients(t, e)) == 0, "Step zeroes the gradients")
 	for _, rows := range [][]int{{3}, {1, 0}, {4, 2}} {
 		backward(t, e, in, rows, pick(g, rows))
 	}
-	require.Less(t, relative(gradients(t, e), want), c.tol.Weight)
+	t.True(relative(gradients(t, e), want) < c.tol.Weight, "relative(gradients(t, e), want) < c.tol.Weight")
 }
 
-func (c contract) zeroGradients(t *testing.T) {
+func (c suite) zeroGradients(t *contract.T) {
 	e := c.open(t)
 	zeroer, ok := e.(encoder.GradientZeroer)
 	if !ok {
-		t.Skip("it does not implement encoder.GradientZeroer")
+		t.Skip()
 	}
-	require.NoError(t, zeroer.ZeroGradients(), "before there are any")
+	t.NoError(zeroer.ZeroGradients(), "before there are any")
 	in := prepare(t, e, encoder.Query, texts)
 	backward(t, e, in, allRows(in), probe(len(texts), e.Dim()))
-	require.NotZero(t, l2(gradients(t, e)))
+	t.True(l2(gradients(t, e)) != 0, "l2(gradients(t, e)) is 0")
 	before := save(t, e)
-	require.NoError(t, zeroer.ZeroGradients())
-	require.Zero(t, l2(gradients(t, e)))
-	require.Equal(t, before, save(t, e), "weights or moments changed")
+	t.NoError(zeroer.ZeroGradients())
+	t.True(l2(gradients(t, e)) == 0, "l2(gradients(t, e)) is not 0")
+	t.Equal(before, save(t, e), "weights or moments changed")
 }
 
 // setGrad gives one model the gradients of another, before and after a Backward of its own.
-func (c contract) setGrad(t *testing.T) {
+func (c suite) setGrad(t *contract.T) {
 	from, to := c.open(t), c.open(t)
 	if parameters(t, to)[0].SetGrad == nil {
-		t.Skip("its parameters have no SetGrad")
+		t.Skip()
 	}
 	in := prepare(t, from, encoder.Query, texts)
 	backward(t, from, in, allRows(in), probe(len(texts), from.Dim()))
 	give := func() {
 		for i, p := range parameters(t, to) {
-			require.NoError(t, p.SetGrad(grad(t, parameters(t, from)[i])), p.Name)
+			t.NoError(p.SetGrad(grad(t, parameters(t, from)[i])), p.Name)
 		}
-		require.Equal(t, gradients(t, from), gradients(t, to))
+		t.Equal(gradients(t, from), gradients(t, to))
 	}
 	give()
 	own := prepare(t, to, encoder.Query, texts[:2])
 	backward(t, to, own, allRows(own), probe(2, to.Dim()))
-	require.NotEqual(t, gradients(t, from), gradients(t, to))
+	t.NotEqual(gradients(t, from), gradients(t, to))
 	give()
-	require.Error(t, parameters(t, to)[0].SetGrad(nil), "too few")
+	t.Error(parameters(t, to)[0].SetGrad(nil), "too few")
 	u := encoder.Update{LR: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, ClipNorm: 0.1}
-	require.Equal(t, step(t, from, u), step(t, to, u))
-	require.Equal(t, values(t, from), values(t, to))
+	t.Equal(step(t, from, u), step(t, to, u))
+	t.Equal(values(t, from), values(t, to))
 }
 
-func (c contract) stepIsAdamW(t *testing.T) {
+func (c suite) stepIsAdamW(t *contract.T) {
 	e := c.open(t)
 	in := prepare(t, e, encoder.Query, texts)
 	u := encoder.Update{LR: 0.01, WeightDecay: 0.1, Beta1: 0.8, Beta2: 0.95, Eps: 1e-3}
@@ -417,7 +428,7 @@ func (c contract) stepIsAdamW(t *testing.T) {
 		backward(t, e, in, allRows(in), probe(len(texts), e.Dim()))
 		grads := gradients(t, e)
 		norm := step(t, e, u)
-		require.InEpsilon(t, l2(grads), norm, c.tol.Weight)
+		t.InEpsilon(l2(grads), norm, c.tol.Weight)
 		for i, g := range toFloat64(grads) {
 			m1[i] = u.Beta1*m1[i] + (1-u.Beta1)*g
 			m2[i] = u.Beta2*m2[i] + (1-u.Beta2)*g*g
@@ -427,38 +438,38 @@ func (c contract) stepIsAdamW(t *testing.T) {
 		}
 		got := toFloat64(values(t, e))
 		for i, w := range weights {
-			require.InDelta(t, w, got[i], c.tol.Weight*(math.Abs(w)+u.LR), "step %d, weight %d", n, i)
+			t.InDelta(w, got[i], c.tol.Weight*(math.Abs(w)+u.LR), "step %d, weight %d", n, i)
 		}
 	}
 }
 
 // stepClips takes an Eps so large that AdamW's step follows the length of the gradient.
-func (c contract) stepClips(t *testing.T) {
+func (c suite) stepClips(t *contract.T) {
 	e := c.open(t)
 	in := prepare(t, e, encoder.Query, texts)
 	backward(t, e, in, allRows(in), probe(len(texts), e.Dim()))
 	before, grads := toFloat64(values(t, e)), toFloat64(gradients(t, e))
 	clip := l2(gradients(t, e)) / 10
 	norm := step(t, e, encoder.Update{LR: 1, Beta1: 0.9, Beta2: 0.999, Eps: 1, ClipNorm: clip})
-	require.InEpsilon(t, 10*clip, norm, c.tol.Weight, "the norm before clipping")
+	t.InEpsilon(10*clip, norm, c.tol.Weight, "the norm before clipping")
 	after := toFloat64(values(t, e))
 	for i, g := range grads {
 		want := before[i] - 0.1*g/(math.Abs(0.1*g)+1)
-		require.InDelta(t, want, after[i], c.tol.Weight*(math.Abs(want)+math.Abs(0.1*g)), "weight %d", i)
+		t.InDelta(want, after[i], c.tol.Weight*(math.Abs(want)+math.Abs(0.1*g)), "weight %d", i)
 	}
 }
 
-func (c contract) stepDecays(t *testing.T) {
+func (c suite) stepDecays(t *contract.T) {
 	e := c.open(t)
 	before := values(t, e)
 	norm := step(t, e, encoder.Update{LR: 0.5, WeightDecay: 0.1, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, ClipNorm: 1})
-	require.Zero(t, norm)
+	t.True(norm == 0, "norm is not 0")
 	for i, w := range values(t, e) {
-		require.InDelta(t, 0.95*float64(before[i]), float64(w), c.tol.Weight*math.Abs(float64(before[i])), "weight %d", i)
+		t.InDelta(0.95*float64(before[i]), float64(w), c.tol.Weight*math.Abs(float64(before[i])), "weight %d", i)
 	}
 }
 
-func (c contract) stepBadUpdate(t *testing.T) {
+func (c suite) stepBadUpdate(t *contract.T) {
 	e := c.open(t)
 	before := values(t, e)
 	good := encoder.Update{LR: 0.1, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8}
@@ -471,12 +482,12 @@ func (c contract) stepBadUpdate(t *testing.T) {
 		u := good
 		spoil(&u)
 		_, err := e.Step(u)
-		require.ErrorContains(t, err, name)
+		t.ErrorContains(err, name)
 	}
-	require.Equal(t, before, values(t, e))
+	t.Equal(before, values(t, e))
 }
 
-func (c contract) nonFinite(t *testing.T) {
+func (c suite) nonFinite(t *contract.T) {
 	u := encoder.Update{LR: 0.01, WeightDecay: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, ClipNorm: 1}
 	for _, bad := range []float64{math.NaN(), math.Inf(1)} {
 		e, clean := c.open(t), c.open(t)
@@ -486,107 +497,106 @@ func (c contract) nonFinite(t *testing.T) {
 		g.Data[1] = float32(bad)
 		backward(t, e, in, allRows(in), g)
 		_, err := e.Step(u)
-		require.ErrorIs(t, err, encoder.ErrNonFinite)
-		require.Equal(t, before, values(t, e), "weights changed")
-		require.Zero(t, l2(gradients(t, e)), "gradients stayed")
+		t.ErrorIs(err, encoder.ErrNonFinite)
+		t.Equal(before, values(t, e), "weights changed")
+		t.True(l2(gradients(t, e)) == 0, "gradients stayed")
 		c.train(t, e, u)
 		c.train(t, clean, u)
-		require.Equal(t, values(t, clean), values(t, e), "the moments or the count of steps changed")
+		t.Equal(values(t, clean), values(t, e), "the moments or the count of steps changed")
 	}
 }
 
-func (c contract) stateGoesOn(t *testing.T) {
+func (c suite) stateGoesOn(t *contract.T) {
 	u := encoder.Update{LR: 0.01, WeightDecay: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, ClipNorm: 1}
 	a, b := c.open(t), c.open(t)
 	c.train(t, a, u)
 	c.train(t, a, u)
 	saved := save(t, a)
-	require.NoError(t, b.LoadState(bytes.NewReader(saved)))
-	require.Equal(t, values(t, a), values(t, b))
+	t.NoError(b.LoadState(bytes.NewReader(saved)))
+	t.Equal(values(t, a), values(t, b))
 	c.train(t, a, u)
 	c.train(t, b, u)
-	require.Equal(t, values(t, a), values(t, b))
-	require.Equal(t, encode(t, a, encoder.Query, texts), encode(t, b, encoder.Query, texts))
+	t.Equal(values(t, a), values(t, b))
+	t.Equal(encode(t, a, encoder.Query, texts), encode(t, b, encoder.Query, texts))
 }
 
-func (c contract) loadZeroesGradients(t *testing.T) {
+func (c suite) loadZeroesGradients(t *contract.T) {
 	e := c.open(t)
 	in := prepare(t, e, encoder.Query, texts)
 	saved := save(t, e)
 	backward(t, e, in, allRows(in), probe(len(texts), e.Dim()))
-	require.NotZero(t, l2(gradients(t, e)))
-	require.NoError(t, e.LoadState(bytes.NewReader(saved)))
-	require.Zero(t, l2(gradients(t, e)))
+	t.True(l2(gradients(t, e)) != 0, "l2(gradients(t, e)) is 0")
+	t.NoError(e.LoadState(bytes.NewReader(saved)))
+	t.True(l2(gradients(t, e)) == 0, "l2(gradients(t, e)) is not 0")
 }
 
-func (c contract) brokenState(t *testing.T) {
+func (c suite) brokenState(t *contract.T) {
 	e := c.open(t)
 	c.train(t, e, encoder.Update{LR: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8})
 	saved := save(t, e)
 	c.train(t, e, encoder.Update{LR: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8})
 	before := values(t, e)
 	for _, n := range []int{0, 1, len(saved) / 4, len(saved) / 2, len(saved) - 1} {
-		require.Error(t, e.LoadState(bytes.NewReader(saved[:n])), "the first %d of %d bytes", n, len(saved))
-		require.Equal(t, before, values(t, e))
+		t.Error(e.LoadState(bytes.NewReader(saved[:n])), "the first %d of %d bytes", n, len(saved))
+		t.Equal(before, values(t, e))
 	}
-	require.Error(t, e.LoadState(strings.NewReader("no state at all, although there is enough of it to read")))
-	require.Error(t, e.SaveState(brokenWriter{}))
-	require.Equal(t, before, values(t, e))
+	t.Error(e.LoadState(strings.NewReader("no state at all, although there is enough of it to read")))
+	t.Error(e.SaveState(brokenWriter{}))
+	t.Equal(before, values(t, e))
 }
 
 type brokenWriter struct{}
 
 func (brokenWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 
-func (c contract) saveUnwritable(t *testing.T) {
+func (c suite) saveUnwritable(t *contract.T) {
 	e := c.open(t)
 	file := filepath.Join(t.TempDir(), "file")
-	require.NoError(t, os.WriteFile(file, nil, 0o644))
-	require.Error(t, e.Save(filepath.Join(file, "model")), "below a file")
-	require.NoError(t, e.Save(t.TempDir()+"/model"))
+	t.NoError(os.WriteFile(file, nil, 0o644))
+	t.Error(e.Save(filepath.Join(file, "model")), "below a file")
+	t.NoError(e.Save(t.TempDir() + "/model"))
 }
 
-func (c contract) splitTowers(t *testing.T) {
+func (c suite) splitTowers(t *contract.T) {
 	e := c.open(t)
 	splitter, ok := e.(encoder.Splitter)
 	if !ok {
-		t.Skip("it does not implement encoder.Splitter")
+		t.Skip()
 	}
 	passages, queries := encode(t, e, encoder.Passage, texts), encode(t, e, encoder.Query, texts)
-	require.NoError(t, splitter.SplitTowers())
-	require.Equal(t, queries, encode(t, e, encoder.Query, texts))
+	t.NoError(splitter.SplitTowers())
+	t.Equal(queries, encode(t, e, encoder.Query, texts))
 	u := encoder.Update{LR: 0.01, WeightDecay: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, ClipNorm: 1}
 	c.train(t, e, u)
-	require.NoError(t, splitter.SplitTowers(), "twice")
+	t.NoError(splitter.SplitTowers(), "twice")
 	c.train(t, e, u)
-	require.Equal(t, passages, encode(t, e, encoder.Passage, texts))
+	t.Equal(passages, encode(t, e, encoder.Passage, texts))
 	trained := encode(t, e, encoder.Query, texts)
-	require.NotEqual(t, queries, trained)
+	t.NotEqual(queries, trained)
 
 	saved := save(t, e)
 	other := c.open(t)
-	require.NoError(t, other.(encoder.Splitter).SplitTowers())
-	require.NoError(t, other.LoadState(bytes.NewReader(saved)))
-	require.Equal(t, passages, encode(t, other, encoder.Passage, texts))
-	require.Equal(t, trained, encode(t, other, encoder.Query, texts))
+	t.NoError(other.(encoder.Splitter).SplitTowers())
+	t.NoError(other.LoadState(bytes.NewReader(saved)))
+	t.Equal(passages, encode(t, other, encoder.Passage, texts))
+	t.Equal(trained, encode(t, other, encoder.Query, texts))
 }
 
-func (c contract) fingerprint(t *testing.T) {
+func (c suite) fingerprint(t *contract.T) {
 	e := c.open(t)
 	printer, ok := e.(encoder.Fingerprinter)
 	if !ok {
-		t.Skip("it does not implement encoder.Fingerprinter")
+		t.Skip()
 	}
 	before := printer.Fingerprint()
-	require.NotEmpty(t, before)
-	require.Equal(t, before, c.open(t).(encoder.Fingerprinter).Fingerprint())
+	t.True(len(before) > 0, "it is empty")
+	t.Equal(before, c.open(t).(encoder.Fingerprinter).Fingerprint())
 	c.train(t, e, encoder.Update{LR: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8})
-	require.NotEqual(t, before, printer.Fingerprint())
+	t.NotEqual(before, printer.Fingerprint())
 }
 
 // train makes one step towards nothing in particular.
-func (c contract) train(t *testing.T, e encoder.Trainable, u encoder.Update) {
-	t.Helper()
+func (c suite) train(t *contract.T, e encoder.Trainable, u encoder.Update) {
 	in := prepare(t, e, encoder.Query, texts)
 	backward(t, e, in, allRows(in), probe(len(texts), e.Dim()))
 	step(t, e, u)

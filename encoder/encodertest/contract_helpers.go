@@ -3,105 +3,91 @@ package encodertest
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"math"
 	"slices"
-	"testing"
 
-	"github.com/stretchr/testify/require"
 	"gonum.org/v1/gonum/blas/blas32"
 
 	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/internal/contract"
 	"github.com/retort-ir/retort/internal/matrix"
 )
 
-func encode(t *testing.T, e encoder.Encoder, role encoder.Role, texts []string) blas32.General {
-	t.Helper()
-	m, err := e.Encode(context.Background(), role, texts)
-	require.NoError(t, err)
+func encode(t *contract.T, e encoder.Encoder, role encoder.Role, texts []string) blas32.General {
+	m, err := e.Encode(t.Context(), role, texts)
+	t.NoError(err)
 	return m
 }
 
-func prepare(t *testing.T, e encoder.Trainable, role encoder.Role, texts []string) encoder.Inputs {
-	t.Helper()
-	in, err := e.Prepare(context.Background(), role, texts)
-	require.NoError(t, err)
-	require.Equal(t, len(texts), in.Len())
+func prepare(t *contract.T, e encoder.Trainable, role encoder.Role, texts []string) encoder.Inputs {
+	in, err := e.Prepare(t.Context(), role, texts)
+	t.NoError(err)
+	t.Equal(len(texts), in.Len())
 	return in
 }
 
-func forward(t *testing.T, e encoder.Trainable, in encoder.Inputs, rows []int, keepGraph bool) encoder.Pass {
-	t.Helper()
-	p, err := e.Forward(context.Background(), in, rows, keepGraph)
-	require.NoError(t, err)
+func forward(t *contract.T, e encoder.Trainable, in encoder.Inputs, rows []int, keepGraph bool) encoder.Pass {
+	p, err := e.Forward(t.Context(), in, rows, keepGraph)
+	t.NoError(err)
 	return p
 }
 
-func backward(t *testing.T, e encoder.Trainable, in encoder.Inputs, rows []int, g blas32.General) {
-	t.Helper()
+func backward(t *contract.T, e encoder.Trainable, in encoder.Inputs, rows []int, g blas32.General) {
 	p := forward(t, e, in, rows, true)
-	require.NoError(t, p.Backward(g))
-	require.NoError(t, p.Close())
+	t.NoError(p.Backward(g))
+	t.NoError(p.Close())
 }
 
-func step(t *testing.T, e encoder.Trainable, u encoder.Update) float64 {
-	t.Helper()
+func step(t *contract.T, e encoder.Trainable, u encoder.Update) float64 {
 	norm, err := e.Step(u)
-	require.NoError(t, err)
+	t.NoError(err)
 	return norm
 }
 
-func save(t *testing.T, e encoder.Trainable) []byte {
-	t.Helper()
+func save(t *contract.T, e encoder.Trainable) []byte {
 	var b bytes.Buffer
-	require.NoError(t, e.SaveState(&b))
+	t.NoError(e.SaveState(&b))
 	return b.Bytes()
 }
 
 // parameters skips the test for an encoder that does not show its weights.
-func parameters(t *testing.T, e encoder.Trainable) []encoder.Parameter {
-	t.Helper()
+func parameters(t *contract.T, e encoder.Trainable) []encoder.Parameter {
 	p, ok := e.(encoder.Parametric)
 	if !ok {
-		t.Skip("it does not implement encoder.Parametric")
+		t.Skip()
 	}
-	require.NotEmpty(t, p.Parameters())
+	t.True(len(p.Parameters()) > 0, "it is empty")
 	return p.Parameters()
 }
 
-func value(t *testing.T, p encoder.Parameter) []float32 {
-	t.Helper()
+func value(t *contract.T, p encoder.Parameter) []float32 {
 	v, err := p.Value()
-	require.NoError(t, err, p.Name)
+	t.NoError(err, p.Name)
 	n := 1
 	for _, s := range p.Shape {
 		n *= s
 	}
-	require.Len(t, v, n, p.Name)
+	t.Equal(n, len(v), p.Name)
 	return v
 }
 
-func grad(t *testing.T, p encoder.Parameter) []float32 {
-	t.Helper()
+func grad(t *contract.T, p encoder.Parameter) []float32 {
 	g, err := p.Grad()
-	require.NoError(t, err, p.Name)
+	t.NoError(err, p.Name)
 	return g
 }
 
 // values are those of all parameters, end to end.
-func values(t *testing.T, e encoder.Trainable) []float32 {
-	t.Helper()
+func values(t *contract.T, e encoder.Trainable) []float32 {
 	return ofAll(t, e, value)
 }
 
 // gradients are those of all parameters, end to end.
-func gradients(t *testing.T, e encoder.Trainable) []float32 {
-	t.Helper()
+func gradients(t *contract.T, e encoder.Trainable) []float32 {
 	return ofAll(t, e, grad)
 }
 
-func ofAll(t *testing.T, e encoder.Trainable, read func(*testing.T, encoder.Parameter) []float32) []float32 {
-	t.Helper()
+func ofAll(t *contract.T, e encoder.Trainable, read func(*contract.T, encoder.Parameter) []float32) []float32 {
 	var all []float32
 	for _, p := range parameters(t, e) {
 		all = append(all, read(t, p)...)
@@ -109,12 +95,11 @@ func ofAll(t *testing.T, e encoder.Trainable, read func(*testing.T, encoder.Para
 	return all
 }
 
-func requireUnitRows(t *testing.T, m blas32.General, rows, cols int) {
-	t.Helper()
-	require.Equal(t, rows, m.Rows)
-	require.Equal(t, cols, m.Cols)
+func requireUnitRows(t *contract.T, m blas32.General, rows, cols int) {
+	t.Equal(rows, m.Rows)
+	t.Equal(cols, m.Cols)
 	for i := range rows {
-		require.InDelta(t, 1, l2(matrix.Row(m, i)), 1e-5, "norm of row %d", i)
+		t.InDelta(1, l2(matrix.Row(m, i)), 1e-5, "norm of row %d", i)
 	}
 }
 

@@ -4,5 +4,12 @@
 // but it learns, is deterministic, and implements every interface of package encoder, so that a pipeline can be tested on
 // a machine without LibTorch in milliseconds.
 //
-// [Test] is the contract of encoder.Trainable: every implementation must pass it.
+// [TestEncoder] checks the contract of encoder.Trainable, which every implementation must keep:
+//
+//	func TestMyEncoder(t *testing.T) {
+//		open := func() (encoder.Trainable, error) { return myencoder.Open("testdata/tiny") }
+//		if err := encodertest.TestEncoder(t.Context(), open, encodertest.Tolerances{}); err != nil {
+//			t.Fatal(err)
+//		}
+//	}
 package encodertest

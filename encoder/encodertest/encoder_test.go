@@ -2,24 +2,106 @@ package encodertest
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"gonum.org/v1/gonum/blas/blas32"
 
 	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/internal/contract"
 )
 
-func open(t *testing.T) encoder.Trainable {
-	e, err := New(Options{Dim: 8, Buckets: 64, Seed: 3})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.Zero(t, e.OpenPasses()) })
-	return e
+func open() (encoder.Trainable, error) { return New(Options{Dim: 8, Buckets: 64, Seed: 3}) }
+
+// with runs a check that is written for the contract test.
+func with(t *testing.T, check func(*contract.T)) {
+	t.Helper()
+	require.NoError(t, contract.Run(t.Context(), t.Name(), check))
 }
 
 func TestEncoderKeepsTheContract(t *testing.T) {
-	Test(t, open)
+	var opened []*Encoder
+	require.NoError(t, TestEncoder(t.Context(), func() (encoder.Trainable, error) {
+		e, err := open()
+		opened = append(opened, e.(*Encoder))
+		return e, err
+	}, Tolerances{}))
+	for _, e := range opened {
+		require.Zero(t, e.OpenPasses())
+	}
+}
+
+// broken is an encoder that keeps all of the contract but one rule.
+type broken struct {
+	*Encoder
+	rule string
+}
+
+func (b broken) Encode(ctx context.Context, role encoder.Role, texts []string) (blas32.General, error) {
+	switch b.rule {
+	case "panics":
+		panic("at once")
+	case "ignores its context":
+		ctx = context.Background()
+	}
+	m, err := b.Encoder.Encode(ctx, role, texts)
+	if b.rule == "is not normalised" {
+		for i := range m.Data {
+			m.Data[i] *= 2
+		}
+	}
+	return m, err
+}
+
+func (b broken) Step(u encoder.Update) (float64, error) {
+	if b.rule == "does not decay" {
+		u.WeightDecay = 0
+	}
+	return b.Encoder.Step(u)
+}
+
+func (b broken) SaveState(w io.Writer) error {
+	if b.rule == "does not report a failed write" {
+		b.Encoder.SaveState(w)
+		return nil
+	}
+	return b.Encoder.SaveState(w)
+}
+
+func (b broken) Fingerprint() string {
+	if b.rule == "has one fingerprint" {
+		return "always"
+	}
+	return b.Encoder.Fingerprint()
+}
+
+// Each broken rule is named, and the checks that do not depend on it find nothing.
+func TestAnEncoderThatBreaksTheContractIsNamed(t *testing.T) {
+	for rule, want := range map[string]string{
+		"is not normalised":              "Encode gives one normalised row a text, in order: norm of row 0: got 2",
+		"panics":                         "a panic: at once",
+		"ignores its context":            "a cancelled context ends every call with its error: error <nil>, want context canceled",
+		"does not decay":                 "Step is AdamW: step 1, weight",
+		"does not report a failed write": "a broken state is an error and changes nothing: no error",
+		"has one fingerprint":            "the fingerprint follows the weights: unchanged: always",
+	} {
+		err := TestEncoder(t.Context(), func() (encoder.Trainable, error) {
+			e, err := open()
+			return broken{e.(*Encoder), rule}, err
+		}, Tolerances{})
+		require.ErrorContains(t, err, want, rule)
+		require.NotContains(t, err.Error(), "Prepare counts tokens", rule)
+	}
+	err := TestEncoder(t.Context(), func() (encoder.Trainable, error) { return nil, errors.New("no model here") }, Tolerances{})
+	require.ErrorContains(t, err, "Encode of no texts gives no rows: opening the model: error no model here")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, TestEncoder(ctx, open, Tolerances{}), context.Canceled)
 }
 
 func TestNewNamesTheWrongField(t *testing.T) {
@@ -44,24 +126,26 @@ func TestSeedDecidesTheWeights(t *testing.T) {
 
 func TestOpenReadsWhatSaveWrote(t *testing.T) {
 	for _, split := range []bool{false, true} {
-		e := open(t).(*Encoder)
+		e := opened(t)
 		if split {
 			require.NoError(t, e.SplitTowers())
 		}
-		contract{}.train(t, e, encoder.Update{LR: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8})
+		with(t, func(c *contract.T) {
+			suite{}.train(c, e, encoder.Update{LR: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8})
+		})
 		dir := filepath.Join(t.TempDir(), "model")
 		require.NoError(t, e.Save(dir))
-		opened, err := Open(dir)
+		read, err := Open(dir)
 		require.NoError(t, err)
 		for _, role := range []encoder.Role{encoder.Query, encoder.Passage} {
-			require.Equal(t, encode(t, e, role, texts), encode(t, opened, role, texts))
+			with(t, func(c *contract.T) { c.Equal(encode(c, e, role, texts), encode(c, read, role, texts)) })
 		}
-		require.Equal(t, e.Fingerprint(), opened.Fingerprint())
+		require.Equal(t, e.Fingerprint(), read.Fingerprint())
 	}
 }
 
 func TestSaveNeverReplacesWhatIsThere(t *testing.T) {
-	e := open(t).(*Encoder)
+	e := opened(t)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")
 	require.NoError(t, os.WriteFile(file, []byte("mine"), 0o644))
@@ -83,10 +167,12 @@ func TestOpenOfABrokenFolderIsAnError(t *testing.T) {
 func TestLoadStateRefusesAnotherShape(t *testing.T) {
 	small, err := New(Options{Dim: 4})
 	require.NoError(t, err)
-	e := open(t)
-	before := values(t, e)
-	require.ErrorContains(t, e.LoadState(readerOf(t, small)), "options")
-	require.Equal(t, before, values(t, e))
+	e := opened(t)
+	with(t, func(c *contract.T) {
+		before := values(c, e)
+		c.ErrorContains(e.LoadState(bytes.NewReader(save(c, small))), "options")
+		c.Equal(before, values(c, e))
+	})
 }
 
 func TestTokensAreCountedAfterTheCut(t *testing.T) {
@@ -98,9 +184,15 @@ func TestTokensAreCountedAfterTheCut(t *testing.T) {
 		"one two three four":          {4, 5},
 		"one two three four five six": {4, 6},
 	} {
-		require.Equal(t, want[0], prepare(t, e, encoder.Query, []string{text}).Tokens(0), text)
-		require.Equal(t, want[1], prepare(t, e, encoder.Passage, []string{text}).Tokens(0), text)
+		with(t, func(c *contract.T) {
+			c.Equal(want[0], prepare(c, e, encoder.Query, []string{text}).Tokens(0), "%q", text)
+			c.Equal(want[1], prepare(c, e, encoder.Passage, []string{text}).Tokens(0), "%q", text)
+		})
 	}
 }
 
-func readerOf(t *testing.T, e encoder.Trainable) *bytes.Reader { return bytes.NewReader(save(t, e)) }
+func opened(t *testing.T) *Encoder {
+	e, err := open()
+	require.NoError(t, err)
+	return e.(*Encoder)
+}

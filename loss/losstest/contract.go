@@ -1,40 +1,44 @@
 package losstest
 
 import (
+	"context"
+	"errors"
 	"math"
 	"reflect"
 	"slices"
 	"strings"
 	"sync"
-	"testing"
 
+	"github.com/retort-ir/retort/internal/contract"
 	"github.com/retort-ir/retort/loss"
 )
 
-// CheckContract reports an error on t for everything in which l breaks the contract of [loss.Loss], on [Cases]: a
-// gradient that is not the loss's, that overwrites what was in grad, or that scale and Row.Weight do not multiply as they
-// should; a change of sim or of the row; other results when called concurrently (run it with -race); and malformed rows
-// or similarities that are NaN or infinite that give no error or one that does not name the query. A panic in a malformed
-// row is reported too.
-func CheckContract(t testing.TB, l loss.Loss) {
-	t.Helper()
-	cases := Cases()
-	for i := range cases {
-		c := &cases[i]
-		CheckGradient(t, l, &c.Row, c.Sim)
-		checkAdds(t, l, c)
-		checkScale(t, l, c)
-		checkWeight(t, l, c)
-		checkReadsOnly(t, l, c)
-		checkNotFinite(t, l, c)
+// TestLoss returns an error for each way in which l breaks the contract of [loss.Loss], on [Cases], joined: a gradient
+// that differs from central differences of the loss by more than 1e-4 of it plus 1e-6 (so a loss with a kink can fail
+// where a similarity is within 2^-13 of it), that overwrites what was in grad, or that scale and Row.Weight do not
+// multiply as they should; a change of sim or of the row; other results when called concurrently (run it with -race); and
+// malformed rows or similarities that are NaN or infinite that give no error or one that does not name the query. A panic
+// is reported too.
+func TestLoss(ctx context.Context, l loss.Loss) error {
+	var errs []error
+	run := func(check func(t *contract.T)) { errs = append(errs, contract.Run(ctx, "loss", check)) }
+	for _, c := range Cases() {
+		for _, check := range []func(*contract.T, loss.Loss, *Case){
+			checkGradient, checkAdds, checkScale, checkWeight, checkReadsOnly, checkNotFinite,
+		} {
+			if err := ctx.Err(); err != nil {
+				return errors.Join(append(errs, err)...)
+			}
+			run(func(t *contract.T) { check(t, l, &c) })
+		}
 	}
-	checkConcurrent(t, l)
-	checkMalformed(t, l)
+	run(func(t *contract.T) { checkConcurrent(t, l) })
+	run(func(t *contract.T) { checkMalformed(t, l) })
+	return errors.Join(errs...)
 }
 
 // result calls the loss with a gradient of zeros.
-func result(t testing.TB, l loss.Loss, r *loss.Row, sim []float32, scale float64) (float64, []float32) {
-	t.Helper()
+func result(t *contract.T, l loss.Loss, r *loss.Row, sim []float32, scale float64) (float64, []float32) {
 	grad := make([]float32, len(sim))
 	value, err := l.Row(r, sim, grad, scale)
 	if err != nil {
@@ -43,8 +47,7 @@ func result(t testing.TB, l loss.Loss, r *loss.Row, sim []float32, scale float64
 	return value, grad
 }
 
-func checkAdds(t testing.TB, l loss.Loss, c *Case) {
-	t.Helper()
+func checkAdds(t *contract.T, l loss.Loss, c *Case) {
 	_, want := result(t, l, &c.Row, c.Sim, 1)
 	got := make([]float32, len(c.Sim))
 	for i := range got {
@@ -57,8 +60,7 @@ func checkAdds(t testing.TB, l loss.Loss, c *Case) {
 	compare(t, c.Name, "it does not add to what is in grad", got, want)
 }
 
-func checkScale(t testing.TB, l loss.Loss, c *Case) {
-	t.Helper()
+func checkScale(t *contract.T, l loss.Loss, c *Case) {
 	value, want := result(t, l, &c.Row, c.Sim, 1)
 	const scale = -0.375
 	for i := range want {
@@ -71,8 +73,7 @@ func checkScale(t testing.TB, l loss.Loss, c *Case) {
 	}
 }
 
-func checkWeight(t testing.TB, l loss.Loss, c *Case) {
-	t.Helper()
+func checkWeight(t *contract.T, l loss.Loss, c *Case) {
 	row := c.Row
 	row.Weight = 0
 	value, one := result(t, l, &row, c.Sim, 1)
@@ -90,8 +91,7 @@ func checkWeight(t testing.TB, l loss.Loss, c *Case) {
 	}
 }
 
-func checkReadsOnly(t testing.TB, l loss.Loss, c *Case) {
-	t.Helper()
+func checkReadsOnly(t *contract.T, l loss.Loss, c *Case) {
 	row, sim := clone(c)
 	result(t, l, &row, sim, 1)
 	if !slices.Equal(sim, c.Sim) {
@@ -102,8 +102,7 @@ func checkReadsOnly(t testing.TB, l loss.Loss, c *Case) {
 	}
 }
 
-func checkNotFinite(t testing.TB, l loss.Loss, c *Case) {
-	t.Helper()
+func checkNotFinite(t *contract.T, l loss.Loss, c *Case) {
 	columns := slices.Clone(c.Row.List)
 	if c.Row.Positive != -1 {
 		columns = append(columns, c.Row.Positive)
@@ -120,8 +119,7 @@ func checkNotFinite(t testing.TB, l loss.Loss, c *Case) {
 
 // checkConcurrent wants the very bits that one goroutine gets. Each goroutine has rows of its own, so that what they share
 // is the loss.
-func checkConcurrent(t testing.TB, l loss.Loss) {
-	t.Helper()
+func checkConcurrent(t *contract.T, l loss.Loss) {
 	type answer struct {
 		value float64
 		grad  []float32
@@ -141,6 +139,11 @@ func checkConcurrent(t testing.TB, l loss.Loss) {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
+			defer func() {
+				if p := recover(); p != nil {
+					t.Errorf("called concurrently, it panics: %v", p)
+				}
+			}()
 			if !reflect.DeepEqual(all(), want) {
 				t.Errorf("called concurrently, it gives other results")
 			}
@@ -149,8 +152,7 @@ func checkConcurrent(t testing.TB, l loss.Loss) {
 	wg.Wait()
 }
 
-func checkMalformed(t testing.TB, l loss.Loss) {
-	t.Helper()
+func checkMalformed(t *contract.T, l loss.Loss) {
 	for _, m := range malformed {
 		c := Case{Row: loss.Row{ID: "the-query", List: []int32{0, 2, 3}, Teacher: []float64{0.9, 0.5, 0.1}}, Sim: make([]float32, 5)}
 		grad := make([]float32, 5)
@@ -192,8 +194,7 @@ var malformed = []struct {
 	{"a gradient longer than sim", func(_ *loss.Row, sim, _ *[]float32) { *sim = (*sim)[:4] }},
 }
 
-func wantError(t testing.TB, err error, id, what string) {
-	t.Helper()
+func wantError(t *contract.T, err error, id, what string) {
 	switch {
 	case err == nil:
 		t.Errorf("query %q: %s gives no error", id, what)
@@ -202,8 +203,7 @@ func wantError(t testing.TB, err error, id, what string) {
 	}
 }
 
-func compare(t testing.TB, id, what string, got, want []float32) {
-	t.Helper()
+func compare(t *contract.T, id, what string, got, want []float32) {
 	for i := range want {
 		if !near(float64(got[i]), float64(want[i]), 1e-6) {
 			t.Errorf("query %q: %s: element %d is %v, want %v", id, what, i, got[i], want[i])

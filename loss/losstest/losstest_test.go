@@ -1,10 +1,12 @@
 package losstest_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -14,23 +16,6 @@ import (
 	"github.com/retort-ir/retort/loss"
 	"github.com/retort-ir/retort/loss/losstest"
 )
-
-// recorder is a testing.TB that keeps what is reported to it.
-type recorder struct {
-	testing.TB
-	mu     sync.Mutex
-	errors []string
-}
-
-func (r *recorder) Helper() {}
-
-func (r *recorder) Errorf(format string, args ...any) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.errors = append(r.errors, fmt.Sprintf(format, args...))
-}
-
-func (r *recorder) all() string { return strings.Join(r.errors, "\n") }
 
 // rowFunc is a Loss made of a function.
 type rowFunc func(r *loss.Row, sim, grad []float32, scale float64) (float64, error)
@@ -42,7 +27,7 @@ func (f rowFunc) Row(r *loss.Row, sim, grad []float32, scale float64) (float64, 
 var good = loss.Sum{{Weight: 1, Loss: loss.ListwiseKL{}}, {Weight: 0.1, Loss: loss.InfoNCE{}}}
 
 // Every way to break the contract is seen, and told from the others.
-func TestCheckContractSeesWhatIsBroken(t *testing.T) {
+func TestEachBrokenRuleIsNamed(t *testing.T) {
 	var calls float64
 	var mu sync.Mutex
 	for _, test := range []struct {
@@ -120,29 +105,27 @@ func TestCheckContractSeesWhatIsBroken(t *testing.T) {
 		}, "not today"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			var r recorder
-			losstest.CheckContract(&r, test.loss)
-			require.Contains(t, r.all(), test.want)
+			require.ErrorContains(t, losstest.TestLoss(t.Context(), test.loss), test.want)
 		})
 	}
-	var r recorder
-	losstest.CheckContract(&r, good)
-	require.Empty(t, r.all())
+	require.NoError(t, losstest.TestLoss(t.Context(), good))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, losstest.TestLoss(ctx, good), context.Canceled)
 }
 
-func TestCheckGradientSeesAMissingGradientOnOneColumn(t *testing.T) {
-	row, sim := losstest.RandomRow(rand.New(rand.NewPCG(1, 1)))
-	var r recorder
-	losstest.CheckGradient(&r, loss.ListwiseKL{}, &row, sim)
-	require.Empty(t, r.all())
-	last := row.List[len(row.List)-1]
-	losstest.CheckGradient(&r, rowFunc(func(row *loss.Row, sim, grad []float32, scale float64) (float64, error) {
+func TestAMissingGradientOnOneColumnIsSeen(t *testing.T) {
+	err := losstest.TestLoss(t.Context(), rowFunc(func(row *loss.Row, sim, grad []float32, scale float64) (float64, error) {
+		before := slices.Clone(grad)
 		value, err := loss.ListwiseKL{}.Row(row, sim, grad, scale)
-		grad[last] = 0
+		if last := len(row.List) - 1; err == nil && row.ID == "plain" {
+			grad[row.List[last]] = before[row.List[last]]
+		}
 		return value, err
-	}), &row, sim)
-	require.Len(t, r.errors, 1)
-	require.Contains(t, r.all(), fmt.Sprintf("dL/dsim[%d] is 0", last))
+	}))
+	row := losstest.Cases()[0].Row
+	require.ErrorContains(t, err, fmt.Sprintf(`query "plain": dL/dsim[%d] is 0, central differences give`, row.List[len(row.List)-1]))
+	require.Equal(t, 1, strings.Count(err.Error(), "\n")+1)
 }
 
 func TestRandomRowsAreWellFormedAndCoverEveryField(t *testing.T) {

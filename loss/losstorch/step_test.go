@@ -255,9 +255,13 @@ func unit(n int) blas32.General {
 // The central differences of the contract see every digit: exponentials are in float64.
 func TestStepsKeepTheContractOfLosses(t *testing.T) {
 	for name, l := range losses {
-		t.Run(name, func(t *testing.T) { losstest.CheckContract(t, identity{open(t, l, Options{})}) })
+		t.Run(name, func(t *testing.T) {
+			require.NoError(t, losstest.TestLoss(t.Context(), identity{open(t, l, Options{})}))
+		})
 	}
-	t.Run("in tiles", func(t *testing.T) { losstest.CheckContract(t, identity{open(t, loss.Paper(), Options{Budget: 150})}) })
+	t.Run("in tiles", func(t *testing.T) {
+		require.NoError(t, losstest.TestLoss(t.Context(), identity{open(t, loss.Paper(), Options{Budget: 150})}))
+	})
 }
 
 // golden.json of package loss is PyTorch's autograd over the batch in which passages stand as often as in the lists.
