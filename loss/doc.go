@@ -10,7 +10,7 @@
 //	Sum         w_1 loss_1 + w_2 loss_2 + ...
 //
 // and dL/ds is (Q - P) / tau_s on the list; (softmax - onehot(p)) / tau; and -2a/(n-1) times each pair's difference on i,
-// their negated sum on p. [Joint] is the weighted sum of the first two, [Paper] the one that the method was published with.
+// their negated sum on p. [Paper] is the weighted sum of the first two that the method was published with.
 // Package losstorch computes them on LibTorch, for whole steps.
 //
 // A loss of your own is ten lines (see the example of [Loss]); package losstest checks its gradient and the rest of the

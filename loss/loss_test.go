@@ -22,8 +22,6 @@ func TestLossesKeepTheContract(t *testing.T) {
 		"MarginMSE":                    loss.MarginMSE{},
 		"MarginMSE, scaled":            loss.MarginMSE{Scale: 20},
 		"Paper":                        loss.Paper(),
-		"Paper as a sum":               loss.Paper().Sum(),
-		"Joint, its zero value":        loss.Joint{},
 		"a loss of one's own":          squared{},
 		"a sum of sums, one of them 0": loss.Sum{{Weight: -0.5, Loss: loss.Paper()}, {Loss: loss.MarginMSE{}}},
 	} {
@@ -35,7 +33,6 @@ func TestZeroValuesAreThePaper(t *testing.T) {
 	for _, c := range losstest.Cases() {
 		want := value(t, loss.Paper(), &c.Row, c.Sim)
 		kl := value(t, loss.ListwiseKL{}, &c.Row, c.Sim)
-		require.Equal(t, kl, value(t, loss.Joint{}, &c.Row, c.Sim), c.Name)
 		nce := value(t, loss.InfoNCE{MaskRatio: 0.6}, &c.Row, c.Sim)
 		require.InDelta(t, want, kl+0.1*nce, 1e-12*max(1, want), c.Name)
 	}
@@ -61,12 +58,6 @@ func TestValidateNamesTheWrongField(t *testing.T) {
 		{loss.ListwiseKL{TeacherTemperature: -1}, "ListwiseKL.TeacherTemperature is -1"},
 		{loss.ListwiseKL{StudentTemperature: nan}, "ListwiseKL.StudentTemperature is NaN"},
 		{loss.MarginMSE{Scale: -2}, "MarginMSE.Scale is -2"},
-		{loss.Joint{TeacherTemperature: -1}, "Joint.TeacherTemperature is -1"},
-		{loss.Joint{StudentTemperature: nan}, "Joint.StudentTemperature is NaN"},
-		{loss.Joint{InfoNCETemperature: inf}, "Joint.InfoNCETemperature is +Inf"},
-		{loss.Joint{InfoNCEWeight: -0.1}, "Joint.InfoNCEWeight is -0.1"},
-		{loss.Joint{InfoNCEWeight: inf}, "Joint.InfoNCEWeight is +Inf"},
-		{loss.Joint{MaskRatio: 1.5}, "Joint.MaskRatio is 1.5"},
 		{loss.Sum{}, "a sum without terms"},
 		{loss.Sum{{Weight: 1, Loss: loss.InfoNCE{}}, {Weight: 1}}, "term 1 of a loss.Sum: it has no Loss"},
 		{loss.Sum{{Weight: nan, Loss: loss.InfoNCE{}}}, "term 0 of a loss.Sum: its Weight is NaN"},
@@ -77,7 +68,7 @@ func TestValidateNamesTheWrongField(t *testing.T) {
 		require.ErrorContains(t, err, test.want)
 		require.ErrorContains(t, err, `"q7"`)
 	}
-	for _, l := range []validator{loss.InfoNCE{}, loss.InfoNCE{MaskRatio: 1}, loss.ListwiseKL{}, loss.MarginMSE{}, loss.Joint{}, loss.Paper(), loss.Paper().Sum()} {
+	for _, l := range []validator{loss.InfoNCE{}, loss.InfoNCE{MaskRatio: 1}, loss.ListwiseKL{}, loss.MarginMSE{}, loss.Paper()} {
 		require.NoError(t, l.Validate())
 	}
 }

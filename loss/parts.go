@@ -63,22 +63,3 @@ func (s Sum) Masked(columns []int32, r *Row) ([]int32, error) {
 	}
 	return columns, nil
 }
-
-// PartNames implements [Parted].
-func (j Joint) PartNames() []string { return j.Sum().PartNames() }
-
-// RowParts implements [Parted].
-func (j Joint) RowParts(r *Row, sim, grad []float32, scale float64, parts []float64) (float64, error) {
-	if err := j.Validate(); err != nil {
-		return 0, r.errorf("%w", err)
-	}
-	return j.Sum().RowParts(r, sim, grad, scale, parts)
-}
-
-// Masked implements [Masker].
-func (j Joint) Masked(columns []int32, r *Row) ([]int32, error) {
-	if j.InfoNCEWeight == 0 {
-		return columns, nil
-	}
-	return j.infoNCE().Masked(columns, r)
-}

@@ -14,6 +14,25 @@ type Term struct {
 // Sum is the weighted sum of its terms. It is itself a [Loss], safe for concurrent use as long as its terms are.
 type Sum []Term
 
+// Paper returns the loss of Tamber et al. 2025 (arXiv 2502.19712), listwise distillation with some contrastive learning
+// beside it, with the constants of the authors' training script: ListwiseKL at temperatures of 0.3 for the teacher and 0.05
+// for the student, without the factor tau², plus 0.1 times InfoNCE at a temperature of 0.01 with a mask above 0.6. It equals
+// their loss over the whole step, in which a passage occurs as often as in the lists, where
+//   - a row's columns are the distinct passages of the step's lists, so that in-batch negatives and the negatives of the
+//     query's own list are all there,
+//   - Row.Count holds the number of the step's lists that have each passage (distill.Options.CountDuplicates),
+//   - Row.Positive is the teacher's first (distill's choice for queries that are not cut from their passage),
+//   - Row.Teacher is scaled to [0,1] from the 1st to the 99th percentile of all scores of the same query type and
+//     retriever, and clipped (distill.PercentileMinMax, teacher.PercentileMinMax).
+//
+// A passage that is masked is masked wherever it occurs in the step, since it has one column.
+func Paper() Sum {
+	return Sum{
+		{Weight: 1, Loss: ListwiseKL{TeacherTemperature: 0.3, StudentTemperature: 0.05}},
+		{Weight: 0.1, Loss: InfoNCE{Temperature: 0.01, MaskRatio: 0.6}},
+	}
+}
+
 // Validate returns an error that names the wrong term: a sum without terms, a term without a loss, a weight that is not
 // finite, or what the Validate method of a term's loss says where it has one.
 func (s Sum) Validate() error {

@@ -245,11 +245,22 @@ func (r *run) openSources(ctx context.Context, giveUp func(error)) error {
 	if r.Teacher != nil || r.Mining.Target == StudentScale {
 		r.teacher = scored
 	}
-	if _, several := r.Training.Loss.(loss.Joint); several && r.Queries == nil && r.asked == nil && r.trainedTypes() != nil {
+	if contrastive(r.Training.Loss) && r.Queries == nil && r.asked == nil && r.trainedTypes() != nil {
 		r.events.note("extractive queries have no positive, so of the loss only the parts without one are left: " +
 			"give queries of your own or a language model to have InfoNCE too")
 	}
 	return nil
+}
+
+// contrastive says whether a loss has a part that needs a positive.
+func contrastive(l loss.Loss) bool {
+	switch l := l.(type) {
+	case loss.InfoNCE:
+		return true
+	case loss.Sum:
+		return slices.ContainsFunc(l, func(t loss.Term) bool { return contrastive(t.Loss) })
+	}
+	return false
 }
 
 func (r *run) scoredBy() teacher.Teacher {

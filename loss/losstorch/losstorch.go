@@ -60,7 +60,7 @@ var (
 	_ loss.PartedBatch = (*Loss)(nil)
 )
 
-// New returns l on LibTorch. l is a loss.InfoNCE, ListwiseKL, MarginMSE, Joint or a loss.Sum of such; others are refused.
+// New returns l on LibTorch. l is a loss.InfoNCE, ListwiseKL, MarginMSE or a loss.Sum of such; others are refused.
 // Close must be called once the loss is no longer needed.
 func New(l loss.Loss, o Options) (*Loss, error) {
 	if err := o.Validate(); err != nil {
@@ -140,8 +140,6 @@ func (t *terms) add(l loss.Loss, weight float64, part int) error {
 	case loss.ListwiseKL, loss.MarginMSE:
 		t.list = append(t.list, loss.Term{Weight: weight, Loss: l})
 		t.listParts = append(t.listParts, part)
-	case loss.Joint:
-		return t.add(l.Sum(), weight, part)
 	case loss.Sum:
 		for i, term := range l {
 			if part >= 0 {
@@ -155,7 +153,7 @@ func (t *terms) add(l loss.Loss, weight float64, part int) error {
 			}
 		}
 	default:
-		return fmt.Errorf("losstorch: a loss of type %T: only InfoNCE, ListwiseKL, MarginMSE, Joint and sums of them, "+
+		return fmt.Errorf("losstorch: a loss of type %T: only InfoNCE, ListwiseKL, MarginMSE and sums of them, "+
 			"as values, are computed on LibTorch", l)
 	}
 	return nil

@@ -24,7 +24,7 @@ func TestNewNamesWhatIsWrong(t *testing.T) {
 		{&loss.InfoNCE{}, Options{}, "of type *loss.InfoNCE"},
 		{loss.Sum{{Weight: 1, Loss: loss.InfoNCE{}}, {Weight: 1, Loss: ones{}}}, Options{}, "of type losstorch.ones"},
 		{loss.Sum{}, Options{}, "a sum without terms"},
-		{loss.Joint{MaskRatio: 2}, Options{}, "Joint.MaskRatio is 2"},
+		{loss.Sum{{Weight: 1, Loss: loss.InfoNCE{MaskRatio: 2}}}, Options{}, "InfoNCE.MaskRatio is 2"},
 		{loss.Paper(), Options{Threads: -1}, "Options.Threads is -1"},
 		{loss.Paper(), Options{GPU: -1}, "Options.GPU is -1"},
 		{loss.Paper(), Options{Precision: "bf16"}, `Options.Precision is "bf16"`},

@@ -86,13 +86,13 @@ func (s settings) validate() error {
 
 // trainingLoss has the paper's temperatures, without its mask: the peer's losses have none.
 func (s settings) trainingLoss() (loss.Loss, error) {
-	joint := loss.Paper()
-	joint.MaskRatio = 0
+	joint, infoNCE := loss.Paper(), loss.InfoNCE{Temperature: 0.01}
+	joint[1].Loss = infoNCE
 	switch s.loss {
 	case "joint":
 		return joint, nil
 	case "infonce":
-		return loss.InfoNCE{Temperature: joint.InfoNCETemperature}, nil
+		return infoNCE, nil
 	}
 	return nil, fmt.Errorf("-loss is %q; joint and infonce are known", s.loss)
 }

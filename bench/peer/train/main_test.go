@@ -180,6 +180,6 @@ func TestSettingsNameTheFlagThatIsWrong(t *testing.T) {
 	}
 	joint, err := good.trainingLoss()
 	require.NoError(t, err)
-	require.Zero(t, joint.(loss.Joint).MaskRatio, "the peer has no mask")
+	require.Zero(t, joint.(loss.Sum)[1].Loss.(loss.InfoNCE).MaskRatio, "the peer has no mask")
 	require.Error(t, run(t.Context(), settings{}, nil, os.Stdout))
 }
