@@ -4,8 +4,8 @@ import "math"
 
 // The paper's temperatures of the listwise loss (arXiv 2502.19712, training script).
 const (
-	DefaultTeacherTemperature = 0.3
-	DefaultStudentTemperature = 0.05
+	defaultTeacherTemperature = 0.3
+	defaultStudentTemperature = 0.05
 )
 
 // ListwiseKL is the divergence KL(P || Q) of the student's distribution Q over the row's list from the teacher's P,
@@ -20,8 +20,8 @@ const (
 // TeacherTemperature = StudentTemperature. Positive, Ignore and Count play no part. The zero value has the paper's
 // temperatures.
 type ListwiseKL struct {
-	TeacherTemperature float64 // > 0; 0 means DefaultTeacherTemperature
-	StudentTemperature float64 // > 0; 0 means DefaultStudentTemperature
+	TeacherTemperature float64 // > 0; 0 means 0.3
+	StudentTemperature float64 // > 0; 0 means 0.05
 }
 
 // Validate returns an error that names the wrong field.
@@ -51,8 +51,8 @@ func (l ListwiseKL) Row(r *Row, sim, grad []float32, scale float64) (float64, er
 	for i, c := range r.List {
 		logQ[i] = float64(sim[c])
 	}
-	tau := or(l.StudentTemperature, DefaultStudentTemperature)
-	logSoftmax(logP, or(l.TeacherTemperature, DefaultTeacherTemperature))
+	tau := or(l.StudentTemperature, defaultStudentTemperature)
+	logSoftmax(logP, or(l.TeacherTemperature, defaultTeacherTemperature))
 	logSoftmax(logQ, tau)
 
 	var kl float64

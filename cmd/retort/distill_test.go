@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -306,7 +307,7 @@ func TestTheLossChoosesItsTargetUnlessOneIsNamed(t *testing.T) {
 		r = r.WithDefaults()
 		require.Equal(t, c.target, r.Mining.Target, c.args)
 		require.Equal(t, c.loss, r.Training.Loss, c.args)
-		require.Equal(t, c.loss == loss.Loss(paper), r.Training.CountDuplicates, c.args)
+		require.Equal(t, reflect.DeepEqual(c.loss, loss.Loss(paper)), r.Training.CountDuplicates, c.args)
 		require.Equal(t, c.teacher, a.usualTeacher(), c.args)
 		require.Equal(t, c.target.String(), a.taken()["target"], c.args)
 	}

@@ -8,8 +8,8 @@ import (
 	"github.com/retort-ir/retort/loss"
 )
 
-// DefaultBudget is what Options.Budget is by default: 64 MiB.
-const DefaultBudget = 64 << 20
+// defaultBudget is what Options.Budget is by default: 64 MiB.
+const defaultBudget = 64 << 20
 
 // Options say where and how a loss is computed. The zero value is the CPU in float32.
 type Options struct {
@@ -19,7 +19,7 @@ type Options struct {
 	// Precision is that of the products of matrices: "fp32", which "" means too, or "fp64", for checks and for temperatures
 	// far below 0.01.
 	Precision string
-	// Budget bounds the bytes on the device for similarities and all that has their shape; 0 means DefaultBudget. The vectors
+	// Budget bounds the bytes on the device for similarities and all that has their shape; 0 means 64 MiB. The vectors
 	// and their gradients come on top: 8 bytes (16 in fp64) for each element of q and p.
 	Budget int64
 }

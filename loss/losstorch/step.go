@@ -130,7 +130,7 @@ func newStep(l *Loss, rows []loss.Row, columns int) *step {
 	}
 	budget := l.options.Budget
 	if budget == 0 {
-		budget = DefaultBudget
+		budget = defaultBudget
 	}
 	st.tile = tileShape(len(rows), columns, budget, elementBytes(len(st.infoNCE), size, st.count == own))
 	return st
