@@ -56,7 +56,7 @@ func TestEncoder(ctx context.Context, open func() (encoder.Trainable, error), to
 	var errs []error
 	for _, test := range []struct {
 		name string
-		run  func(*contract.T)
+		run  func(*contract.T, encoder.Trainable)
 	}{
 		{"Encode gives one normalised row a text, in order", c.encodeRows},
 		{"Encode of no texts gives no rows", c.encodeNothing},
@@ -89,7 +89,7 @@ func TestEncoder(ctx context.Context, open func() (encoder.Trainable, error), to
 		if err := ctx.Err(); err != nil {
 			return errors.Join(append(errs, err)...)
 		}
-		errs = append(errs, contract.Run(ctx, test.name, test.run))
+		errs = append(errs, contract.Run(ctx, test.name, func(t *contract.T) { test.run(t, c.open(t)) }))
 	}
 	return errors.Join(errs...)
 }
@@ -109,6 +109,12 @@ func (c suite) open(t *contract.T) encoder.Trainable {
 	return e
 }
 
+// The steps of checks that are not about the step.
+var (
+	plain   = encoder.Update{LR: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8}
+	clipped = encoder.Update{LR: 0.01, WeightDecay: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, ClipNorm: 1}
+)
+
 var texts = []string{
 	"Scanner reads a file line by line.",
 	"How do I sort a slice of structs by a field?",
@@ -117,8 +123,7 @@ var texts = []string{
 	"a vessel for distilling",
 }
 
-func (c suite) encodeRows(t *contract.T) {
-	e := c.open(t)
+func (c suite) encodeRows(t *contract.T, e encoder.Trainable) {
 	for _, role := range []encoder.Role{encoder.Query, encoder.Passage} {
 		all := encode(t, e, role, texts)
 		requireUnitRows(t, all, len(texts), e.Dim())
@@ -135,8 +140,7 @@ func (c suite) encodeRows(t *contract.T) {
 	}
 }
 
-func (c suite) encodeNothing(t *contract.T) {
-	e := c.open(t)
+func (c suite) encodeNothing(t *contract.T, e encoder.Trainable) {
 	for _, none := range [][]string{nil, {}} {
 		m, err := e.Encode(t.Context(), encoder.Query, none)
 		t.NoError(err)
@@ -147,16 +151,14 @@ func (c suite) encodeNothing(t *contract.T) {
 	t.True(in.Len() == 0, "in.Len() is not 0")
 }
 
-func (c suite) encodeOddTexts(t *contract.T) {
-	e := c.open(t)
+func (c suite) encodeOddTexts(t *contract.T, e encoder.Trainable) {
 	odd := []string{"", "   \n\t", "\x00", "\xff\xfe not UTF-8", "naïve 検索 🙂", strings.Repeat("x", 10_000), strings.Repeat("long text ", 3_000)}
 	for _, role := range []encoder.Role{encoder.Query, encoder.Passage} {
 		requireUnitRows(t, encode(t, e, role, odd), len(odd), e.Dim())
 	}
 }
 
-func (c suite) encodeConcurrently(t *contract.T) {
-	e := c.open(t)
+func (c suite) encodeConcurrently(t *contract.T, e encoder.Trainable) {
 	want := encode(t, e, encoder.Passage, texts)
 	var wg sync.WaitGroup
 	for range 8 {
@@ -174,8 +176,7 @@ func (c suite) encodeConcurrently(t *contract.T) {
 	wg.Wait()
 }
 
-func (c suite) cancelled(t *contract.T) {
-	e := c.open(t)
+func (c suite) cancelled(t *contract.T, e encoder.Trainable) {
 	in := prepare(t, e, encoder.Query, texts)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -189,8 +190,7 @@ func (c suite) cancelled(t *contract.T) {
 	t.True(time.Since(start) < 2*time.Second, "time.Since(start) < 2*time.Second")
 }
 
-func (c suite) cancelledDuring(t *contract.T) {
-	e := c.open(t)
+func (c suite) cancelledDuring(t *contract.T, e encoder.Trainable) {
 	many := make([]string, 20_000)
 	for i := range many {
 		many[i] = texts[i%len(texts)]
@@ -209,8 +209,7 @@ func (c suite) cancelledDuring(t *contract.T) {
 	requireUnitRows(t, encode(t, e, encoder.Passage, texts), len(texts), e.Dim())
 }
 
-func (c suite) prepareTokens(t *contract.T) {
-	e := c.open(t)
+func (c suite) prepareTokens(t *contract.T, e encoder.Trainable) {
 	long := strings.Repeat("word ", 5_000)
 	for _, role := range []encoder.Role{encoder.Query, encoder.Passage} {
 		in := prepare(t, e, role, []string{"", "one", "one two three", long, long + long})
@@ -224,8 +223,7 @@ func (c suite) prepareTokens(t *contract.T) {
 	}
 }
 
-func (c suite) forwardEqualsEncode(t *contract.T) {
-	e := c.open(t)
+func (c suite) forwardEqualsEncode(t *contract.T, e encoder.Trainable) {
 	for _, role := range []encoder.Role{encoder.Query, encoder.Passage} {
 		want := encode(t, e, role, texts)
 		in := prepare(t, e, role, texts)
@@ -243,8 +241,7 @@ func (c suite) forwardEqualsEncode(t *contract.T) {
 	}
 }
 
-func (c suite) forwardBadRows(t *contract.T) {
-	e := c.open(t)
+func (c suite) forwardBadRows(t *contract.T, e encoder.Trainable) {
 	in := prepare(t, e, encoder.Query, texts)
 	for _, rows := range [][]int{{-1}, {len(texts)}, {0, 99}} {
 		_, err := e.Forward(t.Context(), in, rows, false)
@@ -262,8 +259,7 @@ func (strangeInputs) Len() int       { return 1 }
 func (strangeInputs) Tokens(int) int { return 1 }
 
 // backwardIsGradient takes L = sum of g*y with fixed g, whose gradient with respect to the embeddings y is g.
-func (c suite) backwardIsGradient(t *contract.T) {
-	e := c.open(t)
+func (c suite) backwardIsGradient(t *contract.T, e encoder.Trainable) {
 	params := parameters(t, e)
 	in := prepare(t, e, encoder.Passage, texts)
 	all := allRows(in)
@@ -291,8 +287,7 @@ func (c suite) backwardIsGradient(t *contract.T) {
 	}
 }
 
-func (c suite) backwardStride(t *contract.T) {
-	e := c.open(t)
+func (c suite) backwardStride(t *contract.T, e encoder.Trainable) {
 	in := prepare(t, e, encoder.Query, texts)
 	dense := probe(2, e.Dim())
 	wide := matrix.New(2, e.Dim()+3)
@@ -310,8 +305,7 @@ func (c suite) backwardStride(t *contract.T) {
 	t.True(relative(gradients(t, e), want) < c.tol.Weight, "relative(gradients(t, e), want) < c.tol.Weight")
 }
 
-func (c suite) backwardErrors(t *contract.T) {
-	e := c.open(t)
+func (c suite) backwardErrors(t *contract.T, e encoder.Trainable) {
 	in := prepare(t, e, encoder.Query, texts)
 	g := probe(2, e.Dim())
 	rows := []int{0, 1}
@@ -343,8 +337,7 @@ func (c suite) backwardErrors(t *contract.T) {
 	t.Error(pass.Backward(g), "after Close")
 }
 
-func (c suite) closeOrder(t *contract.T) {
-	e := c.open(t)
+func (c suite) closeOrder(t *contract.T, e encoder.Trainable) {
 	in := prepare(t, e, encoder.Query, texts)
 	want := encode(t, e, encoder.Query, texts)
 	passes := make([]encoder.Pass, len(texts))
@@ -363,8 +356,7 @@ func (c suite) closeOrder(t *contract.T) {
 	}
 }
 
-func (c suite) gradientsAddUp(t *contract.T) {
-	e := c.open(t)
+func (c suite) gradientsAddUp(t *contract.T, e encoder.Trainable) {
 	in := prepare(t, e, encoder.Passage, texts)
 	g := probe(len(texts), e.Dim())
 	backward(t, e, in, allRows(in), g)
@@ -377,8 +369,7 @@ func (c suite) gradientsAddUp(t *contract.T) {
 	t.True(relative(gradients(t, e), want) < c.tol.Weight, "relative(gradients(t, e), want) < c.tol.Weight")
 }
 
-func (c suite) zeroGradients(t *contract.T) {
-	e := c.open(t)
+func (c suite) zeroGradients(t *contract.T, e encoder.Trainable) {
 	zeroer, ok := e.(encoder.GradientZeroer)
 	if !ok {
 		t.Skip()
@@ -394,8 +385,8 @@ func (c suite) zeroGradients(t *contract.T) {
 }
 
 // setGrad gives one model the gradients of another, before and after a Backward of its own.
-func (c suite) setGrad(t *contract.T) {
-	from, to := c.open(t), c.open(t)
+func (c suite) setGrad(t *contract.T, from encoder.Trainable) {
+	to := c.open(t)
 	if parameters(t, to)[0].SetGrad == nil {
 		t.Skip()
 	}
@@ -418,8 +409,7 @@ func (c suite) setGrad(t *contract.T) {
 	t.Equal(values(t, from), values(t, to))
 }
 
-func (c suite) stepIsAdamW(t *contract.T) {
-	e := c.open(t)
+func (c suite) stepIsAdamW(t *contract.T, e encoder.Trainable) {
 	in := prepare(t, e, encoder.Query, texts)
 	u := encoder.Update{LR: 0.01, WeightDecay: 0.1, Beta1: 0.8, Beta2: 0.95, Eps: 1e-3}
 	weights := toFloat64(values(t, e))
@@ -444,8 +434,7 @@ func (c suite) stepIsAdamW(t *contract.T) {
 }
 
 // stepClips takes an Eps so large that AdamW's step follows the length of the gradient.
-func (c suite) stepClips(t *contract.T) {
-	e := c.open(t)
+func (c suite) stepClips(t *contract.T, e encoder.Trainable) {
 	in := prepare(t, e, encoder.Query, texts)
 	backward(t, e, in, allRows(in), probe(len(texts), e.Dim()))
 	before, grads := toFloat64(values(t, e)), toFloat64(gradients(t, e))
@@ -459,8 +448,7 @@ func (c suite) stepClips(t *contract.T) {
 	}
 }
 
-func (c suite) stepDecays(t *contract.T) {
-	e := c.open(t)
+func (c suite) stepDecays(t *contract.T, e encoder.Trainable) {
 	before := values(t, e)
 	norm := step(t, e, encoder.Update{LR: 0.5, WeightDecay: 0.1, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, ClipNorm: 1})
 	t.True(norm == 0, "norm is not 0")
@@ -469,8 +457,7 @@ func (c suite) stepDecays(t *contract.T) {
 	}
 }
 
-func (c suite) stepBadUpdate(t *contract.T) {
-	e := c.open(t)
+func (c suite) stepBadUpdate(t *contract.T, e encoder.Trainable) {
 	before := values(t, e)
 	good := encoder.Update{LR: 0.1, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8}
 	for name, spoil := range map[string]func(*encoder.Update){
@@ -487,8 +474,7 @@ func (c suite) stepBadUpdate(t *contract.T) {
 	t.Equal(before, values(t, e))
 }
 
-func (c suite) nonFinite(t *contract.T) {
-	u := encoder.Update{LR: 0.01, WeightDecay: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, ClipNorm: 1}
+func (c suite) nonFinite(t *contract.T, _ encoder.Trainable) {
 	for _, bad := range []float64{math.NaN(), math.Inf(1)} {
 		e, clean := c.open(t), c.open(t)
 		in := prepare(t, e, encoder.Query, texts)
@@ -496,32 +482,30 @@ func (c suite) nonFinite(t *contract.T) {
 		g := probe(len(texts), e.Dim())
 		g.Data[1] = float32(bad)
 		backward(t, e, in, allRows(in), g)
-		_, err := e.Step(u)
+		_, err := e.Step(clipped)
 		t.ErrorIs(err, encoder.ErrNonFinite)
 		t.Equal(before, values(t, e), "weights changed")
 		t.True(l2(gradients(t, e)) == 0, "gradients stayed")
-		c.train(t, e, u)
-		c.train(t, clean, u)
+		c.train(t, e, clipped)
+		c.train(t, clean, clipped)
 		t.Equal(values(t, clean), values(t, e), "the moments or the count of steps changed")
 	}
 }
 
-func (c suite) stateGoesOn(t *contract.T) {
-	u := encoder.Update{LR: 0.01, WeightDecay: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, ClipNorm: 1}
-	a, b := c.open(t), c.open(t)
-	c.train(t, a, u)
-	c.train(t, a, u)
+func (c suite) stateGoesOn(t *contract.T, a encoder.Trainable) {
+	b := c.open(t)
+	c.train(t, a, clipped)
+	c.train(t, a, clipped)
 	saved := save(t, a)
 	t.NoError(b.LoadState(bytes.NewReader(saved)))
 	t.Equal(values(t, a), values(t, b))
-	c.train(t, a, u)
-	c.train(t, b, u)
+	c.train(t, a, clipped)
+	c.train(t, b, clipped)
 	t.Equal(values(t, a), values(t, b))
 	t.Equal(encode(t, a, encoder.Query, texts), encode(t, b, encoder.Query, texts))
 }
 
-func (c suite) loadZeroesGradients(t *contract.T) {
-	e := c.open(t)
+func (c suite) loadZeroesGradients(t *contract.T, e encoder.Trainable) {
 	in := prepare(t, e, encoder.Query, texts)
 	saved := save(t, e)
 	backward(t, e, in, allRows(in), probe(len(texts), e.Dim()))
@@ -530,11 +514,10 @@ func (c suite) loadZeroesGradients(t *contract.T) {
 	t.True(l2(gradients(t, e)) == 0, "l2(gradients(t, e)) is not 0")
 }
 
-func (c suite) brokenState(t *contract.T) {
-	e := c.open(t)
-	c.train(t, e, encoder.Update{LR: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8})
+func (c suite) brokenState(t *contract.T, e encoder.Trainable) {
+	c.train(t, e, plain)
 	saved := save(t, e)
-	c.train(t, e, encoder.Update{LR: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8})
+	c.train(t, e, plain)
 	before := values(t, e)
 	for _, n := range []int{0, 1, len(saved) / 4, len(saved) / 2, len(saved) - 1} {
 		t.Error(e.LoadState(bytes.NewReader(saved[:n])), "the first %d of %d bytes", n, len(saved))
@@ -549,16 +532,14 @@ type brokenWriter struct{}
 
 func (brokenWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 
-func (c suite) saveUnwritable(t *contract.T) {
-	e := c.open(t)
+func (c suite) saveUnwritable(t *contract.T, e encoder.Trainable) {
 	file := filepath.Join(t.TempDir(), "file")
 	t.NoError(os.WriteFile(file, nil, 0o644))
 	t.Error(e.Save(filepath.Join(file, "model")), "below a file")
 	t.NoError(e.Save(t.TempDir() + "/model"))
 }
 
-func (c suite) splitTowers(t *contract.T) {
-	e := c.open(t)
+func (c suite) splitTowers(t *contract.T, e encoder.Trainable) {
 	splitter, ok := e.(encoder.Splitter)
 	if !ok {
 		t.Skip()
@@ -566,10 +547,9 @@ func (c suite) splitTowers(t *contract.T) {
 	passages, queries := encode(t, e, encoder.Passage, texts), encode(t, e, encoder.Query, texts)
 	t.NoError(splitter.SplitTowers())
 	t.Equal(queries, encode(t, e, encoder.Query, texts))
-	u := encoder.Update{LR: 0.01, WeightDecay: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, ClipNorm: 1}
-	c.train(t, e, u)
+	c.train(t, e, clipped)
 	t.NoError(splitter.SplitTowers(), "twice")
-	c.train(t, e, u)
+	c.train(t, e, clipped)
 	t.Equal(passages, encode(t, e, encoder.Passage, texts))
 	trained := encode(t, e, encoder.Query, texts)
 	t.NotEqual(queries, trained)
@@ -582,8 +562,7 @@ func (c suite) splitTowers(t *contract.T) {
 	t.Equal(trained, encode(t, other, encoder.Query, texts))
 }
 
-func (c suite) fingerprint(t *contract.T) {
-	e := c.open(t)
+func (c suite) fingerprint(t *contract.T, e encoder.Trainable) {
 	printer, ok := e.(encoder.Fingerprinter)
 	if !ok {
 		t.Skip()
@@ -591,7 +570,7 @@ func (c suite) fingerprint(t *contract.T) {
 	before := printer.Fingerprint()
 	t.True(len(before) > 0, "it is empty")
 	t.Equal(before, c.open(t).(encoder.Fingerprinter).Fingerprint())
-	c.train(t, e, encoder.Update{LR: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8})
+	c.train(t, e, plain)
 	t.NotEqual(before, printer.Fingerprint())
 }
 

@@ -77,20 +77,18 @@ func grad(t *contract.T, p encoder.Parameter) []float32 {
 	return g
 }
 
-// values are those of all parameters, end to end.
-func values(t *contract.T, e encoder.Trainable) []float32 {
-	return ofAll(t, e, value)
-}
-
-// gradients are those of all parameters, end to end.
-func gradients(t *contract.T, e encoder.Trainable) []float32 {
-	return ofAll(t, e, grad)
-}
-
-func ofAll(t *contract.T, e encoder.Trainable, read func(*contract.T, encoder.Parameter) []float32) []float32 {
-	var all []float32
+// values are the values of all parameters, end to end.
+func values(t *contract.T, e encoder.Trainable) (all []float32) {
 	for _, p := range parameters(t, e) {
-		all = append(all, read(t, p)...)
+		all = append(all, value(t, p)...)
+	}
+	return all
+}
+
+// gradients are the gradients of all parameters, end to end.
+func gradients(t *contract.T, e encoder.Trainable) (all []float32) {
+	for _, p := range parameters(t, e) {
+		all = append(all, grad(t, p)...)
 	}
 	return all
 }
