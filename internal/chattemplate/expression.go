@@ -366,7 +366,8 @@ func (c *compiler) slice(code, from string) string {
 		op, args = strings.Replace(op, "]", "c]", 1), append(args, c.expression())
 	}
 	if c.accept(":") && !c.is("]") {
-		if op != "[:]" || len(c.tokens) < 3 || c.tokens[0].text != "-" || c.tokens[1] != (token{'i', "1"}) || c.tokens[2].text != "]" {
+		if op != "[:]" || len(c.tokens) < 3 ||
+			c.tokens[0].text != "-" || c.tokens[1] != (token{'i', "1"}) || c.tokens[2].text != "]" {
 			c.fail("a slice with a step other than [::-1] is not supported")
 			return ""
 		}

@@ -23,7 +23,8 @@ type token struct {
 }
 
 // space is what Python's str.strip removes and its \s matches.
-const space = "\t\n\v\f\r\x1c\x1d\x1e\x1f \u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+const space = "\t\n\v\f\r\x1c\x1d\x1e\x1f \u0085\u00a0\u1680\u2000\u2001\u2002\u2003" +
+	"\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
 
 var (
 	opening  = regexp.MustCompile(`\{[{%#][-+]?`)
@@ -32,7 +33,8 @@ var (
 	}
 	rawOpening = regexp.MustCompile(`^[` + space + `]*raw[` + space + `]*-?%\}`)
 	rawClosing = regexp.MustCompile(`\{%[-+]?[` + space + `]*endraw[` + space + `]*[-+]?%\}`)
-	word       = regexp.MustCompile(`^(?:[\pL_][\pL\pN_]*|[0-9]+|'(?s:[^'\\]|\\.)*'|"(?s:[^"\\]|\\.)*"|\*\*|//|[=!<>]=|[-+*/%~<>=.,:|()\[\]{}])`)
+	word       = regexp.MustCompile(`^(?:[\pL_][\pL\pN_]*|[0-9]+|` +
+		`'(?s:[^'\\]|\\.)*'|"(?s:[^"\\]|\\.)*"|\*\*|//|[=!<>]=|[-+*/%~<>=.,:|()\[\]{}])`)
 )
 
 // lexer cuts a template into tags. It strips white space around them as Jinja does with trim_blocks and lstrip_blocks.

@@ -116,7 +116,8 @@ func (t *T) InDelta(want, got, delta float64, message ...any) {
 
 // InEpsilon wants a relative difference of at most epsilon.
 func (t *T) InEpsilon(want, got, epsilon float64, message ...any) {
-	t.require(math.Abs(got-want) <= epsilon*math.Abs(want), message, "got %v, want %v within a factor of %v", got, want, epsilon)
+	t.require(math.Abs(got-want) <= epsilon*math.Abs(want), message,
+		"got %v, want %v within a factor of %v", got, want, epsilon)
 }
 
 // InDeltas is InDelta for the elements of vectors of one length.
