@@ -106,8 +106,8 @@ func newAddedSet(texts []string, tokens []addedToken) addedSet {
 	return addedSet{tokens: tokens, trie: newTrie(texts, values)}
 }
 
-// split calls token and text for what it finds in s, in order, and stops with false once one of them returns false. start
-// says that a text is at the start of s. Special tokens are text unless specials.
+// split calls token and text for what it finds in s, in order, and stops with false once one of them returns false.
+// start says that a text is at the start of s. Special tokens are text unless specials.
 func (a *addedSet) split(
 	s string, specials bool, token func(id int32) bool, text func(segment string, start bool) bool,
 ) bool {

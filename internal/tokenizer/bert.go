@@ -8,8 +8,8 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// bertNormalizer is Hugging Face's BertNormalizer. The one of sugarme/tokenizer keeps the accents, takes some unassigned
-// characters for controls and does not turn white space into spaces.
+// bertNormalizer is Hugging Face's BertNormalizer. The one of sugarme/tokenizer keeps the accents, takes some
+// unassigned characters for controls and does not turn white space into spaces.
 type bertNormalizer struct {
 	clean        bool // remove controls, turn white space into spaces
 	chinese      bool // make a word of each Chinese character
@@ -18,8 +18,15 @@ type bertNormalizer struct {
 }
 
 func (n bertNormalizer) normalize(s string) string {
-	if isASCII(s) {
-		return n.normalizeASCII(s)
+	i := 0
+	for i < len(s) && n.stays(s[i]) {
+		i++
+	}
+	if i == len(s) {
+		return s
+	}
+	if isASCII(s[i:]) {
+		return n.normalizeASCII(s, i)
 	}
 	s = n.separate(s)
 	if n.stripAccents {
@@ -39,15 +46,9 @@ func (n bertNormalizer) normalize(s string) string {
 	return b.String()
 }
 
-// normalizeASCII is normalize for ASCII, which has neither accents nor Chinese characters. Most words need no change.
-func (n bertNormalizer) normalizeASCII(s string) string {
-	i := 0
-	for i < len(s) && n.asciiStays(s[i]) {
-		i++
-	}
-	if i == len(s) {
-		return s
-	}
+// normalizeASCII is normalize for ASCII, which has neither accents nor Chinese characters, of which the first i bytes
+// stay.
+func (n bertNormalizer) normalizeASCII(s string, i int) string {
 	var b strings.Builder
 	b.Grow(len(s))
 	b.WriteString(s[:i])
@@ -66,8 +67,9 @@ func (n bertNormalizer) normalizeASCII(s string) string {
 	return b.String()
 }
 
-func (n bertNormalizer) asciiStays(c byte) bool {
-	return !(n.clean && (c < ' ' || c == 0x7f) || n.lower && 'A' <= c && c <= 'Z')
+// stays says that a byte is a character that stays as it is, as most are.
+func (n bertNormalizer) stays(c byte) bool {
+	return 'a' <= c && c <= 'z' || ' ' <= c && c < 0x7f && !(n.lower && 'A' <= c && c <= 'Z')
 }
 
 // separate cleans the text and puts spaces around Chinese characters.
@@ -104,27 +106,32 @@ var chineseCharacters = &unicode.RangeTable{
 type bertWords struct{}
 
 func (bertWords) split(dst []piece, p piece) []piece {
-	s, start := p.text, 0
+	eachBERTWord(p.text, func(word string) bool {
+		dst = append(dst, piece{text: word})
+		return true
+	})
+	return dst
+}
+
+// eachBERTWord calls word with the words, until it returns false.
+func eachBERTWord(s string, word func(string) bool) {
+	start := 0
 	for i := 0; i < len(s); {
 		c, n := rune(s[i]), 1
 		if c >= utf8.RuneSelf {
 			c, n = utf8.DecodeRuneInString(s[i:])
 		}
 		if kind := bertKindOf(c); kind != bertLetter {
-			if start < i {
-				dst = append(dst, piece{text: s[start:i]})
-			}
-			if kind == bertSign {
-				dst = append(dst, piece{text: s[i : i+n]})
+			if start < i && !word(s[start:i]) || kind == bertSign && !word(s[i:i+n]) {
+				return
 			}
 			start = i + n
 		}
 		i += n
 	}
 	if start < len(s) {
-		dst = append(dst, piece{text: s[start:]})
+		word(s[start:])
 	}
-	return dst
 }
 
 // bertKind is what a character is to bertWords.

@@ -10,8 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// bpe is byte-pair encoding (Sennrich et al. 2016, arXiv 1508.07909) with ranked merges, over bytes (Radford et al. 2019) or
-// over characters.
+// bpe is byte-pair encoding (Sennrich et al. 2016, arXiv 1508.07909) with ranked merges, over bytes (Radford et al.
+// 2019) or over characters.
 type bpe struct {
 	bytes    *[256]int32      // ids of the bytes, -1: none; nil: over characters
 	chars    map[string]int32 // over characters: the vocabulary
@@ -198,8 +198,8 @@ func splitMerge(s string) ([2]string, error) {
 	return [2]string{left, right}, nil
 }
 
-// wordCache remembers the ids of words that come again. A word has one place, and the last that wants it has it: bounded,
-// and no lock.
+// wordCache remembers the ids of words that come again. A word has one place, and the last that wants it has it:
+// bounded, and no lock.
 type wordCache struct {
 	seed  maphash.Seed
 	words [1 << 14]atomic.Pointer[cachedWord]
@@ -255,7 +255,8 @@ var byteOfRune = func() map[rune]byte {
 	return m
 }()
 
-// fromByteAlphabet returns the bytes that a token of the byte alphabet stands for; not ok where it has other characters.
+// fromByteAlphabet returns the bytes that a token of the byte alphabet stands for; not ok where it has other
+// characters.
 func fromByteAlphabet(token string) (raw string, ok bool) {
 	out := make([]byte, 0, len(token))
 	for _, r := range token {

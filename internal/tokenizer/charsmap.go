@@ -9,9 +9,9 @@ import (
 	"github.com/rivo/uniseg"
 )
 
-// charsmap is sentencepiece's precompiled normalisation: a double array (darts-clone) from text to what stands for it.
-// As Hugging Face's package does, a grapheme cluster of less than six bytes is looked up whole, then its characters, and
-// the shortest entry that it begins with stands for all of it.
+// charsmap is sentencepiece's precompiled normalisation: a double array (darts-clone) from text to what stands for
+// it. As Hugging Face's package does, a grapheme cluster of less than six bytes is looked up whole, then its
+// characters, and the shortest entry that it begins with stands for all of it.
 type charsmap struct {
 	units []uint32
 	texts string // each ends with a zero byte
@@ -26,7 +26,7 @@ func newCharsmap(data []byte) (normalizer, error) {
 	}
 	size := binary.LittleEndian.Uint32(data)
 	if size%4 != 0 || size == 0 || uint64(size) > uint64(len(data)-4) {
-		return nil, fmt.Errorf("says that its trie has %d bytes, which the %d bytes that follow can not hold", size, len(data)-4)
+		return nil, fmt.Errorf("says that its trie has %d bytes, but only %d bytes follow", size, len(data)-4)
 	}
 	m := &charsmap{units: make([]uint32, size/4), texts: string(data[4+size:])}
 	for i := range m.units {

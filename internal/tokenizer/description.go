@@ -85,8 +85,8 @@ func describe(data []byte) (*description, error) {
 	return d, nil
 }
 
-// describeVocab reads a vocab.txt: one piece a line, whose id is the number of the line, from 0. The last of equal lines
-// counts.
+// describeVocab reads a vocab.txt: one piece a line, whose id is the number of the line, from 0. The last of equal
+// lines counts.
 func describeVocab(data []byte) (*description, error) {
 	if !utf8.Valid(data) {
 		return nil, errors.New("not UTF-8")
@@ -125,19 +125,23 @@ func (d *description) build(added func() ([]token, error)) (*Tokenizer, error) {
 			t.last.ID = int64(id)
 		}
 	}
-	_, isBERT := lastOf(t.stages).(bertWords)
-	t.bySpaces = isBERT && len(t.stages) == 1 && len(t.normalized.tokens) == 0 && !t.normalizer.seesSpaces()
+	if d.isBERT() && len(t.normalized.tokens) == 0 {
+		bert := t.normalizer[0].(bertNormalizer)
+		t.bert = &bert
+	}
 	if d.model.Type != "WordPiece" {
 		t.setRaw(d.decoding, texts)
 	}
 	return t, nil
 }
 
-func lastOf(stages []preTokenizer) preTokenizer {
-	if len(stages) == 0 {
-		return nil
+// isBERT says whether normalizer and pre-tokenizer are those of a BERT.
+func (d *description) isBERT() bool {
+	if len(d.normalizer) != 1 || len(d.stages) != 1 || d.stages[0] != preTokenizer(bertWords{}) {
+		return false
 	}
-	return stages[len(stages)-1]
+	_, ok := d.normalizer[0].(bertNormalizer)
+	return ok
 }
 
 // inSequence calls read for each section of a Sequence.

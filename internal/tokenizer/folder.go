@@ -45,11 +45,11 @@ type Options struct {
 // Load reads the tokenizer of a model folder as transformers 5 does: tokenizer.json, or vocab.txt where a BertTokenizer
 // has none. tokenizer_config.json names the class, and with it what counts:
 //
-//   - Of a BertTokenizer, tokenizer.json gives the vocabulary and the added tokens alone: do_lower_case (true where it is
-//     left out), strip_accents, tokenize_chinese_chars and the special tokens are those of tokenizer_config.json and
-//     special_tokens_map.json.
-//   - Of a general class, tokenizer.json gives all but further special tokens, which transformers adds, and the side that
-//     is cut.
+//   - Of a BertTokenizer, tokenizer.json gives the vocabulary and the added tokens alone: do_lower_case (true where it
+//     is left out), strip_accents, tokenize_chinese_chars and the special tokens are those of tokenizer_config.json
+//     and special_tokens_map.json.
+//   - Of a general class, tokenizer.json gives all but further special tokens, which transformers adds, and the side
+//     that is cut.
 //   - Any other class is read in the same way, but a special token that tokenizer.json does not list is an error.
 func Load(dir string, o Options) (*Tokenizer, error) {
 	var files []file
@@ -200,8 +200,8 @@ func (r *reader) describe() (err error) {
 	case r.class == classBERT:
 		return fmt.Errorf("%s: neither %s nor %s", r.dir, File, vocabFile)
 	default:
-		return fmt.Errorf("%s: %w; a tokenizer.model alone is not read: load and save the tokenizer with transformers' AutoTokenizer",
-			r.path(File), fs.ErrNotExist)
+		return fmt.Errorf("%s: %w; a tokenizer.model alone is not read: load and save the tokenizer with transformers' "+
+			"AutoTokenizer", r.path(File), fs.ErrNotExist)
 	}
 	if err == nil && r.class == classBERT {
 		err = r.description.checkBERT()
@@ -231,8 +231,8 @@ func (d *description) checkBERT() error {
 	return errors.New("normalizer is not a BertNormalizer, the only one of a BertTokenizer")
 }
 
-// readConfig reads tokenizer_config.json, and special_tokens_map.json and added_tokens.json, which count where the first
-// has no added_tokens_decoder.
+// readConfig reads tokenizer_config.json, and special_tokens_map.json and added_tokens.json, which count where the
+// first has no added_tokens_decoder.
 func (r *reader) readConfig() (err error) {
 	if r.names, err = readSpecialNames(r.config, r.specialsMap, r.Prompts); err != nil {
 		return err
@@ -397,8 +397,8 @@ func (r *reader) listed() []token {
 	return tokens
 }
 
-// specials returns the special tokens that the files name, and the five of a BertTokenizer, which has them whether a file
-// names them or not.
+// specials returns the special tokens that the files name, and the five of a BertTokenizer, which has them whether a
+// file names them or not.
 func (r *reader) specials() []token {
 	names := r.names
 	if r.Prompts {

@@ -24,7 +24,8 @@ type pairRule interface {
 	join(word string, left, right symbol) (rank, id int32, ok bool)
 }
 
-// merger joins pairs by rank with a heap over a linked list: O(n log n) for a word of n symbols, one without a space too.
+// merger joins pairs by rank with a heap over a linked list: O(n log n) for a word of n symbols, one without a space
+// too.
 type merger struct {
 	symbols []symbol
 	heap    []candidate

@@ -146,18 +146,6 @@ func (c chain) merged() chain {
 	return c
 }
 
-// seesSpaces says whether a part of the result may depend on text behind a space.
-func (c chain) seesSpaces() bool {
-	for _, n := range c {
-		switch n.(type) {
-		case bertNormalizer, lowercase:
-		default:
-			return true
-		}
-	}
-	return false
-}
-
 type rewrite func(s string) string
 
 func (r rewrite) normalize(s string) string { return r(s) }

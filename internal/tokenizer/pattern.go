@@ -11,7 +11,8 @@ import (
 	"github.com/dlclark/regexp2"
 )
 
-// The patterns that are recognised literally and cut by hand-written code, in linear time. Each leaves nothing unmatched.
+// The patterns that are recognised literally and cut by hand-written code, in linear time. Each leaves nothing
+// unmatched.
 const (
 	patternGPT2 = `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
 
@@ -110,7 +111,7 @@ func newExpression(pattern string) (expression, error) {
 type slowPattern struct{ pattern string }
 
 func (e slowPattern) Error() string {
-	return fmt.Sprintf("the tokenizer's pattern %.200q takes longer than %v on a text: a pattern that tries the same place in "+
+	return fmt.Sprintf("the tokenizer's pattern %.200q takes longer than %v on a text, since it tries the same place in "+
 		"many ways; take another tokenizer", e.pattern, matchTime)
 }
 

@@ -85,7 +85,8 @@ func (d *description) preTokenizer(section json.RawMessage) error {
 		meta.cut = valueOr(p.Split, true)
 		stage = meta
 	default:
-		return unknownType(p.Type, "Sequence, BertPreTokenizer, ByteLevel, Digits, Split, Punctuation, WhitespaceSplit, Metaspace")
+		return unknownType(p.Type,
+			"Sequence, BertPreTokenizer, ByteLevel, Digits, Split, Punctuation, WhitespaceSplit, Metaspace")
 	}
 	d.stages = append(d.stages, stage)
 	return nil
@@ -104,7 +105,8 @@ func (b byteLevel) split(dst []piece, p piece) []piece {
 	return splitEach(dst, p, nextGPT2)
 }
 
-// fastSplit cuts text into the matches of one of the patterns that are known literally, which leave nothing between them.
+// fastSplit cuts text into the matches of one of the patterns that are known literally, which leave nothing between
+// them.
 type fastSplit struct{ next func(s string) int }
 
 func (f fastSplit) split(dst []piece, p piece) []piece { return splitEach(dst, p, f.next) }

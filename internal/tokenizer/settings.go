@@ -8,8 +8,8 @@ import (
 	"github.com/retort-ir/retort/internal/modelfolder"
 )
 
-// ConfigSchema is for tokenizer_config.json of an encoder. Keys that end in _token name special tokens; what is not listed
-// is kept by transformers 5 and not used.
+// ConfigSchema is for tokenizer_config.json of an encoder. Keys that end in _token name special tokens; what is not
+// listed is kept by transformers 5 and not used.
 var ConfigSchema = modelfolder.Schema{
 	Read: []string{
 		"tokenizer_class", "do_lower_case", "strip_accents", "tokenize_chinese_chars", "model_max_length", "max_len",

@@ -24,11 +24,12 @@ type templatePart struct {
 	typeID int32
 }
 
-// EncodeText returns the ids of a text with the special tokens that the tokenizer's post-processor puts around it. The
-// text is cut, at its end or where the files say so at its beginning, so that the ids are at most maxTokens, special ones
-// included; cut says whether it was. maxTokens 0 is no limit; where it is less than the special tokens, those alone are
-// returned. Special tokens are recognised where the text holds them. For a BERT's tokenizer the work is in proportion to
-// what is returned, not to the length of the text, as long as the text has spaces and is cut at its end.
+// EncodeText returns the ids of a text with the special tokens that the tokenizer's post-processor puts around it.
+// The text is cut, at its end or where the files say so at its beginning, so that the ids are at most maxTokens,
+// special ones included; cut says whether it was. maxTokens 0 is no limit; where it is less than the special tokens,
+// those alone are returned. Special tokens are recognised where the text holds them. For a BERT's tokenizer the work
+// is in proportion to what is returned, not to the length of the text, as long as the text has spaces and is cut at
+// its end.
 func (t *Tokenizer) EncodeText(text string, maxTokens int) (ids []int32, cut bool, err error) {
 	room := t.single.room(maxTokens)
 	inner, err := t.encodeSome(text, room)
@@ -42,11 +43,11 @@ func (t *Tokenizer) EncodeText(text string, maxTokens int) (ids []int32, cut boo
 	return ids, cut, nil
 }
 
-// EncodePair returns the ids of two texts with the special tokens that the tokenizer's post-processor puts around them,
-// as Hugging Face's rerankers read them, and the type ids (segments), one an id. The texts are cut so that the ids are at
-// most maxTokens, special ones included: the longer one until both are equally long, then both ("longest_first"); cut
-// says whether they were. maxTokens 0 is no limit; where it is less than the special tokens, those alone are returned.
-// Special tokens are recognised where the texts hold them.
+// EncodePair returns the ids of two texts with the special tokens that the tokenizer's post-processor puts around
+// them, as Hugging Face's rerankers read them, and the type ids (segments), one an id. The texts are cut so that the
+// ids are at most maxTokens, special ones included: the longer one until both are equally long, then both
+// ("longest_first"); cut says whether they were. maxTokens 0 is no limit; where it is less than the special tokens,
+// those alone are returned. Special tokens are recognised where the texts hold them.
 func (t *Tokenizer) EncodePair(a, b string, maxTokens int) (ids, typeIDs []int32, cut bool, err error) {
 	room := t.pair.room(maxTokens)
 	texts := [2]string{a, b}

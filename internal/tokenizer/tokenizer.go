@@ -17,7 +17,7 @@ type Tokenizer struct {
 	normalized addedSet       // tokens that are looked for in the normalised text
 	stages     []preTokenizer // each splits the pieces of the one before
 	model      model
-	bySpaces   bool // nothing of these sees over a space, so that a text is encoded from space to space
+	bert       *bertNormalizer // set if this and bertWords are all: a text is then encoded from space to space
 
 	single, pair template
 	cutLeft      bool  // a text that is too long loses its beginning
@@ -173,7 +173,7 @@ func (r *run) token(id int32) bool {
 
 // segment encodes what lies between verbatim tokens and reports whether there is room for more.
 func (r *run) segment(s string, start bool) bool {
-	if r.bySpaces {
+	if r.bert != nil {
 		return r.words(s)
 	}
 	s, stripped := r.normalizer.normalizeAtStart(s)
@@ -182,15 +182,20 @@ func (r *run) segment(s string, start bool) bool {
 	})
 }
 
-// words goes from space to space, so that a long text that is cut is not normalised whole.
+// words goes from space to space, over which neither the normalizer nor the pre-tokenizer sees, so that a long text
+// that is cut is not normalised whole.
 func (r *run) words(s string) bool {
+	word := func(w string) bool {
+		r.ids = r.model.appendIDs(r.ids, w, r.scratch)
+		return !r.full()
+	}
 	for len(s) > 0 && !r.full() {
 		n := 0
 		for n < len(s) && s[n] != ' ' && s[n] != '\n' {
 			n++
 		}
 		if n > 0 {
-			r.cut(piece{text: r.normalizer.normalize(s[:n])})
+			eachBERTWord(r.bert.normalize(s[:n]), word)
 		}
 		s = s[min(n+1, len(s)):]
 	}

@@ -302,7 +302,7 @@ func TestBadTokenizersAreErrorsThatNameFileAndField(t *testing.T) {
 		},
 		"a general vocab.txt": {
 			[]file{{vocabFile, testVocab(t)}, {ConfigFile, []byte(`{"tokenizer_class":"TokenizersBackend"}`)}},
-			"tokenizer.json: file does not exist; load and save",
+			"tokenizer.json: file does not exist; a tokenizer.model alone is not read",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
