@@ -15,7 +15,7 @@ type peak struct {
 	N         int64  `json:"n"`
 	Precision string `json:"precision"`
 	Threads   int    `json:"threads"`
-	GPU       int    `json:"gpu"`
+	Device    string `json:"device"`
 }
 
 // speed is what a peak found.
@@ -30,7 +30,7 @@ type speed struct {
 const slow = 5.0
 
 func (p peak) run(ctx context.Context) (speed, error) {
-	rt, err := torch.Open(torch.Options{Threads: p.Threads, GPU: p.GPU})
+	rt, err := torch.Open(torch.Options{Threads: p.Threads, Device: p.Device})
 	if err != nil {
 		return speed{}, err
 	}
@@ -53,7 +53,7 @@ func (p peak) operations() float64 { return 2 * float64(p.M) * float64(p.K) * fl
 // best returns operations a second, the most of some times after one that warms up.
 func (p peak) best(ctx context.Context, rt *torch.Runtime, times int) (best float64, err error) {
 	products := 1
-	if p.GPU > 0 {
+	if p.Device != "cpu" {
 		products = 20 // they are queued, and waited for together
 	}
 	err = rt.Run(ctx, func(s *torch.Scope) error {

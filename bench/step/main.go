@@ -49,7 +49,7 @@ func main() {
 	flag.StringVar(&s.base.Loss, "loss", "go", "where the loss is computed: go or libtorch")
 	flag.IntVar(&s.base.MicroBatchTokens, "micro-batch", 2048, "tokens of a micro-batch, padding included")
 	flag.IntVar(&s.base.Threads, "threads", 0, "threads; 0: as many as there are cores")
-	flag.IntVar(&s.base.GPU, "gpu", 0, "CUDA device, counted from 1; 0: the CPU")
+	flag.StringVar(&s.base.Device, "device", "cpu", "cpu, cuda or cuda:N, counted from 0")
 	flag.IntVar(&s.gemm, "gemm", 4096, "rows, columns and depth of the matrix product that is the machine's peak")
 	flag.IntVar(&s.most, "most", 0, "leave out rows of more queries than this; 0: none")
 	flag.DurationVar(&s.limit, "limit", 10*time.Minute, "the longest that a row may take")

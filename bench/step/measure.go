@@ -59,7 +59,7 @@ func (r row) run(ctx context.Context) (m measured, err error) {
 		return m, err
 	}
 	student, err := bert.Open(ctx, dir, bert.Options{
-		Precision: r.Precision, QueryTokens: queryTokens, PassageTokens: r.Tokens, Threads: r.Threads, GPU: r.GPU,
+		Precision: retort.Precision(r.Precision), QueryTokens: queryTokens, PassageTokens: r.Tokens, Threads: r.Threads, Device: retort.Device(r.Device),
 	})
 	if err != nil {
 		return m, err
@@ -83,7 +83,7 @@ func (r row) measure(ctx context.Context, student encoder.Trainable, w *work) (m
 	opts.Memory.GraphBudget, opts.Memory.MicroBatchTokens = r.GraphBudget, r.MicroBatchTokens
 	opts.Loss = loss.Paper()
 	if r.Loss == "libtorch" {
-		l, err := losstorch.New(loss.Paper(), losstorch.Options{Threads: r.Threads, GPU: r.GPU})
+		l, err := losstorch.New(loss.Paper(), losstorch.Options{Threads: r.Threads, Device: r.Device})
 		if err != nil {
 			return m, err
 		}

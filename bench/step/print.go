@@ -59,8 +59,8 @@ func (s settings) printMachine(out io.Writer) {
 		threads = runtime.GOMAXPROCS(0)
 	}
 	device := fmt.Sprintf("%d threads", threads)
-	if s.base.GPU > 0 {
-		device = fmt.Sprintf("GPU %d", s.base.GPU)
+	if s.base.Device != "cpu" {
+		device = s.base.Device
 	}
 	fmt.Fprintf(out, "LibTorch %s, %s, %s. Where a table varies something else: %d queries x lists of %d, %d tokens, %s, loss in %s.\n\n",
 		torch.LoadedVersion(), device, runtime.Version(), s.base.Queries, s.base.List, s.base.Tokens, s.base.Precision, s.base.Loss)
@@ -82,7 +82,7 @@ func (s settings) peaks(ctx context.Context, out io.Writer, tables []table, run 
 				continue
 			}
 			for i, p := range []peak{{M: n, K: n, N: n}, {M: tokens, K: h, N: h}, {M: tokens, K: h, N: f}, {M: tokens, K: f, N: h}} {
-				p.Precision, p.Threads, p.GPU = r.Precision, r.Threads, r.GPU
+				p.Precision, p.Threads, p.Device = r.Precision, r.Threads, r.Device
 				found := speed{}
 				if err := run(ctx, job{Peak: &p, Limit: s.limit}, &found); err != nil {
 					return nil, fmt.Errorf("the speed of a product: %w", err)

@@ -24,7 +24,7 @@ type row struct {
 	GraphBudget      int64   `json:"graph_budget"` // distill.Memory.GraphBudget
 	MicroBatchTokens int     `json:"micro_batch_tokens"`
 	Threads          int     `json:"threads"`
-	GPU              int     `json:"gpu"`
+	Device           string  `json:"device"`
 
 	label string // of what the table varies
 }

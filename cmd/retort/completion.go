@@ -242,6 +242,7 @@ var flagValues = map[string][]string{
 	"scale":     {"none", "min-max", "percentile"},
 	"learn":     {"positives", "scores", "both"},
 	"types":     {"sentence", "title", "keywords", "phrase", "howto"},
+	"device":    {"cpu", "cuda", "cuda:0"},
 	"precision": {"fp32", "bf16"},
 	"pooling":   {"mean", "cls"},
 	"role":      {"query", "passage"},

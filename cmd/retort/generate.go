@@ -33,7 +33,7 @@ the queries, in queries.jsonl.answers: called again after a kill it pays for non
   -out FILE             where the queries go` + generatorUsage + `
   -per-passage N        extractive queries of a passage, of the types in turn; 0: one of each (0)
   -seed N               of everything that is drawn at random (1)
-  -threads N -gpu N -precision P   of a model that runs here, as in "retort distill -h"
+  -threads N -device D -precision P   of a model that runs here, as in "retort distill -h"
 
 example:
   retort generate -corpus corpus.jsonl -generator llm -llm SmolLM2-135M-Instruct.Q4_1.gguf -out queries.jsonl
@@ -84,15 +84,18 @@ func runGenerate(ctx context.Context, args []string, stdout, stderr io.Writer) e
 // addMachine declares the flags of models besides the encoder.
 func addMachine(flags *flag.FlagSet, o *bert.Options) {
 	flags.IntVar(&o.Threads, "threads", 0, "")
-	flags.IntVar(&o.GPU, "gpu", 0, "")
-	flags.StringVar(&o.Precision, "precision", "fp32", "")
+	flags.StringVar((*string)(&o.Device), "device", "cpu", "")
+	flags.StringVar((*string)(&o.Precision), "precision", "fp32", "")
 }
 
 func checkMachine(o bert.Options) error {
-	if o.Threads < 0 || o.GPU < 0 {
-		return fmt.Errorf("%w: -threads is %d and -gpu %d, want both at least 0", errUsage, o.Threads, o.GPU)
+	if o.Threads < 0 {
+		return fmt.Errorf("%w: -threads is %d, want it at least 0", errUsage, o.Threads)
 	}
-	return oneOf("-precision", o.Precision, "fp32", "bf16")
+	if err := o.Device.Validate(); err != nil {
+		return fmt.Errorf("%w: -device: %w", errUsage, err)
+	}
+	return oneOf("-precision", string(o.Precision), "fp32", "bf16")
 }
 
 // generateResult is the result of generate in JSON.

@@ -130,7 +130,7 @@ func (g *generatorFlags) languageModel(ctx context.Context, machine bert.Options
 	}
 	if g.llm != "" {
 		model, err := causallm.Open(ctx, g.llm, causallm.Options{
-			Chat: g.llmAPI == string(openai.Chat), Precision: machine.Precision, Threads: machine.Threads, GPU: machine.GPU,
+			Chat: g.llmAPI == string(openai.Chat), Precision: machine.Precision, Threads: machine.Threads, Device: machine.Device,
 		})
 		if err != nil {
 			return nil, nil, err

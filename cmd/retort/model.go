@@ -31,7 +31,7 @@ type modelFlags struct {
 const modelUsage = `
   -model DIR            the encoder: a folder in the layout of Hugging Face or sentence-transformers
   -threads N            processor threads (as many as there are cores)
-  -gpu N                compute on this CUDA device, counted from 1 (0, the processor)
+  -device D             what to compute on: cpu, cuda, or cuda:N, counted from 0 (cpu)
   -precision P          fp32, or bf16, which is fast on a GPU and on processors with AMX or AVX512_BF16 only (fp32)
   -query-prompt TEXT    stands in front of every query (what the folder says)
   -passage-prompt TEXT  stands in front of every passage (what the folder says)
@@ -42,8 +42,8 @@ const modelUsage = `
 func (m *modelFlags) add(flags *flag.FlagSet) {
 	flags.StringVar(&m.dir, "model", "", "")
 	flags.IntVar(&m.options.Threads, "threads", 0, "")
-	flags.IntVar(&m.options.GPU, "gpu", 0, "")
-	flags.StringVar(&m.options.Precision, "precision", "fp32", "")
+	flags.StringVar((*string)(&m.options.Device), "device", "cpu", "")
+	flags.StringVar((*string)(&m.options.Precision), "precision", "fp32", "")
 	flags.Func("query-prompt", "", func(s string) error { m.options.QueryPrompt = &s; return nil })
 	flags.Func("passage-prompt", "", func(s string) error { m.options.PassagePrompt = &s; return nil })
 	flags.IntVar(&m.options.QueryTokens, "query-tokens", 0, "")
@@ -61,7 +61,6 @@ func (m *modelFlags) check() error {
 		value int
 	}{
 		{"-threads", m.options.Threads},
-		{"-gpu", m.options.GPU},
 		{"-query-tokens", m.options.QueryTokens},
 		{"-passage-tokens", m.options.PassageTokens},
 	} {
@@ -69,7 +68,7 @@ func (m *modelFlags) check() error {
 			return fmt.Errorf("%w: %s is %d", errUsage, f.name, f.value)
 		}
 	}
-	if err := oneOf("-precision", m.options.Precision, "fp32", "bf16"); err != nil {
+	if err := checkMachine(m.options); err != nil {
 		return err
 	}
 	return checkPooling(m.options.Pooling)
@@ -174,7 +173,7 @@ func (r *rankerFlags) check(flags *flag.FlagSet) error {
 	flags.Visit(func(f *flag.Flag) {
 		ofBM25 := slices.Contains([]string{"k1", "b", "analyzer"}, f.Name)
 		ofModel := slices.Contains([]string{
-			"vectors", "threads", "gpu", "precision", "query-prompt", "passage-prompt", "query-tokens", "passage-tokens", "pooling",
+			"vectors", "threads", "device", "precision", "query-prompt", "passage-prompt", "query-tokens", "passage-tokens", "pooling",
 		}, f.Name)
 		if ofBM25 && !r.bm25 || ofModel && r.bm25 {
 			wrong = fmt.Errorf("%w: -%s has no effect on this kind of ranker", errUsage, f.Name)

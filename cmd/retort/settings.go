@@ -156,7 +156,7 @@ func settingGroups() []settingGroup {
 		}},
 		{"The machine.", []setting{
 			{"threads", "processor threads; 0: as many as there are cores", nil},
-			{"gpu", "compute on this CUDA device, counted from 1; 0: the processor", nil},
+			{"device", "what to compute on: cpu, cuda, or cuda:N, counted from 0", nil},
 		}},
 	}
 }

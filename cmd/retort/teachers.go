@@ -165,7 +165,7 @@ func (o *opener) member(ctx context.Context, m pipeline.ExpressionMember) (teach
 	switch m.Kind {
 	case pipeline.KindEncoder:
 		model, err := bert.Open(ctx, m.Arg, bert.Options{
-			Threads: o.machine.Threads, GPU: o.machine.GPU, Precision: o.machine.Precision, Logger: o.logger,
+			Threads: o.machine.Threads, Device: o.machine.Device, Precision: o.machine.Precision, Logger: o.logger,
 		})
 		if err != nil {
 			return nil, err
@@ -174,7 +174,7 @@ func (o *opener) member(ctx context.Context, m pipeline.ExpressionMember) (teach
 		return teacher.FromEncoder(model), nil
 	case pipeline.KindCrossEncoder:
 		model, err := crossencoder.Open(ctx, m.Arg, crossencoder.Options{
-			Threads: o.machine.Threads, GPU: o.machine.GPU, Precision: o.machine.Precision,
+			Threads: o.machine.Threads, Device: o.machine.Device, Precision: o.machine.Precision, Logger: o.logger,
 		})
 		if err != nil {
 			return nil, err
@@ -182,7 +182,7 @@ func (o *opener) member(ctx context.Context, m pipeline.ExpressionMember) (teach
 		o.closers = append(o.closers, model.Close)
 		return model, nil
 	case pipeline.KindLikelihood:
-		model, err := causallm.Open(ctx, m.Arg, causallm.Options{Threads: o.machine.Threads, GPU: o.machine.GPU, Precision: o.machine.Precision})
+		model, err := causallm.Open(ctx, m.Arg, causallm.Options{Threads: o.machine.Threads, Device: o.machine.Device, Precision: o.machine.Precision})
 		if err != nil {
 			return nil, err
 		}

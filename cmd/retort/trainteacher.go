@@ -57,7 +57,7 @@ goes on.
   -patience N           evaluations without a better model that end training; 0: never (0)
   -max-tokens N         longest pair in tokens; 0: what the folder says, at most 512 (0)
   -seed N               (1)
-  -threads N -gpu N -precision P   as in "retort distill -h"
+  -threads N -device D -precision P   as in "retort distill -h"
 
 example:
   retort generate -corpus corpus.jsonl -generator llm -llm model.gguf -out queries.jsonl
@@ -132,7 +132,7 @@ func (a *trainTeacherArgs) check() error {
 		return fmt.Errorf("%w: -dev-fraction is %v, want it in [0,1)", errUsage, a.devFraction)
 	}
 	m := &a.options.Model
-	m.Threads, m.GPU, m.Precision = a.machine.Threads, a.machine.GPU, a.machine.Precision
+	m.Threads, m.Device, m.Precision = a.machine.Threads, a.machine.Device, a.machine.Precision
 	if err := a.options.Validate(); err != nil {
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}

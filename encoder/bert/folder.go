@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/internal/bertnet"
 	"github.com/retort-ir/retort/internal/jsonfile"
@@ -25,15 +26,15 @@ type Options struct {
 	// Pooling is "mean" or "cls"; empty takes the folder's. A folder without modules.json says nothing about it.
 	Pooling string
 
-	// Precision is that of the matrix products: "fp32", which "" means too, or "bf16", with float32 for all else and for
-	// the weights. bf16 is fast on a GPU and on processors with AMX or AVX512_BF16, and far slower elsewhere.
-	// Training on a CPU computes attention in float32 too, where its bfloat16 backward is slow.
-	Precision string
+	// Precision is the precision of the matrix products. In retort.BF16 training on a CPU computes attention in float32
+	// all the same, since its bfloat16 backward pass is slow there.
+	Precision retort.Precision
 	// BatchTokens bounds the tokens of one micro-batch of Encode, padding included; 0 means 4,096.
 	BatchTokens int
-	// Threads is how many threads the model may use; 0 means GOMAXPROCS. GPU selects a CUDA device, counted from 1; 0
-	// means the CPU.
-	Threads, GPU int
+	// Threads is how many threads the model may use; 0 means GOMAXPROCS.
+	Threads int
+	// Device is what the model computes on.
+	Device retort.Device
 	// Logger gets one message, from Open, about what the folder says and the model does without; nil: none.
 	Logger *slog.Logger
 }

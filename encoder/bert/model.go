@@ -70,7 +70,7 @@ func Open(ctx context.Context, dir string, o Options) (*Model, error) {
 			o.Logger.Warn(note)
 		}
 	}
-	rt, err := torch.Open(torch.Options{Threads: o.Threads, GPU: o.GPU})
+	rt, err := torch.Open(torch.Options{Threads: o.Threads, Device: string(o.Device)})
 	if err != nil {
 		return nil, err
 	}
@@ -85,13 +85,13 @@ func Open(ctx context.Context, dir string, o Options) (*Model, error) {
 const defaultBatchTokens = 4096
 
 func (o Options) precision() (torch.Type, error) {
-	switch o.Precision {
-	case "", "fp32":
-		return torch.Float32, nil
-	case "bf16":
-		return torch.BFloat16, nil
+	if err := o.Precision.Validate(); err != nil {
+		return 0, fmt.Errorf("bert: Options.Precision: %w", err)
 	}
-	return 0, fmt.Errorf("bert: Options.Precision is %q; fp32 and bf16 are supported", o.Precision)
+	if err := o.Device.Validate(); err != nil {
+		return 0, fmt.Errorf("bert: Options.Device: %w", err)
+	}
+	return torch.Precision(string(o.Precision)), nil
 }
 
 func (m *Model) load(ctx context.Context) (err error) {

@@ -86,8 +86,8 @@ func TestGraphBytesIsWhatAGraphTakes(t *testing.T) {
 		dirs = append(dirs, dir)
 	}
 	for _, dir := range dirs {
-		for _, precision := range []string{"fp32", "bf16"} {
-			t.Run(filepath.Base(dir)+"/"+precision, func(t *testing.T) {
+		for _, precision := range []retort.Precision{retort.FP32, retort.BF16} {
+			t.Run(filepath.Base(dir)+"/"+string(precision), func(t *testing.T) {
 				graphBytes(t, openModel(t, dir, Options{Precision: precision}))
 			})
 		}

@@ -29,7 +29,7 @@ type model interface {
 }
 
 func openBERT(ctx context.Context, dir string, s *settings) (model, error) {
-	m, err := bert.Open(ctx, dir, bert.Options{Precision: s.precision, PassageTokens: s.tokens})
+	m, err := bert.Open(ctx, dir, bert.Options{Precision: retort.Precision(s.precision), PassageTokens: s.tokens})
 	if err != nil {
 		return nil, err
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 func openCausalLM(ctx context.Context, s *settings) (generate.Completer, func() error, error) {
-	m, err := causallm.Open(ctx, s.llm, causallm.Options{Precision: s.precision})
+	m, err := causallm.Open(ctx, s.llm, causallm.Options{Precision: retort.Precision(s.precision)})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -27,7 +27,7 @@ func openCausalLM(ctx context.Context, s *settings) (generate.Completer, func() 
 const likelihoodContext = 2
 
 func openLikelihoodTeacher(ctx context.Context, s *settings) (teacher.Teacher, func() error, error) {
-	m, err := causallm.Open(ctx, s.llm, causallm.Options{Precision: s.precision, ContextLength: likelihoodContext * s.tokens})
+	m, err := causallm.Open(ctx, s.llm, causallm.Options{Precision: retort.Precision(s.precision), ContextLength: likelihoodContext * s.tokens})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -42,7 +42,7 @@ func openLikelihoodTeacher(ctx context.Context, s *settings) (teacher.Teacher, f
 type torchCrossEncoders struct{}
 
 func (torchCrossEncoders) open(ctx context.Context, dir string, s *settings) (teacher.Teacher, func() error, error) {
-	m, err := crossencoder.Open(ctx, dir, crossencoder.Options{MaxTokens: s.tokens, Precision: s.precision})
+	m, err := crossencoder.Open(ctx, dir, crossencoder.Options{MaxTokens: s.tokens, Precision: retort.Precision(s.precision)})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -51,7 +51,7 @@ func (torchCrossEncoders) open(ctx context.Context, dir string, s *settings) (te
 
 func (torchCrossEncoders) train(ctx context.Context, job trainingJob) (*training, error) {
 	o := crossencoder.DefaultTrainOptions()
-	o.Model = crossencoder.Options{MaxTokens: job.settings.tokens, Precision: job.settings.precision}
+	o.Model = crossencoder.Options{MaxTokens: job.settings.tokens, Precision: retort.Precision(job.settings.precision)}
 	o.Epochs = 1 // of as many different lists as there is time for
 	o.Seed, o.Dir = job.settings.seed, job.work
 	o.Events = retort.LogEvents(slog.New(slog.NewTextHandler(job.log, nil)))

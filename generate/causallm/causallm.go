@@ -11,7 +11,9 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/generate"
+	"github.com/retort-ir/retort/internal/device"
 	"github.com/retort-ir/retort/internal/torch"
 )
 
@@ -25,9 +27,8 @@ type Options struct {
 	// TopP draws from the likeliest tokens whose probabilities sum up to it (Holtzman et al. 2020, arXiv 1904.09751), in (0,1];
 	// 0 means 1, all tokens.
 	TopP float64
-	// Precision of the matrix products: "fp32" (the default) or "bf16", which takes half the memory and is faster on a GPU and
-	// on processors with AMX or AVX512_BF16, and much slower on others.
-	Precision string
+	// Precision is the precision of the weights and of the matrix products: retort.BF16 takes half the memory.
+	Precision retort.Precision
 	// ContextLength is the most tokens of a prompt and its answer; 0 means the model's own, but at most 8192. A passage that is
 	// too long for it is cut; Cuts says how often.
 	ContextLength int
@@ -37,8 +38,8 @@ type Options struct {
 	BatchTokens int
 	// Threads is how many threads one operation may use; 0 means GOMAXPROCS.
 	Threads int
-	// GPU selects a CUDA device by its number, counted from 1; 0 means the CPU.
-	GPU int
+	// Device is what the model computes on.
+	Device retort.Device
 }
 
 // Validate returns an error that names the field with a value out of range.
@@ -46,8 +47,6 @@ func (o Options) Validate() error {
 	switch {
 	case !(o.TopP >= 0 && o.TopP <= 1):
 		return fmt.Errorf("causallm: Options.TopP is %v, want it in (0,1]", o.TopP)
-	case o.Precision != "" && o.Precision != "fp32" && o.Precision != "bf16":
-		return fmt.Errorf("causallm: Options.Precision is %q; fp32 and bf16 are supported", o.Precision)
 	case o.ContextLength < 0:
 		return fmt.Errorf("causallm: Options.ContextLength is %d, want it >= 0", o.ContextLength)
 	case o.Rows < 0:
@@ -56,8 +55,12 @@ func (o Options) Validate() error {
 		return fmt.Errorf("causallm: Options.BatchTokens is %d, want it >= 0", o.BatchTokens)
 	case o.Threads < 0:
 		return fmt.Errorf("causallm: Options.Threads is %d, want it >= 0", o.Threads)
-	case o.GPU < 0:
-		return fmt.Errorf("causallm: Options.GPU is %d, want it >= 0", o.GPU)
+	}
+	if err := o.Precision.Validate(); err != nil {
+		return fmt.Errorf("causallm: Options.Precision: %w", err)
+	}
+	if err := o.Device.Validate(); err != nil {
+		return fmt.Errorf("causallm: Options.Device: %w", err)
 	}
 	return nil
 }
@@ -69,18 +72,11 @@ func (o Options) withDefaults(context int) Options {
 	o.TopP = cmp.Or(o.TopP, 1)
 	o.ContextLength = cmp.Or(o.ContextLength, min(context, longestContext))
 	o.Rows = cmp.Or(o.Rows, 64)
-	if o.GPU > 0 {
+	if number, err := device.Parse(string(o.Device)); err == nil && number != device.CPU {
 		o.BatchTokens = cmp.Or(o.BatchTokens, 16384)
 	}
 	o.BatchTokens = cmp.Or(o.BatchTokens, 1024)
 	return o
-}
-
-func (o Options) precision() torch.Type {
-	if o.Precision == "bf16" {
-		return torch.BFloat16
-	}
-	return torch.Float32
 }
 
 // Model is a language model on LibTorch. It is safe for concurrent use: calls queue up.
@@ -123,10 +119,10 @@ func Open(ctx context.Context, path string, o Options) (_ *Model, err error) {
 	}
 	m := &Model{options: o.withDefaults(d.config.context), name: cmp.Or(o.Name, nameOf(path)), text: d.text}
 	m.prefixes = newPrefixes()
-	if m.rt, err = torch.Open(torch.Options{Threads: o.Threads, GPU: o.GPU}); err != nil {
+	if m.rt, err = torch.Open(torch.Options{Threads: o.Threads, Device: string(o.Device)}); err != nil {
 		return nil, err
 	}
-	if m.network, err = newNetwork(ctx, m.rt, d.config, d.weights, o.precision(), m.options.ContextLength); err != nil {
+	if m.network, err = newNetwork(ctx, m.rt, d.config, d.weights, torch.Precision(string(o.Precision)), m.options.ContextLength); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), m.Close())
 	}
 	return m, nil

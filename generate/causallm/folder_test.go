@@ -175,14 +175,14 @@ func TestShardsHoldTheSameAsOneFile(t *testing.T) {
 
 func TestOptionsAreChecked(t *testing.T) {
 	for want, o := range map[string]Options{
-		"Options.TopP is 1.5":         {TopP: 1.5},
-		`Options.Precision is "int8"`: {Precision: "int8"},
-		"Options.ContextLength is -1": {ContextLength: -1},
-		"Options.Rows is -1":          {Rows: -1},
-		"Options.BatchTokens is -1":   {BatchTokens: -1},
-		"Options.Threads is -1":       {Threads: -1},
-		"Options.GPU is -1":           {GPU: -1},
-		"the model has 256 positions": {ContextLength: 257},
+		"Options.TopP is 1.5":                 {TopP: 1.5},
+		`Options.Precision: precision "int8"`: {Precision: "int8"},
+		"Options.ContextLength is -1":         {ContextLength: -1},
+		"Options.Rows is -1":                  {Rows: -1},
+		"Options.BatchTokens is -1":           {BatchTokens: -1},
+		"Options.Threads is -1":               {Threads: -1},
+		`Options.Device: device "gpu"`:        {Device: "gpu"},
+		"the model has 256 positions":         {ContextLength: 257},
 	} {
 		_, err := Open(t.Context(), "testdata/llama-tied", o)
 		require.ErrorContains(t, err, want)

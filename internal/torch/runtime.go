@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/retort-ir/retort/internal/device"
 	"github.com/retort-ir/retort/internal/nolibtorch"
 	"github.com/retort-ir/retort/internal/torch/raw"
 )
@@ -16,8 +17,8 @@ import (
 type Options struct {
 	// Threads is how many threads one operation may use; 0 means GOMAXPROCS.
 	Threads int
-	// GPU selects a CUDA device by its number, counted from 1; 0 means the CPU.
-	GPU int
+	// Device is "cpu", which "" means too, "cuda" or "cuda:N".
+	Device string
 }
 
 // Runtime runs work on one OS thread of its own, since LibTorch keeps its last error, its gradient mode and its pool of
@@ -43,12 +44,14 @@ func Open(o Options) (*Runtime, error) {
 	if o.Threads < 0 {
 		return nil, fmt.Errorf("torch: Threads is %d", o.Threads)
 	}
-	if o.GPU < 0 {
-		return nil, fmt.Errorf("torch: GPU is %d", o.GPU)
+	number, err := device.Parse(o.Device)
+	if err != nil {
+		return nil, fmt.Errorf("torch: %w", err)
 	}
-	if o.GPU > 0 {
-		if n := raw.CUDADevices(); o.GPU > n {
-			return nil, fmt.Errorf("torch: GPU %d asked for, LibTorch sees %d: is it a CUDA build, and is there a driver?", o.GPU, n)
+	if number != device.CPU {
+		if n := raw.CUDADevices(); number >= n {
+			return nil, fmt.Errorf("torch: there is no device %s, since LibTorch sees %d CUDA devices: is it a CUDA build, and is "+
+				"there a driver?", o.Device, n)
 		}
 	}
 	threads := o.Threads
@@ -56,10 +59,12 @@ func Open(o Options) (*Runtime, error) {
 		threads = runtime.GOMAXPROCS(0)
 	}
 	onHost := threads
-	if o.GPU > 0 {
+	if number != device.CPU {
 		onHost = 0
 	}
-	rt := &Runtime{device: o.GPU - 1, threads: onHost, jobs: make(chan func()), quit: make(chan struct{}), ended: make(chan struct{})}
+	rt := &Runtime{
+		device: number, threads: onHost, jobs: make(chan func()), quit: make(chan struct{}), ended: make(chan struct{}),
+	}
 	go rt.loop(threads)
 	return rt, nil
 }

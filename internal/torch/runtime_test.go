@@ -170,7 +170,9 @@ func TestBadArgumentsAreErrors(t *testing.T) {
 			require.Zero(t, rt.Live())
 		})
 	}
-	for name, o := range map[string]Options{"Threads": {Threads: -1}, "GPU": {GPU: -1}, "GPU 999": {GPU: 999}} {
+	for name, o := range map[string]Options{
+		"Threads": {Threads: -1}, `device "gpu"`: {Device: "gpu"}, "no device cuda:999": {Device: "cuda:999"},
+	} {
 		_, err := Open(o)
 		require.ErrorContains(t, err, name)
 	}

@@ -23,6 +23,14 @@ const (
 	Int64    Type = raw.Int64
 )
 
+// Precision returns the type of a precision: BFloat16 for "bf16", Float32 for any other.
+func Precision(name string) Type {
+	if name == "bf16" {
+		return BFloat16
+	}
+	return Float32
+}
+
 // Scope makes tensors and owns them. Its operations stop working at the first error: they return nil, and Err tells why,
 // so that a model's code need not check every line. A scope belongs to the function that Run gave it to.
 type Scope struct {

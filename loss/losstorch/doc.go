@@ -2,7 +2,7 @@
 // same values and gradients as the Go rows. A [Loss] is a loss.Batch,
 // host matrices in and out, so whoever trains picks it and nothing else knows of LibTorch:
 //
-//	joint, err := losstorch.New(loss.Paper(), losstorch.Options{GPU: 1})
+//	joint, err := losstorch.New(loss.Paper(), losstorch.Options{Device: "cuda:0"})
 //	...
 //	defer joint.Close()
 //	options.Loss = joint // of distill.Train

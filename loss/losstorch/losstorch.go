@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/retort-ir/retort/internal/device"
 	"github.com/retort-ir/retort/internal/torch"
 	"github.com/retort-ir/retort/loss"
 )
@@ -13,9 +14,10 @@ const defaultBudget = 64 << 20
 
 // Options say where and how a loss is computed. The zero value is the CPU in float32.
 type Options struct {
-	// Threads is how many threads an operation may use; 0 means GOMAXPROCS. GPU selects a CUDA device, counted from 1; 0
-	// means the CPU.
-	Threads, GPU int
+	// Threads is how many threads an operation may use; 0 means GOMAXPROCS.
+	Threads int
+	// Device is a retort.Device: "cpu", which "" means too, "cuda", or "cuda:N", counted from 0.
+	Device string
 	// Precision is that of the products of matrices: "fp32", which "" means too, or "fp64", for checks and for temperatures
 	// far below 0.01.
 	Precision string
@@ -26,11 +28,12 @@ type Options struct {
 
 // Validate returns an error that names the wrong field.
 func (o Options) Validate() error {
+	_, noDevice := device.Parse(o.Device)
 	switch {
 	case o.Threads < 0:
 		return fmt.Errorf("losstorch: Options.Threads is %d: it must be at least 0", o.Threads)
-	case o.GPU < 0:
-		return fmt.Errorf("losstorch: Options.GPU is %d: it must be at least 0", o.GPU)
+	case noDevice != nil:
+		return fmt.Errorf("losstorch: Options.Device: %w", noDevice)
 	case o.Precision != "" && o.Precision != "fp32" && o.Precision != "fp64":
 		return fmt.Errorf("losstorch: Options.Precision is %q; fp32 and fp64 are supported", o.Precision)
 	case o.Budget < 0:
@@ -78,7 +81,7 @@ func New(l loss.Loss, o Options) (*Loss, error) {
 	if err := parts.add(l, 1, -1); err != nil {
 		return nil, err
 	}
-	rt, err := torch.Open(torch.Options{Threads: o.Threads, GPU: o.GPU})
+	rt, err := torch.Open(torch.Options{Threads: o.Threads, Device: o.Device})
 	if err != nil {
 		return nil, err
 	}

@@ -26,7 +26,7 @@ func TestNewNamesWhatIsWrong(t *testing.T) {
 		{loss.Sum{}, Options{}, "a sum without terms"},
 		{loss.Sum{{Weight: 1, Loss: loss.InfoNCE{MaskRatio: 2}}}, Options{}, "InfoNCE.MaskRatio is 2"},
 		{loss.Paper(), Options{Threads: -1}, "Options.Threads is -1"},
-		{loss.Paper(), Options{GPU: -1}, "Options.GPU is -1"},
+		{loss.Paper(), Options{Device: "gpu"}, `Options.Device: device "gpu"`},
 		{loss.Paper(), Options{Precision: "bf16"}, `Options.Precision is "bf16"`},
 		{loss.Paper(), Options{Budget: -1}, "Options.Budget is -1"},
 	} {

@@ -94,7 +94,7 @@ func TestTrainNamesWhatIsWrongBeforeItOpensLibTorch(t *testing.T) {
 		"TrainOptions.Warmup is 2":                change(func(o *TrainOptions) { o.Warmup = 2 }),
 		"TrainOptions.CheckpointEvery is -1":      change(func(o *TrainOptions) { o.CheckpointEvery = -time.Second }),
 		"TrainOptions.Loss: loss: InfoNCE.Temper": change(func(o *TrainOptions) { o.Loss = loss.InfoNCE{Temperature: -1} }),
-		`Options.Precision is "int8"`:             change(func(o *TrainOptions) { o.Model.Precision = "int8" }),
+		`Options.Precision: precision "int8"`:     change(func(o *TrainOptions) { o.Model.Precision = "int8" }),
 		"Options.MaxTokens is 4":                  change(func(o *TrainOptions) { o.Model.MaxTokens = 4 }),
 	} {
 		_, err := Train(t.Context(), "testdata/bert", filepath.Join(t.TempDir(), "out"), corpus, examples, o)

@@ -149,9 +149,9 @@ func TestBrokenFoldersAreRefusedByFileAndField(t *testing.T) {
 
 func TestOpenNamesTheWrongOption(t *testing.T) {
 	for want, o := range map[string]Options{
-		"Options.Precision is \"fp16\"": {Precision: "fp16"},
-		"Options.BatchTokens is -1":     {BatchTokens: -1},
-		"Options.MaxTokens is 3":        {MaxTokens: 3},
+		"Options.Precision: precision \"fp16\"": {Precision: "fp16"},
+		"Options.BatchTokens is -1":             {BatchTokens: -1},
+		"Options.MaxTokens is 3":                {MaxTokens: 3},
 	} {
 		_, err := Open(t.Context(), "testdata/bert", o)
 		require.ErrorContains(t, err, want)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -21,14 +22,16 @@ type Options struct {
 	// MaxTokens limits the length of a pair, special tokens included; the longer text of a pair is cut first. It is at least
 	// 8 and at most the model's positions. 0 means the tokenizer's model_max_length, but no more than 512.
 	MaxTokens int
-	// Precision is that of the matrix products: "fp32", which "" means too, or "bf16", with float32 for all else and for
-	// the weights. bf16 is fast on a GPU and on processors with AMX or AVX512_BF16, and far slower elsewhere.
-	Precision string
+	// Precision is the precision of the matrix products.
+	Precision retort.Precision
 	// BatchTokens bounds the tokens of one micro-batch, padding included; 0 means 4,096. A GPU wants more.
 	BatchTokens int
-	// Threads is how many threads the model may use; 0 means GOMAXPROCS. GPU selects a CUDA device, counted from 1; 0
-	// means the CPU.
-	Threads, GPU int
+	// Threads is how many threads the model may use; 0 means GOMAXPROCS.
+	Threads int
+	// Device is what the model computes on.
+	Device retort.Device
+	// Logger gets one message, from Open, about what the folder says and the model does without; nil: none.
+	Logger *slog.Logger
 }
 
 const defaultBatchTokens = 4096
@@ -66,7 +69,12 @@ func Open(ctx context.Context, dir string, o Options) (*Model, error) {
 	if f.labels == 0 {
 		return nil, fmt.Errorf("%s: the model has no classification head (%s); Train makes a cross-encoder of it", dir, f.family.out+".weight")
 	}
-	rt, err := torch.Open(torch.Options{Threads: o.Threads, GPU: o.GPU})
+	if o.Logger != nil {
+		for _, note := range f.tokenizer.Notes() {
+			o.Logger.Warn(note)
+		}
+	}
+	rt, err := torch.Open(torch.Options{Threads: o.Threads, Device: string(o.Device)})
 	if err != nil {
 		return nil, err
 	}
@@ -82,13 +90,13 @@ func (o Options) validate() (torch.Type, error) {
 	if o.BatchTokens < 0 {
 		return 0, fmt.Errorf("crossencoder: Options.BatchTokens is %d", o.BatchTokens)
 	}
-	switch o.Precision {
-	case "", "fp32":
-		return torch.Float32, nil
-	case "bf16":
-		return torch.BFloat16, nil
+	if err := o.Precision.Validate(); err != nil {
+		return 0, fmt.Errorf("crossencoder: Options.Precision: %w", err)
 	}
-	return 0, fmt.Errorf("crossencoder: Options.Precision is %q; fp32 and bf16 are supported", o.Precision)
+	if err := o.Device.Validate(); err != nil {
+		return 0, fmt.Errorf("crossencoder: Options.Device: %w", err)
+	}
+	return torch.Precision(string(o.Precision)), nil
 }
 
 // Close frees the model and ends its thread. Closing twice is harmless.

@@ -87,7 +87,7 @@ func newTrainer(ctx context.Context, start, out string, corpus retort.Corpus, ex
 	if err != nil {
 		return nil, err
 	}
-	rt, err := torch.Open(torch.Options{Threads: o.Model.Threads, GPU: o.Model.GPU})
+	rt, err := torch.Open(torch.Options{Threads: o.Model.Threads, Device: string(o.Model.Device)})
 	if err != nil {
 		return nil, err
 	}

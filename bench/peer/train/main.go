@@ -116,7 +116,7 @@ func run(ctx context.Context, s settings, in io.Reader, out io.Writer) (err erro
 		return fmt.Errorf("%s: %w", s.lists, err)
 	}
 	model, err := bert.Open(ctx, s.model, bert.Options{
-		Threads: s.threads, Precision: s.precision, QueryTokens: s.tokens, PassageTokens: s.tokens,
+		Threads: s.threads, Precision: retort.Precision(s.precision), QueryTokens: s.tokens, PassageTokens: s.tokens,
 	})
 	if err != nil {
 		return err
