@@ -78,7 +78,7 @@ func TestWrittenModelsTokeniseTheirWordsToOneTokenEach(t *testing.T) {
 	require.NoError(t, writeModel(dir, shapes["2x64"]))
 	folder, err := bert.ReadFolder(dir, bert.Options{})
 	require.NoError(t, err)
-	require.Equal(t, 64, folder.Query.Tower.Config.HiddenSize)
+	require.Equal(t, 64, folder.Dim())
 	all, err := vocabulary(dir)
 	require.NoError(t, err)
 	require.Len(t, all, shapes["2x64"].VocabSize-5)

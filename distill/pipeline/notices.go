@@ -13,7 +13,7 @@ import (
 
 // cutCounter is an encoder that knows which texts it does not read to their ends.
 type cutCounter interface {
-	CountCut(ctx context.Context, role encoder.Role, texts []string) (cut, limit int, err error)
+	CountTruncated(ctx context.Context, role encoder.Role, texts []string) (cut, limit int, err error)
 }
 
 // CutPassages says how many passages of the corpus are longer than the encoder reads; "" where none is, or the encoder
@@ -34,7 +34,7 @@ func CutPassages(ctx context.Context, enc encoder.Encoder, corpus retort.Corpus)
 			}
 			texts = append(texts, passage.Content())
 		}
-		cut, l, err := counter.CountCut(ctx, encoder.Passage, texts)
+		cut, l, err := counter.CountTruncated(ctx, encoder.Passage, texts)
 		if err != nil {
 			return "", err
 		}
@@ -49,7 +49,7 @@ func CutQueries(ctx context.Context, enc encoder.Encoder, texts []string) (strin
 	if !ok {
 		return "", nil
 	}
-	cut, limit, err := counter.CountCut(ctx, encoder.Query, texts)
+	cut, limit, err := counter.CountTruncated(ctx, encoder.Query, texts)
 	return sayCut("queries", cut, len(texts), limit), err
 }
 

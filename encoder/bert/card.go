@@ -72,7 +72,7 @@ func (w folderWriter) cardTitle(base string) (title, summary string) {
 	}
 	return base + ", specialised by Retort",
 		fmt.Sprintf("A sentence-transformers model that gives queries and passages vectors of %d dimensions, "+
-			"made for the search of one corpus.", w.Query.Tower.Config.HiddenSize)
+			"made for the search of one corpus.", w.Query.Tower.config.HiddenSize)
 }
 
 func (w folderWriter) cardModel(base string) modelcard.Section {
@@ -86,7 +86,7 @@ func (w folderWriter) cardModel(base string) modelcard.Section {
 	default:
 		add("Towers", "two, a sentence-transformers Router with the routes query and document")
 	}
-	add("Dimensions", fmt.Sprint(w.Query.Tower.Config.HiddenSize))
+	add("Dimensions", fmt.Sprint(w.Query.Tower.config.HiddenSize))
 	add("Similarity", "cosine")
 	for _, role := range []encoder.Role{encoder.Query, encoder.Passage} {
 		if w.role != nil && role != *w.role {

@@ -10,10 +10,10 @@ import (
 	"github.com/retort-ir/retort/encoder"
 )
 
-// CountCut returns how many of the texts the model does not read to their ends in that role, since they have more
+// CountTruncated returns how many of the texts the model does not read to their ends in that role, since they have more
 // tokens than limit with their prompt and special tokens. It computes no vectors. It is safe for concurrent use.
-func (m *Model) CountCut(ctx context.Context, role encoder.Role, texts []string) (cut, limit int, err error) {
-	return m.folder.countCut(ctx, role, texts)
+func (m *Model) CountTruncated(ctx context.Context, role encoder.Role, texts []string) (cut, limit int, err error) {
+	return m.folder.countTruncated(ctx, role, texts)
 }
 
 // encode returns the tokens of a text with the role's prompt, and whether it was cut.
@@ -25,7 +25,7 @@ func (s *Side) encode(text string) (ids []int32, cut bool, err error) {
 	return ids, cut, err
 }
 
-func (f *Folder) countCut(ctx context.Context, role encoder.Role, texts []string) (cut, limit int, err error) {
+func (f *Folder) countTruncated(ctx context.Context, role encoder.Role, texts []string) (cut, limit int, err error) {
 	if role != encoder.Query && role != encoder.Passage {
 		return 0, 0, fmt.Errorf("bert: role %d is neither query nor passage", role)
 	}

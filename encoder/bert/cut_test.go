@@ -28,13 +28,13 @@ func TestTextsThatAreCutAreCounted(t *testing.T) {
 				longer += 3
 			}
 		}
-		cut, got, err := f.countCut(t.Context(), role, texts)
+		cut, got, err := f.countTruncated(t.Context(), role, texts)
 		require.NoError(t, err)
 		require.Equal(t, limit, got)
 		require.Equal(t, longer, cut)
 		require.Positive(t, cut)
 		require.Less(t, cut, len(texts))
 	}
-	_, _, err = f.countCut(t.Context(), 7, nil)
+	_, _, err = f.countTruncated(t.Context(), 7, nil)
 	require.Error(t, err)
 }

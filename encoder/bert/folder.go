@@ -39,27 +39,25 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Folder is what a model folder in the layout of Hugging Face or sentence-transformers says about the model, all but the
-// values of its weights.
+// Folder is what a model folder in the layout of Hugging Face or sentence-transformers says about the model, all but
+// the values of its weights.
 type Folder struct {
 	Dir            string
 	Query, Passage Side
-	// Similarity ranks passages for a query.
-	Similarity Similarity
-	// TruncateDim is how many of a vector's first values are kept; 0 is all.
-	TruncateDim int
-	// Notes say, a sentence each, what the folder names and sentence-transformers' encode_query and encode_document do
+	similarity     similarity
+	truncateDim    int // how many of a vector's first values are kept; 0 is all
+	// notes say, a sentence each, what the folder names and sentence-transformers' encode_query and encode_document do
 	// without, so that its author may have meant something else.
-	Notes []string
+	notes []string
 }
 
-// Similarity is what passages are ranked by.
-type Similarity string
+// similarity is what passages are ranked by.
+type similarity string
 
 // The similarities.
 const (
-	Cosine Similarity = "cosine"
-	Dot    Similarity = "dot"
+	cosine similarity = "cosine"
+	dot    similarity = "dot"
 )
 
 // Side is what one role needs: its tower, which both roles may share, its prompt and its length limit.
@@ -71,7 +69,6 @@ type Side struct {
 
 // Tower is one BERT network with what stands around it.
 type Tower struct {
-	Config  Config
 	Pooling Pooling
 	// Normalize says whether the folder's last module normalises embeddings. Those of a model that ranks by cosine are
 	// normalised all the same.
@@ -79,6 +76,7 @@ type Tower struct {
 	// Dir is the folder of config.json and model.safetensors.
 	Dir string
 
+	config    bertnet.Config
 	tokenizer *tokenizer.Tokenizer
 	pad       int32 // fills up the shorter rows of a batch
 	sbert     sentenceBERT
@@ -107,22 +105,22 @@ func (f *Folder) Shared() bool { return f.Query.Tower == f.Passage.Tower }
 
 // Dim returns the width of the vectors.
 func (f *Folder) Dim() int {
-	hidden := f.Query.Tower.Config.HiddenSize
-	if f.TruncateDim > 0 {
-		return min(f.TruncateDim, hidden)
+	hidden := f.Query.Tower.config.HiddenSize
+	if f.truncateDim > 0 {
+		return min(f.truncateDim, hidden)
 	}
 	return hidden
 }
 
 // Normalized says whether the vectors have length 1. The vectors of a model that ranks by dot product need not.
 func (f *Folder) Normalized() bool {
-	unit := f.Query.Tower.Normalize && f.Passage.Tower.Normalize && f.Dim() == f.Query.Tower.Config.HiddenSize
-	return f.Similarity == Cosine || unit
+	unit := f.Query.Tower.Normalize && f.Passage.Tower.Normalize && f.Dim() == f.Query.Tower.config.HiddenSize
+	return f.similarity == cosine || unit
 }
 
-// ReadFolder reads a model folder, and checks it, without LibTorch and without its weights' values. The model must be a
-// BERT with absolute positions, mean or CLS pooling, in one tower or, in a sentence-transformers Router, one for the route
-// query and one for the route document.
+// ReadFolder reads a model folder, and checks it, without LibTorch and without its weights' values. The model must be
+// a BERT with absolute positions, mean or CLS pooling, in one tower or, in a sentence-transformers Router, one for
+// the route query and one for the route document.
 //
 // Prompts, length limits, special tokens, similarity and dimensions are those of sentence-transformers 6's encode_query
 // and encode_document, but for what Options and retort_config.json, which Save writes, say of the limits. A key that
@@ -150,7 +148,7 @@ func ReadFolder(dir string, o Options) (*Folder, error) {
 			return nil, err
 		}
 	}
-	if q, p := f.Query.Tower.Config.HiddenSize, f.Passage.Tower.Config.HiddenSize; q != p {
+	if q, p := f.Query.Tower.config.HiddenSize, f.Passage.Tower.config.HiddenSize; q != p {
 		return nil, fmt.Errorf("%s: hidden_size is %d in the query tower and %d in the document tower", dir, q, p)
 	}
 	if err := f.readSentenceTransformers(o); err != nil {
@@ -161,8 +159,8 @@ func ReadFolder(dir string, o Options) (*Folder, error) {
 	}
 	for _, tower := range []*Tower{f.Query.Tower, f.Passage.Tower} {
 		for _, note := range tower.notes {
-			if !slices.Contains(f.Notes, note) {
-				f.Notes = append(f.Notes, note)
+			if !slices.Contains(f.notes, note) {
+				f.notes = append(f.notes, note)
 			}
 		}
 	}
@@ -212,7 +210,7 @@ func (t *Tower) read() error {
 	if t.notes, err = checkNetwork(t.Dir); err != nil {
 		return err
 	}
-	if t.Config, err = bertnet.ReadConfig(filepath.Join(t.Dir, configJSON), "bert"); err != nil {
+	if t.config, err = bertnet.ReadConfig(filepath.Join(t.Dir, configJSON), "bert"); err != nil {
 		return err
 	}
 	if t.sbert, err = readSentenceBERT(t.Dir); err != nil {
@@ -243,12 +241,12 @@ func (t *Tower) readTokenizer() (err error) {
 	if t.pad, ok = t.tokenizer.PadID(); !ok {
 		return fmt.Errorf("%s: no token for padding is known; name it as pad_token", filepath.Join(t.Dir, tokenizer.ConfigFile))
 	}
-	return t.tokenizer.CheckRows(filepath.Join(t.Dir, configJSON)+": vocab_size", t.Config.VocabSize)
+	return t.tokenizer.CheckRows(filepath.Join(t.Dir, configJSON)+": vocab_size", t.config.VocabSize)
 }
 
 // openWeights opens the tower's weights and checks their shapes. The caller closes them.
 func (t *Tower) openWeights() (*bertnet.Weights, error) {
-	return bertnet.OpenWeights(t.Dir, t.Config, "bert.")
+	return bertnet.OpenWeights(t.Dir, t.config, "bert.")
 }
 
 // readLimits finds the length limits of both roles.
@@ -284,7 +282,7 @@ func (f *Folder) readLimits(o Options) error {
 		if limit < 3 {
 			return fmt.Errorf("%s is %d; at least 3 are needed", source, limit)
 		}
-		if most := role.tower.Config.MaxPositions; limit > most {
+		if most := role.tower.config.MaxPositions; limit > most {
 			return fmt.Errorf("%s is %d; the model has %d positions (max_position_embeddings)", source, limit, most)
 		}
 		*role.to = limit
@@ -312,7 +310,7 @@ func (t *Tower) limit(role encoder.Role) (limit int, source string) {
 			return *given.value, j.path + ": " + given.key
 		}
 	}
-	limit = t.Config.MaxPositions
+	limit = t.config.MaxPositions
 	if n, ok := t.tokenizer.ModelMaxLength(); ok {
 		limit = min(limit, n)
 	}

@@ -26,11 +26,8 @@ const (
 	retortJSON               = "retort_config.json" // what sentence-transformers has no place for
 )
 
-// Config is the shape of a BERT network (Devlin et al. 2019, arXiv 1810.04805).
-type Config = bertnet.Config
-
-// readPooling reads the pooling from the folder of the module: pooling_mode, or a boolean for each mode as older versions
-// of sentence-transformers wrote it.
+// readPooling reads the pooling from the folder of the module: pooling_mode, or a boolean for each mode as older
+// versions of sentence-transformers wrote it.
 func readPooling(dir string) (Pooling, error) {
 	path := filepath.Join(dir, configJSON)
 	j, err := modelfolder.Read(path)

@@ -100,7 +100,7 @@ func TestEveryKeyOfAFolderIsHonouredOrRefusedByName(t *testing.T) {
 			}
 			require.NoError(t, err)
 			var notes []string
-			for _, note := range f.Notes {
+			for _, note := range f.notes {
 				notes = append(notes, strings.ReplaceAll(note, dir, "DIR"))
 			}
 			require.Equal(t, row.Notes, notes)

@@ -31,19 +31,19 @@ func (f *Folder) readSentenceTransformers(o Options) error {
 }
 
 func (f *Folder) readSimilarity(s modelfolder.Settings) error {
-	f.Similarity = Cosine
-	if _, err := s.Get("similarity_fn_name", &f.Similarity); err != nil {
+	f.similarity = cosine
+	if _, err := s.Get("similarity_fn_name", &f.similarity); err != nil {
 		return err
 	}
-	if f.Similarity != Cosine && f.Similarity != Dot {
-		return s.Errorf("similarity_fn_name", "is %q; cosine and dot are supported", f.Similarity)
+	if f.similarity != cosine && f.similarity != dot {
+		return s.Errorf("similarity_fn_name", "is %q; cosine and dot are supported", f.similarity)
 	}
-	isSet, err := s.Get("truncate_dim", &f.TruncateDim)
+	isSet, err := s.Get("truncate_dim", &f.truncateDim)
 	if err != nil {
 		return err
 	}
-	if isSet && f.TruncateDim < 1 {
-		return s.Errorf("truncate_dim", "is %d; at least 1 is needed", f.TruncateDim)
+	if isSet && f.truncateDim < 1 {
+		return s.Errorf("truncate_dim", "is %d; at least 1 is needed", f.truncateDim)
 	}
 	return nil
 }
@@ -70,7 +70,7 @@ func (f *Folder) readPrompts(s modelfolder.Settings, o Options) error {
 		delete(named, "corpus")
 	}
 	if o.QueryPrompt == nil || o.PassagePrompt == nil {
-		f.Notes = append(f.Notes, promptNotes(s, named)...)
+		f.notes = append(f.notes, promptNotes(s, named)...)
 	}
 	return nil
 }

@@ -91,10 +91,10 @@ func (w folderWriter) writePrompts(dir string) error {
 		"model_type":          "SentenceTransformer",
 		"prompts":             prompts,
 		"default_prompt_name": otherwise,
-		"similarity_fn_name":  w.Similarity,
+		"similarity_fn_name":  w.similarity,
 	}
-	if w.TruncateDim > 0 {
-		config["truncate_dim"] = w.TruncateDim
+	if w.truncateDim > 0 {
+		config["truncate_dim"] = w.truncateDim
 	}
 	return writeJSON(dir, sentenceTransformersJSON, config)
 }
@@ -149,7 +149,7 @@ type moduleEntry struct {
 // product.
 func savedClasses(f *Folder, t *Tower) []string {
 	classes := []string{transformerClass, poolingClass}
-	if f.Similarity == Cosine || t.Normalize {
+	if f.similarity == cosine || t.Normalize {
 		classes = append(classes, normalizeClass)
 	}
 	return classes
@@ -198,7 +198,7 @@ func (w folderWriter) writeRouter(ctx context.Context, dir string) error {
 // writePooling writes both forms of the mode: the booleans of sentence-transformers up to 5, and the newer one.
 func writePooling(dir, pooling, normalize string, t *Tower) error {
 	config := map[string]any{
-		"word_embedding_dimension":          t.Config.HiddenSize,
+		"word_embedding_dimension":          t.config.HiddenSize,
 		"pooling_mode_cls_token":            t.Pooling == CLS,
 		"pooling_mode_mean_tokens":          t.Pooling == Mean,
 		"pooling_mode_max_tokens":           false,
@@ -276,7 +276,7 @@ func (w folderWriter) weightsOf(t *Tower, was *bertnet.Weights) ([]safetensors.T
 // storedWeights reads the parameters of the tower's network.
 func (t *Tower) storedWeights(was *bertnet.Weights) ([]safetensors.Tensor, error) {
 	var all []safetensors.Tensor
-	for _, p := range bertnet.Shapes(t.Config) {
+	for _, p := range bertnet.Shapes(t.config) {
 		values, err := was.Read(p.Name, p.Dims)
 		if err != nil {
 			return nil, err

@@ -25,10 +25,10 @@ func TestFolderAsSentenceTransformersSavesIt(t *testing.T) {
 	f, err := ReadFolder("testdata/tiny", Options{})
 	require.NoError(t, err)
 	require.True(t, f.Shared())
-	require.Equal(t, Config{
+	require.Equal(t, bertnet.Config{
 		HiddenSize: 32, Layers: 2, Heads: 4, IntermediateSize: 64, VocabSize: 400, MaxPositions: 64, TypeVocabSize: 2,
 		LayerNormEps: 1e-12, Activation: "gelu",
-	}, f.Query.Tower.Config)
+	}, f.Query.Tower.config)
 	require.Equal(t, Mean, f.Query.Tower.Pooling)
 	require.True(t, f.Query.Tower.Normalize)
 	require.Equal(t, "query: ", f.Query.Prompt)
@@ -45,7 +45,7 @@ func TestFolderOfTheOldLayout(t *testing.T) {
 	require.True(t, f.Shared())
 	require.Equal(t, CLS, f.Query.Tower.Pooling)
 	require.False(t, f.Query.Tower.Normalize)
-	require.Equal(t, "gelu_new", f.Query.Tower.Config.Activation)
+	require.Equal(t, "gelu_new", f.Query.Tower.config.Activation)
 	require.Empty(t, f.Query.Prompt+f.Passage.Prompt)
 	require.Equal(t, 24, f.Passage.Tokens)
 	require.Equal(t, 400, f.Query.Tower.tokenizer.Len())
@@ -55,9 +55,9 @@ func TestFolderWithARouter(t *testing.T) {
 	f, err := ReadFolder("testdata/tiny-router", Options{})
 	require.NoError(t, err)
 	require.False(t, f.Shared())
-	require.Equal(t, 1, f.Query.Tower.Config.Layers)
-	require.Equal(t, 2, f.Passage.Tower.Config.Layers)
-	require.Equal(t, "relu", f.Passage.Tower.Config.Activation)
+	require.Equal(t, 1, f.Query.Tower.config.Layers)
+	require.Equal(t, 2, f.Passage.Tower.config.Layers)
+	require.Equal(t, "relu", f.Passage.Tower.config.Activation)
 	require.Equal(t, "find: ", f.Query.Prompt)
 	require.Empty(t, f.Passage.Prompt)
 	require.Equal(t, filepath.Join("testdata/tiny-router", "query_0_Transformer"), f.Query.Tower.Dir)
@@ -132,8 +132,8 @@ func TestSavedFolderKeepsSimilarityAndDimensions(t *testing.T) {
 			require.NoError(t, saveFolder(out, f, nil, nil))
 			got, err := ReadFolder(out, Options{})
 			require.NoError(t, err)
-			require.Equal(t, Dot, got.Similarity)
-			require.Equal(t, 12, got.TruncateDim)
+			require.Equal(t, dot, got.similarity)
+			require.Equal(t, 12, got.truncateDim)
 			require.Equal(t, 12, got.Dim())
 			require.Equal(t, normalize, got.Query.Tower.Normalize)
 			require.Equal(t, normalize, got.Passage.Tower.Normalize)
@@ -201,12 +201,12 @@ func TestAPromptThatTheUserSetsIsNotMissed(t *testing.T) {
 	} {
 		f, err := ReadFolder(dir, o)
 		require.NoError(t, err)
-		require.Len(t, f.Notes, 1)
-		require.Contains(t, f.Notes[0], want)
+		require.Len(t, f.notes, 1)
+		require.Contains(t, f.notes[0], want)
 	}
 	f, err := ReadFolder(dir, Options{PassagePrompt: &passage, QueryPrompt: &query})
 	require.NoError(t, err)
-	require.Empty(t, f.Notes)
+	require.Empty(t, f.notes)
 	require.Equal(t, "p", f.Passage.Prompt)
 }
 
@@ -502,7 +502,7 @@ func TestSavedFolderReadsTheSame(t *testing.T) {
 				was, is := f.Side(role), got.Side(role)
 				require.Equal(t, was.Prompt, is.Prompt)
 				require.Equal(t, was.Tokens, is.Tokens)
-				require.Equal(t, was.Tower.Config, is.Tower.Config)
+				require.Equal(t, was.Tower.config, is.Tower.config)
 				require.Equal(t, was.Tower.Pooling, is.Tower.Pooling)
 				require.True(t, is.Tower.Normalize)
 				require.Equal(t, was.Tower.tokenizer.Fingerprint(), is.Tower.tokenizer.Fingerprint())
@@ -646,7 +646,7 @@ func towerWeights(t *testing.T, tower *Tower) []safetensors.Tensor {
 	require.NoError(t, err)
 	defer w.Close()
 	var all []safetensors.Tensor
-	for _, p := range bertnet.Shapes(tower.Config) {
+	for _, p := range bertnet.Shapes(tower.config) {
 		values, err := w.Read(p.Name, p.Dims)
 		require.NoError(t, err)
 		all = append(all, safetensors.Tensor{Name: p.Name, Shape: p.Dims, Values: values})

@@ -73,7 +73,7 @@ func FuzzSentenceTransformersSettings(f *testing.F) {
 		}
 		for _, side := range []*Side{&folder.Query, &folder.Passage} {
 			require.GreaterOrEqual(t, side.Tokens, 3)
-			require.LessOrEqual(t, side.Tokens, side.Tower.Config.MaxPositions)
+			require.LessOrEqual(t, side.Tokens, side.Tower.config.MaxPositions)
 		}
 		require.Positive(t, folder.Dim())
 	})

@@ -66,7 +66,7 @@ func Open(ctx context.Context, dir string, o Options) (*Model, error) {
 		return nil, fmt.Errorf("bert: Options.BatchTokens is %d", o.BatchTokens)
 	}
 	if o.Logger != nil {
-		for _, note := range folder.Notes {
+		for _, note := range folder.notes {
 			o.Logger.Warn(note)
 		}
 	}
@@ -111,7 +111,7 @@ func (t *Tower) load(ctx context.Context, rt *torch.Runtime) (*bertnet.Network, 
 	if err != nil {
 		return nil, err
 	}
-	n, err := bertnet.New(ctx, rt, t.Config, w.Read)
+	n, err := bertnet.New(ctx, rt, t.config, w.Read)
 	return n, errors.Join(err, w.Close())
 }
 
@@ -300,7 +300,7 @@ func (m *Model) GraphBytes(in encoder.Inputs, rows []int) int64 {
 	if !ok {
 		return math.MaxInt64 // Forward refuses them
 	}
-	return m.folder.Side(prepared.role).Tower.Config.GraphBytes(len(rows), widest(prepared.some(rows)), m.precision,
+	return m.folder.Side(prepared.role).Tower.config.GraphBytes(len(rows), widest(prepared.some(rows)), m.precision,
 		m.rt.OnCPU())
 }
 
@@ -423,8 +423,8 @@ func (m *Model) copyWeights() (map[*Tower][]safetensors.Tensor, error) {
 // Describe tells Save what the model card is to say. It implements encoder.Describer.
 func (m *Model) Describe(card encoder.Card) { m.card = &card }
 
-// Parameters returns the parameters that learn, in a fixed order. Where both of two towers learn, their names begin with
-// "query." and "passage.".
+// Parameters returns the parameters that learn, in a fixed order. Where both of two towers learn, their names begin
+// with "query." and "passage.".
 func (m *Model) Parameters() []encoder.Parameter {
 	var all []encoder.Parameter
 	for i, n := range m.learning() {
@@ -479,10 +479,10 @@ func (m *Model) Fingerprint() string {
 	fmt.Fprintf(h, "retort bert 1 %d\n", m.precision)
 	for _, role := range []encoder.Role{encoder.Query, encoder.Passage} {
 		side := m.folder.Side(role)
-		fmt.Fprintf(h, "%q %d %s %s %+v\n", side.Prompt, side.Tokens, side.Tower.Pooling, side.Tower.tokenizer.Fingerprint(), side.Tower.Config)
+		fmt.Fprintf(h, "%q %d %s %s %+v\n", side.Prompt, side.Tokens, side.Tower.Pooling, side.Tower.tokenizer.Fingerprint(), side.Tower.config)
 	}
-	if m.folder.Similarity != Cosine || m.folder.TruncateDim > 0 {
-		fmt.Fprintf(h, "%s %d %t\n", m.folder.Similarity, m.folder.Dim(), m.folder.Query.Tower.Normalize)
+	if m.folder.similarity != cosine || m.folder.truncateDim > 0 {
+		fmt.Fprintf(h, "%s %d %t\n", m.folder.similarity, m.folder.Dim(), m.folder.Query.Tower.Normalize)
 	}
 	for _, n := range m.networks() {
 		for _, p := range n.Params {

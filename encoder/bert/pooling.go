@@ -11,13 +11,13 @@ func embed(s *torch.Scope, n *bertnet.Network, b bertnet.Batch, f *Folder, tower
 ) torch.Tensor {
 	return s.Sub(func(s *torch.Scope) torch.Tensor {
 		x := pool(s, n, b, tower.Pooling, precision)
-		if tower.Normalize && f.Similarity == Dot {
+		if tower.Normalize && f.similarity == dot {
 			x = normalize(s, x) // whole vectors, of which some values are then dropped
 		}
-		if dim := f.Dim(); dim < tower.Config.HiddenSize {
+		if dim := f.Dim(); dim < tower.config.HiddenSize {
 			x = s.Narrow(x, 1, 0, int64(dim))
 		}
-		if f.Similarity == Dot {
+		if f.similarity == dot {
 			return x
 		}
 		return normalize(s, x)

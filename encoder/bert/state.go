@@ -15,7 +15,8 @@ import (
 // stateFormat marks what SaveState writes: a safetensors file of the weights that learn and of their moments.
 const stateFormat = "retort.bert.state.1"
 
-// SaveState writes the weights that learn, AdamW's moments and its count of steps. There is no random state: dropout is 0.
+// SaveState writes the weights that learn, AdamW's moments and its count of steps. There is no random state: dropout
+// is 0.
 func (m *Model) SaveState(w io.Writer) error {
 	var tensors []safetensors.Tensor
 	err := m.rt.Run(context.Background(), func(s *torch.Scope) (err error) {

@@ -21,16 +21,16 @@ import (
 type Options struct {
 	// Name is what Model returns; "" means the name of the folder or of the file without its extension.
 	Name string
-	// Chat asks by the model's chat template and the prompt's messages, as instruction-tuned models want it; otherwise the model
-	// goes on with the prompt's raw text, which small models do better.
+	// Chat asks by the model's chat template and the prompt's messages, as instruction-tuned models want it;
+	// otherwise the model goes on with the prompt's raw text, which small models do better.
 	Chat bool
-	// TopP draws from the likeliest tokens whose probabilities sum up to it (Holtzman et al. 2020, arXiv 1904.09751), in (0,1];
-	// 0 means 1, all tokens.
+	// TopP draws from the likeliest tokens whose probabilities sum up to it (Holtzman et al. 2020, arXiv 1904.09751),
+	// in (0,1]; 0 means 1, all tokens.
 	TopP float64
 	// Precision is the precision of the weights and of the matrix products: retort.BF16 takes half the memory.
 	Precision retort.Precision
-	// ContextLength is the most tokens of a prompt and its answer; 0 means the model's own, but at most 8192. A passage that is
-	// too long for it is cut; Cuts says how often.
+	// ContextLength is the most tokens of a prompt and its answer; 0 means the model's own, but at most 8192. A
+	// passage that is too long for it is cut; Truncated says how often.
 	ContextLength int
 	// Rows is how many answers are written at the same time; 0 means 64.
 	Rows int
@@ -92,8 +92,8 @@ type Model struct {
 
 var _ generate.BatchCompleter = (*Model)(nil)
 
-// Open reads a model from a Hugging Face folder (config.json, tokenizer.json, model.safetensors or its shards) or a GGUF file
-// and puts its weights on the device. Close must be called once it is no longer needed.
+// Open reads a model from a Hugging Face folder (config.json, tokenizer.json, model.safetensors or its shards) or a
+// GGUF file and puts its weights on the device. Close must be called once it is no longer needed.
 func Open(ctx context.Context, path string, o Options) (_ *Model, err error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -146,8 +146,9 @@ func (m *Model) Close() error {
 // Model implements generate.Completer: Options.Name, or the name of the folder or file.
 func (m *Model) Model() string { return m.name }
 
-// Fingerprint is a digest of all that an answer depends on but the request: the weights as they were read (so a quantised file
-// differs from its original), the network's shape, the tokenizer, the chat template and the options that matter.
+// Fingerprint is a digest of all that an answer depends on but the request: the weights as they were read (so a
+// quantised file differs from its original), the network's shape, the tokenizer, the chat template and the options
+// that matter.
 func (m *Model) Fingerprint() string {
 	o := m.options
 	h := sha256.New()
@@ -156,8 +157,8 @@ func (m *Model) Fingerprint() string {
 	return fmt.Sprintf("%x", h.Sum(nil))
 }
 
-// Cuts returns how many passages have been cut so far, because their prompts were longer than Options.ContextLength.
-func (m *Model) Cuts() int { return int(m.cuts.Load()) }
+// Truncated returns how many passages have been cut so far, since their prompts were longer than Options.ContextLength.
+func (m *Model) Truncated() int64 { return m.cuts.Load() }
 
 // nameOf is the last part of a path, without a file's extension.
 func nameOf(path string) string {

@@ -24,8 +24,8 @@ func (m *Model) Complete(ctx context.Context, r generate.Request) (generate.Comp
 
 var errNoAnswer = errors.New("causallm: no answer")
 
-// BatchSize implements generate.BatchCompleter: several times Options.Rows, so that requests of one prompt, whose shared part is
-// read together, come together.
+// BatchSize implements generate.BatchCompleter: several times Options.Rows, so that requests of one prompt, whose
+// shared part is read together, come together.
 func (m *Model) BatchSize() int { return 4 * m.options.Rows }
 
 // CompleteBatch implements generate.BatchCompleter. Between two tokens the end of ctx is seen.
@@ -78,8 +78,8 @@ type answered struct {
 	outcome generate.Outcome
 }
 
-// completeRows answers requests that fit into one batch, and says whether to go on. What has been answered is yielded while
-// the others are still being written.
+// completeRows answers requests that fit into one batch, and says whether to go on. What has been answered is yielded
+// while the others are still being written.
 func (m *Model) completeRows(
 	ctx context.Context, requests []generate.Request, prompts []prompt, rows []int, yield func(int, generate.Outcome) bool,
 ) bool {
@@ -171,8 +171,8 @@ func (w *writer) next(logits []float32, t *text) {
 	}
 }
 
-// firstStop returns where the first stop string begins that ends behind before, -1 where there is none. It may have begun in an
-// earlier token.
+// firstStop returns where the first stop string begins that ends behind before, -1 where there is none. It may have
+// begun in an earlier token.
 func firstStop(text []byte, before int, stops [][]byte) int {
 	first := -1
 	for _, stop := range stops {
@@ -192,7 +192,8 @@ func (w *writer) finish(length int, truncated bool) {
 
 func (w *writer) end(o generate.Outcome) { w.outcome, w.ended = o, true }
 
-// write computes one batch: what the rows read, in blocks of similar length, and then a token for all of them at a time.
+// write computes one batch: what the rows read, in blocks of similar length, and then a token for all of them at a
+// time.
 func (m *Model) write(
 	ctx context.Context, s *torch.Scope, requests []generate.Request, prompts []prompt, rows []int, answers chan<- answered,
 ) error {
@@ -268,8 +269,8 @@ func (m *Model) advance(s *torch.Scope, c *cache, writers []*writer) ([]float32,
 	return logits, s.Err()
 }
 
-// prefill computes what the rows read and returns the filled cache, which the caller frees, and the logits of each row's
-// first token. Rows with the same shared part stand together.
+// prefill computes what the rows read and returns the filled cache, which the caller frees, and the logits of each
+// row's first token. Rows with the same shared part stand together.
 func (m *Model) prefill(
 	ctx context.Context, s *torch.Scope, prompts []prompt, rows []int, writers []*writer,
 ) (*cache, []float32, error) {
@@ -312,7 +313,8 @@ func (m *Model) prefill(
 	return c, logits, nil
 }
 
-// fill computes a block of rows, puts its keys and values into the cache, and returns the logits behind each row's last token.
+// fill computes a block of rows, puts its keys and values into the cache, and returns the logits behind each row's
+// last token.
 func (m *Model) fill(ctx context.Context, s *torch.Scope, c *cache, first int, b block) []float32 {
 	b.keep = true
 	last := make([]int64, b.rows)

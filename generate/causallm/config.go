@@ -42,8 +42,8 @@ type rope struct {
 	divide []float64 // one divisor for each frequency, as GGUF keeps llama3's; nil: none
 }
 
-// llama3 is the scaling of Llama 3.1: frequencies of wavelengths above OriginalContext/LowFreqFactor are divided by Factor,
-// those below OriginalContext/HighFreqFactor stay, and between the two it goes over smoothly.
+// llama3 is the scaling of Llama 3.1: frequencies of wavelengths above OriginalContext/LowFreqFactor are divided by
+// Factor, those below OriginalContext/HighFreqFactor stay, and between the two it goes over smoothly.
 type llama3 struct {
 	factor, low, high, original float64
 }

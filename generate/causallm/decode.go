@@ -10,9 +10,9 @@ type group struct {
 	rows   int
 }
 
-// cache holds what the rows of a decoding batch have read and written behind their prefixes. Each row's own part begins at
-// column 0 and what it writes at column begin, so that all rows write into one column; between the two lies a hole that the
-// mask hides. Its tensors belong to the caller of free.
+// cache holds what the rows of a decoding batch have read and written behind their prefixes. Each row's own part
+// begins at column 0 and what it writes at column begin, so that all rows write into one column; between the two lies
+// a hole that the mask hides. Its tensors belong to the caller of free.
 type cache struct {
 	groups   []group
 	rows     int
@@ -25,8 +25,8 @@ type cache struct {
 	mask     torch.Tensor // [rows x 1 x 1 x capacity], in the model's precision
 }
 
-// newCache makes room for rows of these own lengths and for some tokens to be written behind them. The rows' keys and values
-// are filled in by put.
+// newCache makes room for rows of these own lengths and for some tokens to be written behind them. The rows' keys and
+// values are filled in by put.
 func (n *network) newCache(s *torch.Scope, groups []group, own []int, write int) *cache {
 	c := &cache{groups: groups, rows: len(own), own: own}
 	for _, length := range own {
@@ -136,8 +136,8 @@ func (c *cache) groupOf(row int) int {
 	return len(c.groups)
 }
 
-// step reads one token a row, writes its keys and values into the cache, and returns the logits of the next, [rows x vocab] in
-// float32.
+// step reads one token a row, writes its keys and values into the cache, and returns the logits of the next, [rows x
+// vocab] in float32.
 func (n *network) step(s *torch.Scope, c *cache, tokens []int64) torch.Tensor {
 	positions := make([]int64, c.rows)
 	for i, p := range c.position {
@@ -167,8 +167,8 @@ func (n *network) step(s *torch.Scope, c *cache, tokens []int64) torch.Tensor {
 	return logits
 }
 
-// attendCached is the attention of one token a row, [rows x heads headDim], over the group's prefix and the row's own part. The
-// queries of all rows of a group meet the prefix in one matrix product.
+// attendCached is the attention of one token a row, [rows x heads headDim], over the group's prefix and the row's own
+// part. The queries of all rows of a group meet the prefix in one matrix product.
 func (n *network) attendCached(s *torch.Scope, c *cache, layer int, q, mask torch.Tensor) torch.Tensor {
 	heads, kv, d := int64(n.config.heads), int64(n.config.kvHeads), int64(n.config.headDim)
 	share := heads / kv

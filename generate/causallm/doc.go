@@ -1,6 +1,6 @@
-// Package causallm is a language model that runs here, on LibTorch: decoder-only networks of the Llama family (Llama 2 and 3,
-// SmolLM2) and Qwen2/2.5, read from a Hugging Face folder or a GGUF file. It writes text (generate.Completer) and says how
-// likely a text is (teacher/likelihood).
+// Package causallm is a language model that runs here, on LibTorch: decoder-only networks of the Llama family (Llama
+// 2 and 3, SmolLM2) and Qwen2/2.5, read from a Hugging Face folder or a GGUF file. It writes text
+// (generate.Completer) and says how likely a text is (teacher/likelihood).
 //
 //	model, err := causallm.Open(ctx, "SmolLM2-135M-Instruct.Q4_1.gguf", causallm.Options{})
 //	...
@@ -9,17 +9,18 @@
 //
 // # What is computed once
 //
-// The keys and values of a prompt's shared part (generate.Prompt.Prefix, or the turns before the passage in the chat form) are
-// computed once, kept for the next calls, and read by all rows of a batch. What stands behind it, the passage, is computed in
-// batches of similar length; then all rows write their next token together, and a row that is done leaves the batch.
+// The keys and values of a prompt's shared part (generate.Prompt.Prefix, or the turns before the passage in the chat
+// form) are computed once, kept for the next calls, and read by all rows of a batch. What stands behind it, the
+// passage, is computed in batches of similar length; then all rows write their next token together, and a row that is
+// done leaves the batch.
 //
 // # What an answer depends on
 //
-// The next token is drawn on the host, from a generator that the request's own seed starts, so nothing of what stands beside a
-// request in a batch enters its answer but rounding: LibTorch sums in another order for another shape of batch. Another token
-// comes out only where the best two are equal up to that (a token is drawn by the largest of logit/temperature + noise);
-// everything behind it differs then. That is rare in fp32 and less so in bf16, whose logits are a thousand times coarser. On one
-// machine the same calls give the same answers.
+// The next token is drawn on the host, from a generator that the request's own seed starts, so nothing of what stands
+// beside a request in a batch enters its answer but rounding: LibTorch sums in another order for another shape of
+// batch. Another token comes out only where the best two are equal up to that (a token is drawn by the largest of
+// logit/temperature + noise); everything behind it differs then. That is rare in fp32 and less so in bf16, whose
+// logits are a thousand times coarser. On one machine the same calls give the same answers.
 //
 // In a program built without LibTorch, Open returns retort.ErrNoLibTorch once it has read the model's description.
 package causallm

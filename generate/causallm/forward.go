@@ -32,8 +32,8 @@ type block struct {
 
 	// prefix was computed before, for all rows alike, and is seen by all tokens; nil is none.
 	prefix *keyValues
-	// sees says which tokens of its own row a token sees; nil means itself and those before it. Padding stands behind the tokens,
-	// so those never see it.
+	// sees says which tokens of its own row a token sees; nil means itself and those before it. Padding stands behind
+	// the tokens, so those never see it.
 	sees func(row, token, other int) bool
 	keep bool // its keys and values are wanted
 }
@@ -87,8 +87,8 @@ func (b block) mask(s *torch.Scope, precision torch.Type) torch.Tensor {
 	return s.As(s.FromFloats(values, int64(rows), 1, int64(b.width), int64(keys)), precision)
 }
 
-// forward computes a block and returns the residual stream [rows*width x hidden] and, where the block asks for them, the
-// keys and values of its own tokens, which the caller frees. ctx is looked at between layers.
+// forward computes a block and returns the residual stream [rows*width x hidden] and, where the block asks for them,
+// the keys and values of its own tokens, which the caller frees. ctx is looked at between layers.
 func (n *network) forward(ctx context.Context, s *torch.Scope, b block) (torch.Tensor, *keyValues) {
 	rows, width := int64(b.rows), int64(b.width)
 	x := n.embed(s, s.FromInts(b.ids, rows*width))
@@ -134,8 +134,8 @@ func (n *network) behind(s *torch.Scope, prefix, own torch.Tensor, rows int64) t
 	return s.Cat(2, s.Expand(prefix, rows, -1, -1, -1), own)
 }
 
-// attend returns what each token takes from those that it sees, [rows*width x heads headDim]. The queries that share a key
-// head become the heads of a batch of rows*kvHeads, for which the keys are repeated without being copied.
+// attend returns what each token takes from those that it sees, [rows*width x heads headDim]. The queries that share
+// a key head become the heads of a batch of rows*kvHeads, for which the keys are repeated without being copied.
 func (n *network) attend(s *torch.Scope, q, k, v, mask torch.Tensor, b block) torch.Tensor {
 	rows, width := int64(b.rows), int64(b.width)
 	heads, kv, d := int64(n.config.heads), int64(n.config.kvHeads), int64(n.config.headDim)

@@ -10,34 +10,24 @@ import (
 	"github.com/retort-ir/retort/internal/torch"
 )
 
-// Likelihood is how likely a text is.
-type Likelihood struct {
+// likelihood is how likely a text is.
+type likelihood struct {
 	Sum    float64 // of the natural logarithms of the tokens' probabilities
 	Tokens int
 }
 
 // Mean is the logarithm of the geometric mean of the tokens' probabilities.
-func (l Likelihood) Mean() float64 { return l.Sum / float64(l.Tokens) }
+func (l likelihood) Mean() float64 { return l.Sum / float64(l.Tokens) }
 
-// Premise is what texts are to follow. Where it is too long for the context, Head loses its end and Tail stays.
-type Premise struct{ Head, Tail string }
+// premise is what texts are to follow. Where it is too long for the context, Head loses its end and Tail stays.
+type premise struct{ Head, Tail string }
 
-// LogLikelihood returns how likely each continuation is behind the prefix, aligned with continuations. The prefix is computed
-// once for all of them.
-func (m *Model) LogLikelihood(ctx context.Context, prefix string, continuations []string) ([]Likelihood, error) {
-	all, err := m.LogLikelihoods(ctx, []Premise{{Head: prefix}}, [][]string{continuations})
-	if err != nil {
-		return nil, err
-	}
-	return all[0], nil
-}
-
-// LogLikelihoods is LogLikelihood for many premises at once: continuations[i] follow premises[i], and so do the results. Premises
-// of similar length are computed together. Each premise and its continuations become one row of tokens, in which a
-// continuation sees the premise and itself: the premise is computed once, and no continuation depends on another. A
-// continuation's tokens are those of the whole text behind those of the premise. An empty continuation is an error, and so
-// is one for which the context has no room.
-func (m *Model) LogLikelihoods(ctx context.Context, premises []Premise, continuations [][]string) ([][]Likelihood, error) {
+// logLikelihoods returns how likely each of continuations[i] is behind premises[i], aligned with continuations.
+// Premises of similar length are computed together. Each premise and its continuations become one row of tokens, in
+// which a continuation sees the premise and itself: the premise is computed once, and no continuation depends on
+// another. A continuation's tokens are those of the whole text behind those of the premise. An empty continuation is
+// an error, and so is one for which the context has no room.
+func (m *Model) logLikelihoods(ctx context.Context, premises []premise, continuations [][]string) ([][]likelihood, error) {
 	if len(premises) != len(continuations) {
 		return nil, fmt.Errorf("causallm: %d premises and %d lists of continuations", len(premises), len(continuations))
 	}
@@ -49,7 +39,7 @@ func (m *Model) LogLikelihoods(ctx context.Context, premises []Premise, continua
 	if err != nil {
 		return nil, err
 	}
-	out := make([][]Likelihood, len(premises))
+	out := make([][]likelihood, len(premises))
 	var order []int
 	for i, t := range trees {
 		if errs[i] != nil {
@@ -58,7 +48,7 @@ func (m *Model) LogLikelihoods(ctx context.Context, premises []Premise, continua
 		if t.cut {
 			m.cuts.Add(1)
 		}
-		out[i] = make([]Likelihood, len(continuations[i]))
+		out[i] = make([]likelihood, len(continuations[i]))
 		if len(continuations[i]) > 0 {
 			order = append(order, i)
 		}
@@ -77,14 +67,14 @@ func (m *Model) LogLikelihoods(ctx context.Context, premises []Premise, continua
 	return out, ctx.Err()
 }
 
-// MeanLogLikelihoods is LogLikelihoods with the mean for each continuation, as teacher/likelihood wants it: prompts[i] is a premise's
-// head and tail.
+// MeanLogLikelihoods is logLikelihoods with the mean for each continuation, as teacher/likelihood wants it:
+// prompts[i] is a premise's head and tail.
 func (m *Model) MeanLogLikelihoods(ctx context.Context, prompts [][2]string, continuations [][]string) ([][]float64, error) {
-	premises := make([]Premise, len(prompts))
+	premises := make([]premise, len(prompts))
 	for i, p := range prompts {
-		premises[i] = Premise{p[0], p[1]}
+		premises[i] = premise{p[0], p[1]}
 	}
-	all, err := m.LogLikelihoods(ctx, premises, continuations)
+	all, err := m.logLikelihoods(ctx, premises, continuations)
 	if err != nil {
 		return nil, err
 	}
@@ -114,14 +104,14 @@ type scored struct {
 	continuation int
 }
 
-func (t *text) tree(p Premise, continuations []string, context int) (tree, error) {
-	premise, err := t.encode(p.Head + p.Tail)
+func (t *text) tree(p premise, continuations []string, context int) (tree, error) {
+	ids, err := t.encode(p.Head + p.Tail)
 	if err != nil {
 		return tree{}, err
 	}
 	branches := make([][]int32, len(continuations))
 	from := make([]int, len(continuations)) // where the continuation itself begins
-	trunk, longest := len(premise), 0
+	trunk, longest := len(ids), 0
 	for i, c := range continuations {
 		if c == "" {
 			return tree{}, fmt.Errorf("continuation %d is empty", i)
@@ -129,14 +119,14 @@ func (t *text) tree(p Premise, continuations []string, context int) (tree, error
 		if branches[i], err = t.encode(p.Head + p.Tail + c); err != nil {
 			return tree{}, err
 		}
-		from[i] = commonPrefix(premise, branches[i])
+		from[i] = commonPrefix(ids, branches[i])
 		trunk = min(trunk, from[i])
 		longest = max(longest, len(branches[i]))
 	}
 	row := tree{}
 	if longest > context {
 		row.cut = true
-		if err := t.cutPremise(p, premise, branches, from, context, &trunk); err != nil {
+		if err := t.cutPremise(p, branches, from, context, &trunk); err != nil {
 			return tree{}, err
 		}
 	}
@@ -168,7 +158,7 @@ func (t *text) tree(p Premise, continuations []string, context int) (tree, error
 }
 
 // cutPremise makes all branches fit by one shorter premise.
-func (t *text) cutPremise(p Premise, premise []int32, branches [][]int32, from []int, context int, trunk *int) error {
+func (t *text) cutPremise(p premise, branches [][]int32, from []int, context int, trunk *int) error {
 	most := 0
 	for i := range branches {
 		most = max(most, len(branches[i])-from[i])
@@ -195,7 +185,7 @@ func (t *text) cutPremise(p Premise, premise []int32, branches [][]int32, from [
 }
 
 // scoreTrees computes some rows and adds up their likelihoods in out.
-func (m *Model) scoreTrees(ctx context.Context, trees []tree, rows []int, out [][]Likelihood) error {
+func (m *Model) scoreTrees(ctx context.Context, trees []tree, rows []int, out [][]likelihood) error {
 	texts := make([][]int32, len(rows))
 	for i, r := range rows {
 		texts[i] = trees[r].ids
@@ -239,8 +229,8 @@ func (m *Model) scoreTrees(ctx context.Context, trees []tree, rows []int, out []
 	return nil
 }
 
-// tokenLikelihoods returns the log-probability of each token behind its place of the residual stream. The logits of some places are
-// held at a time.
+// tokenLikelihoods returns the log-probability of each token behind its place of the residual stream. The logits of
+// some places are held at a time.
 func (n *network) tokenLikelihoods(ctx context.Context, s *torch.Scope, x torch.Tensor, places []int64, tokens []scored) []float32 {
 	const chunk = 256
 	var values []float32

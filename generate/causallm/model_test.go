@@ -279,19 +279,19 @@ func TestLikelihoodsEqualTransformers(t *testing.T) {
 	for name, g := range readGoldens(t) {
 		t.Run(name, func(t *testing.T) {
 			m := openModel(t, tiny(name), Options{BatchTokens: 60})
-			var premises []Premise
+			var premises []premise
 			var continuations [][]string
 			for _, l := range g.Likelihoods {
 				if n := len(premises); n == 0 || premises[n-1].Head != l.Prefix {
-					premises, continuations = append(premises, Premise{Head: l.Prefix}), append(continuations, nil)
+					premises, continuations = append(premises, premise{Head: l.Prefix}), append(continuations, nil)
 				}
 				continuations[len(continuations)-1] = append(continuations[len(continuations)-1], l.Continuation)
-				alone, err := m.LogLikelihood(t.Context(), l.Prefix, []string{l.Continuation})
+				alone, err := m.logLikelihood(t.Context(), l.Prefix, []string{l.Continuation})
 				require.NoError(t, err)
 				require.InDelta(t, l.Sum, alone[0].Sum, 1e-3)
 				require.Equal(t, l.Tokens, alone[0].Tokens)
 			}
-			all, err := m.LogLikelihoods(t.Context(), premises, continuations)
+			all, err := m.logLikelihoods(t.Context(), premises, continuations)
 			require.NoError(t, err)
 			at := 0
 			for i := range all {
@@ -317,14 +317,14 @@ func TestLongPassagesAreCutAndCounted(t *testing.T) {
 	c, err := m.Complete(t.Context(), generate.Request{Prompt: long, MaxTokens: 10, Temperature: 1})
 	require.NoError(t, err)
 	require.Equal(t, 30, c.PromptTokens)
-	require.Equal(t, 1, m.Cuts())
+	require.EqualValues(t, 1, m.Truncated())
 	p, err := m.text.prompt(generate.Request{Prompt: long, MaxTokens: 10}, false, 40)
 	require.NoError(t, err)
 	require.Regexp(t, `^Passage: word0 .*\nQuestion:$`, m.text.tokenizer.Decode(p.ids))
 
-	l, err := m.LogLikelihoods(t.Context(), []Premise{{long.Prefix + long.Own, "\nQuestion:"}}, [][]string{{" green tea", " tea"}})
+	l, err := m.logLikelihoods(t.Context(), []premise{{long.Prefix + long.Own, "\nQuestion:"}}, [][]string{{" green tea", " tea"}})
 	require.NoError(t, err)
-	require.Equal(t, 2, m.Cuts())
+	require.EqualValues(t, 2, m.Truncated())
 	require.False(t, math.IsNaN(l[0][0].Mean()))
 
 	_, err = m.Complete(t.Context(), generate.Request{Prompt: long, MaxTokens: 39})
@@ -333,12 +333,12 @@ func TestLongPassagesAreCutAndCounted(t *testing.T) {
 
 func TestContinuationsMayTogetherBeLongerThanTheContext(t *testing.T) {
 	m := openModel(t, tiny("llama-tied"), Options{ContextLength: 40})
-	premises := []Premise{{Head: "Passage: green tea.\nQuestion:"}, {Head: "Passage: tea.\nQuestion:"}}
+	premises := []premise{{Head: "Passage: green tea.\nQuestion:"}, {Head: "Passage: tea.\nQuestion:"}}
 	many := slices.Repeat([]string{" what is green tea", " where does tea grow", " who drinks tea", " is tea healthy"}, 4)
-	together, err := m.LogLikelihoods(t.Context(), premises, [][]string{many, many[:1]})
+	together, err := m.logLikelihoods(t.Context(), premises, [][]string{many, many[:1]})
 	require.NoError(t, err)
-	for i, premise := range premises {
-		alone, err := m.LogLikelihood(t.Context(), premise.Head, many[:1])
+	for i, p := range premises {
+		alone, err := m.logLikelihood(t.Context(), p.Head, many[:1])
 		require.NoError(t, err)
 		require.InDelta(t, alone[0].Mean(), together[i][0].Mean(), 1e-4)
 	}
@@ -359,11 +359,11 @@ func TestBadRequestsAreErrorsOfTheirOwn(t *testing.T) {
 	require.ErrorContains(t, errs[2], "the prompt is empty")
 	require.NoError(t, errs[3])
 
-	_, err := m.LogLikelihood(t.Context(), "x", []string{"a", ""})
+	_, err := m.logLikelihood(t.Context(), "x", []string{"a", ""})
 	require.ErrorContains(t, err, "continuation 1 is empty")
-	_, err = m.LogLikelihood(t.Context(), "", []string{"a"})
+	_, err = m.logLikelihood(t.Context(), "", []string{"a"})
 	require.ErrorContains(t, err, "the premise is empty")
-	_, err = m.LogLikelihoods(t.Context(), nil, [][]string{{"a"}})
+	_, err = m.logLikelihoods(t.Context(), nil, [][]string{{"a"}})
 	require.ErrorContains(t, err, "0 premises and 1 lists")
 }
 
@@ -379,7 +379,7 @@ func TestTheEndOfTheContextStopsWriting(t *testing.T) {
 	require.Less(t, n, 10)
 	_, err := m.Complete(ctx, requests(1)[0])
 	require.ErrorIs(t, err, context.Canceled)
-	_, err = m.LogLikelihood(ctx, "x", []string{"a"})
+	_, err = m.logLikelihood(ctx, "x", []string{"a"})
 	require.ErrorIs(t, err, context.Canceled)
 	for range m.CompleteBatch(t.Context(), requests(60)) {
 		break // whoever has enough leaves
@@ -424,4 +424,13 @@ func TestClosedModel(t *testing.T) {
 	_, err = m.Complete(t.Context(), requests(1)[0])
 	require.ErrorIs(t, err, torch.ErrClosed)
 	require.Equal(t, "llama-tied", m.Model())
+}
+
+// logLikelihood is logLikelihoods of one prefix.
+func (m *Model) logLikelihood(ctx context.Context, prefix string, continuations []string) ([]likelihood, error) {
+	all, err := m.logLikelihoods(ctx, []premise{{Head: prefix}}, [][]string{continuations})
+	if err != nil {
+		return nil, err
+	}
+	return all[0], nil
 }

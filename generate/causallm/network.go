@@ -12,9 +12,10 @@ import (
 	"github.com/retort-ir/retort/internal/torch"
 )
 
-// network is a decoder-only transformer on the device: token embeddings; layers of RMSNorm, attention with rotary positions
-// and grouped queries, RMSNorm, SwiGLU; RMSNorm and the output matrix (Touvron et al. 2023, arXiv 2302.13971). The residual
-// stream, the normalisations and the rotation are float32; matrix products and attention have the model's precision.
+// network is a decoder-only transformer on the device: token embeddings; layers of RMSNorm, attention with rotary
+// positions and grouped queries, RMSNorm, SwiGLU; RMSNorm and the output matrix (Touvron et al. 2023, arXiv
+// 2302.13971). The residual stream, the normalisations and the rotation are float32; matrix products and attention
+// have the model's precision.
 type network struct {
 	config    config
 	precision torch.Type
@@ -24,8 +25,8 @@ type network struct {
 	norm   torch.Tensor
 	layers []layer
 
-	// cos and sin are [positions x headDim]. sin's first half is negated: a vector x turns into x*cos + roll(x)*sin, where roll
-	// swaps the halves.
+	// cos and sin are [positions x headDim]. sin's first half is negated: a vector x turns into x*cos + roll(x)*sin,
+	// where roll swaps the halves.
 	cos, sin  torch.Tensor
 	positions int
 
@@ -208,7 +209,8 @@ func (n *network) logits(s *torch.Scope, x torch.Tensor) torch.Tensor {
 	})
 }
 
-// normalise is RMSNorm (Zhang and Sennrich 2019, arXiv 1910.07467), x / sqrt(mean(x²) + eps) * weight, in the model's precision.
+// normalise is RMSNorm (Zhang and Sennrich 2019, arXiv 1910.07467), x / sqrt(mean(x²) + eps) * weight, in the model's
+// precision.
 func (n *network) normalise(s *torch.Scope, x, weight torch.Tensor) torch.Tensor {
 	square := s.MeanDim(s.Mul(x, x), 1)
 	if square == nil {
@@ -229,8 +231,8 @@ func (n *network) angles(s *torch.Scope, positions torch.Tensor) angles {
 	}
 }
 
-// project returns the queries [tokens x heads x headDim], keys and values [tokens x kvHeads x headDim] of a layer; queries and
-// keys are turned to their positions.
+// project returns the queries [tokens x heads x headDim], keys and values [tokens x kvHeads x headDim] of a layer;
+// queries and keys are turned to their positions.
 func (n *network) project(s *torch.Scope, l layer, x torch.Tensor, a angles) (q, k, v torch.Tensor) {
 	heads, kv, width := int64(n.config.heads), int64(n.config.kvHeads), int64(n.config.headDim)
 	all := s.Reshape(s.Linear(n.normalise(s, x, l.attentionNorm), l.qkv, l.qkvBias), -1, heads+2*kv, width)

@@ -8,20 +8,21 @@ import (
 	"github.com/retort-ir/retort/internal/torch"
 )
 
-// prefixes keeps the keys and values of shared prefixes, the most recently used ones. It belongs to the runtime's thread.
+// prefixes keeps the keys and values of shared prefixes, the most recently used ones. It belongs to the runtime's
+// thread.
 type prefixes struct {
 	entries map[string]*keyValues
 	recent  []string // keys, the least recently used first
 }
 
-// A prefix of 300 tokens takes 14 MB in a model of the size of SmolLM2-135M and 39 MB in a bfloat16 Llama of 8B parameters.
-// Prompted has 48 of them.
+// A prefix of 300 tokens takes 14 MB in a model of the size of SmolLM2-135M and 39 MB in a bfloat16 Llama of 8B
+// parameters. Prompted has 48 of them.
 const mostPrefixTokens = 64 * 512
 
 func newPrefixes() *prefixes { return &prefixes{entries: map[string]*keyValues{}} }
 
-// get returns the keys and values of a prefix, nil for an empty one, computing them where they are not there. They stay valid
-// until trim.
+// get returns the keys and values of a prefix, nil for an empty one, computing them where they are not there. They
+// stay valid until trim.
 func (p *prefixes) get(ctx context.Context, s *torch.Scope, n *network, ids []int32) *keyValues {
 	if len(ids) == 0 {
 		return nil

@@ -23,12 +23,12 @@ func newSampler(seed uint64, temperature, topP float64) *sampler {
 
 var errNotFinite = errors.New("the model's logits are not finite: its weights are damaged, or too large for its precision")
 
-// next draws a token from softmax(logits / temperature), cut to topP, or takes the likeliest one, of equal ones the first, where
-// the temperature is 0.
+// next draws a token from softmax(logits / temperature), cut to topP, or takes the likeliest one, of equal ones the
+// first, where the temperature is 0.
 //
-// It is the token with the largest logit / temperature + g, where g is Gumbel noise of the token's own (Gumbel 1954; Maddison et
-// al. 2014, arXiv 1411.0030). Unlike walking along the summed probabilities, where every token's rounding moves all borders
-// behind it, another one comes out only where the best two are equal but for rounding.
+// It is the token with the largest logit / temperature + g, where g is Gumbel noise of the token's own (Gumbel 1954;
+// Maddison et al. 2014, arXiv 1411.0030). Unlike walking along the summed probabilities, where every token's rounding
+// moves all borders behind it, another one comes out only where the best two are equal but for rounding.
 func (s *sampler) next(logits []float32) (int32, error) {
 	best := 0
 	for i, v := range logits {
@@ -79,7 +79,8 @@ func (s *sampler) draw(logits []float32, top float32, among []int32) int32 {
 	return chosen
 }
 
-// gumbel is a token's number from the standard Gumbel distribution, -log(-log(u)). u comes from SplitMix64 (Steele et al. 2014).
+// gumbel is a token's number from the standard Gumbel distribution, -log(-log(u)). u comes from SplitMix64 (Steele et
+// al. 2014).
 func gumbel(seed uint64, id int32) float64 {
 	z := seed + uint64(id+1)*0x9e3779b97f4a7c15
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9

@@ -115,7 +115,7 @@ func TestSmolLM2AnswersAsAChatModel(t *testing.T) {
 
 func TestSmolLM2FindsTheRightTextLikelier(t *testing.T) {
 	m := smollm2(t, Options{})
-	l, err := m.LogLikelihood(t.Context(), "The capital of France is", []string{" Paris", " London", " banana"})
+	l, err := m.logLikelihood(t.Context(), "The capital of France is", []string{" Paris", " London", " banana"})
 	require.NoError(t, err)
 	require.Greater(t, l[0].Sum, l[1].Sum+2)
 	require.Greater(t, l[1].Sum, l[2].Sum+2)

@@ -14,7 +14,8 @@ import (
 	"github.com/retort-ir/retort/internal/safetensors"
 )
 
-// weights reads a network's parameters by their names in a Hugging Face folder, "model.layers.0.self_attn.q_proj.weight".
+// weights reads a network's parameters by their names in a Hugging Face folder,
+// "model.layers.0.self_attn.q_proj.weight".
 type weights interface {
 	// read returns the values of a parameter, row-major, and an error where its shape is another.
 	read(name string, shape ...int) ([]float32, error)

@@ -197,7 +197,8 @@ func cutAtStop(text string, stops []string) (string, bool) {
 	return text[:end], end < len(text)
 }
 
-// foldSeed keeps to the numbers that every server takes: llama.cpp has 32 bits, of which the highest means a random seed.
+// foldSeed keeps to the numbers that every server takes: llama.cpp has 32 bits, of which the highest means a random
+// seed.
 func foldSeed(seed uint64) int64 {
 	return int64((seed ^ seed>>31 ^ seed>>62) & (1<<31 - 1))
 }

@@ -89,9 +89,9 @@ func (c *Client) Totals() Totals {
 	return totals
 }
 
-// Complete implements generate.Completer. Stop strings are sent in the raw form only. The seed is folded to 31 bits, which
-// every server takes; whether it decides the answer is up to the server. Empty choices, refusals, calls of tools and
-// what a content filter stops are errors.
+// Complete implements generate.Completer. Stop strings are sent in the raw form only. The seed is folded to 31 bits,
+// which every server takes; whether it decides the answer is up to the server. Empty choices, refusals, calls of
+// tools and what a content filter stops are errors.
 func (c *Client) Complete(ctx context.Context, r generate.Request) (generate.Completion, error) {
 	completion, err := c.complete(ctx, c.service, r)
 	c.mu.Lock()

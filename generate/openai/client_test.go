@@ -243,7 +243,7 @@ func TestABatchThatIsLeftOrCancelledLeavesNothingBehind(t *testing.T) {
 }
 
 func TestCheckSaysWhatIsWrongWithOneRequest(t *testing.T) {
-	t.Setenv(DefaultKeyVariable, "")
+	t.Setenv(defaultKeyVariable, "")
 	t.Setenv("RETORT_OPENAI_TEST_KEY", "sk-sentinel")
 	noModel := faultproxy.Answer(404, "application/json", `{"error":{"message":"The model does not exist","code":"model_not_found"}}`)
 	for _, c := range []struct {
@@ -296,7 +296,7 @@ func TestCheckSaysWhatIsWrongWithOneRequest(t *testing.T) {
 func TestTheKeyGoesToTheServerAndNowhereElse(t *testing.T) {
 	const sentinel, other = "sk-sentinel-5d0e", "sk-other-91ab"
 	t.Setenv("RETORT_OPENAI_TEST_KEY", sentinel)
-	t.Setenv(DefaultKeyVariable, other)
+	t.Setenv(defaultKeyVariable, other)
 	t.Setenv("OPENAI_ORG_ID", other)
 	t.Setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/")
 	tells := func(status int) faultproxy.Fault {

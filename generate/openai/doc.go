@@ -1,10 +1,10 @@
-// Package openai asks language models behind OpenAI-compatible HTTP APIs (OpenAI, OpenRouter, vLLM, llama.cpp, Ollama, ...) for
-// completions: a [generate.Completer] for [generate.Prompted].
+// Package openai asks language models behind OpenAI-compatible HTTP APIs (OpenAI, OpenRouter, vLLM, llama.cpp,
+// Ollama, ...) for completions: a [generate.Completer] for [generate.Prompted].
 //
-// A [Client] retries what may pass (429, 5xx, broken connections, cut or malformed answers) with exponential waits, full
-// jitter and the server's Retry-After, keeps to limits of concurrency, rate and number, and counts tokens and money
-// ([Client.Totals]). What a model refuses to answer is an error of that request alone. Call [Client.Check] before a long
-// run: it finds a wrong address, key or model with one request.
+// A [Client] retries what may pass (429, 5xx, broken connections, cut or malformed answers) with exponential waits,
+// full jitter and the server's Retry-After, keeps to limits of concurrency, rate and number, and counts tokens and
+// money ([Client.Totals]). What a model refuses to answer is an error of that request alone. Call [Client.Check]
+// before a long run: it finds a wrong address, key or model with one request.
 //
 // The API key is read from an environment variable and sent to that server only. No error, log line or file holds it.
 //

@@ -110,7 +110,7 @@ func TestLlamaCppAndPromptedMakeQueries(t *testing.T) {
 
 func TestLlamaCppIsCheckedFirst(t *testing.T) {
 	t.Setenv("RETORT_OPENAI_TEST_KEY", "sesam")
-	t.Setenv(DefaultKeyVariable, "")
+	t.Setenv(defaultKeyVariable, "")
 	url := llamacpptest.Start(t, llamacpptest.Complete, "sesame")
 	for want, o := range map[string]Options{
 		"the server refuses the key in RETORT_OPENAI_TEST_KEY": {URL: url + "/v1", KeyVariable: "RETORT_OPENAI_TEST_KEY"},

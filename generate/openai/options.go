@@ -20,8 +20,8 @@ const (
 	Completions API = "completions" // POST /completions with generate.Prompt.Text
 )
 
-// DefaultKeyVariable is the environment variable of the API key where Options.KeyVariable is "".
-const DefaultKeyVariable = "OPENAI_API_KEY"
+// defaultKeyVariable is the environment variable of the API key where Options.KeyVariable is "".
+const defaultKeyVariable = "OPENAI_API_KEY"
 
 // Options say which model to ask and how. URL and Model are needed.
 type Options struct {
@@ -31,8 +31,8 @@ type Options struct {
 	Model string
 	// API is Chat where it is "".
 	API API
-	// KeyVariable names the environment variable with the API key, which must then be set; "" means OPENAI_API_KEY, and no key
-	// where that is not set.
+	// KeyVariable names the environment variable with the API key, which must then be set; "" means OPENAI_API_KEY,
+	// and no key where that is not set.
 	KeyVariable string
 	// Extra are further fields of each request: {"top_p": 0.95}. A nil value takes a field out: {"max_tokens": nil,
 	// "max_completion_tokens": 50} for models that know only the latter.
@@ -44,7 +44,8 @@ type Options struct {
 	PerMinute int
 	// Attempts is how often a request is tried; 0 means 6.
 	Attempts int
-	// MaxRequests is the most requests the client sends in its life, retries counted, as a bound on money; 0 means no limit.
+	// MaxRequests is the most requests the client sends in its life, retries counted, as a bound on money; 0 means no
+	// limit.
 	MaxRequests int
 	// Timeout of one attempt; 0 means 2 minutes.
 	Timeout time.Duration
@@ -80,7 +81,7 @@ func (o Options) Validate() error {
 	return nil
 }
 
-func (o Options) keyVariable() string { return cmp.Or(o.KeyVariable, DefaultKeyVariable) }
+func (o Options) keyVariable() string { return cmp.Or(o.KeyVariable, defaultKeyVariable) }
 
 func (o Options) http() httpretry.Options {
 	return httpretry.Options{

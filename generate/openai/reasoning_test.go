@@ -92,7 +92,7 @@ func TestReasoningIsNoQuery(t *testing.T) {
 
 // The words of a query are the model's, also where the key is one of them.
 func TestACommonKeyLeavesAnswersAsTheyAre(t *testing.T) {
-	t.Setenv(DefaultKeyVariable, "test")
+	t.Setenv(defaultKeyVariable, "test")
 	p := faultproxy.New(t, reasoningServer(content("How do I test a pump before anyone tests it?"), "stop"))
 	got, err := newClient(t, Options{URL: p.URL + "/v1"}).Complete(t.Context(), request("x"))
 	require.NoError(t, err)

@@ -16,14 +16,14 @@ import (
 	"github.com/retort-ir/retort/teacher"
 )
 
-// Example is what Train learns from one query: which of its candidates are relevant, what another teacher makes of them, or
-// both.
+// Example is what Train learns from one query: which of its candidates are relevant, what another teacher makes of
+// them, or both.
 type Example struct {
 	// List holds the candidates and, where another teacher has scored them, its scores, on any scale. Candidates that are
 	// not among the positives are taken for not relevant: mine them with that in mind.
 	List retort.List
-	// Positives are ids of relevant passages, in List or not. A step takes one of them, at random. Without any, the example
-	// teaches its scores alone.
+	// Positives are ids of relevant passages, in List or not. A step takes one of them, at random. Without any, the
+	// example teaches its scores alone.
 	Positives []string
 }
 

@@ -11,7 +11,8 @@ import (
 	"github.com/retort-ir/retort/internal/tokenizer"
 )
 
-// family is what the two kinds of models call things. Both heads are out(tanh(dense(h))) of the first token's hidden state.
+// family is what the two kinds of models call things. Both heads are out(tanh(dense(h))) of the first token's hidden
+// state.
 type family struct {
 	architecture string // that ends in ForSequenceClassification
 	prefix       string // of the network's weights

@@ -19,8 +19,8 @@ import (
 
 // Options override what a model folder says. The zero value takes the folder as it is.
 type Options struct {
-	// MaxTokens limits the length of a pair, special tokens included; the longer text of a pair is cut first. It is at least
-	// 8 and at most the model's positions. 0 means the tokenizer's model_max_length, but no more than 512.
+	// MaxTokens limits the length of a pair, special tokens included; the longer text of a pair is cut first. It is
+	// at least 8 and at most the model's positions. 0 means the tokenizer's model_max_length, but no more than 512.
 	MaxTokens int
 	// Precision is the precision of the matrix products.
 	Precision retort.Precision
@@ -54,9 +54,9 @@ var (
 
 // Open reads a model folder and puts its weights on the device. Close must be called once it is no longer needed.
 //
-// The folder holds config.json, model.safetensors and the tokenizer: of a BertForSequenceClassification with vocab.txt or
-// tokenizer.json, or of a RobertaForSequenceClassification or XLMRobertaForSequenceClassification with tokenizer.json. The
-// head has one label, or two.
+// The folder holds config.json, model.safetensors and the tokenizer: of a BertForSequenceClassification with
+// vocab.txt or tokenizer.json, or of a RobertaForSequenceClassification or XLMRobertaForSequenceClassification with
+// tokenizer.json. The head has one label, or two.
 func Open(ctx context.Context, dir string, o Options) (*Model, error) {
 	precision, err := o.validate()
 	if err != nil {
@@ -119,8 +119,8 @@ func (m *Model) MaxTokens() int { return m.folder.maxTokens }
 // Truncated returns how many pairs have been cut to the length limit so far.
 func (m *Model) Truncated() int64 { return m.truncated.Load() }
 
-// Score returns the logits of the passages' Content beside the query, in their order. A pair's logit does not depend on the
-// others but for rounding. The end of ctx is seen between micro-batches.
+// Score returns the logits of the passages' Content beside the query, in their order. A pair's logit does not depend
+// on the others but for rounding. The end of ctx is seen between micro-batches.
 func (m *Model) Score(ctx context.Context, q retort.Query, passages []retort.Passage) ([]float64, error) {
 	for _, scored := range m.ScoreBatch(ctx, []teacher.Work{{Query: q, Passages: passages}}) {
 		return scored.Scores, scored.Err
@@ -131,8 +131,8 @@ func (m *Model) Score(ctx context.Context, q retort.Query, passages []retort.Pas
 // BatchSize returns how many lists make batches with little padding.
 func (m *Model) BatchSize() int { return 64 }
 
-// ScoreBatch is Score for many lists. Pairs of up to 2,048 are sorted by length across their lists and cut into micro-batches
-// of Options.BatchTokens, so that little is computed for padding, while the next ones are tokenised.
+// ScoreBatch is Score for many lists. Pairs of up to 2,048 are sorted by length across their lists and cut into
+// micro-batches of Options.BatchTokens, so that little is computed for padding, while the next ones are tokenised.
 func (m *Model) ScoreBatch(ctx context.Context, lists []teacher.Work) iter.Seq2[int, teacher.Scored] {
 	return func(yield func(int, teacher.Scored) bool) {
 		ctx, cancel := context.WithCancel(ctx)
@@ -208,8 +208,8 @@ func (m *Model) tokenise(ctx context.Context, lists []teacher.Work, windows chan
 	}
 }
 
-// Fingerprint is a digest of the weights, the tokenizer, the length limit and the precision, computed once. That of a model
-// closed before is "".
+// Fingerprint is a digest of the weights, the tokenizer, the length limit and the precision, computed once. That of a
+// model closed before is "".
 func (m *Model) Fingerprint() string { return m.fingerprint() }
 
 func (m *Model) digest() string {

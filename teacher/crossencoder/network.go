@@ -23,8 +23,8 @@ type network struct {
 	precision torch.Type
 }
 
-// loadNetwork reads the weights. Those of the head that the folder lacks are drawn by fresh; where that is nil they must be
-// there.
+// loadNetwork reads the weights. Those of the head that the folder lacks are drawn by fresh; where that is nil they
+// must be there.
 func loadNetwork(ctx context.Context, rt *torch.Runtime, f *folder, precision torch.Type, fresh *rand.Rand) (n *network, err error) {
 	w, err := f.openWeights()
 	if err != nil {

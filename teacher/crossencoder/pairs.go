@@ -30,8 +30,8 @@ func (p pairs) all() []int {
 	return rows
 }
 
-// pair encodes a pair in at most maxTokens, as Hugging Face's fast tokenizers do with truncation "longest_first", and says
-// whether it was cut.
+// pair encodes a pair in at most maxTokens, as Hugging Face's fast tokenizers do with truncation "longest_first", and
+// says whether it was cut.
 func (f *folder) pair(query, passage string, maxTokens int) (p pair, cut bool, err error) {
 	ids, segments, cut, err := f.tokenizer.EncodePair(query, passage, maxTokens)
 	if err != nil || f.config.TypeVocabSize < 2 {

@@ -114,8 +114,9 @@ func cutWindows(groups []group, all pairs, budget int) []graphWindow {
 	return windows
 }
 
-// window adds scale times the gradient of the window's summed loss. Where the graph does not fit, each micro-batch is computed
-// twice: first for the logits, and then with its graph (Gao et al. 2021, arXiv 2101.06983, with logits for embeddings).
+// window adds scale times the gradient of the window's summed loss. Where the graph does not fit, each micro-batch is
+// computed twice: first for the logits, and then with its graph (Gao et al. 2021, arXiv 2101.06983, with logits for
+// embeddings).
 func (st *stepper) window(ctx context.Context, w graphWindow, scale float64) (float64, error) {
 	budget := st.budget
 	if w.keep {

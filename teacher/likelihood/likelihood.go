@@ -17,25 +17,28 @@ import (
 
 // LanguageModel says how likely texts are. It is safe for concurrent use.
 type LanguageModel interface {
-	// MeanLogLikelihoods returns, for each of continuations[i], the mean over its tokens of the natural logarithm of their
-	// probabilities behind prompts[i], aligned with continuations. A prompt is a head and a tail that follow each other; where
-	// it is too long for the model the head loses its end. What is computed for a prompt serves all its continuations.
+	// MeanLogLikelihoods returns, for each of continuations[i], the mean over its tokens of the natural logarithm of
+	// their probabilities behind prompts[i], aligned with continuations. A prompt is a head and a tail that follow
+	// each other; where it is too long for the model the head loses its end. What is computed for a prompt serves all
+	// its continuations.
 	MeanLogLikelihoods(ctx context.Context, prompts [][2]string, continuations [][]string) ([][]float64, error)
 	// Fingerprint is a digest of all that the likelihoods depend on.
 	Fingerprint() string
 }
 
-// DefaultPrompt is UPR's, with a word before the query that models without instruction tuning understand too.
-const DefaultPrompt = "Passage: " + passageMark + "\nPlease write a question based on this passage.\nQuestion:"
+// defaultPrompt is UPR's, with a word before the query that models without instruction tuning understand too.
+const defaultPrompt = "Passage: " + passageMark + "\nPlease write a question based on this passage.\nQuestion:"
 
 const passageMark = "{passage}"
 
 // Options are the settings of a Teacher. The zero value is valid.
 type Options struct {
-	// Prompt is what the query follows, behind a space. It holds {passage} once; "" means DefaultPrompt. Where queries are no
-	// questions, say what they are: "... Please write a claim that this passage supports or refutes.\nClaim:".
+	// Prompt is what the query follows, behind a space. It holds {passage} once; "" means defaultPrompt. Where
+	// queries are no questions, say what they are: "... Please write a claim that this passage supports or
+	// refutes.\nClaim:".
 	Prompt string
-	// BatchSize is how many lists are asked for at once, so that a passage that stands in several is read once; 0 means 16.
+	// BatchSize is how many lists are asked for at once, so that a passage that stands in several is read once; 0
+	// means 16.
 	BatchSize int
 }
 
@@ -72,7 +75,7 @@ func New(model LanguageModel, o Options) (*Teacher, error) {
 		return nil, err
 	}
 	t := &Teacher{model: model, batchSize: cmp.Or(o.BatchSize, 16)}
-	t.head, t.tail, _ = strings.Cut(cmp.Or(o.Prompt, DefaultPrompt), passageMark)
+	t.head, t.tail, _ = strings.Cut(cmp.Or(o.Prompt, defaultPrompt), passageMark)
 	return t, nil
 }
 
@@ -84,7 +87,8 @@ func (t *Teacher) Fingerprint() string {
 // BatchSize implements teacher.BatchTeacher.
 func (t *Teacher) BatchSize() int { return t.batchSize }
 
-// Score implements teacher.Teacher. A passage without text cannot be scored and gets NaN; a query without text is an error.
+// Score implements teacher.Teacher. A passage without text cannot be scored and gets NaN; a query without text is an
+// error.
 func (t *Teacher) Score(ctx context.Context, q retort.Query, passages []retort.Passage) ([]float64, error) {
 	for _, scored := range t.ScoreBatch(ctx, []teacher.Work{{Query: q, Passages: passages}}) {
 		return scored.Scores, scored.Err
@@ -92,7 +96,8 @@ func (t *Teacher) Score(ctx context.Context, q retort.Query, passages []retort.P
 	return nil, cmp.Or(ctx.Err(), errors.New("likelihood: no scores"))
 }
 
-// ScoreBatch implements teacher.BatchTeacher: a passage that stands in several lists is read once for all their queries.
+// ScoreBatch implements teacher.BatchTeacher: a passage that stands in several lists is read once for all their
+// queries.
 func (t *Teacher) ScoreBatch(ctx context.Context, lists []teacher.Work) iter.Seq2[int, teacher.Scored] {
 	return func(yield func(int, teacher.Scored) bool) {
 		b := newBatch(lists)

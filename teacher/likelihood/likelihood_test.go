@@ -156,7 +156,7 @@ func TestTheEndOfTheContextEndsTheBatch(t *testing.T) {
 
 func TestFingerprintFollowsModelAndPrompt(t *testing.T) {
 	a := newTeacher(t, &fake{}, Options{}).Fingerprint()
-	require.Equal(t, a, newTeacher(t, &fake{}, Options{BatchSize: 3, Prompt: DefaultPrompt}).Fingerprint())
+	require.Equal(t, a, newTeacher(t, &fake{}, Options{BatchSize: 3, Prompt: defaultPrompt}).Fingerprint())
 	require.NotEqual(t, a, newTeacher(t, &fake{}, Options{Prompt: "{passage}\nClaim:"}).Fingerprint())
 }
 

@@ -79,8 +79,8 @@ func (c *Client) Totals() Totals {
 // Refused is how many passages the server has refused to score, for those who count what scores cost.
 func (c *Client) Refused() int { return c.refusals.count() }
 
-// Score implements teacher.Teacher, with the server's scores as they are. A passage without text is not sent, its score is
-// NaN; so is the score of one that the server refuses, up to a limit. Errors name the query.
+// Score implements teacher.Teacher, with the server's scores as they are. A passage without text is not sent, its
+// score is NaN; so is the score of one that the server refuses, up to a limit. Errors name the query.
 func (c *Client) Score(ctx context.Context, q retort.Query, passages []retort.Passage) ([]float64, error) {
 	return c.score(ctx, c.http, q, passages)
 }

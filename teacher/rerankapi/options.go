@@ -13,7 +13,8 @@ import (
 // Kind is the protocol of a server.
 type Kind string
 
-// The protocols, with the path that follows Options.URL and the most documents of a request where Options.MaxDocuments is 0.
+// The protocols, with the path that follows Options.URL and the most documents of a request where
+// Options.MaxDocuments is 0.
 const (
 	TEI       Kind = "tei"        // text-embeddings-inference: POST /rerank, 32
 	Cohere    Kind = "cohere"     // POST /v2/rerank, 100
@@ -41,8 +42,8 @@ type Options struct {
 	Kind Kind
 	// URL is the server's address, such as "https://api.cohere.com", or the whole address of its endpoint.
 	URL string
-	// Model is its name on that server. Text-embeddings-inference serves one and is not told; there too the name stands in the
-	// fingerprint, so that the cached scores of two models are kept apart.
+	// Model is its name on that server. Text-embeddings-inference serves one and is not told; there too the name
+	// stands in the fingerprint, so that the cached scores of two models are kept apart.
 	Model string
 	// KeyVariable names the environment variable with the API key, which must then be set; "" means that no key is sent.
 	KeyVariable string
@@ -64,7 +65,8 @@ type Options struct {
 	PerMinute int
 	// Attempts is how often a request is tried; 0 means 6.
 	Attempts int
-	// MaxRequests is the most requests the client sends in its life, retries counted, as a bound on money; 0 means no limit.
+	// MaxRequests is the most requests the client sends in its life, retries counted, as a bound on money; 0 means no
+	// limit.
 	MaxRequests int
 	// Timeout of one attempt; 0 means 2 minutes.
 	Timeout time.Duration
