@@ -142,7 +142,7 @@ func plural(n int, noun string) string {
 }
 
 // baseModel is the model's name before training: what the card says, what an earlier Save wrote, the name in the
-// Hugging Face Hub's cache, or that of the folder.
+// Hugging Face Hub's cache, or the name of the folder.
 func (w folderWriter) baseModel() string {
 	if w.card != nil && w.card.BaseModel != "" {
 		return w.card.BaseModel

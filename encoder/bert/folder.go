@@ -67,7 +67,7 @@ type Side struct {
 	Tokens int    // the length limit, special tokens and prompt included
 }
 
-// Tower is one BERT network with what stands around it.
+// Tower is one BERT network with its tokenizer and pooling.
 type Tower struct {
 	Pooling Pooling
 	// Normalize says whether the folder's last module normalises embeddings. Those of a model that ranks by cosine are
@@ -83,7 +83,7 @@ type Tower struct {
 	notes     []string
 }
 
-// Pooling says how the embedding of a text is made of those of its tokens.
+// Pooling says how the embedding of a text is made of the vectors of its tokens.
 type Pooling string
 
 // The poolings.
@@ -122,7 +122,7 @@ func (f *Folder) Normalized() bool {
 // a BERT with absolute positions, mean or CLS pooling, in one tower or, in a sentence-transformers Router, one for
 // the route query and one for the route document.
 //
-// Prompts, length limits, special tokens, similarity and dimensions are those of sentence-transformers 6's encode_query
+// Prompts, length limits, special tokens, similarity and dimensions are as in sentence-transformers 6's encode_query
 // and encode_document, but for what Options and retort_config.json, which Save writes, say of the limits. A key that
 // would make another vector there and is not supported is an error that names it: docs/model-folders.md lists them all.
 func ReadFolder(dir string, o Options) (*Folder, error) {
@@ -197,7 +197,8 @@ func readTower(root string, modules []module, o Options) (*Tower, error) {
 	switch t.Pooling {
 	case Mean, CLS:
 	case "":
-		return nil, fmt.Errorf("%s: no %s says which pooling the model needs; set Options.Pooling to mean or cls", root, modulesJSON)
+		return nil, fmt.Errorf("%s: no %s says which pooling the model needs; set Options.Pooling to mean or cls", root,
+			modulesJSON)
 	default:
 		return nil, fmt.Errorf("%s: pooling %q is not supported; mean and cls are", root, t.Pooling)
 	}
@@ -239,7 +240,8 @@ func (t *Tower) readTokenizer() (err error) {
 	}
 	var ok bool
 	if t.pad, ok = t.tokenizer.PadID(); !ok {
-		return fmt.Errorf("%s: no token for padding is known; name it as pad_token", filepath.Join(t.Dir, tokenizer.ConfigFile))
+		return fmt.Errorf("%s: no token for padding is known; name it as pad_token", filepath.Join(t.Dir,
+			tokenizer.ConfigFile))
 	}
 	return t.tokenizer.CheckRows(filepath.Join(t.Dir, configJSON)+": vocab_size", t.config.VocabSize)
 }

@@ -155,7 +155,7 @@ func readModule(where, dir string, raw []byte, names map[string]bool) (module, e
 		}
 	}
 	if s.IsSet("name") && names[name] {
-		return module{}, s.Errorf("name", "%q is that of an earlier module, which sentence-transformers would drop", name)
+		return module{}, s.Errorf("name", "%q is the name of an earlier module, which sentence-transformers would drop", name)
 	}
 	names[name] = true
 	at, err := modelfolder.Join(dir, path)

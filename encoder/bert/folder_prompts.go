@@ -97,6 +97,7 @@ func promptNotes(s modelfolder.Settings, named map[string]*string) []string {
 	if example == "" && valueOr(named["query"], "") == "" && len(texts) == 1 {
 		example = fmt.Sprintf("; queries get no prompt: set Options.QueryPrompt to %q if they were trained with it", texts[0])
 	}
-	return []string{fmt.Sprintf("%s: prompts names %s, which neither queries nor passages use, as in sentence-transformers 6: "+
+	return []string{fmt.Sprintf("%s: prompts names %s, which neither queries nor passages use, as in "+
+		"sentence-transformers 6: "+
 		"encode_query takes \"query\", encode_document \"document\"%s", s, strings.Join(unused, ", "), example)}
 }

@@ -99,8 +99,9 @@ func (w folderWriter) writePrompts(dir string) error {
 	return writeJSON(dir, sentenceTransformersJSON, config)
 }
 
-// prompts are those of the folder that the model was read from, so that whoever asks for one by another name still
-// gets it, but for the roles' own, which Options may have changed. A folder for one role has that role's prompt only.
+// prompts are the prompts of the folder that the model was read from, so that whoever asks for one by another name
+// still gets it, but for the roles' own, which Options may have changed. A folder for one role has that role's prompt
+// only.
 func (w folderWriter) prompts() (prompts map[string]string, otherwise *string, err error) {
 	prompts = map[string]string{"query": w.Query.Prompt, "document": w.Passage.Prompt}
 	if w.role != nil {

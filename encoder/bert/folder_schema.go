@@ -6,7 +6,7 @@ import (
 )
 
 // The schemas list the keys of a folder's files that sentence-transformers 6.2 and transformers 5.24 read, or once did.
-// docs/model-folders.md says what becomes of each; its rows are those of testdata/keys/rows.json.
+// docs/model-folders.md says what becomes of each; its rows come from testdata/keys/rows.json.
 
 var moduleSchema = modelfolder.Schema{
 	Read:     []string{"path", "type", "name"},
@@ -132,7 +132,7 @@ var callSchema = modelfolder.Schema{
 		{Key: "padding_side", OK: []string{`"right"`}, Remedy: leftPadding},
 		{Key: "return_tensors", OK: []string{`"pt"`}, Remedy: "only pt is"},
 		{Key: "return_attention_mask", OK: []string{"true"}, Remedy: "padding would count as text"},
-		{Key: "add_special_tokens", OK: []string{"true"}, Remedy: "a text always stands between [CLS] and [SEP]"},
+		{Key: "add_special_tokens", OK: []string{"true"}, Remedy: "a text is always between [CLS] and [SEP]"},
 		{Key: "is_split_into_words", OK: []string{"false"}, Remedy: "a text is not a list of words"},
 		{Key: "split_special_tokens", OK: []string{"false"}, Remedy: "special tokens are recognised in texts"},
 	},

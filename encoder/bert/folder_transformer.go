@@ -153,8 +153,9 @@ func (j *sentenceBERT) readKwargs(s modelfolder.Settings) error {
 // said about them.
 func checkNetwork(dir string) (notes []string, err error) {
 	if _, err := os.Stat(filepath.Join(dir, "adapter_config.json")); err == nil {
-		return nil, fmt.Errorf("%s: adapters are not supported; merge it into the model (peft: merge_and_unload) and save that",
-			filepath.Join(dir, "adapter_config.json"))
+		return nil,
+			fmt.Errorf("%s: adapters are not supported; merge it into the model (peft: merge_and_unload) and save that",
+				filepath.Join(dir, "adapter_config.json"))
 	}
 	for _, name := range []string{"processor_config.json", "preprocessor_config.json", "video_preprocessor_config.json"} {
 		s, err := modelfolder.ReadOptional(filepath.Join(dir, name))
@@ -213,7 +214,8 @@ func dtypeNote(s modelfolder.Settings) (string, error) {
 	case "", "auto", "float32":
 		return "", nil
 	}
-	return fmt.Sprintf("%s: dtype is %s; the weights are read and computed with as float32, as sentence-transformers does with "+
+	return fmt.Sprintf("%s: dtype is %s; the weights are read and computed with as float32, as sentence-transformers "+
+		"does with "+
 		`model_kwargs={"dtype": "float32"}`, s, dtype), nil
 }
 
@@ -222,7 +224,7 @@ func checkNoModules(dir string) error {
 	for _, name := range append([]string{sentenceTransformersJSON}, sentenceBERTNames...) {
 		path := filepath.Join(dir, name)
 		if _, err := os.Stat(path); err == nil {
-			return fmt.Errorf("%s: sentence-transformers does not read it where %s is missing; put that back, or remove the file",
+			return fmt.Errorf("%s: sentence-transformers does not read it where %s is missing; put that back, or remove it",
 				path, modulesJSON)
 		}
 	}

@@ -155,13 +155,14 @@ func (m *Model) side(role encoder.Role) *Side {
 func (m *Model) Normalized() bool { return m.settings().Normalized() }
 
 // CheckTraining implements encoder.TrainingChecker: a model that ranks by dot products of vectors of any length cannot
-// learn here, where temperatures and thresholds are those of cosine similarities.
+// learn here, where temperatures and thresholds are meant for cosine similarities.
 func (m *Model) CheckTraining() error {
 	if m.Normalized() {
 		return nil
 	}
-	return fmt.Errorf("%s: similarity_fn_name is dot and the vectors are not normalised: such a model can encode and rank, but not be "+
-		"trained; add a Normalize module, or set cosine", filepath.Join(m.settings().Dir, sentenceTransformersJSON))
+	return fmt.Errorf("%s: similarity_fn_name is dot and the vectors are not normalised: such a model can encode and "+
+		"rank, but not be trained; add a Normalize module, or set cosine",
+		filepath.Join(m.settings().Dir, sentenceTransformersJSON))
 }
 
 // Encode returns one row a text, [len(texts) x d], L2-normalised unless Normalized says otherwise. Texts are sorted by
@@ -467,8 +468,9 @@ func (m *Model) parameter(prefix string, p *bertnet.Parameter) encoder.Parameter
 	}
 }
 
-// Fingerprint is a digest of the weights, the tokenizers, the prompts, the limits, the pooling and the precision. It is
-// computed once for each change of weights; that of a closed model is "" where nobody has asked for it before.
+// Fingerprint is a digest of the weights, the tokenizers, the prompts, the limits, the pooling and the precision. It
+// is computed once for each change of weights; the fingerprint of a closed model is "" where nobody has asked for it
+// before.
 func (m *Model) Fingerprint() string {
 	m.fingerprints.Lock()
 	defer m.fingerprints.Unlock()
@@ -479,7 +481,8 @@ func (m *Model) Fingerprint() string {
 	fmt.Fprintf(h, "retort bert 1 %d\n", m.precision)
 	for _, role := range []encoder.Role{encoder.Query, encoder.Passage} {
 		side := m.folder.Side(role)
-		fmt.Fprintf(h, "%q %d %s %s %+v\n", side.Prompt, side.Tokens, side.Tower.Pooling, side.Tower.tokenizer.Fingerprint(), side.Tower.config)
+		fmt.Fprintf(h, "%q %d %s %s %+v\n", side.Prompt, side.Tokens, side.Tower.Pooling, side.Tower.tokenizer.Fingerprint(),
+			side.Tower.config)
 	}
 	if m.folder.similarity != cosine || m.folder.truncateDim > 0 {
 		fmt.Fprintf(h, "%s %d %t\n", m.folder.similarity, m.folder.Dim(), m.folder.Query.Tower.Normalize)

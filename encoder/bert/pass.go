@@ -103,7 +103,8 @@ func (p *pass) Embeddings() blas32.General { return p.embeddings }
 
 func (p *pass) Backward(grad blas32.General) error {
 	if p.graph == nil {
-		return errors.New("bert: Backward of a pass without a graph: it was used, closed, or made without keepGraph, or its tower does not learn")
+		return errors.New("bert: Backward of a pass without a graph: it was used, closed, or made without keepGraph, " +
+			"or its tower does not learn")
 	}
 	if err := matrix.Check(grad, p.embeddings.Rows, p.embeddings.Cols); err != nil {
 		return fmt.Errorf("bert: gradient of the embeddings: %w", err)

@@ -29,7 +29,7 @@ func (m *Model) SaveState(w io.Writer) error {
 	return safetensors.Write(w, tensors, map[string]string{"format": stateFormat, "steps": strconv.Itoa(m.steps)})
 }
 
-// LoadState brings back what SaveState of a model of the same shape and towers wrote, and zeroes the gradients.
+// LoadState restores what SaveState of a model of the same shape and towers wrote, and zeroes the gradients.
 func (m *Model) LoadState(r io.Reader) error {
 	data, err := io.ReadAll(r)
 	if err != nil {

@@ -107,7 +107,8 @@ func Open(ctx context.Context, path string, o Options) (_ *Model, err error) {
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
 	if o.ContextLength > d.config.context {
-		return nil, fmt.Errorf("%s: Options.ContextLength is %d; the model has %d positions", path, o.ContextLength, d.config.context)
+		return nil, fmt.Errorf("%s: Options.ContextLength is %d; the model has %d positions", path, o.ContextLength,
+			d.config.context)
 	}
 	if o.Chat && d.text.templateErr != nil {
 		return nil, fmt.Errorf("%w; without Options.Chat (-llm-api completions) the model is asked without its template",
@@ -122,7 +123,8 @@ func Open(ctx context.Context, path string, o Options) (_ *Model, err error) {
 	if m.rt, err = torch.Open(torch.Options{Threads: o.Threads, Device: string(o.Device)}); err != nil {
 		return nil, err
 	}
-	if m.network, err = newNetwork(ctx, m.rt, d.config, d.weights, torch.Precision(string(o.Precision)), m.options.ContextLength); err != nil {
+	if m.network, err = newNetwork(ctx, m.rt, d.config, d.weights, torch.Precision(string(o.Precision)),
+		m.options.ContextLength); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), m.Close())
 	}
 	return m, nil
@@ -152,7 +154,8 @@ func (m *Model) Model() string { return m.name }
 func (m *Model) Fingerprint() string {
 	o := m.options
 	h := sha256.New()
-	fmt.Fprintf(h, "retort causallm 1\n%s\n%s %v\n%s\n", m.network.digest, m.network.config.shape(), m.network.config.eos, m.text.fingerprint())
+	fmt.Fprintf(h, "retort causallm 1\n%s\n%s %v\n%s\n", m.network.digest, m.network.config.shape(), m.network.config.eos,
+		m.text.fingerprint())
 	fmt.Fprintf(h, "%v %v %d %v\n", o.Chat, o.TopP, o.ContextLength, m.network.precision)
 	return fmt.Sprintf("%x", h.Sum(nil))
 }

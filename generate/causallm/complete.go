@@ -56,7 +56,8 @@ func (m *Model) CompleteBatch(ctx context.Context, requests []generate.Request) 
 
 // compare puts prompts with the same shared part together, and in these similar lengths.
 func compare(a, b prompt) int {
-	return cmp.Or(slices.Compare(a.ids[:a.shared], b.ids[:b.shared]), cmp.Compare(len(a.ids), len(b.ids)), slices.Compare(a.ids, b.ids))
+	return cmp.Or(slices.Compare(a.ids[:a.shared], b.ids[:b.shared]), cmp.Compare(len(a.ids), len(b.ids)),
+		slices.Compare(a.ids, b.ids))
 }
 
 // readAll tokenises the requests' prompts on all cores.
@@ -195,7 +196,8 @@ func (w *writer) end(o generate.Outcome) { w.outcome, w.ended = o, true }
 // write computes one batch: what the rows read, in blocks of similar length, and then a token for all of them at a
 // time.
 func (m *Model) write(
-	ctx context.Context, s *torch.Scope, requests []generate.Request, prompts []prompt, rows []int, answers chan<- answered,
+	ctx context.Context, s *torch.Scope, requests []generate.Request, prompts []prompt, rows []int,
+	answers chan<- answered,
 ) error {
 	writers := make([]*writer, len(rows))
 	for i, r := range rows {
@@ -270,7 +272,7 @@ func (m *Model) advance(s *torch.Scope, c *cache, writers []*writer) ([]float32,
 }
 
 // prefill computes what the rows read and returns the filled cache, which the caller frees, and the logits of each
-// row's first token. Rows with the same shared part stand together.
+// row's first token. Rows with the same shared part are neighbours.
 func (m *Model) prefill(
 	ctx context.Context, s *torch.Scope, prompts []prompt, rows []int, writers []*writer,
 ) (*cache, []float32, error) {

@@ -130,7 +130,8 @@ func readHFConfig(dir string) (config, error) {
 	case j.ModelType != "llama" && j.ModelType != "qwen2":
 		return fail("model_type is %q; %s", j.ModelType, supportedArchitectures)
 	case len(j.Quantization) > 0 && string(j.Quantization) != "null":
-		return fail("quantization_config is set; weights of F32, F16 and BF16 are supported in folders, quantised ones in GGUF files")
+		return fail("quantization_config is set; weights of F32, F16 and BF16 are supported in folders, quantised weights " +
+			"in GGUF files")
 	case j.Activation != nil && *j.Activation != "silu":
 		return fail("hidden_act is %q; silu is supported", *j.Activation)
 	case j.AttentionBias || j.MLPBias:
@@ -167,7 +168,10 @@ var configSchema = modelfolder.Schema{
 		{Key: "add_cross_attention", OK: []string{"false"}, Remedy: "only decoders are"},
 		{Key: "partial_rotary_factor", OK: []string{"1"}, Remedy: "a head turns as a whole"},
 		{Key: "per_layer_config", OK: []string{"{}"}, Remedy: "all layers have the same shape"},
-		{Key: "pruned_heads", OK: []string{"{}"}, Remedy: "load and save the model with transformers 4, which cuts the heads off"},
+		{
+			Key: "pruned_heads", OK: []string{"{}"},
+			Remedy: "load and save the model with transformers 4, which cuts the heads off",
+		},
 	},
 	Open: true,
 }
@@ -210,7 +214,8 @@ func (r *rope) read(j *hfRope) error {
 		r.factor = *j.Factor
 	case "llama3":
 		if j.Factor == nil || j.Low == nil || j.High == nil || j.Original == nil {
-			return errors.New("rope scaling llama3 needs factor, low_freq_factor, high_freq_factor and original_max_position_embeddings")
+			return errors.New("rope scaling llama3 needs factor, low_freq_factor, high_freq_factor and " +
+				"original_max_position_embeddings")
 		}
 		r.llama3 = &llama3{*j.Factor, *j.Low, *j.High, *j.Original}
 	default:
@@ -278,9 +283,11 @@ func readGGUFConfig(f *gguf.File) (config, error) {
 		return fail("%s.expert_count is %d: mixtures of experts are not supported", arch, n)
 	}
 	c := config{
-		arch: arch, hidden: integer("embedding_length", 0), layers: integer("block_count", 0), heads: integer("attention.head_count", 0),
+		arch: arch, hidden: integer("embedding_length", 0), layers: integer("block_count", 0),
+		heads: integer("attention.head_count", 0),
 		inner: integer("feed_forward_length", 0), context: integer("context_length", 0),
-		eps: float("attention.layer_norm_rms_epsilon", 0), qkvBias: arch == "qwen2", rope: rope{base: float("rope.freq_base", 10000)}, bos: -1,
+		eps: float("attention.layer_norm_rms_epsilon", 0), qkvBias: arch == "qwen2",
+		rope: rope{base: float("rope.freq_base", 10000)}, bos: -1,
 	}
 	c.kvHeads = integer("attention.head_count_kv", c.heads)
 	if c.heads > 0 {
@@ -294,7 +301,8 @@ func readGGUFConfig(f *gguf.File) (config, error) {
 	case "linear":
 		c.rope.factor = float("rope.scaling.factor", 1)
 	default:
-		return fail("%s.rope.scaling.type %q is not supported; none and linear are, and llama3's rope_freqs.weight", arch, kind)
+		return fail("%s.rope.scaling.type %q is not supported; none and linear are, and llama3's rope_freqs.weight", arch,
+			kind)
 	}
 	if t, ok := f.Tensor("token_embd.weight"); ok && len(t.Shape) == 2 {
 		c.vocab = t.Shape[0]

@@ -4,7 +4,7 @@ import (
 	"github.com/retort-ir/retort/internal/torch"
 )
 
-// group is a run of rows of a decoding batch that stand behind the same prefix; nil is none.
+// group is a run of rows of a decoding batch that follow the same prefix; nil is none.
 type group struct {
 	prefix *keyValues
 	rows   int
@@ -35,7 +35,8 @@ func (n *network) newCache(s *torch.Scope, groups []group, own []int, write int)
 	c.used, c.capacity = c.begin, c.begin+write
 	kv, d := int64(n.config.kvHeads), int64(n.config.headDim)
 	for range n.layers {
-		k, v := s.Zeros(n.precision, int64(c.rows), kv, int64(c.capacity), d), s.Zeros(n.precision, int64(c.rows), kv, int64(c.capacity), d)
+		k, v := s.Zeros(n.precision, int64(c.rows), kv, int64(c.capacity), d), s.Zeros(n.precision, int64(c.rows), kv,
+			int64(c.capacity), d)
 		if s.Err() != nil {
 			c.free(s)
 			return nil

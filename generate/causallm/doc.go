@@ -10,13 +10,13 @@
 // # What is computed once
 //
 // The keys and values of a prompt's shared part (generate.Prompt.Prefix, or the turns before the passage in the chat
-// form) are computed once, kept for the next calls, and read by all rows of a batch. What stands behind it, the
+// form) are computed once, kept for the next calls, and read by all rows of a batch. What follows it, the
 // passage, is computed in batches of similar length; then all rows write their next token together, and a row that is
 // done leaves the batch.
 //
 // # What an answer depends on
 //
-// The next token is drawn on the host, from a generator that the request's own seed starts, so nothing of what stands
+// The next token is drawn on the host, from a generator that the request's own seed starts, so nothing of what is
 // beside a request in a batch enters its answer but rounding: LibTorch sums in another order for another shape of
 // batch. Another token comes out only where the best two are equal up to that (a token is drawn by the largest of
 // logit/temperature + noise); everything behind it differs then. That is rare in fp32 and less so in bf16, whose

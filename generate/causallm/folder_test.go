@@ -337,7 +337,7 @@ func must[T any](v T, err error) T {
 func TestASpecialTokenThatTokenizerJSONLacksIsNamed(t *testing.T) {
 	dir := copyOf(t, "qwen2", "tokenizer_config.json", map[string]any{"extra_special_tokens": []string{"<|im_end|>"}})
 	_, err := describe(dir)
-	require.ErrorContains(t, err, `that of "<|im_end|>" (extra_special_tokens of tokenizer_config.json); remove the token`)
+	require.ErrorContains(t, err, `the id of "<|im_end|>" (extra_special_tokens of tokenizer_config.json); remove the token`)
 	d, err := describe(copyOf(t, "qwen2", "tokenizer_config.json", map[string]any{"pad_token": "<|no_row|>"}))
 	require.NoError(t, err, "prompts are not padded")
 	require.NoError(t, d.close())

@@ -26,19 +26,19 @@ func (kv *keyValues) free(s *torch.Scope) {
 // block is a rectangle of tokens that are computed at once.
 type block struct {
 	rows, width int
-	ids         []int64 // [rows x width]; padding stands at the end of a row
+	ids         []int64 // [rows x width]; padding is at the end of a row
 	positions   []int64 // [rows x width]
 	lengths     []int   // of each row, without padding
 
 	// prefix was computed before, for all rows alike, and is seen by all tokens; nil is none.
 	prefix *keyValues
-	// sees says which tokens of its own row a token sees; nil means itself and those before it. Padding stands behind
+	// sees says which tokens of its own row a token sees; nil means itself and those before it. Padding is behind
 	// the tokens, so those never see it.
 	sees func(row, token, other int) bool
 	keep bool // its keys and values are wanted
 }
 
-// newBlock is a block of texts that stand behind the prefix.
+// newBlock is a block of texts that follow the prefix.
 func newBlock(texts [][]int32, prefix *keyValues) block {
 	b := block{rows: len(texts), prefix: prefix}
 	for _, ids := range texts {

@@ -25,9 +25,11 @@ type premise struct{ Head, Tail string }
 // logLikelihoods returns how likely each of continuations[i] is behind premises[i], aligned with continuations.
 // Premises of similar length are computed together. Each premise and its continuations become one row of tokens, in
 // which a continuation sees the premise and itself: the premise is computed once, and no continuation depends on
-// another. A continuation's tokens are those of the whole text behind those of the premise. An empty continuation is
-// an error, and so is one for which the context has no room.
-func (m *Model) logLikelihoods(ctx context.Context, premises []premise, continuations [][]string) ([][]likelihood, error) {
+// another. A continuation's tokens are those of the whole text behind the tokens of the premise. An empty
+// continuation is an error, and so is one for which the context has no room.
+func (m *Model) logLikelihoods(
+	ctx context.Context, premises []premise, continuations [][]string,
+) ([][]likelihood, error) {
 	if len(premises) != len(continuations) {
 		return nil, fmt.Errorf("causallm: %d premises and %d lists of continuations", len(premises), len(continuations))
 	}
@@ -69,7 +71,9 @@ func (m *Model) logLikelihoods(ctx context.Context, premises []premise, continua
 
 // MeanLogLikelihoods is logLikelihoods with the mean for each continuation, as teacher/likelihood wants it:
 // prompts[i] is a premise's head and tail.
-func (m *Model) MeanLogLikelihoods(ctx context.Context, prompts [][2]string, continuations [][]string) ([][]float64, error) {
+func (m *Model) MeanLogLikelihoods(
+	ctx context.Context, prompts [][2]string, continuations [][]string,
+) ([][]float64, error) {
 	premises := make([]premise, len(prompts))
 	for i, p := range prompts {
 		premises[i] = premise{p[0], p[1]}
@@ -97,7 +101,7 @@ type tree struct {
 	cut       bool
 }
 
-// scored is a token whose likelihood counts: it stands behind the token at place of the row.
+// scored is a token whose likelihood counts: it follows the token at place of the row.
 type scored struct {
 	place        int
 	id           int32
@@ -137,7 +141,8 @@ func (t *text) tree(p premise, continuations []string, context int) (tree, error
 		return tree{}, fmt.Errorf("the premise is empty, so that nothing says how likely the first token is")
 	}
 	add := func(id int32, position, branch int) {
-		row.ids, row.positions, row.branch = append(row.ids, id), append(row.positions, int64(position)), append(row.branch, branch)
+		row.ids, row.positions = append(row.ids, id), append(row.positions, int64(position))
+		row.branch = append(row.branch, branch)
 	}
 	for i, id := range branches[0][:trunk] {
 		add(id, i, 0)
@@ -173,7 +178,8 @@ func (t *text) cutPremise(p premise, branches [][]int32, from []int, context int
 	}
 	room := context - most - len(tail)
 	if room < 1 {
-		return fmt.Errorf("a continuation of %d tokens leaves no room in a context of %d: raise Options.ContextLength", most, context)
+		return fmt.Errorf("a continuation of %d tokens leaves no room in a context of %d: raise Options.ContextLength", most,
+			context)
 	}
 	short := slices.Concat(head[:min(room, len(head))], tail)
 	for i := range branches {
@@ -231,7 +237,9 @@ func (m *Model) scoreTrees(ctx context.Context, trees []tree, rows []int, out []
 
 // tokenLikelihoods returns the log-probability of each token behind its place of the residual stream. The logits of
 // some places are held at a time.
-func (n *network) tokenLikelihoods(ctx context.Context, s *torch.Scope, x torch.Tensor, places []int64, tokens []scored) []float32 {
+func (n *network) tokenLikelihoods(
+	ctx context.Context, s *torch.Scope, x torch.Tensor, places []int64, tokens []scored,
+) []float32 {
 	const chunk = 256
 	var values []float32
 	for first := 0; first < len(places); first += chunk {

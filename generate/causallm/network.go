@@ -52,7 +52,9 @@ type loader struct {
 }
 
 // newNetwork reads the weights. positions is how many tokens a text may have.
-func newNetwork(ctx context.Context, rt *torch.Runtime, c config, w weights, precision torch.Type, positions int) (*network, error) {
+func newNetwork(
+	ctx context.Context, rt *torch.Runtime, c config, w weights, precision torch.Type, positions int,
+) (*network, error) {
 	n := &network{config: c, precision: precision, positions: positions}
 	err := rt.Run(ctx, func(s *torch.Scope) error {
 		l := &loader{s: s, w: w, precision: precision, hash: sha256.New()}
@@ -91,9 +93,11 @@ func (n *network) load(ctx context.Context, l *loader) {
 		p := fmt.Sprintf("model.layers.%d.", i)
 		var y layer
 		y.attentionNorm = l.vector(p+"input_layernorm.weight", c.hidden)
-		y.qkv = l.matrix(c.hidden, part{p + "self_attn.q_proj.weight", q}, part{p + "self_attn.k_proj.weight", kv}, part{p + "self_attn.v_proj.weight", kv})
+		y.qkv = l.matrix(c.hidden, part{p + "self_attn.q_proj.weight", q}, part{p + "self_attn.k_proj.weight", kv},
+			part{p + "self_attn.v_proj.weight", kv})
 		if c.qkvBias {
-			y.qkvBias = l.bias(part{p + "self_attn.q_proj.bias", q}, part{p + "self_attn.k_proj.bias", kv}, part{p + "self_attn.v_proj.bias", kv})
+			y.qkvBias = l.bias(part{p + "self_attn.q_proj.bias", q}, part{p + "self_attn.k_proj.bias", kv},
+				part{p + "self_attn.v_proj.bias", kv})
 		}
 		y.out = l.matrix(q, part{p + "self_attn.o_proj.weight", c.hidden})
 		y.norm = l.vector(p+"post_attention_layernorm.weight", c.hidden)
@@ -129,11 +133,13 @@ type part struct {
 
 // matrix returns the parts' rows one below the other, in the model's precision.
 func (l *loader) matrix(columns int, parts ...part) torch.Tensor {
-	return l.join(parts, func(p part) []float32 { return l.read(p.name, p.rows, columns) }, func(rows int) []int64 { return []int64{int64(rows), int64(columns)} })
+	return l.join(parts, func(p part) []float32 { return l.read(p.name, p.rows, columns) },
+		func(rows int) []int64 { return []int64{int64(rows), int64(columns)} })
 }
 
 func (l *loader) bias(parts ...part) torch.Tensor {
-	return l.join(parts, func(p part) []float32 { return l.read(p.name, p.rows) }, func(rows int) []int64 { return []int64{int64(rows)} })
+	return l.join(parts, func(p part) []float32 { return l.read(p.name, p.rows) },
+		func(rows int) []int64 { return []int64{int64(rows)} })
 }
 
 func (l *loader) join(parts []part, read func(part) []float32, shape func(rows int) []int64) torch.Tensor {
@@ -151,7 +157,10 @@ func (l *loader) join(parts []part, read func(part) []float32, shape func(rows i
 	if l.err != nil {
 		return nil
 	}
-	return l.keep(l.s.Sub(func(s *torch.Scope) torch.Tensor { return s.As(s.FromFloats(values, shape(rows)...), l.precision) }))
+	return l.keep(l.s.Sub(func(s *torch.Scope) torch.Tensor {
+		return s.As(s.FromFloats(values, shape(rows)...),
+			l.precision)
+	}))
 }
 
 // vector returns the scale of a normalisation, in float32.

@@ -21,7 +21,8 @@ func newSampler(seed uint64, temperature, topP float64) *sampler {
 	return &sampler{rng: rand.New(rand.NewPCG(seed, 0x7265746f7274)), temperature: temperature, topP: topP}
 }
 
-var errNotFinite = errors.New("the model's logits are not finite: its weights are damaged, or too large for its precision")
+var errNotFinite = errors.New("the model's logits are not finite: its weights are damaged, or too large for the " +
+	"precision")
 
 // next draws a token from softmax(logits / temperature), cut to topP, or takes the likeliest one, of equal ones the
 // first, where the temperature is 0.

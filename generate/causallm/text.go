@@ -83,7 +83,7 @@ type parts struct {
 	pieces func() (head, tail []int32, err error)
 }
 
-// rawParts takes the last line of the prompt's own part for what stands behind the passage: the label of the query.
+// rawParts takes the last line of the prompt's own part for what follows the passage: the label of the query.
 func (t *text) rawParts(p generate.Prompt) (parts, error) {
 	whole, err := t.encode(p.Text())
 	if err != nil {
@@ -163,8 +163,9 @@ func (p parts) fit(room int) (prompt, error) {
 		}
 		rest := room - len(tail)
 		if rest <= commonPrefix(p.before, head) {
-			return prompt{}, fmt.Errorf("causallm: the prompt takes %d tokens without its passage, and there is room for %d beside the answer: "+
-				"raise Options.ContextLength or ask for fewer tokens", commonPrefix(p.before, head)+len(tail), max(0, room))
+			return prompt{},
+				fmt.Errorf("causallm: the prompt takes %d tokens without its passage, and there is room for %d beside the answer: "+
+					"raise Options.ContextLength or ask for fewer tokens", commonPrefix(p.before, head)+len(tail), max(0, room))
 		}
 		out.ids, out.cut = slices.Concat(head[:min(rest, len(head))], tail), true
 	}

@@ -65,7 +65,8 @@ func (w *folderWeights) openAll(shards map[string]string) error {
 	}
 	for name, file := range shards {
 		if !filepath.IsLocal(file) || filepath.Base(file) != file {
-			return fmt.Errorf("%s: tensor %q is said to be in %q, which is no file of the folder", filepath.Join(w.dir, indexFile), name, file)
+			return fmt.Errorf("%s: tensor %q is said to be in %q, which is no file of the folder", filepath.Join(w.dir,
+				indexFile), name, file)
 		}
 		if err := w.open(file); err != nil {
 			return err
@@ -96,7 +97,8 @@ func (w *folderWeights) explain(err error) error {
 		return err
 	}
 	if others, _ := filepath.Glob(filepath.Join(w.dir, "*.bin")); len(others) > 0 {
-		return fmt.Errorf("%s: weights in %s are not read; save the model as safetensors: %w", w.dir, filepath.Base(others[0]), err)
+		return fmt.Errorf("%s: weights in %s are not read; save the model as safetensors: %w", w.dir,
+			filepath.Base(others[0]), err)
 	}
 	if others, _ := filepath.Glob(filepath.Join(w.dir, "*.gguf")); len(others) > 0 {
 		return fmt.Errorf("%s: no %s, but a GGUF file: give its path, %s: %w", w.dir, weightsFile, others[0], err)
@@ -145,7 +147,8 @@ func (w *ggufWeights) read(name string, shape ...int) ([]float32, error) {
 		return nil, fmt.Errorf("%s: no tensor %q", w.file.Path(), stored)
 	}
 	if !slices.Equal(t.Shape, shape) {
-		return nil, fmt.Errorf("%s: tensor %q has shape %v; by the file's metadata it is %v", w.file.Path(), stored, t.Shape, shape)
+		return nil, fmt.Errorf("%s: tensor %q has shape %v; by the file's metadata it is %v", w.file.Path(), stored, t.Shape,
+			shape)
 	}
 	values, err := w.file.Floats(stored)
 	if err != nil || w.config.arch != "llama" || len(shape) != 2 {
@@ -158,7 +161,7 @@ func (w *ggufWeights) read(name string, shape ...int) ([]float32, error) {
 }
 
 // unpermute undoes what llama.cpp's converter does to the rows of Llama's query and key matrices: a head's row 2i is
-// row i of the original, 2i+1 is row i + headDim/2, so that the two that are rotated together stand side by side.
+// row i of the original, 2i+1 is row i + headDim/2, so that the two that are rotated together are side by side.
 func unpermute(values []float32, in, headDim int) []float32 {
 	out := make([]float32, len(values))
 	for row := range len(values) / in {

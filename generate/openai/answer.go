@@ -81,7 +81,8 @@ func (s service) askChat(ctx context.Context, o Options, r generate.Request) (an
 		case generate.RoleAssistant:
 			params.Messages = append(params.Messages, api.AssistantMessage(m.Content))
 		default:
-			return answer{}, fmt.Errorf("message %d of the prompt has the role %q, want %q or %q", i, m.Role, generate.RoleUser, generate.RoleAssistant)
+			return answer{}, fmt.Errorf("message %d of the prompt has the role %q, want %q or %q", i, m.Role, generate.RoleUser,
+				generate.RoleAssistant)
 		}
 	}
 	if len(params.Messages) == 0 {
@@ -107,7 +108,8 @@ func (s service) askChat(ctx context.Context, o Options, r generate.Request) (an
 		a.err = &answerError{"the model refuses: " + s.http.Cut(choice.Message.Refusal)}
 	case choice.FinishReason == "content_filter":
 		a.err = errFiltered
-	case len(choice.Message.ToolCalls) > 0 || choice.FinishReason == "tool_calls" || choice.FinishReason == "function_call":
+	case len(choice.Message.ToolCalls) > 0 || choice.FinishReason == "tool_calls" ||
+		choice.FinishReason == "function_call":
 		a.err = &answerError{"the model calls a tool instead of answering"}
 	case choice.FinishReason == "error":
 		a.err = &answerError{"the server failed while the model wrote: " + s.http.Message([]byte(choice.RawJSON()))}
@@ -158,7 +160,7 @@ func (s service) textOf(field respjson.Field, text string) (_ string, reasoned b
 		Type string  `json:"type"`
 		Text *string `json:"text"`
 	}
-	noText := fmt.Errorf("the answer's content is no text: %s", s.http.Cut(raw))
+	noText := fmt.Errorf("the answer's content is not text: %s", s.http.Cut(raw))
 	if strictjson.Unmarshal([]byte(raw), &parts) != nil {
 		return "", false, noText
 	}

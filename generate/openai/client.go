@@ -148,7 +148,9 @@ func (c *Client) BatchSize() int { return 4 * c.http.Concurrency() }
 
 // CompleteBatch implements generate.BatchCompleter. No goroutine outlives the loop.
 func (c *Client) CompleteBatch(ctx context.Context, requests []generate.Request) iter.Seq2[int, generate.Outcome] {
-	return parallel.Calls(ctx, len(requests), c.http.Concurrency(), func(ctx context.Context, i int) (generate.Outcome, bool) {
+	return parallel.Calls(ctx, len(requests), c.http.Concurrency(), func(ctx context.Context, i int) (generate.Outcome,
+		bool,
+	) {
 		completion, err := c.Complete(ctx, requests[i])
 		return generate.Outcome{Completion: completion, Err: err}, err == nil || ctx.Err() == nil
 	})
@@ -170,7 +172,8 @@ func (c *Client) Check(ctx context.Context) error {
 		return err
 	}
 	if !errors.As(err, &status) {
-		return fmt.Errorf("%w: does a server run at %s, and does its API begin there (most addresses end with /v1)?", err, c.url)
+		return fmt.Errorf("%w: does a server run at %s, and does its API begin there (most addresses end with /v1)?", err,
+			c.url)
 	}
 	switch {
 	case (status.Code == 401 || status.Code == 403) && c.http.HasKey():

@@ -98,7 +98,7 @@ func TestWhatTheModelDoesNotAnswerIsAnErrorOfThatRequest(t *testing.T) {
 		{"content filter", chat(`{"finish_reason":"content_filter","message":{"content":"so"}}`), "a content filter stopped the answer"},
 		{"tool calls", chat(`{"finish_reason":"tool_calls","message":{"content":null,"tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{}"}}]}}`), "the model calls a tool instead of answering"},
 		{"error of the provider", chat(`{"finish_reason":"error","error":{"message":"lost"},"message":{"content":"so"}}`), "the server failed while the model wrote: lost"},
-		{"no text", chat(`{"finish_reason":"stop","message":{"content":{"type":"image"}}}`), "the answer's content is no text"},
+		{"no text", chat(`{"finish_reason":"stop","message":{"content":{"type":"image"}}}`), "the answer's content is not text"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := faultproxy.New(t, server, faultproxy.Answer(200, "application/json", c.body))

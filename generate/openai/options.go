@@ -25,7 +25,7 @@ const defaultKeyVariable = "OPENAI_API_KEY"
 
 // Options say which model to ask and how. URL and Model are needed.
 type Options struct {
-	// URL is that of the API, as a rule ending with /v1: "https://api.openai.com/v1", "http://localhost:8080/v1".
+	// URL is the address of the API, as a rule ending with /v1: "https://api.openai.com/v1", "http://localhost:8080/v1".
 	URL string
 	// Model is its name on that server.
 	Model string
@@ -51,7 +51,7 @@ type Options struct {
 	Timeout time.Duration
 	// PromptPrice and CompletionPrice are per million tokens, for Totals.Cost where the server does not report it.
 	PromptPrice, CompletionPrice float64
-	// Logger is told of every retry at the level Debug; nil means slog.Default().
+	// Logger gets a message about every retry at the level Debug; nil means slog.Default().
 	Logger *slog.Logger
 
 	wait time.Duration // limit of the first wait between attempts; tests shorten it

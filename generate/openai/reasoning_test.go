@@ -101,7 +101,7 @@ func TestACommonKeyLeavesAnswersAsTheyAre(t *testing.T) {
 
 	p = faultproxy.New(t, reasoningServer(`{"content":{"of":"a test"}}`, "stop"))
 	_, err = newClient(t, Options{URL: p.URL + "/v1"}).Complete(t.Context(), request("x"))
-	require.ErrorContains(t, err, `no text: {"of":"a test"}`)
+	require.ErrorContains(t, err, `not text: {"of":"a test"}`)
 	p = faultproxy.New(t, server, faultproxy.Answer(401, "application/json",
 		`{"error":{"message":"Incorrect API key provided: test."}}`))
 	_, err = newClient(t, Options{URL: p.URL + "/v1"}).Complete(t.Context(), request("x"))

@@ -22,8 +22,8 @@ type token struct {
 
 func (t token) normalized() bool { return valueOr(t.Normalized, !t.Special) }
 
-// addedVocabulary gives added tokens their ids as the tokenizers package does: that of the vocabulary, or the next one
-// after the last.
+// addedVocabulary gives added tokens their ids as the tokenizers package does: the id in the vocabulary, or the next
+// one after the last.
 type addedVocabulary struct {
 	vocab  map[string]int64
 	size   int64 // of the vocabulary

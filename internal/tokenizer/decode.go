@@ -99,12 +99,12 @@ func (d *description) decoder(section json.RawMessage) error {
 		d.decoding.space, d.decoding.strip = meta.sign, meta.prefix != "never"
 	case "Replace":
 		if j.Pattern.String == nil || j.Content != " " || d.decoding.space != "" {
-			return fmt.Errorf("%s is not supported, only that of one string by a space", section)
+			return fmt.Errorf("%s is not supported; only one string may be replaced, by a space", section)
 		}
 		d.decoding.space = *j.Pattern.String
 	case "Strip":
 		if j.Content != " " || j.Start > 1 || j.Stop != 0 {
-			return fmt.Errorf("%s is not supported, only that of one space at the start", section)
+			return fmt.Errorf("%s is not supported; only one space at the start may be stripped", section)
 		}
 		d.decoding.strip = j.Start == 1
 	default:

@@ -135,7 +135,7 @@ func (d *description) build(added func() ([]token, error)) (*Tokenizer, error) {
 	return t, nil
 }
 
-// isBERT says whether normalizer and pre-tokenizer are those of a BERT.
+// isBERT says whether normalizer and pre-tokenizer are BERT's.
 func (d *description) isBERT() bool {
 	if len(d.normalizer) != 1 || len(d.stages) != 1 || d.stages[0] != preTokenizer(bertWords{}) {
 		return false

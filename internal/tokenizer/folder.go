@@ -46,7 +46,7 @@ type Options struct {
 // has none. tokenizer_config.json names the class, and with it what counts:
 //
 //   - Of a BertTokenizer, tokenizer.json gives the vocabulary and the added tokens alone: do_lower_case (true where it
-//     is left out), strip_accents, tokenize_chinese_chars and the special tokens are those of tokenizer_config.json
+//     is left out), strip_accents, tokenize_chinese_chars and the special tokens come from tokenizer_config.json
 //     and special_tokens_map.json.
 //   - Of a general class, tokenizer.json gives all but further special tokens, which transformers adds, and the side
 //     that is cut.

@@ -14,7 +14,7 @@ import (
 // piece is a part of the text that the model will see by itself.
 type piece struct {
 	text  string
-	start bool // it stands where the whole text begins
+	start bool // it begins the whole text
 }
 
 // preTokenizer splits a piece and appends its parts; an empty one may be among them.
@@ -212,12 +212,12 @@ func (c charClass) find(dst []span, text string) []span {
 // isNumeric is Rust's char::is_numeric, the classes Nd, Nl and No, which Digits splits at.
 func isNumeric(r rune) bool { return unicode.IsNumber(r) }
 
-// isPunctuation is that of Hugging Face's Punctuation: ASCII's and the class P.
+// isPunctuation is the class of Hugging Face's Punctuation: ASCII's and the class P.
 func isPunctuation(r rune) bool {
 	return r < utf8.RuneSelf && (unicode.IsPunct(r) || unicode.IsSymbol(r)) || unicode.IsPunct(r)
 }
 
-// digits is Hugging Face's Digits: runs of digits stand apart, or each digit does.
+// digits is Hugging Face's Digits: runs of digits are pieces of their own, or each digit does.
 func digits(individual bool) splitAt {
 	if individual {
 		return splitAt{charClass{in: isNumeric}, "isolated", false}
@@ -250,7 +250,7 @@ type metaspace struct {
 	cut    bool
 }
 
-// newMetaspace reads the settings of Metaspace, add_prefix_space being that of older files.
+// newMetaspace reads the settings of Metaspace, add_prefix_space being the key of older files.
 func newMetaspace(sign, scheme string, addPrefixSpace *bool) (metaspace, error) {
 	if utf8.RuneCountInString(sign) != 1 {
 		return metaspace{}, fmt.Errorf("replacement %q: want one character", sign)

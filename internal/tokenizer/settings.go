@@ -48,7 +48,7 @@ var ConfigSchema = modelfolder.Schema{
 
 const (
 	leftPadding          = `with padding on the left a text's vector would depend on the texts beside it; set "right"`
-	postProcessorDecides = "the special tokens around a text are those of the post-processor"
+	postProcessorDecides = "the post-processor says which special tokens are around a text"
 )
 
 // checkConfig refuses what the schema refuses, and notes what it does not know.

@@ -106,7 +106,7 @@ func (t *Tokenizer) CheckRows(where string, rows int) error {
 	}
 	remedy := ""
 	if t.last.source != "" {
-		remedy = fmt.Sprintf(": that of %q (%s); remove the token, or give the model a row for it", t.last.Content,
+		remedy = fmt.Sprintf(": the id of %q (%s); remove the token, or give the model a row for it", t.last.Content,
 			t.last.source)
 	}
 	return fmt.Errorf("%s is %d, the tokenizer has ids up to %d%s", where, rows, t.Len()-1, remedy)

@@ -130,8 +130,8 @@ func (u *unigram) appendIDs(dst []int32, text string, s *scratch) []int32 {
 	return dst
 }
 
-// appendUnknown appends the ids of a run of unknown characters, the last one first: that of a token which is just this
-// text after all ("<unk>"), or those of its bytes, or the unknown token once.
+// appendUnknown appends the ids of a run of unknown characters, the last one first: the id of a token which is just
+// this text after all ("<unk>"), or the ids of its bytes, or the unknown token once.
 func (u *unigram) appendUnknown(dst []int32, text string) []int32 {
 	if id, n := u.trie.longest(text); n == len(text) {
 		return append(dst, id)

@@ -15,7 +15,7 @@ type evaluator struct {
 	groups []group
 	pairs  pairs
 	qrels  eval.Qrels // nil: by the loss
-	lists  [][]bool   // which of a group's passages stand in its list
+	lists  [][]bool   // which of a group's passages are in its list
 }
 
 func newEvaluator(ctx context.Context, st *stepper, corpus retort.Corpus, dev []candidates) (*evaluator, error) {

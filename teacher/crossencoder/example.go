@@ -35,7 +35,7 @@ type candidates struct {
 	scores    map[int]float64 // by index; nil: none
 }
 
-// group is the part of an example that is in a step: the pairs' passages, and what the loss is told.
+// group is the part of an example that is in a step: the pairs' passages, and the row of the loss.
 type group struct {
 	work teacher.Work
 	row  loss.Row

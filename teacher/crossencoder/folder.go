@@ -120,7 +120,8 @@ const (
 func (f *folder) readLimit(maxTokens int) error {
 	if maxTokens != 0 {
 		if maxTokens < leastTokens || maxTokens > f.positions() {
-			return fmt.Errorf("crossencoder: Options.MaxTokens is %d, want %d to the %d positions of the model", maxTokens, leastTokens, f.positions())
+			return fmt.Errorf("crossencoder: Options.MaxTokens is %d, want %d to the %d positions of the model", maxTokens,
+				leastTokens, f.positions())
 		}
 		f.maxTokens = maxTokens
 		return nil
@@ -130,7 +131,7 @@ func (f *folder) readLimit(maxTokens int) error {
 		f.maxTokens = min(f.maxTokens, n)
 	}
 	if f.maxTokens < leastTokens {
-		return fmt.Errorf("%s: model_max_length leaves %d tokens a pair; at least %d are needed (Options.MaxTokens overrides it)",
+		return fmt.Errorf("%s: model_max_length leaves %d tokens a pair; at least %d are needed (or set Options.MaxTokens)",
 			filepath.Join(f.dir, tokenizer.ConfigFile), f.maxTokens, leastTokens)
 	}
 	return nil

@@ -74,22 +74,22 @@ func TestKeysThatChangeScoresAreRefusedByName(t *testing.T) {
 		"a special token": {
 			"roberta", "tokenizer_config.json",
 			map[string]any{"additional_special_tokens": []string{"<x>"}},
-			`that of "<x>" (additional_special_tokens of tokenizer_config.json)`,
+			`the id of "<x>" (additional_special_tokens of tokenizer_config.json)`,
 		},
 		"a special token by a purpose": {
 			"xlmr", "tokenizer_config.json",
 			map[string]any{"image_token": "<image>"},
-			`that of "<image>" (image_token of tokenizer_config.json)`,
+			`the id of "<image>" (image_token of tokenizer_config.json)`,
 		},
 		"a special token of the map": {
 			"roberta", "special_tokens_map.json",
 			map[string]any{"cls_token": map[string]any{"content": "<c>"}},
-			`that of "<c>" (cls_token of special_tokens_map.json)`,
+			`the id of "<c>" (cls_token of special_tokens_map.json)`,
 		},
 		"an added token": {
 			"roberta", "tokenizer_config.json",
 			map[string]any{"added_tokens_decoder": map[string]any{"9": map[string]any{"content": "<y>"}}},
-			`that of "<y>" (added_tokens_decoder of tokenizer_config.json)`,
+			`the id of "<y>" (added_tokens_decoder of tokenizer_config.json)`,
 		},
 		"padding on the other side": {
 			"roberta", "tokenizer_config.json",

@@ -67,7 +67,8 @@ func Open(ctx context.Context, dir string, o Options) (*Model, error) {
 		return nil, err
 	}
 	if f.labels == 0 {
-		return nil, fmt.Errorf("%s: the model has no classification head (%s); Train makes a cross-encoder of it", dir, f.family.out+".weight")
+		return nil, fmt.Errorf("%s: the model has no classification head (%s); Train makes a cross-encoder of it", dir,
+			f.family.out+".weight")
 	}
 	if o.Logger != nil {
 		for _, note := range f.tokenizer.Notes() {
@@ -173,8 +174,9 @@ func (m *Model) ScoreBatch(ctx context.Context, lists []teacher.Work) iter.Seq2[
 func finite(list teacher.Work, scores []float64) teacher.Scored {
 	for i, s := range scores {
 		if math.IsNaN(s) || math.IsInf(s, 0) {
-			return teacher.Scored{Err: fmt.Errorf("crossencoder: the model gives %v for passage %q of query %q: are its weights sound?",
-				s, list.Passages[i].ID, list.Query.ID)}
+			err := fmt.Errorf("crossencoder: the model gives %v for passage %q of query %q: are its weights sound?", s,
+				list.Passages[i].ID, list.Query.ID)
+			return teacher.Scored{Err: err}
 		}
 	}
 	return teacher.Scored{Scores: scores}

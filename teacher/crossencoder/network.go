@@ -25,7 +25,9 @@ type network struct {
 
 // loadNetwork reads the weights. Those of the head that the folder lacks are drawn by fresh; where that is nil they
 // must be there.
-func loadNetwork(ctx context.Context, rt *torch.Runtime, f *folder, precision torch.Type, fresh *rand.Rand) (n *network, err error) {
+func loadNetwork(
+	ctx context.Context, rt *torch.Runtime, f *folder, precision torch.Type, fresh *rand.Rand,
+) (n *network, err error) {
 	w, err := f.openWeights()
 	if err != nil {
 		return nil, err
@@ -47,7 +49,7 @@ func loadNetwork(ctx context.Context, rt *torch.Runtime, f *folder, precision to
 	return n, nil
 }
 
-// initialDeviation is that of the weights of BERT before its training.
+// initialDeviation is the standard deviation of BERT's weights before its training.
 const initialDeviation = 0.02
 
 // readHead returns a weight of the head. Two labels become one: their difference.
@@ -120,8 +122,9 @@ func (n *network) score(ctx context.Context, rt *torch.Runtime, all pairs, budge
 			return s.Err()
 		})
 		if errors.Is(err, torch.ErrMemory) {
-			return nil, fmt.Errorf("crossencoder: a micro-batch of %d pairs, %d tokens with padding: %w: allow a micro-batch fewer tokens "+
-				"(Options.BatchTokens), or a pair fewer (Options.MaxTokens)", len(rows), len(rows)*all.Tokens(rows[0]), err)
+			return nil,
+				fmt.Errorf("crossencoder: a micro-batch of %d pairs, %d tokens with padding: %w: allow a micro-batch fewer tokens "+
+					"(Options.BatchTokens), or a pair fewer (Options.MaxTokens)", len(rows), len(rows)*all.Tokens(rows[0]), err)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("crossencoder: %w", err)
@@ -133,7 +136,8 @@ func (n *network) score(ctx context.Context, rt *torch.Runtime, all pairs, budge
 // digest tells models apart that may score differently.
 func (n *network) digest(ctx context.Context, rt *torch.Runtime, f *folder) (string, error) {
 	h := sha256.New()
-	fmt.Fprintf(h, "retort crossencoder 1 %d\n%d %s %d %+v\n", n.precision, f.maxTokens, f.tokenizer.Fingerprint(), f.firstPosition, f.config)
+	fmt.Fprintf(h, "retort crossencoder 1 %d\n%d %s %d %+v\n", n.precision, f.maxTokens, f.tokenizer.Fingerprint(),
+		f.firstPosition, f.config)
 	err := rt.Run(ctx, func(s *torch.Scope) error {
 		for _, p := range n.params {
 			values := s.Floats(p.Value)

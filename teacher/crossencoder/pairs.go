@@ -43,8 +43,9 @@ func (f *folder) pair(query, passage string, maxTokens int) (p pair, cut bool, e
 			second = i
 		}
 		if segment != 0 && (second == 0 || segment != 1) || segment == 0 && second > 0 {
-			return pair{}, false, fmt.Errorf("the tokenizer's post-processor gives the type ids %v, want 0 for the query and 1 for "+
-				"the passage", segments)
+			return pair{}, false,
+				fmt.Errorf("the tokenizer's post-processor gives the type ids %v, want 0 for the query and 1 for "+
+					"the passage", segments)
 		}
 	}
 	return pair{ids, second}, cut, nil

@@ -22,7 +22,8 @@ const retortJSON = "retort_config.json"
 
 // tokenizerFiles are copied where the start has them; tokenizer_config.json gets the length limit.
 var tokenizerFiles = []string{
-	"tokenizer.json", "special_tokens_map.json", "vocab.txt", "added_tokens.json", "vocab.json", "merges.txt", "sentencepiece.bpe.model",
+	"tokenizer.json", "special_tokens_map.json", "vocab.txt", "added_tokens.json", "vocab.json", "merges.txt",
+	"sentencepiece.bpe.model",
 }
 
 // saveFolder writes a model of the folder f with other weights, and a model card that tells the facts: one label, and
@@ -156,9 +157,15 @@ func (f *folder) plainTokenizerConfig() (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	names := map[string]any{"cls_token": "<s>", "sep_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>", "mask_token": "<mask>"}
+	names := map[string]any{
+		"cls_token": "<s>", "sep_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>",
+		"mask_token": "<mask>",
+	}
 	if f.family == bertFamily {
-		names = map[string]any{"cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]", "unk_token": "[UNK]", "mask_token": "[MASK]"}
+		names = map[string]any{
+			"cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]", "unk_token": "[UNK]",
+			"mask_token": "[MASK]",
+		}
 	}
 	names["tokenizer_class"] = "PreTrainedTokenizerFast"
 	return names, nil

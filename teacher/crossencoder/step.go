@@ -157,7 +157,9 @@ func (st *stepper) window(ctx context.Context, w graphWindow, scale float64) (fl
 }
 
 // forward fills in the logits of rows and, with keep, puts their graph into graph.
-func (st *stepper) forward(ctx context.Context, all pairs, rows []int, logits []float32, keep bool, graph *torch.Tensor) error {
+func (st *stepper) forward(
+	ctx context.Context, all pairs, rows []int, logits []float32, keep bool, graph *torch.Tensor,
+) error {
 	return st.rt.Run(ctx, func(s *torch.Scope) error {
 		compute := func() {
 			t := st.net.logits(s, st.net.batch(all, rows).ForTraining())
@@ -177,7 +179,7 @@ func (st *stepper) forward(ctx context.Context, all pairs, rows []int, logits []
 	})
 }
 
-// backward adds the gradient of a micro-batch, given that of its logits, and frees its graph.
+// backward adds the gradient of a micro-batch, given the gradient of its logits, and frees its graph.
 func (st *stepper) backward(ctx context.Context, rows []int, grad []float32, graph *torch.Tensor) error {
 	own := make([]float32, len(rows))
 	for i, r := range rows {

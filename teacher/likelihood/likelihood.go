@@ -37,7 +37,7 @@ type Options struct {
 	// queries are no questions, say what they are: "... Please write a claim that this passage supports or
 	// refutes.\nClaim:".
 	Prompt string
-	// BatchSize is how many lists are asked for at once, so that a passage that stands in several is read once; 0
+	// BatchSize is how many lists are asked for at once, so that a passage that is in several is read once; 0
 	// means 16.
 	BatchSize int
 }
@@ -81,7 +81,8 @@ func New(model LanguageModel, o Options) (*Teacher, error) {
 
 // Fingerprint is a digest of the model's fingerprint and the prompt.
 func (t *Teacher) Fingerprint() string {
-	return fmt.Sprintf("%x", sha256.Sum256(fmt.Appendf(nil, "retort likelihood 1\n%q %q\n%s", t.head, t.tail, t.model.Fingerprint())))
+	return fmt.Sprintf("%x", sha256.Sum256(fmt.Appendf(nil, "retort likelihood 1\n%q %q\n%s", t.head, t.tail,
+		t.model.Fingerprint())))
 }
 
 // BatchSize implements teacher.BatchTeacher.
@@ -96,7 +97,7 @@ func (t *Teacher) Score(ctx context.Context, q retort.Query, passages []retort.P
 	return nil, cmp.Or(ctx.Err(), errors.New("likelihood: no scores"))
 }
 
-// ScoreBatch implements teacher.BatchTeacher: a passage that stands in several lists is read once for all their
+// ScoreBatch implements teacher.BatchTeacher: a passage in several lists is read once for all their
 // queries.
 func (t *Teacher) ScoreBatch(ctx context.Context, lists []teacher.Work) iter.Seq2[int, teacher.Scored] {
 	return func(yield func(int, teacher.Scored) bool) {
@@ -151,7 +152,7 @@ type passage struct {
 	queries []string
 	index   map[string]int // of the queries
 	scores  []float64      // aligned with queries
-	wanted  []place        // of each list that it stands in
+	wanted  []place        // of each list that it is in
 }
 
 // place is a list's index and an index in it.
@@ -166,7 +167,8 @@ type batch struct {
 }
 
 func newBatch(lists []teacher.Work) *batch {
-	b := &batch{scored: make([]teacher.Scored, len(lists)), missing: make([]int, len(lists)), yielded: make([]bool, len(lists))}
+	b := &batch{scored: make([]teacher.Scored, len(lists)), missing: make([]int, len(lists)), yielded: make([]bool,
+		len(lists))}
 	byContent := map[string]*passage{}
 	for i, list := range lists {
 		query := oneLine(list.Query.Text)

@@ -116,7 +116,8 @@ func (c *Client) Check(ctx context.Context) error {
 	case status.Code == 401 || status.Code == 403:
 		return fmt.Errorf("%w: the server wants a key: name its environment variable in Options.KeyVariable", err)
 	case status.Code == 404 || status.Code == 405:
-		return fmt.Errorf("%w: is the server at %s of the kind %q, and does it have the model %q?", err, c.endpoint, c.options.Kind, c.options.Model)
+		return fmt.Errorf("%w: is the server at %s of the kind %q, and does it have the model %q?", err, c.endpoint,
+			c.options.Kind, c.options.Model)
 	}
 	return err
 }
@@ -139,7 +140,9 @@ func (p part) halves() [2]part {
 	return [2]part{{p.at[:half], p.texts[:half]}, {p.at[half:], p.texts[half:]}}
 }
 
-func (c *Client) score(ctx context.Context, h *httpretry.Client, q retort.Query, passages []retort.Passage) ([]float64, error) {
+func (c *Client) score(
+	ctx context.Context, h *httpretry.Client, q retort.Query, passages []retort.Passage,
+) ([]float64, error) {
 	if strings.TrimSpace(q.Text) == "" {
 		return nil, fmt.Errorf("rerankapi: query %q has no text", q.ID)
 	}

@@ -43,7 +43,7 @@ type Options struct {
 	// URL is the server's address, such as "https://api.cohere.com", or the whole address of its endpoint.
 	URL string
 	// Model is its name on that server. Text-embeddings-inference serves one and is not told; there too the name
-	// stands in the fingerprint, so that the cached scores of two models are kept apart.
+	// is in the fingerprint, so that the cached scores of two models are kept apart.
 	Model string
 	// KeyVariable names the environment variable with the API key, which must then be set; "" means that no key is sent.
 	KeyVariable string
@@ -80,7 +80,8 @@ type Options struct {
 // Validate returns an error that names the wrong field.
 func (o Options) Validate() error {
 	if _, ok := protocols[o.Kind]; !ok {
-		return fmt.Errorf("rerankapi: Options.Kind is %q, want %q, %q, %q, %q or %q", o.Kind, TEI, Cohere, Jina, VLLM, VLLMScore)
+		return fmt.Errorf("rerankapi: Options.Kind is %q, want %q, %q, %q, %q or %q", o.Kind, TEI, Cohere, Jina, VLLM,
+			VLLMScore)
 	}
 	if _, err := httpretry.ParseURL(o.URL); err != nil {
 		return fmt.Errorf("rerankapi: Options.URL: %w", err)

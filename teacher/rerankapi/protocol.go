@@ -47,7 +47,7 @@ type scored struct {
 func (k Kind) scores(answer []byte, n int) ([]float64, error) {
 	results, err := k.results(answer)
 	if err != nil {
-		return nil, fmt.Errorf("the answer is not that of a server of the kind %q: %w", k, err)
+		return nil, fmt.Errorf("the answer is not the answer of a server of the kind %q: %w", k, err)
 	}
 	if len(results) > n {
 		return nil, fmt.Errorf("the server gave %d scores for %d documents", len(results), n)
