@@ -21,7 +21,7 @@ func Parse(name string) (number int, err error) {
 	digits, ok := strings.CutPrefix(name, "cuda:")
 	n, err := strconv.ParseUint(digits, 10, 15)
 	if !ok || err != nil || digits != strconv.FormatUint(n, 10) {
-		return 0, fmt.Errorf("device %q is not supported; supported are cpu, cuda, cuda:0, cuda:1, ...", name)
+		return 0, fmt.Errorf("device %q is not supported; supported are cpu, cuda, and cuda:N with N from 0", name)
 	}
 	return int(n), nil
 }
