@@ -34,6 +34,17 @@ func (q Query) Is(p Passage) bool {
 	return q.ID == p.ID && q.ID != "" && (sameWords(q.Text, p.Text) || sameWords(q.Text, p.Content()))
 }
 
+// OriginExtractive is the Origin of queries whose text was cut out of their source, alone or with more after it
+// ("extractive/titles").
+const OriginExtractive = "extractive"
+
+// Extractive reports whether the query's text was cut out of its source: it has a Source, and its Origin begins with
+// OriginExtractive. Any ranker that counts words puts the source of such a query first, whatever it is worth. So the source
+// serves to filter such queries, and not as a passage to learn from.
+func (q Query) Extractive() bool {
+	return q.Source != "" && strings.HasPrefix(q.Origin, OriginExtractive)
+}
+
 func sameWords(a, b string) bool {
 	return strings.EqualFold(strings.Join(strings.Fields(a), " "), strings.Join(strings.Fields(b), " "))
 }

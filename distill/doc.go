@@ -49,7 +49,7 @@
 // # What a list says
 //
 // A list's scores are the target as a calibration of package teacher gives it: the trainer does not scale them. The
-// positive of InfoNCE is the passage that the teacher puts first. An extractive query ([generate.IsExtractive]) is
+// positive of InfoNCE is the passage that the teacher puts first. An extractive query ([retort.Query.Extractive]) is
 // cut out of its source, which any lexical teacher therefore puts first by a mile: it has no positive, and its source is no
 // negative. Whether the source stands in the list is for who made the list to decide (MiningOptions.KeepSource).
 //

@@ -11,6 +11,7 @@ import (
 	"gonum.org/v1/gonum/blas/blas32"
 
 	"github.com/retort-ir/retort/internal/matrix"
+	"github.com/retort-ir/retort/internal/ndcg"
 )
 
 // cutoff is the k of nDCG@k and the number of the teacher's first passages that have a gain.
@@ -45,7 +46,7 @@ func newEvaluator(s *stepper) (*evaluator, error) {
 		}
 		slices.SortFunc(gains, func(a, b float64) int { return cmp.Compare(b, a) })
 		e.gains = append(e.gains, byPassage)
-		e.ideal = append(e.ideal, dcg(gains))
+		e.ideal = append(e.ideal, ndcg.DCG(gains, cutoff))
 		sum += e.ideal[len(e.ideal)-1]
 	}
 	if sum == 0 {
@@ -198,7 +199,7 @@ func (e *evaluator) ndcg(list int, pool []int, sim []float32) float64 {
 	for _, c := range first(scores, cutoff) {
 		gains = append(gains, e.gains[list][pool[c]])
 	}
-	return dcg(gains) / e.ideal[list]
+	return ndcg.DCG(gains, cutoff) / e.ideal[list]
 }
 
 // first returns the indices of the k highest scores, best first, equals in their order.
@@ -216,13 +217,4 @@ func first(scores []float64, k int) []int {
 		best = best[:min(len(best), k)]
 	}
 	return best
-}
-
-// dcg takes the gains of the ranks, best first.
-func dcg(gains []float64) float64 {
-	var sum float64
-	for i, g := range gains[:min(len(gains), cutoff)] {
-		sum += g / math.Log2(float64(i+2))
-	}
-	return sum
 }

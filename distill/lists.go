@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"github.com/retort-ir/retort"
-	"github.com/retort-ir/retort/generate"
 )
 
 // example is a list by numbers. Passages are numbers in dataset.passages.
@@ -103,7 +102,7 @@ func (b *builder) example(l retort.List) (example, error) {
 			best = len(e.list) - 1
 		}
 	}
-	if !generate.IsExtractive(l.Query) {
+	if !l.Query.Extractive() {
 		e.positive = e.list[best]
 	}
 	return e, nil
@@ -138,7 +137,7 @@ func (b *builder) check(l retort.List) error {
 // ignoreSources comes last: a source matters only where some list holds it.
 func (b *builder) ignoreSources(examples []example, lists []retort.List) {
 	for i, l := range lists {
-		if !generate.IsExtractive(l.Query) {
+		if !l.Query.Extractive() {
 			continue
 		}
 		if index, ok := b.corpus.Index(l.Query.Source); ok {

@@ -29,7 +29,7 @@ type Collection struct {
 // recall and nDCG count it as not found. Missing says what was missing. Judgements none of whose passages, or none of
 // whose queries, are there are an error. Itself is set by IgnoreSameText.
 func NewCollection(corpus retort.Corpus, queries []retort.Query, qrels Qrels) (*Collection, error) {
-	c := &Collection{Corpus: corpus, Qrels: qrels, Missing: qrels.Gaps(corpus, queries)}
+	c := &Collection{Corpus: corpus, Qrels: qrels, Missing: qrels.gaps(corpus, queries)}
 	if err := c.Missing.checkOverlap(qrels); err != nil {
 		return nil, err
 	}

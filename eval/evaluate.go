@@ -19,7 +19,7 @@ type Report struct {
 	Values  [][]float64 // [metrics x queries]
 }
 
-// Evaluate computes the metrics (those of DefaultMetrics where none is given) for every query that has judgements; the
+// Evaluate computes the metrics (those of defaultMetrics where none is given) for every query that has judgements; the
 // package comment says how ties, missing queries and grades below 1 count. Judgements and run are only read. A passage
 // that occurs twice for a query and a score that is not finite are errors. It takes about a tenth of a second a
 // million hits.
@@ -28,7 +28,7 @@ func Evaluate(qrels Qrels, run Run, metrics ...Metric) (*Report, error) {
 		return nil, errors.New("evaluate: no judgements")
 	}
 	if len(metrics) == 0 {
-		metrics = DefaultMetrics()
+		metrics = defaultMetrics()
 	}
 	report := &Report{Queries: slices.Sorted(maps.Keys(qrels))}
 	for _, m := range metrics {

@@ -13,10 +13,10 @@ import (
 func TestEvaluateCountsMissingQueriesAsZeroAndIgnoresUnjudgedOnes(t *testing.T) {
 	qrels := Qrels{"answered": {"a": 1}, "missing": {"a": 1}, "nothing relevant": {"a": 0}, "no judgements": {}}
 	run := Run{"answered": {{"a", 1}}, "nothing relevant": {{"a", 1}}, "unjudged": {{"a", 1}}}
-	report, err := Evaluate(qrels, run, DefaultMetrics()...)
+	report, err := Evaluate(qrels, run, defaultMetrics()...)
 	require.NoError(t, err)
 	require.Equal(t, []string{"answered", "missing", "no judgements", "nothing relevant"}, report.Queries)
-	for _, m := range DefaultMetrics() {
+	for _, m := range defaultMetrics() {
 		require.Equal(t, []float64{1, 0, 0, 0}, report.Of(m), m.Name)
 		require.Equal(t, .25, report.Mean(m), m.Name)
 	}
@@ -100,7 +100,7 @@ func TestEvaluateRefusesBadInput(t *testing.T) {
 }
 
 func TestParseMetricReadsTheNamesThatArePrinted(t *testing.T) {
-	for _, m := range append(DefaultMetrics(), Precision(5), NDCG(1)) {
+	for _, m := range append(defaultMetrics(), Precision(5), NDCG(1)) {
 		got, err := ParseMetric(m.Name)
 		require.NoError(t, err)
 		require.Equal(t, m.Name, got.Name)
@@ -137,4 +137,14 @@ func bigRun(queries, hits int) (Qrels, Run) {
 		}
 	}
 	return qrels, run
+}
+
+func TestAListRankedByItsScoresAgreesWithTrecEval(t *testing.T) {
+	ndcg := func(scores []float64, grades, missed []int) float64 {
+		return NDCG(10).Value(RankedBy(scores, grades, missed))
+	}
+	// pytrec_eval ndcg_cut_10 of qrels a 2, b 0, c 1, d 3, x 1 and a run of a .9, b .8, c .7, d .1
+	require.InDelta(t, 0.7302847060846005, ndcg([]float64{.9, .8, .7, .1}, []int{2, 0, 1, 3}, []int{1}), 1e-12)
+	require.Zero(t, ndcg([]float64{1, 2}, []int{0, -1}, nil))
+	require.Equal(t, []int{1, 0, 2}, RankedBy([]float64{5, 5, 1}, []int{1, 0, 2}, nil).Grades, "of equals the earlier first")
 }

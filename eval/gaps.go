@@ -17,8 +17,8 @@ type Gaps struct {
 	Queries  []string // ids, ascending; they are left out of the evaluation
 }
 
-// Gaps returns what the corpus and the queries lack of what is judged.
-func (q Qrels) Gaps(corpus retort.Corpus, queries []retort.Query) Gaps {
+// gaps returns what the corpus and the queries lack of what is judged.
+func (q Qrels) gaps(corpus retort.Corpus, queries []retort.Query) Gaps {
 	known := make(map[string]bool, len(queries))
 	for _, query := range queries {
 		known[query.ID] = true
@@ -59,7 +59,7 @@ func (g Gaps) Warnings() []string {
 // Check returns an error when the judgements speak of passages that the corpus lacks or of queries that are not among
 // queries, with their number and the first few ids.
 func (q Qrels) Check(corpus retort.Corpus, queries []retort.Query) error {
-	return q.Gaps(corpus, queries).Err()
+	return q.gaps(corpus, queries).Err()
 }
 
 // checkOverlap refuses judgements of another corpus or of other queries: of those none is known.

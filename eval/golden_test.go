@@ -38,9 +38,9 @@ func TestEvaluateAgreesWithTrecEval(t *testing.T) {
 	const tolerance = 1e-12
 	for _, c := range readGolden(t).Evaluations {
 		t.Run(c.Name, func(t *testing.T) {
-			qrels, err := ReadQrels(strings.NewReader(c.Qrels), "qrels")
+			qrels, err := readQrels(strings.NewReader(c.Qrels), "qrels")
 			require.NoError(t, err)
-			run, err := ReadRun(strings.NewReader(c.Run), "run")
+			run, err := readRun(strings.NewReader(c.Run), "run")
 			require.NoError(t, err)
 			require.Len(t, c.Means, 21)
 			for name, want := range c.Means {

@@ -1,10 +1,13 @@
 package eval
 
 import (
+	"cmp"
 	"fmt"
-	"math"
+	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/retort-ir/retort/internal/ndcg"
 )
 
 // Metric is a named measure of one ranking. The package's own come from [NDCG], [MAP], [MRR], [Recall] and [Precision];
@@ -22,8 +25,30 @@ type Ranking struct {
 	Relevant []int
 }
 
-// DefaultMetrics returns nDCG@10, recall@100, MAP and MRR@10.
-func DefaultMetrics() []Metric {
+// RankedBy returns the ranking of a list of passages with these grades by these scores, highest first, of equal scores the
+// earlier passage first. missed are grades of relevant passages that the list lacks. It is for lists in memory; [Evaluate]
+// ranks a [Run], with trec_eval's rule for equal scores.
+func RankedBy(scores []float64, grades, missed []int) Ranking {
+	order := make([]int, len(scores))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(scores[b], scores[a]) })
+	var r Ranking
+	for _, i := range order {
+		r.Grades = append(r.Grades, grades[i])
+	}
+	for _, grade := range slices.Concat(grades, missed) {
+		if grade > 0 {
+			r.Relevant = append(r.Relevant, grade)
+		}
+	}
+	slices.SortFunc(r.Relevant, func(a, b int) int { return cmp.Compare(b, a) })
+	return r
+}
+
+// defaultMetrics returns nDCG@10, recall@100, MAP and MRR@10.
+func defaultMetrics() []Metric {
 	return []Metric{NDCG(10), Recall(100), MAP(), MRR(10)}
 }
 
@@ -34,7 +59,7 @@ func DefaultMetrics() []Metric {
 // Reference: Järvelin, Kekäläinen (2002), "Cumulated gain-based evaluation of IR techniques", ACM TOIS 20(4).
 func NDCG(k int) Metric {
 	return atRank("ndcg", k, func(r Ranking) float64 {
-		return ratio(dcg(r.Grades, k), dcg(r.Relevant, k))
+		return ratio(ndcg.DCG(r.Grades, k), ndcg.DCG(r.Relevant, k))
 	})
 }
 
@@ -103,16 +128,6 @@ func atRank(kind string, k int, value func(Ranking) float64) Metric {
 		m.Value = value
 	}
 	return m
-}
-
-func dcg(grades []int, k int) float64 {
-	var sum float64
-	for i, grade := range first(grades, k) {
-		if grade > 0 {
-			sum += float64(grade) / math.Log2(float64(i+2))
-		}
-	}
-	return sum
 }
 
 func relevant(grades []int) float64 {

@@ -18,7 +18,7 @@ import (
 // below is judged and not relevant. A passage that is absent was not judged.
 type Qrels map[string]map[string]int
 
-// ReadQrels reads judgements, one a line, in either of two formats, told apart by the number of columns of the first
+// readQrels reads judgements, one a line, in either of two formats, told apart by the number of columns of the first
 // line:
 //
 //	query-id <tab> corpus-id <tab> score    BEIR
@@ -27,7 +27,7 @@ type Qrels map[string]map[string]int
 // The first line is a header, whatever its words, where the last column has no digit. Grades are integers, 1.0 among
 // them. A stream that is packed with gzip or zstd is unpacked. A stream without judgements, and one that judges a
 // passage twice for the same query, are errors. name stands for the stream in errors, which also give the line.
-func ReadQrels(r io.Reader, name string) (Qrels, error) {
+func readQrels(r io.Reader, name string) (Qrels, error) {
 	qrels := Qrels{}
 	var split func([]byte) (judgement, error)
 	var header judgement
@@ -59,19 +59,19 @@ func ReadQrels(r io.Reader, name string) (Qrels, error) {
 	return qrels, nil
 }
 
-// LoadQrels is ReadQrels over a file.
+// LoadQrels is readQrels over a file.
 func LoadQrels(path string) (Qrels, error) {
-	return readFile(path, ReadQrels)
+	return readFile(path, readQrels)
 }
 
 // SaveQrels writes judgements in BEIR's format, ordered by query and passage id. The file appears whole or not at all.
 func SaveQrels(path string, qrels Qrels) error {
-	return atomicfile.Write(path, func(w io.Writer) error { return WriteQrels(w, qrels) })
+	return atomicfile.Write(path, func(w io.Writer) error { return writeQrels(w, qrels) })
 }
 
-// WriteQrels writes judgements in BEIR's format, ordered by query and passage id. Ids that are empty or hold a tab or an
+// writeQrels writes judgements in BEIR's format, ordered by query and passage id. Ids that are empty or hold a tab or an
 // end of line are errors.
-func WriteQrels(w io.Writer, qrels Qrels) error {
+func writeQrels(w io.Writer, qrels Qrels) error {
 	bw := bufio.NewWriter(w)
 	fmt.Fprintln(bw, "query-id\tcorpus-id\tscore")
 	for _, query := range slices.Sorted(maps.Keys(qrels)) {

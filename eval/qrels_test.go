@@ -25,7 +25,7 @@ func TestReadQrelsKnowsBothFormats(t *testing.T) {
 		"TREC, tabs, CRLF, padded": "q1\tQ0\ta\t2\r\n  q1 0   b 0 \r\nq2\t0\ta\t-1\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := ReadQrels(strings.NewReader(text), "qrels")
+			got, err := readQrels(strings.NewReader(text), "qrels")
 			require.NoError(t, err)
 			require.Equal(t, want, got)
 		})
@@ -33,10 +33,10 @@ func TestReadQrelsKnowsBothFormats(t *testing.T) {
 }
 
 func TestReadQrelsKeepsSpacesInIDsBetweenTabs(t *testing.T) {
-	got, err := ReadQrels(strings.NewReader("q 1\tMain Page\t1\n"), "qrels")
+	got, err := readQrels(strings.NewReader("q 1\tMain Page\t1\n"), "qrels")
 	require.NoError(t, err)
 	require.Equal(t, Qrels{"q 1": {"Main Page": 1}}, got)
-	got, err = ReadQrels(strings.NewReader("q 1\t0\tMain Page\t1\nq2\t0\ta\t2\n"), "qrels")
+	got, err = readQrels(strings.NewReader("q 1\t0\tMain Page\t1\nq2\t0\ta\t2\n"), "qrels")
 	require.NoError(t, err)
 	require.Equal(t, Qrels{"q 1": {"Main Page": 1}, "q2": {"a": 2}}, got)
 }
@@ -65,7 +65,7 @@ func TestReadQrelsRefusesBadInput(t *testing.T) {
 		"invalid UTF-8":          {"q\ta\t1\nq\t\xff\t1\n", "qrels:2: invalid UTF-8"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := ReadQrels(strings.NewReader(c.text), "qrels")
+			_, err := readQrels(strings.NewReader(c.text), "qrels")
 			require.ErrorContains(t, err, c.want)
 		})
 	}
@@ -82,11 +82,11 @@ func TestSavedQrelsComeBackWhole(t *testing.T) {
 
 func TestWriteQrelsOrdersLinesAndRefusesBadIDs(t *testing.T) {
 	var b bytes.Buffer
-	require.NoError(t, WriteQrels(&b, Qrels{"q2": {"a": 1}, "q1": {"b": 3, "a": -1}}))
+	require.NoError(t, writeQrels(&b, Qrels{"q2": {"a": 1}, "q1": {"b": 3, "a": -1}}))
 	require.Equal(t, "query-id\tcorpus-id\tscore\nq1\ta\t-1\nq1\tb\t3\nq2\ta\t1\n", b.String())
 	for id, want := range map[string]string{"": "empty", "a\tb": "holds white space", "a\n": "white space", "\xff": "UTF-8"} {
-		require.ErrorContains(t, WriteQrels(&b, Qrels{id: {"a": 1}}), want)
-		require.ErrorContains(t, WriteQrels(&b, Qrels{"q": {id: 1}}), want)
+		require.ErrorContains(t, writeQrels(&b, Qrels{id: {"a": 1}}), want)
+		require.ErrorContains(t, writeQrels(&b, Qrels{"q": {id: 1}}), want)
 	}
 }
 
@@ -108,18 +108,18 @@ func FuzzReadQrels(f *testing.F) {
 	f.Add([]byte("\ufeffq d 1\n\nq e 0"))
 	f.Add([]byte("q\t\xff\t1\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		qrels, err := ReadQrels(bytes.NewReader(text), "qrels")
+		qrels, err := readQrels(bytes.NewReader(text), "qrels")
 		if err != nil {
 			require.ErrorContains(t, err, "qrels:")
 			return
 		}
 		require.NotEmpty(t, qrels)
 		var written bytes.Buffer
-		if err := WriteQrels(&written, qrels); err != nil {
+		if err := writeQrels(&written, qrels); err != nil {
 			require.ErrorContains(t, err, "holds white space")
 			return
 		}
-		again, err := ReadQrels(&written, "again")
+		again, err := readQrels(&written, "again")
 		require.NoError(t, err)
 		require.Equal(t, qrels, again)
 	})

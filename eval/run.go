@@ -35,14 +35,14 @@ func Rank(hits []Hit) {
 	})
 }
 
-// ReadRun reads a run in TREC's format, one hit a line, any blanks between the columns:
+// readRun reads a run in TREC's format, one hit a line, any blanks between the columns:
 //
 //	query-id Q0 passage-id rank score tag
 //
 // The second, fourth and last column are ignored. A score that is no finite number in single precision, a passage that
 // occurs twice for a query and a stream without hits are errors. name stands for the stream in errors, which also give
 // the line. A stream that is packed with gzip or zstd is unpacked.
-func ReadRun(r io.Reader, name string) (Run, error) {
+func readRun(r io.Reader, name string) (Run, error) {
 	run := Run{}
 	seen := map[string]map[string]bool{}
 	var c [][]byte
@@ -77,20 +77,20 @@ func ReadRun(r io.Reader, name string) (Run, error) {
 	return run, nil
 }
 
-// LoadRun is ReadRun over a file.
+// LoadRun is readRun over a file.
 func LoadRun(path string) (Run, error) {
-	return readFile(path, ReadRun)
+	return readFile(path, readRun)
 }
 
 // SaveRun writes a run in TREC's format. The file appears whole or not at all.
 func SaveRun(path string, run Run, tag string) error {
-	return atomicfile.Write(path, func(w io.Writer) error { return WriteRun(w, run, tag) })
+	return atomicfile.Write(path, func(w io.Writer) error { return writeRun(w, run, tag) })
 }
 
-// WriteRun writes a run in TREC's format, ordered by query id and rank (from 1); scores are written so that ReadRun
+// writeRun writes a run in TREC's format, ordered by query id and rank (from 1); scores are written so that readRun
 // returns the same ones. tag names the system. A run without hits, ids or a tag that are empty or hold white space,
 // repeated passages and scores that are not finite are errors.
-func WriteRun(w io.Writer, run Run, tag string) error {
+func writeRun(w io.Writer, run Run, tag string) error {
 	if err := checkID("tag", tag, blanks+"\n"); err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func WriteRun(w io.Writer, run Run, tag string) error {
 	return bw.Flush()
 }
 
-// CheckRunIDs returns an error where WriteRun could not write a run of the collection: an id of a query or passage is
+// CheckRunIDs returns an error where writeRun could not write a run of the collection: an id of a query or passage is
 // empty or holds white space, which parts the columns.
 func (c *Collection) CheckRunIDs() error {
 	for _, q := range c.Queries {

@@ -14,7 +14,7 @@ import (
 
 func TestReadRunTakesBlanksAndLineEndsAsTheyCome(t *testing.T) {
 	text := "\ufeffq1 Q0 b 7 1.5 tag\r\n\r\n  q2\tQ0\ta 1 -2e-3 tag \n\nq1 Q0 a 1 3 other"
-	run, err := ReadRun(strings.NewReader(text), "run")
+	run, err := readRun(strings.NewReader(text), "run")
 	require.NoError(t, err)
 	require.Equal(t, Run{"q1": {{"b", 1.5}, {"a", 3}}, "q2": {{"a", -2e-3}}}, run)
 }
@@ -35,7 +35,7 @@ func TestReadRunRefusesBadInput(t *testing.T) {
 		"a line without ends": {"q Q0 a 1 2 t\n" + strings.Repeat("x", maxLine+1), "run:2: line longer than"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := ReadRun(strings.NewReader(c.text), "run")
+			_, err := readRun(strings.NewReader(c.text), "run")
 			require.ErrorContains(t, err, c.want)
 		})
 	}
@@ -44,7 +44,7 @@ func TestReadRunRefusesBadInput(t *testing.T) {
 func TestWriteRunOrdersByQueryAndRank(t *testing.T) {
 	var b bytes.Buffer
 	run := Run{"q2": {{"a", 1}}, "q1": {{"a", .1}, {"b", 2}, {"c", .1}}, "empty": nil}
-	require.NoError(t, WriteRun(&b, run, "tag"))
+	require.NoError(t, writeRun(&b, run, "tag"))
 	require.Equal(t, "q1 Q0 b 1 2 tag\nq1 Q0 c 2 0.1 tag\nq1 Q0 a 3 0.1 tag\nq2 Q0 a 1 1 tag\n", b.String())
 }
 
@@ -106,7 +106,7 @@ func FuzzReadRun(f *testing.F) {
 	f.Add([]byte("q Q0 a 1 NaN t\n"))
 	f.Add([]byte("q Q0 a 1 0x1p3 t\nq Q0 \xff 1 1 t"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		run, err := ReadRun(bytes.NewReader(text), "run")
+		run, err := readRun(bytes.NewReader(text), "run")
 		if err != nil {
 			require.ErrorContains(t, err, "run:")
 			return
@@ -116,8 +116,8 @@ func FuzzReadRun(f *testing.F) {
 			return // at the start of a file it is a byte order mark, elsewhere part of an id
 		}
 		var written bytes.Buffer
-		require.NoError(t, WriteRun(&written, run, "tag"))
-		again, err := ReadRun(&written, "again")
+		require.NoError(t, writeRun(&written, run, "tag"))
+		again, err := readRun(&written, "again")
 		require.NoError(t, err)
 		for _, hits := range run {
 			Rank(hits)
@@ -129,12 +129,12 @@ func FuzzReadRun(f *testing.F) {
 func BenchmarkReadRun(b *testing.B) {
 	_, run := bigRun(100, 1000)
 	var text bytes.Buffer
-	if err := WriteRun(&text, run, "tag"); err != nil {
+	if err := writeRun(&text, run, "tag"); err != nil {
 		b.Fatal(err)
 	}
 	b.SetBytes(int64(text.Len()))
 	for b.Loop() {
-		if _, err := ReadRun(bytes.NewReader(text.Bytes()), "run"); err != nil {
+		if _, err := readRun(bytes.NewReader(text.Bytes()), "run"); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -145,7 +145,7 @@ func BenchmarkWriteRun(b *testing.B) {
 	var text bytes.Buffer
 	for b.Loop() {
 		text.Reset()
-		if err := WriteRun(&text, run, "tag"); err != nil {
+		if err := writeRun(&text, run, "tag"); err != nil {
 			b.Fatal(err)
 		}
 	}

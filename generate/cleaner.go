@@ -11,9 +11,9 @@ import (
 	"github.com/retort-ir/retort"
 )
 
-// Cleaner makes a query of a language model's answer, or says why there is none in it. The zero value is ready. It is safe
+// cleaner makes a query of a language model's answer, or says why there is none in it. The zero value is ready. It is safe
 // for concurrent use.
-type Cleaner struct {
+type cleaner struct {
 	// MinWords and MaxWords limit a query; 0 means 2 and 20. In scripts without spaces two characters count as a word.
 	MinWords, MaxWords int
 	// Type is the type of query that was asked for: keywords lose the commas between them.
@@ -22,12 +22,12 @@ type Cleaner struct {
 	Examples []Example
 }
 
-// Clean takes off what models put around a query (reasoning, preambles, code fences, bullets, numbering, labels such as
+// clean takes off what models put around a query (reasoning, preambles, code fences, bullets, numbering, labels such as
 // "Query:", quotes, emphasis, notes on the length), joins its words by single spaces, and looks for reasons not to use
 // it. query is what is left of the answer even where there is one. A clean query comes out as it went in.
-func (c Cleaner) Clean(answer string, p retort.Passage) (query string, dropped Reason) {
+func (c cleaner) clean(answer string, p retort.Passage) (query string, dropped Reason) {
 	if len(answer) > longestAnswer {
-		return beginningOf(linesOf(answer[:longestLine])), DropTooLong
+		return beginningOf(linesOf(answer[:longestLine])), dropTooLong
 	}
 	answer, sure := withoutReasoning(answer)
 	lines := linesOf(answer)
@@ -38,16 +38,16 @@ func (c Cleaner) Clean(answer string, p retort.Passage) (query string, dropped R
 		return "", DropEmpty
 	}
 	if len(lines[0]) > longestLine {
-		return beginningOf(lines), DropTooLong
+		return beginningOf(lines), dropTooLong
 	}
 	query, ok := c.unwrap(lines[0])
 	switch {
 	case len(lines) > 1:
-		return query, DropLines
+		return query, dropLines
 	case Normalize(query) == "":
 		return query, DropEmpty
 	case !ok || isJSON(query):
-		return query, DropGarbled
+		return query, dropGarbled
 	// What the layers have hidden.
 	case showsReasoning(query) || specialToken.MatchString(query) || endTokens.MatchString(query):
 		return query, DropReasoning
@@ -107,7 +107,7 @@ var (
 )
 
 // unwrap takes off one layer after the other; ok is false where there are too many of them or the text is broken.
-func (c Cleaner) unwrap(s string) (unwrapped string, ok bool) {
+func (c cleaner) unwrap(s string) (unwrapped string, ok bool) {
 	const layers = 8
 	for range layers {
 		before := s
@@ -119,7 +119,7 @@ func (c Cleaner) unwrap(s string) (unwrapped string, ok bool) {
 	return s, false
 }
 
-func (c Cleaner) unwrapOnce(s string) string {
+func (c cleaner) unwrapOnce(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if unicode.Is(unicode.Cf, r) { // joiners, marks of direction, byte order marks
 			return -1
@@ -155,28 +155,28 @@ func unquote(s string) string {
 }
 
 // judge looks for a reason to drop a query.
-func (c Cleaner) judge(query string, p retort.Passage) Reason {
+func (c cleaner) judge(query string, p retort.Passage) Reason {
 	words := strings.Fields(Normalize(query))
 	content := strings.Fields(Normalize(p.Content()))
 	switch n := countWords(query); {
 	case refusal.MatchString(query):
-		return DropRefusal
+		return dropRefusal
 	case speaksOfPassage(query):
-		return DropReference
+		return dropReference
 	case n < cmp.Or(c.MinWords, defaultMinWords):
-		return DropTooShort
+		return dropTooShort
 	case n > cmp.Or(c.MaxWords, defaultMaxWords):
-		return DropTooLong
+		return dropTooLong
 	case isOtherScript(query, p.Content()):
-		return DropScript
+		return dropScript
 	case isRepetitive(words):
-		return DropRepetition
+		return dropRepetition
 	case slices.ContainsFunc(c.Examples, func(e Example) bool { return copiesExample(words, e) }):
-		return DropExample
+		return dropExample
 	case copiesTitle(words, p) || copiesText(words, content) || copiesSentence(words, p.Text):
-		return DropCopy
+		return dropCopy
 	case holdsIdentifier(query, p):
-		return DropIdentifier
+		return dropIdentifier
 	}
 	return ""
 }
@@ -250,7 +250,7 @@ func copiesSentence(words []string, text string) bool {
 		return false
 	}
 	query := strings.Join(words, " ")
-	return slices.ContainsFunc(Sentences(text), func(s string) bool { return Normalize(s) == query })
+	return slices.ContainsFunc(sentencesOf(text), func(s string) bool { return Normalize(s) == query })
 }
 
 func copiesTitle(words []string, p retort.Passage) bool {

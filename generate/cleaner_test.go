@@ -51,7 +51,7 @@ func TestCleanTakesOffWhatModelsPutAroundAQuery(t *testing.T) {
 		"control characters":      "does vitamin D\x00 prevent falls in winter?",
 	} {
 		t.Run(name, func(t *testing.T) {
-			query, dropped := Cleaner{}.Clean(answer, abstracts[0])
+			query, dropped := cleaner{}.clean(answer, abstracts[0])
 			require.Empty(t, dropped)
 			require.Equal(t, want, query)
 		})
@@ -75,7 +75,7 @@ func TestCleanLeavesWhatBelongsToAQuery(t *testing.T) {
 		"C++ [[nodiscard]] warning off",
 	} {
 		t.Run(query, func(t *testing.T) {
-			got, dropped := Cleaner{}.Clean(query, articles[1])
+			got, dropped := cleaner{}.clean(query, articles[1])
 			require.Empty(t, dropped)
 			require.Equal(t, query, got)
 		})
@@ -100,50 +100,50 @@ func TestCleanSaysWhyAnAnswerIsNoQuery(t *testing.T) {
 		{"a label alone", "Query:", abstracts[0], DropEmpty},
 		{"quotes alone", `""`, abstracts[0], DropEmpty},
 		{"reasoning alone", "<think>hm</think>", abstracts[0], DropReasoning},
-		{"two questions", "does it help?\nwho was studied?", abstracts[0], DropLines},
-		{"a list", "1. does it help?\n2. who was studied?", abstracts[0], DropLines},
-		{"an explanation below", "does vitamin D help?\n\nThis query asks for the main finding.", abstracts[0], DropLines},
+		{"two questions", "does it help?\nwho was studied?", abstracts[0], dropLines},
+		{"a list", "1. does it help?\n2. who was studied?", abstracts[0], dropLines},
+		{"an explanation below", "does vitamin D help?\n\nThis query asks for the main finding.", abstracts[0], dropLines},
 		{"reasoning without end", "<think>\nThe user wants one query.\nLet me see.", abstracts[0], DropReasoning},
-		{"broken UTF-8", "does vitamin D prevent fal\xc3", abstracts[0], DropGarbled},
-		{"layers without end", strings.Repeat("1. ", 40) + "does vitamin D help", abstracts[0], DropGarbled},
-		{"a refusal", "I'm sorry, but I can't help with that.", abstracts[0], DropRefusal},
-		{"a machine speaking", "As an AI language model I have no queries", abstracts[0], DropRefusal},
-		{"according to", "According to the passage, who was studied?", abstracts[0], DropReference},
-		{"this text", "what does this text say about falls?", abstracts[0], DropReference},
-		{"the study", "what was found based on the study of falls?", abstracts[0], DropReference},
-		{"one word", "falls", abstracts[0], DropTooShort},
-		{"21 words", strings.TrimSpace(strings.Repeat("do all the vitamins help us ", 4)) + " then", abstracts[0], DropTooLong},
-		{"a page", strings.Repeat("vitamin ", 2000), abstracts[0], DropTooLong},
-		{"a page of Japanese", strings.Repeat("高齢者の転倒を減らす", 5), japanese, DropTooLong},
-		{"Russian for English", "помогает ли витамин D зимой?", abstracts[0], DropScript},
-		{"Chinese for English", "冬季维生素D能减少跌倒吗？", abstracts[0], DropScript},
-		{"English for Russian", "does it prevent falls in winter?", russian, DropScript},
+		{"broken UTF-8", "does vitamin D prevent fal\xc3", abstracts[0], dropGarbled},
+		{"layers without end", strings.Repeat("1. ", 40) + "does vitamin D help", abstracts[0], dropGarbled},
+		{"a refusal", "I'm sorry, but I can't help with that.", abstracts[0], dropRefusal},
+		{"a machine speaking", "As an AI language model I have no queries", abstracts[0], dropRefusal},
+		{"according to", "According to the passage, who was studied?", abstracts[0], dropReference},
+		{"this text", "what does this text say about falls?", abstracts[0], dropReference},
+		{"the study", "what was found based on the study of falls?", abstracts[0], dropReference},
+		{"one word", "falls", abstracts[0], dropTooShort},
+		{"21 words", strings.TrimSpace(strings.Repeat("do all the vitamins help us ", 4)) + " then", abstracts[0], dropTooLong},
+		{"a page", strings.Repeat("vitamin ", 2000), abstracts[0], dropTooLong},
+		{"a page of Japanese", strings.Repeat("高齢者の転倒を減らす", 5), japanese, dropTooLong},
+		{"Russian for English", "помогает ли витамин D зимой?", abstracts[0], dropScript},
+		{"Chinese for English", "冬季维生素D能减少跌倒吗？", abstracts[0], dropScript},
+		{"English for Russian", "does it prevent falls in winter?", russian, dropScript},
 		{"Greek letters in English", "does TNF-α rise in winter?", abstracts[0], ""},
 		{"a name in Latin letters", "витамин D зимой и падения", russian, ""},
 		{"Japanese", "高齢者の転倒とビタミンD", japanese, ""},
-		{"a word thrice", "falls falls falls in winter", abstracts[0], DropRepetition},
-		{"a loop", "vitamin D and vitamin D and vitamin D and vitamin D", abstracts[0], DropRepetition},
-		{"an example's query", "why does a magnet fall slowly inside a metal tube", abstracts[0], DropExample},
-		{"an example's query and more", "Why does the magnet fall slowly inside the metal tube of winter?", abstracts[0], DropExample},
-		{"an example's passage", "a magnet that falls through a copper pipe", abstracts[0], DropExample},
+		{"a word thrice", "falls falls falls in winter", abstracts[0], dropRepetition},
+		{"a loop", "vitamin D and vitamin D and vitamin D and vitamin D", abstracts[0], dropRepetition},
+		{"an example's query", "why does a magnet fall slowly inside a metal tube", abstracts[0], dropExample},
+		{"an example's query and more", "Why does the magnet fall slowly inside the metal tube of winter?", abstracts[0], dropExample},
+		{"an example's passage", "a magnet that falls through a copper pipe", abstracts[0], dropExample},
 		{"an example's beginning", "Why does a fall happen in winter?", abstracts[0], ""},
-		{"a sentence", "Muscle strength did not change in either group", abstracts[0], DropCopy},
-		{"a short sentence", "Coffee drinkers sleep less than others.", abstracts[2], DropCopy},
-		{"most of a sentence", "that daily supplements reduced the number of falls by a third really", abstracts[0], DropCopy},
-		{"the title", "vitamin D supplements and falls in older adults: a randomised trial", abstracts[0], DropCopy},
-		{"a short title", "Billing and invoices", articles[1], DropCopy},
+		{"a sentence", "Muscle strength did not change in either group", abstracts[0], dropCopy},
+		{"a short sentence", "Coffee drinkers sleep less than others.", abstracts[2], dropCopy},
+		{"most of a sentence", "that daily supplements reduced the number of falls by a third really", abstracts[0], dropCopy},
+		{"the title", "vitamin D supplements and falls in older adults: a randomised trial", abstracts[0], dropCopy},
+		{"a short title", "Billing and invoices", articles[1], dropCopy},
 		{"a term of the passage", "serum levels vitamin D supplements", abstracts[0], ""},
 		{"the subject, though it is the title", "caffeine and adenosine receptors", abstracts[2], ""},
-		{"the symbol", "how does Shutdown treat open connections", symbols[0], DropIdentifier},
-		{"the symbol, qualified", "srv.Shutdown with a timeout", symbols[0], DropIdentifier},
-		{"the whole title", "net/http.Server.Shutdown example", symbols[0], DropIdentifier},
+		{"the symbol", "how does Shutdown treat open connections", symbols[0], dropIdentifier},
+		{"the symbol, qualified", "srv.Shutdown with a timeout", symbols[0], dropIdentifier},
+		{"the whole title", "net/http.Server.Shutdown example", symbols[0], dropIdentifier},
 		{"the symbol's ordinary word", "graceful shutdown of a web server", symbols[0], ""},
-		{"a function's name", "push_back copies or moves?", method, DropIdentifier},
-		{"an id that is an identifier", "meaning of err_no_space on a full disk", retort.Passage{ID: "ERR_NO_SPACE", Text: "The disk is full."}, DropIdentifier},
+		{"a function's name", "push_back copies or moves?", method, dropIdentifier},
+		{"an id that is an identifier", "meaning of err_no_space on a full disk", retort.Passage{ID: "ERR_NO_SPACE", Text: "The disk is full."}, dropIdentifier},
 		{"an id that is none", "what s1 means on a sign-in page", articles[0], ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			query, dropped := Cleaner{Examples: []Example{example}}.Clean(c.answer, c.passage)
+			query, dropped := cleaner{Examples: []Example{example}}.clean(c.answer, c.passage)
 			require.Equal(t, c.want, dropped, query)
 			if c.want == "" {
 				require.Equal(t, c.answer, query)
@@ -159,11 +159,11 @@ func TestCleanJoinsKeywords(t *testing.T) {
 		"vitamin D falls older adults.":            "vitamin D falls older adults",
 		"dose of 1,000 units, falls":               "dose of 1,000 units falls",
 	} {
-		query, dropped := Cleaner{Type: TypeKeywords}.Clean(answer, abstracts[0])
+		query, dropped := cleaner{Type: TypeKeywords}.clean(answer, abstracts[0])
 		require.Empty(t, dropped)
 		require.Equal(t, want, query)
 	}
-	query, _ := Cleaner{Type: TypeQuestion}.Clean("in winter, does vitamin D help?", abstracts[0])
+	query, _ := cleaner{Type: TypeQuestion}.clean("in winter, does vitamin D help?", abstracts[0])
 	require.Equal(t, "in winter, does vitamin D help?", query)
 }
 
@@ -173,9 +173,9 @@ func TestCleanCountsWordsByItsLimits(t *testing.T) {
 		least, most int
 		want        Reason
 	}{
-		{0, 0, ""}, {3, 3, ""}, {4, 9, DropTooShort}, {1, 2, DropTooLong},
+		{0, 0, ""}, {3, 3, ""}, {4, 9, dropTooShort}, {1, 2, dropTooLong},
 	} {
-		_, dropped := Cleaner{MinWords: c.least, MaxWords: c.most}.Clean(three, abstracts[0])
+		_, dropped := cleaner{MinWords: c.least, MaxWords: c.most}.clean(three, abstracts[0])
 		require.Equal(t, c.want, dropped)
 	}
 }
@@ -184,7 +184,7 @@ func TestCleanCountsWordsByItsLimits(t *testing.T) {
 func TestThePoolIsClean(t *testing.T) {
 	for _, p := range pool {
 		for queryType, query := range p.queries {
-			got, dropped := Cleaner{Type: queryType}.Clean(query, retort.Passage{ID: "x", Text: p.passage})
+			got, dropped := cleaner{Type: queryType}.clean(query, retort.Passage{ID: "x", Text: p.passage})
 			require.Empty(t, dropped, query)
 			require.Equal(t, query, got)
 		}
@@ -203,14 +203,14 @@ func TestPeoplesQueriesAreClean(t *testing.T) {
 			require.NoError(t, err)
 			dropped := map[Reason]int{}
 			for _, q := range c.Queries {
-				query, reason := Cleaner{MinWords: 1, MaxWords: 100}.Clean(q.Text, answering(t, c, q))
+				query, reason := cleaner{MinWords: 1, MaxWords: 100}.clean(q.Text, answering(t, c, q))
 				if reason != "" {
 					t.Logf("%s: %s", reason, query)
 					dropped[reason]++
 				}
 			}
-			require.LessOrEqual(t, dropped[DropCopy], len(c.Queries)/100)
-			delete(dropped, DropCopy)
+			require.LessOrEqual(t, dropped[dropCopy], len(c.Queries)/100)
+			delete(dropped, dropCopy)
 			require.Empty(t, dropped)
 		})
 	}
@@ -242,12 +242,12 @@ func FuzzClean(f *testing.F) {
 	}
 	f.Add("push_back now", "push_back()", "", false)
 	f.Fuzz(func(t *testing.T, answer, title, text string, keywords bool) {
-		c := Cleaner{Examples: []Example{{Passage: text, Query: title}}}
+		c := cleaner{Examples: []Example{{Passage: text, Query: title}}}
 		if keywords {
 			c.Type = TypeKeywords
 		}
 		p := retort.Passage{ID: "x", Title: title, Text: text}
-		query, dropped := c.Clean(answer, p)
+		query, dropped := c.clean(answer, p)
 		if dropped != "" {
 			return
 		}
@@ -256,7 +256,7 @@ func FuzzClean(f *testing.F) {
 		require.NotEmpty(t, Normalize(query))
 		require.GreaterOrEqual(t, countWords(query), defaultMinWords)
 		require.LessOrEqual(t, countWords(query), defaultMaxWords)
-		again, dropped := c.Clean(query, p)
+		again, dropped := c.clean(query, p)
 		require.Empty(t, dropped)
 		require.Equal(t, query, again)
 	})

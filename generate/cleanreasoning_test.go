@@ -52,7 +52,7 @@ func TestReasoningIsTakenOff(t *testing.T) {
 		"a preamble behind it":                  "<think>" + thought + "</think>\nSure! Here is a query:\n\n**" + want + "**",
 	} {
 		t.Run(name, func(t *testing.T) {
-			query, dropped := Cleaner{}.Clean(answer, abstracts[0])
+			query, dropped := cleaner{}.clean(answer, abstracts[0])
 			require.Empty(t, dropped)
 			require.Equal(t, want, query)
 		})
@@ -90,7 +90,7 @@ func TestReasoningWithoutACertainAnswerIsDropped(t *testing.T) {
 		"marks within a layer":             `"<think>" vitamin D and falls`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, dropped := Cleaner{}.Clean(answer, abstracts[0])
+			_, dropped := cleaner{}.clean(answer, abstracts[0])
 			require.Equal(t, DropReasoning, dropped)
 		})
 	}
@@ -109,7 +109,7 @@ func TestQueriesThatLookLikeReasoningStay(t *testing.T) {
 		"i have to write a letter to my landlord",
 	} {
 		t.Run(query, func(t *testing.T) {
-			got, dropped := Cleaner{}.Clean(query, articles[1])
+			got, dropped := cleaner{}.clean(query, articles[1])
 			require.Empty(t, dropped)
 			require.Equal(t, query, got)
 		})
@@ -118,14 +118,14 @@ func TestQueriesThatLookLikeReasoningStay(t *testing.T) {
 
 func TestManyMarksAreDroppedSoon(t *testing.T) {
 	for _, mark := range []string{"<think>", "</think>", "<|channel|>", "<|channel|>final", "assistantfinal", "<|im_end|>", "[THINK]", "Here is my response:", "<think "} {
-		_, dropped := Cleaner{}.Clean(strings.Repeat(mark, longSize()/len(mark)), abstracts[0])
+		_, dropped := cleaner{}.clean(strings.Repeat(mark, longSize()/len(mark)), abstracts[0])
 		require.NotEmpty(t, dropped)
 	}
 }
 
 func TestAnAnswerOfMegabytesIsTooLong(t *testing.T) {
-	_, dropped := Cleaner{}.Clean(strings.Repeat("so ", longestAnswer), abstracts[0])
-	require.Equal(t, DropTooLong, dropped)
+	_, dropped := cleaner{}.clean(strings.Repeat("so ", longestAnswer), abstracts[0])
+	require.Equal(t, dropTooLong, dropped)
 }
 
 func TestAnAnswerInJSONIsGarbled(t *testing.T) {
@@ -133,7 +133,7 @@ func TestAnAnswerInJSONIsGarbled(t *testing.T) {
 		`{"query": "does vitamin D prevent falls in winter"}`, "```json\n{\"query\": \"does vitamin D prevent falls\"}\n```",
 		`["does vitamin D prevent falls", "who was studied"]`,
 	} {
-		_, dropped := Cleaner{}.Clean(answer, abstracts[0])
-		require.Equal(t, DropGarbled, dropped, answer)
+		_, dropped := cleaner{}.clean(answer, abstracts[0])
+		require.Equal(t, dropGarbled, dropped, answer)
 	}
 }

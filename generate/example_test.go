@@ -1,7 +1,6 @@
 package generate_test
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -113,38 +112,6 @@ func ExamplePrompted_Prompt() {
 	// Output:
 	// "A user of a search engine was happy to find the passage below. Write the query, at most 20 words long, and nothing else.\n\nPassage:"
 	// " Close closes the file. It may be called twice.\nQuery:"
-}
-
-// What models put around a query goes.
-func ExampleCleaner() {
-	passage := retort.Passage{ID: "17", Text: "Coffee drinkers sleep less than others."}
-	for _, answer := range []string{
-		`1. Query: "coffee and sleep"`,
-		"coffee drinkers sleep less than others",
-	} {
-		query, dropped := generate.Cleaner{}.Clean(answer, passage)
-		fmt.Printf("%s (%s)\n", query, cmp.Or(dropped, "kept"))
-	}
-	// Output:
-	// coffee and sleep (kept)
-	// coffee drinkers sleep less than others (copy of the passage)
-}
-
-// The dots of abbreviations, numbers and identifiers end nothing.
-func ExampleSentences() {
-	text := `Use a short timeout, e.g. 1.5 seconds. It is
-passed to http.Client.
-
-  - Retries are off by default
-  - Set max.retries to turn them on`
-	for _, s := range generate.Sentences(text) {
-		fmt.Println(s)
-	}
-	// Output:
-	// Use a short timeout, e.g. 1.5 seconds.
-	// It is passed to http.Client.
-	// Retries are off by default
-	// Set max.retries to turn them on
 }
 
 // Case, spaces and punctuation do not make another query.

@@ -22,19 +22,8 @@ const (
 	TypeHowTo    = "howto"    // "how to gracefully shut down the server", from "Shutdown gracefully shuts down the server"
 )
 
-// OriginExtractive is the Origin of the queries that Extractive makes. A generator of one's own whose queries are cut out of
-// their passages should use it too, alone or with more behind it ("extractive/titles"): see IsExtractive.
-const OriginExtractive = "extractive"
-
-// IsExtractive says whether a query's text was cut out of its source: it has one, and its Origin begins with
-// OriginExtractive. Any ranker that counts words puts the source of such a query first, whatever it is worth, so the
-// source serves to filter queries and not as a passage to learn from.
-func IsExtractive(q retort.Query) bool {
-	return q.Source != "" && strings.HasPrefix(q.Origin, OriginExtractive)
-}
-
-// Types returns all types of query that Extractive makes.
-func Types() []string {
+// extractiveTypes returns all types of query that Extractive makes.
+func extractiveTypes() []string {
 	return []string{TypeSentence, TypeTitle, TypeKeywords, TypePhrase, TypeHowTo}
 }
 
@@ -58,8 +47,8 @@ type Options struct {
 // Validate returns an error that names the field with a value out of range.
 func (o Options) Validate() error {
 	for _, t := range o.Types {
-		if !slices.Contains(Types(), t) {
-			return fmt.Errorf("Options.Types: no type %q, only %s", t, strings.Join(Types(), ", "))
+		if !slices.Contains(extractiveTypes(), t) {
+			return fmt.Errorf("Options.Types: no type %q, only %s", t, strings.Join(extractiveTypes(), ", "))
 		}
 	}
 	o = o.withDefaults()
@@ -78,7 +67,7 @@ func (o Options) Validate() error {
 
 func (o Options) withDefaults() Options {
 	if o.Types == nil {
-		o.Types = Types()
+		o.Types = extractiveTypes()
 	}
 	if o.PerPassage == 0 {
 		o.PerPassage = len(o.Types)
@@ -173,7 +162,7 @@ func (e *Extractive) Generate(ctx context.Context, p retort.Passage) ([]retort.Q
 				Text:   texts[i][n],
 				Type:   t,
 				Source: p.ID,
-				Origin: OriginExtractive,
+				Origin: retort.OriginExtractive,
 			})
 		}
 	}
@@ -201,7 +190,7 @@ func (e *Extractive) read(p retort.Passage) *document {
 		}
 	}
 	cut := e.cut(text)
-	sentences := Sentences(cut)
+	sentences := sentencesOf(cut)
 	if len(cut) < len(text) && len(sentences) > 1 {
 		sentences = sentences[:len(sentences)-1] // cut in the middle
 	}

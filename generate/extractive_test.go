@@ -236,7 +236,7 @@ func TestGenerateFillsTheFields(t *testing.T) {
 		require.False(t, ids[q.ID])
 		ids[q.ID], types[q.Type] = true, true
 	}
-	require.Len(t, types, len(Types()))
+	require.Len(t, types, len(extractiveTypes()))
 }
 
 func TestGenerateDependsOnSeedAndPassageOnly(t *testing.T) {
@@ -261,12 +261,12 @@ func TestMoreQueriesOfAPassageBeginWithTheFewer(t *testing.T) {
 		require.Equal(t, all[:n], queriesOf(t, extractive(t, abstracts, Options{PerPassage: n}), abstracts[0]))
 	}
 	byDefault := queriesOf(t, extractive(t, abstracts, Options{}), abstracts[0])
-	require.Len(t, byDefault, len(Types()))
+	require.Len(t, byDefault, len(extractiveTypes()))
 }
 
 func TestFewerTypesDoNotChangeTheOthers(t *testing.T) {
 	all := queriesOf(t, extractive(t, abstracts, Options{PerPassage: 100}), abstracts[0])
-	for _, queryType := range Types() {
+	for _, queryType := range extractiveTypes() {
 		var want []string
 		for _, q := range all {
 			if q.Type == queryType {
@@ -295,7 +295,7 @@ func TestFewQueriesStillMixTheTypes(t *testing.T) {
 			types[q.Type]++
 		}
 	}
-	require.Len(t, types, len(Types()))
+	require.Len(t, types, len(extractiveTypes()))
 	for queryType, n := range types {
 		require.Greater(t, n, 2, queryType)
 	}

@@ -19,7 +19,7 @@ func TestAFingerprintChangesWithWhatDecidesTheQueries(t *testing.T) {
 	plain := fingerprint(symbols, Options{})
 	require.Len(t, plain, 64)
 	require.Equal(t, plain, fingerprint(symbols, Options{}))
-	require.Equal(t, plain, fingerprint(symbols, Options{Types: Types(), PerPassage: 5, MinWords: 4, MaxWords: 20, MaxChars: 2048}), "the defaults, said")
+	require.Equal(t, plain, fingerprint(symbols, Options{Types: extractiveTypes(), PerPassage: 5, MinWords: 4, MaxWords: 20, MaxChars: 2048}), "the defaults, said")
 	seen := map[string]string{plain: "plain"}
 	for name, other := range map[string]string{
 		"types":       fingerprint(symbols, Options{Types: []string{TypeTitle}, PerPassage: 5}),

@@ -43,14 +43,14 @@ func TestLongTextsAreReadInLinearTime(t *testing.T) {
 	e := extractive(t, articles, Options{})
 	for name, text := range longTexts() {
 		for what, do := range map[string]func(){
-			"sentences": func() { Sentences(text) },
+			"sentences": func() { sentencesOf(text) },
 			"extractive": func() {
 				_, err := e.Generate(t.Context(), retort.Passage{ID: "p", Title: text[:len(text)/8], Text: text})
 				require.NoError(t, err)
 			},
-			"an answer":  func() { (Cleaner{}).Clean(text, retort.Passage{Text: "A passage of words."}) },
-			"a keywords": func() { (Cleaner{Type: TypeKeywords}).Clean(text, retort.Passage{Text: "A passage of words."}) },
-			"a passage":  func() { (Cleaner{}).Clean("what is a passage of words", retort.Passage{Title: text, Text: text}) },
+			"an answer":  func() { (cleaner{}).clean(text, retort.Passage{Text: "A passage of words."}) },
+			"a keywords": func() { (cleaner{Type: TypeKeywords}).clean(text, retort.Passage{Text: "A passage of words."}) },
+			"a passage":  func() { (cleaner{}).clean("what is a passage of words", retort.Passage{Title: text, Text: text}) },
 		} {
 			start := time.Now()
 			var before, after runtime.MemStats

@@ -91,8 +91,8 @@ func (o PromptOptions) withDefaults() PromptOptions {
 	return o
 }
 
-// OriginLLM begins the Origin of the queries that Prompted makes; a slash and the model's name follow.
-const OriginLLM = "llm"
+// originLLM begins the Origin of the queries that Prompted makes; a slash and the model's name follow.
+const originLLM = "llm"
 
 // Prompted asks a language model for queries and cleans its answers. What it asks depends on the options and the passage only,
 // never on the order of the passages or calls; so do the queries where the model gives equal requests equal answers. It is
@@ -186,7 +186,7 @@ func (g *Prompted) generate(ctx context.Context, ps []retort.Passage) []Made {
 			made[i].Queries = nil
 		}
 		if g.options.Observe != nil && !isWorthAsking(p) {
-			g.options.Observe(Answer{Query: retort.Query{Source: p.ID, Origin: g.origin()}, Dropped: DropNoPassage})
+			g.options.Observe(Answer{Query: retort.Query{Source: p.ID, Origin: g.origin()}, Dropped: dropNoPassage})
 		}
 	}
 	return made
@@ -233,7 +233,7 @@ func (g *Prompted) slotsOf(passage int, p retort.Passage) []slot {
 			passage: passage,
 			fixed:   fixed,
 			query: retort.Query{
-				ID:     fmt.Sprintf("%s#%s-%s#%d", p.ID, OriginLLM, queryType, count[queryType]),
+				ID:     fmt.Sprintf("%s#%s-%s#%d", p.ID, originLLM, queryType, count[queryType]),
 				Type:   queryType,
 				Source: p.ID,
 				Origin: g.origin(),
@@ -260,7 +260,7 @@ func (g *Prompted) request(prompt Prompt, names ...any) Request {
 	return r
 }
 
-func (g *Prompted) origin() string { return OriginLLM + "/" + g.model.Model() }
+func (g *Prompted) origin() string { return originLLM + "/" + g.model.Model() }
 
 // isWorthAsking leaves out texts of fewer than 10 characters, as the paper does.
 func isWorthAsking(p retort.Passage) bool {
@@ -294,11 +294,11 @@ func (g *Prompted) complete(ctx context.Context, requests []Request) iter.Seq2[i
 
 // read makes an answer of a completion. seen holds the normal forms of the passage's queries so far.
 func (g *Prompted) read(p retort.Passage, s slot, c Completion, seen map[string]bool) Answer {
-	cleaner := Cleaner{
+	clean := cleaner{
 		MinWords: g.options.MinWords, MaxWords: g.options.MaxWords, Type: s.query.Type, Examples: s.fixed.examples,
 	}
 	a := Answer{Query: s.query, Prompt: s.fixed.Name, Completion: c}
-	a.Query.Text, a.Dropped = cleaner.Clean(c.Text, p)
+	a.Query.Text, a.Dropped = clean.clean(c.Text, p)
 	normal := Normalize(a.Query.Text)
 	switch {
 	case a.Dropped == DropEmpty && c.Reasoned:
@@ -308,7 +308,7 @@ func (g *Prompted) read(p retort.Passage, s slot, c Completion, seen map[string]
 		a.Dropped = DropTruncated
 	case a.Dropped != "":
 	case seen[normal]:
-		a.Dropped = DropDuplicate
+		a.Dropped = dropDuplicate
 	default:
 		seen[normal] = true
 	}

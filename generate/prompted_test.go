@@ -92,7 +92,7 @@ func TestPromptedAsksForOneQueryOfEachType(t *testing.T) {
 		require.Equal(t, "s1", q.Source)
 		require.Equal(t, "llm/fake-1b", q.Origin)
 		require.Regexp(t, `^what of number \d+$`, q.Text)
-		require.False(t, IsExtractive(q))
+		require.False(t, q.Extractive())
 	}
 	require.ElementsMatch(t, allTypes(), types)
 	for _, r := range f.asked {
@@ -170,17 +170,17 @@ func TestPromptedTellsOfEveryAnswer(t *testing.T) {
 		require.Equal(t, fmt.Sprintf("p0#llm-question#%d", i), a.Query.ID)
 		require.Regexp(t, "^question/[0-7]$", a.Prompt)
 	}
-	require.Equal(t, []Reason{"", DropDuplicate, DropTooShort, DropCopy, DropTruncated}, reasons)
+	require.Equal(t, []Reason{"", dropDuplicate, dropTooShort, dropCopy, DropTruncated}, reasons)
 
 	queries, err = g.Generate(t.Context(), retort.Passage{ID: "empty", Title: "  ", Text: "\n"})
 	require.NoError(t, err)
 	require.Empty(t, queries)
 	require.Equal(t, 5, n, "nothing is asked about an empty passage")
-	require.Equal(t, Reason(DropNoPassage), answers[5].Dropped)
+	require.Equal(t, Reason(dropNoPassage), answers[5].Dropped)
 	require.Equal(t, "empty", answers[5].Query.Source)
 
 	require.Equal(t, map[string]int{"question": 1}, tally.Kept())
-	require.Equal(t, map[string]int{"question": 1}, tally.Dropped()[DropDuplicate])
+	require.Equal(t, map[string]int{"question": 1}, tally.Dropped()[dropDuplicate])
 	read, written := tally.Tokens()
 	require.Equal(t, []int{50, 15}, []int{read, written})
 	require.Equal(t, "kept 1 of 6; dropped: copy of the passage 1, cut at the token limit 1, duplicate 1, the passage has no text 1, "+
@@ -197,7 +197,7 @@ func TestPromptedFindsCopiesOfThePromptsExamples(t *testing.T) {
 	}}
 	var tally Tally
 	require.Empty(t, collect(t, prompted(t, f, PromptOptions{Types: types, Observe: tally.Add}), passages(20)))
-	require.Equal(t, map[Reason]map[string]int{DropExample: {TypeMSMARCO: 20}}, tally.Dropped())
+	require.Equal(t, map[Reason]map[string]int{dropExample: {TypeMSMARCO: 20}}, tally.Dropped())
 }
 
 func TestGreedyIsTemperatureZero(t *testing.T) {

@@ -7,10 +7,10 @@ import (
 	"unicode/utf8"
 )
 
-// Sentences splits a text into its sentences, in order, each on one line. It joins wrapped lines, takes items of lists and
+// sentencesOf splits a text into its sentences, in order, each on one line. It joins wrapped lines, takes items of lists and
 // headings for themselves, leaves out code blocks (indented or fenced), and does not take the dots of abbreviations, numbers,
 // initials and identifiers for ends. What holds no letter is no sentence.
-func Sentences(text string) []string {
+func sentencesOf(text string) []string {
 	var sentences []string
 	for _, block := range blocks(text) {
 		sentences = append(sentences, splitBlock(block)...)

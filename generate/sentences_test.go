@@ -56,7 +56,7 @@ func TestSentences(t *testing.T) {
 		{"nothing to say", " \n... 12. --- !\n", nil},
 		{"empty", "", nil},
 	} {
-		t.Run(c.name, func(t *testing.T) { require.Equal(t, c.want, Sentences(c.text)) })
+		t.Run(c.name, func(t *testing.T) { require.Equal(t, c.want, sentencesOf(c.text)) })
 	}
 }
 
@@ -70,7 +70,7 @@ func FuzzSentences(f *testing.F) {
 		}
 		text = strings.ToValidUTF8(text, "")
 		rest := []rune(withoutSpace(text))
-		for _, s := range Sentences(text) {
+		for _, s := range sentencesOf(text) {
 			require.True(t, utf8.ValidString(s))
 			require.Equal(t, strings.TrimSpace(s), s)
 			require.NotContains(t, s, "\n")
@@ -100,6 +100,6 @@ func BenchmarkSentences(b *testing.B) {
 	text := strings.Repeat(abstract+"\n\n", 5)
 	b.SetBytes(int64(len(text)))
 	for b.Loop() {
-		Sentences(text)
+		sentencesOf(text)
 	}
 }

@@ -86,6 +86,16 @@ func cutLongWords(tokens analysis.TokenStream) analysis.TokenStream {
 	return cut
 }
 
+func firstChars(s string, n int) string {
+	for at := range s {
+		if n <= 0 {
+			return s[:at]
+		}
+		n--
+	}
+	return s
+}
+
 type code struct{ words Analyzer }
 
 func (a code) Terms(text string) []string { return a.words.Terms(splitIdentifiers(text)) }

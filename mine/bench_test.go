@@ -5,10 +5,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/retort-ir/retort/mine"
 	"github.com/stretchr/testify/require"
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas32"
+
+	"github.com/retort-ir/retort/mine"
 )
 
 func BenchmarkEnglish(b *testing.B) {
@@ -88,13 +89,4 @@ func fourProducts(q, p, out []float32) {
 		v += x * e[i]
 	}
 	out[0], out[1], out[2], out[3] = s, t, u, v
-}
-
-func BenchmarkNearDuplicates(b *testing.B) {
-	corpus := corpusOf(b, randomTexts(1, 5000, 100)...)
-	for b.Loop() {
-		_, err := mine.NearDuplicates(context.Background(), corpus)
-		require.NoError(b, err)
-	}
-	b.ReportMetric(float64(b.N*corpus.Len())/b.Elapsed().Seconds(), "passages/s")
 }

@@ -7,9 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/mine"
-	"github.com/stretchr/testify/require"
 )
 
 // endingCorpus ends a context when its passage at is read, and counts the reads after that.
@@ -47,8 +48,6 @@ func TestWorkInHandStopsWhenTheContextEnds(t *testing.T) {
 			_, err := mine.NewDense(ctx, wordHash{4}, c, nil)
 			return err
 		}},
-		{"TooShort", 0, func(ctx context.Context, c retort.Corpus) error { _, err := mine.TooShort(ctx, c, 1); return err }},
-		{"NearDuplicates", 0, func(ctx context.Context, c retort.Corpus) error { _, err := mine.NearDuplicates(ctx, c); return err }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(context.Background())

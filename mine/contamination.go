@@ -14,7 +14,7 @@ import (
 const (
 	ReasonTestQuery     Reason = "equals a test query"
 	ReasonNearTestQuery Reason = "equals a test query but for case, punctuation or spaces"
-	ReasonTestSource    Reason = "source is relevant to a test query"
+	reasonTestSource    Reason = "source is relevant to a test query"
 )
 
 // TestQueries drops the queries that copy one of test: who trains on what is measured later measures memory. All given
@@ -44,13 +44,13 @@ func TestQueries(queries, test []retort.Query) Selection {
 
 // TestSources drops the queries whose source is one of the passages, given by id, that are relevant to test queries, so
 // that no passage is shared by training and test. It is the stricter protocol: a search is usually specialised on the very
-// corpus that it is to find things in, without judgements, and then such sources are fair. Copies under another id are
-// found only where [NearDuplicates] has dropped them.
+// corpus that it is to find things in, without judgements, and then such sources are fair. Copies of a
+// passage under another id are not looked for.
 func TestSources(queries []retort.Query, relevant map[string]bool) Selection {
 	dropped := map[int]Drop{}
 	for i, q := range queries {
 		if q.Source != "" && relevant[q.Source] {
-			dropped[i] = Drop{i, ReasonTestSource, -1}
+			dropped[i] = Drop{i, reasonTestSource, -1}
 		}
 	}
 	return selectAll(len(queries), dropped)

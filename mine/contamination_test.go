@@ -3,9 +3,10 @@ package mine_test
 import (
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/mine"
-	"github.com/stretchr/testify/require"
 )
 
 func TestTestQueriesDropsCopiesAndNearCopies(t *testing.T) {
@@ -48,5 +49,5 @@ func TestTestSourcesDropsQueriesOfPassagesOfTheTest(t *testing.T) {
 	queries := []retort.Query{{ID: "0", Source: "a"}, {ID: "1", Source: "b"}, {ID: "2"}}
 	s := mine.TestSources(queries, map[string]bool{"b": true, "a": false, "": true})
 	require.Equal(t, []int{0, 2}, s.Kept)
-	require.Equal(t, []mine.Drop{{Index: 1, Reason: mine.ReasonTestSource, Of: -1}}, s.Dropped)
+	require.Equal(t, []mine.Drop{{Index: 1, Reason: "source is relevant to a test query", Of: -1}}, s.Dropped)
 }

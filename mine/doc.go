@@ -2,15 +2,15 @@
 //
 // Rankers: [BM25] (Lucene's formula over an index), [Dense] (exact search by inner product with the vectors of an encoder)
 // and [ZScoreFusion], a sum of standardised scores of several. All are a [Retriever], which returns the best k, and a
-// [Scorer], which scores every passage. [ZScore] and [RRF] fuse rankings that exist already.
+// [Scorer], which scores every passage.
 //
 // A corpus of millions of passages takes little memory: retort.OpenCorpus leaves it in its file, NewBM25 goes to the disk
 // beyond BM25Options.MemoryBudget, [WriteVectors] and [OpenDense] keep the vectors in a file. Close what you open.
 //
-// Filters: [Clean] prepares a corpus by dropping what is [TooShort] and [NearDuplicates] and by [Cut]; [RoundTrip] keeps
-// the generated queries that find their own source; [QueryLength], [NearDuplicateQueries], [TestQueries] and [TestSources]
-// judge queries, [ListLength], [SourceFirst], [TopScore] and [TeachersAgree] scored lists. Each says what it kept, and what it dropped and why,
-// in a [Selection]; a [Funnel] applies selections one after the other and counts them by query type.
+// Filters: [RoundTrip] keeps the generated queries that find their own source; [QueryLength], [NearDuplicateQueries],
+// [TestQueries] and [TestSources] judge queries; [ListLength], [SourceFirst], [TopScore] and [TeachersAgree] judge scored
+// lists. Each says in a [Selection] what it kept, and what it dropped and why. A [Funnel] applies selections one after the
+// other and counts them by query type.
 //
 // [Lists] turns rankings into the candidate lists that a teacher scores and a student learns from.
 //

@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"log"
 
+	"gonum.org/v1/gonum/blas/blas32"
+
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/mine"
-	"gonum.org/v1/gonum/blas/blas32"
 )
 
 // From a corpus and generated queries to the lists that a student learns from.
@@ -17,22 +18,15 @@ func Example() {
 		{ID: "io.ReadAll", Title: "io.ReadAll", Text: "ReadAll reads from r until an error or EOF and returns the data it read."},
 		{ID: "os.ReadFile", Title: "os.ReadFile", Text: "ReadFile reads the named file and returns the contents."},
 		{ID: "sort.Ints", Title: "sort.Ints", Text: "Ints sorts a slice of ints in increasing order."},
-		{ID: "x", Text: "empty"},
 	})
 	if err != nil {
 		log.Fatal(err)
 	}
-	cleaned, selection, err := mine.Clean(ctx, corpus, mine.DefaultCleanOptions())
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println("dropped:", selection.Counts())
-
 	queries := []retort.Query{
 		{ID: "1", Text: "read the contents of a file", Source: "os.ReadFile"},
 		{ID: "2", Text: "error", Source: "sort.Ints"},
 	}
-	bm25, err := mine.NewBM25(ctx, cleaned, mine.BM25Options{Analyzer: mine.Code()})
+	bm25, err := mine.NewBM25(ctx, corpus, mine.BM25Options{Analyzer: mine.Code()})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -40,19 +34,18 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	found, err := mine.RoundTrip(cleaned, queries, rankings, 20)
+	found, err := mine.RoundTrip(corpus, queries, rankings, 20)
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println("queries that find their source:", len(found.Kept))
 
-	lists, err := mine.Lists(cleaned, queries[:1], rankings[:1], mine.ListOptions{Top: 2, Depth: 2, KeepSource: true})
+	lists, err := mine.Lists(corpus, queries[:1], rankings[:1], mine.ListOptions{Top: 2, Depth: 2, KeepSource: true})
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println(lists[0].IDs)
 	// Output:
-	// dropped: map[too short:1]
 	// queries that find their source: 1
 	// [os.ReadFile io.ReadAll]
 }
@@ -74,20 +67,4 @@ func ExampleTopK() {
 	}
 	fmt.Println(rankings[0])
 	// Output: [{1 1} {2 0.8}]
-}
-
-func ExampleRRF() {
-	words := [][]mine.Hit{{{Index: 4, Score: 12}, {Index: 7, Score: 9}}}
-	vectors := [][]mine.Hit{{{Index: 7, Score: .8}, {Index: 2, Score: .7}}}
-	fused, err := mine.RRF(60, 3, words, vectors)
-	if err != nil {
-		log.Fatal(err)
-	}
-	for _, h := range fused[0] {
-		fmt.Printf("%d %.4f\n", h.Index, h.Score)
-	}
-	// Output:
-	// 7 0.0325
-	// 4 0.0164
-	// 2 0.0161
 }

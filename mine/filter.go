@@ -1,11 +1,7 @@
 package mine
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/retort-ir/retort"
 )
@@ -13,12 +9,8 @@ import (
 // Reason says why a filter dropped something.
 type Reason string
 
-// The reasons.
-const (
-	ReasonTooShort      Reason = "too short"
-	ReasonNearDuplicate Reason = "near-duplicate"
-	ReasonNotInTopK     Reason = "source not in the top k"
-)
+// ReasonNotInTopK is the reason of RoundTrip.
+const ReasonNotInTopK Reason = "source not in the top k"
 
 // Selection is what a filter kept and dropped, by index in what it was given, both ascending.
 type Selection struct {
@@ -30,7 +22,7 @@ type Selection struct {
 type Drop struct {
 	Index  int
 	Reason Reason
-	Of     int // of a near-duplicate: the passage that holds its text; otherwise -1
+	Of     int // of a near-duplicate: the query that it repeats; otherwise -1
 }
 
 // Counts returns how many were dropped for each reason.
@@ -51,84 +43,6 @@ func (s Selection) Queries(queries []retort.Query) []retort.Query {
 	return kept
 }
 
-// Passages returns the passages that a selection among those of the corpus kept.
-func (s Selection) Passages(corpus retort.Corpus) ([]retort.Passage, error) {
-	kept := make([]retort.Passage, len(s.Kept))
-	for i, at := range s.Kept {
-		p, err := corpus.At(at)
-		if err != nil {
-			return nil, err
-		}
-		kept[i] = p
-	}
-	return kept, nil
-}
-
-// CleanOptions are the settings of Clean. The zero value keeps every passage whole that is no near-duplicate.
-type CleanOptions struct {
-	MinChars int // a passage with fewer characters is dropped
-	MaxChars int // a longer passage is cut; 0 means never
-}
-
-// DefaultCleanOptions are those of Tamber et al. 2025: passages of 10 characters and more, cut at 2,048.
-func DefaultCleanOptions() CleanOptions { return CleanOptions{MinChars: 10, MaxChars: 2048} }
-
-// Clean returns the corpus without its too short passages and near-duplicates, with long passages cut, and which
-// passages of the given corpus these are. Nothing left is an error.
-func Clean(ctx context.Context, corpus retort.Corpus, options CleanOptions) (*retort.MemoryCorpus, Selection, error) {
-	if options.MinChars < 0 || options.MaxChars < 0 {
-		return nil, Selection{}, fmt.Errorf("clean: %+v: both must be at least 0", options)
-	}
-	if options.MaxChars > 0 && options.MaxChars < options.MinChars {
-		return nil, Selection{}, fmt.Errorf("clean: MaxChars is %d, below MinChars %d", options.MaxChars, options.MinChars)
-	}
-	long, err := TooShort(ctx, corpus, options.MinChars)
-	if err != nil {
-		return nil, Selection{}, err
-	}
-	passages, err := long.Passages(corpus)
-	if err != nil {
-		return nil, Selection{}, err
-	}
-	if options.MaxChars > 0 {
-		for i, p := range passages {
-			passages[i] = Cut(p, options.MaxChars)
-		}
-	}
-	cut, err := retort.NewCorpus(passages)
-	if err != nil {
-		return nil, Selection{}, fmt.Errorf("clean: %w", err)
-	}
-	distinct, err := NearDuplicates(ctx, cut)
-	if err != nil {
-		return nil, Selection{}, err
-	}
-	if passages, err = distinct.Passages(cut); err != nil {
-		return nil, Selection{}, err
-	}
-	if len(passages) == 0 {
-		return nil, Selection{}, errors.New("clean: no passage is left")
-	}
-	cleaned, err := retort.NewCorpus(passages)
-	return cleaned, long.then(distinct), err
-}
-
-// then returns the selection of a second filter, run on what the first kept, in terms of what the first was given.
-func (s Selection) then(second Selection) Selection {
-	reasons := make(map[int]Drop, len(s.Dropped)+len(second.Dropped))
-	for _, d := range s.Dropped {
-		reasons[d.Index] = d
-	}
-	for _, d := range second.Dropped {
-		d.Index = s.Kept[d.Index]
-		if d.Of >= 0 {
-			d.Of = s.Kept[d.Of]
-		}
-		reasons[d.Index] = d
-	}
-	return selectAll(len(s.Kept)+len(s.Dropped), reasons)
-}
-
 // selectAll keeps what is not dropped.
 func selectAll(n int, dropped map[int]Drop) Selection {
 	var s Selection
@@ -138,45 +52,6 @@ func selectAll(n int, dropped map[int]Drop) Selection {
 		} else {
 			s.Kept = append(s.Kept, i)
 		}
-	}
-	return s
-}
-
-// TooShort drops the passages whose Content has fewer than minChars characters (code points).
-func TooShort(ctx context.Context, corpus retort.Corpus, minChars int) (Selection, error) {
-	dropped := map[int]Drop{}
-	err := eachContent(ctx, corpus, func(i int, content string) {
-		if utf8.RuneCountInString(content) < minChars {
-			dropped[i] = Drop{i, ReasonTooShort, -1}
-		}
-	})
-	if err != nil {
-		return Selection{}, fmt.Errorf("too short: %w", err)
-	}
-	return selectAll(corpus.Len(), dropped), nil
-}
-
-// Cut returns the passage with its text cut so that its Content has at most maxChars characters (code points); a title
-// that is as long as that is cut too. Never inside a character.
-func Cut(p retort.Passage, maxChars int) retort.Passage {
-	if utf8.RuneCountInString(p.Content()) <= maxChars {
-		return p
-	}
-	title, text := strings.TrimSpace(p.Title), strings.TrimSpace(p.Text)
-	room := maxChars
-	if title != "" {
-		room -= utf8.RuneCountInString(title) + 1
-	}
-	p.Title, p.Text = firstChars(title, maxChars), firstChars(text, room)
-	return p
-}
-
-func firstChars(s string, n int) string {
-	for at := range s {
-		if n <= 0 {
-			return s[:at]
-		}
-		n--
 	}
 	return s
 }
@@ -223,19 +98,4 @@ func holds(ranking []Hit, index int) bool {
 		}
 	}
 	return false
-}
-
-// eachContent calls do with the Content of every passage.
-func eachContent(ctx context.Context, corpus retort.Corpus, do func(i int, content string)) error {
-	for i := range corpus.Len() {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		p, err := corpus.At(i)
-		if err != nil {
-			return err
-		}
-		do(i, p.Content())
-	}
-	return nil
 }

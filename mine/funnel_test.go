@@ -10,9 +10,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/mine"
-	"github.com/stretchr/testify/require"
 )
 
 func typedLists(types ...string) []retort.List {
@@ -29,8 +30,8 @@ func TestFunnelCountsByTypeAndPrintsATable(t *testing.T) {
 	lists, err := f.Lists("list length", lists, mine.Selection{
 		Kept: []int{0, 1, 3},
 		Dropped: []mine.Drop{
-			{Index: 2, Reason: mine.ReasonShortList, Of: -1},
-			{Index: 4, Reason: mine.ReasonShortList, Of: -1},
+			{Index: 2, Reason: "list too short", Of: -1},
+			{Index: 4, Reason: "list too short", Of: -1},
 		},
 	})
 	require.NoError(t, err)
@@ -39,7 +40,7 @@ func TestFunnelCountsByTypeAndPrintsATable(t *testing.T) {
 	require.NoError(t, err)
 	lists, err = f.Lists("top score", lists, mine.Selection{
 		Kept:    []int{1, 2},
-		Dropped: []mine.Drop{{Index: 0, Reason: mine.ReasonLowTopScore, Of: -1}},
+		Dropped: []mine.Drop{{Index: 0, Reason: "top score below the percentile", Of: -1}},
 	})
 	require.NoError(t, err)
 	require.Equal(t, "3", lists[1].Query.ID)

@@ -11,112 +11,8 @@ import (
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/internal/matrix"
 	"github.com/retort-ir/retort/internal/parallel"
+	"github.com/retort-ir/retort/internal/zscore"
 )
-
-// RRF fuses the rankings of several rankers by reciprocal rank (Cormack, Clarke and Büttcher 2009): a passage's score is
-// the sum over the rankers of 1 / (c + its rank), ranks from 1, nothing where a ranker lacks it. c is 60 in the paper.
-// Each ranker has one ranking a query, best first; the result has at most k hits a query, ties by ascending index.
-func RRF(c float64, k int, rankers ...[][]Hit) ([][]Hit, error) {
-	if !(c >= 0) || math.IsInf(c, 0) {
-		return nil, fmt.Errorf("rrf: c is %v: must be a finite number >= 0", c)
-	}
-	if err := checkRankers(k, rankers); err != nil {
-		return nil, fmt.Errorf("rrf: %w", err)
-	}
-	return fuse(k, rankers, func(rankings [][]Hit) map[int]float64 {
-		sum := map[int]float64{}
-		for _, ranking := range rankings {
-			for rank, h := range ranking {
-				sum[h.Index] += 1 / (c + float64(rank+1))
-			}
-		}
-		return sum
-	}), nil
-}
-
-// ZScore fuses the rankings of several rankers by the sum of their standardised scores: (score - mean) / standard
-// deviation, both over the first depth hits of the ranker's own ranking of the query (the population's deviation). A
-// passage that a ranker lacks has the lowest score of that ranker's whole ranking; an empty ranking adds nothing, and one
-// whose scores are all equal adds 0. Each ranker has one ranking a query, best first; the result has at most k hits a
-// query, ties by ascending index. Where the rankers can score every passage, [ZScoreFusion] does so and nothing lacks.
-func ZScore(depth, k int, rankers ...[][]Hit) ([][]Hit, error) {
-	if err := checkDepth(depth); err != nil {
-		return nil, fmt.Errorf("z-score: %w", err)
-	}
-	if err := checkRankers(k, rankers); err != nil {
-		return nil, fmt.Errorf("z-score: %w", err)
-	}
-	return fuse(k, rankers, func(rankings [][]Hit) map[int]float64 {
-		return sumOfZ(depth, rankings)
-	}), nil
-}
-
-func sumOfZ(depth int, rankings [][]Hit) map[int]float64 {
-	sum := map[int]float64{}
-	for _, ranking := range rankings {
-		for _, h := range ranking {
-			sum[h.Index] = 0
-		}
-	}
-	for _, ranking := range rankings {
-		if len(ranking) == 0 {
-			continue
-		}
-		scale := standardise(ranking[:min(depth, len(ranking))])
-		scores := make(map[int]float32, len(ranking))
-		lowest := ranking[0].Score
-		for _, h := range ranking {
-			scores[h.Index] = h.Score
-			lowest = min(lowest, h.Score)
-		}
-		for index := range sum {
-			score, ok := scores[index]
-			if !ok {
-				score = lowest
-			}
-			sum[index] += scale.z(score)
-		}
-	}
-	return sum
-}
-
-// fuse ranks the passages of each query by the scores that score gives to the union of its rankings.
-func fuse(k int, rankers [][][]Hit, score func(rankings [][]Hit) map[int]float64) [][]Hit {
-	if len(rankers) == 0 {
-		return nil
-	}
-	fused := make([][]Hit, len(rankers[0]))
-	rankings := make([][]Hit, len(rankers))
-	for q := range fused {
-		for r := range rankers {
-			rankings[r] = rankers[r][q]
-		}
-		scores := score(rankings)
-		top := best{k: min(k, len(scores))}
-		for index, s := range scores {
-			top.offer(Hit{Index: index, Score: float32(s)})
-		}
-		fused[q] = top.ranked()
-	}
-	return fused
-}
-
-func checkRankers(k int, rankers [][][]Hit) error {
-	if err := checkK(k); err != nil {
-		return err
-	}
-	for r, rankings := range rankers {
-		if len(rankings) != len(rankers[0]) {
-			return fmt.Errorf("ranker %d has rankings for %d queries, ranker 0 for %d", r, len(rankings), len(rankers[0]))
-		}
-		for q, ranking := range rankings {
-			if err := checkRanking(ranking); err != nil {
-				return fmt.Errorf("ranker %d, query %d: %w", r, q, err)
-			}
-		}
-	}
-	return nil
-}
 
 func checkRanking(ranking []Hit) error {
 	seen := make(map[int]bool, len(ranking))
@@ -139,27 +35,9 @@ func checkDepth(depth int) error {
 	return nil
 }
 
-// scale is a ranker's mean and standard deviation for one query.
-type scale struct{ mean, deviation float64 }
-
-func standardise(hits []Hit) scale {
-	var sum, squares float64
-	for _, h := range hits {
-		sum += float64(h.Score)
-	}
-	mean := sum / float64(len(hits))
-	for _, h := range hits {
-		d := float64(h.Score) - mean
-		squares += d * d
-	}
-	return scale{mean, math.Sqrt(squares / float64(len(hits)))}
-}
-
-func (s scale) z(score float32) float64 {
-	if s.deviation == 0 {
-		return 0
-	}
-	return (float64(score) - s.mean) / s.deviation
+// standardise returns the scale of the hits' scores.
+func standardise(hits []Hit) zscore.Scale {
+	return zscore.Of(len(hits), func(i int) float64 { return float64(hits[i].Score) })
 }
 
 // ZScoreFusion ranks by the sum of several rankers' standardised scores over the whole corpus: for each query
@@ -288,7 +166,7 @@ func (f *ZScoreFusion) ScoreAll(ctx context.Context, queries []retort.Query) (bl
 			row, total := matrix.Row(scores, q), matrix.Row(sum, q)
 			scale := standardise(rankAll(row, f.depth))
 			for i, score := range row {
-				total[i] += float32(scale.z(score))
+				total[i] += float32(scale.Z(float64(score)))
 			}
 			return nil
 		})

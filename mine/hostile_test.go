@@ -7,7 +7,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/mine"
 )
 
@@ -24,7 +23,6 @@ func TestLongTextsAreAnalysedInLinearTime(t *testing.T) {
 		for what, do := range map[string]func(){
 			"english": func() { mine.English().Terms(text) },
 			"code":    func() { mine.Code().Terms(text) },
-			"cut":     func() { mine.Cut(retort.Passage{ID: "p", Title: text, Text: text}, 2048) },
 		} {
 			start := time.Now()
 			do()

@@ -38,7 +38,7 @@ func TestMinePullsInLittle(t *testing.T) {
 		"retort", "retort/encoder", "retort/mine", "retort/internal/atomicfile", "retort/internal/ctxio",
 		"retort/internal/filekind", "retort/internal/filelock", "retort/internal/jsonl", "retort/internal/matrix",
 		"retort/internal/ledger", "retort/internal/mmap", "retort/internal/nolibtorch", "retort/internal/npy", "retort/internal/parallel",
-		"retort/internal/percentile", "retort/internal/regular", "retort/internal/strictjson", "retort/internal/textfile",
+		"retort/internal/percentile", "retort/internal/regular", "retort/internal/strictjson", "retort/internal/textfile", "retort/internal/zscore",
 	}, ours)
 	require.ElementsMatch(t, []string{
 		"github.com/blevesearch/bleve/v2", "github.com/blevesearch/bleve_index_api", "github.com/blevesearch/geo",

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/internal/percentile"
@@ -12,9 +11,9 @@ import (
 
 // The reasons of the filters of lists.
 const (
-	ReasonSourceNotFirst Reason = "source not the teacher's first"
-	ReasonLowTopScore    Reason = "top score below the percentile"
-	ReasonShortList      Reason = "list too short"
+	reasonSourceNotFirst Reason = "source not the teacher's first"
+	reasonLowTopScore    Reason = "top score below the percentile"
+	reasonShortList      Reason = "list too short"
 	ReasonDisagreement   Reason = "the teachers disagree"
 )
 
@@ -42,11 +41,11 @@ func SourceFirst(lists []retort.List) (Selection, error) {
 			continue
 		}
 		at := slices.Index(l.IDs, l.Query.Source)
-		if at < 0 && isExtractive(l.Query) {
+		if at < 0 && l.Query.Extractive() {
 			continue
 		}
 		if at < 0 || l.Scores[at] < top {
-			dropped[i] = Drop{i, ReasonSourceNotFirst, -1}
+			dropped[i] = Drop{i, reasonSourceNotFirst, -1}
 		}
 	}
 	return selectAll(len(lists), dropped), nil
@@ -81,7 +80,7 @@ func TopScore(lists []retort.List, p float64) (Selection, error) {
 	dropped := map[int]Drop{}
 	for i, l := range lists {
 		if tops[i] < least[l.Query.Type] {
-			dropped[i] = Drop{i, ReasonLowTopScore, -1}
+			dropped[i] = Drop{i, reasonLowTopScore, -1}
 		}
 	}
 	return selectAll(len(lists), dropped), nil
@@ -96,7 +95,7 @@ func ListLength(lists []retort.List, least int) (Selection, error) {
 	dropped := map[int]Drop{}
 	for i, l := range lists {
 		if len(l.IDs) < least {
-			dropped[i] = Drop{i, ReasonShortList, -1}
+			dropped[i] = Drop{i, reasonShortList, -1}
 		}
 	}
 	return selectAll(len(lists), dropped), nil
@@ -141,9 +140,4 @@ func topScore(l retort.List) (float64, error) {
 		top = max(top, s)
 	}
 	return top, nil
-}
-
-// isExtractive says whether a query's text was cut out of its source.
-func isExtractive(q retort.Query) bool {
-	return q.Source != "" && strings.HasPrefix(q.Origin, "extractive")
 }

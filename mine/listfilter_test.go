@@ -4,10 +4,10 @@ import (
 	"math"
 	"testing"
 
-	"github.com/retort-ir/retort"
-	"github.com/retort-ir/retort/generate"
-	"github.com/retort-ir/retort/mine"
 	"github.com/stretchr/testify/require"
+
+	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/mine"
 )
 
 // scoredList returns a list of passages a, b, c, ... with those scores.
@@ -46,7 +46,7 @@ func TestSourceFirstKeepsWhatTheTeacherPutsFirst(t *testing.T) {
 			if c.kept {
 				require.Equal(t, mine.Selection{Kept: []int{0}}, s)
 			} else {
-				require.Equal(t, mine.Selection{Dropped: []mine.Drop{{Index: 0, Reason: mine.ReasonSourceNotFirst, Of: -1}}}, s)
+				require.Equal(t, mine.Selection{Dropped: []mine.Drop{{Index: 0, Reason: "source not the teacher's first", Of: -1}}}, s)
 			}
 		})
 	}
@@ -65,7 +65,7 @@ func TestTopScoreCutsEachTypeAtItsOwnPercentile(t *testing.T) {
 	s, err := mine.TopScore(lists, 25)
 	require.NoError(t, err)
 	require.Equal(t, []int{1, 2, 4}, s.Kept)
-	require.Equal(t, map[mine.Reason]int{mine.ReasonLowTopScore: 3}, s.Counts())
+	require.Equal(t, map[mine.Reason]int{"top score below the percentile": 3}, s.Counts())
 
 	s, err = mine.TopScore(lists, 0)
 	require.NoError(t, err)
@@ -88,7 +88,7 @@ func TestListLengthNeedsNoScores(t *testing.T) {
 	s, err := mine.ListLength(lists, 2)
 	require.NoError(t, err)
 	require.Equal(t, []int{1}, s.Kept)
-	require.Equal(t, map[mine.Reason]int{mine.ReasonShortList: 2}, s.Counts())
+	require.Equal(t, map[mine.Reason]int{"list too short": 2}, s.Counts())
 	require.Equal(t, lists[1:2], s.Lists(lists))
 }
 
@@ -155,7 +155,7 @@ func TestSourceFirstKnowsExtractiveQueriesAsGenerateDoes(t *testing.T) {
 			l.Query.Source, l.Query.Origin = source, origin
 			s, err := mine.SourceFirst([]retort.List{l})
 			require.NoError(t, err)
-			require.Equal(t, source == "" || generate.IsExtractive(l.Query), len(s.Kept) == 1, "origin %q, source %q", origin, source)
+			require.Equal(t, source == "" || l.Query.Extractive(), len(s.Kept) == 1, "origin %q, source %q", origin, source)
 		}
 	}
 }

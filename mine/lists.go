@@ -26,9 +26,6 @@ type ListOptions struct {
 	WithScores bool
 }
 
-// DefaultListOptions take the top 5 and 3 of the next 95, without the source.
-func DefaultListOptions() ListOptions { return ListOptions{Top: 5, Sample: 3, Depth: 100} }
-
 // Validate names the first field that is wrong.
 func (o ListOptions) Validate() error {
 	switch {

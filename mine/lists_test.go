@@ -5,9 +5,10 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/mine"
-	"github.com/stretchr/testify/require"
 )
 
 // ranked returns a corpus of n passages and a ranking of all: passage 0 first, with score n.
@@ -25,7 +26,7 @@ func TestListsTakeTheTopAndASampleOfTheNext(t *testing.T) {
 	q := retort.Query{ID: "q", Text: "x", Source: "p2"}
 	seen := map[string]int{}
 	for seed := range uint64(400) {
-		o := mine.DefaultListOptions()
+		o := mine.ListOptions{Top: 5, Sample: 3, Depth: 100}
 		o.Seed = seed
 		lists, err := mine.Lists(corpus, []retort.Query{q}, [][]mine.Hit{ranking}, o)
 		require.NoError(t, err)
@@ -97,7 +98,7 @@ func TestListsAreDrawnForEachQueryByItself(t *testing.T) {
 
 func TestListsBadInputIsAnError(t *testing.T) {
 	corpus, ranking := ranked(t, 3)
-	ok := mine.DefaultListOptions()
+	ok := mine.ListOptions{Top: 5, Sample: 3, Depth: 100}
 	q := queriesOf("x")
 	for _, c := range []struct {
 		name     string

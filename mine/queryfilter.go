@@ -7,14 +7,16 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/retort-ir/retort"
 )
 
-// The reasons of the filters of queries; that of near-duplicates is ReasonNearDuplicate.
+// The reasons of the filters of queries.
 const (
-	ReasonFewWords  Reason = "too few words"
-	ReasonManyWords Reason = "too many words"
+	reasonNearDuplicate Reason = "near-duplicate"
+	reasonFewWords      Reason = "too few words"
+	reasonManyWords     Reason = "too many words"
 )
 
 // QueryLength drops the generated queries of fewer than least words or more than most; most 0 means no limit. Words are
@@ -33,9 +35,9 @@ func QueryLength(queries []retort.Query, least, most int) (Selection, error) {
 		words := len(strings.Fields(q.Text))
 		switch {
 		case words < least:
-			dropped[i] = Drop{i, ReasonFewWords, -1}
+			dropped[i] = Drop{i, reasonFewWords, -1}
 		case most > 0 && words > most:
-			dropped[i] = Drop{i, ReasonManyWords, -1}
+			dropped[i] = Drop{i, reasonManyWords, -1}
 		}
 	}
 	return selectAll(len(queries), dropped), nil
@@ -67,7 +69,7 @@ func NearDuplicateQueries(ctx context.Context, queries []retort.Query, overlap f
 		}
 		rarest := set[:rarestWords(len(set), overlap)]
 		if of := firstNear(sets, i, rarest, holders, compared, overlap); of >= 0 {
-			dropped[i] = Drop{i, ReasonNearDuplicate, of}
+			dropped[i] = Drop{i, reasonNearDuplicate, of}
 			continue
 		}
 		for _, word := range rarest {
@@ -148,4 +150,25 @@ func isNear(a, b []int32, overlap float64) bool {
 		}
 	}
 	return float64(shared) >= overlap*float64(len(a)+len(b)-shared)-1e-9
+}
+
+// lowerWords returns the lower-case words of a text, each with a space on both sides; "" for a text without words.
+func lowerWords(text string) string {
+	var b strings.Builder
+	b.Grow(len(text) + 2)
+	inWord := false
+	for _, r := range text {
+		isWord := unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r)
+		if isWord && !inWord {
+			b.WriteByte(' ')
+		}
+		if isWord {
+			b.WriteRune(unicode.ToLower(r))
+		}
+		inWord = isWord
+	}
+	if b.Len() > 0 {
+		b.WriteByte(' ')
+	}
+	return b.String()
 }

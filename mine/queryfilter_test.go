@@ -8,9 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/mine"
-	"github.com/stretchr/testify/require"
 )
 
 func TestQueryLengthCountsWords(t *testing.T) {
@@ -21,7 +22,7 @@ func TestQueryLengthCountsWords(t *testing.T) {
 	s, err := mine.QueryLength(queries, 2, 3)
 	require.NoError(t, err)
 	require.Equal(t, []int{1, 2}, s.Kept)
-	require.Equal(t, map[mine.Reason]int{mine.ReasonFewWords: 2, mine.ReasonManyWords: 1}, s.Counts())
+	require.Equal(t, map[mine.Reason]int{"too few words": 2, "too many words": 1}, s.Counts())
 
 	s, err = mine.QueryLength(queries, 2, 0)
 	require.NoError(t, err)
@@ -60,7 +61,7 @@ func TestNearDuplicateQueries(t *testing.T) {
 			require.Len(t, s.Kept, len(c.texts)-len(c.drops))
 			require.Len(t, s.Dropped, len(c.drops))
 			for _, d := range s.Dropped {
-				require.Equal(t, mine.Drop{Index: d.Index, Reason: mine.ReasonNearDuplicate, Of: c.drops[d.Index]}, d)
+				require.Equal(t, mine.Drop{Index: d.Index, Reason: "near-duplicate", Of: c.drops[d.Index]}, d)
 			}
 		})
 	}

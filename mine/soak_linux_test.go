@@ -58,25 +58,6 @@ func TestSoakOfMiningAMillionPassages(t *testing.T) {
 	require.Less(t, fusion[len(fusion)-1], 2*fusion[0], "the cost per query and passage is not flat")
 }
 
-// The filters of passages hold a bounded part of a corpus that stays in its file.
-func TestSoakOfFilteringAMillionPassages(t *testing.T) {
-	for _, n := range soakSizes(t, "RETORT_SOAK_PASSAGES", "10000,100000,1000000") {
-		s := newSoak(t, n)
-		corpus := s.open()
-		s.timed("too short", func() {
-			short, err := mine.TooShort(s.ctx, corpus, 10)
-			require.NoError(t, err)
-			require.Empty(t, short.Dropped)
-		})
-		s.timed("near-duplicates", func() {
-			duplicates, err := mine.NearDuplicates(s.ctx, corpus)
-			require.NoError(t, err)
-			require.Equal(t, n/1000, len(duplicates.Dropped), "the copies that were written")
-		})
-		require.Less(t, s.peak(), int64(soakMemory), "anonymous memory at %d passages", n)
-	}
-}
-
 // soakSizes returns the numbers in an environment variable, or usual ones; it skips the test where nobody asked for it.
 func soakSizes(t *testing.T, variable, usual string) []int {
 	t.Helper()

@@ -9,6 +9,7 @@ import (
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/internal/matrix"
 	"github.com/retort-ir/retort/internal/parallel"
+	"github.com/retort-ir/retort/internal/zscore"
 )
 
 // A fused search of a large corpus does not need the scores of all passages: the best stand among the first of at least
@@ -87,7 +88,7 @@ func (f *ZScoreFusion) searchByThreshold(ctx context.Context, rankers []candidat
 // threshold is the search for one query.
 type threshold struct {
 	k      int
-	scales []scale
+	scales []zscore.Scale
 	unseen []float32 // of each ranker: the highest standardised score of a passage that is not in its ranking
 	seen   map[int]*candidate
 }
@@ -101,7 +102,7 @@ type candidate struct {
 }
 
 func newThreshold(rankers, k int) *threshold {
-	return &threshold{k: k, scales: make([]scale, rankers), unseen: make([]float32, rankers), seen: map[int]*candidate{}}
+	return &threshold{k: k, scales: make([]zscore.Scale, rankers), unseen: make([]float32, rankers), seen: map[int]*candidate{}}
 }
 
 // addRanking adds what a ranker found when it was asked for depth passages. Its scale is that of its first scaleDepth.
@@ -115,14 +116,14 @@ func (t *threshold) addRanking(r int, ranking []Hit, depth, scaleDepth int) {
 		first = append(first, Hit{})
 	}
 	t.scales[r] = standardise(first)
-	t.unseen[r] = float32(t.scales[r].z(lowest))
+	t.unseen[r] = float32(t.scales[r].Z(float64(lowest)))
 	for _, h := range ranking {
 		c := t.seen[h.Index]
 		if c == nil {
 			c = &candidate{index: h.Index, z: make([]float32, len(t.scales)), known: make([]bool, len(t.scales))}
 			t.seen[h.Index] = c
 		}
-		c.z[r], c.known[r] = float32(t.scales[r].z(h.Score)), true
+		c.z[r], c.known[r] = float32(t.scales[r].Z(float64(h.Score))), true
 	}
 }
 
@@ -184,7 +185,7 @@ func (t *threshold) complete(batch []*candidate, score func(r int, indices []int
 		}
 		for _, c := range batch {
 			if !c.known[r] {
-				c.z[r], scores = float32(t.scales[r].z(float32(scores[0]))), scores[1:]
+				c.z[r], scores = float32(t.scales[r].Z(float64(float32(scores[0])))), scores[1:]
 			}
 		}
 	}

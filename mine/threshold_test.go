@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -125,4 +126,15 @@ func TestFusionByThresholdOnJudgedCollections(t *testing.T) {
 		}
 		t.Logf("%s: %d of %d queries settled by the first %d of each ranker of %d passages", name, settled, len(queries), thresholdDepth, corpus.Len())
 	}
+}
+
+func corpusOfTexts(t testing.TB, texts []string) retort.Corpus {
+	t.Helper()
+	passages := make([]retort.Passage, len(texts))
+	for i, text := range texts {
+		passages[i] = retort.Passage{ID: strconv.Itoa(i), Text: text}
+	}
+	c, err := retort.NewCorpus(passages)
+	require.NoError(t, err)
+	return c
 }

@@ -27,49 +27,9 @@ func TestAgreement(t *testing.T) {
 		{"all missing", [][]float64{{1, 2, 3}, {nan, nan, nan}}, .5},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			got, err := Agreement(tc.scores...)
-			require.NoError(t, err)
-			require.InDelta(t, tc.want, got, 1e-12)
+			require.InDelta(t, tc.want, agreement(tc.scores), 1e-12)
 		})
 	}
-}
-
-func TestTopOverlap(t *testing.T) {
-	for _, tc := range []struct {
-		name   string
-		k      int
-		scores [][]float64
-		want   float64
-	}{
-		{"one of two", 2, [][]float64{{4, 3, 2, 1}, {1, 3, 2, 4}}, .5},
-		{"mean over the pairs", 1, [][]float64{{4, 3, 2}, {4, 3, 2}, {1, 3, 2}}, 1. / 3},
-		{"shorter than k", 10, [][]float64{{4, 3}, {1, 3}}, 1},
-		{"of equal scores the earlier", 1, [][]float64{{2, 2}, {2, 1}}, 1},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			got, err := TopOverlap(tc.k, tc.scores...)
-			require.NoError(t, err)
-			require.InDelta(t, tc.want, got, 1e-12)
-		})
-	}
-}
-
-func TestAgreementRefusesWhatItCannotCompare(t *testing.T) {
-	for _, c := range []struct {
-		scores [][]float64
-		want   string
-	}{
-		{[][]float64{{1, 2}}, "agreement of 1 teachers"},
-		{[][]float64{{1}, {1}}, "agreement on 1 passages"},
-		{[][]float64{{1, 2}, {1, 2, 3}}, "2 scores of teacher 0 and 3 of teacher 1"},
-	} {
-		_, err := Agreement(c.scores...)
-		require.ErrorContains(t, err, c.want)
-		_, err = TopOverlap(3, c.scores...)
-		require.ErrorContains(t, err, c.want)
-	}
-	_, err := TopOverlap(0, []float64{1, 2}, []float64{1, 2})
-	require.ErrorContains(t, err, "k must be at least 1")
 }
 
 func TestABatchOfAnEnsembleSaysHowFarItsMembersAgree(t *testing.T) {

@@ -29,7 +29,11 @@ type Work struct {
 type Scored struct {
 	Scores []float64
 	Err    error
-	// Agreement says how far an Ensemble's members agree on the list, in [0,1] (see Agreement); 0 where nobody says.
+	// Agreement is a confidence in the list, from an Ensemble of two members or more: 1 where all of them rank its
+	// passages alike, 0 where two rank them the other way round, and about 1/2 where they have nothing to do with each
+	// other. It is the mean over the pairs of members of (1 + tau_b) / 2, with Kendall's tau-b, which takes equal scores
+	// into account (Kendall 1945, "The treatment of ties in ranking problems", Biometrika 33). A pair of which one member
+	// ranks nothing above anything else counts 1/2. It is 0 where nobody says.
 	Agreement float64
 }
 
@@ -82,7 +86,7 @@ func scoreListed(ctx context.Context, t Teacher, lists []listed) []Scored {
 	}
 	for n, scored := range rawEach(ctx, t, readable) {
 		if scored.Err == nil {
-			scored.Scores = FillMissing(scored.Scores)
+			scored.Scores = fillMissing(scored.Scores)
 		}
 		outcomes[at[n]] = scored
 	}

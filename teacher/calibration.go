@@ -59,30 +59,3 @@ func (r Range) String() string {
 	return fmt.Sprintf("percentile min-max of %d scores in %d lists: %.4g (percentile %g) to 0, %.4g (percentile %g) to 1; clipped %d below, %d above",
 		r.Scores, r.Lists, r.Low, r.LowPercentile, r.High, r.HighPercentile, r.Below, r.Above)
 }
-
-// Temperature is what MatchTemperature chose, and why.
-type Temperature struct {
-	Teacher float64 `json:"teacher"` // chosen
-	Student float64 `json:"student"` // given
-	Entropy float64 `json:"entropy"` // mean over the lists, in nats, of both at these temperatures
-	Before  float64 `json:"before"`  // mean entropy of the teacher at the student's temperature
-	Lists   int     `json:"lists"`
-}
-
-// FindTemperature is MatchTemperature with an account of itself.
-func FindTemperature(teacher, student [][]float64, studentTau float64) (Temperature, error) {
-	tau, err := MatchTemperature(teacher, student, studentTau)
-	if err != nil {
-		return Temperature{}, err
-	}
-	return Temperature{
-		Teacher: tau, Student: studentTau, Lists: len(teacher),
-		Entropy: meanEntropy(student, studentTau), Before: meanEntropy(teacher, studentTau),
-	}, nil
-}
-
-// String says in one line what was done.
-func (t Temperature) String() string {
-	return fmt.Sprintf("temperature of the teacher %.4g: its mean entropy over %d lists becomes the student's at %.4g, %.3f nats (%.3f at %.4g)",
-		t.Teacher, t.Lists, t.Student, t.Entropy, t.Before, t.Student)
-}

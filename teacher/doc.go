@@ -7,12 +7,11 @@
 // teacher and checks what comes back, [ScoreAll] does so for many lists at the same time, and in batches where the teacher
 // is a [BatchTeacher].
 //
-// An ensemble fuses z-scores, or reciprocal ranks ([NewRankFusion]). [FitWeights] finds its members' weights on judged lists of
-// a dev split, and keeps equal ones where that is not sure to pay. How far the members agree ([Agreement]) is a confidence
-// in a list.
+// An ensemble fuses z-scores, or reciprocal ranks ([NewRankFusion]). [FitWeights] finds its members' weights on judged
+// lists of a dev split, and keeps equal ones where that is not sure to pay. How far the members agree (Scored.Agreement)
+// is a confidence in a list.
 //
 // Teachers score on scales of their own. The calibrations bring a list's scores to what a loss expects: [MinMax] and
-// [PercentileMinMax] to [0,1], [MatchTemperature] chooses a temperature by entropy, and [OnStudentScale] builds a target
-// that starts at the student's own similarities and adds what the teacher knows better. [PercentileRange] and
-// [FindTemperature] say in one line what was done.
+// [PercentileMinMax] to [0,1], and [OnStudentScale] builds a target that starts at the student's own similarities and adds
+// what the teacher knows better. [PercentileRange] says in one line what was done.
 package teacher

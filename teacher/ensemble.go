@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/internal/zscore"
 )
 
 // Member is one teacher of an ensemble.
@@ -166,9 +167,9 @@ func (e *Ensemble) fuse(opinions [][]float64, n int) []float64 {
 // standardise brings one list's scores, some of which may be missing, to the common scale.
 func (f Fusion) standardise(scores []float64) []float64 {
 	if f == ReciprocalRank {
-		return ReciprocalRanks(FillMissing(scores))
+		return reciprocalRanks(fillMissing(scores))
 	}
-	return ZScores(FillMissing(scores))
+	return ZScores(fillMissing(scores))
 }
 
 func (m Member) failed(err error) error {
@@ -176,38 +177,12 @@ func (m Member) failed(err error) error {
 }
 
 // ZScores returns (s - mean) / sd of one list's scores, sd being the population standard deviation. Where the scores are
-// all the same but for rounding, all are 0. The scores must be finite (see FillMissing).
+// all the same but for rounding, all are 0. The scores must be finite.
 func ZScores(scores []float64) []float64 {
+	scale := zscore.Of(len(scores), func(i int) float64 { return scores[i] })
 	z := make([]float64, len(scores))
-	if len(scores) == 0 {
-		return z
-	}
-	// Scaled by the largest magnitude: neither sum can overflow.
-	var largest float64
-	for _, s := range scores {
-		largest = max(largest, math.Abs(s))
-	}
-	if largest == 0 {
-		return z
-	}
-	n := float64(len(scores))
-	var mean float64
-	for _, s := range scores {
-		mean += s / largest / n
-	}
-	var variance float64
 	for i, s := range scores {
-		z[i] = s/largest - mean
-		variance += z[i] * z[i] / n
-	}
-	sd := math.Sqrt(variance)
-	const rounding = 1e-13
-	if sd < rounding {
-		clear(z)
-		return z
-	}
-	for i := range z {
-		z[i] /= sd
+		z[i] = scale.Z(s)
 	}
 	return z
 }
@@ -215,9 +190,9 @@ func ZScores(scores []float64) []float64 {
 // rankConstant is k of reciprocal rank fusion, as its authors chose it.
 const rankConstant = 60
 
-// ReciprocalRanks returns 1 / (60 + rank) of one list's scores; equal scores share the mean of their ranks. The scores must be
-// finite (see FillMissing).
-func ReciprocalRanks(scores []float64) []float64 {
+// reciprocalRanks returns 1 / (60 + rank) of one list's scores; equal scores share the mean of their ranks. The scores must be
+// finite.
+func reciprocalRanks(scores []float64) []float64 {
 	order := make([]int, len(scores))
 	for i := range order {
 		order[i] = i

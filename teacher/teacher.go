@@ -23,19 +23,19 @@ func (f Func) Score(ctx context.Context, q retort.Query, passages []retort.Passa
 	return f(ctx, q, passages)
 }
 
-// Score calls t and checks what comes back: as many scores as passages, none infinite. Missing scores (NaN) are filled
-// as FillMissing does, so the result is finite. Errors name the query and the passage.
+// Score calls t and checks what comes back: as many scores as passages, none infinite. A missing score (NaN) becomes the
+// lowest of the list's other scores, since what a teacher cannot score is as bad as the worst that it has seen there; all
+// are 0 where every score is missing. So the result is finite. Errors name the query and the passage.
 func Score(ctx context.Context, t Teacher, q retort.Query, passages []retort.Passage) ([]float64, error) {
 	scores, err := rawScores(ctx, t, q, passages)
 	if err != nil {
 		return nil, err
 	}
-	return FillMissing(scores), nil
+	return fillMissing(scores), nil
 }
 
-// FillMissing returns a copy of one list's scores in which each NaN is the lowest of the others: what a teacher cannot
-// score is as bad as the worst it has seen in that list. Where every score is missing all are 0, a list that says nothing.
-func FillMissing(scores []float64) []float64 {
+// fillMissing returns a copy of one list's scores in which each NaN is the lowest of the others, see Score.
+func fillMissing(scores []float64) []float64 {
 	lowest := math.Inf(1)
 	for _, s := range scores {
 		if s < lowest {

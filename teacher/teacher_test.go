@@ -26,7 +26,7 @@ func fixed(scores ...float64) Teacher {
 	return Func(func(context.Context, retort.Query, []retort.Passage) ([]float64, error) { return scores, nil })
 }
 
-func TestFillMissingGivesTheLowestScoreOfTheList(t *testing.T) {
+func TestAMissingScoreIsTheLowestScoreOfTheList(t *testing.T) {
 	for _, c := range []struct {
 		name      string
 		in, wants []float64
@@ -37,7 +37,7 @@ func TestFillMissingGivesTheLowestScoreOfTheList(t *testing.T) {
 		{"one score", []float64{nan, 5}, []float64{5, 5}},
 		{"empty", []float64{}, []float64{}},
 	} {
-		t.Run(c.name, func(t *testing.T) { require.Equal(t, c.wants, FillMissing(c.in)) })
+		t.Run(c.name, func(t *testing.T) { require.Equal(t, c.wants, fillMissing(c.in)) })
 	}
 }
 

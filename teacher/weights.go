@@ -1,7 +1,6 @@
 package teacher
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,6 +42,9 @@ type Weights struct {
 	// CrossValidated is what weights that were fitted on four fifths of the split gain over equal ones on the other fifth.
 	CrossValidated eval.Comparison `json:"cross_validated"`
 }
+
+// metric is what the weights are fitted on.
+var metric = eval.NDCG(10)
 
 // weightP is the p-value that a cross-validated gain must be below.
 const weightP = 0.05
@@ -158,7 +160,8 @@ func (l Judged) check(teachers int) error {
 			}
 		}
 	}
-	if idealDCG(l) == 0 {
+	relevant := func(grade int) bool { return grade > 0 }
+	if !slices.ContainsFunc(l.Grades, relevant) && !slices.ContainsFunc(l.Missed, relevant) {
 		return errors.New("no passage is relevant")
 	}
 	return nil
@@ -170,7 +173,6 @@ type fitter struct {
 	teachers int
 	scores   [][][]float64 // [list][teacher][passage], standardised
 	lists    []Judged
-	ideal    []float64
 }
 
 func newFitter(lists []Judged, o WeightOptions) *fitter {
@@ -180,7 +182,7 @@ func newFitter(lists []Judged, o WeightOptions) *fitter {
 		for m, scores := range l.Scores {
 			standard[m] = o.Fusion.standardise(scores)
 		}
-		f.scores, f.ideal = append(f.scores, standard), append(f.ideal, idealDCG(l))
+		f.scores = append(f.scores, standard)
 	}
 	return f
 }
@@ -230,7 +232,7 @@ func (f *fitter) each(weights []float64, lists []int) []float64 {
 				fused[j] += weights[m] * s
 			}
 		}
-		values[n] = dcg(gainsInOrder(f.lists[i].Grades, ranking(fused))) / f.ideal[i]
+		values[n] = metric.Value(eval.RankedBy(fused, f.lists[i].Grades, f.lists[i].Missed))
 	}
 	return values
 }
@@ -256,51 +258,6 @@ func (f *fitter) crossValidate(ctx context.Context, seed uint64) (eval.Compariso
 		}
 	}
 	return eval.Paired(ctx, equal, fitted, seed)
-}
-
-const cutoff = 10 // of nDCG
-
-// NDCG returns the nDCG@10 of a list ranked by the scores, which must be finite, with linear gains: trec_eval's. Of equal scores
-// the earlier passage is the better. missed are the grades of relevant passages that the list lacks.
-func NDCG(scores []float64, grades, missed []int) float64 {
-	ideal := idealDCG(Judged{Grades: grades, Missed: missed})
-	if ideal == 0 {
-		return 0
-	}
-	return dcg(gainsInOrder(grades, ranking(scores))) / ideal
-}
-
-// ranking returns the indexes of the scores, best first.
-func ranking(scores []float64) []int {
-	order := make([]int, len(scores))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(scores[b], scores[a]) })
-	return order
-}
-
-func gainsInOrder(grades []int, order []int) []int {
-	gains := make([]int, min(cutoff, len(order)))
-	for rank := range gains {
-		gains[rank] = grades[order[rank]]
-	}
-	return gains
-}
-
-func idealDCG(l Judged) float64 {
-	all := slices.Concat(l.Grades, l.Missed)
-	slices.SortFunc(all, func(a, b int) int { return cmp.Compare(b, a) })
-	return dcg(all)
-}
-
-// dcg takes the grades in their ranks' order.
-func dcg(grades []int) float64 {
-	var sum float64
-	for i, g := range grades[:min(cutoff, len(grades))] {
-		sum += float64(max(g, 0)) / math.Log2(float64(i+2))
-	}
-	return sum
 }
 
 func mean(values []float64) float64 {

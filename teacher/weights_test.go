@@ -3,7 +3,6 @@ package teacher
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -11,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/eval"
 )
 
 // devLists have one relevant passage of ten, which teacher 0 finds by far more often than the others; signal is how well.
@@ -43,7 +43,7 @@ func TestReciprocalRanks(t *testing.T) {
 		{"equals share the mean of their ranks", []float64{5, 9, 5, 1}, []float64{1 / 62.5, 1. / 61, 1 / 62.5, 1. / 64}},
 		{"empty", nil, []float64{}},
 	} {
-		t.Run(c.name, func(t *testing.T) { require.InDeltaSlice(t, c.want, ReciprocalRanks(c.in), 1e-15) })
+		t.Run(c.name, func(t *testing.T) { require.InDeltaSlice(t, c.want, reciprocalRanks(c.in), 1e-15) })
 	}
 }
 
@@ -115,7 +115,7 @@ func TestTheWeightsMakeTheEnsembleThatWasMeasured(t *testing.T) {
 		require.NoError(t, err)
 		scores, err := e.Score(t.Context(), retort.Query{}, make([]retort.Passage, 10))
 		require.NoError(t, err)
-		sum += NDCG(scores, l.Grades, l.Missed)
+		sum += metric.Value(eval.RankedBy(scores, l.Grades, l.Missed))
 	}
 	require.InDelta(t, w.Best, sum/40, 1e-12)
 
@@ -160,12 +160,6 @@ func TestFitWeightsNamesWhatIsWrong(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-func TestNDCGAgreesWithTrecEval(t *testing.T) {
-	// pytrec_eval ndcg_cut_10 of qrels a 2, b 0, c 1, d 3, x 1 and a run of a .9, b .8, c .7, d .1
-	require.InDelta(t, 0.7302847060846005, NDCG([]float64{.9, .8, .7, .1}, []int{2, 0, 1, 3}, []int{1}), 1e-12)
-	require.Zero(t, NDCG([]float64{1, 2}, []int{0, -1}, nil))
-}
-
 func TestPercentileRangeSaysWhatItDid(t *testing.T) {
 	lists := [][]float64{{0, 1, 2, 3, 4}, {5, 6, 7, 8, 9, 10}}
 	r, err := PercentileRange(lists, 10, 90)
@@ -192,16 +186,4 @@ func TestPercentileRangeSaysWhatItDid(t *testing.T) {
 	}
 	_, err = r.Scale([]float64{nan})
 	require.ErrorContains(t, err, "score 0 is NaN")
-}
-
-func TestFindTemperatureSaysWhatItDid(t *testing.T) {
-	teacher, student := [][]float64{{1, 5, 9}, {0, 0, 3}}, [][]float64{{.1, .5, .9}, {0, 0, .3}}
-	got, err := FindTemperature(teacher, student, .05)
-	require.NoError(t, err)
-	require.InDelta(t, .5, got.Teacher, 1e-6, "ten times the scale, ten times the temperature")
-	require.InDelta(t, meanEntropy(teacher, got.Teacher), got.Entropy, 1e-9)
-	require.Equal(t, fmt.Sprintf("temperature of the teacher 0.5: its mean entropy over 2 lists becomes the student's at 0.05, %.3f nats (%.3f at 0.05)",
-		got.Entropy, got.Before), got.String())
-	_, err = FindTemperature(teacher, student[:1], .05)
-	require.ErrorContains(t, err, "2 lists of the teacher and 1 of the student")
 }

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/retort-ir/retort"
-	"github.com/retort-ir/retort/generate"
 	"github.com/retort-ir/retort/mine"
 )
 
@@ -165,7 +164,7 @@ func (j *job) separatePositives(lists []retort.List) ([]retort.List, error) {
 // positiveOf is the passage that answers a list's query by its scores: the first of the best. An extractive
 // query's list has none, as in training.
 func positiveOf(l retort.List) string {
-	if generate.IsExtractive(l.Query) || len(l.Scores) == 0 || len(l.Scores) != len(l.IDs) {
+	if l.Query.Extractive() || len(l.Scores) == 0 || len(l.Scores) != len(l.IDs) {
 		return ""
 	}
 	return l.IDs[slices.Index(l.Scores, slices.Max(l.Scores))]

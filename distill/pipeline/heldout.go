@@ -18,8 +18,7 @@ import (
 type HeldOut struct {
 	Choose, Test *KnownItems
 	// Passages are the ids of the passages that the items were made of and of those with the same text
-	// (generate.Normalize). Other near-duplicates are not looked for: let mine.NearDuplicates drop them from the corpus
-	// first.
+	// (generate.Normalize). Other near-duplicates are not looked for.
 	Passages map[string]bool
 }
 

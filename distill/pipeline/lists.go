@@ -299,7 +299,7 @@ func (j *job) candidate(r ranked) (retort.List, error) {
 	}
 	lists, err := mine.Lists(j.Corpus, []retort.Query{r.Query}, [][]mine.Hit{hits}, mine.ListOptions{
 		Top: j.Mining.List.Top, Sample: j.Mining.List.Sample, Depth: j.Mining.List.Depth, Seed: j.Mining.seed,
-		WithScores: j.Teacher == nil, KeepSource: !j.Mining.List.DropSource || !generate.IsExtractive(r.Query),
+		WithScores: j.Teacher == nil, KeepSource: !j.Mining.List.DropSource || !r.Query.Extractive(),
 	})
 	if err != nil {
 		return retort.List{}, err

@@ -10,11 +10,11 @@ import (
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/distill"
+	"github.com/retort-ir/retort/distill/pipeline/internal/report"
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/internal/counted"
 	"github.com/retort-ir/retort/internal/matrix"
-	"github.com/retort-ir/retort/distill/pipeline/internal/report"
 	"github.com/retort-ir/retort/internal/results"
 )
 

@@ -7,7 +7,6 @@ import (
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder"
-	"github.com/retort-ir/retort/generate"
 	"github.com/retort-ir/retort/internal/matrix"
 	"github.com/retort-ir/retort/mine"
 	"github.com/retort-ir/retort/teacher"
@@ -64,7 +63,7 @@ func (p *stages) targetSettings() settings {
 // calibrate turns the lists' raw scores into targets, in place of the old.
 func (p *stages) calibrate(ctx context.Context, lists []retort.List) error {
 	for i, l := range lists {
-		if generate.IsExtractive(l.Query) {
+		if l.Query.Extractive() {
 			lists[i].Scores = capSource(l)
 		}
 	}

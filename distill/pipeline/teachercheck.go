@@ -290,7 +290,9 @@ func (j *job) measureSet(ctx context.Context, set checkSet, progress func(done i
 		if err != nil {
 			return CheckResult{}, fmt.Errorf("query %q: %w", t.Query.ID, err)
 		}
-		before[i], after[i] = teacher.NDCG(student[i], t.Grades, t.Missed), teacher.NDCG(target, t.Grades, t.Missed)
+		metric := eval.NDCG(cutoff)
+		before[i] = metric.Value(eval.RankedBy(student[i], t.Grades, t.Missed))
+		after[i] = metric.Value(eval.RankedBy(target, t.Grades, t.Missed))
 		r.Student += before[i] / n
 		r.Teacher += after[i] / n
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/teacher"
 )
 
@@ -132,7 +133,7 @@ func bestSubset(lists []teacher.Judged, members int) (best []int, subsets int) {
 		subsets++
 		sum := 0.0
 		for _, l := range lists {
-			sum += teacher.NDCG(fuse(pick(l.Scores, in)), l.Grades, l.Missed)
+			sum += metric.Value(eval.RankedBy(fuse(pick(l.Scores, in)), l.Grades, l.Missed))
 		}
 		if sum > highest {
 			best, highest = in, sum

@@ -7,7 +7,7 @@
 // and an answer with another number of scores than documents, an index that is missing, twice or out of range, or
 // something else than numbers is an error: a wrong score never gets through.
 //
-// A passage that is too long for the server's model has no score (NaN), which teacher.FillMissing takes for the lowest
+// A passage that is too long for the server's model has no score (NaN), which teacher.Score takes for the lowest
 // of its list. The client finds it by cutting the request in halves, names it in the log and counts it ([Totals]).
 // Where many passages are too long scoring ends with an error: set [Options].Truncate.
 //

@@ -14,7 +14,6 @@ import (
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder/encodertest"
-	"github.com/retort-ir/retort/generate"
 	"github.com/retort-ir/retort/loss"
 )
 
@@ -27,7 +26,7 @@ func world(t *testing.T, n int) (*retort.MemoryCorpus, []retort.List) {
 	for i := range n {
 		passages = append(passages, retort.Passage{ID: fmt.Sprint("p", i), Text: fmt.Sprintf("passage number%d of all", i)})
 		l := retort.List{
-			Query:  retort.Query{ID: fmt.Sprint("q", i), Text: fmt.Sprint("number", i), Source: fmt.Sprint("p", i), Origin: generate.OriginExtractive},
+			Query:  retort.Query{ID: fmt.Sprint("q", i), Text: fmt.Sprint("number", i), Source: fmt.Sprint("p", i), Origin: retort.OriginExtractive},
 			Scores: []float64{5, 4, 3, 1},
 		}
 		for _, j := range []int{1, 0, 2, 3} {
@@ -47,7 +46,7 @@ func TestCutPutsTheSourceFirstWithTheHighestScore(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, []string{"p0", "p1", "p2"}, got.IDs)
 	require.Equal(t, []float64{1, 1, 0}, got.Scores)
-	require.False(t, generate.IsExtractive(got.Query), "Retort would take no positive")
+	require.False(t, got.Query.Extractive(), "Retort would take no positive")
 
 	l := lists[0]
 	l.Query.Source = "elsewhere"
