@@ -9,8 +9,8 @@ import (
 // Reason says why a filter dropped something.
 type Reason string
 
-// ReasonNotInTopK is the reason of RoundTrip.
-const ReasonNotInTopK Reason = "source not in the top k"
+// reasonNotInTopK is the reason of RoundTrip.
+const reasonNotInTopK Reason = "source not in the top k"
 
 // Selection is what a filter kept and dropped, by index in what it was given, both ascending.
 type Selection struct {
@@ -58,7 +58,8 @@ func selectAll(n int, dropped map[int]Drop) Selection {
 
 // RoundTrip keeps the queries whose source is among the first k of their ranking, so that somebody who asks the query
 // finds the passage it was made from (Tamber et al. 2025 take k = 20 of the student's ranking). Queries without a source
-// are kept. There is one ranking a query; a source that the corpus lacks and k < 1 are errors.
+// are kept. A passage that is the query itself (retort.Query.Is) is not counted. There is one ranking a query; a source
+// that the corpus lacks and k < 1 are errors.
 func RoundTrip(corpus retort.Corpus, queries []retort.Query, rankings [][]Hit, k int) (Selection, error) {
 	if err := checkK(k); err != nil {
 		return Selection{}, fmt.Errorf("round trip: %w", err)
@@ -72,8 +73,15 @@ func RoundTrip(corpus retort.Corpus, queries []retort.Query, rankings [][]Hit, k
 		if err != nil {
 			return Selection{}, fmt.Errorf("round trip: %w", err)
 		}
-		if source >= 0 && !holds(rankings[i][:min(k, len(rankings[i]))], source) {
-			dropped[i] = Drop{i, ReasonNotInTopK, -1}
+		if source < 0 {
+			continue
+		}
+		ranking, err := withoutItself(corpus, q, rankings[i])
+		if err != nil {
+			return Selection{}, fmt.Errorf("round trip: %w", err)
+		}
+		if !holds(ranking[:min(k, len(ranking))], source) {
+			dropped[i] = Drop{i, reasonNotInTopK, -1}
 		}
 	}
 	return selectAll(len(queries), dropped), nil

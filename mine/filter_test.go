@@ -25,8 +25,17 @@ func TestRoundTripKeepsQueriesThatFindTheirSource(t *testing.T) {
 	s, err := mine.RoundTrip(corpus, queries, rankings, 2)
 	require.NoError(t, err)
 	require.Equal(t, []int{0, 1, 3}, s.Kept)
-	require.Equal(t, map[mine.Reason]int{mine.ReasonNotInTopK: 2}, s.Counts())
+	require.Equal(t, map[mine.Reason]int{"source not in the top k": 2}, s.Counts())
 	require.Equal(t, "asked by a person", s.Queries(queries)[2].Text)
+}
+
+func TestRoundTripDoesNotCountTheQueryItself(t *testing.T) {
+	corpus, err := retort.NewCorpus([]retort.Passage{{ID: "a", Text: "what is it"}, {ID: "b", Text: "it is this"}})
+	require.NoError(t, err)
+	queries := []retort.Query{{ID: "a", Text: "what is it", Source: "b"}}
+	s, err := mine.RoundTrip(corpus, queries, [][]mine.Hit{{{Index: 0, Score: 2}, {Index: 1, Score: 1}}}, 1)
+	require.NoError(t, err)
+	require.Equal(t, []int{0}, s.Kept)
 }
 
 func TestRoundTripBadInputIsAnError(t *testing.T) {

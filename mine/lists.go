@@ -74,10 +74,8 @@ func (o ListOptions) list(corpus retort.Corpus, q retort.Query, ranking []Hit) (
 	if source >= 0 && !o.KeepSource {
 		ranking = slices.DeleteFunc(slices.Clone(ranking), func(h Hit) bool { return h.Index == source })
 	}
-	if itself, err := itselfOf(corpus, q); err != nil {
+	if ranking, err = withoutItself(corpus, q, ranking); err != nil {
 		return retort.List{}, err
-	} else if itself >= 0 {
-		ranking = slices.DeleteFunc(slices.Clone(ranking), func(h Hit) bool { return h.Index == itself })
 	}
 	list := retort.List{Query: q, IDs: []string{}}
 	picked := o.pick(q.ID, ranking)
@@ -95,6 +93,15 @@ func (o ListOptions) list(corpus retort.Corpus, q retort.Query, ranking []Hit) (
 		}
 	}
 	return list, nil
+}
+
+// withoutItself returns the ranking without the passage that the query is.
+func withoutItself(corpus retort.Corpus, q retort.Query, ranking []Hit) ([]Hit, error) {
+	itself, err := itselfOf(corpus, q)
+	if err != nil || itself < 0 {
+		return ranking, err
+	}
+	return slices.DeleteFunc(slices.Clone(ranking), func(h Hit) bool { return h.Index == itself }), nil
 }
 
 // itselfOf returns the index of the passage that the query is, -1 where it is none.

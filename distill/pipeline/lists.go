@@ -19,10 +19,28 @@ const rankBlock = 256
 
 // ranked is a record of StageMine: the ranking of one query, to a depth of one more than MiningOptions.Depth.
 type ranked struct {
-	Query      retort.Query `json:"query"`
-	IDs        []string     `json:"ids"` // best first
-	Scores     []float32    `json:"scores"`
-	SourceRank int          `json:"source_rank,omitempty"` // from 1; 0: not among them
+	Query    retort.Query `json:"query"`
+	Passages []int        `json:"passages"` // their indexes in the corpus, best first
+	Scores   []float32    `json:"scores"`
+}
+
+func newRanked(q retort.Query, hits []mine.Hit) ranked {
+	r := ranked{Query: q, Passages: make([]int, len(hits)), Scores: make([]float32, len(hits))}
+	for i, h := range hits {
+		r.Passages[i], r.Scores[i] = h.Index, h.Score
+	}
+	return r
+}
+
+func (r ranked) hits() ([]mine.Hit, error) {
+	if len(r.Passages) != len(r.Scores) {
+		return nil, fmt.Errorf("query %q: %d passages and %d scores", r.Query.ID, len(r.Passages), len(r.Scores))
+	}
+	hits := make([]mine.Hit, len(r.Passages))
+	for i, index := range r.Passages {
+		hits[i] = mine.Hit{Index: index, Score: r.Scores[i]}
+	}
+	return hits, nil
 }
 
 func (j *job) makeLists(ctx context.Context) ([]retort.List, error) {
@@ -193,6 +211,9 @@ func (j *job) rank(ctx context.Context, queries []retort.Query) ([]ranked, error
 		j.report(StageMine, have, len(queries))
 		for start := have - have%rankBlock; start < len(queries); start += rankBlock {
 			block := queries[start:min(start+rankBlock, len(queries))]
+			if err := j.checkSources(block); err != nil {
+				return fmt.Errorf("pipeline: rank: %w", err)
+			}
 			// One more than the list needs, since a source may leave it.
 			hits, err := j.Ranker.Search(ctx, block, j.Mining.List.Depth+1)
 			if err != nil {
@@ -202,11 +223,7 @@ func (j *job) rank(ctx context.Context, queries []retort.Query) ([]ranked, error
 				return fmt.Errorf("pipeline: rank: the ranker gave %d rankings for %d queries", len(hits), len(block))
 			}
 			for i := max(0, have-start); i < len(block); i++ {
-				r, err := j.named(block[i], hits[i])
-				if err != nil {
-					return fmt.Errorf("pipeline: rank: %w", err)
-				}
-				if err := emit(r); err != nil {
+				if err := emit(newRanked(block[i], hits[i])); err != nil {
 					return fmt.Errorf("pipeline: %w", err)
 				}
 			}
@@ -216,41 +233,29 @@ func (j *job) rank(ctx context.Context, queries []retort.Query) ([]ranked, error
 	})
 }
 
-// named replaces the hits' indices by ids.
-func (j *job) named(q retort.Query, hits []mine.Hit) (ranked, error) {
-	r := ranked{Query: q, IDs: make([]string, 0, len(hits)), Scores: make([]float32, 0, len(hits))}
-	if _, ok := j.Corpus.Index(q.Source); q.Source != "" && !ok {
-		return ranked{}, fmt.Errorf("query %q: its source %q is not in the corpus", q.ID, q.Source)
-	}
-	for _, h := range hits {
-		p, err := j.Corpus.At(h.Index)
-		if err != nil {
-			return ranked{}, fmt.Errorf("query %q: %w", q.ID, err)
-		}
-		if q.Is(p) {
-			continue
-		}
-		r.IDs, r.Scores = append(r.IDs, p.ID), append(r.Scores, h.Score)
-		if p.ID == q.Source {
-			r.SourceRank = len(r.IDs)
+// checkSources refuses queries whose sources the corpus lacks before they are ranked.
+func (j *job) checkSources(queries []retort.Query) error {
+	for _, q := range queries {
+		if _, ok := j.Corpus.Index(q.Source); q.Source != "" && !ok {
+			return fmt.Errorf("query %q: its source %q is not in the corpus", q.ID, q.Source)
 		}
 	}
-	return r, nil
+	return nil
 }
 
 // candidates returns the lists that the teacher is to score, with the ranker's scores where that is the teacher.
 func (j *job) candidates(ctx context.Context, rankings []ranked) ([]retort.List, error) {
-	queries := make([]retort.Query, len(rankings))
+	queries, hits := make([]retort.Query, len(rankings)), make([][]mine.Hit, len(rankings))
 	for i, r := range rankings {
+		var err error
+		if hits[i], err = r.hits(); err != nil {
+			return nil, err
+		}
 		queries[i] = r.Query
 	}
-	found := mine.Selection{}
-	for i, r := range rankings {
-		if j.Mining.RoundTrip == 0 || r.Query.Source == "" || r.SourceRank > 0 && r.SourceRank <= j.Mining.RoundTrip {
-			found.Kept = append(found.Kept, i)
-		} else {
-			found.Dropped = append(found.Dropped, mine.Drop{Index: i, Reason: mine.ReasonNotInTopK, Of: -1})
-		}
+	found, err := j.roundTrip(queries, hits)
+	if err != nil {
+		return nil, err
 	}
 	if _, err := j.funnel.Queries("round trip", queries, found); err != nil {
 		return nil, err
@@ -258,11 +263,10 @@ func (j *job) candidates(ctx context.Context, rankings []ranked) ([]retort.List,
 	j.funnel.RoundTrip = len(found.Kept)
 	lists := make([]retort.List, len(found.Kept))
 	for i, at := range found.Kept {
-		err := ctx.Err()
-		if err != nil {
+		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if lists[i], err = j.candidate(rankings[at]); err != nil {
+		if lists[i], err = j.candidate(queries[at], hits[at]); err != nil {
 			return nil, err
 		}
 	}
@@ -287,19 +291,23 @@ func sourceOf(l retort.List) string {
 	return l.Query.Source
 }
 
-// candidate picks the passages of one list.
-func (j *job) candidate(r ranked) (retort.List, error) {
-	hits := make([]mine.Hit, len(r.IDs))
-	for i, id := range r.IDs {
-		index, ok := j.Corpus.Index(id)
-		if !ok {
-			return retort.List{}, fmt.Errorf("query %q: passage %q is not in the corpus", r.Query.ID, id)
-		}
-		hits[i] = mine.Hit{Index: index, Score: r.Scores[i]}
+// roundTrip keeps all where no such filter is wanted.
+func (j *job) roundTrip(queries []retort.Query, hits [][]mine.Hit) (mine.Selection, error) {
+	if j.Mining.RoundTrip > 0 {
+		return mine.RoundTrip(j.Corpus, queries, hits, j.Mining.RoundTrip)
 	}
-	lists, err := mine.Lists(j.Corpus, []retort.Query{r.Query}, [][]mine.Hit{hits}, mine.ListOptions{
+	var all mine.Selection
+	for i := range queries {
+		all.Kept = append(all.Kept, i)
+	}
+	return all, nil
+}
+
+// candidate picks the passages of one list.
+func (j *job) candidate(q retort.Query, hits []mine.Hit) (retort.List, error) {
+	lists, err := mine.Lists(j.Corpus, []retort.Query{q}, [][]mine.Hit{hits}, mine.ListOptions{
 		Top: j.Mining.List.Top, Sample: j.Mining.List.Sample, Depth: j.Mining.List.Depth, Seed: j.Mining.seed,
-		WithScores: j.Teacher == nil, KeepSource: !j.Mining.List.DropSource || !r.Query.Extractive(),
+		WithScores: j.Teacher == nil, KeepSource: !j.Mining.List.DropSource || !q.Extractive(),
 	})
 	if err != nil {
 		return retort.List{}, err
