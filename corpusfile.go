@@ -124,7 +124,8 @@ type temporary struct{ file *os.File }
 func (t temporary) Write(p []byte) (int, error) {
 	n, err := t.file.Write(p)
 	if err != nil {
-		err = fmt.Errorf("unpacked copy: %w: set TMPDIR to a folder with more space, or unpack the corpus yourself", err)
+		err = fmt.Errorf("unpacked copy: %w: set TMPDIR to a folder with more space, or unpack the corpus yourself",
+			err)
 	}
 	return n, err
 }
@@ -295,8 +296,8 @@ func (c *FileCorpus) unchanged() error {
 	return nil
 }
 
-// Index returns the index of the passage with that id, which it reads to make sure. Where it cannot be read, the 64 bits
-// of the id's hash decide, and At gives the error.
+// Index returns the index of the passage with that id, which it reads to make sure. Where it cannot be read, the 64
+// bits of the id's hash decide, and At gives the error.
 func (c *FileCorpus) Index(id string) (int, bool) {
 	hash := c.hash(id)
 	for slot := c.slot(hash); c.table[slot] != 0; slot = c.following(slot) {

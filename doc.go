@@ -20,14 +20,15 @@
 //	  - Packages loss and distill train it to reproduce the scores. [distill.Pipeline] joins all stages so far.
 //	  - Package eval measures rankings against judgements as trec_eval does, and says whether a difference is more than chance.
 //
-// Every arrow is one plain type, in memory and on disk, so that each stage can be run alone or replaced by one's own file
-// or function. The program examples/specialise is the whole way in one function; the command retort does the same from a
-// shell.
+// Every arrow is one plain type, in memory and on disk, so that each stage can be run alone or replaced by one's own
+// file or function. The program examples/specialise is the whole way in one function; the command retort does the same
+// from a shell.
 //
 // # LibTorch
 //
-// Models compute on LibTorch (encoder/bert, teacher/crossencoder, generate/causallm), and only in a program built with the tag
-// libtorch. Without the tag everything compiles and opening a model returns [ErrNoLibTorch]. The command sets a machine up:
+// Models compute on LibTorch (encoder/bert, teacher/crossencoder, generate/causallm), and only in a program built with
+// the tag libtorch. Without the tag everything compiles and opening a model returns [ErrNoLibTorch]. The command sets a
+// machine up:
 //
 //	go install github.com/retort-ir/retort/cmd/retort@latest
 //	retort libtorch install

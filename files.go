@@ -31,8 +31,8 @@ func ReadLists(r io.Reader, name string) iter.Seq2[List, error] {
 	return jsonl.ReadWith(r, name, decodeList)
 }
 
-// LoadCorpus reads a corpus from a JSON Lines file into memory. An empty corpus and a repeated id are errors. [OpenCorpus]
-// leaves the passages in the file.
+// LoadCorpus reads a corpus from a JSON Lines file into memory. An empty corpus and a repeated id are errors.
+// [OpenCorpus] leaves the passages in the file.
 func LoadCorpus(path string) (*MemoryCorpus, error) {
 	passages, err := load(path, decodePassage, func(p Passage) string { return p.ID })
 	if err != nil {
@@ -51,8 +51,8 @@ func LoadLists(path string) ([]List, error) {
 	return load(path, decodeList, List.id)
 }
 
-// SaveCorpus writes a corpus as JSON Lines. The file appears whole or not at all. What LoadCorpus would refuse is an error
-// that names the passage, and so is text that is not valid UTF-8, which JSON cannot hold.
+// SaveCorpus writes a corpus as JSON Lines. The file appears whole or not at all. What LoadCorpus would refuse is an
+// error that names the passage, and so is text that is not valid UTF-8, which JSON cannot hold.
 func SaveCorpus(path string, c Corpus) error {
 	return save(path, func(yield func(Passage, error) bool) {
 		for i := range c.Len() {

@@ -36,8 +36,9 @@ func main() {
 }
 `
 
-// A user's module requires Retort, adds the command as its tool and builds both. The user's go.sum begins as Retort's own, so
-// entries that it has gained at the end are missing in Retort's. The network is off: the module cache has what the build needs.
+// A user's module requires Retort, adds the command as its tool and builds both. The user's go.sum begins as Retort's
+// own, so entries that it has gained at the end are missing in Retort's. The network is off: the module cache has what
+// the build needs.
 func TestAnotherModuleBuildsItsProgramAndTheCommand(t *testing.T) {
 	root, err := os.Getwd()
 	require.NoError(t, err)

@@ -39,8 +39,8 @@ func (q Query) Is(p Passage) bool {
 const OriginExtractive = "extractive"
 
 // Extractive reports whether the query's text was cut out of its source: it has a Source, and its Origin begins with
-// OriginExtractive. Any ranker that counts words puts the source of such a query first, whatever it is worth. So the source
-// serves to filter such queries, and not as a passage to learn from.
+// OriginExtractive. Any ranker that counts words puts the source of such a query first, whatever it is worth. So the
+// source serves to filter such queries, and not as a passage to learn from.
 func (q Query) Extractive() bool {
 	return q.Source != "" && strings.HasPrefix(q.Origin, OriginExtractive)
 }

@@ -81,7 +81,8 @@ func LoadCollection(dir, split string) (*Collection, error) {
 func noSplit(dir, split string, cause error) error {
 	files, err := filepath.Glob(filepath.Join(dir, "qrels", "*.tsv"))
 	if err != nil || len(files) == 0 {
-		return fmt.Errorf("%s is no collection in BEIR layout (corpus.jsonl, queries.jsonl, qrels/SPLIT.tsv): %w", dir, cause)
+		return fmt.Errorf("%s is no collection in BEIR layout (corpus.jsonl, queries.jsonl, qrels/SPLIT.tsv): %w", dir,
+			cause)
 	}
 	for i, file := range files {
 		files[i] = strings.TrimSuffix(filepath.Base(file), ".tsv")

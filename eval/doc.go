@@ -1,8 +1,8 @@
 // Package eval says how good a search is, and whether a change made it better.
 //
 // A [Collection] (corpus, queries, judgements) is read from a folder in BEIR layout. What a system returned is a [Run],
-// read and written in TREC's format. [Evaluate] compares the run with the judgements, [Qrels], and returns a [Report] of
-// one value a query and metric; [Compare] sets two reports side by side, with a p-value and a confidence interval.
+// read and written in TREC's format. [Evaluate] compares the run with the judgements, [Qrels], and returns a [Report]
+// of one value a query and metric; [Compare] sets two reports side by side, with a p-value and a confidence interval.
 //
 // Every figure equals trec_eval's (the program of the Text REtrieval Conference, which most papers use, here with its
 // option -c):

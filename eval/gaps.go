@@ -46,8 +46,9 @@ func (g Gaps) Err() error {
 func (g Gaps) Warnings() []string {
 	var lines []string
 	if len(g.Passages) > 0 {
-		lines = append(lines, fmt.Sprintf("the corpus lacks %d judged passages (%s): no search can find them, and they count as not found",
-			len(g.Passages), firstFew(g.Passages)))
+		lines = append(lines,
+			fmt.Sprintf("the corpus lacks %d judged passages (%s): no search can find them, and they count as not found",
+				len(g.Passages), firstFew(g.Passages)))
 	}
 	if len(g.Queries) > 0 {
 		lines = append(lines, fmt.Sprintf("the queries lack %d judged ones (%s), which are left out", len(g.Queries),
@@ -80,7 +81,8 @@ func unknown(what, where string, ids []string) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	return fmt.Errorf("the qrels name %d %s that are not in %s (%s): do the files belong together?", len(ids), what, where,
+	return fmt.Errorf("the qrels name %d %s that are not in %s (%s): do the files belong together?", len(ids), what,
+		where,
 		firstFew(ids))
 }
 

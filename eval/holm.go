@@ -7,8 +7,8 @@ import (
 )
 
 // Holm returns the p-values adjusted for how many there are, in the order given: an adjusted value of at most alpha is
-// significant, and the chance that any of these is so by chance alone is at most alpha, however the tests depend on each
-// other. With the m values sorted ascending it is the step-down procedure
+// significant, and the chance that any of these is so by chance alone is at most alpha, however the tests depend on
+// each other. With the m values sorted ascending it is the step-down procedure
 //
 //	adjusted(i) = min(1, max over j <= i of (m - j + 1) · p(j)),  i, j = 1..m
 //

@@ -12,8 +12,8 @@ type IdenticalIDs int
 
 // The rules.
 const (
-	// IgnoreSameText takes a query for the passage of its id where the text is the same too (retort.Query.Is), unless the
-	// judgements say that this passage answers the query. It is the rule of a new Collection.
+	// IgnoreSameText takes a query for the passage of its id where the text is the same too (retort.Query.Is), unless
+	// the judgements say that this passage answers the query. It is the rule of a new Collection.
 	IgnoreSameText IdenticalIDs = iota
 	// IgnoreSameID looks at the ids only, as the evaluation of BEIR does.
 	IgnoreSameID

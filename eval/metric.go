@@ -25,9 +25,9 @@ type Ranking struct {
 	Relevant []int
 }
 
-// RankedBy returns the ranking of a list of passages with these grades by these scores, highest first, of equal scores the
-// earlier passage first. missed are grades of relevant passages that the list lacks. It is for lists in memory; [Evaluate]
-// ranks a [Run], with trec_eval's rule for equal scores.
+// RankedBy returns the ranking of a list of passages with these grades by these scores, highest first, of equal scores
+// the earlier passage first. missed are grades of relevant passages that the list lacks. It is for lists in memory;
+// [Evaluate] ranks a [Run], with trec_eval's rule for equal scores.
 func RankedBy(scores []float64, grades, missed []int) Ranking {
 	order := make([]int, len(scores))
 	for i := range order {
@@ -52,9 +52,9 @@ func defaultMetrics() []Metric {
 	return []Metric{NDCG(10), Recall(100), MAP(), MRR(10)}
 }
 
-// NDCG is the normalised discounted cumulative gain of the first k ranks, in [0,1]: DCG@k of the ranking divided by that
-// of the best possible one, where DCG@k is the sum over ranks r <= k of grade(r) / log2(r+1) and a grade below 0 counts
-// as 0. It is trec_eval's ndcg_cut. k is at least 1.
+// NDCG is the normalised discounted cumulative gain of the first k ranks, in [0,1]: DCG@k of the ranking divided by
+// that of the best possible one, where DCG@k is the sum over ranks r <= k of grade(r) / log2(r+1) and a grade below 0
+// counts as 0. It is trec_eval's ndcg_cut. k is at least 1.
 //
 // Reference: Järvelin, Kekäläinen (2002), "Cumulated gain-based evaluation of IR techniques", ACM TOIS 20(4).
 func NDCG(k int) Metric {
@@ -116,7 +116,8 @@ func ParseMetric(name string) (Metric, error) {
 	k, err := strconv.Atoi(rank)
 	at, known := map[string]func(int) Metric{"ndcg": NDCG, "mrr": MRR, "recall": Recall, "precision": Precision}[kind]
 	if !known || err != nil || k < 1 {
-		return Metric{}, fmt.Errorf("metric %q: want ndcg@K, recall@K, mrr@K or precision@K with K at least 1, or map", name)
+		return Metric{}, fmt.Errorf("metric %q: want ndcg@K, recall@K, mrr@K or precision@K with K at least 1, or map",
+			name)
 	}
 	return at(k), nil
 }

@@ -69,8 +69,8 @@ func SaveQrels(path string, qrels Qrels) error {
 	return atomicfile.Write(path, func(w io.Writer) error { return writeQrels(w, qrels) })
 }
 
-// writeQrels writes judgements in BEIR's format, ordered by query and passage id. Ids that are empty or hold a tab or an
-// end of line are errors.
+// writeQrels writes judgements in BEIR's format, ordered by query and passage id. Ids that are empty or hold a tab or
+// an end of line are errors.
 func writeQrels(w io.Writer, qrels Qrels) error {
 	bw := bufio.NewWriter(w)
 	fmt.Fprintln(bw, "query-id\tcorpus-id\tscore")
@@ -134,8 +134,9 @@ func qrelsFormat(first []byte) func([]byte) (judgement, error) {
 	return func(line []byte) (judgement, error) {
 		c := split(line)
 		if len(c) != want || want != 3 && want != 4 {
-			return judgement{}, fmt.Errorf("%d columns: want 3 (query-id, corpus-id, score) or 4 (query-id, iteration, "+
-				"passage-id, grade), the same in every line%s", len(c), otherFormat(line))
+			return judgement{},
+				fmt.Errorf("%d columns: want 3 (query-id, corpus-id, score) or 4 (query-id, iteration, "+
+					"passage-id, grade), the same in every line%s", len(c), otherFormat(line))
 		}
 		return judgement{query: string(c[0]), passage: string(c[want-2]), grade: string(c[want-1])}, nil
 	}

@@ -10,10 +10,10 @@ import (
 	"github.com/retort-ir/retort/internal/parallel"
 )
 
-// All yields the queries of every passage of the corpus in its order, whatever finishes first. workers passages are worked on
-// at the same time, or workers batches of a BatchGenerator; 0 means one a processor. A passage that fails gives one error,
-// with Query.Source its id, and the sequence goes on: whoever wants to stop at the first error leaves the loop. When the
-// context ends its error is the last. No goroutine outlives the loop.
+// All yields the queries of every passage of the corpus in its order, whatever finishes first. workers passages are
+// worked on at the same time, or workers batches of a BatchGenerator; 0 means one a processor. A passage that fails
+// gives one error, with Query.Source its id, and the sequence goes on: whoever wants to stop at the first error leaves
+// the loop. When the context ends its error is the last. No goroutine outlives the loop.
 func All(ctx context.Context, g QueryGenerator, corpus retort.Corpus, workers int) iter.Seq2[retort.Query, error] {
 	return func(yield func(retort.Query, error) bool) {
 		indexes := func(yield func(int) bool) {

@@ -15,9 +15,9 @@ import (
 	"github.com/retort-ir/retort/internal/ledger"
 )
 
-// Answers is a file of what language models have answered, which Recorded reads and appends to: JSON Lines, each with the
-// answer, its key and a checksum. What is in it survives the end of the process, however it ends; a power cut can take
-// the last two seconds. It is safe for concurrent use. One process at a time can have it open.
+// Answers is a file of what language models have answered, which Recorded reads and appends to: JSON Lines, each with
+// the answer, its key and a checksum. What is in it survives the end of the process, however it ends; a power cut can
+// take the last two seconds. It is safe for concurrent use. One process at a time can have it open.
 type Answers struct {
 	path string
 
@@ -63,7 +63,8 @@ func (a *Answers) add(at ledger.Place, body []byte) error {
 		return err
 	}
 	key, err := hex.DecodeString(r.Key)
-	if err != nil || len(key) != len(answerKey{}) || !bytes.HasPrefix(body, fmt.Appendf(nil, `{"key":%q,"model":`, r.Key)) {
+	if err != nil || len(key) != len(answerKey{}) || !bytes.HasPrefix(body, fmt.Appendf(nil, `{"key":%q,"model":`,
+		r.Key)) {
 		return errors.New("it is not an answer")
 	}
 	a.places[answerKey(key)] = at

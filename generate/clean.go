@@ -94,8 +94,8 @@ var (
 		`during|following|for|from|given|if|in|on|once|over|since|through|to|under|upon|using|when|where|whereas|while|with|within|without) `)
 )
 
-// fit returns a sentence without its end, and whether it was too long and therefore cut at a comma or the like; "" where nothing of
-// a fitting length is left.
+// fit returns a sentence without its end, and whether it was too long and therefore cut at a comma or the like; ""
+// where nothing of a fitting length is left.
 func fit(s string, fewest, most int) (fitted string, cut bool) {
 	s = trimPunctuation(s)
 	for len(tokenize(s)) > most {

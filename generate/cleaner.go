@@ -11,8 +11,8 @@ import (
 	"github.com/retort-ir/retort"
 )
 
-// cleaner makes a query of a language model's answer, or says why there is none in it. The zero value is ready. It is safe
-// for concurrent use.
+// cleaner makes a query of a language model's answer, or says why there is none in it. The zero value is ready. It is
+// safe for concurrent use.
 type cleaner struct {
 	// MinWords and MaxWords limit a query; 0 means 2 and 20. In scripts without spaces two characters count as a word.
 	MinWords, MaxWords int

@@ -191,7 +191,8 @@ func TestThePoolIsClean(t *testing.T) {
 	}
 }
 
-// Queries that people asked, each against a passage that answers it: only their length may tell them from queries of ours.
+// Queries that people asked, each against a passage that answers it: only their length may tell them from queries of
+// ours.
 func TestPeoplesQueriesAreClean(t *testing.T) {
 	root := os.Getenv("RETORT_COLLECTIONS")
 	if root == "" {

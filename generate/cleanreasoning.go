@@ -9,8 +9,8 @@ import (
 // How models of today set their reasoning apart from the answer. The marks are those that the reasoning parsers of
 // vLLM, SGLang and llama.cpp know; the models in the comments are examples.
 const (
-	// thinkNames are tags: <think> (DeepSeek, Qwen, GLM, Nemotron, Hunyuan), <thought> (Gemini), <seed:think> (Seed-OSS),
-	// <mm:think> (MiniMax), <longcat_think> (LongCat), and those that prompts ask for.
+	// thinkNames are tags: <think> (DeepSeek, Qwen, GLM, Nemotron, Hunyuan), <thought> (Gemini), <seed:think>
+	// (Seed-OSS), <mm:think> (MiniMax), <longcat_think> (LongCat), and those that prompts ask for.
 	thinkNames = `(?:[a-z]{1,8}[:_])?(?:think|thinking|thoughts?|reasoning|reflection|analysis|scratchpad|rationale)`
 
 	// [THINK] Magistral, <|START_THINKING|> Command A, <|inner_prefix|> Apertus, ◁think▷ Kimi, <|channel>thought Gemma,
@@ -38,7 +38,8 @@ var (
 	saidReasoning = regexp.MustCompile(`^(?i:\s*here(?:'s| is) my thought process:|\s*here are my reasoning steps:)`)
 	saidAnswer    = regexp.MustCompile(`(?i:here(?:'s| is) my response:)`)
 
-	// thinksAloud is the beginning of a reasoning whose marks are lost: the model speaks of its task instead of doing it.
+	// thinksAloud is the beginning of a reasoning whose marks are lost: the model speaks of its task instead of doing
+	// it.
 	thinksAloud = regexp.MustCompile(`^(?i:\s*(?:(?:okay|ok|alright|hmm+|well|so|first|right|wait)\b[,.!]?\s*){0,3}` +
 		`(?:the user (?:wants|needs|asks|asked|is asking|has asked|requested|gave|provided)|` +
 		`(?:we|i) (?:need|have|should|must|am asked|are asked|want) to (?:produce|generate|write|create|craft|come up with|think of|make|give|output)|` +

@@ -9,12 +9,12 @@ import (
 )
 
 // Completer is a language model: text in, text out. Implementations are safe for concurrent use. One that has a method
-// Fingerprint() string, a digest of all that its answers depend on (weights, tokenizer, chat template, quantisation), makes
-// Prompted's fingerprint exact; Model stands for it otherwise.
+// Fingerprint() string, a digest of all that its answers depend on (weights, tokenizer, chat template, quantisation),
+// makes Prompted's fingerprint exact; Model stands for it otherwise.
 type Completer interface {
-	// Complete returns what the model writes to the prompt: behind Prompt.Text() up to the first of the stop strings, or as the
-	// next turn behind Prompt.Messages, where stop strings do not matter. Equal requests get equal answers where the model
-	// can do that.
+	// Complete returns what the model writes to the prompt: behind Prompt.Text() up to the first of the stop strings,
+	// or as the next turn behind Prompt.Messages, where stop strings do not matter. Equal requests get equal answers
+	// where the model can do that.
 	Complete(ctx context.Context, r Request) (Completion, error)
 	// Model names the model for Query.Origin: "SmolLM2-135M-Instruct". It is never a path.
 	Model() string
@@ -25,9 +25,9 @@ type BatchCompleter interface {
 	Completer
 	// BatchSize is how many requests it would like to get at once, >= 1.
 	BatchSize() int
-	// CompleteBatch yields the outcome of every request under its index, once each and in the order in which they finish. An
-	// answer does not depend on the other requests of the batch. When the context ends so does the sequence; what is
-	// missing then has not been answered.
+	// CompleteBatch yields the outcome of every request under its index, once each and in the order in which they
+	// finish. An answer does not depend on the other requests of the batch. When the context ends so does the sequence;
+	// what is missing then has not been answered.
 	CompleteBatch(ctx context.Context, requests []Request) iter.Seq2[int, Outcome]
 }
 

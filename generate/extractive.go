@@ -31,9 +31,9 @@ func extractiveTypes() []string {
 type Options struct {
 	// Types to make; nil means all. Fewer types do not change the queries of those that stay.
 	Types []string
-	// PerPassage is the most queries of one passage; 0 means one of each type. They are taken from the types in turn, in
-	// an order that differs from passage to passage, so that a small number still gives a mix over the corpus. A larger number
-	// only adds queries.
+	// PerPassage is the most queries of one passage; 0 means one of each type. They are taken from the types in turn,
+	// in an order that differs from passage to passage, so that a small number still gives a mix over the corpus. A
+	// larger number only adds queries.
 	PerPassage int
 	// Seed chooses among what a passage offers.
 	Seed uint64
@@ -234,7 +234,8 @@ func readSentence(raw string, o own) sentence {
 	return s
 }
 
-// makers return the texts of a type's queries, those to be taken first in front, more than are taken. ofType filters them.
+// makers return the texts of a type's queries, those to be taken first in front, more than are taken. ofType filters
+// them.
 var makers = map[string]func(*document, *rand.Rand) []string{
 	TypeSentence: sentenceQueries,
 	TypeTitle:    titleQueries,

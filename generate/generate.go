@@ -19,8 +19,9 @@ type BatchGenerator interface {
 	QueryGenerator
 	// BatchSize is how many passages it would like to get at once, >= 1.
 	BatchSize() int
-	// GenerateBatch yields what it made of each passage under the passage's index, once each, in any order. It equals what
-	// Generate would return. A passage that fails does not affect the others. When the context ends, so does the sequence.
+	// GenerateBatch yields what it made of each passage under the passage's index, once each, in any order. It equals
+	// what Generate would return. A passage that fails does not affect the others. When the context ends, so does the
+	// sequence.
 	GenerateBatch(ctx context.Context, ps []retort.Passage) iter.Seq2[int, Made]
 }
 

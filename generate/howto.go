@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// howToQueries returns a "how to ..." of each sentence that says what something does or how to do something, in their order:
-// the first sentence of a documentation says most.
+// howToQueries returns a "how to ..." of each sentence that says what something does or how to do something, in their
+// order: the first sentence of a documentation says most.
 func howToQueries(d *document, _ *rand.Rand) []string {
 	var queries []string
 	for _, s := range d.sentences {
@@ -32,8 +32,8 @@ func howToQueries(d *document, _ *rand.Rand) []string {
 var genericSubject = regexp.MustCompile(`^(?:(?:This|The|Each) (?:function|method|command|procedure|option|` +
 	`setting|tool|program|package|feature)|It) `)
 
-// actionOfSymbol turns "Shutdown gracefully shuts down the server" into "gracefully shut down the server". The subject is
-// the passage's symbol or a word that stands for it.
+// actionOfSymbol turns "Shutdown gracefully shuts down the server" into "gracefully shut down the server". The subject
+// is the passage's symbol or a word that stands for it.
 func actionOfSymbol(s sentence) string {
 	rest := s.body
 	if !s.led {
@@ -78,8 +78,8 @@ func actionOfSymbol(s sentence) string {
 // auxiliaries show that the word before them is a subject.
 var auxiliaries = set("is are was were be can could may might must shall should will would do does did have has had")
 
-// afterSymbol returns what follows the passage's symbol ("Shutdown", "The Shutdown method", "Package http") where a sentence
-// begins with it.
+// afterSymbol returns what follows the passage's symbol ("Shutdown", "The Shutdown method", "Package http") where a
+// sentence begins with it.
 func afterSymbol(s string, o own) (string, bool) {
 	if o.symbol == "" {
 		return "", false
@@ -112,7 +112,8 @@ var determiners = set("a an the it them its their his her that whether any all e
 func inBaseForm(words []string) []string {
 	for i := 1; i+1 < len(words); i++ {
 		before := words[i-1]
-		joined := before == "and" || before == "or" || before == "then" || before == "but" || strings.HasSuffix(before, ",")
+		joined := before == "and" || before == "or" || before == "then" || before == "but" || strings.HasSuffix(before,
+			",")
 		if !joined || !(i == 1 || before == "then" || determiners[words[i+1]]) {
 			continue
 		}
@@ -153,7 +154,8 @@ var (
 		`without|for|from|to|in|into|on|at|of) `)
 )
 
-// fitAction ends an action at its first clause and, while that is too long, at the last word that begins a further part.
+// fitAction ends an action at its first clause and, while that is too long, at the last word that begins a further
+// part.
 func fitAction(s string, fewest, most int) string {
 	for _, at := range clauseEnd.FindAllStringIndex(s, -1) {
 		if len(tokenize(s[:at[0]])) >= max(fewest, 3) {

@@ -85,8 +85,8 @@ func (o own) isIn(text string) bool {
 	return o.symbol != "" && slices.ContainsFunc(tokenize(text), o.is)
 }
 
-// is reports whether a word of a text is the passage's symbol, alone, qualified or with an ending: Shutdown, srv.Shutdown,
-// Shutdown's.
+// is reports whether a word of a text is the passage's symbol, alone, qualified or with an ending: Shutdown,
+// srv.Shutdown, Shutdown's.
 func (o own) is(t token) bool {
 	if o.symbol == "" {
 		return false
@@ -102,8 +102,8 @@ func (o own) is(t token) bool {
 	return false
 }
 
-// sameName compares regardless of case, except that a symbol that could be an ordinary word, such as Close, is told from that
-// word by its capital: "closes the file" and "close" remain, Close goes.
+// sameName compares regardless of case, except that a symbol that could be an ordinary word, such as Close, is told
+// from that word by its capital: "closes the file" and "close" remain, Close goes.
 func (o own) sameName(name string) bool {
 	if isPlainWord(o.symbol) {
 		return name == o.symbol

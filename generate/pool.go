@@ -1,7 +1,7 @@
 package generate
 
-// pool are the examples that the built-in query types show a model: passages of several fields, each with one query of each
-// type. All of them are invented for this purpose.
+// pool are the examples that the built-in query types show a model: passages of several fields, each with one query of
+// each type. All of them are invented for this purpose.
 var pool = []struct {
 	field   string
 	passage string

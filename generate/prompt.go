@@ -13,21 +13,21 @@ import (
 // Prompt asks a model for one query of one passage, in two forms that say the same: raw text for it to go on with, and
 // messages for a chat model.
 //
-// Each type of query has a few fixed prompts. Those of one Name differ in the passage only, and that stands last, so that
-// whatever a model computes for the part before it serves all passages.
+// Each type of query has a few fixed prompts. Those of one Name differ in the passage only, and that stands last, so
+// that whatever a model computes for the part before it serves all passages.
 type Prompt struct {
 	// Name says which of the fixed prompts it is: "question/3".
 	Name string `json:"name"`
 
-	// Prefix is the raw form's shared part: the instruction, the examples and the word before the passage. It ends in a colon
-	// and Own begins with a space and a letter or sign, a place where the tokenizers of GPT-2, Llama and Qwen always begin
-	// a token: the tokens of both parts are those of the whole.
+	// Prefix is the raw form's shared part: the instruction, the examples and the word before the passage. It ends in a
+	// colon and Own begins with a space and a letter or sign, a place where the tokenizers of GPT-2, Llama and Qwen
+	// always begin a token: the tokens of both parts are those of the whole.
 	Prefix string `json:"prefix"`
 	// Own is the raw form's rest: the passage on one line, a line break and the label of the query.
 	Own string `json:"own"`
 
-	// Messages are the chat form, by turns the user's and the assistant's, with the examples as earlier turns. There is no system
-	// message, since not every model's template knows one. All but the last are shared.
+	// Messages are the chat form, by turns the user's and the assistant's, with the examples as earlier turns. There is
+	// no system message, since not every model's template knows one. All but the last are shared.
 	Messages []Message `json:"messages"`
 	// Opening is what the last message begins with, shared too; behind it are a space and the passage.
 	Opening string `json:"opening"`
@@ -66,7 +66,8 @@ func fixedPrompts(t QueryType, seed uint64, maxWords int) []fixedPrompt {
 	prompts := make([]fixedPrompt, promptsPerType)
 	for i := range prompts {
 		name := fmt.Sprintf("%s/%d", t.Name, i)
-		instruction := strings.ReplaceAll(strings.TrimSpace(t.Instructions[i%len(t.Instructions)]), wordsMark, fmt.Sprint(maxWords))
+		instruction := strings.ReplaceAll(strings.TrimSpace(t.Instructions[i%len(t.Instructions)]), wordsMark,
+			fmt.Sprint(maxWords))
 		prompts[i] = newFixedPrompt(name, instruction, t.Label, drawExamples(t.Examples, seed, name))
 	}
 	return prompts
@@ -115,8 +116,8 @@ func (f fixedPrompt) of(passage string) Prompt {
 	return p
 }
 
-// shown returns what a model reads of a passage: on one line, since a line break ends a passage of a raw prompt, and cut
-// behind the last word that ends within maxChars characters.
+// shown returns what a model reads of a passage: on one line, since a line break ends a passage of a raw prompt, and
+// cut behind the last word that ends within maxChars characters.
 func shown(p retort.Passage, maxChars int) string {
 	text := oneLine(p.Content())
 	if utf8.RuneCountInString(text) <= maxChars {

@@ -16,14 +16,14 @@ import (
 	"github.com/retort-ir/retort/internal/parallel"
 )
 
-// PromptOptions are the settings of a Prompted generator. The zero value is valid and holds the limits of Tamber et al. 2025
-// (arXiv 2502.19712).
+// PromptOptions are the settings of a Prompted generator. The zero value is valid and holds the limits of Tamber et al.
+// 2025 (arXiv 2502.19712).
 type PromptOptions struct {
 	// Types to ask for; nil means all of QueryTypes. A type that is listed twice is asked for twice as often.
 	Types []QueryType
-	// PerPassage is how many queries are asked for of each passage, by the types in turn and in an order that differs from
-	// passage to passage, so that a small number still gives a mix over the corpus; 0 means one for each of Types. A
-	// larger number only adds queries.
+	// PerPassage is how many queries are asked for of each passage, by the types in turn and in an order that differs
+	// from passage to passage, so that a small number still gives a mix over the corpus; 0 means one for each of Types.
+	// A larger number only adds queries.
 	PerPassage int
 	// Seed chooses the examples of the fixed prompts, the prompt of each passage and type, and each request's seed.
 	Seed uint64
@@ -75,7 +75,8 @@ func (o PromptOptions) Validate() error {
 }
 
 func (t QueryType) equal(other QueryType) bool {
-	return t.Label == other.Label && slices.Equal(t.Instructions, other.Instructions) && slices.Equal(t.Examples, other.Examples)
+	return t.Label == other.Label && slices.Equal(t.Instructions, other.Instructions) && slices.Equal(t.Examples,
+		other.Examples)
 }
 
 func (o PromptOptions) withDefaults() PromptOptions {
@@ -94,9 +95,9 @@ func (o PromptOptions) withDefaults() PromptOptions {
 // originLLM begins the Origin of the queries that Prompted makes; a slash and the model's name follow.
 const originLLM = "llm"
 
-// Prompted asks a language model for queries and cleans its answers. What it asks depends on the options and the passage only,
-// never on the order of the passages or calls; so do the queries where the model gives equal requests equal answers. It is
-// safe for concurrent use.
+// Prompted asks a language model for queries and cleans its answers. What it asks depends on the options and the
+// passage only, never on the order of the passages or calls; so do the queries where the model gives equal requests
+// equal answers. It is safe for concurrent use.
 type Prompted struct {
 	model   Completer
 	options PromptOptions
@@ -131,8 +132,8 @@ type Answer struct {
 	Completion
 }
 
-// Generate asks for the queries of one passage. Their ids are passage#llm-type#n, with n from 0 within the type; the number
-// of an answer that was dropped is left out. A request that fails makes the passage fail.
+// Generate asks for the queries of one passage. Their ids are passage#llm-type#n, with n from 0 within the type; the
+// number of an answer that was dropped is left out. A request that fails makes the passage fail.
 func (g *Prompted) Generate(ctx context.Context, p retort.Passage) ([]retort.Query, error) {
 	return generateOne(ctx, g, p)
 }
@@ -195,7 +196,8 @@ func (g *Prompted) generate(ctx context.Context, ps []retort.Passage) []Made {
 // Prompt returns what the model is asked for a query of that type, one of the options', of the passage.
 func (g *Prompted) Prompt(p retort.Passage, queryType string) (Prompt, error) {
 	if g.prompts[queryType] == nil {
-		return Prompt{}, fmt.Errorf("no query type %q among the generator's, %s", queryType, strings.Join(namesOf(g.options.Types), ", "))
+		return Prompt{}, fmt.Errorf("no query type %q among the generator's, %s", queryType,
+			strings.Join(namesOf(g.options.Types), ", "))
 	}
 	return g.promptOf(p.ID, queryType).of(shown(p, g.options.MaxChars)), nil
 }
@@ -315,8 +317,8 @@ func (g *Prompted) read(p retort.Passage, s slot, c Completion, seen map[string]
 	return a
 }
 
-// Fingerprint is a digest of all that decides the queries: every fixed prompt, the options, and the model's fingerprint, or
-// its name where it has none.
+// Fingerprint is a digest of all that decides the queries: every fixed prompt, the options, and the model's
+// fingerprint, or its name where it has none.
 func (g *Prompted) Fingerprint() string {
 	model := g.model.Model()
 	if f, ok := g.model.(interface{ Fingerprint() string }); ok {
@@ -324,7 +326,8 @@ func (g *Prompted) Fingerprint() string {
 	}
 	const cleaning = "2" // counts the versions of Clean and of what is asked
 	o := g.options
-	parts := []string{cleaning, model, fmt.Sprint(o.PerPassage, o.Temperature, o.Greedy, o.MaxTokens, o.MinWords, o.MaxWords, o.MaxChars)}
+	parts := []string{cleaning, model, fmt.Sprint(o.PerPassage, o.Temperature, o.Greedy, o.MaxTokens, o.MinWords,
+		o.MaxWords, o.MaxChars)}
 	for _, t := range o.Types {
 		parts = append(parts, t.Name)
 		for _, f := range g.prompts[t.Name] {

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// The types of query that a language model is asked for, after Tamber et al. 2025 (arXiv 2502.19712). Titles and keywords are
-// called as those of Extractive are; a query's Origin tells them apart.
+// The types of query that a language model is asked for, after Tamber et al. 2025 (arXiv 2502.19712). Titles and
+// keywords are called as those of Extractive are; a query's Origin tells them apart.
 const (
 	TypeQuestion = "question"  // one that a person asks, with its question mark
 	TypeClaim    = "claim"     // a statement that the passage supports or refutes
@@ -16,16 +16,16 @@ const (
 	TypeZeroShot = "zero-shot" // whatever the model takes for a search query, without examples
 )
 
-// QueryType is a kind of query and how a model is asked for one. QueryTypes returns the built-in ones; change a copy, or
-// write one with examples of your own collection: a dozen judged queries with their passages are worth more than any
+// QueryType is a kind of query and how a model is asked for one. QueryTypes returns the built-in ones; change a copy,
+// or write one with examples of your own collection: a dozen judged queries with their passages are worth more than any
 // general example.
 type QueryType struct {
 	// Name becomes retort.Query.Type. It has no spaces, slashes or #.
 	Name string
 	// Label stands before each query of the raw form, without its colon: "Question".
 	Label string
-	// Instructions say what to write, where {words} stands for the most words allowed. The eight fixed prompts of the type
-	// use them in turn.
+	// Instructions say what to write, where {words} stands for the most words allowed. The eight fixed prompts of the
+	// type use them in turn.
 	Instructions []string
 	// Examples are drawn from for each fixed prompt; none means prompts without examples.
 	Examples []Example
@@ -36,8 +36,8 @@ const wordsMark = "{words}"
 
 // Example is a passage and a query that it answers.
 type Example struct {
-	// Field names the subject ("law"). The examples of one prompt come from different fields where there are enough; "" is a
-	// field too.
+	// Field names the subject ("law"). The examples of one prompt come from different fields where there are enough; ""
+	// is a field too.
 	Field string
 	// Passage is shown on one line.
 	Passage string

@@ -6,13 +6,13 @@ import (
 	"iter"
 )
 
-// Recorded returns the model with a memory: each answer is appended to the file as it comes, under the model's fingerprint
-// (where it has none, its name) and Request.Key, and equal requests are answered from there. So a kill loses at most the
-// answers in flight, and a run that starts again pays for none twice. Errors are not recorded. An answer that could not be
-// written is an error, since it would be lost.
+// Recorded returns the model with a memory: each answer is appended to the file as it comes, under the model's
+// fingerprint (where it has none, its name) and Request.Key, and equal requests are answered from there. So a kill
+// loses at most the answers in flight, and a run that starts again pays for none twice. Errors are not recorded. An
+// answer that could not be written is an error, since it would be lost.
 //
-// What comes back implements BatchCompleter where the model does, and then asks it only for what the file lacks. Several models
-// may share one file.
+// What comes back implements BatchCompleter where the model does, and then asks it only for what the file lacks.
+// Several models may share one file.
 func Recorded(model Completer, answers *Answers) (Completer, error) {
 	if model == nil || answers == nil {
 		return nil, errors.New("generate: Recorded needs a model and a file of answers")

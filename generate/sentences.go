@@ -7,9 +7,9 @@ import (
 	"unicode/utf8"
 )
 
-// sentencesOf splits a text into its sentences, in order, each on one line. It joins wrapped lines, takes items of lists and
-// headings for themselves, leaves out code blocks (indented or fenced), and does not take the dots of abbreviations, numbers,
-// initials and identifiers for ends. What holds no letter is no sentence.
+// sentencesOf splits a text into its sentences, in order, each on one line. It joins wrapped lines, takes items of
+// lists and headings for themselves, leaves out code blocks (indented or fenced), and does not take the dots of
+// abbreviations, numbers, initials and identifiers for ends. What holds no letter is no sentence.
 func sentencesOf(text string) []string {
 	var sentences []string
 	for _, block := range blocks(text) {
@@ -87,8 +87,8 @@ func isIndented(line string) bool {
 	return strings.HasPrefix(line, "\t") || strings.HasPrefix(line, "    ")
 }
 
-// looksLikeHeading reports whether a first line is a heading of the next and not its beginning: short, without an end, the
-// next with a capital.
+// looksLikeHeading reports whether a first line is a heading of the next and not its beginning: short, without an end,
+// the next with a capital.
 func looksLikeHeading(line, next string) bool {
 	const longest = 50
 	line = strings.TrimSpace(line)
@@ -135,8 +135,8 @@ func closers(rest string) int {
 	return len(rest) - len(strings.TrimLeft(rest, `"'”’)]`))
 }
 
-// endsSentence reports whether the punctuation block[at:end] ends a sentence. lowerCase says that the whole block is written in
-// lower case.
+// endsSentence reports whether the punctuation block[at:end] ends a sentence. lowerCase says that the whole block is
+// written in lower case.
 func endsSentence(block string, at, end int, lowerCase bool) bool {
 	if end == len(block) {
 		return true

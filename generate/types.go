@@ -10,8 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// sentenceQueries returns the sentences that stand for themselves, in random order: first those that fit, then those cut
-// short, last those with a hole where the symbol stood.
+// sentenceQueries returns the sentences that stand for themselves, in random order: first those that fit, then those
+// cut short, last those with a hole where the symbol stood.
 func sentenceQueries(d *document, rng *rand.Rand) []string {
 	var whole, cut, torn []string
 	for _, s := range d.sentences {
@@ -46,8 +46,8 @@ var (
 
 var titleBreak = regexp.MustCompile(`: |; |\? |\. | [-–—] |—`)
 
-// titleQueries returns parts of a heading, then its content words without the least telling ones, more of them left out each
-// time. None is the whole heading: a part may be, and is dropped by ofType then.
+// titleQueries returns parts of a heading, then its content words without the least telling ones, more of them left out
+// each time. None is the whole heading: a part may be, and is dropped by ofType then.
 func titleQueries(d *document, rng *rand.Rand) []string {
 	var queries []string
 	parts := titleBreak.Split(plain(d.title), -1)
@@ -204,8 +204,8 @@ func isContentWord(word string) bool {
 	return !stopWords[word] && !isNumber(word) && utf8.RuneCountInString(word) > 1
 }
 
-// weightedOrder returns the indexes of the items in random order, those with more weight sooner (Efraimidis and Spirakis 2006,
-// Weighted random sampling with a reservoir).
+// weightedOrder returns the indexes of the items in random order, those with more weight sooner (Efraimidis and
+// Spirakis 2006, Weighted random sampling with a reservoir).
 func weightedOrder(items []string, weight func(string) float64, rng *rand.Rand) []int {
 	order := make([]int, len(items))
 	keys := make([]float64, len(items))

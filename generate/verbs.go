@@ -2,8 +2,8 @@ package generate
 
 import "strings"
 
-// baseForm returns the base form of an English verb in the third person: shuts to shut, copies to copy, closes to close.
-// False where the word cannot be one.
+// baseForm returns the base form of an English verb in the third person: shuts to shut, copies to copy, closes to
+// close. False where the word cannot be one.
 func baseForm(verb string) (string, bool) {
 	verb = strings.ToLower(verb)
 	if base, ok := irregular[verb]; ok {

@@ -70,8 +70,8 @@ func set(words string) map[string]bool {
 	return m
 }
 
-// stopWords never stand in keywords and end phrases: articles, pronouns, prepositions, conjunctions, auxiliaries and the
-// adverbs that go with any subject.
+// stopWords never stand in keywords and end phrases: articles, pronouns, prepositions, conjunctions, auxiliaries and
+// the adverbs that go with any subject.
 var stopWords = set(`
 	a an the this that these those such same other another each every either neither both all any some none no not nor
 	i me my we us our you your he him his she her it its they them their who whom whose which what one ones itself themselves

@@ -51,8 +51,8 @@ func BenchmarkTopK(b *testing.B) {
 	b.ReportMetric(2*float64(b.N)*n*m*d/b.Elapsed().Seconds()/1e9, "GFLOP/s")
 }
 
-// What TopK multiplies with, gonum's kernel, against the plain loop that it could be written as in Go: four passages at a
-// time, one accumulator each.
+// What TopK multiplies with, gonum's kernel, against the plain loop that it could be written as in Go: four passages at
+// a time, one accumulator each.
 func BenchmarkProducts(b *testing.B) {
 	const n, m, d = 32, 64, 384
 	queries, passages, scores := randomMatrix(1, n, d), randomMatrix(2, m, d), matrix(n, m)

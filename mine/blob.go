@@ -68,8 +68,8 @@ func (w *blobWriter) finish() (blob, error) {
 	return blob{mapped: mapped, file: w.file}, nil
 }
 
-// tempFile is a file that is gone once it is closed: on Unix it loses its name as soon as it is open, so that it is gone
-// too when the program is killed.
+// tempFile is a file that is gone once it is closed: on Unix it loses its name as soon as it is open, so that it is
+// gone too when the program is killed.
 type tempFile struct {
 	*os.File
 	named bool

@@ -16,8 +16,8 @@ import (
 
 // BM25Options are the settings of a BM25 index. The zero value is ready to use.
 type BM25Options struct {
-	// K1 >= 0 says how soon more occurrences of a term stop counting, B in [0,1] how much a passage's length counts. Where
-	// both are 0 they are .9 and .4, the values that Anserini uses; Lucene's own are 1.2 and .75.
+	// K1 >= 0 says how soon more occurrences of a term stop counting, B in [0,1] how much a passage's length counts.
+	// Where both are 0 they are .9 and .4, the values that Anserini uses; Lucene's own are 1.2 and .75.
 	K1, B float64
 	// Analyzer makes the terms of passages and queries; nil means English().
 	Analyzer Analyzer
@@ -26,8 +26,8 @@ type BM25Options struct {
 	// scores. Beside it go 8 bytes a passage.
 	MemoryBudget int64
 	// Dir is the folder for the files of an index on disk; "" means os.TempDir(), which on some systems is itself in
-	// memory. The files need about twice the size of the index while it is built. On Unix they have no name once they are
-	// open, so that a killed program leaves none behind; elsewhere Close removes them.
+	// memory. The files need about twice the size of the index while it is built. On Unix they have no name once they
+	// are open, so that a killed program leaves none behind; elsewhere Close removes them.
 	Dir string
 }
 
@@ -45,7 +45,8 @@ func (o BM25Options) Validate() error {
 		return fmt.Errorf("BM25Options.B is %v: must be in [0,1]", o.B)
 	}
 	if o.MemoryBudget != 0 && o.MemoryBudget < leastMemoryBudget {
-		return fmt.Errorf("BM25Options.MemoryBudget is %d: must be 0 or at least %d bytes", o.MemoryBudget, leastMemoryBudget)
+		return fmt.Errorf("BM25Options.MemoryBudget is %d: must be 0 or at least %d bytes", o.MemoryBudget,
+			leastMemoryBudget)
 	}
 	return nil
 }
@@ -118,7 +119,9 @@ func NewBM25(ctx context.Context, corpus retort.Corpus, options BM25Options) (*B
 }
 
 // addPassages adds every passage to the index in the making and returns their lengths in terms.
-func addPassages(ctx context.Context, b *indexBuilder, corpus retort.Corpus, analyzer Analyzer) (lengths []float64, err error) {
+func addPassages(
+	ctx context.Context, b *indexBuilder, corpus retort.Corpus, analyzer Analyzer,
+) (lengths []float64, err error) {
 	n := corpus.Len()
 	lengths = make([]float64, n)
 	analyzed := make([][]string, min(n, 1024))
@@ -160,8 +163,8 @@ func (x *BM25) normalise(options BM25Options) {
 	}
 }
 
-// Close gives back what an index on disk holds; searches after it are errors. It waits for those that run. Closing twice,
-// and not closing an index in memory, are harmless.
+// Close gives back what an index on disk holds; searches after it are errors. It waits for those that run. Closing
+// twice, and not closing an index in memory, are harmless.
 func (x *BM25) Close() error {
 	x.open.Lock()
 	defer x.open.Unlock()
@@ -252,7 +255,9 @@ func (x *BM25) Score(query string, indices []int) ([]float64, error) {
 }
 
 // eachQuery calls do with the terms of every query, several at a time.
-func (x *BM25) eachQuery(ctx context.Context, queries []retort.Query, do func(q int, sums *window, terms []postings) error) error {
+func (x *BM25) eachQuery(
+	ctx context.Context, queries []retort.Query, do func(q int, sums *window, terms []postings) error,
+) error {
 	x.open.RLock()
 	defer x.open.RUnlock()
 	if x.closed {

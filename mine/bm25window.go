@@ -23,9 +23,9 @@ func (w *window) reset() {
 	w.n = 0
 }
 
-// accumulate adds up the scores of every passage that has one of the terms, a window at a time, and calls yield with the
-// index of the window's first passage. A passage's sum takes the terms in their order, so that it is the same number
-// everywhere. The terms' postings are used up.
+// accumulate adds up the scores of every passage that has one of the terms, a window at a time, and calls yield with
+// the index of the window's first passage. A passage's sum takes the terms in their order, so that it is the same
+// number everywhere. The terms' postings are used up.
 func (x *BM25) accumulate(ctx context.Context, terms []postings, sums *window, yield func(first uint32)) error {
 	for i := range terms {
 		terms[i].advance()
@@ -59,8 +59,8 @@ func nextPassage(terms []postings) (passage uint32, some bool) {
 	return passage, some
 }
 
-// accumulateTerm adds what a term gives to the passages of the window. It is [postings.advance] in a loop, by hand: all of
-// a search's time goes here.
+// accumulateTerm adds what a term gives to the passages of the window. It is [postings.advance] in a loop, by hand: all
+// of a search's time goes here.
 func (x *BM25) accumulateTerm(t *postings, sums *window, first uint32) {
 	norms := x.norms[first:min(int(first)+windowSize, len(x.norms))]
 	if t.ended || int(t.passage-first) >= len(norms) {

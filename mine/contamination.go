@@ -43,9 +43,9 @@ func TestQueries(queries, test []retort.Query) Selection {
 }
 
 // TestSources drops the queries whose source is one of the passages, given by id, that are relevant to test queries, so
-// that no passage is shared by training and test. It is the stricter protocol: a search is usually specialised on the very
-// corpus that it is to find things in, without judgements, and then such sources are fair. Copies of a
-// passage under another id are not looked for.
+// that no passage is shared by training and test. It is the stricter protocol: a search is usually specialised on the
+// very corpus that it is to find things in, without judgements, and then such sources are fair. Copies of a passage
+// under another id are not looked for.
 func TestSources(queries []retort.Query, relevant map[string]bool) Selection {
 	dropped := map[int]Drop{}
 	for i, q := range queries {
@@ -56,8 +56,8 @@ func TestSources(queries []retort.Query, relevant map[string]bool) Selection {
 	return selectAll(len(queries), dropped)
 }
 
-// sameText is equal for texts with the same words in the same order, with their accents or without; a text without words
-// stands for itself. Marks of other scripts are letters of words, and stay.
+// sameText is equal for texts with the same words in the same order, with their accents or without; a text without
+// words stands for itself. Marks of other scripts are letters of words, and stay.
 func sameText(text string) string {
 	folded := norm.NFKD.String(cases.Fold().String(norm.NFKC.String(text)))
 	shown := strings.Map(func(r rune) rune {

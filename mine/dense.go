@@ -29,7 +29,9 @@ type Dense struct {
 // NewDense encodes the Content of every passage. progress, which may be nil, is told how many passages are done after
 // every 128 of them. An empty corpus is an error. [WriteVectors] and [OpenDense] do the same for a corpus whose vectors
 // are larger than memory.
-func NewDense(ctx context.Context, enc encoder.Encoder, corpus retort.Corpus, progress func(done, total int)) (*Dense, error) {
+func NewDense(
+	ctx context.Context, enc encoder.Encoder, corpus retort.Corpus, progress func(done, total int),
+) (*Dense, error) {
 	ctx = encoder.Alone(ctx)
 	n := corpus.Len()
 	vectors := matrix.New(n, enc.Dim())
@@ -51,9 +53,9 @@ func NewDense(ctx context.Context, enc encoder.Encoder, corpus retort.Corpus, pr
 }
 
 // OpenDense returns a Dense over the vectors in a .npy file of float32, one row a passage [n x d] in the order of the
-// corpus, as [WriteVectors] and numpy.save write it. The file is mapped: the vectors take no memory of the program's own
-// and come from the disk as they are read (where files cannot be mapped they are read at once). While it is open the file
-// may be replaced by a rename, but must not shrink. Close it. Errors are as those of [NewDenseVectors].
+// corpus, as [WriteVectors] and numpy.save write it. The file is mapped: the vectors take no memory of the program's
+// own and come from the disk as they are read (where files cannot be mapped they are read at once). While it is open
+// the file may be replaced by a rename, but must not shrink. Close it. Errors are as those of [NewDenseVectors].
 func OpenDense(enc encoder.Encoder, path string) (*Dense, error) {
 	file, err := npy.Map(path)
 	if err != nil {
@@ -68,8 +70,8 @@ func OpenDense(enc encoder.Encoder, path string) (*Dense, error) {
 	return x, nil
 }
 
-// Close gives a file that [OpenDense] mapped back. Nothing may use x, nor a matrix that Vectors returned, after that or at
-// the same time. Closing any other Dense is harmless.
+// Close gives a file that [OpenDense] mapped back. Nothing may use x, nor a matrix that Vectors returned, after that or
+// at the same time. Closing any other Dense is harmless.
 func (x *Dense) Close() error {
 	if x.file == nil {
 		return nil
@@ -77,9 +79,10 @@ func (x *Dense) Close() error {
 	return x.file.Close()
 }
 
-// NewDenseVectors returns a Dense over vectors that exist already, one row a passage [n x d] in the order of the corpus.
-// It keeps them without a copy: do not change them afterwards. enc encodes the queries; it may be nil where only
-// SearchVectors and Score are called. No vectors, values that are not finite and a width other than enc.Dim() are errors.
+// NewDenseVectors returns a Dense over vectors that exist already, one row a passage [n x d] in the order of the
+// corpus. It keeps them without a copy: do not change them afterwards. enc encodes the queries; it may be nil where
+// only SearchVectors and Score are called. No vectors, values that are not finite and a width other than enc.Dim() are
+// errors.
 func NewDenseVectors(enc encoder.Encoder, vectors blas32.General) (*Dense, error) {
 	if vectors.Rows == 0 {
 		return nil, errors.New("dense: the corpus is empty")
@@ -197,7 +200,9 @@ const (
 )
 
 // encodeInto copies one vector a text to the rows of out. progress is told how many texts are done.
-func encodeInto(ctx context.Context, enc encoder.Encoder, role encoder.Role, texts []string, out blas32.General, progress func(done int)) error {
+func encodeInto(
+	ctx context.Context, enc encoder.Encoder, role encoder.Role, texts []string, out blas32.General, progress func(done int),
+) error {
 	order := make([]int, len(texts))
 	for i := range order {
 		order[i] = i
@@ -223,7 +228,9 @@ func encodeInto(ctx context.Context, enc encoder.Encoder, role encoder.Role, tex
 }
 
 // encodeBatchOf returns the encoder's vectors, checked.
-func encodeBatchOf(ctx context.Context, enc encoder.Encoder, role encoder.Role, texts []string, dim int) (blas32.General, error) {
+func encodeBatchOf(
+	ctx context.Context, enc encoder.Encoder, role encoder.Role, texts []string, dim int,
+) (blas32.General, error) {
 	if err := ctx.Err(); err != nil {
 		return blas32.General{}, err
 	}
@@ -232,7 +239,8 @@ func encodeBatchOf(ctx context.Context, enc encoder.Encoder, role encoder.Role, 
 		return blas32.General{}, err
 	}
 	if got.Rows != len(texts) || got.Cols != dim {
-		return blas32.General{}, fmt.Errorf("the encoder made %d x %d numbers for %d texts of %d dimensions", got.Rows, got.Cols, len(texts), dim)
+		return blas32.General{}, fmt.Errorf("the encoder made %d x %d numbers for %d texts of %d dimensions", got.Rows,
+			got.Cols, len(texts), dim)
 	}
 	_, err = checkMatrix("vectors", got)
 	return got, err

@@ -57,9 +57,9 @@ func selectAll(n int, dropped map[int]Drop) Selection {
 }
 
 // RoundTrip keeps the queries whose source is among the first k of their ranking, so that somebody who asks the query
-// finds the passage it was made from (Tamber et al. 2025 take k = 20 of the student's ranking). Queries without a source
-// are kept. A passage that is the query itself (retort.Query.Is) is not counted. There is one ranking a query; a source
-// that the corpus lacks and k < 1 are errors.
+// finds the passage it was made from (Tamber et al. 2025 take k = 20 of the student's ranking). Queries without a
+// source are kept. A passage that is the query itself (retort.Query.Is) is not counted. There is one ranking a query; a
+// source that the corpus lacks and k < 1 are errors.
 func RoundTrip(corpus retort.Corpus, queries []retort.Query, rankings [][]Hit, k int) (Selection, error) {
 	if err := checkK(k); err != nil {
 		return Selection{}, fmt.Errorf("round trip: %w", err)

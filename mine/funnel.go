@@ -9,8 +9,8 @@ import (
 	"github.com/retort-ir/retort"
 )
 
-// Funnel says what each filter, in the order in which they ran, kept and dropped by query type. The zero value is ready.
-// It belongs to one goroutine. Its JSON form is read back to the same value.
+// Funnel says what each filter, in the order in which they ran, kept and dropped by query type. The zero value is
+// ready. It belongs to one goroutine. Its JSON form is read back to the same value.
 type Funnel struct {
 	Filters []FilterCount `json:"filters"`
 }

@@ -93,8 +93,8 @@ func TestFunnelRefusesASelectionOfSomethingElse(t *testing.T) {
 	}
 }
 
-// Whatever lists go through whatever filters: what a filter keeps of a type is what the next one is given of it, reasons
-// add up to what was dropped, and every selection names each list once, in order.
+// Whatever lists go through whatever filters: what a filter keeps of a type is what the next one is given of it,
+// reasons add up to what was dropped, and every selection names each list once, in order.
 func TestFunnelAlwaysAddsUp(t *testing.T) {
 	for seed := range uint64(200) {
 		r := rand.New(rand.NewPCG(seed, 9))

@@ -72,7 +72,8 @@ func NewZScoreFusion(depth int, rankers ...Scorer) (*ZScoreFusion, error) {
 	n := rankers[0].Len()
 	for r, ranker := range rankers {
 		if ranker.Len() != n {
-			return nil, fmt.Errorf("z-score: ranker %d has %d passages, ranker 0 has %d: they must rank one corpus", r, ranker.Len(), n)
+			return nil, fmt.Errorf("z-score: ranker %d has %d passages, ranker 0 has %d: they must rank one corpus", r,
+				ranker.Len(), n)
 		}
 	}
 	return &ZScoreFusion{

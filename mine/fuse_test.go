@@ -33,8 +33,8 @@ func (f fixedScores) ScoreAll(_ context.Context, queries []retort.Query) (blas32
 	return m, f.err
 }
 
-// By hand, depth 2: the best two of the first ranker, 4 and 2, have mean 3 and deviation 1; those of the second, 10 and 0,
-// have mean 5 and deviation 5. So the z-scores are -2+1, 1-1, -1-1 and -2-1.
+// By hand, depth 2: the best two of the first ranker, 4 and 2, have mean 3 and deviation 1; those of the second, 10 and
+// 0, have mean 5 and deviation 5. So the z-scores are -2+1, 1-1, -1-1 and -2-1.
 func TestZScoreFusionByHand(t *testing.T) {
 	f, err := mine.NewZScoreFusion(2, fixedScores{scores: []float32{1, 4, 2, 1}}, fixedScores{scores: []float32{10, 0, 0, 0}})
 	require.NoError(t, err)

@@ -11,11 +11,12 @@ import (
 	"github.com/retort-ir/retort"
 )
 
-// HardNegatives draws negatives for contrastive training from a query's ranking: passages that a ranker takes for relevant and
-// that most likely are not. The first few hits are the likeliest to be relevant though nobody has said so, and what stands
-// far down teaches little; between them the choice is at random. The zero value is ready.
+// HardNegatives draws negatives for contrastive training from a query's ranking: passages that a ranker takes for
+// relevant and that most likely are not. The first few hits are the likeliest to be relevant though nobody has said so,
+// and what stands far down teaches little; between them the choice is at random. The zero value is ready.
 type HardNegatives struct {
-	// From and To are the ranks that are drawn from, counted from 1 among the hits that are no positives; 0 means 2 and 30.
+	// From and To are the ranks that are drawn from, counted from 1 among the hits that are no positives; 0 means 2 and
+	// 30.
 	From, To int
 	// Count is how many are drawn; 0 means 7.
 	Count int

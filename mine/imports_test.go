@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A search service that imports mine gets these modules and no other. In particular no index store of bleve, nothing that
-// talks to a network by itself, and no cgo beyond the standard library's own.
+// A search service that imports mine gets these modules and no other. In particular no index store of bleve, nothing
+// that talks to a network by itself, and no cgo beyond the standard library's own.
 func TestMinePullsInLittle(t *testing.T) {
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip("no go command to list the imports with")

@@ -14,7 +14,7 @@ const (
 	reasonSourceNotFirst Reason = "source not the teacher's first"
 	reasonLowTopScore    Reason = "top score below the percentile"
 	reasonShortList      Reason = "list too short"
-	ReasonDisagreement   Reason = "the teachers disagree"
+	reasonDisagreement   Reason = "the teachers disagree"
 )
 
 // Lists returns the lists that a selection among them, all of them, kept.
@@ -26,10 +26,11 @@ func (s Selection) Lists(lists []retort.List) []retort.List {
 	return kept
 }
 
-// SourceFirst keeps the scored lists in which no passage has a higher score than the query's source, so that the teacher
-// agrees with the generator about what answers the query (Tamber et al. 2025). Lists whose query has no source are kept,
-// and those of extractive queries that hold no source: it was taken out so that they do not learn to find a verbatim
-// sentence (see [ListOptions]). Any other list that lacks its source is dropped. Lists without scores are an error.
+// SourceFirst keeps the scored lists in which no passage has a higher score than the query's source, so that the
+// teacher agrees with the generator about what answers the query (Tamber et al. 2025). Lists whose query has no source
+// are kept, and those of extractive queries that hold no source: it was taken out so that they do not learn to find a
+// verbatim sentence (see [ListOptions]). Any other list that lacks its source is dropped. Lists without scores are an
+// error.
 func SourceFirst(lists []retort.List) (Selection, error) {
 	dropped := map[int]Drop{}
 	for i, l := range lists {
@@ -86,8 +87,8 @@ func TopScore(lists []retort.List, p float64) (Selection, error) {
 	return selectAll(len(lists), dropped), nil
 }
 
-// ListLength drops the lists of fewer than least passages. Tamber et al. 2025 take 20. The lists need no scores; least < 1
-// is an error.
+// ListLength drops the lists of fewer than least passages. Tamber et al. 2025 take 20. The lists need no scores; least
+// < 1 is an error.
 func ListLength(lists []retort.List, least int) (Selection, error) {
 	if least < 1 {
 		return Selection{}, fmt.Errorf("list length: the least is %d: must be at least 1", least)
@@ -101,9 +102,9 @@ func ListLength(lists []retort.List, least int) (Selection, error) {
 	return selectAll(len(lists), dropped), nil
 }
 
-// TeachersAgree drops the lists on which several teachers agree less than least, which is in [0,1]. agreement has one value a
-// list, in [0,1]: teacher.Agreement's (1/2 is that of teachers that have nothing to do with each other), or another
-// confidence.
+// TeachersAgree drops the lists on which several teachers agree less than least, which is in [0,1]. agreement has one
+// value a list, in [0,1]: teacher.Agreement's (1/2 is that of teachers that have nothing to do with each other), or
+// another confidence.
 func TeachersAgree(lists []retort.List, agreement []float64, least float64) (Selection, error) {
 	if len(agreement) != len(lists) {
 		return Selection{}, fmt.Errorf("teachers agree: %d values for %d lists", len(agreement), len(lists))
@@ -114,10 +115,11 @@ func TeachersAgree(lists []retort.List, agreement []float64, least float64) (Sel
 	dropped := map[int]Drop{}
 	for i, a := range agreement {
 		if !(0 <= a && a <= 1) {
-			return Selection{}, fmt.Errorf("teachers agree: list of query %q has agreement %v: must be in [0,1]", lists[i].Query.ID, a)
+			return Selection{}, fmt.Errorf("teachers agree: list of query %q has agreement %v: must be in [0,1]",
+				lists[i].Query.ID, a)
 		}
 		if a < least {
-			dropped[i] = Drop{i, ReasonDisagreement, -1}
+			dropped[i] = Drop{i, reasonDisagreement, -1}
 		}
 	}
 	return selectAll(len(lists), dropped), nil

@@ -126,7 +126,7 @@ func TestTeachersAgreeDropsTheListsOnWhichTheyDoNot(t *testing.T) {
 	s, err := mine.TeachersAgree(lists, []float64{.4, .5, .9}, .5)
 	require.NoError(t, err)
 	require.Equal(t, []int{1, 2}, s.Kept)
-	require.Equal(t, map[mine.Reason]int{mine.ReasonDisagreement: 1}, s.Counts())
+	require.Equal(t, map[mine.Reason]int{"the teachers disagree": 1}, s.Counts())
 	var funnel mine.Funnel
 	kept, err := funnel.Lists("agreement", lists, s)
 	require.NoError(t, err)

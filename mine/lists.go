@@ -19,8 +19,8 @@ type ListOptions struct {
 	Seed   uint64 // of the draw; each query has a draw of its own, whatever the other queries are
 
 	// KeepSource has the query's source in its list wherever the ranking has it down to Depth, in the place of the last
-	// passage where it was not picked; otherwise it is never there. A ranker of words finds the source of an extractive query
-	// by far, and with its scores as they are the list teaches nothing but that.
+	// passage where it was not picked; otherwise it is never there. A ranker of words finds the source of an extractive
+	// query by far, and with its scores as they are the list teaches nothing but that.
 	KeepSource bool
 	// WithScores writes the ranking's scores to the lists, for a ranking that is the teacher's own.
 	WithScores bool

@@ -4,14 +4,16 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/retort-ir/retort/internal/matrix"
 	"gonum.org/v1/gonum/blas/blas32"
+
+	"github.com/retort-ir/retort/internal/matrix"
 )
 
 // checkMatrix says whether the matrix is well formed and finite, and returns its largest absolute value.
 func checkMatrix(name string, m blas32.General) (largest float32, err error) {
 	if m.Rows < 0 || m.Cols < 0 || m.Rows > 0 && (m.Stride < m.Cols || len(m.Data) < (m.Rows-1)*m.Stride+m.Cols) {
-		return 0, fmt.Errorf("%s: %d x %d with stride %d do not fit in %d numbers", name, m.Rows, m.Cols, m.Stride, len(m.Data))
+		return 0, fmt.Errorf("%s: %d x %d with stride %d do not fit in %d numbers", name, m.Rows, m.Cols, m.Stride,
+			len(m.Data))
 	}
 	var bits uint32
 	for i := range m.Rows {
@@ -23,8 +25,8 @@ func checkMatrix(name string, m blas32.General) (largest float32, err error) {
 	return math.Float32frombits(bits), nil
 }
 
-// largestBits returns the bits of the largest absolute value. Without the sign, floats are ordered as their bits are, with
-// infinities and NaN above all numbers.
+// largestBits returns the bits of the largest absolute value. Without the sign, floats are ordered as their bits are,
+// with infinities and NaN above all numbers.
 func largestBits(row []float32) uint32 {
 	const sign = 1 << 31
 	var a, b, c, d uint32 // four at a time: none waits for another

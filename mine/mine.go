@@ -3,8 +3,9 @@ package mine
 import (
 	"context"
 
-	"github.com/retort-ir/retort"
 	"gonum.org/v1/gonum/blas/blas32"
+
+	"github.com/retort-ir/retort"
 )
 
 // Hit is one passage of a ranking.
@@ -24,7 +25,7 @@ type Retriever interface {
 type Scorer interface {
 	// Len returns the number of passages n.
 	Len() int
-	// ScoreAll returns a row of scores a query, [len(queries) x n], owned by the caller. It is as large as that, so give
-	// it few queries at a time.
+	// ScoreAll returns a row of scores a query, [len(queries) x n], owned by the caller. It is as large as that, so
+	// give it few queries at a time.
 	ScoreAll(ctx context.Context, queries []retort.Query) (blas32.General, error)
 }

@@ -20,12 +20,13 @@ const (
 )
 
 // QueryLength drops the generated queries of fewer than least words or more than most; most 0 means no limit. Words are
-// what white space separates. Tamber et al. 2025 keep queries under 20 words. Queries without a source are a person's and
-// are kept.
+// what white space separates. Tamber et al. 2025 keep queries under 20 words. Queries without a source are a person's
+// and are kept.
 func QueryLength(queries []retort.Query, least, most int) (Selection, error) {
 	if least < 0 || most < 0 || most > 0 && most < least {
-		return Selection{}, fmt.Errorf("query length: from %d to %d words: want 0 <= least <= most, or most 0 for no limit",
-			least, most)
+		return Selection{},
+			fmt.Errorf("query length: from %d to %d words: want 0 <= least <= most, or most 0 for no limit",
+				least, most)
 	}
 	dropped := map[int]Drop{}
 	for i, q := range queries {
@@ -51,10 +52,10 @@ func QueryLength(queries []retort.Query, least, most int) (Selection, error) {
 // (the Jaccard coefficient); 1 asks for the same words. What a query repeats is Drop.Of. A query without letters and
 // digits is kept.
 //
-// Every query is compared with all that can be near enough, found by their rarest words: where sets of n words overlap so
-// far, they share one of the rarest n - ceil(overlap·n) + 1 of either. References: Chaudhuri, Ganti, Kaushik (2006), "A
-// primitive operator for similarity joins in data cleaning", ICDE; Bayardo, Ma, Srikant (2007), "Scaling up all pairs
-// similarity search", WWW.
+// Every query is compared with all that can be near enough, found by their rarest words: where sets of n words overlap
+// so far, they share one of the rarest n - ceil(overlap·n) + 1 of either. References: Chaudhuri, Ganti, Kaushik (2006),
+// "A primitive operator for similarity joins in data cleaning", ICDE; Bayardo, Ma, Srikant (2007), "Scaling up all
+// pairs similarity search", WWW.
 func NearDuplicateQueries(ctx context.Context, queries []retort.Query, overlap float64) (Selection, error) {
 	if !(overlap > 0 && overlap <= 1) {
 		return Selection{}, fmt.Errorf("near-duplicate queries: overlap is %v: must be above 0 and at most 1", overlap)

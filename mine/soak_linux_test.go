@@ -34,9 +34,9 @@ const (
 	soakDim    = 64
 )
 
-// A corpus in its file, vectors by memory map and BM25 on disk: the way from 10,000 queries to scored, filtered lists takes
-// little memory, and costs the same per query and passage, whether the corpus has ten thousand passages or a million.
-// "make soak" runs it; so does, for other sizes,
+// A corpus in its file, vectors by memory map and BM25 on disk: the way from 10,000 queries to scored, filtered lists
+// takes little memory, and costs the same per query and passage, whether the corpus has ten thousand passages or a
+// million. "make soak" runs it; so does, for other sizes,
 //
 //	RETORT_SOAK=1 RETORT_SOAK_PASSAGES=10000,100000 RETORT_SOAK_QUERIES=1000 go test ./mine -run SoakOfMining -v
 func TestSoakOfMiningAMillionPassages(t *testing.T) {
@@ -233,8 +233,8 @@ func wordsTeacher(corpus retort.Corpus, index *mine.BM25) teacher.Teacher {
 	})
 }
 
-// writeZipfCorpus writes n passages of about 60 words, whose frequencies follow Zipf's and Mandelbrot's law, and returns
-// queries of 6 to 10 words out of one passage. Each thousandth passage is a copy of the one before.
+// writeZipfCorpus writes n passages of about 60 words, whose frequencies follow Zipf's and Mandelbrot's law, and
+// returns queries of 6 to 10 words out of one passage. Each thousandth passage is a copy of the one before.
 func writeZipfCorpus(t *testing.T, path string, n, queries int) []retort.Query {
 	t.Helper()
 	f, err := os.Create(path)

@@ -13,9 +13,9 @@ import (
 )
 
 // A fused search of a large corpus does not need the scores of all passages: the best stand among the first of at least
-// one ranker, or else no better than the sum of the scores at which those were cut off. This is the threshold algorithm of
-// Fagin, Lotem and Naor (2003), "Optimal aggregation algorithms for middleware". It is exact: queries that it cannot settle
-// are searched with the scores of all passages.
+// one ranker, or else no better than the sum of the scores at which those were cut off. This is the threshold algorithm
+// of Fagin, Lotem and Naor (2003), "Optimal aggregation algorithms for middleware". It is exact: queries that it cannot
+// settle are searched with the scores of all passages.
 const (
 	thresholdPassages = 200_000 // in a smaller corpus all scores come sooner
 	thresholdDepth    = 1000    // of each ranker; or 10 k
@@ -25,8 +25,8 @@ const (
 // candidateRanker is a Scorer that can be fused so.
 type candidateRanker interface {
 	Scorer
-	// candidates returns the best passages of each query, and what scores any passage of query q; both give the numbers that
-	// ScoreAll gives. Where there are fewer than depth, all others score 0.
+	// candidates returns the best passages of each query, and what scores any passage of query q; both give the numbers
+	// that ScoreAll gives. Where there are fewer than depth, all others score 0.
 	candidates(ctx context.Context, queries []retort.Query, depth int) (rankings [][]Hit, score scoreFunc, err error)
 }
 
@@ -59,7 +59,9 @@ func (f *ZScoreFusion) candidateRankers() ([]candidateRanker, bool) {
 }
 
 // searchByThreshold returns the k best passages of each query; nil for a query that it cannot settle.
-func (f *ZScoreFusion) searchByThreshold(ctx context.Context, rankers []candidateRanker, queries []retort.Query, k int) ([][]Hit, error) {
+func (f *ZScoreFusion) searchByThreshold(
+	ctx context.Context, rankers []candidateRanker, queries []retort.Query, k int,
+) ([][]Hit, error) {
 	depth := min(f.Len(), max(f.candidates, 10*k, f.depth))
 	rankings := make([][][]Hit, len(rankers)) // by ranker and query
 	score := make([]scoreFunc, len(rankers))
@@ -102,7 +104,10 @@ type candidate struct {
 }
 
 func newThreshold(rankers, k int) *threshold {
-	return &threshold{k: k, scales: make([]zscore.Scale, rankers), unseen: make([]float32, rankers), seen: map[int]*candidate{}}
+	return &threshold{
+		k: k, scales: make([]zscore.Scale, rankers), unseen: make([]float32, rankers),
+		seen: map[int]*candidate{},
+	}
 }
 
 // addRanking adds what a ranker found when it was asked for depth passages. Its scale is that of its first scaleDepth.

@@ -21,9 +21,9 @@ const (
 )
 
 // TopK returns for each query [n x d] the k passages [m x d] with the largest inner products, best first, ties by
-// ascending index; all passages where k > m. The search is exact, takes memory for n*k hits and a few blocks, and reads the
-// passages once. Equal vectors have equal scores wherever they stand. k < 1, different widths and values that are not finite
-// are errors.
+// ascending index; all passages where k > m. The search is exact, takes memory for n*k hits and a few blocks, and reads
+// the passages once. Equal vectors have equal scores wherever they stand. k < 1, different widths and values that are
+// not finite are errors.
 func TopK(ctx context.Context, queries, passages blas32.General, k int) ([][]Hit, error) {
 	if err := checkK(k); err != nil {
 		return nil, fmt.Errorf("dense top-k: %w", err)
@@ -52,7 +52,8 @@ func checkQueries(queries blas32.General, d int, largestPassage float32) error {
 		return errors.New("vectors have no dimensions")
 	}
 	if float64(largest)*float64(largestPassage)*float64(d) > math.MaxFloat32 {
-		return fmt.Errorf("queries up to %g and passages up to %g: products overflow: normalise the vectors", largest, largestPassage)
+		return fmt.Errorf("queries up to %g and passages up to %g: products overflow: normalise the vectors", largest,
+			largestPassage)
 	}
 	return nil
 }

@@ -26,14 +26,17 @@ import (
 // corpus, for [OpenDense], numpy.load and most other tools. It holds the vectors of 1,024 passages at a time. The file
 // appears whole or not at all.
 //
-// What was done stays in path.partial and path.partial.jsonl when the work is cut off: by an error, the end of ctx, or the
-// end of the process. The next call with that path goes on after the last 1,024 passages that were done, with the same
-// bits. It does so only where the encoder implements [encoder.Fingerprinter] and fingerprint, passages and stored vectors
-// are all what they were; from the first difference on it encodes again. Two calls at a time for one path are an error.
+// What was done stays in path.partial and path.partial.jsonl when the work is cut off: by an error, the end of ctx, or
+// the end of the process. The next call with that path goes on after the last 1,024 passages that were done, with the
+// same bits. It does so only where the encoder implements [encoder.Fingerprinter] and fingerprint, passages and stored
+// vectors are all what they were; from the first difference on it encodes again. Two calls at a time for one path are
+// an error.
 //
-// progress, which may be nil, is told how many passages are done: those that need not be done again, then after every 128
-// of them. An empty corpus is an error.
-func WriteVectors(ctx context.Context, enc encoder.Encoder, corpus retort.Corpus, path string, progress func(done, total int)) error {
+// progress, which may be nil, is told how many passages are done: those that need not be done again, then after every
+// 128 of them. An empty corpus is an error.
+func WriteVectors(
+	ctx context.Context, enc encoder.Encoder, corpus retort.Corpus, path string, progress func(done, total int),
+) error {
 	ctx = encoder.Alone(ctx)
 	if corpus.Len() == 0 {
 		return errors.New("write vectors: the corpus is empty")
@@ -52,8 +55,8 @@ func WriteVectors(ctx context.Context, enc encoder.Encoder, corpus retort.Corpus
 	return nil
 }
 
-// vectorFile is a matrix that is written block by block, and a journal of the blocks beside it. Both are hashed, so that
-// nothing needs to be synced before the end.
+// vectorFile is a matrix that is written block by block, and a journal of the blocks beside it. Both are hashed, so
+// that nothing needs to be synced before the end.
 type vectorFile struct {
 	path    string
 	encoder encoder.Encoder
@@ -221,8 +224,8 @@ func (w *vectorFile) writeHeader() error {
 	return err
 }
 
-// holds says whether the block of passages from start is in the file as the journal says, and the passages are what they
-// were.
+// holds says whether the block of passages from start is in the file as the journal says, and the passages are what
+// they were.
 func (w *vectorFile) holds(ctx context.Context, block journalBlock, start int) (bool, error) {
 	if err := ctx.Err(); err != nil {
 		return false, err

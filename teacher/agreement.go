@@ -4,8 +4,8 @@ import (
 	"math"
 )
 
-// agreement says how far teachers agree on one list: see Scored.Agreement. scores has one slice a teacher, aligned; NaN is a
-// missing score. It is 0 for fewer than two teachers or passages.
+// agreement says how far teachers agree on one list: see Scored.Agreement. scores has one slice a teacher, aligned; NaN
+// is a missing score. It is 0 for fewer than two teachers or passages.
 func agreement(scores [][]float64) float64 {
 	if len(scores) < 2 || len(scores[0]) < 2 {
 		return 0

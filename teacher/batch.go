@@ -13,9 +13,9 @@ type BatchTeacher interface {
 	Teacher
 	// BatchSize is how many lists it would like to get at once, >= 1. It takes any number.
 	BatchSize() int
-	// ScoreBatch yields the outcome of every list under its index, once each and in the order in which they finish. The scores
-	// equal those of Score, whatever lists stand beside. Where one list fails the others stand. When the context ends so does
-	// the sequence; what is missing then has not been scored.
+	// ScoreBatch yields the outcome of every list under its index, once each and in the order in which they finish. The
+	// scores equal those of Score, whatever lists stand beside. Where one list fails the others stand. When the context
+	// ends so does the sequence; what is missing then has not been scored.
 	ScoreBatch(ctx context.Context, lists []Work) iter.Seq2[int, Scored]
 }
 
@@ -31,16 +31,16 @@ type Scored struct {
 	Err    error
 	// Agreement is a confidence in the list, from an Ensemble of two members or more: 1 where all of them rank its
 	// passages alike, 0 where two rank them the other way round, and about 1/2 where they have nothing to do with each
-	// other. It is the mean over the pairs of members of (1 + tau_b) / 2, with Kendall's tau-b, which takes equal scores
-	// into account (Kendall 1945, "The treatment of ties in ranking problems", Biometrika 33). A pair of which one member
-	// ranks nothing above anything else counts 1/2. It is 0 where nobody says.
+	// other. It is the mean over the pairs of members of (1 + tau_b) / 2, with Kendall's tau-b, which takes equal
+	// scores into account (Kendall 1945, "The treatment of ties in ranking problems", Biometrika 33). A pair of which
+	// one member ranks nothing above anything else counts 1/2. It is 0 where nobody says.
 	Agreement float64
 }
 
-// ScoreAll yields every list with its scores, in the order of lists, whatever finishes first. Scores are checked and filled
-// as Score does. workers lists are worked on at the same time, or workers batches of a BatchTeacher; 0 means one a processor.
-// Only as many lists are held as are being worked on and a few more, so lists may be a stream of any length; it is read
-// from another goroutine.
+// ScoreAll yields every list with its scores, in the order of lists, whatever finishes first. Scores are checked and
+// filled as Score does. workers lists are worked on at the same time, or workers batches of a BatchTeacher; 0 means one
+// a processor. Only as many lists are held as are being worked on and a few more, so lists may be a stream of any
+// length; it is read from another goroutine.
 //
 // A list that fails gives an error that names its query, and the sequence goes on, as it does after an error of lists
 // itself: whoever wants to stop at the first error leaves the loop. When the context ends, what is scored already still

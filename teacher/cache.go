@@ -14,15 +14,15 @@ import (
 )
 
 // Cached returns t with a memory: a score is computed once and then read from the store, keyed by t's fingerprint, the
-// query's text and the passage's content. Missing scores (NaN) are remembered too. Only what the store lacks is asked of
-// t, in one call, so t must score a passage alike whatever stands beside it. t must implement encoder.Fingerprinter (see
-// WithFingerprint).
+// query's text and the passage's content. Missing scores (NaN) are remembered too. Only what the store lacks is asked
+// of t, in one call, so t must score a passage alike whatever stands beside it. t must implement encoder.Fingerprinter
+// (see WithFingerprint).
 //
 // An Ensemble comes back as an ensemble of cached members, since its scores depend on the list: raw scores are cached,
 // never fused ones. The members must then have fingerprints.
 //
-// Several teachers may share one store. The result is safe for concurrent use; two calls that lack the same score at the
-// same time may both ask t, and the first answer is kept.
+// Several teachers may share one store. The result is safe for concurrent use; two calls that lack the same score at
+// the same time may both ask t, and the first answer is kept.
 func Cached(t Teacher, store *Store) (Teacher, error) {
 	if store == nil {
 		return nil, errors.New("cache a teacher: no store")
@@ -32,7 +32,8 @@ func Cached(t Teacher, store *Store) (Teacher, error) {
 	}
 	if f, ok := t.(fingerprinted); ok {
 		if _, ok := f.Teacher.(*Ensemble); ok {
-			return nil, errors.New("cache a teacher: an ensemble's scores depend on the list: give its members the fingerprints")
+			return nil,
+				errors.New("cache a teacher: an ensemble's scores depend on the list: give its members the fingerprints")
 		}
 	}
 	f, ok := t.(encoder.Fingerprinter)

@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// MinMax scales one list's scores to [0,1]: (s - min) / (max - min). Where all are the same, all are 1: they tie for the
-// best. Scores must be finite.
+// MinMax scales one list's scores to [0,1]: (s - min) / (max - min). Where all are the same, all are 1: they tie for
+// the best. Scores must be finite.
 func MinMax(scores []float64) ([]float64, error) {
 	if err := checkFinite(scores); err != nil {
 		return nil, err
@@ -20,9 +20,9 @@ func MinMax(scores []float64) ([]float64, error) {
 }
 
 // PercentileMinMax scales the scores of many lists to [0,1] by one range: from the lo-th to the hi-th percentile of all
-// of them, what lies outside clipped. Tamber et al. 2025 (arXiv 2502.19712) use 1 and 99, once per collection, query type
-// and retriever. Percentiles are in [0,100] and interpolated linearly, as numpy.percentile does. Unlike MinMax it keeps
-// apart lists that hold a good passage and lists that hold none. Scores must be finite.
+// of them, what lies outside clipped. Tamber et al. 2025 (arXiv 2502.19712) use 1 and 99, once per collection, query
+// type and retriever. Percentiles are in [0,100] and interpolated linearly, as numpy.percentile does. Unlike MinMax it
+// keeps apart lists that hold a good passage and lists that hold none. Scores must be finite.
 func PercentileMinMax(lists [][]float64, lo, hi float64) ([][]float64, error) {
 	if err := checkPercentiles(lo, hi); err != nil {
 		return nil, err
@@ -41,14 +41,14 @@ func PercentileMinMax(lists [][]float64, lo, hi float64) ([][]float64, error) {
 	return scaled, nil
 }
 
-// OnStudentScale returns the target s0 + tau*gamma*z of one list, where s0 are the similarities of the student as it was
-// before training, z the teacher's z-scores (of ZScores or an Ensemble) and tau the student's temperature. Used with
-// teacher temperature = student temperature = tau it is the distribution
+// OnStudentScale returns the target s0 + tau*gamma*z of one list, where s0 are the similarities of the student as it
+// was before training, z the teacher's z-scores (of ZScores or an Ensemble) and tau the student's temperature. Used
+// with teacher temperature = student temperature = tau it is the distribution
 //
 //	softmax((s0 + tau*gamma*z) / tau) = softmax(s0/tau + gamma*z)
 //
-// so training starts with a divergence that comes only from what the teacher knows better: gamma 0 asks for no change at
-// all. The targets are not confined to [0,1].
+// so training starts with a divergence that comes only from what the teacher knows better: gamma 0 asks for no change
+// at all. The targets are not confined to [0,1].
 func OnStudentScale(s0, z []float64, tau, gamma float64) ([]float64, error) {
 	if len(s0) != len(z) {
 		return nil, fmt.Errorf("%d similarities and %d z-scores", len(s0), len(z))

@@ -19,8 +19,9 @@ type Range struct {
 	Above          int     `json:"above"` // scores clipped to 1
 }
 
-// PercentileRange finds the range of PercentileMinMax, for use on other lists too (those of a dev split by the range of the
-// training lists) and to say what was done. Arguments and errors are those of PercentileMinMax; no scores are an error.
+// PercentileRange finds the range of PercentileMinMax, for use on other lists too (those of a dev split by the range of
+// the training lists) and to say what was done. Arguments and errors are those of PercentileMinMax; no scores are an
+// error.
 func PercentileRange(lists [][]float64, lo, hi float64) (Range, error) {
 	if err := checkPercentiles(lo, hi); err != nil {
 		return Range{}, err
@@ -45,8 +46,8 @@ func PercentileRange(lists [][]float64, lo, hi float64) (Range, error) {
 	return r, nil
 }
 
-// Scale returns (s - Low) / (High - Low) of one list's scores, clipped to [0,1]. Where Low and High are the same, what reaches
-// them is 1. Scores must be finite.
+// Scale returns (s - Low) / (High - Low) of one list's scores, clipped to [0,1]. Where Low and High are the same, what
+// reaches them is 1. Scores must be finite.
 func (r Range) Scale(scores []float64) ([]float64, error) {
 	if err := checkFinite(scores); err != nil {
 		return nil, err

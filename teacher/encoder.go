@@ -23,9 +23,9 @@ func FromEncoder(enc encoder.Encoder) Teacher {
 	return withEncoderFingerprint(enc, &biEncoder{enc: enc, remembered: vectorMemory{enc: enc}})
 }
 
-// FromVectors is FromEncoder for a corpus whose passages are encoded already: row i of vectors [corpus.Len() x enc.Dim()]
-// is the vector of passage i. Only queries, and passages that the corpus does not hold with the same content, are
-// encoded. The vectors are not copied: do not change them afterwards.
+// FromVectors is FromEncoder for a corpus whose passages are encoded already: row i of vectors [corpus.Len() x
+// enc.Dim()] is the vector of passage i. Only queries, and passages that the corpus does not hold with the same
+// content, are encoded. The vectors are not copied: do not change them afterwards.
 func FromVectors(enc encoder.Encoder, corpus retort.Corpus, vectors blas32.General) (Teacher, error) {
 	if vectors.Rows != corpus.Len() || vectors.Cols != enc.Dim() {
 		return nil, fmt.Errorf("vectors are [%d x %d], want [%d x %d] for this corpus and encoder",
@@ -36,8 +36,8 @@ func FromVectors(enc encoder.Encoder, corpus retort.Corpus, vectors blas32.Gener
 	}), nil
 }
 
-// WithFingerprint returns t with a fingerprint, so that Cached accepts it. The fingerprint must change whenever t's scores
-// could: with its weights, prompts, limits and, where the scores depend on one (BM25), the corpus.
+// WithFingerprint returns t with a fingerprint, so that Cached accepts it. The fingerprint must change whenever t's
+// scores could: with its weights, prompts, limits and, where the scores depend on one (BM25), the corpus.
 func WithFingerprint(t Teacher, fingerprint string) Teacher {
 	return fingerprinted{Teacher: t, fingerprint: fingerprint}
 }
@@ -75,8 +75,8 @@ func withEncoderFingerprint(enc encoder.Encoder, t Teacher) Teacher {
 	return t
 }
 
-// biEncoderLists is how many lists a bi-encoder likes to get at once: they share passages, and batches of many texts of about
-// the same length have little padding.
+// biEncoderLists is how many lists a bi-encoder likes to get at once: they share passages, and batches of many texts of
+// about the same length have little padding.
 const biEncoderLists = 64
 
 type biEncoder struct {
@@ -95,8 +95,8 @@ func (b *biEncoder) Score(ctx context.Context, q retort.Query, passages []retort
 
 func (b *biEncoder) BatchSize() int { return biEncoderLists }
 
-// ScoreBatch encodes each passage once that stands in several lists, and each query by itself: the last bits of a vector depend
-// on the texts beside it, and a run that goes on after a kill has other queries beside them.
+// ScoreBatch encodes each passage once that stands in several lists, and each query by itself: the last bits of a
+// vector depend on the texts beside it, and a run that goes on after a kill has other queries beside them.
 func (b *biEncoder) ScoreBatch(ctx context.Context, lists []Work) iter.Seq2[int, Scored] {
 	return func(yield func(int, Scored) bool) {
 		rows, failed, err := b.passageRows(ctx, lists)
@@ -198,7 +198,8 @@ func (b *biEncoder) encode(ctx context.Context, role encoder.Role, texts []strin
 		return m, err
 	}
 	if m.Rows != len(texts) || m.Cols != b.enc.Dim() {
-		return m, fmt.Errorf("the encoder gave a [%d x %d] matrix for %d texts of width %d", m.Rows, m.Cols, len(texts), b.enc.Dim())
+		return m, fmt.Errorf("the encoder gave a [%d x %d] matrix for %d texts of width %d", m.Rows, m.Cols, len(texts),
+			b.enc.Dim())
 	}
 	return m, nil
 }

@@ -16,7 +16,8 @@ import (
 	"github.com/retort-ir/retort/encoder"
 )
 
-// letters is an encoder by hand: how often "a" and "b" occur, normalised; a query is read backwards, which turns the vector.
+// letters is an encoder by hand: how often "a" and "b" occur, normalised; a query is read backwards, which turns the
+// vector.
 type letters struct{ passages *atomic.Int64 }
 
 func (letters) Dim() int { return 2 }

@@ -26,9 +26,9 @@ type Fusion uint8
 const (
 	// ZScore standardises them: (s - mean) / sd, with mean and population standard deviation over the list.
 	ZScore Fusion = iota
-	// ReciprocalRank takes 1 / (60 + rank), rank 1 being the highest score; equal scores share the mean of their ranks. What
-	// stands at the top counts most, and how far apart scores are does not. Cormack, Clarke, Büttcher (2009), "Reciprocal rank
-	// fusion outperforms Condorcet and individual rank learning methods", SIGIR.
+	// ReciprocalRank takes 1 / (60 + rank), rank 1 being the highest score; equal scores share the mean of their ranks.
+	// What stands at the top counts most, and how far apart scores are does not. Cormack, Clarke, Büttcher (2009),
+	// "Reciprocal rank fusion outperforms Condorcet and individual rank learning methods", SIGIR.
 	ReciprocalRank
 )
 
@@ -43,9 +43,9 @@ func (f Fusion) String() string {
 //
 //	score(q, p) = sum_m weight_m * f(s_m(q, p))
 //
-// with f the Fusion's, over the passages of the call, so a passage's score depends on the list it stands in. A score that
-// a member lacks counts as that member's lowest score in the list; a member that scores all passages of a list alike, or
-// none, prefers none of them.
+// with f the Fusion's, over the passages of the call, so a passage's score depends on the list it stands in. A score
+// that a member lacks counts as that member's lowest score in the list; a member that scores all passages of a list
+// alike, or none, prefers none of them.
 //
 // An ensemble has no fingerprint, for the same reason: Cached caches what its members say, never the sum.
 type Ensemble struct {
@@ -53,8 +53,8 @@ type Ensemble struct {
 	fusion  Fusion
 }
 
-// NewEnsemble returns the ensemble of the members, fused by z-scores. No members, a member without teacher, and a weight
-// that is negative or not finite are errors.
+// NewEnsemble returns the ensemble of the members, fused by z-scores. No members, a member without teacher, and a
+// weight that is negative or not finite are errors.
 func NewEnsemble(members ...Member) (*Ensemble, error) { return newEnsemble(ZScore, members) }
 
 // NewRankFusion returns the ensemble of the members, fused by reciprocal ranks, with errors as those of NewEnsemble.
@@ -114,7 +114,8 @@ func (e *Ensemble) BatchSize() int {
 	return size
 }
 
-// ScoreBatch asks each member for all lists at once. With two members or more it says in Scored.Agreement how far they agree.
+// ScoreBatch asks each member for all lists at once. With two members or more it says in Scored.Agreement how far they
+// agree.
 func (e *Ensemble) ScoreBatch(ctx context.Context, lists []Work) iter.Seq2[int, Scored] {
 	return func(yield func(int, Scored) bool) {
 		opinions := make([][][]float64, len(lists)) // [list][member][passage]
@@ -176,8 +177,8 @@ func (m Member) failed(err error) error {
 	return fmt.Errorf("member %s of the ensemble: %w", m.Name, err)
 }
 
-// ZScores returns (s - mean) / sd of one list's scores, sd being the population standard deviation. Where the scores are
-// all the same but for rounding, all are 0. The scores must be finite.
+// ZScores returns (s - mean) / sd of one list's scores, sd being the population standard deviation. Where the scores
+// are all the same but for rounding, all are 0. The scores must be finite.
 func ZScores(scores []float64) []float64 {
 	scale := zscore.Of(len(scores), func(i int) float64 { return scores[i] })
 	z := make([]float64, len(scores))
@@ -190,8 +191,8 @@ func ZScores(scores []float64) []float64 {
 // rankConstant is k of reciprocal rank fusion, as its authors chose it.
 const rankConstant = 60
 
-// reciprocalRanks returns 1 / (60 + rank) of one list's scores; equal scores share the mean of their ranks. The scores must be
-// finite.
+// reciprocalRanks returns 1 / (60 + rank) of one list's scores; equal scores share the mean of their ranks. The scores
+// must be finite.
 func reciprocalRanks(scores []float64) []float64 {
 	order := make([]int, len(scores))
 	for i := range order {

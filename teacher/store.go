@@ -15,9 +15,9 @@ import (
 )
 
 // Store keeps scores in one append-only file: JSON Lines, each with a score, its key and a checksum. A score is in the
-// file before the call that computed it returns, so it survives the end of the process, however it ends; a power cut can
-// take the last two seconds. A store holds an index of about 50 bytes a score in memory. It is safe for concurrent use.
-// One process at a time can have the file open.
+// file before the call that computed it returns, so it survives the end of the process, however it ends; a power cut
+// can take the last two seconds. A store holds an index of about 50 bytes a score in memory. It is safe for concurrent
+// use. One process at a time can have the file open.
 type Store struct {
 	path string
 
@@ -26,8 +26,8 @@ type Store struct {
 	scores map[key]float64
 }
 
-// record is a score and its key. In the file it is {"key":"00112233445566778899aabbccddeeff","score":0.5}, with null for a
-// score that is missing (NaN).
+// record is a score and its key. In the file it is {"key":"00112233445566778899aabbccddeeff","score":0.5}, with null
+// for a score that is missing (NaN).
 type record struct {
 	key   key
 	score float64
@@ -49,8 +49,8 @@ func (r record) MarshalJSON() ([]byte, error) {
 
 var errNoRecord = errors.New("it is not a score")
 
-// parseRecord reads what MarshalJSON writes and nothing else: opening a store of millions of scores is a matter of seconds
-// for a JSON decoder.
+// parseRecord reads what MarshalJSON writes and nothing else: opening a store of millions of scores is a matter of
+// seconds for a JSON decoder.
 func parseRecord(body []byte) (r record, err error) {
 	text, ok := bytes.CutPrefix(body, []byte(recordBegin))
 	if !ok || len(text) < hex.EncodedLen(len(r.key)) {
@@ -75,9 +75,9 @@ func parseRecord(body []byte) (r record, err error) {
 	return r, nil
 }
 
-// OpenStore opens the store at path, which it creates where there is none. It cuts off a record that a kill or power cut
-// left unfinished at the end, and reports that to log (nil: slog.Default()). Other damage is retort.ErrDamaged and names
-// the line. A store that is open elsewhere is retort.ErrInUse.
+// OpenStore opens the store at path, which it creates where there is none. It cuts off a record that a kill or power
+// cut left unfinished at the end, and reports that to log (nil: slog.Default()). Other damage is retort.ErrDamaged and
+// names the line. A store that is open elsewhere is retort.ErrInUse.
 func OpenStore(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
 	s := &Store{path: path, scores: map[key]float64{}}
 	var err error

@@ -10,8 +10,8 @@ import (
 
 // Teacher scores passages for a query. Implementations are safe for concurrent use.
 type Teacher interface {
-	// Score returns one score a passage, in their order; higher is better. The scale is the teacher's own. NaN says that
-	// the teacher cannot score that passage; a failure that may pass (a timeout, a full disk) is an error instead.
+	// Score returns one score a passage, in their order; higher is better. The scale is the teacher's own. NaN says
+	// that the teacher cannot score that passage; a failure that may pass (a timeout, a full disk) is an error instead.
 	Score(ctx context.Context, q retort.Query, passages []retort.Passage) ([]float64, error)
 }
 
@@ -23,9 +23,9 @@ func (f Func) Score(ctx context.Context, q retort.Query, passages []retort.Passa
 	return f(ctx, q, passages)
 }
 
-// Score calls t and checks what comes back: as many scores as passages, none infinite. A missing score (NaN) becomes the
-// lowest of the list's other scores, since what a teacher cannot score is as bad as the worst that it has seen there; all
-// are 0 where every score is missing. So the result is finite. Errors name the query and the passage.
+// Score calls t and checks what comes back: as many scores as passages, none infinite. A missing score (NaN) becomes
+// the lowest of the list's other scores, since what a teacher cannot score is as bad as the worst that it has seen
+// there; all are 0 where every score is missing. So the result is finite. Errors name the query and the passage.
 func Score(ctx context.Context, t Teacher, q retort.Query, passages []retort.Passage) ([]float64, error) {
 	scores, err := rawScores(ctx, t, q, passages)
 	if err != nil {
@@ -67,7 +67,8 @@ func checkScores(q retort.Query, passages []retort.Passage, scores []float64, er
 		return nil, fmt.Errorf("score query %q: %w", q.ID, err)
 	}
 	if len(scores) != len(passages) {
-		return nil, fmt.Errorf("score query %q: the teacher gave %d scores for %d passages", q.ID, len(scores), len(passages))
+		return nil, fmt.Errorf("score query %q: the teacher gave %d scores for %d passages", q.ID, len(scores),
+			len(passages))
 	}
 	for i, s := range scores {
 		if math.IsInf(s, 0) {

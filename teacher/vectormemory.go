@@ -17,9 +17,9 @@ type contentKey [sha256.Size]byte
 
 func keyOf(content string) contentKey { return sha256.Sum256([]byte(content)) }
 
-// vectorMemory holds an encoder's vectors of passages, as long as its fingerprint, and so its weights, stay what they are; of an
-// encoder without one, nothing. When it is full it forgets them all, which costs little: what is needed again is remembered
-// again. It is safe for concurrent use.
+// vectorMemory holds an encoder's vectors of passages, as long as its fingerprint, and so its weights, stay what they
+// are; of an encoder without one, nothing. When it is full it forgets them all, which costs little: what is needed
+// again is remembered again. It is safe for concurrent use.
 type vectorMemory struct {
 	enc   encoder.Encoder
 	bytes int // the most; 0: rememberedBytes

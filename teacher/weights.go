@@ -39,7 +39,8 @@ type Weights struct {
 	Equal   float64   `json:"equal"`   // nDCG@10 on the split with all weights 1
 	Best    float64   `json:"best"`    // nDCG@10 on the split with Fitted; flattering, since it was chosen there
 	Kept    bool      `json:"kept"`    // whether Weights are Fitted
-	// CrossValidated is what weights that were fitted on four fifths of the split gain over equal ones on the other fifth.
+	// CrossValidated is what weights that were fitted on four fifths of the split gain over equal ones on the other
+	// fifth.
 	CrossValidated eval.Comparison `json:"cross_validated"`
 }
 
@@ -52,13 +53,14 @@ const weightP = 0.05
 // folds of the cross-validation: list i belongs to fold i mod 5.
 const folds = 5
 
-// FitWeights looks for the weights of an ensemble of which the fused scores have the highest mean nDCG@10 over the lists: it
-// starts with all 1, and for one teacher after the other takes the weight of the grid that is best with the others as they
-// are, until none changes. It keeps equal weights unless fitting pays on lists that were not fitted on: five-fold, with a
-// mean gain above 0 and p < .05 by a paired randomisation test. Equal arguments give an equal outcome.
+// FitWeights looks for the weights of an ensemble of which the fused scores have the highest mean nDCG@10 over the
+// lists: it starts with all 1, and for one teacher after the other takes the weight of the grid that is best with the
+// others as they are, until none changes. It keeps equal weights unless fitting pays on lists that were not fitted on:
+// five-fold, with a mean gain above 0 and p < .05 by a paired randomisation test. Equal arguments give an equal
+// outcome.
 //
-// The lists are those of a dev split, judged queries or known items, never of the queries that are reported on. Fewer lists
-// than 10 are an error; 100 are still few.
+// The lists are those of a dev split, judged queries or known items, never of the queries that are reported on. Fewer
+// lists than 10 are an error; 100 are still few.
 func FitWeights(ctx context.Context, lists []Judged, o WeightOptions) (*Weights, error) {
 	if o.Grid == nil {
 		o.Grid = []float64{0, .25, .5, .75, 1, 1.5, 2, 3, 4}
@@ -91,7 +93,8 @@ func FitWeights(ctx context.Context, lists []Judged, o WeightOptions) (*Weights,
 // Ensemble returns the ensemble with these weights. teachers are in the order of Names; one of weight 0 is left out.
 func (w *Weights) Ensemble(teachers ...Teacher) (*Ensemble, error) {
 	if len(teachers) != len(w.Names) {
-		return nil, fmt.Errorf("%d teachers for the weights of %d (%s)", len(teachers), len(w.Names), strings.Join(w.Names, ", "))
+		return nil, fmt.Errorf("%d teachers for the weights of %d (%s)", len(teachers), len(w.Names),
+			strings.Join(w.Names, ", "))
 	}
 	var members []Member
 	for i, t := range teachers {
@@ -110,7 +113,8 @@ func (w *Weights) String() string {
 	}
 	c := w.CrossValidated
 	line := fmt.Sprintf("weights of %s fitted on %s (%d queries): %s, nDCG@10 %s to %s; cross-validated %+.3f [%+.3f, %+.3f], %s",
-		w.Fusion, w.Split, w.Queries, strings.Join(parts, ", "), point(w.Equal), point(w.Best), c.Delta, c.Low, c.High, pValue(c.P))
+		w.Fusion, w.Split, w.Queries, strings.Join(parts, ", "), point(w.Equal), point(w.Best), c.Delta, c.Low, c.High,
+		pValue(c.P))
 	if !w.Kept {
 		line += ": not sure enough, equal weights kept"
 	}

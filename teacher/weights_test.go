@@ -13,7 +13,8 @@ import (
 	"github.com/retort-ir/retort/eval"
 )
 
-// devLists have one relevant passage of ten, which teacher 0 finds by far more often than the others; signal is how well.
+// devLists have one relevant passage of ten, which teacher 0 finds by far more often than the others; signal is how
+// well.
 func devLists(n int, signal ...float64) []Judged {
 	random := rand.New(rand.NewPCG(7, 1))
 	lists := make([]Judged, n)

@@ -108,7 +108,7 @@ func TestScoreDropsAndWeighsListsByTheAgreementOfItsTeachers(t *testing.T) {
 		}
 	}
 	require.Len(t, agreed, want)
-	require.Equal(t, map[mine.Reason]int{mine.ReasonDisagreement: 7 - want}, r.Dropped)
+	require.Equal(t, map[mine.Reason]int{"the teachers disagree": 7 - want}, r.Dropped)
 	require.Equal(t, want, r.Kept)
 }
 

@@ -10,12 +10,12 @@ import (
 	"strings"
 )
 
-// Write calls write with a temporary file beside path, syncs it and renames it to path. On an error, of write's own too,
-// the temporary file is removed and what was at path stays.
+// Write calls write with a temporary file beside path, syncs it and renames it to path. On an error, of write's own
+// too, the temporary file is removed and what was at path stays.
 func Write(path string, write func(io.Writer) error) error { return writeTo(path, "", write) }
 
-// Rotate is Write that keeps what was at path: it becomes previous, in the same folder, once the new file is whole. A kill
-// between the two renames leaves previous alone.
+// Rotate is Write that keeps what was at path: it becomes previous, in the same folder, once the new file is whole. A
+// kill between the two renames leaves previous alone.
 func Rotate(path, previous string, write func(io.Writer) error) error {
 	return writeTo(path, previous, write)
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/retort-ir/retort/internal/regular"
 )
 
-// WriteFolder calls write with a temporary folder beside dir and renames it to dir, whose parents it makes. What was at dir
-// is moved aside first and removed last; CheckFolder says whether that may be. On an error the temporary folder is removed
-// and what was at dir stays.
+// WriteFolder calls write with a temporary folder beside dir and renames it to dir, whose parents it makes. What was at
+// dir is moved aside first and removed last; CheckFolder says whether that may be. On an error the temporary folder is
+// removed and what was at dir stays.
 func WriteFolder(dir string, write func(temporary string) error) (err error) {
 	dir = filepath.Clean(dir)
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
@@ -93,8 +93,8 @@ func sameFolder(a, b string) (bool, error) {
 	return err == nil && os.SameFile(x, y), err
 }
 
-// replaceDir puts the folder from in the place of to. Where to holds an older model, that is moved aside first and removed
-// last.
+// replaceDir puts the folder from in the place of to. Where to holds an older model, that is moved aside first and
+// removed last.
 func replaceDir(from, to string) error {
 	old := from + ".old"
 	err := os.Rename(to, old)

@@ -112,7 +112,8 @@ func (l *Ledger) Append(records ...any) (last Place, err error) {
 		last = Place{number, l.state.Size + int64(len(data)), len(line) - 1}
 		data = append(data, line...)
 	}
-	// The offset is the ledger's own: a later write overwrites what a failed one left there, or the next Open cuts it off.
+	// The offset is the ledger's own: a later write overwrites what a failed one left there, or the next Open cuts it
+	// off.
 	if _, err := l.file.WriteAt(data, l.state.Size); err != nil {
 		return Place{}, errors.Join(l.failed(err), l.file.Truncate(l.state.Size))
 	}

@@ -148,7 +148,8 @@ func TestDamageAndFilesOfOthersAreRefusedAndLeftAsTheyAre(t *testing.T) {
 	require.ErrorContains(t, err, path+":1: record at byte offset 0: no key")
 }
 
-// Every bit: Check notices it, and Repair loses one record, or two where the bit removes the end of a line between them.
+// Every bit: Check notices it, and Repair loses one record, or two where the bit removes the end of a line between
+// them.
 func TestAFlippedBitIsNoticedAndCostsNoOtherRecord(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "l.jsonl")
 	whole := written(t, path, "one", "two", "three", "four")

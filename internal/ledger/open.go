@@ -92,7 +92,8 @@ func cut(f *os.File, path, begin string, c Contents, log *slog.Logger) error {
 // notOurs is the error of a file that another program, or another part of this one, has written.
 func notOurs(path string, at Place, reason string) error {
 	return &DamagedError{
-		Path: path, Line: at.number + 1, Offset: at.offset, Reason: reason, Remedy: "give the path of another file, or remove this one",
+		Path: path, Line: at.number + 1, Offset: at.offset, Reason: reason,
+		Remedy: "give the path of another file, or remove this one",
 	}
 }
 

@@ -16,9 +16,9 @@ const (
 	sumLength = len(sumName) + 8 + len(`"}`)
 )
 
-// Seal returns the line, with its end, of record n of an append-only file: the value's JSON, which must be an object, with a
-// last member "crc32c", the CRC-32C of n (8 bytes, little-endian, from 0) and the JSON without that member. So a record that is
-// changed, cut, lost, doubled or moved is found.
+// Seal returns the line, with its end, of record n of an append-only file: the value's JSON, which must be an object,
+// with a last member "crc32c", the CRC-32C of n (8 bytes, little-endian, from 0) and the JSON without that member. So a
+// record that is changed, cut, lost, doubled or moved is found.
 func Seal(n int, value any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -38,8 +38,8 @@ func Seal(n int, value any) ([]byte, error) {
 	return fmt.Appendf(line, "%s%08x\"}\n", sumName, sum), nil
 }
 
-// Unseal returns the JSON of record n without its checksum, and false where the checksum does not fit. line has no end of
-// line.
+// Unseal returns the JSON of record n without its checksum, and false where the checksum does not fit. line has no end
+// of line.
 func Unseal(n int, line []byte) ([]byte, bool) {
 	at := len(line) - sumLength
 	if at < 1 || !bytes.HasPrefix(line[at:], []byte(sumName)) || !bytes.HasSuffix(line, []byte(`"}`)) {

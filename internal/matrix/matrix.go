@@ -1,5 +1,5 @@
-// Package matrix has what blas32.General lacks: making one, and reading it by rows. Matrices are row-major; a row begins
-// Stride elements behind the one before it.
+// Package matrix has what blas32.General lacks: making one, and reading it by rows. Matrices are row-major; a row
+// begins Stride elements behind the one before it.
 package matrix
 
 import (

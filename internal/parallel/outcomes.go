@@ -7,9 +7,11 @@ import (
 )
 
 // Outcomes yields exactly one outcome for each of the n items of a batch, whatever got does: those that got gives under
-// the items' indexes, and then, for the items that it left out, what failed makes of the reason. Once got gives an index
-// that does not exist, or one twice, nothing more of it is used. by names in errors who answers.
-func Outcomes[R any](ctx context.Context, n int, by string, got iter.Seq2[int, R], failed func(error) R) iter.Seq2[int, R] {
+// the items' indexes, and then, for the items that it left out, what failed makes of the reason. Once got gives an
+// index that does not exist, or one twice, nothing more of it is used. by names in errors who answers.
+func Outcomes[R any](
+	ctx context.Context, n int, by string, got iter.Seq2[int, R], failed func(error) R,
+) iter.Seq2[int, R] {
 	return func(yield func(int, R) bool) {
 		a := answers{by: by, had: make([]bool, n)}
 		for i, outcome := range got {
@@ -28,8 +30,8 @@ func Outcomes[R any](ctx context.Context, n int, by string, got iter.Seq2[int, R
 	}
 }
 
-// Collect is Outcomes as a slice. Where got gives an index that does not exist, or one twice, all items fail: nobody knows
-// which outcome belongs to which item.
+// Collect is Outcomes as a slice. Where got gives an index that does not exist, or one twice, all items fail: nobody
+// knows which outcome belongs to which item.
 func Collect[R any](ctx context.Context, n int, by string, got iter.Seq2[int, R], failed func(error) R) []R {
 	all := make([]R, n)
 	a := answers{by: by, had: make([]bool, n)}

@@ -1,6 +1,6 @@
-// Package parallel runs work on several goroutines: [Each] over indexes, [Map] over a stream in its order, [Calls] in the
-// order in which they end. All are bounded, stop when the context ends, and leave no goroutine behind. [Outcomes] checks
-// what a batch gives.
+// Package parallel runs work on several goroutines: [Each] over indexes, [Map] over a stream in its order, [Calls] in
+// the order in which they end. All are bounded, stop when the context ends, and leave no goroutine behind. [Outcomes]
+// checks what a batch gives.
 package parallel
 
 import (
@@ -57,13 +57,15 @@ func Each(ctx context.Context, n int, do func(worker, i int) error) error {
 // ahead is how many batches a worker are held at most, so that none waits for the slowest.
 const ahead = 2
 
-// Map calls do with batches of size items of in, workers of them at a time (0 means one a processor), and yields each item
-// with its result, in the order of in, whatever ends first. do returns one result an item. in is read from another
+// Map calls do with batches of size items of in, workers of them at a time (0 means one a processor), and yields each
+// item with its result, in the order of in, whatever ends first. do returns one result an item. in is read from another
 // goroutine, a few batches ahead, and may have any length.
 //
 // When the context ends, Map reads nothing more and yields what follows in order up to the first batch that has not
 // begun: do must return soon then. The caller asks the context why the sequence ended. No goroutine outlives the loop.
-func Map[T, R any](ctx context.Context, in iter.Seq[T], size, workers int, do func(context.Context, []T) []R) iter.Seq2[T, R] {
+func Map[T, R any](
+	ctx context.Context, in iter.Seq[T], size, workers int, do func(context.Context, []T) []R,
+) iter.Seq2[T, R] {
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
@@ -143,10 +145,12 @@ func chunks[T any](in iter.Seq[T], size int) iter.Seq[[]T] {
 	}
 }
 
-// Calls calls do with 0 to n-1, workers at a time, and yields what it returns with its number, in the order in which the
-// calls end. A call that the context's end has stopped returns false and is left out. When the loop is left, the context
-// of do ends. No goroutine outlives the loop.
-func Calls[R any](ctx context.Context, n, workers int, do func(ctx context.Context, i int) (R, bool)) iter.Seq2[int, R] {
+// Calls calls do with 0 to n-1, workers at a time, and yields what it returns with its number, in the order in which
+// the calls end. A call that the context's end has stopped returns false and is left out. When the loop is left, the
+// context of do ends. No goroutine outlives the loop.
+func Calls[R any](
+	ctx context.Context, n, workers int, do func(ctx context.Context, i int) (R, bool),
+) iter.Seq2[int, R] {
 	type result struct {
 		index int
 		value R

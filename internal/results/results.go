@@ -64,7 +64,8 @@ func Load(dir string) ([]Record, error) {
 	var records []Record
 	for r, err := range jsonl.ReadFile(path, newChecker().check) {
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("%s holds no %s: is it a run folder, and has the run been evaluated? (%w)", dir, FileName, err)
+			return nil, fmt.Errorf("%s holds no %s: is it a run folder, and has the run been evaluated? (%w)", dir,
+				FileName, err)
 		}
 		if err != nil {
 			return nil, err

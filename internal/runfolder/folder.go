@@ -24,7 +24,8 @@ const LockFile = "lock"
 // ErrInUse says that another process works on the run.
 var ErrInUse = ledger.ErrInUse
 
-// Folder is a run that this process works on. It belongs to one goroutine. Close frees it; so does the end of the process.
+// Folder is a run that this process works on. It belongs to one goroutine. Close frees it; so does the end of the
+// process.
 type Folder struct {
 	dir      string
 	layout   Layout
@@ -40,8 +41,8 @@ type Folder struct {
 
 // Open makes the folder where there is none, locks it and checks every stage's file. An unfinished end of a file is cut
 // off. A stage whose file somebody has deleted is forgotten, with the stages that read it. Both are reported to log
-// (nil: slog.Default()). Damage is ErrDamaged, with its file, line and offset where it is a stage's; a run that another process works on is ErrInUse.
-// Files that are not the stages' are not read: see [Folder.Check].
+// (nil: slog.Default()). Damage is ErrDamaged, with its file, line and offset where it is a stage's; a run that another
+// process works on is ErrInUse. Files that are not the stages' are not read: see [Folder.Check].
 func Open(ctx context.Context, dir string, layout Layout, log *slog.Logger) (*Folder, error) {
 	f, err := openLocked(dir, layout, log)
 	if err != nil {
@@ -211,8 +212,8 @@ func (f *Folder) Warn(message string, args ...any) { f.log.Warn(message, args...
 // Manifest returns what is known of the run. It is not to be changed.
 func (f *Folder) Manifest() *Manifest { return f.manifest }
 
-// Describe writes the job's settings, hashes of the files it was given, and seed to the manifest. They are for people and
-// programs that read it; no stage depends on them.
+// Describe writes the job's settings, hashes of the files it was given, and seed to the manifest. They are for people
+// and programs that read it; no stage depends on them.
 func (f *Folder) Describe(seed uint64, settings, inputs map[string]string) error {
 	f.manifest.Seed, f.manifest.Settings, f.manifest.Inputs = seed, settings, inputs
 	f.manifest.WorkingFolder, _ = os.Getwd() // status does without it

@@ -30,8 +30,8 @@ const (
 	Redo
 	// SetAside renames the file to NAME.damaged, since nothing makes it again.
 	SetAside
-	// Journal leaves the file alone: its owner appends to it, keeps checksums in it, and repairs it. The manifest has no
-	// checksum of it.
+	// Journal leaves the file alone: its owner appends to it, keeps checksums in it, and repairs it. The manifest has
+	// no checksum of it.
 	Journal
 )
 

@@ -115,8 +115,9 @@ func parseManifest(data []byte, layout Layout) (*Manifest, error) {
 	}
 	sealed, whole := unseal(data)
 	if m.Format != Format && m.Format != firstFormat && whole == sealed {
-		return nil, fmt.Errorf("a run of format %d, this program reads %d: go on with the version of retort that began it (%s), or take another folder",
-			m.Format, Format, m.Retort)
+		return nil,
+			fmt.Errorf("a run of format %d, this program reads %d: go on with the version of retort that began it (%s), or take another folder",
+				m.Format, Format, m.Retort)
 	}
 	err := layout.check(m)
 	switch unsealed := !whole && (sealed || m.Format != firstFormat); {

@@ -30,8 +30,8 @@ type Stage struct {
 	since  time.Time      // when the seconds were counted last
 }
 
-// Begin goes on with a stage where the folder has it with the same key, and starts it anew otherwise, which it reports where
-// something was there. A complete stage can only be read.
+// Begin goes on with a stage where the folder has it with the same key, and starts it anew otherwise, which it reports
+// where something was there. A complete stage can only be read.
 func (f *Folder) Begin(spec Spec) (*Stage, error) {
 	if _, ok := f.layout.Stages[spec.Name]; !ok {
 		return nil, fmt.Errorf("run folder: %q is no stage of the layout", spec.Name)

@@ -29,7 +29,8 @@ const gone = "it is gone"
 
 // Error says it in words that name the file and the remedy.
 func (d Damage) Error(dir string) error {
-	return fmt.Errorf(`%s is %w: %s: run "retort repair %s"`, filepath.Join(dir, filepath.FromSlash(d.File)), ErrDamaged,
+	return fmt.Errorf(`%s is %w: %s: run "retort repair %s"`, filepath.Join(dir, filepath.FromSlash(d.File)),
+		ErrDamaged,
 		d.Reason, dir)
 }
 

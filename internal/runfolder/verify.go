@@ -119,7 +119,8 @@ func (v *verifier) stage(e *Entry) error {
 	v.Bytes += s.Total
 	if reason := damage(e, s); reason != "" {
 		good, _ := keep(e, s)
-		v.Damaged = append(v.Damaged, Damage{e.File, fmt.Sprintf("record %d, at byte offset %d: %s", good.Count+1, good.Size,
+		v.Damaged = append(v.Damaged, Damage{e.File, fmt.Sprintf("record %d, at byte offset %d: %s", good.Count+1,
+			good.Size,
 			reason)})
 	}
 	return nil

@@ -9,8 +9,8 @@ type Scale struct{ halfMean, halfDeviation float64 } // halved, so that no diffe
 // rounding is the standard deviation, as a share of the largest score, below which scores differ by rounding alone.
 const rounding = 1e-13
 
-// Of returns the scale of n scores, which must be finite. Where all of them are the same but for rounding, every score is
-// standardised to 0.
+// Of returns the scale of n scores, which must be finite. Where all of them are the same but for rounding, every score
+// is standardised to 0.
 func Of(n int, score func(i int) float64) Scale {
 	var largest float64
 	for i := range n {
