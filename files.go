@@ -15,18 +15,18 @@ import (
 // ReadPassages yields the passages of a JSON Lines stream with BEIR's field names (_id, title, text). Names are taken
 // as they are written: other names, "TEXT" among them, are skipped, and a name that occurs twice in a line is an error.
 // An id may be an integer, whose digits are then the text. A stream that is packed with gzip or zstd is unpacked. name
-// stands for the stream in errors, which also give the line; the first error ends the sequence.
+// is the name of the stream in errors, which also give the line; the first error ends the sequence.
 func ReadPassages(r io.Reader, name string) iter.Seq2[Passage, error] {
 	return jsonl.ReadWith(r, name, decodePassage)
 }
 
 // ReadQueries yields the queries of a JSON Lines stream with BEIR's field names (_id, text) and, for generated ones,
-// type, source and origin. Errors are as those of ReadPassages.
+// type, source and origin. Errors are as for ReadPassages.
 func ReadQueries(r io.Reader, name string) iter.Seq2[Query, error] {
 	return jsonl.ReadWith(r, name, decodeQuery)
 }
 
-// ReadLists yields the lists of a JSON Lines stream. Errors are as those of ReadPassages.
+// ReadLists yields the lists of a JSON Lines stream. Errors are as for ReadPassages.
 func ReadLists(r io.Reader, name string) iter.Seq2[List, error] {
 	return jsonl.ReadWith(r, name, decodeList)
 }
@@ -67,12 +67,12 @@ func SaveCorpus(path string, c Corpus) error {
 	})
 }
 
-// SaveQueries writes queries as JSON Lines, with errors as those of SaveCorpus.
+// SaveQueries writes queries as JSON Lines, with the same errors as SaveCorpus.
 func SaveQueries(path string, queries []Query) error {
 	return save(path, checked(queries, checkQuery, Query.id, Query.strings))
 }
 
-// SaveLists writes lists as JSON Lines, with errors as those of SaveCorpus.
+// SaveLists writes lists as JSON Lines, with the same errors as SaveCorpus.
 func SaveLists(path string, lists []List) error {
 	return save(path, checked(lists, checkList, List.id, List.strings))
 }

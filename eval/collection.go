@@ -49,8 +49,8 @@ func NewCollection(corpus retort.Corpus, queries []retort.Query, qrels Qrels) (*
 }
 
 // LoadCollection reads a collection from a folder in BEIR layout: corpus.jsonl, queries.jsonl, which holds the queries
-// of every split, and qrels/SPLIT.tsv. What is missing among them is told and treated as by [NewCollection]. Where the
-// split is absent, the error lists those that are there.
+// of every split, and qrels/SPLIT.tsv. What is missing among them is reported and treated as by [NewCollection]. Where
+// the split is absent, the error lists the splits that are there.
 //
 // Reference: Thakur et al. (2021), "BEIR: A Heterogeneous Benchmark for Zero-shot Evaluation of Information Retrieval
 // Models", arXiv 2104.08663.

@@ -40,10 +40,10 @@ func Compare(ctx context.Context, before, after *Report, m Metric, seed uint64) 
 
 // Paired compares two systems by their values for the same queries in the same order.
 //
-// P is that of the paired randomisation test (Fisher's): if the two systems were alike, each query's difference could
-// as well have the other sign, so P is the share of the 2^n assignments of signs for which the mean difference is at
-// least as far from 0 as Delta. Up to 20 differences other than 0 all assignments are looked at; beyond, 100,000 random
-// ones and the observed one, (1 + hits) / (1 + 100,000), so that P is never 0.
+// P is the p-value of the paired randomisation test (Fisher's): if the two systems were alike, each query's difference
+// could as well have the other sign, so P is the share of the 2^n assignments of signs for which the mean difference is
+// at least as far from 0 as Delta. Up to 20 differences other than 0 all assignments are looked at; beyond, 100,000
+// random ones and the observed one, (1 + hits) / (1 + 100,000), so that P is never 0.
 //
 // Low and High are the percentile bootstrap interval: the 2.5% and 97.5% points of the mean difference over 9,999
 // samples of n queries drawn with replacement.

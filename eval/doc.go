@@ -14,6 +14,6 @@
 //   - A judged query that the run lacks, and one without any relevant passage, counts as 0 in every mean. Queries of the
 //     run that were not judged are ignored.
 //
-// Other tools differ in the last point: those that average over the queries of the run give a higher mean for a system
+// Other tools differ in the last point: tools that average over the queries of the run give a higher mean for a system
 // that leaves queries unanswered.
 package eval

@@ -11,7 +11,7 @@ import (
 	"slices"
 )
 
-// Report holds the value of every metric for every judged query. Its JSON form is that of the means:
+// Report holds the value of every metric for every judged query. Its JSON form holds the means:
 // {"ndcg@10":0.41,...,"queries":111}, metrics in the order in which they were asked for.
 type Report struct {
 	Metrics []string    // names
@@ -19,10 +19,10 @@ type Report struct {
 	Values  [][]float64 // [metrics x queries]
 }
 
-// Evaluate computes the metrics (those of defaultMetrics where none is given) for every query that has judgements; the
-// package comment says how ties, missing queries and grades below 1 count. Judgements and run are only read. A passage
-// that occurs twice for a query and a score that is not finite are errors. It takes about a tenth of a second a
-// million hits.
+// Evaluate computes the metrics (nDCG@10, recall@100, MAP and MRR@10 where none is given) for every query that has
+// judgements; the package comment says how ties, missing queries and grades below 1 count. Judgements and run are only
+// read. A passage that occurs twice for a query and a score that is not finite are errors. It takes about a tenth of a
+// second a million hits.
 func Evaluate(qrels Qrels, run Run, metrics ...Metric) (*Report, error) {
 	if len(qrels) == 0 {
 		return nil, errors.New("evaluate: no judgements")

@@ -13,7 +13,7 @@ import (
 
 // Gaps are what the judgements of a collection speak of and its other files lack.
 type Gaps struct {
-	Passages []string // ids, ascending; no search can return them, and they count as relevant passages that were not found
+	Passages []string // ids, ascending; no search can return them: they count as relevant and not found
 	Queries  []string // ids, ascending; they are left out of the evaluation
 }
 

@@ -62,7 +62,7 @@ func readFile[T any](path string, read func(io.Reader, string) (T, error)) (T, e
 	return read(f, path)
 }
 
-// blanks separate the columns of TREC's files. Other white space of Unicode may stand in an id.
+// blanks separate the columns of TREC's files. Other white space of Unicode may be in an id.
 const blanks = " \t\v\f\r"
 
 // columns appends the columns of a line, separated by blanks, to dst[:0].
@@ -82,7 +82,7 @@ func columns(dst [][]byte, line []byte) [][]byte {
 	return dst
 }
 
-// checkID says why an id cannot stand in a file whose columns are told apart by the separators.
+// checkID says why an id cannot be in a file whose columns are separated by the separators.
 func checkID(what, id, separators string) error {
 	switch {
 	case id == "":

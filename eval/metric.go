@@ -52,8 +52,8 @@ func defaultMetrics() []Metric {
 	return []Metric{NDCG(10), Recall(100), MAP(), MRR(10)}
 }
 
-// NDCG is the normalised discounted cumulative gain of the first k ranks, in [0,1]: DCG@k of the ranking divided by
-// that of the best possible one, where DCG@k is the sum over ranks r <= k of grade(r) / log2(r+1) and a grade below 0
+// NDCG is the normalised discounted cumulative gain of the first k ranks, in [0,1]: DCG@k of the ranking divided by the
+// DCG@k of the best possible one, where DCG@k is the sum over ranks r <= k of grade(r) / log2(r+1) and a grade below 0
 // counts as 0. It is trec_eval's ndcg_cut. k is at least 1.
 //
 // Reference: Järvelin, Kekäläinen (2002), "Cumulated gain-based evaluation of IR techniques", ACM TOIS 20(4).

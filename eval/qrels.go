@@ -26,7 +26,7 @@ type Qrels map[string]map[string]int
 //
 // The first line is a header, whatever its words, where the last column has no digit. Grades are integers, 1.0 among
 // them. A stream that is packed with gzip or zstd is unpacked. A stream without judgements, and one that judges a
-// passage twice for the same query, are errors. name stands for the stream in errors, which also give the line.
+// passage twice for the same query, are errors. name is the name of the stream in errors, which also give the line.
 func readQrels(r io.Reader, name string) (Qrels, error) {
 	qrels := Qrels{}
 	var split func([]byte) (judgement, error)

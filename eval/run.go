@@ -40,8 +40,8 @@ func Rank(hits []Hit) {
 //	query-id Q0 passage-id rank score tag
 //
 // The second, fourth and last column are ignored. A score that is no finite number in single precision, a passage that
-// occurs twice for a query and a stream without hits are errors. name stands for the stream in errors, which also give
-// the line. A stream that is packed with gzip or zstd is unpacked.
+// occurs twice for a query and a stream without hits are errors. name is the name of the stream in errors, which also
+// give the line. A stream that is packed with gzip or zstd is unpacked.
 func readRun(r io.Reader, name string) (Run, error) {
 	run := Run{}
 	seen := map[string]map[string]bool{}

@@ -18,7 +18,7 @@ var (
 	strayBefore = regexp.MustCompile(`\s+([,.;:!?])`)
 )
 
-// What stands before the claim of a sentence and is dropped. Labels end with a colon, or a capital follows.
+// The openings of a sentence that are dropped before its claim. Labels end with a colon, or a capital follows.
 var (
 	sectionLabel = regexp.MustCompile(`^(?:\p{Lu}[\p{Lu} /&]{3,}:\s+|(?i:` + labels + `):\s+|(?:` + titleCase(labels) + `|` +
 		strings.ToUpper(labels) + `)\s+)(\p{Lu}|\d)`)

@@ -233,7 +233,7 @@ func holdsAll(words, wanted []string) bool {
 	return !slices.ContainsFunc(wanted, func(w string) bool { return !slices.Contains(words, w) })
 }
 
-// copiesText reports whether four fifths of the words or more, and at least shortestCopy, stand in a row in the text.
+// copiesText reports whether four fifths of the words or more, and at least shortestCopy, are consecutive in the text.
 func copiesText(words, text []string) bool {
 	run := max(shortestCopy, (4*len(words)+4)/5)
 	for i := 0; i+run <= len(words); i++ {
@@ -258,7 +258,7 @@ func copiesTitle(words []string, p retort.Passage) bool {
 }
 
 // holdsIdentifier finds the symbol that a title names, alone or qualified, and an id that is an identifier. A title of
-// ordinary words may stand in a query: it is the subject.
+// ordinary words may be in a query: it is the subject.
 func holdsIdentifier(query string, p retort.Passage) bool {
 	if o := ownNames(p.Title, false); o.symbol != "" && o.isIn(query) {
 		return true
@@ -322,7 +322,7 @@ func isOtherScript(query, passage string) bool {
 	return total > 0 && theirTotal > 0 && 20*theirs[most] < theirTotal
 }
 
-// lettersByScript counts letters; those of all scripts that are not listed come last, together.
+// lettersByScript counts letters; letters of all scripts that are not listed come last, together.
 func lettersByScript(text string) (of []int, total int) {
 	of = make([]int, len(scripts)+1)
 	for _, r := range text {

@@ -6,11 +6,11 @@ import (
 	"unicode"
 )
 
-// How models of today set their reasoning apart from the answer. The marks are those that the reasoning parsers of
+// How models separate their reasoning from the answer. The marks are the ones that the reasoning parsers of
 // vLLM, SGLang and llama.cpp know; the models in the comments are examples.
 const (
 	// thinkNames are tags: <think> (DeepSeek, Qwen, GLM, Nemotron, Hunyuan), <thought> (Gemini), <seed:think>
-	// (Seed-OSS), <mm:think> (MiniMax), <longcat_think> (LongCat), and those that prompts ask for.
+	// (Seed-OSS), <mm:think> (MiniMax), <longcat_think> (LongCat), and the marks that prompts ask for.
 	thinkNames = `(?:[a-z]{1,8}[:_])?(?:think|thinking|thoughts?|reasoning|reflection|analysis|scratchpad|rationale)`
 
 	// [THINK] Magistral, <|START_THINKING|> Command A, <|inner_prefix|> Apertus, ◁think▷ Kimi, <|channel>thought Gemma,
@@ -22,7 +22,7 @@ const (
 var (
 	thinkMark = regexp.MustCompile(`(?i)(` + thinkOpeners + `)|(?:` + thinkClosers + `)`)
 
-	// answerOpening is what the answer follows, whatever stands before: the final channel of harmony (gpt-oss), a
+	// answerOpening is what the answer follows, whatever precedes it: the final channel of harmony (gpt-oss), a
 	// message to the user (Muse), <|content|> (Solar), <|START_RESPONSE|> (Command A), [BEGIN FINAL RESPONSE] (Apriel),
 	// and harmony whose special tokens the server has taken out.
 	answerOpening = regexp.MustCompile(`<\|channel\|>\s*final\b[^<>]*(?:<\|constrain\|>[^<>]*)?<\|message\|>|<\|start\|>\s*assistant\s*(?:to=user\s*)?<\|message\|>|` +
@@ -86,7 +86,7 @@ func withoutReasoning(answer string) (rest string, sure bool) {
 	return answer, sure && !showsReasoning(answer)
 }
 
-// behindThinking returns what stands behind the last mark of thinking.
+// behindThinking returns what follows the last mark of thinking.
 func behindThinking(answer string) (rest string, thought, sure bool) {
 	from, inside := 0, false
 	for _, at := range thinkMark.FindAllStringSubmatchIndex(answer, -1) {

@@ -10,7 +10,7 @@ import (
 
 // Completer is a language model: text in, text out. Implementations are safe for concurrent use. One that has a method
 // Fingerprint() string, a digest of all that its answers depend on (weights, tokenizer, chat template, quantisation),
-// makes Prompted's fingerprint exact; Model stands for it otherwise.
+// makes Prompted's fingerprint exact; otherwise the Model is used.
 type Completer interface {
 	// Complete returns what the model writes to the prompt: behind Prompt.Text() up to the first of the stop strings,
 	// or as the next turn behind Prompt.Messages, where stop strings do not matter. Equal requests get equal answers
@@ -46,7 +46,7 @@ type Request struct {
 	Temperature float64 `json:"temperature"`
 	// Stop ends the raw form's completion and is no part of it.
 	Stop []string `json:"stop,omitempty"`
-	// Seed is the request's own, whatever stands beside it in a batch.
+	// Seed is the request's own, whatever else is in its batch.
 	Seed uint64 `json:"seed"`
 }
 

@@ -15,7 +15,7 @@
 // MARCO, and whatever the model takes for a query without examples (Tamber et al. 2025, arXiv 2502.19712). Each type
 // has eight fixed prompts of an instruction and three examples, and each passage has one of them for each type, so that
 // a model computes their shared part once for all passages ([Prompt]). It makes queries of the answers, and a [Reason]
-// stands with each that is dropped; a [Tally] counts them. A [QueryType] of one's own brings other instructions, or
+// says why an answer is dropped; a [Tally] counts them. A [QueryType] of your own has other instructions, or
 // examples of one's own collection.
 //
 // Packages generate/openai (servers) and generate/causallm (models in this process) hold Completers. [Recorded] appends

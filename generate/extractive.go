@@ -29,7 +29,7 @@ func extractiveTypes() []string {
 
 // Options are the settings of an Extractive generator. The zero value is valid.
 type Options struct {
-	// Types to make; nil means all. Fewer types do not change the queries of those that stay.
+	// Types to make; nil means all. Fewer types do not change the queries of the other types.
 	Types []string
 	// PerPassage is the most queries of one passage; 0 means one of each type. They are taken from the types in turn,
 	// in an order that differs from passage to passage, so that a small number still gives a mix over the corpus. A

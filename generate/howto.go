@@ -21,7 +21,7 @@ func howToQueries(d *document, _ *rand.Rand) []string {
 		if action == "" {
 			continue
 		}
-		// Two words, "how to", stand before it.
+		// Two words, "how to", precede it.
 		if action = fitAction(action, d.options.MinWords-2, d.options.MaxWords-2); action != "" {
 			queries = append(queries, "how to "+action)
 		}
@@ -33,7 +33,7 @@ var genericSubject = regexp.MustCompile(`^(?:(?:This|The|Each) (?:function|metho
 	`setting|tool|program|package|feature)|It) `)
 
 // actionOfSymbol turns "Shutdown gracefully shuts down the server" into "gracefully shut down the server". The subject
-// is the passage's symbol or a word that stands for it.
+// is the passage's symbol or a word in its place.
 func actionOfSymbol(s sentence) string {
 	rest := s.body
 	if !s.led {
@@ -107,7 +107,7 @@ func isArticle(word string) bool {
 
 var determiners = set("a an the it them its their his her that whether any all each every")
 
-// inBaseForm brings further verbs of the same subject into the base form: "and closes the connection" to "and close the
+// inBaseForm puts further verbs of the same subject into the base form: "and closes the connection" to "and close the
 // connection". That a word is a verb shows by the determiner behind it, or by the first verb right before the "and".
 func inBaseForm(words []string) []string {
 	for i := 1; i+1 < len(words); i++ {

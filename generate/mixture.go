@@ -15,7 +15,7 @@ import (
 )
 
 // Mixture returns a generator that makes of a passage what each of the generators makes of it, in their order:
-// extractive queries beside a language model's. Their ids must differ, as those of Extractive and Prompted do. Where
+// extractive queries beside a language model's. Their ids must differ, as the ids of Extractive and Prompted do. Where
 // one of them fails, the passage fails. It takes batches as large as the largest that one of them likes.
 func Mixture(generators ...QueryGenerator) (BatchGenerator, error) {
 	if len(generators) == 0 {
@@ -59,7 +59,7 @@ func (m mixture) GenerateBatch(ctx context.Context, ps []retort.Passage) iter.Se
 	return slices.All(all)
 }
 
-// Fingerprint is that of the generators.
+// Fingerprint joins the fingerprints of the generators.
 func (m mixture) Fingerprint() string {
 	parts := make([]string, len(m))
 	for i, g := range m {
@@ -70,7 +70,8 @@ func (m mixture) Fingerprint() string {
 
 // Sample returns a generator that makes queries of about n passages of a corpus of total, chosen by a hash of seed and
 // id, and none of the others: a language model need not be asked about every passage. Which passages are chosen does
-// not depend on their order, and those of a smaller n are among those of a larger. 0 or more than total means all.
+// not depend on their order, and a smaller n chooses some of the passages of a larger n. 0 or more than total means
+// all.
 func Sample(g QueryGenerator, n, total int, seed uint64) (BatchGenerator, error) {
 	if g == nil || n < 0 || total < 0 {
 		return nil, fmt.Errorf("generate: a sample needs a generator, and %d of %d passages both at least 0", n, total)

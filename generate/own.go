@@ -25,7 +25,7 @@ func ownNames(title string, identifiers bool) own {
 	return o
 }
 
-// kinds are words that stand before a symbol in titles and sentences.
+// kinds are words that precede a symbol in titles and sentences.
 var kinds = set(`
 	package func function method type class interface struct module const constant var variable field command macro enum trait def
 `)
@@ -138,7 +138,7 @@ func (o own) without(text string) string {
 			start = tokens[j].start
 		}
 		end := t.end + brackets(text[t.end:])
-		// A path before the symbol ("net/http") goes with it.
+		// A path before the symbol ("net/http") is removed with it.
 		for start > from && strings.ContainsRune("/*[(", rune(text[start-1])) {
 			start--
 			for start > from && isPathByte(text[start-1]) {

@@ -21,7 +21,7 @@ type Prompt struct {
 
 	// Prefix is the raw form's shared part: the instruction, the examples and the word before the passage. It ends in a
 	// colon and Own begins with a space and a letter or sign, a place where the tokenizers of GPT-2, Llama and Qwen
-	// always begin a token: the tokens of both parts are those of the whole.
+	// always begin a token: the tokens of both parts are the tokens of the whole.
 	Prefix string `json:"prefix"`
 	// Own is the raw form's rest: the passage on one line, a line break and the label of the query.
 	Own string `json:"own"`

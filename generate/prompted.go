@@ -36,7 +36,7 @@ type PromptOptions struct {
 	MinWords, MaxWords int
 	// MaxChars is where a passage is cut, at the end of a word; 0 means 2048.
 	MaxChars int
-	// Observe, where it is not nil, is told of every answer, used or not. It is called from several goroutines at once;
+	// Observe, where it is not nil, gets every answer, used or not. It is called from several goroutines at once;
 	// Tally.Add can stand here.
 	Observe func(Answer)
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // The types of query that a language model is asked for, after Tamber et al. 2025 (arXiv 2502.19712). Titles and
-// keywords are called as those of Extractive are; a query's Origin tells them apart.
+// keywords have the same names as the types of Extractive; a query's Origin tells them apart.
 const (
 	TypeQuestion = "question"  // one that a person asks, with its question mark
 	TypeClaim    = "claim"     // a statement that the passage supports or refutes
@@ -22,16 +22,16 @@ const (
 type QueryType struct {
 	// Name becomes retort.Query.Type. It has no spaces, slashes or #.
 	Name string
-	// Label stands before each query of the raw form, without its colon: "Question".
+	// Label precedes each query of the raw form, without its colon: "Question".
 	Label string
-	// Instructions say what to write, where {words} stands for the most words allowed. The eight fixed prompts of the
-	// type use them in turn.
+	// Instructions say what to write, where {words} is replaced by the most words allowed. The eight fixed prompts of
+	// the type use them in turn.
 	Instructions []string
 	// Examples are drawn from for each fixed prompt; none means prompts without examples.
 	Examples []Example
 }
 
-// wordsMark stands for PromptOptions.MaxWords in an instruction.
+// wordsMark is replaced by PromptOptions.MaxWords in an instruction.
 const wordsMark = "{words}"
 
 // Example is a passage and a query that it answers.

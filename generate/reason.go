@@ -16,7 +16,7 @@ const (
 	dropReference  Reason = "speaks of the passage"             // "According to the passage": nobody searches like that
 	dropTooShort   Reason = "too short"                         // in words
 	dropTooLong    Reason = "too long"                          // in words
-	dropScript     Reason = "another script than the passage's" // which finds another language only where the script differs
+	dropScript     Reason = "another script than the passage's" // finds another language where the script differs
 	dropRepetition Reason = "repeats itself"                    // as small models do when they get stuck
 	dropExample    Reason = "copy of an example"                // of the prompt's, query or passage
 	dropCopy       Reason = "copy of the passage"               // of its title, a sentence or most of one

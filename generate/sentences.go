@@ -175,7 +175,7 @@ var (
 	seldomLast   = set("etc inc ltd co corp jr sr st ph.d a.m p.m dept univ")
 )
 
-// lastWord returns what stands behind the last space, without opening brackets and quotes.
+// lastWord returns what follows the last space, without opening brackets and quotes.
 func lastWord(text string) string {
 	return strings.TrimLeft(text[strings.LastIndexByte(text, ' ')+1:], `"'“‘([`)
 }

@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// sentenceQueries returns the sentences that stand for themselves, in random order: first those that fit, then those
+// sentenceQueries returns the sentences that make sense alone, in random order: first those that fit, then those
 // cut short, last those with a hole where the symbol stood.
 func sentenceQueries(d *document, rng *rand.Rand) []string {
 	var whole, cut, torn []string

@@ -70,7 +70,7 @@ func set(words string) map[string]bool {
 	return m
 }
 
-// stopWords never stand in keywords and end phrases: articles, pronouns, prepositions, conjunctions, auxiliaries and
+// stopWords are never in keywords, and end phrases: articles, pronouns, prepositions, conjunctions, auxiliaries and
 // the adverbs that go with any subject.
 var stopWords = set(`
 	a an the this that these those such same other another each every either neither both all any some none no not nor

@@ -163,7 +163,7 @@ func (x *BM25) normalise(options BM25Options) {
 	}
 }
 
-// Close gives back what an index on disk holds; searches after it are errors. It waits for those that run. Closing
+// Close frees the files of an index on disk; later searches are errors. It waits for running searches. Closing
 // twice, and not closing an index in memory, are harmless.
 func (x *BM25) Close() error {
 	x.open.Lock()
@@ -181,7 +181,7 @@ func (x *BM25) Len() int { return len(x.norms) }
 // OnDisk says whether the index was larger than the memory budget.
 func (x *BM25) OnDisk() bool { return x.index.onDisk }
 
-// Search returns for each query its k best passages among those that share a term with it: none for a query without
+// Search returns for each query its k best passages that share a term with it: none for a query without
 // terms. k < 1 is an error.
 func (x *BM25) Search(ctx context.Context, queries []retort.Query, k int) ([][]Hit, error) {
 	if err := checkK(k); err != nil {

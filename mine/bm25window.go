@@ -12,7 +12,7 @@ const windowSize = 4096
 // window holds the scores of consecutive passages and which of them are not 0: every impact is above 0.
 type window struct {
 	score   [windowSize]float64
-	touched [windowSize + 1]uint16 // one more than there can be: the place of the next is written before it is known to count
+	touched [windowSize + 1]uint16 // with room for one more: the next place is written before it is known to count
 	n       int                    // of touched
 }
 

@@ -57,7 +57,7 @@ func TestSources(queries []retort.Query, relevant map[string]bool) Selection {
 }
 
 // sameText is equal for texts with the same words in the same order, with their accents or without; a text without
-// words stands for itself. Marks of other scripts are letters of words, and stay.
+// words is compared as it is. Marks of other scripts are letters of words, and stay.
 func sameText(text string) string {
 	folded := norm.NFKD.String(cases.Fold().String(norm.NFKC.String(text)))
 	shown := strings.Map(func(r rune) rune {

@@ -17,8 +17,8 @@ import (
 )
 
 // Dense ranks passages by the inner product of their vectors with the query's: by cosine similarity, since encoders
-// return normalised vectors, but for those that say otherwise (encoder.Normalizer). The search is exact. It is safe for
-// concurrent use.
+// return normalised vectors, but for encoders that say otherwise (encoder.Normalizer). The search is exact. It is safe
+// for concurrent use.
 type Dense struct {
 	encoder encoder.Encoder
 	vectors blas32.General
@@ -26,9 +26,9 @@ type Dense struct {
 	file    *npy.Mapped // of the vectors, where they are in one
 }
 
-// NewDense encodes the Content of every passage. progress, which may be nil, is told how many passages are done after
-// every 128 of them. An empty corpus is an error. [WriteVectors] and [OpenDense] do the same for a corpus whose vectors
-// are larger than memory.
+// NewDense encodes the Content of every passage. progress, which may be nil, gets the number of passages that are done
+// after every 128 of them. An empty corpus is an error. [WriteVectors] and [OpenDense] do the same for a corpus whose
+// vectors are larger than memory.
 func NewDense(
 	ctx context.Context, enc encoder.Encoder, corpus retort.Corpus, progress func(done, total int),
 ) (*Dense, error) {
@@ -55,7 +55,7 @@ func NewDense(
 // OpenDense returns a Dense over the vectors in a .npy file of float32, one row a passage [n x d] in the order of the
 // corpus, as [WriteVectors] and numpy.save write it. The file is mapped: the vectors take no memory of the program's
 // own and come from the disk as they are read (where files cannot be mapped they are read at once). While it is open
-// the file may be replaced by a rename, but must not shrink. Close it. Errors are as those of [NewDenseVectors].
+// the file may be replaced by a rename, but must not shrink. Close it. Errors are as for [NewDenseVectors].
 func OpenDense(enc encoder.Encoder, path string) (*Dense, error) {
 	file, err := npy.Map(path)
 	if err != nil {
@@ -192,14 +192,14 @@ func (x *Dense) encode(ctx context.Context, queries []retort.Query) (blas32.Gene
 	return vectors, nil
 }
 
-// Of encodeBlock texts those of like length are given to the encoder together, encodeBatch at a time: enough for it to
-// fill its own batches, few enough for progress that moves and a prompt end.
+// Of encodeBlock texts, texts of similar length are given to the encoder together, encodeBatch at a time: enough for it
+// to fill its own batches, few enough for progress that moves and a prompt end.
 const (
 	encodeBlock = 1024
 	encodeBatch = 128
 )
 
-// encodeInto copies one vector a text to the rows of out. progress is told how many texts are done.
+// encodeInto copies one vector a text to the rows of out. progress gets the number of texts that are done.
 func encodeInto(
 	ctx context.Context, enc encoder.Encoder, role encoder.Role, texts []string, out blas32.General, progress func(done int),
 ) error {

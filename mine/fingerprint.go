@@ -53,7 +53,7 @@ func (x *Dense) Fingerprint() string {
 	return fmt.Sprintf("dense:%x", h.Sum(nil))
 }
 
-// Fingerprint implements [encoder.Fingerprinter] by those of the rankers.
+// Fingerprint implements [encoder.Fingerprinter] by the fingerprints of the rankers.
 func (f *ZScoreFusion) Fingerprint() string {
 	h := sha256.New()
 	fmt.Fprintf(h, "z-score %d\n", f.depth)

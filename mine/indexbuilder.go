@@ -276,7 +276,7 @@ func (r *run) next() error {
 	return noEOF(err)
 }
 
-// postings adds those of the term.
+// postings adds the postings of the term.
 func (r *run) postings(p *postingsWriter) error {
 	r.data = slices.Grow(r.data[:0], r.size)[:r.size]
 	if _, err := io.ReadFull(r.r, r.data); err != nil {

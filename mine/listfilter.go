@@ -28,9 +28,9 @@ func (s Selection) Lists(lists []retort.List) []retort.List {
 
 // SourceFirst keeps the scored lists in which no passage has a higher score than the query's source, so that the
 // teacher agrees with the generator about what answers the query (Tamber et al. 2025). Lists whose query has no source
-// are kept, and those of extractive queries that hold no source: it was taken out so that they do not learn to find a
-// verbatim sentence (see [ListOptions]). Any other list that lacks its source is dropped. Lists without scores are an
-// error.
+// are kept, and so are lists of extractive queries that hold no source: it was taken out so that they do not learn to
+// find a verbatim sentence (see [ListOptions]). Any other list that lacks its source is dropped. Lists without scores
+// are an error.
 func SourceFirst(lists []retort.List) (Selection, error) {
 	dropped := map[int]Drop{}
 	for i, l := range lists {
@@ -103,7 +103,7 @@ func ListLength(lists []retort.List, least int) (Selection, error) {
 }
 
 // TeachersAgree drops the lists on which several teachers agree less than least, which is in [0,1]. agreement has one
-// value a list, in [0,1]: teacher.Agreement's (1/2 is that of teachers that have nothing to do with each other), or
+// value a list, in [0,1]: teacher.Scored.Agreement (1/2 for teachers that have nothing to do with each other), or
 // another confidence.
 func TeachersAgree(lists []retort.List, agreement []float64, least float64) (Selection, error) {
 	if len(agreement) != len(lists) {

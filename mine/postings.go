@@ -11,7 +11,7 @@ import (
 //	2 (index - index before - 1) + (1 if tf = 1, else 0)
 //
 // where the index before the first is -1, followed by the uvarint tf - 2 where tf > 1. Where there are more than
-// skipInterval postings, a table stands before them with 12 bytes for each skipInterval of them but the first: the
+// skipInterval postings, a table precedes them with 12 bytes for each skipInterval of them but the first: the
 // index before them, uint32, and the place of their bytes behind the table, uint64, little-endian.
 const (
 	skipInterval = 128

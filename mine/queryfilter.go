@@ -44,8 +44,8 @@ func QueryLength(queries []retort.Query, least, most int) (Selection, error) {
 	return selectAll(len(queries), dropped), nil
 }
 
-// NearDuplicateQueries drops each query whose words are nearly those of an earlier one that stays. How near is the
-// overlap of their sets of words, letter case, punctuation and order aside:
+// NearDuplicateQueries drops each query whose words are nearly the words of an earlier query that stays. How near is
+// the overlap of their sets of words, letter case, punctuation and order aside:
 //
 //	|A ∩ B| / |A ∪ B| >= overlap, 0 < overlap <= 1
 //

@@ -110,7 +110,8 @@ func newThreshold(rankers, k int) *threshold {
 	}
 }
 
-// addRanking adds what a ranker found when it was asked for depth passages. Its scale is that of its first scaleDepth.
+// addRanking adds what a ranker found when it was asked for depth passages. Its scale comes from its first scaleDepth
+// passages.
 func (t *threshold) addRanking(r int, ranking []Hit, depth, scaleDepth int) {
 	first := slices.Clone(ranking[:min(scaleDepth, len(ranking))])
 	lowest := float32(0)

@@ -32,8 +32,8 @@ import (
 // vectors are all what they were; from the first difference on it encodes again. Two calls at a time for one path are
 // an error.
 //
-// progress, which may be nil, is told how many passages are done: those that need not be done again, then after every
-// 128 of them. An empty corpus is an error.
+// progress, which may be nil, gets the number of passages that are done: once for what need not be done again, then
+// after every 128 of them. An empty corpus is an error.
 func WriteVectors(
 	ctx context.Context, enc encoder.Encoder, corpus retort.Corpus, path string, progress func(done, total int),
 ) error {
@@ -210,7 +210,7 @@ func (w *vectorFile) resume(ctx context.Context) (done int, err error) {
 	return done, errors.Join(truncate(w.journal, int64(kept)), truncate(w.vectors, end))
 }
 
-// writeHeader writes what stands before the vectors, of which the journal has no hash.
+// writeHeader writes what precedes the vectors, of which the journal has no hash.
 func (w *vectorFile) writeHeader() error {
 	var header bytes.Buffer
 	rows, err := npy.NewWriter(&header, w.corpus.Len(), w.encoder.Dim())

@@ -14,8 +14,8 @@ type BatchTeacher interface {
 	// BatchSize is how many lists it would like to get at once, >= 1. It takes any number.
 	BatchSize() int
 	// ScoreBatch yields the outcome of every list under its index, once each and in the order in which they finish. The
-	// scores equal those of Score, whatever lists stand beside. Where one list fails the others stand. When the context
-	// ends so does the sequence; what is missing then has not been scored.
+	// scores equal those of Score, whatever the other lists are. A list that fails does not affect the others. When the
+	// context ends so does the sequence; what is missing then has not been scored.
 	ScoreBatch(ctx context.Context, lists []Work) iter.Seq2[int, Scored]
 }
 

@@ -15,8 +15,8 @@ import (
 
 // Cached returns t with a memory: a score is computed once and then read from the store, keyed by t's fingerprint, the
 // query's text and the passage's content. Missing scores (NaN) are remembered too. Only what the store lacks is asked
-// of t, in one call, so t must score a passage alike whatever stands beside it. t must implement encoder.Fingerprinter
-// (see WithFingerprint).
+// of t, in one call, so t must score a passage alike whatever the other passages are. t must implement
+// encoder.Fingerprinter (see WithFingerprint).
 //
 // An Ensemble comes back as an ensemble of cached members, since its scores depend on the list: raw scores are cached,
 // never fused ones. The members must then have fingerprints.

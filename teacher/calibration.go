@@ -19,9 +19,9 @@ type Range struct {
 	Above          int     `json:"above"` // scores clipped to 1
 }
 
-// PercentileRange finds the range of PercentileMinMax, for use on other lists too (those of a dev split by the range of
-// the training lists) and to say what was done. Arguments and errors are those of PercentileMinMax; no scores are an
-// error.
+// PercentileRange finds the range of PercentileMinMax, for use on other lists too (the lists of a dev split by the
+// range of the training lists) and to say what was done. Arguments and errors are as for PercentileMinMax; no scores
+// are an error.
 func PercentileRange(lists [][]float64, lo, hi float64) (Range, error) {
 	if err := checkPercentiles(lo, hi); err != nil {
 		return Range{}, err

@@ -14,7 +14,7 @@ import (
 )
 
 // FromEncoder returns a bi-encoder as a teacher: the score is the inner product of the query's and the passage's
-// vector, in [-1,1] where they are normalised (encoder.Normalizer). It encodes a passage once that stands in several
+// vector, in [-1,1] where they are normalised (encoder.Normalizer). It encodes a passage once that is in several
 // lists of a batch. The teacher has a fingerprint where the encoder has one; then it also remembers the vectors of
 // passages, up to 256 MiB of them, until the encoder's weights change. The last bits of a passage's vector depend on
 // the passages that it was encoded with: where two runs must agree in them, whichever lists they begin with, take
@@ -95,7 +95,7 @@ func (b *biEncoder) Score(ctx context.Context, q retort.Query, passages []retort
 
 func (b *biEncoder) BatchSize() int { return biEncoderLists }
 
-// ScoreBatch encodes each passage once that stands in several lists, and each query by itself: the last bits of a
+// ScoreBatch encodes each passage once that is in several lists, and each query by itself: the last bits of a
 // vector depend on the texts beside it, and a run that goes on after a kill has other queries beside them.
 func (b *biEncoder) ScoreBatch(ctx context.Context, lists []Work) iter.Seq2[int, Scored] {
 	return func(yield func(int, Scored) bool) {

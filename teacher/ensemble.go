@@ -20,14 +20,14 @@ type Member struct {
 	Weight  float64 // 0 means 1
 }
 
-// Fusion says how an Ensemble brings its members' scores of a list to one scale.
+// Fusion says how an Ensemble puts its members' scores of a list on one scale.
 type Fusion uint8
 
 const (
 	// ZScore standardises them: (s - mean) / sd, with mean and population standard deviation over the list.
 	ZScore Fusion = iota
 	// ReciprocalRank takes 1 / (60 + rank), rank 1 being the highest score; equal scores share the mean of their ranks.
-	// What stands at the top counts most, and how far apart scores are does not. Cormack, Clarke, Büttcher (2009),
+	// The top ranks count most, and how far apart scores are does not. Cormack, Clarke, Büttcher (2009),
 	// "Reciprocal rank fusion outperforms Condorcet and individual rank learning methods", SIGIR.
 	ReciprocalRank
 )
@@ -43,7 +43,7 @@ func (f Fusion) String() string {
 //
 //	score(q, p) = sum_m weight_m * f(s_m(q, p))
 //
-// with f the Fusion's, over the passages of the call, so a passage's score depends on the list it stands in. A score
+// with f the Fusion's, over the passages of the call, so a passage's score depends on its list. A score
 // that a member lacks counts as that member's lowest score in the list; a member that scores all passages of a list
 // alike, or none, prefers none of them.
 //
@@ -57,7 +57,7 @@ type Ensemble struct {
 // weight that is negative or not finite are errors.
 func NewEnsemble(members ...Member) (*Ensemble, error) { return newEnsemble(ZScore, members) }
 
-// NewRankFusion returns the ensemble of the members, fused by reciprocal ranks, with errors as those of NewEnsemble.
+// NewRankFusion returns the ensemble of the members, fused by reciprocal ranks, with the same errors as NewEnsemble.
 func NewRankFusion(members ...Member) (*Ensemble, error) { return newEnsemble(ReciprocalRank, members) }
 
 func newEnsemble(fusion Fusion, members []Member) (*Ensemble, error) {
@@ -165,7 +165,7 @@ func (e *Ensemble) fuse(opinions [][]float64, n int) []float64 {
 	return fused
 }
 
-// standardise brings one list's scores, some of which may be missing, to the common scale.
+// standardise puts one list's scores, some of which may be missing, on the common scale.
 func (f Fusion) standardise(scores []float64) []float64 {
 	if f == ReciprocalRank {
 		return reciprocalRanks(fillMissing(scores))

@@ -12,7 +12,7 @@ import (
 // rememberedBytes is what a bi-encoder remembers: 175,000 vectors of 384 numbers.
 const rememberedBytes = 256 << 20
 
-// contentKey stands for a passage's content.
+// contentKey identifies a passage's content.
 type contentKey [sha256.Size]byte
 
 func keyOf(content string) contentKey { return sha256.Sum256([]byte(content)) }

@@ -59,7 +59,7 @@ const folds = 5
 // five-fold, with a mean gain above 0 and p < .05 by a paired randomisation test. Equal arguments give an equal
 // outcome.
 //
-// The lists are those of a dev split, judged queries or known items, never of the queries that are reported on. Fewer
+// The lists come from a dev split, judged queries or known items, never of the queries that are reported on. Fewer
 // lists than 10 are an error; 100 are still few.
 func FitWeights(ctx context.Context, lists []Judged, o WeightOptions) (*Weights, error) {
 	if o.Grid == nil {

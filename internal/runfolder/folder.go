@@ -256,7 +256,7 @@ func (f *Folder) check(ctx context.Context) error {
 	return nil
 }
 
-// forget drops a stage whose file is gone, and those that read it.
+// forget drops a stage whose file is gone, and the stages that read it.
 func (f *Folder) forget(stage string) error {
 	all := append([]string{stage}, f.manifest.Readers(stage)...)
 	f.log.Warn("the file of a stage is gone: it is redone, with the stages that read it",

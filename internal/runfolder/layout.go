@@ -65,8 +65,8 @@ func (l Layout) names() []string {
 	return all
 }
 
-// remedy is that of a file which the manifest may have a checksum of, by its path in the run, and the stage that owns
-// it.
+// remedy returns the remedy of a file that the manifest may have a checksum of, by its path in the run, and the stage
+// that owns it.
 func (l Layout) remedy(file string) (r Remedy, stage string, ok bool) {
 	if !fs.ValidPath(file) || strings.ContainsAny(file, "\x00\\") {
 		return 0, "", false

@@ -25,7 +25,7 @@ const (
 	BackupFile   = "manifest.backup.json"
 )
 
-// Format is the version of the folder's layout. The manifest of version 1 had no checksums but those of the stages'
+// Format is the version of the folder's layout. The manifest of version 1 had checksums only of the stages'
 // files.
 const Format = 2
 
@@ -49,7 +49,7 @@ type Manifest struct {
 	Inputs   map[string]string `json:"inputs,omitempty"`   // hashes of the files that the job was given, by setting
 	// WorkingFolder is where the job was started: relative paths in Settings begin there.
 	WorkingFolder string `json:"working_folder,omitempty"`
-	// Files has the checksums of the run's files, by their paths in it; Stages has those of the stages' files.
+	// Files has the checksums of the run's files, by their paths in it; Stages has the checksums of the stages' files.
 	Files  map[string]Sum `json:"files,omitempty"`
 	Stages []*Entry       `json:"stages"`
 }
@@ -134,7 +134,7 @@ func parseManifest(data []byte, layout Layout) (*Manifest, error) {
 	return m, nil
 }
 
-// What stands before and behind the checksum, which is the last member.
+// What precedes and follows the checksum, which is the last member.
 const (
 	sealBegin = ",\n  \"sha256\": \""
 	sealEnd   = "\"\n}\n"
