@@ -43,10 +43,10 @@ func Example() {
 		fmt.Printf("%s: %s\n", query.ID, query.Text)
 	}
 	// Output:
-	// net/http.Server.Shutdown#howto#0: how to gracefully shut down the server without interrupting any active
-	// connections net/http.Server.Shutdown#sentence#0: gracefully shuts down the server without interrupting any active
-	// connections password#sentence#0: To reset a forgotten password, open the sign-in page password#howto#0: how to
-	// reset a forgotten password
+	// net/http.Server.Shutdown#howto#0: how to gracefully shut down the server without interrupting any active connections
+	// net/http.Server.Shutdown#sentence#0: gracefully shuts down the server without interrupting any active connections
+	// password#sentence#0: To reset a forgotten password, open the sign-in page
+	// password#howto#0: how to reset a forgotten password
 }
 
 // echo stands for a language model: package generate/causallm runs one, and any other needs these two methods.
@@ -110,8 +110,8 @@ func ExamplePrompted_Prompt() {
 	}
 	fmt.Printf("%q\n%q\n", prompt.Prefix, prompt.Own)
 	// Output:
-	// "A user of a search engine was happy to find the passage below. Write the query, at most 20 words long, and
-	// nothing else.\n\nPassage:" " Close closes the file. It may be called twice.\nQuery:"
+	// "A user of a search engine was happy to find the passage below. Write the query, at most 20 words long, and nothing else.\n\nPassage:"
+	// " Close closes the file. It may be called twice.\nQuery:"
 }
 
 // Case, spaces and punctuation do not make another query.

@@ -117,8 +117,7 @@ func ExampleFitWeights() {
 	})
 	fmt.Println(weights, err)
 	// Output:
-	// weights of z-scores fitted on train (40 queries): good 1.5, poor 1, nDCG@10 .908 to 1.000; cross-validated +0.092
-	// [+0.046, +0.138], p .002 <nil>
+	// weights of z-scores fitted on train (40 queries): good 1.5, poor 1, nDCG@10 .908 to 1.000; cross-validated +0.092 [+0.046, +0.138], p .002 <nil>
 }
 
 // Many lists are scored at the same time and come out in their order.
