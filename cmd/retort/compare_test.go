@@ -123,7 +123,7 @@ func TestCompareOfRunsWithoutJudgedQueries(t *testing.T) {
 	}
 	out := succeed(t, "compare", filepath.Join(dir, "one"), filepath.Join(dir, "two"))
 	require.Contains(t, out, "MRR@10, paired by query")
-	require.Regexp(t, `(?m)^known items +two .* one `, out)
+	require.Regexp(t, `(?m)^held-out items +two .* one `, out)
 	code, _, stderr := cli(t.Context(), "compare", "-metric", "ndcg@10", filepath.Join(dir, "one"), filepath.Join(dir, "two"))
 	require.Equal(t, exitFailure, code)
 	require.Contains(t, stderr, "it has mrr@10")

@@ -136,7 +136,7 @@ func (j *job) openParts(ctx context.Context) error {
 
 // names are what the manifest and the report call the parts and the settings.
 func (j *job) names() pipeline.Names {
-	n := pipeline.Names{Student: filepath.Base(j.model.dir), Files: map[string]string{}}
+	n := pipeline.Names{Corpus: j.distillFlags.corpus, Student: filepath.Base(j.model.dir), Files: map[string]string{}}
 	if j.recipe.Lists == nil {
 		n.Generator = j.generator.describe()
 	}

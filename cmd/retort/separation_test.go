@@ -152,7 +152,7 @@ func TestCorporaThatNothingCanBeExtractedFromAreNamed(t *testing.T) {
 		{
 			"Chinese", chinese, nil, nil,
 			"DIR/corpus.jsonl: its 2 passages are in a script without spaces between words (Chinese, Japanese, Thai, Lao, Khmer or Burmese), " +
-				"and no queries can be extracted from those: give your own with -queries, or have a language model ask them with -generator llm",
+				"and no queries can be extracted from those: give queries of your own, or have a language model ask them",
 		},
 		{
 			"Chinese with queries of one's own", chinese,
@@ -161,15 +161,15 @@ func TestCorporaThatNothingCanBeExtractedFromAreNamed(t *testing.T) {
 				"2 of 2 passages are in a script without spaces between words",
 				"BM25 takes each of their characters for a word",
 			},
-			"nothing can choose and test the best model, since every type of query is trained on or the corpus gives too few of it: " +
-				"give judged queries with -queries and -qrels, or take the last model untested with -keep last",
+			"nothing can choose and test the best student, since every type of query is trained on or the corpus gives too few of it: " +
+				"set -queries and -qrels, or -keep last to take the last student untested",
 		},
 		{
 			"several languages", mixed, nil,
 			[]string{"2 of 5 passages are in a script without spaces", "3 of 5 passages do not look English"},
-			"nothing can choose and test the best model",
+			"nothing can choose and test the best student",
 		},
-		{"a tiny corpus", tiny, nil, nil, "nothing can choose and test the best model"},
+		{"a tiny corpus", tiny, nil, nil, "nothing can choose and test the best student"},
 		{"a tiny corpus, the last model", tiny, []string{"-keep", "last"}, nil, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

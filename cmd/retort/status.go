@@ -253,15 +253,19 @@ func (a *distillArgs) hashes(ctx context.Context, m *runfolder.Manifest) (map[st
 }
 
 // hashContents adds the hash of what a file or folder holds, where there is one.
-func (a *distillArgs) hashContents(_ context.Context, hashes map[string]string, name, path string, hash func() (string, error)) error {
+func (a *distillArgs) hashContents(ctx context.Context, hashes map[string]string, name, path string, hash func() (string, error)) error {
 	if _, err := os.Stat(path); path == "" || errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	sum, err := hash()
-	if err == nil {
-		hashes[name] = sum
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
-	return err
+	if err != nil {
+		sum = "unreadable" // the next run says why
+	}
+	hashes[name] = sum
+	return nil
 }
 
 // unknownFiles says of which files nothing can be said.

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -118,7 +119,7 @@ func ScriptsOf(ctx context.Context, corpus retort.Corpus, extractOnly bool) (war
 	}
 	switch {
 	case s.Unspaced == s.Passages && extractOnly:
-		return nil, fmt.Errorf("the %s passages of the corpus are in %s, and no queries can be extracted from those: give queries of your own, "+
+		return nil, fmt.Errorf("its %s passages are in %s, and no queries can be extracted from those: give queries of your own, "+
 			"or have a language model ask them", counted.Thousands(s.Passages), UnspacedScripts)
 	case s.Unspaced > 0:
 		warnings = append(warnings, fmt.Sprintf("%s of %s passages are in %s: no queries are extracted from them, and BM25 takes each of their "+
@@ -134,10 +135,11 @@ func ScriptsOf(ctx context.Context, corpus retort.Corpus, extractOnly bool) (war
 }
 
 func (r *run) checkScripts(ctx context.Context) error {
-	extractOnly := r.Lists == nil && r.Queries == nil && r.LanguageModel == nil && r.Generator == nil
+	extractOnly := r.Lists == nil && r.Queries == nil && r.LanguageModel == nil &&
+		(r.Generator == nil || extractiveTypes(r.Generator) != nil)
 	warnings, err := ScriptsOf(ctx, r.corpus, extractOnly)
 	if err != nil {
-		return fmt.Errorf("pipeline: %w", err)
+		return fmt.Errorf("pipeline: %s: %w", cmp.Or(r.Names.Corpus, "the corpus"), err)
 	}
 	for _, w := range warnings {
 		r.events.warn(w)

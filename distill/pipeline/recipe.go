@@ -97,8 +97,8 @@ type Retention struct {
 
 // Names are what the manifest, the model card and the report call what a run is made of. All may be left out.
 type Names struct {
-	// Student, Generator and Teacher are the names of these parts.
-	Student, Generator, Teacher string
+	// Corpus, Student and Generator are the names of these parts.
+	Corpus, Student, Generator string
 	// Settings are all settings as the caller's user knows them, in their order. nil: those of the Recipe.
 	Settings []Setting
 	// Files are the paths of the files and folders that the run was given, by the name of the setting. Their hashes are

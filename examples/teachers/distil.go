@@ -119,7 +119,7 @@ func (b *bench) distil(ctx context.Context, c cell, r *distilled) (_ *pipeline.O
 			Corpus: b.c.corpus, Queries: b.c.all.Queries, Qrels: b.c.all.Qrels,
 		}}},
 		TeacherCheck: pipeline.TeacherCheck{Queries: -1}, KeepLast: true, // the table shows what training does
-		Names: pipeline.Names{Teacher: fmt.Sprint(r.Teacher, r.Members)}, Events: b.showStages(),
+		Events: b.showStages(),
 	})
 	if err != nil {
 		return nil, err
