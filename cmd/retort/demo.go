@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -32,17 +31,11 @@ example:
 }
 
 func runDemo(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	a := distillArgs{flags: flag.NewFlagSet("distill", flag.ContinueOnError)}
-	a.add(a.flags) // all settings as distill has them
-	a.analyzer, a.model = "code", modelFlags{}
-	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
-	flags.StringVar(&a.out, "out", "runs/godoc", "")
-	flags.StringVar(&a.towers, "towers", "query", "")
-	a.model.add(flags)
-	if _, err := parseArgs(flags, args); err != nil {
+	a, err := parseDemo(args)
+	if err != nil {
 		return err
 	}
-	if err := errors.Join(required(flags, "model"), a.distillFlags.check()); err != nil {
+	if err := a.distillFlags.check(); err != nil {
 		return err
 	}
 	j := newJob(a.distillFlags, stderr)
@@ -53,6 +46,21 @@ func runDemo(ctx context.Context, args []string, stdout, stderr io.Writer) error
 		return err
 	}
 	return d.print(stdout, j.result(out), out.Report)
+}
+
+// parseDemo returns the settings of distill that the demo takes: their defaults, with the terms of code.
+func parseDemo(args []string) (*distillArgs, error) {
+	a := &distillArgs{flags: flag.NewFlagSet("distill", flag.ContinueOnError)}
+	a.add(a.flags)
+	a.analyzer, a.model = "code", modelFlags{}
+	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
+	flags.StringVar(&a.out, "out", "runs/godoc", "")
+	flags.StringVar(&a.towers, "towers", "query", "")
+	a.model.add(flags)
+	if _, err := parseArgs(flags, args); err != nil {
+		return nil, err
+	}
+	return a, required(flags, "model")
 }
 
 // demo is the demo's collection.

@@ -83,6 +83,10 @@ func (r *run) close() error {
 }
 
 func (r *run) specialise(ctx context.Context) (*Outcome, error) {
+	if _, ok := r.student.(encoder.Parametric); !ok {
+		return nil, fmt.Errorf("pipeline: %T does not implement encoder.Parametric: a student that is not better could not "+
+			"be made what it was", r.student)
+	}
 	if err := checkTraining(r.student); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -54,6 +55,9 @@ func (w *watched) Encode(ctx context.Context, role encoder.Role, texts []string)
 
 // SplitTowers is that of the model inside.
 func (w *watched) SplitTowers() error { return w.model.(encoder.Splitter).SplitTowers() }
+
+// Parameters are those of the model inside.
+func (w *watched) Parameters() []encoder.Parameter { return w.model.(encoder.Parametric).Parameters() }
 
 func (w *watched) Close() error {
 	w.closed.Add(1)
@@ -590,4 +594,28 @@ func TestBadRequestsGetAPlainError(t *testing.T) {
 		})
 	}
 	require.Equal(t, 2, f.queries.asked(), "only answered queries are kept")
+}
+
+// The service decides nothing about the method: a training is what the zero Recipe makes of its corpus and queries.
+func TestATrainingIsTheZeroRecipe(t *testing.T) {
+	dir, modelDir := t.TempDir(), saveInMemory(t)
+	f := start(t, dir, modelDir, func(o *settings) { o.Tune = nil })
+	_, err := f.ask("what opens the valve", 1)
+	require.NoError(t, err)
+	f.post(t)
+	require.Empty(t, f.trained(t, 1).Training.Error)
+	queries, _, err := f.queries.distinct(mostQueries)
+	require.NoError(t, err)
+	student, err := openInMemory(t.Context(), modelDir)
+	require.NoError(t, err)
+	library := filepath.Join(t.TempDir(), "run")
+	_, err = pipeline.Specialise(t.Context(), student, f.corpus, pipeline.Recipe{Folder: library, Queries: queries})
+	require.NoError(t, err)
+	for _, file := range []string{"filter.jsonl", "train.state"} {
+		want, err := os.ReadFile(filepath.Join(library, file))
+		require.NoError(t, err)
+		got, err := os.ReadFile(filepath.Join(dir, "run", file))
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(want, got), file)
+	}
 }
