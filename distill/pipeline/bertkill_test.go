@@ -1,6 +1,6 @@
 //go:build libtorch
 
-package distill
+package pipeline
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/retort-ir/retort/distill"
 	"github.com/retort-ir/retort/encoder/bert"
 	"github.com/retort-ir/retort/internal/training"
 )
@@ -25,7 +26,7 @@ func init() { children[bertDir] = trainBERT }
 // trainBERT writes a checkpoint after every step, so that kills hit those too, and the model at the end.
 func trainBERT(dir string) (err error) {
 	ctx := context.Background()
-	model, err := bert.Open(ctx, filepath.Join("..", "encoder", "bert", "testdata", "tiny"), bert.Options{Threads: 1})
+	model, err := bert.Open(ctx, filepath.Join("..", "..", "encoder", "bert", "testdata", "tiny"), bert.Options{Threads: 1})
 	if err != nil {
 		return err
 	}
@@ -36,7 +37,7 @@ func trainBERT(dir string) (err error) {
 	}
 	opts := quick()
 	opts.Schedule.LR, opts.Schedule.Epochs, opts.Checkpoints.Every, opts.Checkpoints.Dir = 1e-3, 12, 0, filepath.Join(dir, "checkpoints")
-	if _, err := Train(ctx, model, corpus, lists, opts); err != nil {
+	if _, err := distill.Train(ctx, model, corpus, lists, opts); err != nil {
 		return err
 	}
 	return model.Save(filepath.Join(dir, "model"))
