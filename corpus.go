@@ -7,7 +7,7 @@ type Corpus interface {
 	Len() int
 	// At returns the passage with index i, 0 <= i < Len().
 	At(i int) (Passage, error)
-	// Index returns the index of the passage with that id.
+	// Index returns the index of the passage with the given id, and whether there is one.
 	Index(id string) (int, bool)
 }
 
@@ -17,8 +17,8 @@ type MemoryCorpus struct {
 	index    map[string]int
 }
 
-// NewCorpus returns a corpus of the passages, which it does not copy: do not change them afterwards. An empty or
-// repeated id is an error.
+// NewCorpus returns a corpus of the passages. It keeps the slice: do not change it afterwards. An empty or repeated id
+// is an error.
 func NewCorpus(passages []Passage) (*MemoryCorpus, error) {
 	c := &MemoryCorpus{passages: passages, index: make(map[string]int, len(passages))}
 	for i, p := range passages {
@@ -26,7 +26,7 @@ func NewCorpus(passages []Passage) (*MemoryCorpus, error) {
 			return nil, fmt.Errorf("passage %d: %w", i, err)
 		}
 		if first, ok := c.index[p.ID]; ok {
-			return nil, fmt.Errorf("passage %d: id %q is taken by passage %d", i, p.ID, first)
+			return nil, fmt.Errorf("passage %d: id %q is already used by passage %d", i, p.ID, first)
 		}
 		c.index[p.ID] = i
 	}
@@ -37,7 +37,7 @@ func (c *MemoryCorpus) Len() int { return len(c.passages) }
 
 func (c *MemoryCorpus) At(i int) (Passage, error) {
 	if i < 0 || i >= len(c.passages) {
-		return Passage{}, fmt.Errorf("passage %d of a corpus of %d", i, len(c.passages))
+		return Passage{}, fmt.Errorf("passage index %d is out of range: the corpus has %d passages", i, len(c.passages))
 	}
 	return c.passages[i], nil
 }

@@ -30,7 +30,7 @@ func TestNewCorpusRefusesEmptyAndRepeatedIDs(t *testing.T) {
 	require.EqualError(t, err, `passage 1: no "_id"`)
 
 	_, err = retort.NewCorpus([]retort.Passage{{ID: "x"}, {ID: "a"}, {ID: "b"}, {ID: "a"}})
-	require.EqualError(t, err, `passage 3: id "a" is taken by passage 1`)
+	require.EqualError(t, err, `passage 3: id "a" is already used by passage 1`)
 }
 
 func TestCorpusAtAndIndex(t *testing.T) {
@@ -50,7 +50,7 @@ func TestCorpusAtAndIndex(t *testing.T) {
 	require.False(t, ok)
 	for _, i := range []int{-1, 3} {
 		_, err := c.At(i)
-		require.ErrorContains(t, err, "of a corpus of 3")
+		require.ErrorContains(t, err, "the corpus has 3 passages")
 	}
 }
 

@@ -20,14 +20,14 @@ import (
 	"github.com/retort-ir/retort/internal/textfile"
 )
 
-// FileCorpus is a Corpus that stays in its JSON Lines file: a passage is read when it is asked for. It takes about 22
-// bytes of memory a passage, whatever the length of passages and ids. It is safe for concurrent use.
+// FileCorpus is a Corpus whose passages stay in a JSON Lines file: At reads a passage from the file on each call. Its
+// memory grows with the number of passages, not with the length of their texts and ids. It is safe for concurrent use.
 //
-// Of a corpus that is packed, or no file but a stream, it keeps an unpacked copy in the folder of temporary files
-// ([os.TempDir]), which is gone once the corpus is closed.
+// For a compressed file or a stream, FileCorpus keeps an uncompressed copy in the directory for temporary files
+// ([os.TempDir]) and removes it on Close.
 //
-// The file must not change while it is open: a read after that is an error. Replacing the file by a rename is harmless,
-// the corpus then goes on reading the old one.
+// The file must not change while the corpus is open: reads after a change return an error. Renaming another file over
+// it is harmless: the corpus continues to read the old file.
 type FileCorpus struct {
 	path     string
 	file     *os.File
@@ -41,8 +41,8 @@ type FileCorpus struct {
 	table   []uint32 // of hashes, with linear probing: the index of a passage plus 1, or 0
 }
 
-// OpenCorpus opens a corpus that stays in its JSON Lines file. It reads the file once: what [LoadCorpus] refuses is
-// refused here, with file and line. Close it.
+// OpenCorpus opens a JSON Lines file as a corpus without loading the passages into memory. It scans the file once and
+// returns the same errors as [LoadCorpus], with file and line. The caller must call Close.
 func OpenCorpus(ctx context.Context, path string) (*FileCorpus, error) {
 	f, err := regular.OpenStream(path)
 	if err != nil {
@@ -63,16 +63,16 @@ func OpenCorpus(ctx context.Context, path string) (*FileCorpus, error) {
 	return c, nil
 }
 
-// ReadCorpus reads a corpus from a stream into a temporary file, see [FileCorpus]. A stream that is packed with gzip or
-// zstd is unpacked. name names the stream in errors. The errors are as of OpenCorpus. Close the corpus. When ctx
-// ends, ReadCorpus returns after the read of r that is under way.
+// ReadCorpus copies a corpus from a stream to a temporary file (see [FileCorpus]). Streams compressed with gzip or zstd
+// are decompressed. Errors are the same as for [OpenCorpus] and use name as the file name. The caller must call Close.
+// When ctx ends, ReadCorpus returns after the current read of r.
 func ReadCorpus(ctx context.Context, r io.Reader, name string) (*FileCorpus, error) {
 	f, err := os.CreateTemp("", "retort-corpus-*.jsonl")
 	if err != nil {
 		return nil, err
 	}
 	c := &FileCorpus{path: name, file: f, copied: true, seed: maphash.MakeSeed()}
-	// Where an open file can be removed, as it can but on Windows, a kill leaves nothing behind.
+	// Except on Windows an open file can be removed, so that a killed process leaves no file behind.
 	_ = os.Remove(f.Name())
 	if err := c.copy(ctx, r); err != nil {
 		return nil, errors.Join(err, c.Close())
@@ -80,7 +80,7 @@ func ReadCorpus(ctx context.Context, r io.Reader, name string) (*FileCorpus, err
 	return c, nil
 }
 
-// isPlainFile says whether the passages can be read where they are.
+// isPlainFile reports whether the passages can be read from f itself: a regular, uncompressed file.
 func isPlainFile(f *os.File) (bool, error) {
 	info, err := f.Stat()
 	if err != nil || !info.Mode().IsRegular() {
@@ -107,7 +107,7 @@ func (c *FileCorpus) open(ctx context.Context) error {
 	return c.buildTable(ctx)
 }
 
-// copy is open for the text of r, which it writes to the file.
+// copy does the work of open for a stream: it scans the text of r and writes it to the file.
 func (c *FileCorpus) copy(ctx context.Context, r io.Reader) error {
 	if err := c.scan(ctx, r, temporary{c.file}); err != nil {
 		return err
@@ -118,14 +118,14 @@ func (c *FileCorpus) copy(ctx context.Context, r io.Reader) error {
 	return c.buildTable(ctx)
 }
 
-// temporary says what to do where the folder of temporary files is full.
+// temporary adds to a write error what to do when the directory for temporary files is full.
 type temporary struct{ file *os.File }
 
 func (t temporary) Write(p []byte) (int, error) {
 	n, err := t.file.Write(p)
 	if err != nil {
-		err = fmt.Errorf("unpacked copy: %w: set TMPDIR to a folder with more space, or unpack the corpus yourself",
-			err)
+		err = fmt.Errorf("temporary copy: %w: set TMPDIR to a directory with more free space, "+
+			"or decompress the corpus first", err)
 	}
 	return n, err
 }
@@ -139,7 +139,7 @@ func (c *FileCorpus) stat() error {
 	return nil
 }
 
-// scan notes where every passage begins and the hash of its id. It writes the text that it reads.
+// scan records the offset of each passage and the hash of its id, and copies the decompressed text to w.
 func (c *FileCorpus) scan(ctx context.Context, r io.Reader, w io.Writer) error {
 	text, err := textfile.NewReader(r)
 	if err != nil {
@@ -166,7 +166,7 @@ func (c *FileCorpus) scan(ctx context.Context, r io.Reader, w io.Writer) error {
 	return nil
 }
 
-// buildTable enters all passages in the table. Of passages with equal hashes the ids are read.
+// buildTable fills the hash table. It compares the ids of passages with equal hashes to find repeated ids.
 func (c *FileCorpus) buildTable(ctx context.Context) error {
 	c.table = make([]uint32, c.Len()+c.Len()/3+1)
 	for i, hash := range c.hashes {
@@ -188,7 +188,7 @@ func (c *FileCorpus) buildTable(ctx context.Context) error {
 	return nil
 }
 
-// differ is an error where passages i and j, i < j, have one id.
+// differ returns an error if passages i and j, i < j, have the same id.
 func (c *FileCorpus) differ(i, j int) error {
 	first, err := c.At(i)
 	if err != nil {
@@ -209,10 +209,10 @@ func (c *FileCorpus) differ(i, j int) error {
 	if err != nil {
 		return err
 	}
-	return fmt.Errorf("%s:%d: id %q is taken by line %d", c.path, secondLine, second.ID, firstLine)
+	return fmt.Errorf("%s:%d: id %q is already used by line %d", c.path, secondLine, second.ID, firstLine)
 }
 
-// line returns the number of the passage's line, from 1.
+// line returns the passage's line number, counted from 1.
 func (c *FileCorpus) line(i int) (int, error) {
 	lines, buffer := 1, make([]byte, 1<<16)
 	for r := io.NewSectionReader(c.file, 0, c.offsets[i]); ; {
@@ -227,7 +227,8 @@ func (c *FileCorpus) line(i int) (int, error) {
 	}
 }
 
-// Close closes the file; reading a passage after that is an error.
+// Close closes the file and removes the temporary copy, if any. At returns an error afterwards. A second Close does
+// nothing.
 func (c *FileCorpus) Close() error {
 	err := c.file.Close()
 	if errors.Is(err, os.ErrClosed) {
@@ -244,13 +245,13 @@ func (c *FileCorpus) Close() error {
 // Len returns the number of passages.
 func (c *FileCorpus) Len() int { return len(c.hashes) }
 
-// At reads the passage with index i. That the file has changed since it was opened is an error.
+// At reads the passage with index i. It returns an error if the file has changed since it was opened.
 func (c *FileCorpus) At(i int) (Passage, error) {
 	if i < 0 || i >= c.Len() {
-		return Passage{}, fmt.Errorf("passage %d of a corpus of %d", i, c.Len())
+		return Passage{}, fmt.Errorf("passage index %d is out of range: the corpus has %d passages", i, c.Len())
 	}
 	p, err := c.read(i)
-	// What was read can be trusted only if the file had not changed by then.
+	// The check comes after the read, so a change during the read is found too.
 	if changed := c.unchanged(); changed != nil {
 		return Passage{}, changed
 	}
@@ -266,7 +267,7 @@ var lineBuffers = sync.Pool{New: func() any { return new([]byte) }}
 func (c *FileCorpus) read(i int) (Passage, error) {
 	buffer := lineBuffers.Get().(*[]byte)
 	defer lineBuffers.Put(buffer)
-	// To the next passage there may be blank lines, too.
+	// Blank lines may follow the passage; the cut at the first line end drops them.
 	end := c.size
 	if i+1 < len(c.offsets) {
 		end = c.offsets[i+1]
@@ -279,7 +280,7 @@ func (c *FileCorpus) read(i int) (Passage, error) {
 	line, _, _ := bytes.Cut(*buffer, []byte("\n"))
 	p, err := decodePassage(line)
 	if err == nil && c.hash(p.ID) != c.hashes[i] {
-		err = fmt.Errorf("its id is %q now: the file changed after it was opened: open the corpus again", p.ID)
+		err = fmt.Errorf("the file has changed since it was opened (the id is now %q); open the corpus again", p.ID)
 	}
 	return p, err
 }
@@ -290,14 +291,15 @@ func (c *FileCorpus) unchanged() error {
 		return err
 	}
 	if info.Size() != c.size || !info.ModTime().Equal(c.modified) {
-		return fmt.Errorf("%s: the file changed after it was opened: it had %d bytes, last written at %s, and has %d, of %s: open the corpus again",
+		return fmt.Errorf("%s: the file has changed since it was opened: it had %d bytes, modified at %s; "+
+			"now it has %d bytes, modified at %s; open the corpus again",
 			c.path, c.size, c.modified.Format(time.RFC3339Nano), info.Size(), info.ModTime().Format(time.RFC3339Nano))
 	}
 	return nil
 }
 
-// Index returns the index of the passage with that id, which it reads to make sure. Where it cannot be read, the 64
-// bits of the id's hash decide, and At gives the error.
+// Index returns the index of the passage with the given id, and whether there is one. It reads the passage to compare
+// the ids. If the read fails, equal 64-bit hashes count as equal ids, and At returns the error.
 func (c *FileCorpus) Index(id string) (int, bool) {
 	hash := c.hash(id)
 	for slot := c.slot(hash); c.table[slot] != 0; slot = c.following(slot) {
@@ -314,7 +316,8 @@ func (c *FileCorpus) Index(id string) (int, bool) {
 
 func (c *FileCorpus) hash(id string) uint64 { return maphash.String(c.seed, id) }
 
-// slot returns where in the table the search for a hash begins. It ends at an empty slot: a quarter of them are.
+// slot returns the slot of the table at which the search for a hash begins. A quarter of the slots are empty, so every
+// search ends.
 func (c *FileCorpus) slot(hash uint64) int {
 	high, _ := bits.Mul64(hash, uint64(len(c.table)))
 	return int(high)

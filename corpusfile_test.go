@@ -76,7 +76,7 @@ func TestAnOpenCorpusIsTheLoadedOne(t *testing.T) {
 			}
 			for _, i := range []int{-1, want.Len()} {
 				_, err := got.At(i)
-				require.ErrorContains(t, err, "of a corpus of")
+				require.ErrorContains(t, err, "is out of range: the corpus has")
 			}
 		})
 	}
@@ -89,7 +89,10 @@ func TestOpenCorpusRefusesWhatLoadCorpusRefuses(t *testing.T) {
 		{"malformed", "{\"_id\":\"a\"}\n\n{\"_id\":", ":3: malformed JSON"},
 		{"invalid UTF-8", "{\"_id\":\"a\"}\n{\"_id\":\"\xff\"}", ":2: invalid UTF-8"},
 		{"no id", "{\"_id\":\"a\"}\n{\"text\":\"x\"}\n", `:2: no "_id"`},
-		{"repeated id", "{\"_id\":\"a\"}\n\n{\"_id\":\"b\"}\n{\"_id\":\"\\u0061\"}\n{\"_id\":\"b\"}\n", `:4: id "a" is taken by line 1`},
+		{
+			"repeated id", "{\"_id\":\"a\"}\n\n{\"_id\":\"b\"}\n{\"_id\":\"\\u0061\"}\n{\"_id\":\"b\"}\n",
+			`:4: id "a" is already used by line 1`,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := write(t, c.content)
@@ -112,7 +115,7 @@ func TestARepeatedIDIsFoundAmongMany(t *testing.T) {
 	_, err = f.WriteString(`{"_id":"p2344"}`)
 	require.NoError(t, errors.Join(err, f.Close()))
 	_, err = retort.OpenCorpus(context.Background(), path)
-	require.EqualError(t, err, path+`:5001: id "p2344" is taken by line 2345`)
+	require.EqualError(t, err, path+`:5001: id "p2344" is already used by line 2345`)
 }
 
 func loadCorpus(t testing.TB, path string) *retort.MemoryCorpus {
@@ -151,7 +154,7 @@ func TestAnOpenCorpusNoticesThatItsFileChanged(t *testing.T) {
 			require.NoError(t, c.change(path))
 			for i := range 10 {
 				_, err := corpus.At(i)
-				require.ErrorContains(t, err, path+": the file changed after it was opened")
+				require.ErrorContains(t, err, path+": the file has changed since it was opened")
 				require.ErrorContains(t, err, "open the corpus again")
 			}
 			i, ok := corpus.Index("p3")
@@ -172,7 +175,7 @@ func TestAnOpenCorpusNoticesAnotherPassageInItsPlace(t *testing.T) {
 	_, err = f.WriteString(`{"_id":"P0"`)
 	require.NoError(t, errors.Join(err, f.Close(), os.Chtimes(path, time.Time{}, info.ModTime())))
 	_, err = corpus.At(0)
-	require.ErrorContains(t, err, path+`: passage 0: its id is "P0" now: the file changed after it was opened`)
+	require.ErrorContains(t, err, path+`: passage 0: the file has changed since it was opened (the id is now "P0")`)
 }
 
 func TestAnOpenCorpusGoesOnWithAFileThatIsReplaced(t *testing.T) {

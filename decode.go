@@ -7,7 +7,7 @@ import (
 	"github.com/retort-ir/retort/internal/strictjson"
 )
 
-// The names that other programs give to ids and texts.
+// Names that other programs use for ids and texts, recognised only to suggest a rename in an error.
 var (
 	otherIDs   = []string{"id", "docid", "doc_id", "pid", "qid", "query_id"}
 	otherTexts = []string{"contents", "content", "body", "passage", "query", "question"}
@@ -72,7 +72,7 @@ func decodeList(line []byte) (List, error) {
 	return l, checkList(l)
 }
 
-// checkMembers finds what a list lacks only because its name is written in another case.
+// checkMembers returns an error if a missing member of a list is there under a name that differs in case.
 func checkMembers(line []byte, l List) error {
 	for _, member := range []struct {
 		name    string
@@ -102,7 +102,7 @@ func (r queryRecord) query() Query {
 	return Query{ID: string(r.ID), Text: r.Text, Type: r.Type, Source: string(r.Source), Origin: r.Origin}
 }
 
-// missingID says why a line has no id.
+// missingID returns the error for a line without an id, with a remedy where the id has another name.
 func missingID(line []byte) error {
 	id, text := strictjson.NameLike(line, "_id", otherIDs...), strictjson.NameLike(line, "text", otherTexts...)
 	switch {
@@ -117,8 +117,8 @@ func missingID(line []byte) error {
 	return errors.New(`no "_id"`)
 }
 
-// checkText lets pass a text that is empty, null or not there. That a line has its text under another name is an error:
-// the model would be trained on nothing.
+// checkText accepts a text that is empty, null or absent. A line whose text has another name is an error: otherwise the
+// model would train on empty texts.
 func checkText(line []byte) error {
 	if name := strictjson.NameLike(line, "text", otherTexts...); name != "" && name != "text" {
 		return renameTo("text", name)
@@ -127,5 +127,6 @@ func checkText(line []byte) error {
 }
 
 func renameTo(wanted, name string) error {
-	return fmt.Errorf("no %q, but %q: names match exactly; rename it", wanted, name)
+	return fmt.Errorf("no %[1]q, but %[2]q: names are case-sensitive and must match exactly; rename %[2]q to %[1]q",
+		wanted, name)
 }

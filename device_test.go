@@ -12,7 +12,8 @@ func TestDevicesAndPrecisionsAreValidatedByName(t *testing.T) {
 	for _, d := range []retort.Device{"", retort.CPU, "cuda", "cuda:3"} {
 		require.NoError(t, d.Validate(), string(d))
 	}
-	require.ErrorContains(t, retort.Device("gpu").Validate(), `device "gpu" is not supported; supported are cpu, cuda, and cuda:N`)
+	require.ErrorContains(t, retort.Device("gpu").Validate(),
+		`device "gpu" is not supported; supported are cpu, cuda, and cuda:N`)
 	for _, p := range []retort.Precision{"", retort.FP32, retort.BF16} {
 		require.NoError(t, p.Validate(), string(p))
 	}

@@ -5,13 +5,14 @@ import (
 	"github.com/retort-ir/retort/internal/nolibtorch"
 )
 
-// ErrNoLibTorch is returned by everything that needs LibTorch in a program that was built without it.
+// ErrNoLibTorch is returned by functions that need LibTorch in a program that was built without the tag libtorch.
 var ErrNoLibTorch = nolibtorch.Err
 
-// Errors of the files that keep what was paid for: a run folder, a store of scores, a file of answers.
+// Errors of the append-only files: run folders, score stores and answer files.
 var (
-	// ErrInUse says that another process, or another part of this one, has the file or folder open.
+	// ErrInUse means that another process, or another part of this process, has the file or folder open.
 	ErrInUse = ledger.ErrInUse
-	// ErrDamaged says that a file is not as it was written. The error names the file and, where it has lines, the line.
+	// ErrDamaged means that the content of a file has changed since it was written. The error names the file and, for a
+	// file of lines, the line.
 	ErrDamaged = ledger.ErrDamaged
 )

@@ -8,85 +8,85 @@ import (
 	"time"
 )
 
-// Events are callbacks that watch a run: progress bars, logs, files of metrics. Any of them may be nil. A run calls
-// them one at a time and in order, from the goroutine that the run was started in, and waits for each to return. Of the
-// workers of a distill.Group, rank 0 alone calls them.
+// Events are callbacks that observe a run, for progress bars, logs and metrics. Any callback may be nil. A run calls
+// them one at a time and in order, from the goroutine that started the run, and waits for each to return. In a
+// distill.Group only rank 0 calls them.
 type Events struct {
-	// Stage is called when a stage of the run begins, and as its work goes on.
+	// Stage is called when a stage of the run begins, and as the stage makes progress.
 	Stage func(Stage)
 	// Step is called after each training step.
 	Step func(Step)
-	// Evaluation is called after each evaluation of the model that is trained.
+	// Evaluation is called after each evaluation of the model in training.
 	Evaluation func(Evaluation)
-	// Checkpoint is called before each checkpoint is written, and again once it is on disk.
+	// Checkpoint is called before each checkpoint is written, and again after it is on disk.
 	Checkpoint func(Checkpoint)
-	// Note is called with a sentence on what the run found on its way.
+	// Note is called with a sentence about the run that a user should read, such as a choice that the run made.
 	Note func(string)
-	// Warning is called where something needs attention and the run goes on. nil sends warnings to slog.Default().
+	// Warning is called when a problem needs attention but the run continues. nil logs warnings to slog.Default().
 	Warning func(Warning)
 }
 
-// The stages of training. StageTrain is reported when training begins and when it ends, and Events.Step in between.
+// The stages of training. Events.Stage reports StageTrain at the start and the end of training; in between, Events.Step
+// reports the steps.
 const (
-	StageSetup       = "setup"       // reading what is trained on; Total is 1
-	StageEncode      = "encode"      // passages whose vectors do not change
+	StageSetup       = "setup"       // reading the training data; Total is 1
+	StageEncode      = "encode"      // encoding passages whose vectors do not change
 	StageTrain       = "train"       // steps
-	StageInterpolate = "interpolate" // candidates between the untouched and the best weights
+	StageInterpolate = "interpolate" // evaluating weights between the initial and the best weights
 )
 
-// Stage is a part of a run and how far it is.
+// Stage is a part of a run and its progress.
 type Stage struct {
 	Name string
-	// Done units of work of Total, in [0,Total]. What an earlier, interrupted run did counts as done. A unit is what
-	// the stage goes through: passages, queries, lists, steps.
+	// Done of Total units of work are complete, 0 <= Done <= Total. The work of an earlier, interrupted run counts. A
+	// unit is a passage, query, list or step, depending on the stage.
 	Done, Total int
 }
 
-// Step describes one training step. Counts that a trainer does not know are 0.
+// Step describes one training step. Counts that do not apply to a trainer are 0.
 type Step struct {
 	Step  int     // from 1
-	Steps int     // planned; training may stop earlier
+	Steps int     // planned number of steps; training may stop earlier
 	Epoch float64 // passes over the training data so far, this step included
-	Loss  float64 // mean over the step's queries
-	// Parts are the parts of Loss, in the order of PartNames, where the loss is a loss.Parted or a loss.PartedBatch.
+	Loss  float64 // mean loss over the step's queries
+	// Parts are the terms of Loss, in the order of PartNames, if the loss is a loss.Parted or a loss.PartedBatch.
 	Parts    []LossPart
 	LR       float64
 	GradNorm float64 // L2 norm of the gradient before clipping
 
 	Queries  int
-	Passages int // distinct passages: the columns of the loss
-	Listed   int // passages of the lists; a passage in several lists counts in each
-	Tokens   int // encoded once, without padding
-	Padded   int // the same with the padding of the micro-batches
-	// Candidates counts, over all queries with a positive, the columns that could be negatives. Masked counts those
-	// that the loss took out as likely to be relevant. Both are 0 unless the loss is a loss.Masker.
+	Passages int // distinct passages, the columns of the loss
+	Listed   int // passages in the lists; a passage in several lists counts once for each
+	Tokens   int // tokens of the step's texts, without padding
+	Padded   int // Tokens plus the padding of the micro-batches
+	// Candidates is the number of possible negatives, summed over the queries with a positive. Masked is the number of
+	// possible negatives that the loss excluded as likely false negatives. Both are 0 unless the loss is a loss.Masker.
 	Masked, Candidates int
-	// Recomputed are the tokens, padding included, of the micro-batches that took a second forward pass because their
-	// graphs did not fit GraphBudget; in a distill.Group, the tokens of rank 0.
+	// Recomputed is the number of tokens, padding included, in the micro-batches that needed a second forward pass
+	// because their graphs exceeded GraphBudget. In a distill.Group it counts the tokens of rank 0 only.
 	Recomputed  int
-	GraphBudget int64 // bytes of graphs that the step could keep
+	GraphBudget int64 // bytes available for graphs
 
-	// Where the time went: waiting for the step's texts, first pass, loss, second forward pass, backward, optimizer,
-	// and waiting for and talking to the other workers.
+	// The duration of each phase: waiting for the step's texts, first forward pass, loss, second forward pass, backward
+	// pass, optimizer, and communication with the other workers, waiting included.
 	Prepare, Encode, Similarity, Recompute, Backward, Update, Exchange time.Duration
-	// Took is the time of the whole step.
+	// Took is the duration of the whole step.
 	Took time.Duration
 }
 
-// LossPart is one of the terms that a loss adds up.
+// LossPart is the value of one term of a loss.
 type LossPart struct {
 	Name  string
 	Value float64
 }
 
-// DistinctShare is the number of distinct passages divided by the number of listed passages: above 1 where
-// distill.Options.WholeCorpus adds columns.
+// DistinctShare is Passages / Listed. It exceeds 1 if distill.Options.WholeCorpus adds columns.
 func (s Step) DistinctShare() float64 { return share(s.Passages, s.Listed) }
 
-// MaskedShare is the share of likely false negatives among the possible negatives, in [0,1].
+// MaskedShare is Masked / Candidates, the share of possible negatives that the loss excluded, in [0,1].
 func (s Step) MaskedShare() float64 { return share(s.Masked, s.Candidates) }
 
-// PaddingShare is the share of padding among the tokens that were computed, in [0,1).
+// PaddingShare is the share of padding among the computed tokens, in [0,1).
 func (s Step) PaddingShare() float64 { return share(s.Padded-s.Tokens, s.Padded) }
 
 func share(part, whole int) float64 {
@@ -96,42 +96,42 @@ func share(part, whole int) float64 {
 	return float64(part) / float64(whole)
 }
 
-// Evaluation is one measurement of the model that is trained.
+// Evaluation is one measurement of the model in training.
 type Evaluation struct {
-	Step  int     `json:"step"`  // steps done before it; 0: the untouched model
-	Epoch float64 `json:"epoch"` // passes over the training data before it
-	// Score is what the best model is chosen by. More is better. The options of the trainer say what it is.
+	Step  int     `json:"step"`  // completed steps; 0: the initial model
+	Epoch float64 `json:"epoch"` // completed passes over the training data
+	// Score is the measure that the best model is chosen by; higher is better. The trainer's options define it.
 	Score float64 `json:"score"`
-	// TrainLoss is the mean loss of the steps since the last evaluation; 0 where there were none.
+	// TrainLoss is the mean loss of the steps since the last evaluation; 0 if there were none.
 	TrainLoss float64 `json:"train_loss"`
 	// Retention is the score of distill.Retention.Evaluate, after DrawnBack.
 	Retention float64 `json:"retention,omitempty"`
-	// DrawnBack is the share of the way from the untouched model to the trained one that distill.Retention left; 0: the
-	// model was not drawn back.
+	// DrawnBack is the weight of the trained model in the interpolation with the initial model that distill.Retention
+	// made, in (0,1); 0 if it made none.
 	DrawnBack float64 `json:"drawn_back,omitempty"`
-	// Forgot says that Retention fell too far, which ended training.
+	// Forgot is true if Retention fell below its limit, which ended training.
 	Forgot bool `json:"forgot,omitempty"`
-	// Took is the time of the evaluation, for Events alone: 0 in the History of a result.
+	// Took is the duration of the evaluation. It is set for Events only and 0 in the History of a result.
 	Took time.Duration `json:"-"`
 }
 
-// Checkpoint is a state of a training from which it can go on.
+// Checkpoint is a saved state from which training can resume.
 type Checkpoint struct {
-	Step int // steps done
+	Step int // completed steps
 	Dir  string
-	// Saved is false before the checkpoint is written, when a listener must make durable whatever must not be behind
-	// the checkpoint, and true once it is on disk.
+	// Saved is false before the checkpoint is written and true after. A listener that writes files must sync them while
+	// Saved is false, so that they are never behind the checkpoint.
 	Saved bool
-	Took  time.Duration // of the writing; 0 before it
+	Took  time.Duration // duration of the write; 0 before it
 }
 
-// Warning says what needs attention.
+// Warning is a problem that does not end a run.
 type Warning struct {
 	Message string
-	Attrs   []slog.Attr // what the message is about
+	Attrs   []slog.Attr // details, such as file names and values
 }
 
-// String is one line: the message and its attributes.
+// String returns one line: the message and its attributes.
 func (w Warning) String() string {
 	var b strings.Builder
 	b.WriteString(w.Message)
@@ -143,7 +143,8 @@ func (w Warning) String() string {
 	return b.String()
 }
 
-// WithDefaults returns events without a nil callback: a missing Warning logs to slog.Default(), any other does nothing.
+// WithDefaults returns events in which no callback is nil: a nil Warning logs to slog.Default(), and every other nil
+// callback does nothing.
 func (e Events) WithDefaults() Events {
 	nothing := Events{
 		Stage: func(Stage) {}, Step: func(Step) {}, Evaluation: func(Evaluation) {}, Checkpoint: func(Checkpoint) {},
@@ -155,7 +156,7 @@ func (e Events) WithDefaults() Events {
 	return Tee(nothing, e)
 }
 
-// Tee returns events that call the callbacks of all given events, in their order.
+// Tee returns events that call the callbacks of all given events in order.
 func Tee(all ...Events) Events {
 	var tee Events
 	for _, e := range all {
@@ -182,11 +183,11 @@ func both[T any](first, second func(T)) func(T) {
 	}
 }
 
-// stepLogEvery is the time between two steps at the level Info.
+// stepLogEvery is the shortest time between two steps logged at level Info.
 const stepLogEvery = 10 * time.Second
 
-// LogEvents returns events that write to a logger: warnings as such, evaluations and one step in ten seconds as
-// information, all else at the level Debug.
+// LogEvents returns events that write to a logger: warnings at level Warn; notes, evaluations and a step every ten
+// seconds at level Info; everything else at level Debug.
 func LogEvents(log *slog.Logger) Events {
 	ctx := context.Background()
 	logged := time.Now()

@@ -12,27 +12,27 @@ import (
 	"github.com/retort-ir/retort/internal/jsonl"
 )
 
-// ReadPassages yields the passages of a JSON Lines stream with BEIR's field names (_id, title, text). Names are taken
-// as they are written: other names, "TEXT" among them, are skipped, and a name that occurs twice in a line is an error.
-// An id may be an integer, whose digits are then the text. A stream that is packed with gzip or zstd is unpacked. name
-// is the name of the stream in errors, which also give the line; the first error ends the sequence.
+// ReadPassages yields the passages of a JSON Lines stream with BEIR's field names (_id, title, text). Names are
+// case-sensitive; unknown names are skipped, and a repeated name is an error. An integer id becomes the string of its
+// digits. Streams compressed with gzip or zstd are decompressed. Errors give name and the line; the first error ends
+// the sequence.
 func ReadPassages(r io.Reader, name string) iter.Seq2[Passage, error] {
 	return jsonl.ReadWith(r, name, decodePassage)
 }
 
-// ReadQueries yields the queries of a JSON Lines stream with BEIR's field names (_id, text) and, for generated ones,
-// type, source and origin. Errors are as for ReadPassages.
+// ReadQueries yields the queries of a JSON Lines stream with BEIR's field names (_id, text) and, for generated queries,
+// type, source and origin. Errors are the same as for [ReadPassages].
 func ReadQueries(r io.Reader, name string) iter.Seq2[Query, error] {
 	return jsonl.ReadWith(r, name, decodeQuery)
 }
 
-// ReadLists yields the lists of a JSON Lines stream. Errors are as for ReadPassages.
+// ReadLists yields the lists of a JSON Lines stream. Errors are the same as for [ReadPassages].
 func ReadLists(r io.Reader, name string) iter.Seq2[List, error] {
 	return jsonl.ReadWith(r, name, decodeList)
 }
 
-// LoadCorpus reads a corpus from a JSON Lines file into memory. An empty corpus and a repeated id are errors.
-// [OpenCorpus] leaves the passages in the file.
+// LoadCorpus reads a corpus from a JSON Lines file into memory. An empty corpus and a repeated id are errors. For a
+// corpus that is too large for memory use [OpenCorpus].
 func LoadCorpus(path string) (*MemoryCorpus, error) {
 	passages, err := load(path, decodePassage, func(p Passage) string { return p.ID })
 	if err != nil {
@@ -51,8 +51,8 @@ func LoadLists(path string) ([]List, error) {
 	return load(path, decodeList, List.id)
 }
 
-// SaveCorpus writes a corpus as JSON Lines. The file appears whole or not at all. What LoadCorpus would refuse is an
-// error that names the passage, and so is text that is not valid UTF-8, which JSON cannot hold.
+// SaveCorpus writes a corpus as JSON Lines. It replaces the file atomically. Passages that LoadCorpus would reject and
+// text that is not valid UTF-8 are errors that name the passage.
 func SaveCorpus(path string, c Corpus) error {
 	return save(path, func(yield func(Passage, error) bool) {
 		for i := range c.Len() {
@@ -67,12 +67,12 @@ func SaveCorpus(path string, c Corpus) error {
 	})
 }
 
-// SaveQueries writes queries as JSON Lines, with the same errors as SaveCorpus.
+// SaveQueries writes queries as JSON Lines, with the same errors as [SaveCorpus].
 func SaveQueries(path string, queries []Query) error {
 	return save(path, checked(queries, checkQuery, Query.id, Query.strings))
 }
 
-// SaveLists writes lists as JSON Lines, with the same errors as SaveCorpus.
+// SaveLists writes lists as JSON Lines, with the same errors as [SaveCorpus].
 func SaveLists(path string, lists []List) error {
 	return save(path, checked(lists, checkList, List.id, List.strings))
 }
@@ -95,7 +95,7 @@ func load[T any](path string, decode func([]byte) (T, error), id func(T) string)
 	return values, nil
 }
 
-// save writes the values up to the first error, in which case what was at path stays.
+// save writes the values. On an error it leaves the file at path unchanged.
 func save[T any](path string, values iter.Seq2[T, error]) error {
 	return atomicfile.Write(path, func(w io.Writer) error {
 		var failed error
@@ -122,7 +122,7 @@ func save[T any](path string, values iter.Seq2[T, error]) error {
 	})
 }
 
-// checked yields each value with what is wrong with it.
+// checked yields each value with its first error.
 func checked[T any](values []T, check func(T) error, id func(T) string, strings func(T) []string) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		seen := uniqueIDs{}
@@ -144,35 +144,35 @@ func checked[T any](values []T, check func(T) error, id func(T) string, strings 
 var errNoRecords = errors.New("no records")
 
 func noRecordsIn(path string) error {
-	return fmt.Errorf("%s: %w: it is empty or blank; want JSON Lines, one object a line", path, errNoRecords)
+	return fmt.Errorf("%s: %w: the file is empty or blank; want JSON Lines, one object per line", path, errNoRecords)
 }
 
-// uniqueIDs has the number of the record of each id.
+// uniqueIDs maps each id to the number of its record.
 type uniqueIDs map[string]int
 
 func (u uniqueIDs) add(id string, record int) error {
 	if first, ok := u[id]; ok {
-		return fmt.Errorf("id %q is taken by record %d", id, first)
+		return fmt.Errorf("id %q is already used by record %d", id, first)
 	}
 	u[id] = record
 	return nil
 }
 
-// checkSavedPassage asks the corpus itself where an id belongs, so that a corpus of any size needs no memory here.
+// checkSavedPassage finds repeated ids with the corpus's own index, so it needs no memory for a large corpus.
 func checkSavedPassage(c Corpus, i int, p Passage) error {
 	if err := checkPassage(p); err != nil {
 		return err
 	}
 	switch first, ok := c.Index(p.ID); {
 	case !ok:
-		return fmt.Errorf("the corpus does not know the id %q of its own passage %d", p.ID, i)
+		return fmt.Errorf("Corpus.Index does not find the id %q of passage %d", p.ID, i)
 	case first != i:
-		return fmt.Errorf("id %q is taken by record %d", p.ID, first+1)
+		return fmt.Errorf("id %q is already used by record %d", p.ID, first+1)
 	}
 	return checkUTF8(p.ID, []string{p.ID, p.Title, p.Text})
 }
 
-// checkUTF8 is for what is written: encoding/json would put another character in place of the bytes.
+// checkUTF8 guards writes: encoding/json silently replaces invalid bytes by U+FFFD.
 func checkUTF8(id string, values []string) error {
 	for _, s := range values {
 		if !utf8.ValidString(s) {
@@ -215,16 +215,16 @@ func checkList(l List) error {
 		return fmt.Errorf("list of query %q has %d ids and %d scores", l.Query.ID, len(l.IDs), len(l.Scores))
 	}
 	if l.Weight < 0 || math.IsNaN(l.Weight) || math.IsInf(l.Weight, 0) {
-		return fmt.Errorf("list of query %q has weight %v", l.Query.ID, l.Weight)
+		return fmt.Errorf("list of query %q has weight %v, want a finite number of at least 0", l.Query.ID, l.Weight)
 	}
 	seen := make(map[string]bool, len(l.IDs))
 	for i, id := range l.IDs {
 		if seen[id] {
-			return fmt.Errorf("list of query %q holds passage %q twice", l.Query.ID, id)
+			return fmt.Errorf("list of query %q contains passage %q twice", l.Query.ID, id)
 		}
 		seen[id] = true
 		if l.Scores != nil && (math.IsNaN(l.Scores[i]) || math.IsInf(l.Scores[i], 0)) {
-			return fmt.Errorf("list of query %q has score %v for passage %q", l.Query.ID, l.Scores[i], id)
+			return fmt.Errorf("list of query %q has score %v for passage %q, want a finite number", l.Query.ID, l.Scores[i], id)
 		}
 	}
 	return nil

@@ -125,7 +125,7 @@ func TestLoadRefusesRepeatedIDsAndNamesBothRecords(t *testing.T) {
 				lines = append(lines, strings.Replace(line, "ID", id, 1))
 			}
 			path := write(t, strings.Join(lines, "\n"))
-			require.EqualError(t, loaders[name](path), path+`: record 4: id "b" is taken by record 2`)
+			require.EqualError(t, loaders[name](path), path+`: record 4: id "b" is already used by record 2`)
 		})
 	}
 }
@@ -143,8 +143,11 @@ func TestLoadListsRefusesBadLists(t *testing.T) {
 		{"fewer scores than ids", `"ids":["a","b"],"scores":[1]`, `list of query "q" has 2 ids and 1 scores`},
 		{"more scores than ids", `"ids":["a"],"scores":[1,2]`, `list of query "q" has 1 ids and 2 scores`},
 		{"no scores for the ids", `"ids":["a"],"scores":[]`, `list of query "q" has 1 ids and 0 scores`},
-		{"a passage twice", `"ids":["a","b","a"],"scores":[3,2,1]`, `list of query "q" holds passage "a" twice`},
-		{"negative weight", `"ids":["a"],"weight":-0.5`, `list of query "q" has weight -0.5`},
+		{"a passage twice", `"ids":["a","b","a"],"scores":[3,2,1]`, `list of query "q" contains passage "a" twice`},
+		{
+			"negative weight", `"ids":["a"],"weight":-0.5`,
+			`list of query "q" has weight -0.5, want a finite number of at least 0`,
+		},
 		{"NaN score", `"ids":["a"],"scores":[NaN]`, "malformed JSON"},
 		{"NaN score as text", `"ids":["a"],"scores":["NaN"]`, `"/scores/0": a string where a number is wanted`},
 		{"infinite score", `"ids":["a"],"scores":[1e999]`, `"/scores/0": 1e999 is out of the range of float64`},
@@ -186,7 +189,7 @@ func TestSaveRefusesWhatLoadWouldRefuseAndLeavesTheOldFile(t *testing.T) {
 		{"passage without id", passages(retort.Passage{ID: "a"}, retort.Passage{Text: "x"}), `record 2: no "_id"`},
 		{
 			"two passages of one id", passages(retort.Passage{ID: "a"}, retort.Passage{ID: "b"}, retort.Passage{ID: "a"}),
-			`record 3: id "a" is taken by record 1`,
+			`record 3: id "a" is already used by record 1`,
 		},
 		{"passage of broken text", passages(retort.Passage{ID: "a", Text: "\xff"}), `record 1: id "a": invalid UTF-8`},
 		{"passage of broken id", passages(retort.Passage{ID: "\xff"}), `record 1: id "\xff": invalid UTF-8`},
@@ -194,20 +197,51 @@ func TestSaveRefusesWhatLoadWouldRefuseAndLeavesTheOldFile(t *testing.T) {
 		{"no queries", queries(), "no records"},
 		{"query without id", queries(query("1"), query("")), `record 2: no "_id"`},
 		{"query without text", queries(query("1"), retort.Query{ID: "2"}), `record 2: query "2" has no text`},
-		{"two queries of one id", queries(query("1"), query("2"), query("2")), `record 3: id "2" is taken by record 2`},
-		{"query of broken source", queries(retort.Query{ID: "1", Text: "x", Source: "\xff"}), `record 1: id "1": invalid UTF-8`},
+		{
+			"two queries of one id", queries(query("1"), query("2"), query("2")), `record 3: id "2" is already used by record 2`,
+		},
+		{
+			"query of broken source", queries(retort.Query{ID: "1", Text: "x", Source: "\xff"}),
+			`record 1: id "1": invalid UTF-8`,
+		},
 
 		{"no lists", func(path string) error { return retort.SaveLists(path, nil) }, "no records"},
 		{"list of a query without id", lists(func(l *retort.List) { l.Query.ID = "" }), `record 2: no "_id"`},
-		{"list of a query without text", lists(func(l *retort.List) { l.Query.Text = "" }), `record 2: query "2" has no text`},
-		{"two lists of one query", lists(func(l *retort.List) { l.Query.ID = "1" }), `record 2: id "1" is taken by record 1`},
-		{"fewer scores", lists(func(l *retort.List) { l.Scores = l.Scores[:1] }), `record 2: list of query "2" has 2 ids and 1 scores`},
-		{"more scores", lists(func(l *retort.List) { l.IDs = l.IDs[:1] }), `record 2: list of query "2" has 1 ids and 2 scores`},
-		{"a passage twice", lists(func(l *retort.List) { l.IDs[1] = "a" }), `record 2: list of query "2" holds passage "a" twice`},
-		{"NaN", lists(func(l *retort.List) { l.Scores[1] = math.NaN() }), `record 2: list of query "2" has score NaN for passage "b"`},
-		{"infinite", lists(func(l *retort.List) { l.Scores[0] = math.Inf(-1) }), `record 2: list of query "2" has score -Inf for passage "a"`},
-		{"negative weight", lists(func(l *retort.List) { l.Weight = -1 }), `record 2: list of query "2" has weight -1`},
-		{"infinite weight", lists(func(l *retort.List) { l.Weight = math.Inf(1) }), `record 2: list of query "2" has weight +Inf`},
+		{
+			"list of a query without text", lists(func(l *retort.List) { l.Query.Text = "" }), `record 2: query "2" has no text`,
+		},
+		{
+			"two lists of one query", lists(func(l *retort.List) { l.Query.ID = "1" }),
+			`record 2: id "1" is already used by record 1`,
+		},
+		{
+			"fewer scores", lists(func(l *retort.List) { l.Scores = l.Scores[:1] }),
+			`record 2: list of query "2" has 2 ids and 1 scores`,
+		},
+		{
+			"more scores", lists(func(l *retort.List) { l.IDs = l.IDs[:1] }),
+			`record 2: list of query "2" has 1 ids and 2 scores`,
+		},
+		{
+			"a passage twice", lists(func(l *retort.List) { l.IDs[1] = "a" }),
+			`record 2: list of query "2" contains passage "a" twice`,
+		},
+		{
+			"NaN", lists(func(l *retort.List) { l.Scores[1] = math.NaN() }),
+			`record 2: list of query "2" has score NaN for passage "b", want a finite number`,
+		},
+		{
+			"infinite", lists(func(l *retort.List) { l.Scores[0] = math.Inf(-1) }),
+			`record 2: list of query "2" has score -Inf for passage "a", want a finite number`,
+		},
+		{
+			"negative weight", lists(func(l *retort.List) { l.Weight = -1 }),
+			`record 2: list of query "2" has weight -1, want a finite number of at least 0`,
+		},
+		{
+			"infinite weight", lists(func(l *retort.List) { l.Weight = math.Inf(1) }),
+			`record 2: list of query "2" has weight +Inf, want a finite number of at least 0`,
+		},
 		{"passage id of broken text", lists(func(l *retort.List) { l.IDs[1] = "\xff" }), `record 2: id "2": invalid UTF-8`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -236,7 +270,8 @@ func TestSaveCorpusRefusesACorpusThatDoesNotKnowItsOwnIDs(t *testing.T) {
 	c, err := retort.NewCorpus([]retort.Passage{{ID: "a"}, {ID: "b"}})
 	require.NoError(t, err)
 	path := write(t, "old")
-	require.ErrorContains(t, retort.SaveCorpus(path, forgetfulCorpus{c}), `record 1: the corpus does not know the id "a"`)
+	require.ErrorContains(t, retort.SaveCorpus(path, forgetfulCorpus{c}),
+		`record 1: Corpus.Index does not find the id "a"`)
 	require.Equal(t, "old", read(t, path))
 }
 

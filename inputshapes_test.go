@@ -152,7 +152,7 @@ func TestACorpusThatCannotBeReadSaysWhatItIsAndWhatToDo(t *testing.T) {
 		"a name of none twice": {`{"_id":"b","text":"x","m":{"a":1,"a":2}}`, `:1: "/m": the name "a" occurs twice`},
 		"another case alone": {
 			good + `{"_id":"b","TEXT":"y"}`,
-			`:2: no "text", but "TEXT": names match exactly; rename it`,
+			`:2: no "text", but "TEXT": names are case-sensitive and must match exactly; rename "TEXT" to "text"`,
 		},
 		"an id in another case": {`{"_ID":"b","text":"y"}`, `:1: no "_id", but "_ID"`},
 		"a dotless i":           {`{"_\u0131d":"b","text":"y"}`, `:1: no "_id", but "_ıd"`},
@@ -177,7 +177,9 @@ func TestACorpusThatCannotBeReadSaysWhatItIsAndWhatToDo(t *testing.T) {
 			`[{"_id":"a","text":"one"},` + "\n" + `{"_id":"b","text":"two"}]`,
 			`:1: an array where an object is wanted: is the file a JSON array?`,
 		},
-		"an array over lines": {"[\n" + good + "]", `is the file a JSON array? JSON Lines has one object a line (jq -c '.[]' FILE)`},
+		"an array over lines": {
+			"[\n" + good + "]", `is the file a JSON array? JSON Lines has one object a line (jq -c '.[]' FILE)`,
+		},
 		"objects over lines": {
 			"{\n  \"_id\": \"a\",\n  \"text\": \"x\"\n}",
 			`does a value go over several lines? JSON Lines has one whole object a line (jq -c . FILE)`,
@@ -204,11 +206,14 @@ func TestACorpusThatCannotBeReadSaysWhatItIsAndWhatToDo(t *testing.T) {
 			"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n",
 			`a Git LFS pointer, not the file itself: run "git lfs pull"`,
 		},
-		"Parquet":     {"PAR1\x15\x04", `a Parquet file: write it as text first`},
-		"zip":         {"PK\x03\x04\x14\x00", `a ZIP archive, which PyTorch's .bin and .pt files are too: unpack it first; gzip and zstd are read as they are`},
+		"Parquet": {"PAR1\x15\x04", `a Parquet file: write it as text first`},
+		"zip": {
+			"PK\x03\x04\x14\x00",
+			`a ZIP archive, which PyTorch's .bin and .pt files are too: unpack it first; gzip and zstd are read as they are`,
+		},
 		"xz":          {"\xfd7zXZ\x00\x00", `compressed with xz: unpack it first`},
-		"nothing":     {"", `no records: it is empty or blank; want JSON Lines, one object a line`},
-		"blank lines": {"\n \r\n\n", `no records: it is empty or blank`},
+		"nothing":     {"", `no records: the file is empty or blank; want JSON Lines, one object per line`},
+		"blank lines": {"\n \r\n\n", `no records: the file is empty or blank`},
 		"cut gzip": {
 			string(gzipped(t, []byte(strings.Repeat(good, 3)))[:40]),
 			`gzip: the file ends too early: it was cut, or there are bytes behind its end; fetch it again`,
@@ -251,12 +256,16 @@ func utf16LE(text string) string {
 func TestQueriesAndListsAreReadAsTheyAreWritten(t *testing.T) {
 	for packing, pack := range packings {
 		t.Run(packing, func(t *testing.T) {
-			queries := write(t, string(pack(t, []byte(`{"_id":1,"text":"kettle","TYPE":"x","Source":"zz","source":7}`+"\n"+`{"_id":"q2","text":"tray","Text":"other"}`))))
+			queries := write(t,
+				string(pack(t,
+					[]byte(`{"_id":1,"text":"kettle","TYPE":"x","Source":"zz","source":7}`+"\n"+`{"_id":"q2","text":"tray","Text":"other"}`))))
 			got, err := retort.LoadQueries(queries)
 			require.NoError(t, err)
 			require.Equal(t, []retort.Query{{ID: "1", Text: "kettle", Source: "7"}, {ID: "q2", Text: "tray"}}, got)
 
-			lists := write(t, string(pack(t, []byte(`{"query":{"_id":1,"text":"kettle","TEXT":"x"},"ids":[12,"b"],"scores":[1,0.5],"Weight":3,"IDS":[1]}`))))
+			lists := write(t,
+				string(pack(t,
+					[]byte(`{"query":{"_id":1,"text":"kettle","TEXT":"x"},"ids":[12,"b"],"scores":[1,0.5],"Weight":3,"IDS":[1]}`))))
 			read, err := retort.LoadLists(lists)
 			require.NoError(t, err)
 			require.Equal(t, []retort.List{{

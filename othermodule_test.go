@@ -51,12 +51,14 @@ func TestAnotherModuleBuildsItsProgramAndTheCommand(t *testing.T) {
 	require.NoError(t, err)
 	write("go.sum", string(sums))
 	write("main.go", userProgram)
-	write("go.mod", "module example.com/user\n\ngo 1.26.0\n\nrequire github.com/retort-ir/retort v0.0.0\n\nreplace github.com/retort-ir/retort => "+root+"\n")
+	write("go.mod",
+		"module example.com/user\n\ngo 1.26.0\n\nrequire github.com/retort-ir/retort v0.0.0\n\nreplace github.com/retort-ir/retort => "+root+"\n")
 	command := func(name string, args ...string) string {
 		t.Helper()
 		cmd := exec.CommandContext(t.Context(), name, args...)
 		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "GOFLAGS=", "GOPROXY=off", "GOSUMDB=off", "GOWORK=off", "CGO_ENABLED=0", "GOBIN="+filepath.Join(dir, "bin"))
+		cmd.Env = append(os.Environ(), "GOFLAGS=", "GOPROXY=off", "GOSUMDB=off", "GOWORK=off", "CGO_ENABLED=0",
+			"GOBIN="+filepath.Join(dir, "bin"))
 		out, err := cmd.CombinedOutput()
 		require.NoError(t, err, "%s %v: %s", name, args, out)
 		return string(out)
@@ -68,5 +70,6 @@ func TestAnotherModuleBuildsItsProgramAndTheCommand(t *testing.T) {
 	require.Contains(t, command(filepath.Join(dir, "bin", "retort"), "version"), "retort 0.1.0\n")
 	after, err := os.ReadFile(filepath.Join(dir, "go.sum"))
 	require.NoError(t, err)
-	require.Subset(t, strings.Split(string(sums), "\n"), strings.Split(string(after), "\n"), "go.sum needs entries that Retort's has not")
+	require.Subset(t, strings.Split(string(sums), "\n"), strings.Split(string(after), "\n"),
+		"go.sum needs entries that Retort's has not")
 }

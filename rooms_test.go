@@ -66,7 +66,13 @@ func TestHeavyPackagesStayOutOfReach(t *testing.T) {
 		folder string
 		heavy  []string
 	}{
-		{"distill", []string{"bleve", "protobuf", "gotch", "internal/torch", "sugarme/tokenizer", "openai", "/retort/mine", "/retort/generate"}},
+		{
+			"distill",
+			[]string{
+				"bleve", "protobuf", "gotch", "internal/torch", "sugarme/tokenizer", "openai", "/retort/mine",
+				"/retort/generate",
+			},
+		},
 		{"mine", []string{"gotch", "internal/torch", "sugarme/tokenizer", "openai"}},
 		{"teacher", []string{"bleve", "gotch", "internal/torch", "sugarme/tokenizer", "openai"}},
 		{"generate", []string{"bleve", "gotch", "internal/torch", "sugarme/tokenizer", "openai"}},

@@ -30,12 +30,12 @@ func TestBadInputIsNamed(t *testing.T) {
 		{
 			"a passage twice",
 			map[string]string{"corpus.jsonl": corpus + `{"_id":"cut"}`},
-			eval, `DIR/corpus.jsonl: record 5: id "cut" is taken by record 3`,
+			eval, `DIR/corpus.jsonl: record 5: id "cut" is already used by record 3`,
 		},
 		{
 			"a query twice",
 			map[string]string{"queries.jsonl": `{"_id":"q1","text":"a"}` + "\n" + `{"_id":"q1","text":"b"}`},
-			eval, `DIR/queries.jsonl: record 2: id "q1" is taken by record 1`,
+			eval, `DIR/queries.jsonl: record 2: id "q1" is already used by record 1`,
 		},
 		{"a query without text", map[string]string{"queries.jsonl": `{"_id":"q1"}`}, eval, `DIR/queries.jsonl:1: query "q1" has no text`},
 		{"an empty corpus", map[string]string{"corpus.jsonl": "\n"}, eval, "DIR/corpus.jsonl: no records"},

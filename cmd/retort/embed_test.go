@@ -100,7 +100,7 @@ func (fingerprinted) Fingerprint() string { return "the same" }
 func TestEmbedOfNoPassagesNamesTheFile(t *testing.T) {
 	path := collection(t, map[string]string{"corpus.jsonl": ""}) + "/corpus.jsonl"
 	_, err := readTexts(t.Context(), encoder.Passage, path)
-	require.EqualError(t, err, path+": no records: it is empty or blank; want JSON Lines, one object a line")
+	require.EqualError(t, err, path+": no records: the file is empty or blank; want JSON Lines, one object per line")
 }
 
 func TestEmbedThatEndsEarlyLeavesNothingBehind(t *testing.T) {

@@ -62,7 +62,7 @@ func loadCorpus(ctx context.Context, path string) (*retort.MemoryCorpus, error) 
 			passages = append(passages, p)
 		}
 		if len(passages) == 0 {
-			return nil, fmt.Errorf("%s: no passages: want JSON Lines, one object a line", stream.name)
+			return nil, fmt.Errorf("%s: no passages: want JSON Lines, one object per line", stream.name)
 		}
 		corpus, err := retort.NewCorpus(passages)
 		if err != nil {
