@@ -189,8 +189,8 @@ func TestACorpusThatCannotBeReadSaysWhatItIsAndWhatToDo(t *testing.T) {
 			`:1: malformed JSON: invalid character 'i' at start of value: is the file CSV?`,
 		},
 		"TSV":   {"1\tone fish\n2\ttwo", `is the file TSV?`},
-		"HTML":  {"<!DOCTYPE html><html>", `is this a page in HTML or XML?`},
-		"words": {"one fish", `is this JSON Lines? It has one object a line`},
+		"HTML":  {"<!DOCTYPE html><html>", `is the file HTML or XML?`},
+		"words": {"one fish", `is the file JSON Lines? JSON Lines has one object a line`},
 		"NaN": {
 			`{"_id":"a","title":NaN,"text":"x"}`,
 			`:1: malformed JSON at "/title": JSON has no NaN and no Infinity; write null or leave the name out`,

@@ -348,10 +348,10 @@ func TestACheckpointOfAnotherRunIsRefusedByName(t *testing.T) {
 		want   string
 		change func(o *Options)
 	}{
-		{"LR is 0.02 there and 0.5 here", func(o *Options) { o.Schedule.LR = 0.5 }},
-		{"Towers is both there and query here", func(o *Options) { o.Towers = QueryOnly }},
-		{"Seed is 0 there and 3 here", func(o *Options) { o.Schedule.Seed = 3 }},
-		{"Epochs is 4 there and 5 here", func(o *Options) { o.Schedule.Epochs = 5 }},
+		{"LR is 0.02 in the checkpoint and 0.5 in this run", func(o *Options) { o.Schedule.LR = 0.5 }},
+		{"Towers is both in the checkpoint and query in this run", func(o *Options) { o.Towers = QueryOnly }},
+		{"Seed is 0 in the checkpoint and 3 in this run", func(o *Options) { o.Schedule.Seed = 3 }},
+		{"Epochs is 4 in the checkpoint and 5 in this run", func(o *Options) { o.Schedule.Epochs = 5 }},
 		{"Loss is", func(o *Options) { o.Loss = loss.ListwiseKL{} }},
 		{"Loss is", func(o *Options) { o.Loss = loss.ListwiseKL{StudentTemperature: 0.1} }},
 		{"other held-out lists", func(o *Options) { o.Selection.DevFraction = 0.5 }},

@@ -10,12 +10,12 @@ import (
 	"strings"
 )
 
-// Write calls write with a temporary file beside path, syncs it and renames it to path. On an error, of write's own
-// too, the temporary file is removed and what was at path stays.
+// Write calls write with a temporary file beside path, syncs the file and renames it to path. After an error, also one
+// of write, Write removes the temporary file and leaves path as it was.
 func Write(path string, write func(io.Writer) error) error { return writeTo(path, "", write) }
 
-// Rotate is Write that keeps what was at path: it becomes previous, in the same folder, once the new file is whole. A
-// kill between the two renames leaves previous alone.
+// Rotate is Write that keeps the old file: once the new file is whole, Rotate renames the old one to previous, in the
+// same folder. After a kill between the two renames only previous exists.
 func Rotate(path, previous string, write func(io.Writer) error) error {
 	return writeTo(path, previous, write)
 }
@@ -63,7 +63,8 @@ func rotate(f *os.File, path, previous string) error {
 	return err
 }
 
-// RemoveTemporary removes what a kill during Write or Rotate to path has left. No other process may be writing to it.
+// RemoveTemporary removes the temporary files that a killed Write or Rotate left beside path. No other process may be
+// writing to path.
 func RemoveTemporary(path string) error {
 	dir := filepath.Dir(path)
 	entries, err := os.ReadDir(dir)
@@ -82,7 +83,7 @@ func RemoveTemporary(path string) error {
 // temporary is the pattern of the names of path's temporary files.
 func temporary(path string) string { return "." + filepath.Base(path) + ".tmp-*" }
 
-// Commit syncs a file that is written, closes it and renames it to path, in the same folder.
+// Commit syncs and closes a written file and renames it to path, in the same folder.
 func Commit(f *os.File, path string) error {
 	if err := f.Sync(); err != nil {
 		return err

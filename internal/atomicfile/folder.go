@@ -12,9 +12,9 @@ import (
 	"github.com/retort-ir/retort/internal/regular"
 )
 
-// WriteFolder calls write with a temporary folder beside dir and renames it to dir, whose parents it makes. What was at
-// dir is moved aside first and removed last; CheckFolder says whether that may be. On an error the temporary folder is
-// removed and what was at dir stays.
+// WriteFolder makes the parents of dir, calls write with a temporary folder beside dir and renames that folder to dir.
+// It moves an older folder at dir aside first and removes the older folder last: call CheckFolder before. After an
+// error WriteFolder removes the temporary folder and leaves dir as it was.
 func WriteFolder(dir string, write func(temporary string) error) (err error) {
 	dir = filepath.Clean(dir)
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
@@ -38,8 +38,8 @@ func WriteFolder(dir string, write func(temporary string) error) (err error) {
 	return replaceDir(temporary, dir)
 }
 
-// CheckFolder refuses to replace the folder source, which is still read, and a folder that is not empty and has no file
-// named marker, which tells that Retort wrote it.
+// CheckFolder returns an error where WriteFolder must not replace dir: dir is source, which is still in use, or dir is
+// not empty and lacks the file marker, which shows that Retort wrote the folder.
 func CheckFolder(dir, source, marker string) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, os.ErrNotExist) || err == nil && len(entries) == 0 {
@@ -57,7 +57,7 @@ func CheckFolder(dir, source, marker string) error {
 	return nil
 }
 
-// WriteBytes writes a file and makes its folder where there is none.
+// WriteBytes is Write of data, and makes the folder of path.
 func WriteBytes(path string, data []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
@@ -93,8 +93,7 @@ func sameFolder(a, b string) (bool, error) {
 	return err == nil && os.SameFile(x, y), err
 }
 
-// replaceDir puts the folder from in the place of to. Where to holds an older model, that is moved aside first and
-// removed last.
+// replaceDir renames from to to, and puts an older folder back where that fails.
 func replaceDir(from, to string) error {
 	old := from + ".old"
 	err := os.Rename(to, old)

@@ -9,7 +9,7 @@ import (
 	"path"
 )
 
-// WriteIn is [Write] below a root: name has slashes, and no link on its way may lead out of the root.
+// WriteIn is [Write] below a root. name is a path with slashes, and no link in it may lead out of the root.
 func WriteIn(root *os.Root, name string, write func(io.Writer) error) (err error) {
 	temporary, f, err := createIn(root, name)
 	if err != nil {
@@ -37,7 +37,7 @@ func WriteIn(root *os.Root, name string, write func(io.Writer) error) (err error
 	return syncIn(root, path.Dir(name))
 }
 
-// createIn makes a file whose name [RemoveTemporary] knows.
+// createIn creates a file whose name [RemoveTemporary] matches.
 func createIn(root *os.Root, name string) (string, *os.File, error) {
 	for try := 0; ; try++ {
 		temporary := path.Join(path.Dir(name), fmt.Sprintf(".%s.tmp-%d", path.Base(name), rand.Uint32()))

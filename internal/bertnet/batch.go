@@ -16,8 +16,8 @@ type Batch struct {
 	training bool
 }
 
-// ForTraining returns the batch for a pass that Backward goes through, or one before it that is to give the same numbers:
-// its attention is computed in the type whose backward is fast.
+// ForTraining returns the batch for a pass that Backward goes through, or one before it that is to give the same
+// numbers: its attention is computed in the type whose backward is fast.
 func (b Batch) ForTraining() Batch {
 	b.training = true
 	return b
@@ -30,8 +30,8 @@ func (b Batch) attentionType(s *torch.Scope, precision torch.Type) torch.Type {
 	return precision
 }
 
-// trainingAttention is float32 on CPUs: there LibTorch's attention in bfloat16 takes half the time forward, but three times
-// as long backward.
+// trainingAttention is float32 on CPUs: there LibTorch's attention in bfloat16 takes half the time forward, but three
+// times as long backward.
 func trainingAttention(precision torch.Type, onCPU bool) torch.Type {
 	if onCPU {
 		return torch.Float32
@@ -58,8 +58,8 @@ func NewBatch(texts [][]int32, pad int32) Batch {
 	return b
 }
 
-// WithSegments returns the batch with the second segment's embedding for the tokens of row i from second[i] on, as BERT's
-// pairs of texts have it.
+// WithSegments returns the batch with the second segment's embedding for the tokens of row i from second[i] on, as
+// BERT's pairs of texts have it.
 func (b Batch) WithSegments(second []int) Batch {
 	b.segments = make([]int64, len(b.ids))
 	for i, from := range second {

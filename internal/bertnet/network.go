@@ -37,7 +37,8 @@ type Shape struct {
 	Dims []int
 }
 
-// Shapes lists the weights that a network of this configuration consists of. The pooler is not among them: it is a head.
+// Shapes lists the weights that a network of this configuration consists of. The pooler is not among them: it is a
+// head.
 func Shapes(c Config) []Shape {
 	h, f := c.HiddenSize, c.IntermediateSize
 	shapes := []Shape{
@@ -126,14 +127,14 @@ func (n *Network) Clone(ctx context.Context, rt *torch.Runtime) (*Network, error
 // masked is far below every attention score, yet finite in bfloat16 too.
 const masked = -1e30
 
-// Hidden returns the last layer's hidden states [rows x width x hidden] in float32; those of padding have no meaning. Matrix
-// products are computed in precision, all else in float32, as autocast does.
+// Hidden returns the last layer's hidden states [rows x width x hidden] in float32; those of padding have no meaning.
+// Matrix products are computed in precision, all else in float32, as autocast does.
 func (n *Network) Hidden(s *torch.Scope, b Batch, precision torch.Type) torch.Tensor {
 	return n.run(s, b, len(n.layers), precision)
 }
 
-// FirstHidden returns the last layer's hidden state of each row's first token, [rows x hidden] in float32. In the last layer
-// it computes no other token's, which nobody would read.
+// FirstHidden returns the last layer's hidden state of each row's first token, [rows x hidden] in float32. In the
+// last layer it computes no other token's, which nobody would read.
 func (n *Network) FirstHidden(s *torch.Scope, b Batch, precision torch.Type) torch.Tensor {
 	last := len(n.layers) - 1
 	x := n.run(s, b, last, precision)
@@ -239,8 +240,9 @@ type mask struct {
 	kind   torch.Type
 }
 
-// attentionMask is 0 where a key is a token and masked where it is padding, [rows x 1 x 1 x width]; LibTorch's attention
-// needs one even where nothing is masked, since gotch cannot say none. Its fused kernels take it at no cost to speak of.
+// attentionMask is 0 where a key is a token and masked where it is padding, [rows x 1 x 1 x width]; LibTorch's
+// attention needs one even where nothing is masked, since gotch cannot say none. Its fused kernels take it at no cost
+// to speak of.
 func attentionMask(s *torch.Scope, b Batch, precision torch.Type) mask {
 	kind := b.attentionType(s, precision)
 	if !b.padded() {

@@ -8,8 +8,8 @@ import (
 	"github.com/retort-ir/retort/internal/torch"
 )
 
-// State is what AdamW must have to go on: weights and moments, by name. Groups of parameters that learn in one step have a
-// prefix each.
+// State is what AdamW must have to go on: weights and moments, by name. Groups of parameters that learn in one step
+// have a prefix each.
 type State []slot
 
 // slot is one tensor of the state.

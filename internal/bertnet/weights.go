@@ -15,8 +15,8 @@ import (
 // firstWeight is there in every BERT; what stands before it in a file is the prefix of all names.
 const firstWeight = "embeddings.word_embeddings.weight"
 
-// Weights reads the parameters of a network by their names in a BertModel, whatever the file's prefix ("bert." where the
-// model was saved with a head).
+// Weights reads the parameters of a network by their names in a BertModel, whatever the file's prefix ("bert." where
+// the model was saved with a head).
 type Weights struct {
 	File   *safetensors.File
 	Prefix string

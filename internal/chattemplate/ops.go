@@ -7,10 +7,10 @@ import (
 	"github.com/ardanlabs/jinja"
 )
 
-// operation is the library's code of an operation, and the kinds of its operands a, b, c and d (w is Python's white space)
-// for which the library computes what Jinja does. Kinds are u(ndefined), n(one), T(rue), F(alse), 0, i (an integer above
-// 0), j (below 0), h (beyond 32 bits), x (a float), s(tring), e (the empty string), l(ist), p (a tuple), d(ict),
-// N(amespace) and c(allable); S is [se], I is [0ij], B is [TF].
+// operation is the library's code of an operation, and the kinds of its operands a, b, c and d (w is Python's white
+// space) for which the library computes what Jinja does. Kinds are u(ndefined), n(one), T(rue), F(alse), 0, i (an
+// integer above 0), j (below 0), h (beyond 32 bits), x (a float), s(tring), e (the empty string), l(ist), p (a
+// tuple), d(ict), N(amespace) and c(allable); S is [se], I is [0ij], B is [TF].
 type operation struct {
 	template *jinja.Template
 	allowed  *regexp.Regexp

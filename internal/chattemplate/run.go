@@ -130,8 +130,8 @@ func (r *run) library(name string, args []jinja.Value) (out jinja.Value, err err
 	return out, err
 }
 
-// check refuses what the kinds of the operands do not show: values for which the library differs from Jinja, and results
-// that are too large.
+// check refuses what the kinds of the operands do not show: values for which the library differs from Jinja, and
+// results that are too large.
 func check(op string, args []jinja.Value) error {
 	switch op {
 	case "upper", "lower", "capitalize":
@@ -383,7 +383,8 @@ var layouts = map[string]string{
 	"H": "15", "I": "03", "-I": "3", "M": "04", "S": "05", "p": "PM", "F": "2006-01-02", "T": "15:04:05",
 }
 
-// strftime is in the place of the library's, which takes digits of the format for a layout and unknown directives as text.
+// strftime is in the place of the library's, which takes digits of the format for a layout and unknown directives as
+// text.
 func strftime(t time.Time, format string) (string, error) {
 	var b strings.Builder
 	for i := 0; i < len(format); i++ {

@@ -54,9 +54,9 @@ func Compile(source string) (_ *Template, err error) {
 	return &Template{template, time.Now}, nil
 }
 
-// Render returns the text of a conversation. bos and eos are the model's tokens for the begin and the end of a text, which
-// the template places; addGenerationPrompt ends the text where the assistant's answer begins. A template can refuse a
-// conversation, say one whose roles do not alternate, with an error of its own.
+// Render returns the text of a conversation. bos and eos are the model's tokens for the begin and the end of a text,
+// which the template places; addGenerationPrompt ends the text where the assistant's answer begins. A template can
+// refuse a conversation, say one whose roles do not alternate, with an error of its own.
 func (t *Template) Render(messages []Message, bos, eos string, addGenerationPrompt bool) (string, error) {
 	list, size := make([]jinja.Value, len(messages)), 0
 	for i, m := range messages {

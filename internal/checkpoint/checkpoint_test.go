@@ -79,7 +79,7 @@ func TestAFileOfAnotherVersionIsNotCalledDamaged(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(path, withSum([]byte("retort distill 1\nand what it wrote")), 0o644))
 	_, err := Open(path)
-	require.EqualError(t, err, path+" is no checkpoint of this version of Retort: remove it to start anew")
+	require.EqualError(t, err, path+" is not a checkpoint of this version of Retort: remove it to start anew")
 }
 
 func TestTheFolderKeepsTwoCheckpointsAndTheirBestModels(t *testing.T) {
@@ -186,7 +186,7 @@ func TestCheckSameRunSaysWhatDiffers(t *testing.T) {
 	ours := map[string]string{"LR": "0.1", "lists": "1f"}
 	what := map[string]string{"lists": "other lists"}
 	require.NoError(t, CheckSameRun(map[string]string{"LR": "0.1", "lists": "1f", "of a later version": "x"}, ours, what))
-	require.EqualError(t, CheckSameRun(map[string]string{"LR": "0.2", "lists": "1f"}, ours, what), "LR is 0.2 there and 0.1 here")
+	require.EqualError(t, CheckSameRun(map[string]string{"LR": "0.2", "lists": "1f"}, ours, what), "LR is 0.2 in the checkpoint and 0.1 in this run")
 	require.EqualError(t, CheckSameRun(map[string]string{"LR": "0.1"}, ours, what), "other lists")
 }
 

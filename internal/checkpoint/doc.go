@@ -1,3 +1,3 @@
-// Package checkpoint keeps on disk what a training needs to go on after a kill: its last checkpoint, the one before, and the
-// best model that each of them speaks of.
+// Package checkpoint keeps on disk what a training needs to resume after a kill: the last two checkpoints, and the best
+// model of each.
 package checkpoint

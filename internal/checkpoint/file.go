@@ -18,19 +18,20 @@ import (
 
 var magic = []byte("retort training 1\n")
 
-var errVersion = errors.New("no checkpoint of this version of Retort")
+var errVersion = errors.New("not a checkpoint of this version of Retort")
 
 type header struct {
 	Best  *int            `json:"best,omitempty"` // the step of the best model that the file needs
 	State json.RawMessage `json:"state"`
 }
 
-// Write writes a file that Open reads, whole or not at all: state as JSON and what body writes. nil is no state.
+// Write writes a file that Open reads: state (nil: none) as JSON, and what body writes. The file appears whole or not
+// at all.
 func Write(path string, state any, body func(io.Writer) error) error {
 	return writeWith(atomicfile.Write, path, state, -1, body)
 }
 
-// writeWith writes magic, the header's length (8 bytes) and JSON, the body, SHA-256 of all that.
+// writeWith writes magic, the header's length (8 bytes), the header as JSON, the body, and the SHA-256 of all of them.
 func writeWith(
 	file func(string, func(io.Writer) error) error, path string, state any, best int, body func(io.Writer) error,
 ) error {
@@ -63,7 +64,7 @@ func writeWith(
 	})
 }
 
-// File is an open file of Write's, found whole.
+// File is an open file that Write wrote and whose checksum matches.
 type File struct {
 	Path   string
 	Body   *io.SectionReader
@@ -88,7 +89,7 @@ func Open(path string) (*File, error) {
 	return f, nil
 }
 
-// Load gives load what Write's body wrote into the file.
+// Load calls load with what the body of Write wrote.
 func Load(path string, load func(io.Reader) error) error {
 	f, err := Open(path)
 	if err != nil {
@@ -101,7 +102,7 @@ func Load(path string, load func(io.Reader) error) error {
 	return nil
 }
 
-// State decodes the state that was written.
+// State decodes the state into a pointer.
 func (f *File) State(into any) error {
 	if err := strictjson.Unmarshal(f.header.State, into); err != nil {
 		return fmt.Errorf("%s is damaged (%w): remove it to start anew", f.Path, err)
@@ -109,7 +110,7 @@ func (f *File) State(into any) error {
 	return nil
 }
 
-// Close ends the use of Body.
+// Close closes the file; Body cannot be read afterwards.
 func (f *File) Close() error { return f.file.Close() }
 
 func (f *File) best() int {
@@ -138,7 +139,7 @@ func (f *File) read() error {
 		return err
 	}
 	if !bytes.Equal(stored, sum.Sum(nil)) {
-		return errors.New("its checksum does not fit")
+		return errors.New("its checksum does not match")
 	}
 	prefix := make([]byte, start)
 	if _, err := f.file.ReadAt(prefix, 0); err != nil {

@@ -12,20 +12,20 @@ import (
 	"github.com/retort-ir/retort/internal/atomicfile"
 )
 
-// The names of the last checkpoint and of the one before, the last good one where the last is damaged.
+// The names of the last two checkpoints. The previous one is read where the last one is damaged.
 const (
 	Name         = "checkpoint"
 	PreviousName = "checkpoint.previous"
 )
 
-// Folder is the folder of one training, for one goroutine.
+// Folder is the folder of one training. It is not safe for concurrent use.
 type Folder struct {
 	dir string
 	// The steps of the best models that the last two checkpoints need; -1: none.
 	before, last int
 }
 
-// OpenFolder makes the folder where it does not exist, and removes what kills have left in it.
+// OpenFolder creates the folder if needed, and removes the temporary files that kills left in it.
 func OpenFolder(dir string) (*Folder, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
@@ -33,11 +33,11 @@ func OpenFolder(dir string) (*Folder, error) {
 	return &Folder{dir: dir, before: -1, last: -1}, removeTemporary(dir)
 }
 
-// Dir returns its path.
+// Dir returns the path of the folder.
 func (d *Folder) Dir() string { return d.dir }
 
-// Write writes the last checkpoint; the one before stays beside it. best is the step of the model that the checkpoint is worth
-// nothing without, which WriteBest has written; -1: there is none.
+// Write writes the last checkpoint and keeps the previous one. best is the step of the model that the checkpoint needs,
+// which WriteBest has written; -1: none.
 func (d *Folder) Write(state any, best int, body func(io.Writer) error) error {
 	rotate := func(path string, write func(io.Writer) error) error {
 		return atomicfile.Rotate(path, filepath.Join(d.dir, PreviousName), write)
@@ -49,11 +49,11 @@ func (d *Folder) Write(state any, best int, body func(io.Writer) error) error {
 	return nil
 }
 
-// Prune removes the best models that neither the last checkpoint nor the one before needs. It comes after Write, so that
-// whenever one of them is read its best model is there.
+// Prune removes the best models that neither of the last two checkpoints needs. Call it after Write, so that a kill
+// never leaves a checkpoint without its best model.
 func (d *Folder) Prune() error { return d.KeepBest(d.before, d.last) }
 
-// GoOn takes the checkpoint that Last has found for the folder's last one.
+// GoOn makes the checkpoint that Last has found the folder's last one.
 func (d *Folder) GoOn(f *File) error {
 	if path := filepath.Join(d.dir, Name); f.Path != path {
 		if err := os.Rename(f.Path, path); err != nil {
@@ -72,7 +72,7 @@ func (d *Folder) WriteBest(step int, body func(io.Writer) error) error {
 // OpenBest opens the model that WriteBest wrote.
 func (d *Folder) OpenBest(step int) (*File, error) { return Open(BestPath(d.dir, step)) }
 
-// KeepBest removes the best models of other steps than these.
+// KeepBest removes the best models of all steps but these.
 func (d *Folder) KeepBest(steps ...int) error {
 	entries, err := os.ReadDir(d.dir)
 	if err != nil {
@@ -91,8 +91,8 @@ func (d *Folder) KeepBest(steps ...int) error {
 	return errors.Join(errs...)
 }
 
-// Last opens the last checkpoint of a folder that is whole with its best model, os.ErrNotExist where there is none. damage
-// says what is wrong with a later one that had to be passed over.
+// Last opens the last checkpoint of a folder that is whole and has a whole best model; os.ErrNotExist if there is none.
+// damage says what is wrong with a later checkpoint that Last had to skip.
 func Last(dir string) (f *File, damage, err error) {
 	f, err = openWithBest(dir, Name)
 	if err == nil {
@@ -110,7 +110,7 @@ func Last(dir string) (f *File, damage, err error) {
 	case missing:
 		return nil, nil, goodErr
 	}
-	return nil, nil, fmt.Errorf("%w; nor is the one before whole: %w", err, goodErr)
+	return nil, nil, fmt.Errorf("%w; the previous checkpoint is damaged too: %w", err, goodErr)
 }
 
 func openWithBest(dir, name string) (*File, error) {
@@ -123,12 +123,12 @@ func openWithBest(dir, name string) (*File, error) {
 		return f, best.Close()
 	}
 	f.Close()
-	// Not wrapped: a best model that is missing is damage, not a folder without a checkpoint.
-	return nil, fmt.Errorf("%s is worth nothing without its best model: %v", f.Path, err)
+	// Not wrapped: a missing best model is damage, while os.ErrNotExist means a folder without a checkpoint.
+	return nil, fmt.Errorf("%s cannot be used without its best model: %v", f.Path, err)
 }
 
-// BestPath is the file of the model that is the best after a step. The step is in the name so that a checkpoint never finds
-// the best model of a later time.
+// BestPath is the file of the best model as of a step. The step is in the name so that a checkpoint never reads the
+// best model of a later step.
 func BestPath(dir string, step int) string { return filepath.Join(dir, bestName(step)) }
 
 func bestName(step int) string { return fmt.Sprintf("best-%d.state", step) }

@@ -7,8 +7,7 @@ import (
 	"strings"
 )
 
-// Damaged returns, by the paths of a folder's files, what is wrong with those that are not whole. There need be no
-// folder.
+// Damaged returns the errors of the damaged files of a folder, by path. The folder need not exist.
 func Damaged(dir string) (map[string]error, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, os.ErrNotExist) {
@@ -37,8 +36,8 @@ func Damaged(dir string) (map[string]error, error) {
 	return damaged, nil
 }
 
-// Repair removes the files that are damaged; all of them where no checkpoint is then left to go on from, so that
-// training begins anew. It returns what Damaged has found.
+// Repair removes the damaged files. Where no checkpoint is left to resume from, it removes the folder, and training
+// begins anew. It returns what Damaged has found.
 func Repair(dir string) (map[string]error, error) {
 	damaged, err := Damaged(dir)
 	if err != nil || len(damaged) == 0 {

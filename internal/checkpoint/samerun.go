@@ -8,8 +8,9 @@ import (
 	"slices"
 )
 
-// CheckSameRun returns an error that says what differs between the run of a checkpoint and this one, each by name all that
-// decides its result. Where a value says nothing to people, what says it instead.
+// CheckSameRun returns an error that names the first difference between the run of a checkpoint and this one. theirs
+// and ours hold, by name, everything that decides the result. what holds messages for values that no person can read,
+// such as hashes.
 func CheckSameRun(theirs, ours, what map[string]string) error {
 	for _, name := range slices.Sorted(maps.Keys(ours)) {
 		if theirs[name] == ours[name] {
@@ -18,12 +19,12 @@ func CheckSameRun(theirs, ours, what map[string]string) error {
 		if said, ok := what[name]; ok {
 			return errors.New(said)
 		}
-		return fmt.Errorf("%s is %s there and %s here", name, theirs[name], ours[name])
+		return fmt.Errorf("%s is %s in the checkpoint and %s in this run", name, theirs[name], ours[name])
 	}
 	return nil
 }
 
-// Describe tells values apart by their type and exported fields.
+// Describe returns a value's type and exported fields, for [CheckSameRun].
 func Describe(v any) string {
 	fields, err := json.Marshal(v)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package contract collects what a contract test finds, as testing/fstest does: the tests of a contract return errors and
-// need no *testing.T, so that a program can run them too.
+// Package contract collects the violations that a contract test finds. As in testing/fstest, the tests of a contract
+// return errors and need no *testing.T, so that a program can run them too.
 package contract
 
 import (
@@ -15,8 +15,8 @@ import (
 	"sync"
 )
 
-// T runs one check. Its methods end the check when they find a violation, but for Errorf. The methods must be called from
-// the goroutine that runs the check, but for Errorf.
+// T runs one check. All methods but Errorf end the check at a violation, and must be called from the goroutine that
+// runs the check.
 type T struct {
 	ctx  context.Context
 	mu   sync.Mutex
@@ -24,10 +24,10 @@ type T struct {
 	ends []func()
 }
 
-// skip and fail end a check.
-type end struct{ skipped bool }
+// end is the panic that ends a check.
+type end struct{}
 
-// Run runs a check and returns what it found, joined; each error begins with name. What was given to Cleanup runs last.
+// Run runs a check, then the functions given to Cleanup, and returns all violations, joined. Each begins with name.
 func Run(ctx context.Context, name string, check func(*T)) error {
 	t := &T{ctx: ctx}
 	t.run(check)
@@ -44,7 +44,7 @@ func (t *T) run(check func(*T)) {
 	defer func() {
 		p := recover()
 		if _, ended := p.(end); p != nil && !ended {
-			t.Errorf("a panic: %v", p)
+			t.Errorf("panic: %v", p)
 		}
 	}()
 	check(t)
@@ -60,8 +60,8 @@ func (t *T) Errorf(format string, args ...any) {
 	t.errs = append(t.errs, fmt.Errorf(format, args...))
 }
 
-// Skip ends the check: the contract asks nothing here.
-func (t *T) Skip() { panic(end{skipped: true}) }
+// Skip ends the check without a violation.
+func (t *T) Skip() { panic(end{}) }
 
 // Cleanup runs f after the check.
 func (t *T) Cleanup(f func()) { t.ends = append(t.ends, f) }
@@ -74,7 +74,7 @@ func (t *T) TempDir() string {
 	return dir
 }
 
-// require notes a violation, with where the check is and what its message says, unless ok.
+// require notes a violation, with the message and the line of the check, and ends the check, unless ok.
 func (t *T) require(ok bool, message []any, format string, args ...any) {
 	if ok {
 		return
@@ -88,7 +88,7 @@ func (t *T) require(ok bool, message []any, format string, args ...any) {
 	panic(end{})
 }
 
-func (t *T) True(ok bool, message ...any) { t.require(ok, message, "it does not hold") }
+func (t *T) True(ok bool, message ...any) { t.require(ok, message, "condition does not hold") }
 
 func (t *T) NoError(err error, message ...any) { t.require(err == nil, message, "error %v", err) }
 

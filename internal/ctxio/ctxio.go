@@ -1,5 +1,4 @@
-// Package ctxio reads until a context is done: copying and hashing a file of many gigabytes must end when its caller
-// does.
+// Package ctxio reads until a context is done, so that copying or hashing a file of many gigabytes can be cancelled.
 package ctxio
 
 import (

@@ -1,8 +1,8 @@
-// Package faultproxy stands between a client and a server in tests and does to each request what the test has planned:
-// answers slowly, cuts the body, resets the connection, sends what is no JSON.
+// Package faultproxy is a proxy between a client and a server in tests. It applies planned faults to the requests: it
+// answers slowly, cuts the body, resets the connection, or sends a body that is not JSON.
 //
 //	proxy := faultproxy.New(t, server, faultproxy.Reset(), faultproxy.Status(429, "Retry-After", "1"))
-//	// the first request is reset, the second refused, all others reach the server
+//	// resets the first request, refuses the second, and passes on all others
 package faultproxy
 
 import (
@@ -18,7 +18,7 @@ import (
 	"testing"
 )
 
-// Fault is what happens to a request. next answers it without a fault.
+// Fault answers a request. next answers it without a fault.
 type Fault func(w http.ResponseWriter, r *http.Request, next http.Handler)
 
 // Proxy is a running server.
@@ -29,15 +29,15 @@ type Proxy struct {
 	requests []Request
 }
 
-// Request is one that came in.
+// Request is a request that the proxy has received.
 type Request struct {
 	Path   string
 	Header http.Header
 	Body   []byte
 }
 
-// New starts a proxy that ends with the test. The i-th request meets faults[i], where that is not nil; those after the last
-// reach next.
+// New starts a proxy that ends with the test. It applies faults[i] to request i; requests without a fault, or with a
+// nil one, reach next.
 func New(t testing.TB, next http.Handler, faults ...Fault) *Proxy {
 	return start(t, next, func(n int) Fault {
 		if n < len(faults) {
@@ -47,7 +47,7 @@ func New(t testing.TB, next http.Handler, faults ...Fault) *Proxy {
 	})
 }
 
-// Always is New with one fault that every request meets.
+// Always is New with one fault for every request.
 func Always(t testing.TB, next http.Handler, fault Fault) *Proxy {
 	return start(t, next, func(int) Fault { return fault })
 }
@@ -79,7 +79,7 @@ func (p *Proxy) add(r Request) (n int) {
 	return len(p.requests) - 1
 }
 
-// Requests returns those that came in so far.
+// Requests returns the requests that came in so far.
 func (p *Proxy) Requests() []Request {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -97,7 +97,7 @@ func To(t testing.TB, address string) http.Handler {
 	return &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(u) }, Transport: transport}
 }
 
-// Answer answers with a body of a content type.
+// Answer sends a body of a content type.
 func Answer(status int, contentType, body string) Fault {
 	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		w.Header().Set("Content-Type", contentType)
@@ -106,7 +106,7 @@ func Answer(status int, contentType, body string) Fault {
 	}
 }
 
-// Status refuses with an error in JSON and headers, given as names and values in turn.
+// Status sends a status with an error in JSON, and with headers, given as names and values in turn.
 func Status(status int, headers ...string) Fault {
 	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		for i := 0; i+1 < len(headers); i += 2 {
@@ -118,12 +118,12 @@ func Status(status int, headers ...string) Fault {
 	}
 }
 
-// Hang answers nothing until the client has gone.
+// Hang sends nothing until the client disconnects.
 func Hang() Fault {
 	return func(_ http.ResponseWriter, r *http.Request, _ http.Handler) { <-r.Context().Done() }
 }
 
-// HangMidBody sends half of the answer and nothing more until the client has gone.
+// HangMidBody sends half of the answer and nothing more until the client disconnects.
 func HangMidBody() Fault {
 	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		answer := record(r, next)
@@ -143,7 +143,8 @@ func CutBody() Fault {
 			return
 		}
 		defer conn.Close()
-		fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", answer.Body.Len(), half(answer))
+		fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+			answer.Body.Len(), half(answer))
 	}
 }
 
@@ -173,7 +174,7 @@ func Edit(change func(body []byte) []byte) Fault {
 	}
 }
 
-// hijack takes the connection over; nil where it is gone.
+// hijack takes over the connection; nil if it is closed.
 func hijack(w http.ResponseWriter) net.Conn {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {

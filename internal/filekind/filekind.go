@@ -1,5 +1,5 @@
-// Package filekind says what a file is by its first bytes, for errors about a file that is not what its name says: a
-// Git LFS pointer, an archive, a web page that a failed download left.
+// Package filekind recognises a file by its first bytes. Errors use it where a file is not what its name says: a Git
+// LFS pointer, an archive, a web page that a failed download left.
 package filekind
 
 import (
@@ -24,7 +24,7 @@ type Kind struct {
 	TextRemedy string // what to do where text was wanted; "" is Remedy
 }
 
-// The kinds that readers expect, and whose own mistakes they name better.
+// The kinds that readers expect.
 var (
 	Safetensors = Kind{Name: "a safetensors file", Remedy: "give it the name *.safetensors"}
 	GGUF        = Kind{
@@ -34,7 +34,7 @@ var (
 	Text = Kind{Name: "text", Remedy: "download or copy the file again"}
 )
 
-// headBytes is how much of a file Of looks at.
+// headBytes is how many bytes of a file Of looks at.
 const headBytes = 512
 
 const (
@@ -46,7 +46,7 @@ const (
 	downloadAgain = "download the file again, and check the address and the login"
 )
 
-// signatures tell a kind by the bytes at an offset.
+// signatures are the bytes at an offset that identify a kind.
 var signatures = []struct {
 	at    int
 	bytes string
@@ -91,14 +91,12 @@ var pickle = Kind{
 	convertText,
 }
 
-// wideText is the kind of a text in an encoding of more than one byte a character.
 func wideText(encoding string) Kind {
 	return Kind{Name: "text in " + encoding, Remedy: fmt.Sprintf("write it in UTF-8 (iconv -f %s -t UTF-8 FILE)",
 		encoding)}
 }
 
-// Of returns the kind of a file that begins with head, of which 512 bytes are enough. A head shorter than that is taken
-// for the whole file.
+// Of returns the kind of a file from its first 512 bytes. A shorter head is the whole file.
 func Of(head []byte) Kind {
 	head = head[:min(len(head), headBytes)]
 	if len(head) == 0 {
@@ -108,7 +106,7 @@ func Of(head []byte) Kind {
 		return kind
 	}
 	if len(bytes.Trim(head, "\x00")) == 0 {
-		return Kind{Name: "nothing but zero bytes", Remedy: "download or copy the file again"}
+		return Kind{Name: "all zero bytes", Remedy: "download or copy the file again"}
 	}
 	if isSafetensors(head) {
 		return Safetensors
@@ -128,7 +126,8 @@ func bySignature(head []byte) Kind {
 	return Kind{}
 }
 
-// unmarkedWideText knows UTF-16 without a byte order mark by its first two characters, which are ASCII in most files.
+// unmarkedWideText recognises UTF-16 without a byte order mark by the first two characters, which are ASCII in most
+// files.
 func unmarkedWideText(head []byte) Kind {
 	if len(head) < 4 {
 		return Kind{}
@@ -142,14 +141,14 @@ func unmarkedWideText(head []byte) Kind {
 	return Kind{}
 }
 
-// isSafetensors says whether a plausible length stands before a JSON object.
+// isSafetensors says whether a plausible length precedes a JSON object.
 func isSafetensors(head []byte) bool {
 	return len(head) > 8 && head[8] == '{' && binary.LittleEndian.Uint64(head) <= 100_000_000
 }
 
 func ofText(head []byte) Kind {
 	text := strings.TrimPrefix(string(head), "\ufeff")
-	if len(head) >= headBytes { // which may end within a character
+	if len(head) >= headBytes { // the head may end within a character
 		for i := 0; i < utf8.UTFMax && !utf8.ValidString(text); i++ {
 			text = text[:len(text)-1]
 		}
@@ -170,8 +169,8 @@ func ofText(head []byte) Kind {
 	return Text
 }
 
-// Explain returns err, the error of a reader that expected one of the kinds. Where the file that begins with head is of
-// another known kind, it returns an error that wraps err, names that kind, and says what to do.
+// Explain returns err, the error of a reader that expected one of the kinds. If head shows that the file is of another
+// known kind, Explain wraps err in an error that names the kind and the remedy.
 func Explain(err error, head []byte, expected ...Kind) error {
 	return explain("", err, head, expected)
 }
@@ -184,8 +183,8 @@ func explain(path string, err error, head []byte, expected []Kind) error {
 	return &wrongKind{path, kind, err}
 }
 
-// ExplainFile is Explain for an error that names the file at path, as the new one does. Only regular files are looked
-// into.
+// ExplainFile is Explain for an error that names the file at path; the new error names it too. It reads regular files
+// only.
 func ExplainFile(err error, path string, expected ...Kind) error {
 	if err == nil {
 		return nil
@@ -197,8 +196,7 @@ func ExplainFile(err error, path string, expected ...Kind) error {
 	return explain(path, err, head, expected)
 }
 
-// CheckText returns an error where a file of a model that should be text, and begins with head, is of another known
-// kind.
+// CheckText returns an error if head shows that a model's file, which should be text, is of another known kind.
 func CheckText(head []byte) error {
 	switch kind := Of(head); kind {
 	case Kind{}, Text, JSON:
@@ -208,9 +206,8 @@ func CheckText(head []byte) error {
 	}
 }
 
-// CheckData returns an error where a file of a user's data that should be text, and begins with head, is an archive, a
-// binary format, a pointer or text that is not in UTF-8. What is empty or a web page is left to the reader of the text,
-// which knows the line.
+// CheckData returns an error if head shows that a user's file, which should be text, is an archive, a binary format, a
+// pointer or text that is not in UTF-8. It accepts empty files and web pages: the reader of the text names their line.
 func CheckData(head []byte) error {
 	kind := bySignature(head)
 	if kind.Name == "" {
@@ -234,9 +231,9 @@ func Head(path string) ([]byte, error) {
 
 var errNoText = errors.New("not text")
 
-// wrongKind names the kind of the file in place of the reader's error, which it wraps.
+// wrongKind wraps a reader's error and names the kind of the file instead.
 type wrongKind struct {
-	path string // "" is not told
+	path string // may be ""
 	kind Kind
 	err  error
 }

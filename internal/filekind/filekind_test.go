@@ -65,7 +65,7 @@ func TestKindsAreToldByTheFirstBytes(t *testing.T) {
 		"UTF-32":             {[]byte("\xff\xfe\x00\x00{\x00\x00\x00"), "text in UTF-32"},
 		"Parquet":            {[]byte("PAR1\x15\x04"), "a Parquet file"},
 		"lz4":                {[]byte("\x04\x22\x4d\x18\x00"), "compressed with lz4"},
-		"zeros":              {make([]byte, 4096), "nothing but zero bytes"},
+		"zeros":              {make([]byte, 4096), "all zero bytes"},
 		"JSON":               {[]byte("\ufeff {\"a\": 1}"), "JSON text"},
 		"text":               {[]byte("[PAD] is no JSON, but it begins like some")[1:], "text"},
 		"text cut in a rune": {[]byte(strings.Repeat("é", 400))[1:][1:], "text"},

@@ -1,5 +1,5 @@
-// Package filelock locks files for one holder. The system frees a lock when its file is closed or its process ends,
-// however it ends, so a dead process holds none.
+// Package filelock locks files for one holder. The system frees a lock when the file is closed or the process ends,
+// however the process ends.
 package filelock
 
 import "errors"

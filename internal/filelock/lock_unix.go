@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Lock takes the open file for this handle alone until it is closed or the process ends. ErrLocked, at once, where another
-// has it.
+// Lock locks the open file for this handle until the file is closed or the process ends. It returns ErrLocked at once
+// if another handle holds the lock.
 func Lock(f *os.File) error {
 	for {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)

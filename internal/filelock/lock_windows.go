@@ -9,8 +9,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// Lock takes the open file for this handle alone until it is closed or the process ends. ErrLocked, at once, where another
-// has it. The locked byte lies far behind the data, which Windows would otherwise keep from every other handle.
+// Lock locks the open file for this handle until the file is closed or the process ends. It returns ErrLocked at once
+// if another handle holds the lock. The locked byte lies far behind the data, since Windows keeps every other handle
+// from reading locked bytes.
 func Lock(f *os.File) error {
 	at := windows.Overlapped{OffsetHigh: math.MaxInt32}
 	const flags = windows.LOCKFILE_EXCLUSIVE_LOCK | windows.LOCKFILE_FAIL_IMMEDIATELY

@@ -254,8 +254,8 @@ func (r *reader) shape() ([]int, error) {
 	return shape, nil
 }
 
-// value reads a metadata value of a type: uint64, int64, float64, bool, string, or an array of one of those as []int64 (for
-// all integers), []float64, []bool or []string. An array of arrays is an []any.
+// value reads a metadata value of a type: uint64, int64, float64, bool, string, or an array of one of those as
+// []int64 (for all integers), []float64, []bool or []string. An array of arrays is an []any.
 func (r *reader) value(kind uint32) (any, error) {
 	switch kind {
 	case typeString:

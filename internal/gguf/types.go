@@ -113,8 +113,8 @@ func readQ4_0(dst []float32, b []byte) {
 	}
 }
 
-// readQ4_1: a scale d, a minimum m, then halves as in Q4_0; value = d q + m. The conversion keeps a processor from fusing
-// the two steps, which would give other bits.
+// readQ4_1: a scale d, a minimum m, then halves as in Q4_0; value = d q + m. The conversion keeps a processor from
+// fusing the two steps, which would give other bits.
 func readQ4_1(dst []float32, b []byte) {
 	d, m := float16(b), float16(b[2:])
 	for i, q := range b[4:20] {
@@ -123,8 +123,8 @@ func readQ4_1(dst []float32, b []byte) {
 	}
 }
 
-// readQ6_K: 128 bytes with the low four bits, 64 with the high two, 16 signed scales of 16 values each, and a scale d of all;
-// value = (d scale) (q - 32). Each half of 128 values has its bits in 64 and 32 bytes of their own.
+// readQ6_K: 128 bytes with the low four bits, 64 with the high two, 16 signed scales of 16 values each, and a scale d
+// of all; value = (d scale) (q - 32). Each half of 128 values has its bits in 64 and 32 bytes of their own.
 func readQ6_K(dst []float32, b []byte) {
 	d := float16(b[208:])
 	for part := range 2 {

@@ -1,4 +1,4 @@
-// Package goroutines is for tests of code that starts goroutines and must leave none behind.
+// Package goroutines checks in tests that no goroutine is left behind.
 package goroutines
 
 import (
@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// RequireNoMore fails the test where more than before goroutines are alive after wait: one takes a moment to go after its last
-// line. It starts none itself, as require.Eventually would.
+// RequireNoMore fails the test if more than before goroutines are alive after wait. It waits because a goroutine ends a
+// moment after its last statement, and starts no goroutine itself, as require.Eventually would.
 func RequireNoMore(t testing.TB, before int, wait time.Duration) {
 	t.Helper()
 	for range wait / time.Millisecond {

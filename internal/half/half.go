@@ -3,7 +3,7 @@ package half
 
 import "math"
 
-// Float32 widens an IEEE 754 binary16 number, which float32 holds exactly.
+// Float32 converts an IEEE 754 binary16 number exactly.
 func Float32(h uint16) float32 {
 	sign := uint32(h>>15) << 31
 	exponent := uint32(h>>10) & 0x1f
@@ -18,5 +18,5 @@ func Float32(h uint16) float32 {
 	return math.Float32frombits(sign | (exponent+127-15)<<23 | fraction<<13)
 }
 
-// FromBFloat16 widens a bfloat16 number, the upper half of a float32.
+// FromBFloat16 converts a bfloat16 number, the upper half of a float32.
 func FromBFloat16(b uint16) float32 { return math.Float32frombits(uint32(b) << 16) }

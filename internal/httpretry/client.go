@@ -115,8 +115,9 @@ func (c *Client) Once() *Client {
 	return &once
 }
 
-// Do sends the request and returns an answer of a status 2xx whose body is whole, a JSON object or array, and in memory. The
-// request's body is read once and sent at every attempt. When the request's context ends so does Do, with its error.
+// Do sends the request and returns an answer of a status 2xx whose body is whole, a JSON object or array, and in
+// memory. The request's body is read once and sent at every attempt. When the request's context ends so does Do, with
+// its error.
 func (c *Client) Do(req *http.Request) (*http.Response, error) {
 	body, err := readRequest(req)
 	if err != nil {
@@ -163,8 +164,8 @@ func readRequest(req *http.Request) ([]byte, error) {
 	return body, nil
 }
 
-// attempt is the unit that is retried. Its error names the request and holds no key; it is a backoff.PermanentError where
-// another attempt is no use.
+// attempt is the unit that is retried. Its error names the request and holds no key; it is a backoff.PermanentError
+// where another attempt is no use.
 func (c *Client) attempt(ctx context.Context, req *http.Request, body []byte, number int, waits *waits) (*http.Response, error) {
 	waits.atLeast = 0
 	release, err := c.admit(ctx)

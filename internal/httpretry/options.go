@@ -15,8 +15,8 @@ import (
 
 // Options are the settings of a Client. The zero value is valid.
 type Options struct {
-	// KeyVariable names the environment variable that holds the API key; "" means that none is sent. It may be unset unless
-	// KeyRequired.
+	// KeyVariable names the environment variable that holds the API key; "" means that none is sent. It may be unset
+	// unless KeyRequired.
 	KeyVariable string
 	KeyRequired bool
 	// Concurrency is the most requests in flight; 0 means 8.
@@ -25,12 +25,13 @@ type Options struct {
 	PerMinute int
 	// Attempts is how often a request is tried; 0 means 6.
 	Attempts int
-	// MaxRequests is the most that the client sends in its life, attempts counted; 0 means no limit. Then comes ErrMaxRequests.
+	// MaxRequests is the most that the client sends in its life, attempts counted; 0 means no limit. Then comes
+	// ErrMaxRequests.
 	MaxRequests int
 	// Timeout of one attempt with its body; 0 means 2 minutes.
 	Timeout time.Duration
-	// Wait is the limit of the first wait, which doubles from attempt to attempt up to MaxWait; 0 means 1 and 60 seconds. A
-	// Retry-After is cut to MaxWait too.
+	// Wait is the limit of the first wait, which doubles from attempt to attempt up to MaxWait; 0 means 1 and 60
+	// seconds. A Retry-After is cut to MaxWait too.
 	Wait, MaxWait time.Duration
 	// Logger is told of every retry at the level Debug; nil means slog.Default().
 	Logger *slog.Logger
@@ -84,8 +85,8 @@ func (o Options) readKey() (string, error) {
 	return key, nil
 }
 
-// ParseURL checks the address of a server: http or https, a host, no credentials, no query. No error holds more than the host,
-// since a password may stand in what is malformed.
+// ParseURL checks the address of a server: http or https, a host, no credentials, no query. No error holds more than
+// the host, since a password may stand in what is malformed.
 func ParseURL(address string) (*url.URL, error) {
 	u, err := url.Parse(address)
 	switch {

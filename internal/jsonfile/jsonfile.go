@@ -15,7 +15,7 @@ import (
 	"github.com/retort-ir/retort/internal/strictjson"
 )
 
-// Read reads a JSON file into v. A byte order mark in front is skipped.
+// Read reads a JSON file into v. It skips a byte order mark.
 func Read(path string, v any) error {
 	raw, err := regular.ReadFile(path, regular.MaxJSON)
 	if err != nil {
@@ -32,7 +32,7 @@ func Unmarshal(raw []byte, v any) error {
 	return located(raw, strictjson.Unmarshal(raw, v))
 }
 
-// UnmarshalKnown is Unmarshal where a name that no field has is an error, too.
+// UnmarshalKnown is Unmarshal, except that an unknown name is an error.
 func UnmarshalKnown(raw []byte, v any) error {
 	return located(raw, strictjson.UnmarshalKnown(raw, v))
 }
@@ -45,7 +45,7 @@ func located(raw []byte, err error) error {
 	return err
 }
 
-// Write writes v, indented, as a file that appears whole or not at all, and makes its folder where there is none.
+// Write writes v, indented, and makes the folder of path. The file appears whole or not at all.
 func Write(path string, v any) error {
 	raw, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {

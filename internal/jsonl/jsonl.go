@@ -17,11 +17,11 @@ import (
 	"github.com/retort-ir/retort/internal/textfile"
 )
 
-// MaxLine is the longest line in bytes that Read accepts: a guard against files that are no JSON Lines at all.
+// MaxLine is the longest line in bytes that Read accepts. A longer line means that the file is not JSON Lines.
 const MaxLine = 16 << 20
 
-// Read yields the values of r in order, skipping blank lines, each checked by check (which may be nil). The first
-// error ends the sequence; it names the file and the line. What is packed is unpacked, see package textfile.
+// Read yields the values of r in order, skipping blank lines, each checked by check (which may be nil). The first error
+// ends the sequence. Read unpacks r, see package textfile.
 func Read[T any](r io.Reader, name string, check func(T) error) iter.Seq2[T, error] {
 	return ReadWith(r, name, func(line []byte) (T, error) { return Decode(line, check) })
 }
@@ -50,8 +50,8 @@ type Record[T any] struct {
 	Offset int64 // of the line's first byte
 }
 
-// ReadRecords is ReadWith with the place of every value, for a text that is not packed. Decoding the bytes from there
-// to the end of the line gives the value again.
+// ReadRecords is ReadWith with the offset of every value, for a text that is not packed. Decoding the bytes from the
+// offset to the end of the line gives the value again.
 func ReadRecords[T any](r io.Reader, name string, decode func(line []byte) (T, error)) iter.Seq2[Record[T], error] {
 	return func(yield func(Record[T], error) bool) {
 		br := bufio.NewReaderSize(r, 64<<10)
@@ -90,12 +90,12 @@ func ReadRecords[T any](r io.Reader, name string, decode func(line []byte) (T, e
 	}
 }
 
-// ReadFile is Read over a file, which it opens when the sequence starts and closes when it ends.
+// ReadFile is Read of a file. It opens the file when the loop starts and closes it when the loop ends.
 func ReadFile[T any](path string, check func(T) error) iter.Seq2[T, error] {
 	return ReadFileWith(path, func(line []byte) (T, error) { return Decode(line, check) })
 }
 
-// ReadFileWith is ReadWith over a file.
+// ReadFileWith is ReadWith of a file.
 func ReadFileWith[T any](path string, decode func(line []byte) (T, error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		f, err := regular.OpenStream(path)
@@ -141,15 +141,15 @@ func Decode[T any](line []byte, check func(T) error) (T, error) {
 	return v, check(v)
 }
 
-// explain adds to the error of a line what the file looks like, where that is no JSON Lines. first says that no line
-// before it was good.
+// explain adds to the error of the first line what format the file seems to have.
 func explain(err error, line []byte, first bool) error {
 	var mistake *strictjson.Error
 	if !errors.As(err, &mistake) {
 		return err
 	}
 	if !utf8.Valid(line) {
-		return errors.New("invalid UTF-8: write the file in UTF-8 (iconv -f WINDOWS-1252 -t UTF-8 FILE, where it comes from Windows)")
+		return errors.New("invalid UTF-8: write the file in UTF-8 " +
+			"(iconv -f WINDOWS-1252 -t UTF-8 FILE, if it comes from Windows)")
 	}
 	what := ""
 	switch text := bytes.TrimSpace(line); {
@@ -159,14 +159,14 @@ func explain(err error, line []byte, first bool) error {
 	case text[0] == '{' && mistake.Syntax && int(mistake.Offset) >= len(bytes.TrimRight(line, " \t\r\n")):
 		what = "does a value go over several lines? JSON Lines has one whole object a line (jq -c . FILE)"
 	case text[0] == '<':
-		what = "is this a page in HTML or XML? JSON Lines has one object a line"
+		what = "is the file HTML or XML? JSON Lines has one object a line"
 	case text[0] == '{':
 	case bytes.Contains(text, []byte("\t")):
 		what = "is the file TSV? JSON Lines has one object a line, such as " + sample
 	case bytes.Contains(text, []byte(",")), bytes.Contains(text, []byte(";")):
 		what = "is the file CSV? JSON Lines has one object a line, such as " + sample
 	default:
-		what = "is this JSON Lines? It has one object a line, such as " + sample
+		what = "is the file JSON Lines? JSON Lines has one object a line, such as " + sample
 	}
 	if what == "" {
 		return err
@@ -183,7 +183,7 @@ func readLine(br *bufio.Reader) ([]byte, error) {
 		part, err := br.ReadSlice('\n')
 		line = append(line, part...)
 		if len(bytes.TrimSuffix(line, []byte("\n"))) > MaxLine {
-			return nil, fmt.Errorf("line longer than %d bytes: is this JSON Lines?", MaxLine)
+			return nil, fmt.Errorf("line longer than %d bytes: is the file JSON Lines?", MaxLine)
 		}
 		switch {
 		case err == nil:

@@ -16,8 +16,8 @@ import (
 //go:embed llamacpp.py
 var script string
 
-// The environment variables that the tests need: the folder of the Python package xllamacpp, and a model in GGUF. "make test"
-// sets both.
+// The environment variables that the tests need: the folder of the Python package xllamacpp, and a model in GGUF.
+// "make test" sets both.
 const (
 	FolderVariable = "RETORT_LLAMACPP"
 	ModelVariable  = "RETORT_LLM"

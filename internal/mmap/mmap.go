@@ -1,5 +1,5 @@
-// Package mmap shows a file as bytes in memory. On Unix the file is mapped: its pages belong to the system's cache, come
-// from the disk when they are touched and go when memory is short. Elsewhere the file is read.
+// Package mmap shows a file as bytes in memory. On Unix the file is mapped: its pages belong to the system's cache,
+// come from the disk when they are touched and go when memory is short. Elsewhere the file is read.
 package mmap
 
 import (

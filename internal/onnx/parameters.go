@@ -15,9 +15,9 @@ type Parameter struct {
 // anonymous begins the names that the exporter made up.
 const anonymous = "onnx::"
 
-// Parameters returns the floating-point parameters as PyTorch had them. x W + b of the graph, with a constant W [in x out],
-// is a linear layer: W's parameter is [out x in] and bears the name of the bias with "weight" for "bias", whatever the
-// constant is called. A matrix product without a bias whose constant has no name of its own is an error.
+// Parameters returns the floating-point parameters as PyTorch had them. x W + b of the graph, with a constant W [in x
+// out], is a linear layer: W's parameter is [out x in] and bears the name of the bias with "weight" for "bias",
+// whatever the constant is called. A matrix product without a bias whose constant has no name of its own is an error.
 func (m *Model) Parameters() ([]Parameter, error) {
 	linear, err := m.linearNames()
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package rooms holds a source tree of Retort against the table of its rooms, testdata/rooms.txt. The root's import test and
-// "make size" use it.
+// Package rooms holds a source tree of Retort against the table of its rooms, testdata/rooms.txt. The root's import
+// test and "make size" use it.
 package rooms
 
 import (

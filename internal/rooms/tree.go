@@ -25,8 +25,8 @@ type Import struct {
 	From, To string
 }
 
-// Imports returns every import of one package of the tree by another, each once and sorted. Tests and testdata are not read,
-// build constraints are not looked at, and modules below the root count as part of the tree.
+// Imports returns every import of one package of the tree by another, each once and sorted. Tests and testdata are
+// not read, build constraints are not looked at, and modules below the root count as part of the tree.
 func Imports(dir string) ([]Import, error) {
 	found := map[Import]bool{}
 	err := Walk(dir, func(file string) error {
@@ -60,8 +60,8 @@ func Imports(dir string) ([]Import, error) {
 	return imports, nil
 }
 
-// Walk calls f for every file of the tree with its path below dir. It leaves out Go's tests, folders named testdata, and names
-// that begin with a dot.
+// Walk calls f for every file of the tree with its path below dir. It leaves out Go's tests, folders named testdata,
+// and names that begin with a dot.
 func Walk(dir string, f func(file string) error) error {
 	return fs.WalkDir(os.DirFS(dir), ".", func(file string, d fs.DirEntry, err error) error {
 		switch name := path.Base(file); {
@@ -81,8 +81,8 @@ func Walk(dir string, f func(file string) error) error {
 	})
 }
 
-// Dependencies returns the packages outside the standard library that the package in a folder pulls in, itself not counted,
-// built without LibTorch and without cgo. It runs "go list".
+// Dependencies returns the packages outside the standard library that the package in a folder pulls in, itself not
+// counted, built without LibTorch and without cgo. It runs "go list".
 func Dependencies(ctx context.Context, dir, folder string) ([]string, error) {
 	cmd := exec.CommandContext(ctx, "go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", "./"+folder)
 	cmd.Dir = dir

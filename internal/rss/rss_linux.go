@@ -10,11 +10,12 @@ import (
 // where the system does not tell.
 func Peak() int64 { return value("VmHWM:") }
 
-// Resident returns the resident memory of the process now, in bytes, mapped files included; 0 where the system does not tell.
+// Resident returns the resident memory of the process now, in bytes, mapped files included; 0 where the system does
+// not tell.
 func Resident() int64 { return value("VmRSS:") }
 
-// Anonymous returns the resident memory of the process now, in bytes, without files that are mapped or cached; 0 where the
-// system does not tell.
+// Anonymous returns the resident memory of the process now, in bytes, without files that are mapped or cached; 0
+// where the system does not tell.
 func Anonymous() int64 { return value("RssAnon:") }
 
 func value(field string) int64 {

@@ -286,8 +286,8 @@ func product(shape []int) (int, error) {
 	return n, nil
 }
 
-// makeHeader writes the header by hand, since its keys stand in the order of the tensors. Spaces fill it up, so that the
-// data begins at a multiple of 8.
+// makeHeader writes the header by hand, since its keys stand in the order of the tensors. Spaces fill it up, so that
+// the data begins at a multiple of 8.
 func makeHeader(sorted []Tensor, metadata map[string]string) ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteByte('{')

@@ -46,8 +46,8 @@ const fileVersion = "brain.Event:2"
 // maxRecord is longer than any record that Write makes of a few dozen scalars: a longer one is damage.
 const maxRecord = 1 << 20
 
-// Append opens an event file, made where there is none, to write behind its records. The first record that is damaged or
-// whose step and first tag keep does not want, and all behind it, are cut off.
+// Append opens an event file, made where there is none, to write behind its records. The first record that is damaged
+// or whose step and first tag keep does not want, and all behind it, are cut off.
 func Append(path string, keep func(step int64, tag string) bool) (*Writer, error) {
 	f, err := regular.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {

@@ -56,7 +56,8 @@ func TestSmolLM2IDsEqualThoseOfLlamaCpp(t *testing.T) {
 	}
 }
 
-// RETORT_TOKENIZER_TEXTS and RETORT_TOKENIZER_IDS are what testdata/make_smollm2.py read and wrote: any number of texts.
+// RETORT_TOKENIZER_TEXTS and RETORT_TOKENIZER_IDS are what testdata/make_smollm2.py read and wrote: any number of
+// texts.
 func TestSmolLM2IDsOfAFileOfTexts(t *testing.T) {
 	texts, ids := os.Getenv("RETORT_TOKENIZER_TEXTS"), os.Getenv("RETORT_TOKENIZER_IDS")
 	if texts == "" || ids == "" {

@@ -76,7 +76,8 @@ func TestTokensEqualHuggingFacesOnBERTsVocabulary(t *testing.T) {
 	}
 }
 
-// The digests are those of what Hugging Face's normalizer and pre-tokenizer make of each block: testdata/wordpiece/make_unicode.py.
+// The digests are those of what Hugging Face's normalizer and pre-tokenizer make of each block:
+// testdata/wordpiece/make_unicode.py.
 func TestEveryCharacterIsNormalisedAsHuggingFaceDoes(t *testing.T) {
 	var golden struct {
 		Known          []rune

@@ -1,6 +1,6 @@
-// Package torch is Retort's thin layer over LibTorch: a [Runtime] owns one OS thread, a [Scope] owns the tensors made in
-// it and frees them at its end, and errors are LibTorch's own messages. It is ordinary Go and compiles everywhere; built
-// without the tag libtorch, [Open] returns retort.ErrNoLibTorch.
+// Package torch is Retort's thin layer over LibTorch: a [Runtime] owns one OS thread, a [Scope] owns the tensors made
+// in it and frees them at its end, and errors are LibTorch's own messages. It is ordinary Go and compiles everywhere;
+// built without the tag libtorch, [Open] returns retort.ErrNoLibTorch.
 //
 //	rt, err := torch.Open(torch.Options{})
 //	...

@@ -12,8 +12,8 @@ import (
 // GlooOptions say how one worker of a group finds the others.
 type GlooOptions = raw.GlooOptions
 
-// Gloo is a worker's end of a group over c10d's Gloo. Its operations are begun in the same order by all workers. It needs no
-// Runtime.
+// Gloo is a worker's end of a group over c10d's Gloo. Its operations are begun in the same order by all workers. It
+// needs no Runtime.
 type Gloo struct {
 	group raw.Gloo
 	mu    sync.Mutex

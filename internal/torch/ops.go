@@ -26,8 +26,9 @@ func (s *Scope) Embedding(weight, indices Tensor) Tensor {
 	return s.own("embedding", raw.Embedding(weight, indices, false))
 }
 
-// ParameterRows is Embedding of a parameter (see RequireGrad). On the CPU its backward adds to the gradients of those rows
-// only; that of Embedding makes, clears and adds gradients of all rows, which can be most of a small batch's time.
+// ParameterRows is Embedding of a parameter (see RequireGrad). On the CPU its backward adds to the gradients of those
+// rows only; that of Embedding makes, clears and adds gradients of all rows, which can be most of a small batch's
+// time.
 func (s *Scope) ParameterRows(parameter, indices Tensor) Tensor {
 	sparse := s.OnCPU() && s.Recording()
 	if sparse {

@@ -127,8 +127,8 @@ func (rt *Runtime) run(f func(*Scope) error) (err error) {
 	return err
 }
 
-// Close ends the runtime's thread once the work in hand is done; Run then returns ErrClosed. Tensors that were kept must
-// have been freed before. Closing twice is harmless.
+// Close ends the runtime's thread once the work in hand is done; Run then returns ErrClosed. Tensors that were kept
+// must have been freed before. Closing twice is harmless.
 func (rt *Runtime) Close() error {
 	rt.close.Do(func() { close(rt.quit) })
 	<-rt.ended

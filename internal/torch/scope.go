@@ -31,8 +31,8 @@ func Precision(name string) Type {
 	return Float32
 }
 
-// Scope makes tensors and owns them. Its operations stop working at the first error: they return nil, and Err tells why,
-// so that a model's code need not check every line. A scope belongs to the function that Run gave it to.
+// Scope makes tensors and owns them. Its operations stop working at the first error: they return nil, and Err tells
+// why, so that a model's code need not check every line. A scope belongs to the function that Run gave it to.
 type Scope struct {
 	rt    *Runtime
 	owned []Tensor
@@ -42,8 +42,8 @@ type Scope struct {
 // Err returns the scope's first error.
 func (s *Scope) Err() error { return s.err }
 
-// Sub runs f in a scope of its own and frees what was made there, but for the result, which passes to s and may be nil. A
-// long computation without gradients holds little memory this way.
+// Sub runs f in a scope of its own and frees what was made there, but for the result, which passes to s and may be
+// nil. A long computation without gradients holds little memory this way.
 func (s *Scope) Sub(f func(*Scope) Tensor) Tensor {
 	if s.err != nil {
 		return nil

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// LoadedVersion returns the version of the LibTorch that this process has loaded, LibTorch's folder where its headers give no
-// version, and "" where none is loaded.
+// LoadedVersion returns the version of the LibTorch that this process has loaded, LibTorch's folder where its headers
+// give no version, and "" where none is loaded.
 func LoadedVersion() string {
 	maps, err := os.ReadFile("/proc/self/maps")
 	if err != nil {

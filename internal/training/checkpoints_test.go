@@ -173,7 +173,7 @@ func TestAFullDiskLeavesTheOldCheckpointAndSaysSo(t *testing.T) {
 
 func TestACheckpointOfAnotherRunIsRefusedByName(t *testing.T) {
 	s := killedAfter(t, t.TempDir(), 7)
-	for name, want := range map[string]string{"LR": "LR is 0.1 there and other here", "items": "other items"} {
+	for name, want := range map[string]string{"LR": "LR is 0.1 in the checkpoint and other in this run", "items": "other items"} {
 		l := newLearner(s)
 		l.state.Run[name] = "other"
 		err := l.train(t.Context())

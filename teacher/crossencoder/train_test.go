@@ -289,7 +289,7 @@ func TestAResumedRunComesToTheSameBytes(t *testing.T) {
 
 			o.LR = 2e-3
 			_, err = Train(t.Context(), "testdata/bert", out, corpus, examples[:16], o)
-			require.ErrorContains(t, err, "LR is 0.001 there and 0.002 here")
+			require.ErrorContains(t, err, "LR is 0.001 in the checkpoint and 0.002 in this run")
 		}
 	}
 }

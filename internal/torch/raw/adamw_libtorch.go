@@ -2,8 +2,8 @@
 
 package raw
 
-// Without errno, which a square root may set, the loop is one of vectors. Products and sums are not contracted, so that an
-// element's bits do not depend on its place in a vector.
+// Without errno, which a square root may set, the loop is one of vectors. Products and sums are not contracted, so
+// that an element's bits do not depend on its place in a vector.
 
 /*
 #include <math.h>

@@ -2,7 +2,8 @@
 
 package raw
 
-// The functions stand in cmd/retort/internal/libtorch/gloo. They are weak, since a LibTorch without Gloo leaves them out.
+// The functions stand in cmd/retort/internal/libtorch/gloo. They are weak, since a LibTorch without Gloo leaves them
+// out.
 
 /*
 #include <stdint.h>

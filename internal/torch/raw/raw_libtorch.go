@@ -2,8 +2,8 @@
 
 package raw
 
-// The weak declarations are of functions that gotch's libtch compiles but has no leak-free Go name for: its AtgGelu never
-// frees the copy it makes of a string, and it leaves the threads out.
+// The weak declarations are of functions that gotch's libtch compiles but has no leak-free Go name for: its AtgGelu
+// never frees the copy it makes of a string, and it leaves the threads out.
 
 /*
 #include <stdint.h>
