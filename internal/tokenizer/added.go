@@ -2,8 +2,6 @@ package tokenizer
 
 import (
 	"slices"
-	"unicode"
-	"unicode/utf8"
 )
 
 // token is an added token as a file describes it.
@@ -56,32 +54,6 @@ func (a *addedVocabulary) add(added token) {
 	added.ID = id
 	a.ids[added.Content] = id
 	a.tokens = append(a.tokens, added)
-}
-
-// setAdded enters the added tokens, and returns by id the texts that are looked for.
-func (t *Tokenizer) setAdded(tokens []token) (map[int32]string, error) {
-	var verbatim, normalized []addedToken
-	var verbatimTexts, normalizedTexts []string
-	texts := make(map[int32]string, len(tokens))
-	for _, a := range tokens {
-		if _, known := t.ids[a.Content]; !known {
-			if err := t.addToken(a.Content, a.ID); err != nil {
-				return nil, err
-			}
-		}
-		id := t.ids[a.Content]
-		added := addedToken{id: id, special: a.Special, singleWord: a.SingleWord, left: a.LStrip, right: a.RStrip}
-		if a.normalized() {
-			texts[id] = t.normalizer.normalize(a.Content)
-			normalized, normalizedTexts = append(normalized, added), append(normalizedTexts, texts[id])
-			continue
-		}
-		texts[id] = a.Content
-		verbatim, verbatimTexts = append(verbatim, added), append(verbatimTexts, a.Content)
-	}
-	t.verbatim = newAddedSet(verbatimTexts, verbatim)
-	t.normalized = newAddedSet(normalizedTexts, normalized)
-	return texts, nil
 }
 
 // addedToken is a token that is looked for in the text before anything else.
@@ -139,38 +111,4 @@ func (a *addedSet) split(
 		done = end
 	}
 	return done >= len(s) || text(s[done:], done == 0)
-}
-
-func standsAlone(s string, start, end int) bool {
-	before, n := utf8.DecodeLastRuneInString(s[:start])
-	after, m := utf8.DecodeRuneInString(s[end:])
-	return (n == 0 || !isWord(before)) && (m == 0 || !isWord(after))
-}
-
-// isWord is the class \w of Unicode TR 18, annex C.
-func isWord(r rune) bool {
-	return r == '\u200c' || r == '\u200d' ||
-		unicode.In(r, unicode.L, unicode.M, unicode.Nd, unicode.Nl, unicode.Pc, unicode.Other_Alphabetic)
-}
-
-func leftOfSpace(s string, i int) int {
-	for i > 0 {
-		r, n := utf8.DecodeLastRuneInString(s[:i])
-		if !unicode.IsSpace(r) {
-			break
-		}
-		i -= n
-	}
-	return i
-}
-
-func rightOfSpace(s string, i int) int {
-	for i < len(s) {
-		r, n := utf8.DecodeRuneInString(s[i:])
-		if !unicode.IsSpace(r) {
-			break
-		}
-		i += n
-	}
-	return i
 }

@@ -156,12 +156,3 @@ func bertKindOf(c rune) bertKind {
 	}
 	return bertLetter
 }
-
-func isASCII(s string) bool {
-	for i := range len(s) {
-		if s[i] >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
-}

@@ -3,10 +3,8 @@ package tokenizer
 import (
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"maps"
 	"strings"
-	"sync/atomic"
 	"unicode/utf8"
 )
 
@@ -21,48 +19,6 @@ type bpe struct {
 	merges   pairMerges
 	whole    map[string]int32 // words that are tokens without any merge (ignore_merges), or nil
 	cache    *wordCache
-}
-
-// bpe makes the BPE model of a tokenizer.json.
-func (t *Tokenizer) bpe(m jsonModel, overBytes bool) (model, error) {
-	if m.Dropout != nil && *m.Dropout != 0 {
-		return nil, fmt.Errorf("dropout %g: a tokenizer that is in use has none; set it to null", *m.Dropout)
-	}
-	if m.Prefix != nil && *m.Prefix != "" {
-		return nil, fmt.Errorf("continuing_subword_prefix %q is not supported", *m.Prefix)
-	}
-	if m.Suffix != nil && *m.Suffix != "" {
-		return nil, fmt.Errorf("end_of_word_suffix %q is not supported", *m.Suffix)
-	}
-	merges := make([][2]string, len(m.Merges))
-	for i, pair := range m.Merges {
-		merges[i] = pair
-	}
-	unk := int32(-1)
-	if m.UnkToken != nil {
-		id, ok := t.ids[*m.UnkToken]
-		if !ok {
-			return nil, fmt.Errorf("unk_token %q is not in the vocabulary", *m.UnkToken)
-		}
-		unk = id
-	}
-	model, err := newBPE(t.ids, merges, overBytes)
-	if err != nil {
-		return nil, err
-	}
-	model.unk, model.fuseUnk = unk, m.FuseUnk
-	if m.IgnoreMerges {
-		model.takeWholeWords(t.ids)
-	}
-	if m.ByteFallback && !overBytes {
-		// With a byte missing Hugging Face falls back for some characters only; no known vocabulary is so.
-		fallback, missing := byteIDs(t.ids, fallbackName)
-		if missing > 0 {
-			return nil, fmt.Errorf("byte_fallback: the vocabulary lacks %d of the tokens <0x00> to <0xFF>", missing)
-		}
-		model.fallback = &fallback
-	}
-	return model, nil
 }
 
 // newBPE makes a model without unknown token of a vocabulary, over bytes in the byte alphabet or over characters.
@@ -197,91 +153,3 @@ func splitMerge(s string) ([2]string, error) {
 	}
 	return [2]string{left, right}, nil
 }
-
-// wordCache remembers the ids of words that come again. A word has one place, and the last that wants it has it:
-// bounded, and no lock.
-type wordCache struct {
-	seed  maphash.Seed
-	words [1 << 14]atomic.Pointer[cachedWord]
-}
-
-type cachedWord struct {
-	word string
-	ids  []int32
-}
-
-const maxCachedWord = 48 // bytes; longer ones hardly come again
-
-func newWordCache() *wordCache { return &wordCache{seed: maphash.MakeSeed()} }
-
-// get returns the ids of a word, nil where it is not there, and its place, -1 where it is too long for one.
-func (c *wordCache) get(word string) (ids []int32, slot int) {
-	if len(word) > maxCachedWord {
-		return nil, -1
-	}
-	slot = int(maphash.String(c.seed, word) % uint64(len(c.words)))
-	if w := c.words[slot].Load(); w != nil && w.word == word {
-		return w.ids, slot
-	}
-	return nil, slot
-}
-
-func (c *wordCache) put(slot int, word string, ids []int32) {
-	if slot >= 0 && len(ids) > 0 {
-		c.words[slot].Store(&cachedWord{strings.Clone(word), append([]int32(nil), ids...)})
-	}
-}
-
-// byteAlphabet is GPT-2's way to write each byte as a character: the visible ones of Latin-1 stand for themselves, the
-// others for U+0100 and on, in order.
-var byteAlphabet = func() (alphabet [256]rune) {
-	next := rune(256)
-	for b := range alphabet {
-		if r := rune(b); '!' <= r && r <= '~' || '¡' <= r && r <= '¬' || '®' <= r && r <= 'ÿ' {
-			alphabet[b] = r
-			continue
-		}
-		alphabet[b] = next
-		next++
-	}
-	return alphabet
-}()
-
-var byteOfRune = func() map[rune]byte {
-	m := make(map[rune]byte, 256)
-	for b, r := range byteAlphabet {
-		m[r] = byte(b)
-	}
-	return m
-}()
-
-// fromByteAlphabet returns the bytes that a token of the byte alphabet stands for; not ok where it has other
-// characters.
-func fromByteAlphabet(token string) (raw string, ok bool) {
-	out := make([]byte, 0, len(token))
-	for _, r := range token {
-		b, ok := byteOfRune[r]
-		if !ok {
-			return "", false
-		}
-		out = append(out, b)
-	}
-	return string(out), true
-}
-
-// byteIDs returns the ids of the 256 bytes as name writes them, -1 for those that the vocabulary lacks.
-func byteIDs(ids map[string]int32, name func(b byte) string) (out [256]int32, missing int) {
-	for b := range out {
-		id, ok := ids[name(byte(b))]
-		if !ok {
-			id = -1
-			missing++
-		}
-		out[b] = id
-	}
-	return out, missing
-}
-
-func alphabetName(b byte) string { return string(byteAlphabet[b]) }
-
-func fallbackName(b byte) string { return fmt.Sprintf("<0x%02X>", b) }

@@ -13,22 +13,6 @@ import (
 	"github.com/retort-ir/retort/internal/regular"
 )
 
-// The files of a model folder that a tokenizer may be made of.
-const (
-	File       = "tokenizer.json"
-	ConfigFile = "tokenizer_config.json"
-
-	vocabFile       = "vocab.txt"
-	specialsFile    = "special_tokens_map.json"
-	addedTokensFile = "added_tokens.json"
-)
-
-// file is a file as it was read, so that it can be written again.
-type file struct {
-	name string
-	data []byte
-}
-
 // Options say what a tokenizer is for. The zero value is for an encoder of any class.
 type Options struct {
 	// Classes are the tokenizer classes of transformers that the model may have beside the general ones
@@ -411,4 +395,19 @@ func (r *reader) specials() []token {
 		return slices.Concat(names.list(), r.other)
 	}
 	return names.list()
+}
+
+// checkConfig refuses what the schema refuses, and notes what it does not know.
+func (r *reader) checkConfig(file modelfolder.Settings) error {
+	var named []string
+	for _, key := range file.Keys() {
+		if strings.HasSuffix(key, "_token") && (isToken(file.Raw(key)) || slices.Contains(namedTokens, key)) {
+			named = append(named, key)
+		}
+	}
+	unknown, err := ConfigSchema.Check(file.Without(named...))
+	if len(unknown) > 0 {
+		r.notes = append(r.notes, modelfolder.UnknownNote(file, unknown))
+	}
+	return err
 }

@@ -1,14 +1,10 @@
 package tokenizer
 
 import (
-	"encoding/json"
-	"fmt"
 	"strings"
 	"unicode"
 
 	"golang.org/x/text/unicode/norm"
-
-	"github.com/retort-ir/retort/internal/strictjson"
 )
 
 // normalizer rewrites text before it is cut.
@@ -24,18 +20,6 @@ func (c chain) normalize(s string) string {
 	return s
 }
 
-// maxGrowth is how many times as long a text may become. Unicode's forms make one of 3 bytes 33 bytes at most; a chain
-// of Replaces doubles it with each.
-const maxGrowth = 64
-
-// growth is what normalizeAtStart panics with and guard recovers.
-type growth int
-
-func (g growth) Error() string {
-	return fmt.Sprintf("the tokenizer's normalizers make a text %d times as long; the limit is %d: take another tokenizer",
-		g, maxGrowth)
-}
-
 // normalizeAtStart says as well whether space at the start was taken off.
 func (c chain) normalizeAtStart(s string) (normalized string, stripped bool) {
 	limit := maxGrowth*len(s) + maxContent*maxStages
@@ -48,84 +32,6 @@ func (c chain) normalizeAtStart(s string) (normalized string, stripped bool) {
 		}
 	}
 	return s, stripped
-}
-
-// readNormalizer reads the normalizer section.
-func (d *description) readNormalizer(section json.RawMessage) (err error) {
-	d.normalizer, err = d.normalizers(section)
-	return err
-}
-
-func (d *description) normalizers(section json.RawMessage) (chain, error) {
-	if isNull(section) {
-		return nil, nil
-	}
-	var n struct {
-		Type        string            `json:"type"`
-		Normalizers []json.RawMessage `json:"normalizers"`
-		Prepend     string            `json:"prepend"`
-		Pattern     jsonPattern       `json:"pattern"`
-		Content     string            `json:"content"`
-		Left        bool              `json:"strip_left"`
-		Right       bool              `json:"strip_right"`
-		Charsmap    []byte            `json:"precompiled_charsmap"` // base64
-
-		Clean        *bool `json:"clean_text"`
-		Chinese      *bool `json:"handle_chinese_chars"`
-		StripAccents *bool `json:"strip_accents"`
-		Lowercase    *bool `json:"lowercase"`
-	}
-	if err := strictjson.UnmarshalKnown(section, &n); err != nil {
-		return nil, err
-	}
-	switch n.Type {
-	case "Sequence":
-		var all chain
-		err := d.inSequence(n.Normalizers, func(section json.RawMessage) error {
-			one, err := d.normalizers(section)
-			all = append(all, one...)
-			return err
-		})
-		return all.merged(), err
-	case "BertNormalizer":
-		lower := valueOr(n.Lowercase, true)
-		return chain{bertNormalizer{
-			clean: valueOr(n.Clean, true), chinese: valueOr(n.Chinese, true),
-			lower: lower, stripAccents: valueOr(n.StripAccents, lower),
-		}}, nil
-	case "NFC", "NFD", "NFKC", "NFKD":
-		return chain{normalForms[n.Type]}, nil
-	case "Lowercase":
-		return chain{lowercase{}}, nil
-	case "StripAccents":
-		return chain{rewrite(stripAccents)}, nil
-	case "Nmt":
-		return chain{rewrite(nmt)}, nil
-	case "Strip":
-		return chain{strip{n.Left, n.Right}}, nil
-	case "Prepend":
-		if len(n.Prepend) > maxContent {
-			return nil, fmt.Errorf("prepend has %d bytes, the limit is %d", len(n.Prepend), maxContent)
-		}
-		return chain{rewrite(func(s string) string { return n.Prepend + s })}, nil
-	case "Replace":
-		if len(n.Content) > maxContent {
-			return nil, fmt.Errorf("content has %d bytes, the limit is %d", len(n.Content), maxContent)
-		}
-		replace, err := n.Pattern.replacer(n.Content)
-		if err != nil {
-			return nil, err
-		}
-		return chain{replace}, nil
-	case "Precompiled":
-		m, err := newCharsmap(n.Charsmap)
-		if err != nil {
-			return nil, fmt.Errorf("precompiled_charsmap: %w", err)
-		}
-		return chain{m}, nil
-	}
-	return nil, unknownType(n.Type,
-		"Sequence, BertNormalizer, NFC, NFD, NFKC, NFKD, Lowercase, StripAccents, Nmt, Strip, Prepend, Replace, Precompiled")
 }
 
 // lowerFirst returns the chain with lower case in front. A BertNormalizer that lowercases needs no other.
@@ -176,14 +82,6 @@ func (lowercase) normalize(s string) string {
 		writeLower(&b, r)
 	}
 	return b.String()
-}
-
-func writeLower(b *strings.Builder, r rune) {
-	if r == 'İ' { // the one character whose lower case is two
-		b.WriteString("i\u0307")
-		return
-	}
-	b.WriteRune(unicode.ToLower(r))
 }
 
 func stripAccents(s string) string {

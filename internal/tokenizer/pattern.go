@@ -1,7 +1,6 @@
 package tokenizer
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -23,75 +22,6 @@ const (
 		`|\s*[\r\n]+|\s+(?!\S)|\s+`
 )
 
-// jsonPattern is {"String": "..."} or {"Regex": "..."}.
-type jsonPattern struct {
-	String *string `json:"String"`
-	Regex  *string `json:"Regex"`
-}
-
-var errNoPattern = errors.New(`pattern: want {"String": "..."} or {"Regex": "..."}`)
-
-func (p jsonPattern) replacer(by string) (normalizer, error) {
-	if p.String != nil {
-		from := *p.String
-		if from == "" {
-			return nil, errors.New("pattern: the string is empty")
-		}
-		return rewrite(func(s string) string { return strings.ReplaceAll(s, from, by) }), nil
-	}
-	if p.Regex == nil {
-		return nil, errNoPattern
-	}
-	find, err := newExpression(*p.Regex)
-	if err != nil {
-		return nil, err
-	}
-	return rewrite(func(s string) string { return find.replaceAll(s, by) }), nil
-}
-
-func (p jsonPattern) splitter(behavior string, invert bool) (preTokenizer, error) {
-	name, ok := splitBehaviors[behavior]
-	if !ok {
-		return nil, fmt.Errorf("behavior %q is not supported; supported are %s", behavior,
-			"Removed, Isolated, MergedWithPrevious, MergedWithNext, Contiguous")
-	}
-	if p.String != nil {
-		return splitAt{literal(*p.String), name, invert}, nil
-	}
-	if p.Regex == nil {
-		return nil, errNoPattern
-	}
-	return newSplit(*p.Regex, name, invert)
-}
-
-// newSplit makes a preTokenizer of a regular expression.
-func newSplit(pattern, behavior string, invert bool) (preTokenizer, error) {
-	// Isolated matches without anything between them are the same as removing what is not one.
-	if behavior == "isolated" || behavior == "removed" && invert {
-		switch pattern {
-		case patternGPT2:
-			return fastSplit{nextGPT2}, nil
-		case patternLlama3:
-			return fastSplit{nextLlama3}, nil
-		case patternQwen2:
-			return fastSplit{nextQwen2}, nil
-		}
-	}
-	find, err := newExpression(pattern)
-	if err != nil {
-		return nil, err
-	}
-	return splitAt{find, behavior, invert}, nil
-}
-
-// The bounds of a pattern that comes with a model. Patterns of real tokenizers have some hundred bytes and take less
-// than a microsecond a byte. A backtracking one, such as (a+)+$, takes twice as long for each further letter.
-const (
-	maxPattern  = 64 << 10 // bytes
-	matchTime   = 5 * time.Second
-	timePerByte = 5 * time.Microsecond // beyond matchTime, for all matches of a text
-)
-
 // expression finds the matches of a regular expression with lookahead.
 type expression struct{ re *regexp2.Regexp }
 
@@ -105,31 +35,6 @@ func newExpression(pattern string) (expression, error) {
 	}
 	re.MatchTimeout = matchTime
 	return expression{re}, nil
-}
-
-// slowPattern is what find panics with and guard recovers: between them lie stages that cannot fail otherwise.
-type slowPattern struct{ pattern string }
-
-func (e slowPattern) Error() string {
-	return fmt.Sprintf("the tokenizer's pattern %.200q takes longer than %v on a text, since it tries the same place in "+
-		"many ways; take another tokenizer", e.pattern, matchTime)
-}
-
-// guard calls do and returns the pattern that took too long, or how much a text grew.
-func guard(do func()) (err error) {
-	defer func() {
-		switch p := recover().(type) {
-		case nil:
-		case slowPattern:
-			err = p
-		case growth:
-			err = p
-		default:
-			panic(p)
-		}
-	}()
-	do()
-	return nil
 }
 
 func (e expression) find(dst []span, text string) []span {
@@ -315,9 +220,12 @@ func contraction(s string, fold bool) int {
 	return 0
 }
 
-func lowerASCII(b byte) byte {
-	if 'A' <= b && b <= 'Z' {
-		return b + 'a' - 'A'
-	}
-	return b
+// finder appends the spans of a text that are matches, in order, not overlapping, not empty.
+type finder interface {
+	find(dst []span, text string) []span
+}
+
+type span struct {
+	start, end int
+	match      bool
 }

@@ -1,14 +1,9 @@
 package tokenizer
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/retort-ir/retort/internal/strictjson"
 )
 
 // piece is a part of the text that the model will see by itself.
@@ -20,76 +15,6 @@ type piece struct {
 // preTokenizer splits a piece and appends its parts; an empty one may be among them.
 type preTokenizer interface {
 	split(dst []piece, p piece) []piece
-}
-
-// preTokenizer reads the pre_tokenizer section.
-func (d *description) preTokenizer(section json.RawMessage) error {
-	if isNull(section) {
-		return nil
-	}
-	if d.byteLevel {
-		return errors.New("ByteLevel must be the last of a Sequence")
-	}
-	var p struct {
-		Type          string            `json:"type"`
-		Pretokenizers []json.RawMessage `json:"pretokenizers"`
-
-		AddPrefixSpace *bool       `json:"add_prefix_space"`
-		UseRegex       *bool       `json:"use_regex"`
-		Individual     bool        `json:"individual_digits"`
-		Pattern        jsonPattern `json:"pattern"`
-		Behavior       string      `json:"behavior"`
-		Invert         bool        `json:"invert"`
-		Replacement    string      `json:"replacement"`
-		PrependScheme  string      `json:"prepend_scheme"`
-		Split          *bool       `json:"split"`
-		StrRep         *string     `json:"str_rep"`      // of older files, the replacement once more
-		TrimOffsets    *bool       `json:"trim_offsets"` // offsets are not of interest
-	}
-	if err := strictjson.UnmarshalKnown(section, &p); err != nil {
-		return err
-	}
-	var stage preTokenizer
-	switch p.Type {
-	case "Sequence":
-		return d.inSequence(p.Pretokenizers, d.preTokenizer)
-	case "ByteLevel":
-		d.byteLevel = true
-		stage = byteLevel{prefixSpace: valueOr(p.AddPrefixSpace, true), pattern: valueOr(p.UseRegex, true)}
-	case "BertPreTokenizer":
-		stage = bertWords{}
-	case "Digits":
-		stage = digits(p.Individual)
-	case "Split":
-		split, err := p.Pattern.splitter(p.Behavior, p.Invert)
-		if err != nil {
-			return err
-		}
-		stage = split
-	case "Punctuation":
-		name, ok := splitBehaviors[p.Behavior]
-		if p.Behavior != "" && !ok {
-			return fmt.Errorf("behavior %q is not supported", p.Behavior)
-		}
-		if p.Behavior == "" {
-			name = "isolated"
-		}
-		stage = splitAt{charClass{in: isPunctuation}, name, false}
-	case "WhitespaceSplit":
-		stage = whitespaceSplit
-	case "Metaspace":
-		meta, err := newMetaspace(p.Replacement, p.PrependScheme, p.AddPrefixSpace)
-		if err != nil {
-			return err
-		}
-		meta.cut = valueOr(p.Split, true)
-		stage = meta
-	default:
-		return unknownType(p.Type,
-			"Sequence, BertPreTokenizer, ByteLevel, Digits, Split, Punctuation, WhitespaceSplit, Metaspace")
-	}
-	d.stages = append(d.stages, stage)
-	return nil
 }
 
 // byteLevel is Hugging Face's ByteLevel without its byte alphabet, which the model does without.
@@ -118,16 +43,6 @@ func splitEach(dst []piece, p piece, next func(s string) int) []piece {
 		s, p.start = s[n:], false
 	}
 	return dst
-}
-
-// finder appends the spans of a text that are matches, in order, not overlapping, not empty.
-type finder interface {
-	find(dst []span, text string) []span
-}
-
-type span struct {
-	start, end int
-	match      bool
 }
 
 // splitAt is Hugging Face's Split: what becomes of a match is its behaviour.
@@ -248,24 +163,6 @@ type metaspace struct {
 	sign   string // "▁"
 	prefix string // always, first (at the start of the text), never
 	cut    bool
-}
-
-// newMetaspace reads the settings of Metaspace, add_prefix_space being the key of older files.
-func newMetaspace(sign, scheme string, addPrefixSpace *bool) (metaspace, error) {
-	if utf8.RuneCountInString(sign) != 1 {
-		return metaspace{}, fmt.Errorf("replacement %q: want one character", sign)
-	}
-	if scheme == "" {
-		scheme = "always"
-		if !valueOr(addPrefixSpace, true) {
-			scheme = "never"
-		}
-	}
-	switch scheme {
-	case "always", "first", "never":
-		return metaspace{sign: sign, prefix: scheme}, nil
-	}
-	return metaspace{}, fmt.Errorf("prepend_scheme %q is not supported; supported are always, first, never", scheme)
 }
 
 func (m metaspace) split(dst []piece, p piece) []piece {

@@ -3,7 +3,6 @@ package tokenizer
 import (
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/retort-ir/retort/internal/modelfolder"
 )
@@ -50,21 +49,6 @@ const (
 	leftPadding          = `with padding on the left a text's vector would depend on the texts beside it; set "right"`
 	postProcessorDecides = "the post-processor says which special tokens are around a text"
 )
-
-// checkConfig refuses what the schema refuses, and notes what it does not know.
-func (r *reader) checkConfig(file modelfolder.Settings) error {
-	var named []string
-	for _, key := range file.Keys() {
-		if strings.HasSuffix(key, "_token") && (isToken(file.Raw(key)) || slices.Contains(namedTokens, key)) {
-			named = append(named, key)
-		}
-	}
-	unknown, err := ConfigSchema.Check(file.Without(named...))
-	if len(unknown) > 0 {
-		r.notes = append(r.notes, modelfolder.UnknownNote(file, unknown))
-	}
-	return err
-}
 
 // settingsFiles are the files that set the tokenizer's switches.
 type settingsFiles struct{ config, specialsMap modelfolder.Settings }

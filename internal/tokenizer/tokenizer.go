@@ -2,12 +2,11 @@ package tokenizer
 
 import (
 	"fmt"
-	"math"
+	"path/filepath"
 	"strings"
 	"sync"
-	"unicode/utf8"
 
-	encoding "golang.org/x/text/encoding/unicode"
+	"github.com/retort-ir/retort/internal/atomicfile"
 )
 
 // Tokenizer is a vocabulary with the rules that cut text into its tokens. It is safe for concurrent use.
@@ -35,30 +34,6 @@ type Tokenizer struct {
 	files       []file
 	fingerprint string
 	maxID       int64 // of the tokens that are still to come
-}
-
-// model turns one piece of text into ids.
-type model interface {
-	appendIDs(dst []int32, piece string, s *scratch) []int32
-}
-
-// scratch is what one run over a text needs for itself.
-type scratch struct {
-	pieces, next []piece
-	merger       merger
-	lattice      []arc
-}
-
-// Encode returns the ids of a text. It adds no special token, and what looks like one in the text ("<|im_end|>") is
-// text like any other: what a user or a document says can not end a turn. (But a unigram vocabulary that counts its
-// special tokens among its words, as XLM-R's does, finds them there.) The empty text has no ids. An error names a
-// pattern of the tokenizer that takes too long on the text.
-func (t *Tokenizer) Encode(text string) ([]int32, error) { return t.encode(text, false, math.MaxInt) }
-
-// EncodeWithSpecials returns the ids of a text in which special tokens are recognised where they are written: for chat
-// templates that have been filled in. It adds none.
-func (t *Tokenizer) EncodeWithSpecials(text string) ([]int32, error) {
-	return t.encode(text, true, math.MaxInt)
 }
 
 // Decode returns the text of ids, special tokens as they are written, ids outside the vocabulary left out. Bytes that
@@ -136,109 +111,25 @@ func (t *Tokenizer) bytes(id int32) string {
 	return t.raw[id]
 }
 
-// run is one run over a text.
-type run struct {
-	*Tokenizer
-	*scratch
-	specials bool // special tokens are recognised
-	limit    int  // the run ends once it has so many ids
-	ids      []int32
-}
-
-// encode returns the ids of a text, or at least the first limit of them.
-func (t *Tokenizer) encode(text string, specials bool, limit int) (ids []int32, err error) {
-	s, _ := t.scratch.Get().(*scratch)
-	if s == nil {
-		s = new(scratch)
-	}
-	defer func() {
-		s.pieces, s.next = emptied(s.pieces), emptied(s.next)
-		t.scratch.Put(s)
-	}()
-	r := run{Tokenizer: t, scratch: s, specials: specials, limit: limit}
-	err = guard(func() {
-		text := validUTF8(text)
-		r.ids = make([]int32, 0, min(len(text)/4+2, limit))
-		t.verbatim.split(text, specials, r.token, r.segment)
-	})
-	return r.ids, err
-}
-
-func (r *run) full() bool { return len(r.ids) >= r.limit }
-
-func (r *run) token(id int32) bool {
-	r.ids = append(r.ids, id)
-	return !r.full()
-}
-
-// segment encodes what lies between verbatim tokens and reports whether there is room for more.
-func (r *run) segment(s string, start bool) bool {
-	if r.bert != nil {
-		return r.words(s)
-	}
-	s, stripped := r.normalizer.normalizeAtStart(s)
-	return r.normalized.split(s, r.specials, r.token, func(s string, first bool) bool {
-		return r.cut(piece{s, start && first && !stripped})
-	})
-}
-
-// words goes from space to space, over which neither the normalizer nor the pre-tokenizer sees, so that a long text
-// that is cut is not normalised whole.
-func (r *run) words(s string) bool {
-	word := func(w string) bool {
-		r.ids = r.model.appendIDs(r.ids, w, r.scratch)
-		return !r.full()
-	}
-	for len(s) > 0 && !r.full() {
-		n := 0
-		for n < len(s) && s[n] != ' ' && s[n] != '\n' {
-			n++
-		}
-		if n > 0 {
-			eachBERTWord(r.bert.normalize(s[:n]), word)
-		}
-		s = s[min(n+1, len(s)):]
-	}
-	return !r.full()
-}
-
-// cut cuts a normalised text into pieces and appends their ids.
-func (r *run) cut(whole piece) bool {
-	s := r.scratch
-	s.pieces = append(s.pieces[:0], whole)
-	for _, stage := range r.stages {
-		s.next = s.next[:0]
-		for _, p := range s.pieces {
-			s.next = stage.split(s.next, p)
-		}
-		s.pieces, s.next = s.next, s.pieces
-	}
-	for _, p := range s.pieces {
-		if p.text != "" {
-			r.ids = r.model.appendIDs(r.ids, p.text, s)
-		}
-		if r.full() {
-			return false
-		}
-	}
-	return true
-}
-
-// emptied keeps the memory of a small buffer, but none of the text that its pieces hold.
-func emptied(pieces []piece) []piece {
-	if cap(pieces) > 1024 {
+// Prefix returns the special tokens that the post-processor puts before a text. The caller does not change them.
+func (t *Tokenizer) Prefix() []int32 {
+	if len(t.single.parts) == 0 {
 		return nil
 	}
-	clear(pieces[:cap(pieces)])
-	return pieces[:0]
+	return t.single.parts[0].ids
 }
 
-// validUTF8 puts U+FFFD in place of what is not UTF-8: one for as many bytes as could begin a character, as Python's
-// errors="replace" and Rust's from_utf8_lossy do.
-func validUTF8(s string) string {
-	if utf8.ValidString(s) {
-		return s
+// Save writes the files that the tokenizer was made of into a folder, with the length limit maxTokens where they give
+// one.
+func (t *Tokenizer) Save(dir string, maxTokens int) error {
+	for _, f := range t.files {
+		data, err := WithTokenLimit(f.name, f.data, maxTokens)
+		if err != nil {
+			return err
+		}
+		if err := atomicfile.WriteBytes(filepath.Join(dir, f.name), data); err != nil {
+			return err
+		}
 	}
-	valid, _ := encoding.UTF8.NewDecoder().String(s) // which never fails
-	return valid
+	return nil
 }

@@ -2,9 +2,7 @@ package tokenizer
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"unicode/utf8"
 
@@ -22,44 +20,6 @@ type unigram struct {
 
 // unkPenalty is how much worse than the worst token an unknown character is, as in sentencepiece.
 const unkPenalty = 10
-
-// arc is the last token of the best segmentation of what lies before a place.
-type arc struct {
-	score float64
-	start int32 // -1: no segmentation ends here
-	id    int32
-}
-
-// unigram makes the Unigram model of a tokenizer.json.
-func (t *Tokenizer) unigram(vocab []jsonScored, m jsonModel) (model, error) {
-	if len(vocab) == 0 {
-		return nil, errors.New("vocab is empty")
-	}
-	if m.UnkID == nil || *m.UnkID < 0 || *m.UnkID >= int64(len(vocab)) {
-		return nil, fmt.Errorf("unk_id: want the id of one of the %d tokens", len(vocab))
-	}
-	u := &unigram{unk: int32(*m.UnkID), scores: make([]float64, len(vocab)), unkScore: math.Inf(1)}
-	ids := make([]int32, len(vocab))
-	texts := make([]string, len(vocab))
-	for i, v := range vocab {
-		if err := t.addToken(v.token, int64(i)); err != nil {
-			return nil, fmt.Errorf("vocab: %w", err)
-		}
-		ids[i], texts[i], u.scores[i] = int32(i), v.token, v.score
-		u.unkScore = min(u.unkScore, v.score)
-	}
-	u.unkScore -= unkPenalty
-	u.trie = newTrie(texts, ids)
-	if m.ByteFallback {
-		// With a byte missing Hugging Face falls back for some characters only; no known vocabulary is so.
-		fallback, missing := byteIDs(t.ids, fallbackName)
-		if missing > 0 {
-			return nil, fmt.Errorf("byte_fallback: the vocabulary lacks %d of the tokens <0x00> to <0xFF>", missing)
-		}
-		u.fallback = &fallback
-	}
-	return u, nil
-}
 
 // jsonScored is ["token", score].
 type jsonScored struct {

@@ -5,27 +5,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"path/filepath"
 	"slices"
 
-	"github.com/retort-ir/retort/internal/atomicfile"
 	"github.com/retort-ir/retort/internal/strictjson"
 )
-
-// Save writes the files that the tokenizer was made of into a folder, with the length limit maxTokens where they give
-// one.
-func (t *Tokenizer) Save(dir string, maxTokens int) error {
-	for _, f := range t.files {
-		data, err := WithTokenLimit(f.name, f.data, maxTokens)
-		if err != nil {
-			return err
-		}
-		if err := atomicfile.WriteBytes(filepath.Join(dir, f.name), data); err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 // digest leaves the length limit out, which is the model's: Save writes the one that the model has.
 func digest(files []file) (string, error) {
@@ -75,4 +58,20 @@ func findMember(data []byte, path []string) (start, end int, err error) {
 		at, text = at+start, text[start:end]
 	}
 	return at, at + len(text), nil
+}
+
+// The files of a model folder that a tokenizer may be made of.
+const (
+	File       = "tokenizer.json"
+	ConfigFile = "tokenizer_config.json"
+
+	vocabFile       = "vocab.txt"
+	specialsFile    = "special_tokens_map.json"
+	addedTokensFile = "added_tokens.json"
+)
+
+// file is a file as it was read, so that it can be written again.
+type file struct {
+	name string
+	data []byte
 }
