@@ -11,10 +11,10 @@ import (
 
 var completionCommand = command{
 	name:    "completion",
-	summary: "write what makes a shell complete retort's commands and flags",
+	summary: "print a completion script for a shell",
 	usage: `bash|zsh|fish
 
-Writes a script for the shell. It asks the retort that it completes, so that it need not be renewed when that changes.
+Prints a script that completes retort's commands and flags. The script calls retort, so it stays valid after an update.
 
 example:
   source <(retort completion bash)                                          # in ~/.bashrc
@@ -24,8 +24,8 @@ example:
 	run: runCompletion,
 }
 
-// completionScripts ask "retort __complete", which prints a candidate a line: what to insert, a tab, an explanation. Where
-// it prints none, the shell completes names of files.
+// completionScripts call "retort __complete", which prints one candidate per line: the word, a tab, an explanation.
+// Without candidates the shell completes file names.
 var completionScripts = map[string]string{
 	"bash": `# bash completion for retort
 _retort() {
@@ -72,7 +72,7 @@ complete -c retort -f -a '(__retort_complete)'
 `,
 }
 
-// completionShells are the shells, in the order of the help.
+// completionShells lists the shells in the order of the help.
 var completionShells = []string{"bash", "zsh", "fish"}
 
 func runCompletion(_ context.Context, args []string, stdout, _ io.Writer) error {
@@ -82,13 +82,13 @@ func runCompletion(_ context.Context, args []string, stdout, _ io.Writer) error 
 	}
 	script, ok := completionScripts[words[0]]
 	if !ok {
-		return fmt.Errorf("%w: no completion for %q, but for %s", errUsage, words[0], strings.Join(completionShells, ", "))
+		return fmt.Errorf("%w: unknown shell %q, want one of %s", errUsage, words[0], strings.Join(completionShells, ", "))
 	}
 	_, err = io.WriteString(stdout, script)
 	return err
 }
 
-// completeCommand is what the scripts call, with the words after retort; the last is the one that is typed.
+// completeCommand answers the scripts. Its arguments are the words after "retort"; the last word is being typed.
 func completeCommand() command {
 	return command{
 		name: "__complete", summary: "answer a shell's completion",
@@ -103,10 +103,10 @@ func completeCommand() command {
 	}
 }
 
-// candidate is what a typed word can become.
+// candidate is a completion of the typed word.
 type candidate struct{ text, help string }
 
-// complete returns the candidates for the last word; none stands for names of files.
+// complete returns the candidates for the last word. No candidates mean file names.
 func complete(words []string) []candidate {
 	if len(words) == 0 {
 		return nil
@@ -114,7 +114,7 @@ func complete(words []string) []candidate {
 	typed := words[len(words)-1]
 	var before []string
 	for _, w := range words[:len(words)-1] {
-		if w != "=" { // bash makes it a word: -towers = query
+		if w != "=" { // bash splits -towers=query into three words
 			before = append(before, w)
 		}
 	}
@@ -122,7 +122,7 @@ func complete(words []string) []candidate {
 		typed = ""
 	}
 	prefix := ""
-	if name, value, ok := flagName(typed); ok { // -towers=query is one word elsewhere
+	if name, value, ok := flagName(typed); ok { // zsh and fish keep -towers=query as one word
 		prefix, typed = typed[:len(typed)-len(value)], value
 		before = append(before, "-"+name)
 	}
@@ -166,7 +166,7 @@ func candidates(before []string, typed string) []candidate {
 	return nil
 }
 
-// commandNames are the words that can follow those of a command line to make a command's name.
+// commandNames returns the words that can follow before in the name of a command.
 func commandNames(before []string) []candidate {
 	var all []candidate
 	for _, c := range commands() {
@@ -195,7 +195,7 @@ func topicNames(before []string) []candidate {
 	return all
 }
 
-// flagNames are a command's flags, written with as many dashes as are typed.
+// flagNames returns a command's flags, with one or two dashes as typed.
 func flagNames(c *command, flags *flag.FlagSet, typed string) []candidate {
 	dashes := "-"
 	if strings.HasPrefix(typed, "--") {
@@ -203,14 +203,14 @@ func flagNames(c *command, flags *flag.FlagSet, typed string) []candidate {
 	}
 	var all []candidate
 	flags.VisitAll(func(f *flag.Flag) { all = append(all, candidate{dashes + f.Name, flagHelp(c, f.Name)}) })
-	all = append(all, candidate{dashes + "quiet", "nothing but errors and the result"})
+	all = append(all, candidate{dashes + "quiet", "print only errors and the result"})
 	if c.json {
-		all = append(all, candidate{dashes + "json", "result and progress as JSON"})
+		all = append(all, candidate{dashes + "json", "print result and progress as JSON"})
 	}
 	return append(all, candidate{dashes + "h", "explain the command"})
 }
 
-// flagHelp is the line of the command's usage that begins with the flag, or what the settings say of it.
+// flagHelp returns the line of the command's usage that starts with the flag, or the help of the setting.
 func flagHelp(c *command, name string) string {
 	for _, line := range strings.Split(c.usage, "\n") {
 		rest, ok := strings.CutPrefix(line, "  -"+name+" ")
@@ -228,7 +228,7 @@ func flagHelp(c *command, name string) string {
 	return ""
 }
 
-// flagValues are those of the flags that take one of a few words.
+// flagValues lists the values of the flags that accept a fixed set of words.
 var flagValues = map[string][]string{
 	"towers":    {"query", "both"},
 	"tower":     {"query", "passage"},

@@ -68,7 +68,7 @@ func TestCandidates(t *testing.T) {
 	require.Empty(t, succeed(t, "__complete"))
 	require.Equal(t, "distill\t"+distillCommand.summary+"\n", succeed(t, "__complete", "dis"))
 	require.Equal(t, "-metric\tas the runs were evaluated: ndcg@K, recall@K, mrr@K, ... (ndcg@10)\n", succeed(t, "__complete", "compare", "-metr"))
-	require.Equal(t, "-gamma\tof student-scale\n", succeed(t, "__complete", "distill", "-gam"))
+	require.Equal(t, "-gamma\tfactor of the teacher's z-scores in target student-scale\n", succeed(t, "__complete", "distill", "-gam"))
 }
 
 // What is offered as a flag's value, the commands take, and nothing of the sort that they do not.

@@ -25,49 +25,51 @@ var distillCommand = command{
 	usage: `[-c retort.yaml] -corpus FILE -model DIR -out RUN [flags]
        retort distill -init [FILE]
 
-Makes queries of the passages, ranks the corpus for each by BM25 and the model together, and trains the model to rank as
-the two do: its own similarities, moved by what BM25 says. The best model met is written to RUN/model, which Retort and
-sentence-transformers load; the model as it was can win. What every stage makes is kept in RUN: called again after a kill
-it goes on where it was, and after a change of settings it redoes only what depends on them. "retort status RUN" shows how
-far it is.
+Generates queries from the passages, ranks the corpus for each query by BM25 and the model, and trains the model to
+reproduce its own similarities shifted by the teacher's scores. Writes the best model to RUN/model, which Retort and
+sentence-transformers load. If no trained model is better, RUN/model is the initial model.
 
-  -c FILE               settings; a flag given beside it wins
-  -init                 write a commented file of all settings, to FILE or standard output
-  -corpus FILE          passages: JSON Lines with _id, title, text; also packed with gzip or zstd; -: standard input
-  -out RUN              the folder of the run
-  -towers T             query: passage vectors stay as they are, so that an index need not be rebuilt; both: queries and
-                        passages learn (query)
-  -queries FILE         your own queries: JSON Lines with _id, text; they are trained on beside the generated ones
-  -qrels FILE           judgements of some of -queries: these are not trained on, they choose the best model. Without any
-                        it is chosen and tested by generated queries of a type that is not trained on, made of passages of which
-                        no other query is trained on
+RUN keeps the result of every stage. The same command resumes a killed run. After a change of settings it redoes only
+the stages that depend on them. "retort status RUN" shows the progress.
+
+  -c FILE               settings file; a flag overrides it
+  -init                 write a commented file of all settings to FILE or standard output
+  -corpus FILE          passages: JSON Lines with _id, title, text, also compressed with gzip or zstd; -: standard input
+  -out RUN              folder of the run
+  -towers T             query: train queries only, so that passage vectors and the index stay valid; both: train queries
+                        and passages, which needs a new index (query)
+  -queries FILE         your own queries: JSON Lines with _id, text; training adds them to the generated queries
+  -qrels FILE           judgements of some -queries; they choose the best model and are not trained on. Without
+                        judgements, held-out generated queries choose and test the model: their type and their passages
+                        are not trained on
   -lists FILE           train on your own scored lists instead: JSON Lines with query, ids, scores in [0,1]
-  -test-queries FILE    queries that you will measure the model by: JSON Lines with _id, text. Queries and lists that copy one of
-                        them, or of the judged -queries, are not trained on, and their number is said
+  -test-queries FILE    queries that will measure the model: JSON Lines with _id, text. Training skips queries and lists
+                        that copy a test query or a judged query, and prints their number
 ` + strings.TrimPrefix(generatorUsage, "\n") + `
-  -max-queries N        generated queries to use, drawn evenly over the passages (10000)
-  -max-lists N          lists to train on, drawn evenly over the passages (query: all, both: 1000)
+  -max-queries N        maximum number of generated queries, spread evenly over the passages (10000)
+  -max-lists N          maximum number of lists, spread evenly over the passages (-towers query: no limit, both: 1000)
 ` + strings.TrimPrefix(teacherUsage(`
-                        without -teacher: bm25, the model's own part being in the target; with -target min-max or percentile
-                        bm25+student`), "\n") + `
-  -target T             what the model is to reproduce. student-scale: its own similarities, moved by the teacher; min-max: each
-                        list's scores, scaled to [0,1]; percentile: those of all lists of a type of query, scaled by one
-                        range (student-scale; with -loss paper percentile)
-  -loss L               kl: KL divergence over the list; paper: that of Tamber et al. 2025 (arXiv 2502.19712), KL and a little
-                        InfoNCE with in-batch negatives. InfoNCE takes the teacher's first for the positive, and passes over
-                        extractive queries, of which it is not to be trusted (kl)
-  -check-queries N      the most judged, and the most held-out queries on which teacher and model are compared before
-                        anything is trained; 0: no comparison (200)
-  -force                train even where the teacher is not better than the model
-  -epochs N -lr R -batch N   (query: 1, 1e-4, 64; both: 1, 5e-5, 16)
-  -keep last            take the last model, not the best (best)
-  -interpolate          average the best model's weights with those it began with, as far as what chooses the best is for it
-  -retention DIR        judged queries that are not trained for, a folder in BEIR layout (qrels/test.tsv): a model whose
-                        nDCG@10 there falls too far is drawn back towards what it was
-  -retention-drop X     how far it may fall (0.01)
-  -analyzer A           BM25's terms: english, or code, which also splits identifiers (english)
-  -seed N               (1)
-  and every other setting of the file that -init writes, as a flag` + modelUsage + `
+                        (bm25; with -target min-max or percentile: bm25+student)`), "\n") + `
+  -target T             what the model learns. student-scale: its own similarities, shifted by the teacher; min-max: the
+                        teacher's scores, scaled to [0,1] in each list; percentile: the teacher's scores, scaled by one
+                        range for each query type (student-scale; with -loss paper: percentile)
+  -loss L               kl: KL divergence over the list; paper: KL and a little InfoNCE with in-batch negatives, as in
+                        Tamber et al. 2025 (arXiv 2502.19712). The positive of InfoNCE is the teacher's first passage;
+                        InfoNCE skips extractive queries, whose first passage is unreliable (kl)
+  -check-queries N      maximum number of judged queries, and of held-out queries, that compare teacher and model before
+                        training; 0: no check (200)
+  -force                train even if the teacher is no better than the model
+  -epochs N             passes over the lists (1)
+  -lr R                 peak learning rate (-towers query: 1e-4, both: 5e-5)
+  -batch N              lists per step (-towers query: 64, both: 16)
+  -keep K               best: save the best model; last: save the last model (best)
+  -interpolate          average the best weights with the initial weights where the evaluation improves
+  -retention DIR        judged queries of another task, a folder in BEIR layout (qrels/test.tsv). A model that loses
+                        more than -retention-drop on them is moved back towards its initial weights
+  -retention-drop X     how much nDCG@10 may drop on the -retention queries (0.01)
+  -analyzer A           words for BM25: english, or code, which also splits identifiers (english)
+  -seed N               seed of all random draws (1)
+  Every other setting of the file that -init writes is a flag too.` + modelUsage + `
 
 example:
   retort distill -corpus corpus.jsonl -model ./all-MiniLM-L6-v2 -out runs/mine
@@ -76,7 +78,7 @@ example:
 	json: true, resumes: true, run: runDistill,
 }
 
-// distillFlags are the settings of distill.
+// distillFlags holds the settings of distill.
 type distillFlags struct {
 	corpus, out, towers   string
 	queries, qrels, lists string
@@ -97,7 +99,6 @@ type distillFlags struct {
 	model                 modelFlags
 }
 
-// add declares the flags with their defaults.
 func (f *distillFlags) add(flags *flag.FlagSet) {
 	f.mining, f.training = pipeline.DefaultMining(distill.QueryOnly), pipeline.DefaultTraining(distill.QueryOnly)
 	flags.StringVar(&f.corpus, "corpus", "", "")
@@ -167,8 +168,7 @@ type distillArgs struct {
 	flags *flag.FlagSet
 }
 
-// parseDistill reads the settings file, if one is named, and then the flags, which win. more declares flags beside
-// those.
+// parseDistill reads the settings file of -c, and then the flags, which override it. more declares additional flags.
 func parseDistill(args []string, more ...func(*flag.FlagSet)) (*distillArgs, error) {
 	a, err := parseDistillFlags(args, "", more)
 	if err != nil || a.file == "" {
@@ -195,7 +195,7 @@ func parseDistillFlags(args []string, file string, more []func(*flag.FlagSet)) (
 	return a, err
 }
 
-// check says what is wrong with the settings, as far as that is known before anything is read.
+// check validates the settings before any file is read.
 func (a *distillArgs) check() error {
 	if len(a.words) > 0 {
 		return fmt.Errorf("%w: unexpected argument %q", errUsage, a.words[0])
@@ -211,13 +211,15 @@ func (f *distillFlags) check() error {
 		return fmt.Errorf("%w: -qrels needs -queries", errUsage)
 	}
 	if f.interpolate && f.keep == "last" {
-		return fmt.Errorf("%w: -interpolate needs -keep best: the averages are chosen by what chooses the best model", errUsage)
+		return fmt.Errorf("%w: -interpolate needs -keep best: the evaluation that chooses the best model chooses the average",
+			errUsage)
 	}
 	if f.retention != "" && f.keep == "last" {
-		return fmt.Errorf("%w: -retention needs -keep best: it is looked at when the model is", errUsage)
+		return fmt.Errorf("%w: -retention needs -keep best: the evaluations that choose the best model measure it", errUsage)
 	}
-	err := errors.Join(f.model.check(), oneOf("-towers", f.towers, "query", "both"), oneOf("-keep", f.keep, "best", "last"),
-		oneOf("-analyzer", f.analyzer, "english", "code"), oneOf("-loss", f.loss, lossKL, lossPaper), f.checkTarget())
+	err := errors.Join(f.model.check(), oneOf("-towers", f.towers, "query", "both"),
+		oneOf("-keep", f.keep, "best", "last"), oneOf("-analyzer", f.analyzer, "english", "code"),
+		oneOf("-loss", f.loss, lossKL, lossPaper), f.checkTarget())
 	if err != nil {
 		return err
 	}
@@ -233,35 +235,33 @@ func (f *distillFlags) check() error {
 	return nil
 }
 
-// checkTarget lets the target be left to the loss.
 func (f *distillFlags) checkTarget() error {
 	if f.target == "" {
 		return nil
 	}
 	if f.loss == lossPaper && f.target == pipeline.StudentScale.String() && f.lists == "" {
-		return fmt.Errorf("%w: -loss paper takes scores in [0,1], and those of -target student-scale are not: leave -target out, "+
-			"or take percentile or min-max", errUsage)
+		return fmt.Errorf("%w: -loss paper needs scores in [0,1], and -target student-scale gives others: omit -target, "+
+			"or use -target percentile or min-max", errUsage)
 	}
 	return oneOf("-target", f.target, targetNames()...)
 }
 
-// checkOwn refuses inputs that are files of the run itself, which it removes before it writes them anew.
+// checkOwn refuses inputs that are files of the run, which the run would remove before it writes them again.
 func (f *distillFlags) checkOwn() error {
 	for _, own := range []struct{ flag, path, name string }{
 		{"-corpus", f.corpus, "corpus.jsonl"}, {"-model", f.model.dir, "student"}, {"-model", f.model.dir, "model"},
 	} {
 		input, err := os.Stat(own.path)
 		if err != nil {
-			continue // whoever opens it says so better
+			continue // opening it gives a better error
 		}
 		if written, err := os.Stat(filepath.Join(f.out, own.name)); err == nil && os.SameFile(input, written) {
-			return fmt.Errorf("%s %s is written by the run %s itself: name another -out", own.flag, own.path, f.out)
+			return fmt.Errorf("%s %s is an output of the run %s: choose another -out", own.flag, own.path, f.out)
 		}
 	}
 	return nil
 }
 
-// values returns the settings by name.
 func (a *distillArgs) values() map[string]string {
 	values := map[string]string{}
 	for _, g := range settingGroups() {
@@ -300,7 +300,7 @@ func runDistill(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	return j.printOutcome(stdout, out)
 }
 
-// writeSettings writes the file of -init, which must not exist.
+// writeSettings writes the file of -init and overwrites none.
 func writeSettings(a *distillArgs, stdout io.Writer) error {
 	if len(a.words) > 1 {
 		return fmt.Errorf("%w: unexpected argument %q", errUsage, a.words[1])
@@ -312,7 +312,7 @@ func writeSettings(a *distillArgs, stdout io.Writer) error {
 	}
 	path := a.words[0]
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-		return cmp.Or(err, fmt.Errorf("%s is there already: remove it, or name another file", path))
+		return cmp.Or(err, fmt.Errorf("%s exists: remove it, or choose another name", path))
 	}
 	return atomicfile.Write(path, func(w io.Writer) error {
 		_, err := w.Write(text)
@@ -326,7 +326,7 @@ const (
 	lossPaper = "paper"
 )
 
-// targets are the values of -target.
+// targets lists the values of -target.
 var targets = []pipeline.Target{pipeline.MinMax, pipeline.StudentScale, pipeline.PercentileMinMax}
 
 func targetNames() []string {
@@ -337,7 +337,7 @@ func targetNames() []string {
 	return names
 }
 
-// takenTarget is the target, which is the loss's own where none is named.
+// takenTarget returns the target of -target, or the default of the loss.
 func (f *distillFlags) takenTarget() pipeline.Target {
 	for _, t := range targets {
 		if f.target == t.String() {
@@ -350,7 +350,7 @@ func (f *distillFlags) takenTarget() pipeline.Target {
 	return pipeline.StudentScale
 }
 
-// usualTeacher is the teacher where none is named.
+// usualTeacher returns the default of -teacher.
 func (f *distillFlags) usualTeacher() string {
 	if f.takenTarget() == pipeline.StudentScale {
 		return pipeline.KindBM25
@@ -358,7 +358,7 @@ func (f *distillFlags) usualTeacher() string {
 	return pipeline.KindBM25 + "+" + pipeline.KindStudent
 }
 
-// recipe is what the flags say, but for what is read from files and opened.
+// recipe returns the recipe of the flags, without the parts that are read from files.
 func (f *distillFlags) recipe() pipeline.Recipe {
 	r := pipeline.Recipe{
 		Folder: f.out, Seed: f.seed, Analyzer: mine.English(), Mining: f.mining, Training: f.training,
@@ -384,7 +384,7 @@ func (f *distillFlags) recipe() pipeline.Recipe {
 	return r
 }
 
-// taken are the values of the settings that may be left to the kind of training, or to the loss.
+// taken returns the actual values of the settings whose default depends on -towers or -loss.
 func (f *distillFlags) taken() map[string]string {
 	r := f.recipe().WithDefaults()
 	s := r.Training.Schedule

@@ -69,7 +69,7 @@ func TestEvalLeavesAQueryOutOfItsOwnRanking(t *testing.T) {
 	code, stdout, stderr := cli(t.Context(), append(args, "-run", dir+"/out.trec")...)
 	require.Equal(t, exitOK, code, stderr)
 	require.Equal(t, "P@1      1.0000\nqueries  3\nignored  2 passages that are the query itself\n", stdout)
-	require.Contains(t, stderr, "2 of the 3 queries are passages of the corpus themselves")
+	require.Contains(t, stderr, "2 of the 3 queries are also passages of the corpus")
 	require.Contains(t, stderr, "1 queries have the id of a passage with another text")
 	run := loadRun(t, dir+"/out.trec")
 	require.Equal(t, "t2", run["t1"][0].ID)

@@ -26,24 +26,24 @@ const (
 	exitTerminated  = 128 + int(syscall.SIGTERM)
 )
 
-// exitCodes says what they mean.
+// exitCodes explains the exit codes.
 var exitCodes = []struct {
 	code    int
 	meaning string
 }{
-	{exitOK, "done"},
-	{exitFailure, "failed; standard error says why"},
-	{exitUsage, "a wrong command line; nothing was begun"},
-	{exitBusy, "another process works on the run; nothing was begun"},
-	{exitNothing, "the teacher is not better than the model: nothing was trained (-force trains all the same)"},
-	{exitInterrupted, "ended by Ctrl-C; what was made is kept where the command can go on with it"},
-	{exitTerminated, "ended by SIGTERM, likewise"},
+	{exitOK, "success"},
+	{exitFailure, "failure; standard error gives the reason"},
+	{exitUsage, "wrong command line; nothing was started"},
+	{exitBusy, "another process uses the run; nothing was started"},
+	{exitNothing, "the teacher is no better than the model; nothing was trained (-force trains anyway)"},
+	{exitInterrupted, "interrupted by Ctrl-C; a command that can resume keeps its work"},
+	{exitTerminated, "terminated by SIGTERM; a command that can resume keeps its work"},
 }
 
 // errUsage marks a wrong command line.
 var errUsage = errors.New("wrong usage")
 
-// exitCode is that of a command which returned err.
+// exitCode returns the exit code for a command's error.
 func exitCode(ctx context.Context, err error) int {
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
@@ -64,7 +64,7 @@ func exitCode(ctx context.Context, err error) int {
 	return exitFailure
 }
 
-// signalled is why a context ended: a signal came.
+// signalled is the cause of a context that a signal cancelled.
 type signalled struct{ os.Signal }
 
 func (s signalled) Error() string { return s.String() }
@@ -76,7 +76,7 @@ func (s signalled) exitCode() int {
 	return exitInterrupted
 }
 
-// untilInterrupted returns f's exit code. The first Ctrl-C or SIGTERM ends f's context, the second the process.
+// untilInterrupted returns f's exit code. The first Ctrl-C or SIGTERM cancels f's context, the second ends the process.
 func untilInterrupted(f func(context.Context) int) int {
 	ctx, cancel := context.WithCancelCause(encoder.Alone(context.Background())) // the same bytes in every run
 	defer cancel(nil)

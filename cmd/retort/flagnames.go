@@ -6,14 +6,15 @@ import (
 	"github.com/retort-ir/retort"
 )
 
-// fieldFlags are the flags of the fields that the library's messages name.
+// fieldFlags replaces the fields in the library's messages by their flags.
 var fieldFlags = strings.NewReplacer(
 	"Options.QueryPrompt", "-query-prompt", "Options.PassagePrompt", "-passage-prompt",
 	"Recipe.Judged", "-queries and -qrels", "Recipe.KeepLast", "-keep last", "Recipe.Interpolate", "-interpolate",
-	"Recipe.Retention.MaxDrop", "-retention-drop", "Recipe.Mining.Filters.MinAgreement and AgreementWeight", "-min-agreement and -agreement-weight",
+	"Recipe.Retention.MaxDrop", "-retention-drop",
+	"Recipe.Mining.Filters.MinAgreement and AgreementWeight", "-min-agreement and -agreement-weight",
 )
 
-// flagError shows flags in place of the fields that an error names.
+// flagError names flags in place of fields.
 type flagError struct{ error }
 
 func (e flagError) Error() string { return fieldFlags.Replace(e.error.Error()) }
@@ -26,7 +27,7 @@ func withFlags(err error) error {
 	return flagError{err}
 }
 
-// withFlagNames shows flags in place of the fields that notes and warnings name.
+// withFlagNames names flags in place of fields in notes and warnings.
 func withFlagNames(e retort.Events) retort.Events {
 	note, warning := e.Note, e.Warning
 	e.Note = func(text string) { note(fieldFlags.Replace(text)) }

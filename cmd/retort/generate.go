@@ -22,18 +22,20 @@ import (
 
 var generateCommand = command{
 	name:    "generate",
-	summary: "make queries of the passages of a corpus",
+	summary: "generate queries from the passages of a corpus",
 	usage: `-corpus FILE -out queries.jsonl [flags]
 
-Makes queries that the passages answer, from their own words or by a language model, and writes them as JSON Lines with _id,
-text, type, source (the passage) and origin (what made it). Duplicates are dropped. A language model's answers are kept beside
-the queries, in queries.jsonl.answers: called again after a kill it pays for none twice.
+Generates queries that the passages answer, from the words of the passages or by a language model, and drops duplicates.
+Writes JSON Lines with _id, text, type, source (the passage) and origin (the generator). Answers of a language model go to
+queries.jsonl.answers first: after a kill, the same command requests no answer twice.
 
-  -corpus FILE          passages: JSON Lines with _id, title, text; also packed with gzip or zstd; -: standard input
-  -out FILE             where the queries go` + generatorUsage + `
-  -per-passage N        extractive queries of a passage, of the types in turn; 0: one of each (0)
-  -seed N               of everything that is drawn at random (1)
-  -threads N -device D -precision P   of a model that runs here, as in "retort distill -h"
+  -corpus FILE          passages: JSON Lines with _id, title, text, also compressed with gzip or zstd; -: standard input
+  -out FILE             output file of the queries` + generatorUsage + `
+  -per-passage N        extractive queries per passage; the types take turns; 0: one of each type (0)
+  -seed N               seed of all random draws (1)
+  -threads N            CPU threads of a local model; 0: one per core (0)
+  -device D             device of a local model: cpu, cuda, or cuda:N, counted from 0 (cpu)
+  -precision P          precision of a local model: fp32 or bf16 (fp32)
 
 example:
   retort generate -corpus corpus.jsonl -generator llm -llm SmolLM2-135M-Instruct.Q4_1.gguf -out queries.jsonl
@@ -42,7 +44,6 @@ example:
 	json: true, resumes: true, run: runGenerate,
 }
 
-// generateArgs is a command line of generate.
 type generateArgs struct {
 	corpus, out string
 	generatorFlags
@@ -81,7 +82,7 @@ func runGenerate(ctx context.Context, args []string, stdout, stderr io.Writer) e
 	return r.print(stdout)
 }
 
-// addMachine declares the flags of models besides the encoder.
+// addMachine declares the flags of a local model other than the encoder.
 func addMachine(flags *flag.FlagSet, o *bert.Options) {
 	flags.IntVar(&o.Threads, "threads", 0, "")
 	flags.StringVar((*string)(&o.Device), "device", "cpu", "")
@@ -90,7 +91,7 @@ func addMachine(flags *flag.FlagSet, o *bert.Options) {
 
 func checkMachine(o bert.Options) error {
 	if o.Threads < 0 {
-		return fmt.Errorf("%w: -threads is %d, want it at least 0", errUsage, o.Threads)
+		return fmt.Errorf("%w: -threads is %d, want at least 0", errUsage, o.Threads)
 	}
 	if err := o.Device.Validate(); err != nil {
 		return fmt.Errorf("%w: -device: %w", errUsage, err)
@@ -98,13 +99,13 @@ func checkMachine(o bert.Options) error {
 	return oneOf("-precision", string(o.Precision), "fp32", "bf16")
 }
 
-// generateResult is the result of generate in JSON.
+// generateResult is the JSON result of generate.
 type generateResult struct {
-	Queries    string                   `json:"queries"` // the file
+	Queries    string                   `json:"queries"` // path of the output file
 	Passages   int                      `json:"passages"`
 	Kept       int                      `json:"kept"`
-	Types      map[string]int           `json:"types"`      // of those
-	Duplicates int                      `json:"duplicates"` // dropped
+	Types      map[string]int           `json:"types"`      // kept queries by type
+	Duplicates int                      `json:"duplicates"` // dropped queries
 	Answers    *pipeline.GenerationCost `json:"answers,omitempty"`
 	Seconds    float64                  `json:"seconds"`
 }
@@ -130,12 +131,14 @@ func (a *generateArgs) generate(ctx context.Context, p *progress.Progress) (_ *g
 	}
 	kept, dropped := generate.Dedup(queries)
 	if len(kept) == 0 {
-		return nil, fmt.Errorf("%s gave no queries%s", a.corpus, whyNone(asked))
+		return nil, fmt.Errorf("%s: no queries were generated%s", a.corpus, whyNone(asked))
 	}
 	if err := retort.SaveQueries(a.out, kept); err != nil {
 		return nil, err
 	}
-	r := &generateResult{Queries: a.out, Passages: corpus.Len(), Kept: len(kept), Types: map[string]int{}, Seconds: seconds(start)}
+	r := &generateResult{
+		Queries: a.out, Passages: corpus.Len(), Kept: len(kept), Types: map[string]int{}, Seconds: seconds(start),
+	}
 	for _, q := range kept {
 		r.Types[q.Type]++
 	}
@@ -149,7 +152,7 @@ func (a *generateArgs) generate(ctx context.Context, p *progress.Progress) (_ *g
 	return r, nil
 }
 
-// open makes the generator, of which asked is the language model's part, nil where there is none.
+// open returns the generator, and in asked its language model, nil with -generator extractive.
 func (a *generateArgs) open(ctx context.Context, corpus retort.Corpus, p *progress.Progress,
 ) (_ generate.QueryGenerator, asked *pipeline.Asked, done func() error, err error) {
 	extractive, err := a.extractive(ctx, corpus, a.seed)
@@ -175,7 +178,7 @@ func (a *generateArgs) open(ctx context.Context, corpus retort.Corpus, p *progre
 	return both, asked, closeBoth, nil
 }
 
-// whyNone says what became of a language model's answers.
+// whyNone explains why a language model gave no query.
 func whyNone(asked *pipeline.Asked) string {
 	if asked == nil {
 		return ""
@@ -186,8 +189,10 @@ func whyNone(asked *pipeline.Asked) string {
 	return ""
 }
 
-func allQueries(ctx context.Context, g generate.QueryGenerator, corpus retort.Corpus, p *progress.Progress) ([]retort.Query, error) {
-	stage := p.Stage("make queries", corpus.Len())
+func allQueries(
+	ctx context.Context, g generate.QueryGenerator, corpus retort.Corpus, p *progress.Progress,
+) ([]retort.Query, error) {
+	stage := p.Stage("generate queries", corpus.Len())
 	defer stage.Done()
 	var queries []retort.Query
 	for q, err := range generate.All(ctx, g, corpus, 0) {
@@ -213,7 +218,7 @@ func (r *generateResult) print(w io.Writer) error {
 	}) {
 		parts = append(parts, fmt.Sprintf("%s %d", kind, r.Types[kind]))
 	}
-	fmt.Fprintf(w, "%s: %s queries of %s passages (%s), %d duplicates dropped, %.0f s\n",
+	fmt.Fprintf(w, "%s: %s queries from %s passages (%s), %d duplicates dropped, %.0f s\n",
 		r.Queries, thousands(r.Kept), thousands(r.Passages), strings.Join(parts, ", "), r.Duplicates, r.Seconds)
 	if r.Answers != nil {
 		fmt.Fprintln(w, r.Answers)

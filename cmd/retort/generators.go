@@ -17,32 +17,32 @@ import (
 	"github.com/retort-ir/retort/generate/openai"
 )
 
-// generatorFlags say what makes queries.
+// generatorFlags are the flags of query generation.
 type generatorFlags struct {
 	kind  string // extractive, llm or both
 	types string // of extractive queries
 
-	llm                     string // a model that runs here
-	llmURL, llmModel        string // or a server's
+	llm                     string // a local model
+	llmURL, llmModel        string // or a model on a server
 	llmAPI                  string
 	llmTypes                string
 	llmPassages, perPassage int
 
-	perExtractive int // extractive queries of a passage; 0: one of each type
+	perExtractive int // extractive queries per passage; 0: one of each type
 }
 
-// generatorUsage explains them.
 const generatorUsage = `
-  -generator G          extractive: from the passages' own words; llm: by a language model; both (extractive)
-  -types LIST           of extractive queries: sentence, title, keywords, phrase, howto (sentence,title,phrase,howto)
-  -llm PATH             a language model that runs here: a GGUF file, or a folder of Hugging Face (Llama, SmolLM2, Qwen2)
-  -llm-url URL          a server with an OpenAI-compatible API instead, such as http://localhost:8080/v1; the key is read
-                        from the environment, OPENAI_API_KEY
-  -llm-model NAME       the model's name on that server
-  -llm-api A            chat, or completions, which small and base models do better (of a server chat, else completions)
-  -llm-types LIST       of its queries: question, claim, title, keywords, msmarco, zero-shot (all six)
-  -llm-passages N       about how many passages it is asked about, drawn by the seed; 0: all (2000)
-  -llm-per-passage N    queries that it is asked for of each of them, of the types in turn (1)`
+  -generator G          extractive: from the words of the passages; llm: by a language model; both (extractive)
+  -types LIST           types of extractive queries: sentence, title, keywords, phrase, howto
+                        (sentence,title,phrase,howto)
+  -llm PATH             local language model: a GGUF file or a Hugging Face folder (Llama, SmolLM2, Qwen2)
+  -llm-url URL          server with an OpenAI-compatible API, in place of -llm, such as http://localhost:8080/v1; the
+                        environment variable OPENAI_API_KEY holds its key
+  -llm-model NAME       name of the model on that server
+  -llm-api A            chat, or completions for small models and base models (chat for a server, else completions)
+  -llm-types LIST       types of its queries: question, claim, title, keywords, msmarco, zero-shot (all six)
+  -llm-passages N       approximate number of passages to write queries for, sampled by the seed; 0: all (2000)
+  -llm-per-passage N    queries per passage; the types take turns (1)`
 
 const (
 	generatorExtractive = "extractive"
@@ -62,7 +62,7 @@ func (g *generatorFlags) add(flags *flag.FlagSet) {
 	flags.IntVar(&g.perPassage, "llm-per-passage", 1, "")
 }
 
-// check says what is wrong with the flags, as far as that is known before anything is opened.
+// check validates the flags before any model is opened.
 func (g *generatorFlags) check() error {
 	if err := oneOf("-generator", g.kind, generatorExtractive, generatorLLM, generatorBoth); err != nil {
 		return err
@@ -79,7 +79,8 @@ func (g *generatorFlags) check() error {
 		return fmt.Errorf("%w: -llm-types: %w", errUsage, err)
 	}
 	if g.llmPassages < 0 || g.perPassage < 1 {
-		return fmt.Errorf("%w: -llm-passages is %d, want at least 0, and -llm-per-passage %d, want at least 1", errUsage, g.llmPassages, g.perPassage)
+		return fmt.Errorf("%w: -llm-passages is %d, want at least 0, and -llm-per-passage is %d, want at least 1",
+			errUsage, g.llmPassages, g.perPassage)
 	}
 	named := g.llm != "" || g.llmURL != ""
 	switch {
@@ -108,7 +109,7 @@ func (g *generatorFlags) server(logger *slog.Logger) openai.Options {
 	return openai.Options{URL: g.llmURL, Model: g.llmModel, API: openai.API(g.llmAPI), Logger: logger}
 }
 
-// extractive makes the generator of extractive queries; nil where none are wanted.
+// extractive returns the generator of extractive queries, nil with -generator llm.
 func (g *generatorFlags) extractive(ctx context.Context, corpus retort.Corpus, seed uint64) (generate.QueryGenerator, error) {
 	if g.kind == generatorLLM {
 		return nil, nil
@@ -118,7 +119,7 @@ func (g *generatorFlags) extractive(ctx context.Context, corpus retort.Corpus, s
 	})
 }
 
-// languageModel opens the language model, nil where none is asked. The caller closes it.
+// languageModel opens the language model, nil with -generator extractive. The caller closes it.
 func (g *generatorFlags) languageModel(ctx context.Context, machine bert.Options, logger *slog.Logger,
 ) (_ *pipeline.LanguageModel, closeModel func() error, err error) {
 	if !g.asksModel() {
@@ -130,7 +131,8 @@ func (g *generatorFlags) languageModel(ctx context.Context, machine bert.Options
 	}
 	if g.llm != "" {
 		model, err := causallm.Open(ctx, g.llm, causallm.Options{
-			Chat: g.llmAPI == string(openai.Chat), Precision: machine.Precision, Threads: machine.Threads, Device: machine.Device,
+			Chat:      g.llmAPI == string(openai.Chat),
+			Precision: machine.Precision, Threads: machine.Threads, Device: machine.Device,
 		})
 		if err != nil {
 			return nil, nil, err
@@ -153,11 +155,11 @@ func (g *generatorFlags) languageModel(ctx context.Context, machine bert.Options
 	return m, closeModel, nil
 }
 
-// describe names what makes queries, without the address of a server or the path of a file.
+// describe names the generators. It omits URLs and paths, which may hold secrets.
 func (g *generatorFlags) describe() string {
 	var parts []string
 	if g.kind != generatorLLM {
-		parts = append(parts, "cutting them out of the passages: "+strings.Join(strings.Split(g.types, ","), ", "))
+		parts = append(parts, "extracted from the passages: "+strings.Join(strings.Split(g.types, ","), ", "))
 	}
 	if g.asksModel() {
 		model := g.llmModel

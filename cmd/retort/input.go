@@ -14,15 +14,14 @@ import (
 	"github.com/retort-ir/retort/eval"
 )
 
-// parseArgs parses flags and the arguments with those names, in any order; "--" ends the flags. Each argument must be
-// there.
+// parseArgs parses flags and one argument per name, in any order. "--" ends the flags.
 func parseArgs(flags *flag.FlagSet, args []string, names ...string) ([]string, error) {
 	values, err := parseWords(flags, args)
 	if err != nil {
 		return nil, err
 	}
 	if len(values) > len(names) {
-		return nil, fmt.Errorf("%w: what is %q?", errUsage, values[len(names)])
+		return nil, fmt.Errorf("%w: unexpected argument %q", errUsage, values[len(names)])
 	}
 	if len(values) < len(names) {
 		return nil, fmt.Errorf("%w: %s is missing", errUsage, names[len(values)])
@@ -30,7 +29,7 @@ func parseArgs(flags *flag.FlagSet, args []string, names ...string) ([]string, e
 	return values, nil
 }
 
-// parseWords is parseArgs for any number of arguments.
+// parseWords parses flags and any number of arguments.
 func parseWords(flags *flag.FlagSet, args []string) ([]string, error) {
 	var values []string
 	for {
@@ -49,7 +48,7 @@ func parseWords(flags *flag.FlagSet, args []string) ([]string, error) {
 	}
 }
 
-// required is a usage error that names the first flag that was not given.
+// required returns a usage error that names the first missing flag.
 func required(flags *flag.FlagSet, names ...string) error {
 	for _, name := range names {
 		if flags.Lookup(name).Value.String() == "" {
@@ -59,8 +58,7 @@ func required(flags *flag.FlagSet, names ...string) error {
 	return nil
 }
 
-// await calls f, which cannot be interrupted, and returns early where ctx ends first. f then runs on, for the moment
-// until the program ends.
+// await calls f, which cannot be interrupted, and returns early when ctx ends. f then runs until the program exits.
 func await[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	type result struct {
 		value T
@@ -80,12 +78,10 @@ func await[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	}
 }
 
-// loadQueries reads queries from a JSON Lines file.
 func loadQueries(ctx context.Context, path string) ([]retort.Query, error) {
 	return await(ctx, func() ([]retort.Query, error) { return retort.LoadQueries(path) })
 }
 
-// loadCollection reads a collection from three files, as eval.LoadCollection does from a folder.
 func loadCollection(ctx context.Context, corpusPath, queriesPath, qrelsPath string) (*eval.Collection, error) {
 	qrels, err := eval.LoadQrels(qrelsPath)
 	if err != nil {
@@ -106,21 +102,21 @@ func loadCollection(ctx context.Context, corpusPath, queriesPath, qrelsPath stri
 	return c, nil
 }
 
-// remarks say what a collection lacks and which of its queries are passages themselves.
+// remarks describes what a collection lacks and which of its queries are also passages.
 func remarks(c *eval.Collection) []string {
 	lines := c.Missing.Warnings()
 	if n := unanswerable(c); n > 0 {
-		lines = append(lines, fmt.Sprintf("%s of the %s queries have no relevant passage (a grade of 1 or more): every figure of theirs is 0",
-			thousands(n), thousands(len(c.Queries))))
+		lines = append(lines, fmt.Sprintf("%s of the %s queries have no relevant passage (grade 1 or higher): "+
+			"all their metrics are 0", thousands(n), thousands(len(c.Queries))))
 	}
 	if n := len(c.Itself); n > 0 {
-		lines = append(lines, fmt.Sprintf("%s of the %s queries are passages of the corpus themselves, which are left out of their rankings",
-			thousands(n), thousands(len(c.Queries))))
+		lines = append(lines, fmt.Sprintf("%s of the %s queries are also passages of the corpus: "+
+			"the ranking of each such query omits the passage", thousands(n), thousands(len(c.Queries))))
 	}
 	return lines
 }
 
-// unanswerable counts the queries whose judgements name no relevant passage.
+// unanswerable counts the queries without a relevant passage.
 func unanswerable(c *eval.Collection) int {
 	n := 0
 	for _, q := range c.Queries {
@@ -132,7 +128,7 @@ func unanswerable(c *eval.Collection) int {
 	return n
 }
 
-// checkWritable fails before the work where its result could not be written after it.
+// checkWritable finds an unwritable output file before the work starts.
 func checkWritable(path string) error {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return fmt.Errorf("cannot write %s: it is a folder", path)

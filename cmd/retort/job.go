@@ -27,7 +27,6 @@ type student interface {
 	Close() error
 }
 
-// student opens the model when it is called.
 func (m *modelFlags) student(ctx context.Context, p *progress.Progress) func() (student, error) {
 	return func() (student, error) {
 		model, err := m.open(ctx, p)
@@ -38,12 +37,12 @@ func (m *modelFlags) student(ctx context.Context, p *progress.Progress) func() (
 	}
 }
 
-// job is a call of distill or of demo: a recipe, what it is made of, and what shows it.
+// job is a call of distill or of demo.
 type job struct {
 	distillFlags
 	recipe   pipeline.Recipe
 	corpus   retort.Corpus
-	settings map[string]string // all of them, for the manifest
+	settings map[string]string // for the manifest
 	progress *progress.Progress
 	profiled *metrics.Profile // nil without -profile
 	closers  []func() error
@@ -59,7 +58,6 @@ func newJob(f distillFlags, stderr io.Writer) *job {
 	return j
 }
 
-// logger shows what parts log as lines.
 func (j *job) logger() *slog.Logger { return slog.New(lineHandler{j.progress}) }
 
 func (j *job) close() error {
@@ -70,7 +68,7 @@ func (j *job) close() error {
 	return errors.Join(errs...)
 }
 
-// do loads what the job needs, opens the model, and specialises it.
+// do loads the inputs with load, opens the model with open, and specialises it.
 func (j *job) do(ctx context.Context, load func() error, open func() (student, error)) (_ *pipeline.Outcome, err error) {
 	if err := checkFree(ctx, j.out); err != nil {
 		return nil, err
@@ -95,7 +93,7 @@ func (j *job) do(ctx context.Context, load func() error, open func() (student, e
 	return out, err
 }
 
-// checkFree refuses a run that another process works on before anything is read for it.
+// checkFree refuses a run in use by another process before the job reads its inputs.
 func checkFree(ctx context.Context, dir string) error {
 	if !runfolder.InUse(dir) {
 		return nil
@@ -107,7 +105,7 @@ func checkFree(ctx context.Context, dir string) error {
 	return f.Close()
 }
 
-// openParts opens what makes queries and what scores lists.
+// openParts opens the query generators and the teacher.
 func (j *job) openParts(ctx context.Context) error {
 	if j.recipe.Lists != nil {
 		return nil
@@ -134,7 +132,7 @@ func (j *job) openParts(ctx context.Context) error {
 	return err
 }
 
-// names are what the manifest and the report call the parts and the settings.
+// names returns the names of the parts and the settings for the manifest and the report.
 func (j *job) names() pipeline.Names {
 	n := pipeline.Names{Corpus: j.distillFlags.corpus, Student: filepath.Base(j.model.dir), Files: map[string]string{}}
 	if j.recipe.Lists == nil {
@@ -162,7 +160,6 @@ func (j *job) names() pipeline.Names {
 	return n
 }
 
-// load reads the files that the settings name.
 func (j *job) load(ctx context.Context) error {
 	corpus, err := openRunCorpus(ctx, j.distillFlags.corpus, j.out, j.progress)
 	if err != nil {
@@ -186,7 +183,9 @@ func (j *job) load(ctx context.Context) error {
 	if j.retention == "" {
 		return nil
 	}
-	r.Retention.Collection, err = await(ctx, func() (*eval.Collection, error) { return eval.LoadCollection(j.retention, retentionSplit) })
+	r.Retention.Collection, err = await(ctx, func() (*eval.Collection, error) {
+		return eval.LoadCollection(j.retention, retentionSplit)
+	})
 	if err != nil {
 		return err
 	}
@@ -196,10 +195,10 @@ func (j *job) load(ctx context.Context) error {
 	return nil
 }
 
-// retentionSplit is that of the judgements of -retention.
+// retentionSplit is the split of -retention.
 const retentionSplit = "test"
 
-// loadLists refuses scores of another scale than that of the loss, which would teach next to nothing, or one passage only.
+// loadLists refuses scores outside [0,1]. The loss expects this scale; on a larger scale only the first passage counts.
 func loadLists(path string) ([]retort.List, error) {
 	lists, err := retort.LoadLists(path)
 	if err != nil {
@@ -208,15 +207,15 @@ func loadLists(path string) ([]retort.List, error) {
 	for _, l := range lists {
 		for i, score := range l.Scores {
 			if !(score >= 0 && score <= 1) {
-				return nil, fmt.Errorf("%s: list of query %q has score %v for passage %q: want all in [0,1], such as each list's scaled by its least and greatest",
-					path, l.Query.ID, score, l.IDs[i])
+				return nil, fmt.Errorf("%s: list of query %q has score %v for passage %q: want scores in [0,1], "+
+					`such as "retort score -scale min-max" writes`, path, l.Query.ID, score, l.IDs[i])
 			}
 		}
 	}
 	return lists, nil
 }
 
-// loadQueries parts the user's queries into those that are judged and those that are trained on.
+// loadQueries splits the user's queries into judged queries and training queries.
 func (j *job) loadQueries(ctx context.Context) error {
 	if j.queries == "" {
 		return nil
@@ -247,8 +246,8 @@ func (j *job) loadQueries(ctx context.Context) error {
 	return nil
 }
 
-// files are the files and folders that the settings name, but for the corpus and the collection of -retention, which
-// are known by what they hold.
+// files returns the files and folders in the settings, except the corpus and the collection of -retention: the run
+// hashes their contents.
 func (f *distillFlags) files() map[string]string {
 	return map[string]string{
 		"queries": f.queries, "qrels": f.qrels, "lists": f.lists, "test-queries": f.tested, "model": f.model.dir,
@@ -256,12 +255,11 @@ func (f *distillFlags) files() map[string]string {
 	}
 }
 
-// runEvents shows a run as stages and lines.
 func runEvents(p *progress.Progress) retort.Events {
 	training := trainingEvents(p, "train")
 	names := map[string]string{
-		string(pipeline.StageCheck): "compare the teacher with the model", string(pipeline.StageGenerate): "make queries",
-		string(pipeline.StageMine): "make lists", string(pipeline.StageScore): "score lists",
+		string(pipeline.StageCheck): "check the teacher", string(pipeline.StageGenerate): "generate queries",
+		string(pipeline.StageMine): "mine lists", string(pipeline.StageScore): "score lists",
 	}
 	var stage *progress.Stage
 	current := ""
@@ -277,10 +275,10 @@ func runEvents(p *progress.Progress) retort.Events {
 				}
 				total := now.Total
 				if total == 1 {
-					total = 0 // one piece, of which nobody knows how far it is
+					total = 0 // a single unit has no progress
 				}
 				current, stage = now.Name, p.Stage(name, total)
-				stage.Skip(now.Done) // what an earlier call has done
+				stage.Skip(now.Done) // done by an earlier call
 			}
 			stage.Set(now.Done)
 			if now.Done == now.Total {
@@ -293,7 +291,7 @@ func runEvents(p *progress.Progress) retort.Events {
 	return training
 }
 
-// trainingEvents show the steps of a training as a stage, and its evaluations and warnings as lines.
+// trainingEvents shows training steps as a stage, and evaluations and warnings as lines.
 func trainingEvents(p *progress.Progress, name string) retort.Events {
 	var stage *progress.Stage
 	return retort.Events{
@@ -302,7 +300,7 @@ func trainingEvents(p *progress.Progress, name string) retort.Events {
 			case now.Name != retort.StageTrain:
 			case stage == nil && now.Done < now.Total:
 				stage = p.Stage(name, now.Total)
-				stage.Skip(now.Done) // what an earlier call has done
+				stage.Skip(now.Done) // done by an earlier call
 			case stage != nil:
 				stage.Done()
 				stage = nil
@@ -319,7 +317,7 @@ func trainingEvents(p *progress.Progress, name string) retort.Events {
 	}
 }
 
-// lineHandler shows what is logged as a line: the message, then its values.
+// lineHandler prints a log record as one line: the message, then its attributes.
 type lineHandler struct{ progress *progress.Progress }
 
 func (h lineHandler) Enabled(context.Context, slog.Level) bool { return true }
@@ -337,8 +335,8 @@ func (h lineHandler) Handle(_ context.Context, r slog.Record) error {
 func (h lineHandler) WithAttrs([]slog.Attr) slog.Handler { return h }
 func (h lineHandler) WithGroup(string) slog.Handler      { return h }
 
-// thousands writes 12,345.
+// thousands formats 12345 as 12,345.
 func thousands(n int) string { return counted.Thousands(n) }
 
-// seconds since a moment, in tenths.
+// seconds returns the time since start, rounded down to tenths of a second.
 func seconds(start time.Time) float64 { return float64(time.Since(start).Milliseconds()/100) / 10 }

@@ -1,4 +1,4 @@
-// Command retort makes a dense retriever good at a corpus, and measures it. "retort -h" lists what it does.
+// Command retort makes a dense retriever good at a corpus, and measures it. "retort -h" lists the commands.
 package main
 
 import (
@@ -11,20 +11,20 @@ import (
 	"strings"
 )
 
-// command is one of retort's commands. run parses args, which follow the command's name, by parse or what calls it, before
-// it does anything else.
+// command is one command of retort. run must parse its arguments first, because the method flags calls run with -h to
+// find the flags.
 type command struct {
-	name    string // one word, or several for a command of a group: "libtorch install"
+	name    string // one word, or two for a command of a group: "libtorch install"
 	summary string // one line
 	usage   string // arguments, then examples
 	run     func(ctx context.Context, args []string, stdout, stderr io.Writer) error
-	json    bool // has a result in JSON: see wantsJSON
-	resumes bool // goes on where it was interrupted
+	json    bool // prints its result as JSON with -json
+	resumes bool // continues an interrupted call
 	hidden  bool // not listed
-	raw     bool // takes its arguments as they are
+	raw     bool // parses its arguments itself
 }
 
-// commands is every command, in the order of the help.
+// commands returns all commands in the order of the help.
 func commands() []command {
 	return []command{
 		distillCommand,
@@ -50,7 +50,7 @@ func commands() []command {
 	}
 }
 
-// flags returns a command's flags, or nil for a raw one.
+// flags returns the command's flags, or nil for a raw command.
 func (c *command) flags() *flag.FlagSet {
 	if c.raw {
 		return nil
@@ -109,7 +109,7 @@ func (c *command) execute(ctx context.Context, args []string, stdout, stderr io.
 	return code
 }
 
-// find returns the command with the longest name that begins args, and what follows the name.
+// find returns the command with the longest name that args starts with, and the remaining arguments.
 func find(args []string) (*command, []string) {
 	all := commands()
 	for n := min(2, len(args)); n > 0; n-- {
@@ -123,7 +123,7 @@ func find(args []string) (*command, []string) {
 	return nil, nil
 }
 
-// unknown answers a name that is no command: the name of a group lists the group.
+// unknown handles arguments that name no command. For the name of a group it lists the commands of the group.
 func unknown(args []string, stdout, stderr io.Writer) int {
 	for _, c := range commands() {
 		if !strings.HasPrefix(c.name, args[0]+" ") {
@@ -140,7 +140,8 @@ func unknown(args []string, stdout, stderr io.Writer) int {
 		args = []string{args[0] + " " + args[1]}
 		break
 	}
-	fmt.Fprintf(stderr, "%s no command %q%s: \"retort -h\" lists them\n", alarm(stderr, "retort:"), args[0], suggestCommand(args[0]))
+	fmt.Fprintf(stderr, "%s unknown command %q%s: \"retort -h\" lists the commands\n",
+		alarm(stderr, "retort:"), args[0], suggestCommand(args[0]))
 	return exitUsage
 }
 
@@ -153,11 +154,10 @@ var helpTopics = []struct {
 	name, summary string
 	print         func(io.Writer)
 }{
-	{"exit-codes", "what the exit codes say", printExitCodes},
-	{"output", "standard output and error, -quiet, -json, colours", func(w io.Writer) { fmt.Fprint(w, outputHelp) }},
+	{"exit-codes", "list the exit codes", printExitCodes},
+	{"output", "explain standard output and error, -quiet, -json, colours", func(w io.Writer) { fmt.Fprint(w, outputHelp) }},
 }
 
-// help answers "retort help ...".
 func help(args []string, stdout, stderr io.Writer) int {
 	if len(args) == 0 {
 		printHelp(stdout, "")
@@ -186,38 +186,38 @@ func printHelp(w io.Writer, prefix string) {
 		}
 	}
 	fmt.Fprintf(w, "\n%s\n", heading(w, "Help"))
-	fmt.Fprintf(w, "  retort %-18s %s\n", "COMMAND -h", "explains a command with an example")
+	fmt.Fprintf(w, "  retort %-18s %s\n", "COMMAND -h", "explain a command, with an example")
 	for _, t := range helpTopics {
 		fmt.Fprintf(w, "  retort %-18s %s\n", "help "+t.name, t.summary)
 	}
 }
 
 func printUsage(w io.Writer, c *command) {
-	fmt.Fprintf(w, "%s\n\n%s %s\n", c.summary, heading(w, "usage:"), strings.TrimSpace("retort "+c.name+" "+strings.TrimSpace(c.usage)))
+	fmt.Fprintf(w, "%s\n\n%s %s\n", c.summary, heading(w, "usage:"),
+		strings.TrimSpace("retort "+c.name+" "+strings.TrimSpace(c.usage)))
 	if c.raw {
 		return
 	}
-	fmt.Fprint(w, "\nWith -quiet it writes nothing but errors and the result")
+	fmt.Fprint(w, "\n-quiet prints only errors and the result.")
 	if c.json {
-		fmt.Fprint(w, ", with -json both as JSON, and its progress")
+		fmt.Fprint(w, " -json prints the result, errors and progress as JSON.")
 	}
-	fmt.Fprint(w, ": \"retort help output\" says more.\n")
+	fmt.Fprint(w, " See \"retort help output\".\n")
 }
 
-// usageLine is the first paragraph of a command's usage.
+// usageLine returns the first paragraph of the usage.
 func usageLine(c *command) string {
 	arguments, _, _ := strings.Cut(c.usage, "\n\n")
 	return strings.TrimSpace("usage: retort " + c.name + " " + strings.TrimSpace(arguments))
 }
 
-// helpAsked is the flag.ErrHelp of these flags.
+// helpAsked is flag.ErrHelp with the command's flags.
 type helpAsked struct{ flags *flag.FlagSet }
 
 func (*helpAsked) Error() string { return flag.ErrHelp.Error() }
 func (*helpAsked) Unwrap() error { return flag.ErrHelp }
 
-// parse parses a command's flags. -h gives flag.ErrHelp, anything wrong errUsage; more than most words after the flags
-// are wrong too.
+// parse parses flags and up to most arguments after them. -h gives flag.ErrHelp, a wrong command line errUsage.
 func parse(flags *flag.FlagSet, args []string, most int) error {
 	flags.SetOutput(io.Discard)
 	flags.Usage = func() {}
@@ -228,7 +228,7 @@ func parse(flags *flag.FlagSet, args []string, most int) error {
 		return fmt.Errorf("%w: %w", errUsage, suggestFlag(flags, err))
 	}
 	if flags.NArg() > most {
-		return fmt.Errorf("%w: what is %q?", errUsage, flags.Arg(most))
+		return fmt.Errorf("%w: unexpected argument %q", errUsage, flags.Arg(most))
 	}
 	return nil
 }

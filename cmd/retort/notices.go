@@ -11,13 +11,13 @@ import (
 	"github.com/retort-ir/retort/generate"
 )
 
-// sayCutPassages says how many passages are longer than the model reads, if any are.
+// sayCutPassages warns of passages that are longer than the model's limit.
 func sayCutPassages(ctx context.Context, enc encoder.Encoder, corpus retort.Corpus, p *progress.Progress) error {
 	cut, err := pipeline.CutPassages(ctx, enc, corpus)
 	return say(cut, err, p)
 }
 
-// sayCutQueries does so for queries.
+// sayCutQueries warns of queries that are longer than the model's limit.
 func sayCutQueries(ctx context.Context, enc encoder.Encoder, texts []string, p *progress.Progress) error {
 	cut, err := pipeline.CutQueries(ctx, enc, texts)
 	return say(cut, err, p)
@@ -30,7 +30,7 @@ func say(line string, err error, p *progress.Progress) error {
 	return err
 }
 
-// checkScripts warns of passages that extractive queries and BM25 do not suit. path names the corpus.
+// checkScripts warns of passages whose script does not suit extractive queries or BM25. path is the corpus file.
 func checkScripts(ctx context.Context, corpus retort.Corpus, path string, extractOnly bool, p *progress.Progress) error {
 	warnings, err := pipeline.ScriptsOf(ctx, corpus, extractOnly)
 	if err != nil {
@@ -42,12 +42,12 @@ func checkScripts(ctx context.Context, corpus retort.Corpus, path string, extrac
 	return nil
 }
 
-// warnOfScripts says where BM25 alone is asked of a corpus whose words it can't tell.
+// warnOfScripts warns when BM25 alone searches passages without spaces between words.
 func warnOfScripts(ctx context.Context, corpus retort.Corpus, p *progress.Progress) error {
 	s, err := generate.ReadScripts(ctx, corpus)
 	if err == nil && s.Unspaced > 0 {
-		p.Print(fmt.Sprintf("%s of %s passages are in %s: BM25 takes each of their characters for a word; a model (-model DIR) may find more",
-			thousands(s.Unspaced), thousands(s.Passages), pipeline.UnspacedScripts))
+		p.Print(fmt.Sprintf("%s of %s passages are in %s: BM25 treats each character as a word; "+
+			"a model (-model DIR) may find more", thousands(s.Unspaced), thousands(s.Passages), pipeline.UnspacedScripts))
 	}
 	return err
 }

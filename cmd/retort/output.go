@@ -14,28 +14,28 @@ import (
 	"github.com/retort-ir/retort/cmd/retort/internal/progress"
 )
 
-// outputMode is what the flags -quiet and -json ask for, which every command has, or every one with a result in JSON.
+// outputMode holds -quiet, which every command has, and -json, which every command with a JSON result has.
 type outputMode struct{ quiet, json bool }
 
 // outputHelp is the text of "retort help output".
-const outputHelp = `The result goes to standard output, everything else to standard error: progress (on a terminal one line in place, with
-rate and time left; elsewhere a line a minute), warnings, errors.
+const outputHelp = `The result goes to standard output. Progress, warnings and errors go to standard error. A terminal shows progress as one
+line, redrawn in place, with the rate and the time left. A file or pipe gets one line a minute.
 
-  -quiet   nothing but errors and the result
-  -json    for programs: the result is one object on one line of standard output; docs/command.md names its members.
-           Standard error has an object a line, of these types:
-             {"type":"progress","stage":"train","done":30,"total":40,"rate":10,"seconds_left":1,"seconds":2,"note":"loss 0.5"}
-             {"type":"message","text":"..."}
-             {"type":"error","text":"...","exit_code":1}
-           A stage tells its progress when it begins, once a second, and with "ended":true when it ends. "total", "rate" and
-           "seconds_left" are left out while they are not known.
+  -quiet   print only errors and the result
+  -json    for programs: print the result as one JSON object on one line of standard output; docs/command.md lists its
+           members. Standard error has one JSON object per line, of these types:
+    {"type":"progress","stage":"train","done":30,"total":40,"rate":10,"seconds_left":1,"seconds":2,"note":"loss 0.5"}
+    {"type":"message","text":"..."}
+    {"type":"error","text":"...","exit_code":1}
+           A stage reports progress when it starts, once a second, and with "ended":true when it ends. "total", "rate"
+           and "seconds_left" are absent while they are unknown.
 
-Both can be given together. Headings and errors are coloured on terminals only, and not where NO_COLOR is set or TERM is dumb.
+The two flags combine. Only a terminal shows colours, unless NO_COLOR is set or TERM is dumb.
 
   retort distill -c retort.yaml -json 2>progress.jsonl | jq -r .model
 `
 
-// takeOutputMode takes -quiet and -json out of a command's arguments.
+// takeOutputMode removes -quiet and -json from a command's arguments.
 func takeOutputMode(c *command, args []string) (outputMode, []string, error) {
 	var mode outputMode
 	flags := c.flags()
@@ -69,7 +69,7 @@ func takeOutputMode(c *command, args []string) (outputMode, []string, error) {
 	return mode, rest, nil
 }
 
-// target is what the flag of that name sets, or nil where it is the command's own or another.
+// target returns what the flag sets, or nil for any flag but -quiet and -json. A flag of the command goes first.
 func (m *outputMode) target(c *command, flags *flag.FlagSet, name string) *bool {
 	switch {
 	case flags.Lookup(name) != nil:
@@ -82,7 +82,7 @@ func (m *outputMode) target(c *command, flags *flag.FlagSet, name string) *bool 
 	return nil
 }
 
-// flagName parts an argument that package flag takes for a flag; name is "" for any other.
+// flagName splits an argument as package flag does. name is "" for an argument that is no flag.
 func flagName(arg string) (name, value string, hasValue bool) {
 	if len(arg) < 2 || arg[0] != '-' || arg == "--" {
 		return "", "", false
@@ -90,7 +90,7 @@ func flagName(arg string) (name, value string, hasValue bool) {
 	return strings.Cut(strings.TrimPrefix(arg[1:], "-"), "=")
 }
 
-// takesValue says whether the next argument belongs to the flag.
+// takesValue reports whether the next argument belongs to the flag.
 func takesValue(flags *flag.FlagSet, name string) bool {
 	f := flags.Lookup(name)
 	if f == nil {
@@ -100,7 +100,7 @@ func takesValue(flags *flag.FlagSet, name string) bool {
 	return !ok || !b.IsBoolFlag()
 }
 
-// progress is what a command gets as its standard error.
+// progress returns the standard error of a command.
 func (m outputMode) progress(stderr io.Writer) *progress.Progress {
 	switch {
 	case m.quiet:
@@ -111,27 +111,26 @@ func (m outputMode) progress(stderr io.Writer) *progress.Progress {
 	return progress.New(stderr)
 }
 
-// fail writes why the command failed.
 func (m outputMode) fail(w io.Writer, c *command, err error, code int) {
 	text := strings.ReplaceAll(err.Error(), errUsage.Error()+": ", "")
 	if errors.Is(err, context.Canceled) && code >= exitInterrupted {
 		text = interruptedText(c, text)
 	}
 	if m.json {
-		writeResult(w, map[string]any{"type": "error", "text": text, "exit_code": code}) // nobody is left to tell of a failure
+		writeResult(w, map[string]any{"type": "error", "text": text, "exit_code": code}) // nowhere to report an error
 		return
 	}
 	fmt.Fprintf(w, "%s %s\n", alarm(w, "retort "+c.name+":"), text)
 	if code == exitUsage {
-		fmt.Fprintf(w, "\n%s\n\"retort %s -h\" explains it\n", usageLine(c), c.name)
+		fmt.Fprintf(w, "\n%s\n\"retort %s -h\" explains the command\n", usageLine(c), c.name)
 	}
 }
 
-// interruptedText says that the command was, and what else went wrong.
+// interruptedText replaces the lines of text that only report the cancelled context.
 func interruptedText(c *command, text string) string {
 	lines := []string{"interrupted"}
 	if c.resumes {
-		lines[0] += ": what was made is kept, and the same command goes on with it"
+		lines[0] += ": the work so far is kept; run the same command to resume"
 	}
 	for _, line := range strings.Split(text, "\n") {
 		if !strings.Contains(line, context.Canceled.Error()) {
@@ -141,7 +140,7 @@ func interruptedText(c *command, text string) string {
 	return strings.Join(lines, "\n")
 }
 
-// announceStop tells who watches what Ctrl-C does, unless the command ends at once. The function that it returns ends that.
+// announceStop announces that the command is stopping, unless the command ends at once or calls done.
 func announceStop(ctx context.Context, c *command, p *progress.Progress) (done func()) {
 	over := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
@@ -149,16 +148,16 @@ func announceStop(ctx context.Context, c *command, p *progress.Progress) (done f
 		case <-over:
 		case <-time.After(200 * time.Millisecond):
 			if c.resumes {
-				p.Print("finishing what is at hand, and saving; Ctrl-C again stops at once")
+				p.Print("finishing the current step and saving; press Ctrl-C again to stop at once")
 			} else {
-				p.Print("stopping; Ctrl-C again stops at once")
+				p.Print("stopping; press Ctrl-C again to stop at once")
 			}
 		}
 	})
 	return func() { stop(); close(over) }
 }
 
-// output is what a command gets as its standard output. It remembers what could not be written.
+// output is the standard output of a command. It keeps the first write error.
 type output struct {
 	w    io.Writer
 	json bool
@@ -173,20 +172,19 @@ func (o *output) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// wantsJSON says whether the result goes to stdout by writeResult.
+// wantsJSON reports whether the command must print its result with writeResult.
 func wantsJSON(stdout io.Writer) bool {
 	o, ok := stdout.(*output)
 	return ok && o.json
 }
 
-// writeResult writes a result, which is an object in JSON, on one line.
+// writeResult writes a result as one line of JSON.
 func writeResult(stdout io.Writer, v any) error {
 	enc := json.NewEncoder(stdout)
 	enc.SetEscapeHTML(false)
 	return enc.Encode(v)
 }
 
-// heading is a text in bold, alarm one in red, where w is to be coloured.
 func heading(w io.Writer, text string) string { return coloured(w, "1", text) }
 func alarm(w io.Writer, text string) string   { return coloured(w, "31", text) }
 

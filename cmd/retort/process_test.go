@@ -207,7 +207,7 @@ func TestCtrlCTwiceStopsAtOnce(t *testing.T) {
 	start := time.Now()
 	require.Equal(t, exitInterrupted, p.code())
 	require.Less(t, time.Since(start), 10*time.Second)
-	require.Equal(t, "stopping; Ctrl-C again stops at once\n", p.stderr.String())
+	require.Equal(t, "stopping; press Ctrl-C again to stop at once\n", p.stderr.String())
 }
 
 func TestCtrlCSavesWhatDistillHasMade(t *testing.T) {
@@ -224,7 +224,7 @@ func TestCtrlCSavesWhatDistillHasMade(t *testing.T) {
 	require.NoError(t, p.Process.Signal(os.Interrupt))
 	require.Equal(t, exitInterrupted, p.code(), p.stderr.String())
 	require.Contains(t, p.stderr.String(),
-		"retort distill: interrupted: what was made is kept, and the same command goes on with it\n")
+		"retort distill: interrupted: the work so far is kept; run the same command to resume\n")
 	require.Empty(t, p.stdout.String())
 	done := steps()
 	require.NotEmpty(t, names(t, out+"/checkpoints"), "no checkpoint was due but this one")

@@ -19,13 +19,14 @@ var repairCommand = command{
 	summary: "repair a run's damaged files",
 	usage: `RUN
 
-Reads every file of the run and compares it with its checksum. It cuts a stage's file before its first record that is not as
-it was written, and says how many records the next "retort distill" makes again. What the next run can make again from the
-rest is removed: copies of corpus and model, vectors, the trained model, the report. A language model's answers and teachers'
-scores lose the damaged records only. What nothing makes again, such as costs.json, is set aside as NAME.damaged. What a kill
-leaves behind needs no repair: that is done by itself.
+Reads every file of the run and compares it with its checksum. Then:
+  - truncates a stage's file before its first damaged record, and prints how many records the next "retort distill" redoes
+  - removes damaged files that the next run can recreate: copies of corpus and model, vectors, trained model, report
+  - drops damaged answers of a language model and damaged scores of a teacher, and keeps the rest
+  - renames a damaged file that nothing recreates, such as costs.json, to NAME.damaged
+A killed run needs no repair: the next run handles it.
 
-RUN can also be one file of answers or scores (OUT.answers, OUT.scores).
+RUN can also be a file OUT.answers of "retort generate", or OUT.scores of "retort score".
 
 example:
   retort repair runs/mine
@@ -65,7 +66,7 @@ func runRepair(ctx context.Context, args []string, stdout, stderr io.Writer) err
 	return nil
 }
 
-// noRun says in words that a folder holds no run.
+// noRun explains a missing manifest.
 func noRun(dir string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s holds no run: there is no %s (%w)", dir, runfolder.ManifestFile, err)

@@ -13,12 +13,12 @@ import (
 
 var reportCommand = command{
 	name:    "report",
-	summary: "make the page of a run again",
+	summary: "write the report page of a run again",
 	usage: `RUN
 
-Writes RUN/report.html from RUN/report.json, which "retort distill" leaves when it has evaluated a run, and prints the page's
-path. The page is one file that needs no network: before and after, the queries that gained and lost most, training, funnel,
-scores, time and memory, settings, hashes.
+Writes RUN/report.html from RUN/report.json, and prints the path of the page. "retort distill" writes RUN/report.json after
+the evaluation. The page is one file that needs no network. It shows the metrics before and after, the queries that gained
+and lost most, training, the number of queries and lists at each stage, scores, time and memory, settings, and hashes.
 
 example:
   retort report runs/mine
@@ -32,12 +32,12 @@ func runReport(ctx context.Context, args []string, stdout, _ io.Writer) error {
 		return err
 	}
 	if flags.NArg() == 0 {
-		return fmt.Errorf("%w: name the folder of a run", errUsage)
+		return fmt.Errorf("%w: RUN is missing", errUsage)
 	}
 	dir := flags.Arg(0)
 	page, err := await(ctx, func() (string, error) { return pipeline.MakePage(ctx, dir) })
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf(`%w: %s is no run, or one that "retort distill" has not evaluated yet`, err, dir)
+		return fmt.Errorf(`%w: %s is not a run folder, or "retort distill" has not evaluated the run yet`, err, dir)
 	}
 	if err != nil {
 		return err

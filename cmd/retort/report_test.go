@@ -31,7 +31,7 @@ func TestReportNamesWhatIsWrong(t *testing.T) {
 		want    string
 	}{
 		{"no folder named", "", nil, exitUsage, "name the folder of a run"},
-		{"two folders", "", []string{"a", "b"}, exitUsage, `what is "b"?`},
+		{"two folders", "", []string{"a", "b"}, exitUsage, `unexpected argument "b"`},
 		{"no data", "", []string{run}, exitFailure, data + ": no such file or directory: " + run + " is no run, or one that"},
 		{"no run", "", []string{run + "/gone"}, exitFailure, run + "/gone is no run"},
 		{"torn data", "{\n\"version\": 1", []string{run}, exitFailure, data + ": line 2: malformed JSON"},

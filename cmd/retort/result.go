@@ -13,42 +13,42 @@ import (
 	"github.com/retort-ir/retort/mine"
 )
 
-// distillResult is the result of distill in JSON.
+// distillResult is the JSON result of distill.
 type distillResult struct {
 	Run        string  `json:"run"`
 	Model      string  `json:"model"`
-	Report     string  `json:"report"` // the page
+	Report     string  `json:"report"` // path of the page
 	Verdict    string  `json:"verdict"`
 	Lists      int     `json:"lists"`
 	Steps      int     `json:"steps"`
 	TotalSteps int     `json:"total_steps"`
 	Seconds    float64 `json:"seconds"`
-	// Where teacher and model were compared before training:
+	// After a teacher check:
 	Check []pipeline.CheckResult `json:"check,omitempty"`
-	// Where a language model or a teacher took time or money, in all calls:
+	// If a language model or a teacher cost time or money, in all calls:
 	Costs *pipeline.Costs `json:"costs,omitempty"`
-	// Where a model was chosen:
+	// If an evaluation chose the model:
 	ChosenBy string   `json:"chosen_by,omitempty"`
 	Before   *float64 `json:"before,omitempty"`
 	After    *float64 `json:"after,omitempty"`
 	BestStep *int     `json:"best_step,omitempty"`
-	// Where it was tested, how it differed from the model as it was on queries that had no part in the choice:
+	// The significance test: the chosen model against the initial model, on queries that did not choose it:
 	Test *testResult `json:"test,omitempty"`
-	// With -retention, nDCG@10 there; RetentionAfter is not measured of an average, which forgets no more:
+	// With -retention, nDCG@10 on its queries. RetentionAfter is absent for an average, which is not measured:
 	RetentionBefore *float64 `json:"retention_before,omitempty"`
 	RetentionAfter  *float64 `json:"retention_after,omitempty"`
-	// With -interpolate, the share of the way from the model as it was to the best one:
+	// With -interpolate, the weight of the best model in the average with the initial model:
 	Alpha *float64 `json:"alpha,omitempty"`
 }
 
-// testResult says whether the model that was chosen passed its test.
+// testResult is the outcome of the significance test.
 type testResult struct {
 	On string `json:"on"`
 	eval.Comparison
-	Kept bool `json:"kept"` // false: the model stays as it was
+	Kept bool `json:"kept"` // false: the result is the initial model
 }
 
-// testOf is nil where nothing was tested.
+// testOf returns nil without a significance test.
 func testOf(out *pipeline.Outcome) *testResult {
 	if out.Test == nil {
 		return nil
@@ -59,18 +59,18 @@ func testOf(out *pipeline.Outcome) *testResult {
 func (t *testResult) String() string {
 	verdict := "the trained model is kept"
 	if !t.Kept {
-		verdict = fmt.Sprintf("the model stays as it was (p below %.2g was asked for; -keep last takes the trained one all the same)",
+		verdict = fmt.Sprintf("the initial model is kept (p must be below %.2g; -keep last saves the trained model anyway)",
 			pipeline.SignificanceP)
 	}
 	return fmt.Sprintf("%s %+.4f, p %.2g: %s", t.On, t.Delta, t.P, verdict)
 }
 
-// result is what distill has brought.
 func (j *job) result(out *pipeline.Outcome) distillResult {
 	t := out.Training
 	r := distillResult{
-		Run: j.out, Model: filepath.Join(j.out, runModel), Report: filepath.Join(j.out, pipeline.PageFile), Verdict: out.Verdict,
-		Lists: t.TrainLists, Steps: t.Steps, TotalSteps: t.TotalSteps, Seconds: out.Seconds, Check: out.Check, Test: testOf(out),
+		Run: j.out, Model: filepath.Join(j.out, runModel), Report: filepath.Join(j.out, pipeline.PageFile),
+		Verdict: out.Verdict, Lists: t.TrainLists, Steps: t.Steps, TotalSteps: t.TotalSteps, Seconds: out.Seconds,
+		Check: out.Check, Test: testOf(out),
 	}
 	if out.ChosenBy != "" {
 		r.ChosenBy, r.Before, r.After, r.BestStep = out.ChosenBy, &t.History[0].Score, &t.Best.Score, &t.Best.Step
@@ -90,7 +90,6 @@ func (j *job) result(out *pipeline.Outcome) distillResult {
 	return r
 }
 
-// printOutcome prints what distill has brought.
 func (j *job) printOutcome(w io.Writer, out *pipeline.Outcome) error {
 	r, t := j.result(out), out.Training
 	if wantsJSON(w) {
@@ -100,7 +99,7 @@ func (j *job) printOutcome(w io.Writer, out *pipeline.Outcome) error {
 	if r.Before != nil {
 		best := fmt.Sprintf("the best, after %d steps", *r.BestStep)
 		if averaged(t) {
-			best = fmt.Sprintf("%.1f of the way to the best, after %d steps", t.Alpha, *r.BestStep)
+			best = fmt.Sprintf("average with weight %.1f of the best, after %d steps", t.Alpha, *r.BestStep)
 		}
 		fmt.Fprintf(w, "%s: %.4f before, %.4f after (%s)\n", r.ChosenBy, *r.Before, *r.After, best)
 	}
@@ -111,7 +110,8 @@ func (j *job) printOutcome(w io.Writer, out *pipeline.Outcome) error {
 	case r.RetentionAfter != nil:
 		fmt.Fprintf(w, "retention: ndcg@10 %.4f before, %.4f after\n", *r.RetentionBefore, *r.RetentionAfter)
 	case r.RetentionBefore != nil:
-		fmt.Fprintf(w, "retention: ndcg@10 %.4f before, at least %.4f after\n", *r.RetentionBefore, *r.RetentionBefore-j.retentionDrop)
+		fmt.Fprintf(w, "retention: ndcg@10 %.4f before, at least %.4f after\n",
+			*r.RetentionBefore, *r.RetentionBefore-j.retentionDrop)
 	}
 	for _, line := range out.Costs.Lines() {
 		fmt.Fprintln(w, line)
@@ -120,10 +120,10 @@ func (j *job) printOutcome(w io.Writer, out *pipeline.Outcome) error {
 	return nil
 }
 
-// averaged says whether weights between the start's and the best student's won.
+// averaged reports whether the result averages the initial and the best weights.
 func averaged(t *distill.Result) bool { return t.Alpha > 0 && t.Alpha < 1 }
 
-// runStatusResult is the result of status in JSON.
+// runStatusResult is the JSON result of status.
 type runStatusResult struct {
 	Run    string        `json:"run"`
 	Seed   uint64        `json:"seed"`
@@ -139,7 +139,7 @@ type stageStatus struct {
 	State   string  `json:"state"` // "not begun", "running", "interrupted" or "complete"
 	Records int     `json:"records"`
 	Seconds float64 `json:"seconds"`
-	Next    string  `json:"next"` // what the next run does with it; "": nothing
+	Next    string  `json:"next"` // action of the next run; "": none
 }
 
 func (s *runStatusOf) result() runStatusResult {
@@ -155,9 +155,9 @@ func (s *runStatusOf) result() runStatusResult {
 	return r
 }
 
-// verifiedResult is what status -verify found, in JSON.
+// verifiedResult is the JSON result of status -verify.
 type verifiedResult struct {
-	Files     int             `json:"files"` // that were read
+	Files     int             `json:"files"` // number of files read
 	Bytes     int64           `json:"bytes"`
 	Damaged   []damagedResult `json:"damaged"`
 	Unchecked []string        `json:"unchecked,omitempty"` // files without a checksum
@@ -168,7 +168,7 @@ type damagedResult struct {
 	Reason string `json:"reason"`
 }
 
-// repairResult is the result of repair in JSON.
+// repairResult is the JSON result of repair.
 func repairResult(dir string, repaired []runfolder.Repaired) map[string]any {
 	cuts, files := []map[string]any{}, []map[string]any{}
 	for _, r := range repaired {
@@ -184,7 +184,7 @@ func repairResult(dir string, repaired []runfolder.Repaired) map[string]any {
 	return map[string]any{"run": dir, "cuts": cuts, "files": files}
 }
 
-// comparisonLine is a line of compare's table in JSON, unrounded, by the names of its CSV.
+// comparisonLine is a line of compare's table in JSON: unrounded, with the names of the CSV columns.
 type comparisonLine struct {
 	Set         string  `json:"set"`
 	Run         string  `json:"run"`
@@ -211,7 +211,7 @@ func comparisonResult(metric string, pairs []comparedPair) map[string]any {
 	return map[string]any{"metric": metric, "comparisons": lines}
 }
 
-// hitResult is a passage that search found, in JSON.
+// hitResult is a passage in the JSON result of search.
 type hitResult struct {
 	Rank  int     `json:"rank"`
 	Score float32 `json:"score"`

@@ -21,23 +21,23 @@ import (
 
 var scoreCommand = command{
 	name:    "score",
-	summary: "score lists of passages by a teacher",
+	summary: "score lists of passages with a teacher",
 	usage: `-corpus FILE (-lists FILE | -queries FILE) -out scored.jsonl [flags]
 
-Scores the passages of each list for its query, or of each query's first passages in a ranking by BM25 and the model, and
-writes lists with scores. Scores that take a model or a server are kept in scored.jsonl.scores as they come: called again
-after a kill it computes none twice.
+Scores each list of -lists, or ranks the corpus for each query of -queries and scores the first passages. Writes the lists
+with their scores. Scores of models and servers go to scored.jsonl.scores first: after a kill, the same command computes no
+score twice.
 
-  -corpus FILE          passages: JSON Lines with _id, title, text; also packed with gzip or zstd; -: standard input
-  -lists FILE           lists: JSON Lines with query, ids; scores that they have are replaced
-  -queries FILE         queries instead: JSON Lines with _id, text
-  -test-queries FILE    queries that a model will be measured by: lists and queries that copy one of them are dropped
-  -depth N              passages of each query's ranking; with -model that of BM25 and the model, else BM25's (50)
-  -out FILE             where the scored lists go` + teacherUsage(`
-                        without -teacher: bm25+student`) + `
-  -scale S              none: the teacher's own scores; min-max: each list to [0,1], as "retort distill -lists" takes them;
-                        percentile: all lists to [0,1] by the 1st and 99th percentile of all scores (none)
-  -analyzer A           BM25's terms: english, or code, which also splits identifiers (english)` + modelUsage + `
+  -corpus FILE          passages: JSON Lines with _id, title, text, also compressed with gzip or zstd; -: standard input
+  -lists FILE           lists: JSON Lines with query, ids; new scores replace scores in the file
+  -queries FILE         queries, in place of -lists: JSON Lines with _id, text
+  -test-queries FILE    queries that will measure a model; lists and queries that copy a test query are dropped
+  -depth N              passages per query of -queries, ranked by BM25 and -model, or by BM25 without -model (50)
+  -out FILE             output file of the scored lists` + teacherUsage(`
+                        (bm25+student)`) + `
+  -scale S              none: the teacher's scores; min-max: scaled to [0,1] in each list, for "retort distill -lists";
+                        percentile: scaled to [0,1] by the 1st and 99th percentile of all scores (none)
+  -analyzer A           words for BM25: english, or code, which also splits identifiers (english)` + modelUsage + `
 
 example:
   retort score -corpus corpus.jsonl -queries queries.jsonl -model ./all-MiniLM-L6-v2 \
@@ -47,7 +47,6 @@ example:
 	json: true, resumes: true, run: runScore,
 }
 
-// scoreArgs is a command line of score.
 type scoreArgs struct {
 	corpus, lists, queries, out string
 	tested                      string // the file of -test-queries
@@ -102,8 +101,8 @@ func (a *scoreArgs) check() error {
 	if a.depth < 2 {
 		return fmt.Errorf("%w: -depth is %d, want at least 2", errUsage, a.depth)
 	}
-	err := errors.Join(oneOf("-scale", a.scale, "none", "min-max", "percentile"), oneOf("-analyzer", a.analyzer, "english", "code"),
-		a.teacher.check(""))
+	err := errors.Join(oneOf("-scale", a.scale, "none", "min-max", "percentile"),
+		oneOf("-analyzer", a.analyzer, "english", "code"), a.teacher.check(""))
 	if err != nil {
 		return err
 	}
@@ -111,26 +110,25 @@ func (a *scoreArgs) check() error {
 		return err
 	}
 	if a.members.UsesStudent() && a.model.dir == "" {
-		return fmt.Errorf("%w: the teacher %q has the student in it: name it with -model, or another -teacher", errUsage, a.teacher.spec)
+		return fmt.Errorf("%w: teacher %q contains student: give -model, or another -teacher", errUsage, a.teacher.spec)
 	}
 	model := a.model
-	model.dir = cmp.Or(model.dir, "none") // its other flags may be those of a teacher
+	model.dir = cmp.Or(model.dir, "none") // flags such as -device also apply to a teacher
 	return model.check()
 }
 
-// scoreResult is the result of score in JSON.
+// scoreResult is the JSON result of score.
 type scoreResult struct {
-	Lists       string              `json:"lists"` // the file
+	Lists       string              `json:"lists"` // path of the output file
 	Teacher     string              `json:"teacher"`
 	Kept        int                 `json:"kept"`
 	Dropped     map[mine.Reason]int `json:"dropped,omitempty"`
 	Pairs       int                 `json:"pairs"`
-	Calibration string              `json:"calibration,omitempty"` // what was done to the scores
+	Calibration string              `json:"calibration,omitempty"` // how the scores were scaled
 	Costs       pipeline.Costs      `json:"costs"`
 	Seconds     float64             `json:"seconds"`
 }
 
-// scorer is what a scoring needs besides its flags.
 type scorer struct {
 	*scoreArgs
 	corpus   *retort.FileCorpus
@@ -142,7 +140,9 @@ type scorer struct {
 	closers  []func() error
 }
 
-func (a *scoreArgs) score(ctx context.Context, open func() (student, error), p *progress.Progress) (_ *scoreResult, err error) {
+func (a *scoreArgs) score(
+	ctx context.Context, open func() (student, error), p *progress.Progress,
+) (_ *scoreResult, err error) {
 	start := time.Now()
 	s := &scorer{scoreArgs: a, progress: p}
 	defer func() { err = errors.Join(err, s.close()) }()
@@ -184,7 +184,7 @@ func (s *scorer) close() error {
 	return errors.Join(errs...)
 }
 
-// prepare opens what the teacher and the ranking are made of.
+// prepare opens the corpus, the teacher and the rankers.
 func (s *scorer) prepare(ctx context.Context, open func() (student, error)) error {
 	var err error
 	if s.corpus, err = openCorpus(ctx, s.scoreArgs.corpus); err != nil {
@@ -212,7 +212,7 @@ func (s *scorer) prepare(ctx context.Context, open func() (student, error)) erro
 	}
 	s.closers = append(s.closers, model.Close)
 	if s.queries == "" {
-		// Only the passages of the lists are looked at.
+		// Encoding the whole corpus would encode passages that are in no list.
 		s.student = teacher.FromEncoder(model)
 		return nil
 	}
@@ -223,7 +223,7 @@ func (s *scorer) prepare(ctx context.Context, open func() (student, error)) erro
 	return err
 }
 
-// unscored returns the given lists, or the lists of the ranking, without copies of test queries.
+// unscored returns the lists of -lists, or ranks -queries, without copies of test queries.
 func (s *scorer) unscored(ctx context.Context, r *scoreResult) ([]retort.List, error) {
 	if s.lists != "" {
 		lists, err := await(ctx, func() ([]retort.List, error) { return s.givenLists() })
@@ -253,7 +253,7 @@ func (s *scorer) unscored(ctx context.Context, r *scoreResult) ([]retort.List, e
 			return nil, err
 		}
 	}
-	stage := s.progress.Stage("make lists", len(queries))
+	stage := s.progress.Stage("mine lists", len(queries))
 	defer stage.Done()
 	lists := make([]retort.List, len(queries))
 	const block = 256
@@ -292,14 +292,15 @@ func (s *scorer) givenLists() ([]retort.List, error) {
 		}
 		for _, id := range l.IDs {
 			if _, ok := s.corpus.Index(id); !ok {
-				return nil, fmt.Errorf("%s: list of query %q has passage %q, which is not in the corpus", s.lists, l.Query.ID, id)
+				return nil, fmt.Errorf("%s: list of query %q has passage %q, which is not in the corpus",
+					s.lists, l.Query.ID, id)
 			}
 		}
 	}
 	return lists, nil
 }
 
-// scoreAll fills in the scores and returns how far the teachers agree on each list.
+// scoreAll sets the scores and returns the agreement of the teachers on each list.
 func (s *scorer) scoreAll(ctx context.Context, t teacher.Teacher, lists []retort.List) ([]float64, error) {
 	stage := s.progress.Stage("score lists", len(lists))
 	defer stage.Done()
@@ -333,12 +334,12 @@ func (s *scorer) scoreAll(ctx context.Context, t teacher.Teacher, lists []retort
 	return agreement, ctx.Err()
 }
 
-// filter drops lists on which the teachers disagree, and weighs the others.
+// filter drops lists on which the teachers disagree, and weights the remaining lists.
 func (s *scorer) filter(lists []retort.List, agreement []float64, r *scoreResult) ([]retort.List, error) {
 	for i, l := range lists {
 		r.Pairs += len(l.IDs)
 		if s.teacher.agreementWeight {
-			lists[i].Weight = max(agreement[i], math.SmallestNonzeroFloat32) // 0 would mean 1
+			lists[i].Weight = max(agreement[i], math.SmallestNonzeroFloat32) // the zero weight means 1
 		}
 	}
 	if s.teacher.minAgreement == 0 {
@@ -353,12 +354,13 @@ func (s *scorer) filter(lists []retort.List, agreement []float64, r *scoreResult
 	}
 	maps.Copy(r.Dropped, selection.Counts())
 	if len(selection.Kept) == 0 {
-		return nil, fmt.Errorf("the teachers agree on none of the %d lists by %v or more (-min-agreement)", len(lists), s.teacher.minAgreement)
+		return nil, fmt.Errorf("the agreement of the teachers is below %v on all %d lists: lower -min-agreement",
+			s.teacher.minAgreement, len(lists))
 	}
 	return selection.Lists(lists), nil
 }
 
-// calibrate scales the scores and says how.
+// calibrate scales the scores and describes the scale.
 func (s *scorer) calibrate(lists []retort.List) (string, error) {
 	scores := make([][]float64, len(lists))
 	for i, l := range lists {
@@ -388,7 +390,8 @@ func (r *scoreResult) print(w io.Writer) error {
 	if wantsJSON(w) {
 		return writeResult(w, r)
 	}
-	fmt.Fprintf(w, "%s: %s lists, %s pairs by %s, %.0f s\n", r.Lists, thousands(r.Kept), thousands(r.Pairs), r.Teacher, r.Seconds)
+	fmt.Fprintf(w, "%s: %s lists, %s pairs by %s, %.0f s\n",
+		r.Lists, thousands(r.Kept), thousands(r.Pairs), r.Teacher, r.Seconds)
 	if len(r.Dropped) > 0 {
 		fmt.Fprintf(w, "dropped: %s\n", pipeline.JoinReasons(r.Dropped))
 	}

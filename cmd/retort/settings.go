@@ -25,17 +25,16 @@ import (
 type setting struct {
 	name string
 	help string
-	// stages are those whose own work it decides; what comes after them follows. None: no result depends on it.
+	// stages read the setting. Later stages depend on it through them. Empty: no result depends on it.
 	stages []pipeline.Stage
 }
 
-// settingGroup is a part of the settings file.
 type settingGroup struct {
 	title    string
 	settings []setting
 }
 
-// settingGroups explain all settings, in the order of the file.
+// settingGroups returns all settings in the order of the settings file.
 func settingGroups() []settingGroup {
 	const (
 		checks    = pipeline.StageCheck
@@ -51,117 +50,175 @@ func settingGroups() []settingGroup {
 	on := func(stages ...pipeline.Stage) []pipeline.Stage { return stages }
 	model := on(checks, mines, before, trains)
 	return []settingGroup{
-		{"Files and folders, as seen from where retort is called.", []setting{
-			{"corpus", "passages: JSON Lines with _id, title, text; also packed with gzip or zstd; -: standard input", all},
-			{"model", "the encoder: a folder in the layout of Hugging Face or sentence-transformers", model},
-			{"out", "the folder of the run", nil},
-			{"queries", "your own queries: JSON Lines with _id, text; they are trained on beside the generated ones", on(checks, mines, before, trains)},
-			{"qrels", "judgements of some of the queries: these are not trained on, they choose the best model", on(checks, mines, before, trains)},
+		{"Files and folders. Relative paths start at the current folder.", []setting{
+			{"corpus", "passages: JSON Lines with _id, title, text, also compressed with gzip or zstd; -: standard input", all},
+			{"model", "the encoder: a folder in Hugging Face or sentence-transformers layout", model},
+			{"out", "folder of the run", nil},
+			{"queries", "your own queries: JSON Lines with _id, text; training adds them to the generated queries", model},
+			{"qrels", "judgements of some queries; judged queries choose the best model and are not trained on", model},
 			{"lists", "train on your own scored lists instead: JSON Lines with query, ids, scores in [0,1]", on(trains)},
-			{"test-queries", "queries that the model will be measured by: JSON Lines with _id, text; copies of them are not trained on", on(mines, trains)},
-		}},
-		{"What is trained.", []setting{
 			{
-				"towers", "query: passage vectors stay as they are, so that an index need not be rebuilt; both: queries and passages learn",
+				"test-queries", "queries that will measure the model: JSON Lines with _id, text; training skips their copies",
+				on(mines, trains),
+			},
+		}},
+		{"What to train.", []setting{
+			{
+				"towers", "query: train queries only, so that passage vectors and the index stay valid; " +
+					"both: train queries and passages, which needs a new index",
 				on(scores, trains),
 			},
-			{"seed", "of everything that is drawn at random", all},
+			{"seed", "seed of all random draws", all},
 		}},
-		{"Queries that are generated.", []setting{
-			{"generator", "extractive: from the passages' own words; llm: by a language model; both", on(checks, generates, trains, before)},
-			{"types", "of extractive queries: any of sentence, title, keywords, phrase, howto; what is left out can choose the best model", on(checks, generates, trains, before)},
-			{"llm", "a language model that runs here: a GGUF file or a folder of Hugging Face (Llama, SmolLM2, Qwen2)", on(generates)},
-			{"llm-url", "or a server with an OpenAI-compatible API; the key is read from the environment, OPENAI_API_KEY", on(generates)},
-			{"llm-model", "the model's name on that server", on(generates)},
-			{"llm-api", `chat, or completions for small and base models; "": of a server chat, else completions`, on(generates)},
-			{"llm-types", "any of question, claim, title, keywords, msmarco, zero-shot", on(generates)},
-			{"llm-passages", "about how many passages the language model is asked about, drawn by the seed; 0: all", on(generates)},
-			{"llm-per-passage", "queries that it is asked for of each of them, of the types in turn", on(generates)},
-			{"max-queries", "the most that are used, drawn evenly over the passages; 0: all", on(mines)},
-			{"min-words", "drop shorter ones; 0: no limit", on(mines)},
-			{"max-words", "drop longer ones; 0: no limit", on(mines)},
-			{"near-duplicate", "drop those whose words overlap an earlier query's by this share, in (0,1]; 0: equal ones only", on(mines)},
-		}},
-		{"The teacher, and whether it has anything to teach.", []setting{
+		{"Generated queries.", []setting{
 			{
-				"teacher", "what scores the lists: bm25, student, encoder:DIR, crossencoder:DIR, likelihood:PATH, rerankapi:KIND:URL#MODEL, or several: " +
-					`bm25+2*crossencoder:DIR; "": bm25, with target min-max or percentile bm25+student`,
+				"generator", "extractive: from the words of the passages; llm: by a language model; both",
+				on(checks, generates, trains, before),
+			},
+			{
+				"types", "types of extractive queries: sentence, title, keywords, phrase, howto; " +
+					"a type that is left out can choose the best model",
+				on(checks, generates, trains, before),
+			},
+			{"llm", "local language model: a GGUF file or a Hugging Face folder (Llama, SmolLM2, Qwen2)", on(generates)},
+			{
+				"llm-url", "URL of a server with an OpenAI-compatible API, in place of llm; " +
+					"the environment variable OPENAI_API_KEY holds its key",
+				on(generates),
+			},
+			{"llm-model", "name of the model on that server", on(generates)},
+			{
+				"llm-api", "chat, or completions for small models and base models; " +
+					`"": chat for a server, completions for a local model`,
+				on(generates),
+			},
+			{"llm-types", "types of its queries: question, claim, title, keywords, msmarco, zero-shot", on(generates)},
+			{"llm-passages", "approximate number of passages to write queries for, sampled by the seed; 0: all", on(generates)},
+			{"llm-per-passage", "queries per passage; the types take turns", on(generates)},
+			{"max-queries", "maximum number of generated queries, spread evenly over the passages; 0: no limit", on(mines)},
+			{"min-words", "drop queries with fewer words; 0: no limit", on(mines)},
+			{"max-words", "drop queries with more words; 0: no limit", on(mines)},
+			{
+				"near-duplicate", "drop queries whose words overlap an earlier query by this share, in (0,1]; " +
+					"0: drop only exact duplicates",
+				on(mines),
+			},
+		}},
+		{"The teacher, and the teacher check before training.", []setting{
+			{
+				"teacher", "scores the lists: bm25, student, encoder:DIR, crossencoder:DIR, likelihood:PATH, " +
+					"rerankapi:KIND:URL#MODEL, or a weighted sum such as bm25+2*crossencoder:DIR; " +
+					`"": bm25, or bm25+student with target min-max or percentile`,
 				on(checks, scores, before),
 			},
-			{"fuse", "how several are brought to one scale: z (z-scores) or rrf (reciprocal ranks)", on(checks, scores, before)},
-			{"min-agreement", "drop lists on which several agree less, in [0,1]; .5 is that of chance; 0: none", on(filters)},
-			{"agreement-weight", "let the agreement of several be the list's weight in the loss", on(filters)},
-			{"rerank-truncate", "ask the server of rerankapi to cut what is too long for its model", on(checks, scores, before)},
+			{"fuse", "how to combine several teachers: z (z-scores) or rrf (reciprocal ranks)", on(checks, scores, before)},
 			{
-				"rerank-extra", "further fields of each request to that server: NAME=VALUE, joined by commas",
+				"min-agreement", "drop lists on which several teachers agree less than this, in [0,1]; .5 is chance; 0: keep all",
+				on(filters),
+			},
+			{"agreement-weight", "weight each list in the loss by the agreement of several teachers", on(filters)},
+			{
+				"rerank-truncate", "ask the server of rerankapi to truncate inputs that are too long for its model",
 				on(checks, scores, before),
 			},
-			{"check-queries", "the most judged, and the most held-out queries that teacher and model are compared on first; 0: no comparison", on(checks)},
-			{"force", "train even where the teacher is not better than the model", nil},
+			{
+				"rerank-extra", "extra fields of each request to the server of rerankapi: NAME=VALUE, separated by commas",
+				on(checks, scores, before),
+			},
+			{
+				"check-queries", "maximum number of judged queries, and of held-out queries, in the teacher check; 0: no check",
+				on(checks),
+			},
+			{"force", "train even if the teacher is no better than the model", nil},
 		}},
 		{"Lists: the passages that a query is trained on.", []setting{
-			{"analyzer", "BM25's terms: english, or code, which also splits identifiers", on(checks, mines, before)},
-			{"depth", "how far rankings are looked at", on(mines)},
-			{"round-trip", "keep a generated query where its own passage is among the first so many; 0: always", on(scores)},
-			{"top", "the first passages of the ranking taken into the list; 0: query 100, both 5", on(scores)},
-			{"sample", "passages drawn from those after the top; 0: query none, both 3", on(scores)},
-			{"keep-source", "leave the passage that a query was cut out of in its list, scored no higher than the best of the others", on(scores, filters)},
-			{"min-list", "drop shorter lists; at least 2", on(scores)},
-			{"max-lists", "the most lists, drawn evenly over the passages; 0: query all, both 1000", on(scores)},
-			{"source-first", "keep only lists in which the teacher puts the query's own passage first", on(filters)},
 			{
-				"top-percentile", "drop lists whose best raw score is below this percentile of all scores; 0: none",
+				"analyzer", "words for BM25: english, or code, which also splits identifiers",
+				on(checks, mines, before),
+			},
+			{"depth", "length of the rankings that the lists come from", on(mines)},
+			{
+				"round-trip", "keep a generated query only if its source passage ranks among the first so many; 0: keep all",
+				on(scores),
+			},
+			{"top", "first passages of the ranking in a list; 0: 100 with towers query, 5 with towers both", on(scores)},
+			{"sample", "passages sampled below top; 0: none with towers query, 3 with towers both", on(scores)},
+			{
+				"keep-source", "keep the passage that a query was extracted from in its list, " +
+					"with a score no higher than the best other passage",
+				on(scores, filters),
+			},
+			{"min-list", "drop shorter lists; at least 2", on(scores)},
+			{
+				"max-lists", "maximum number of lists, spread evenly over the passages; " +
+					"0: no limit with towers query, 1000 with towers both",
+				on(scores),
+			},
+			{"source-first", "keep only lists whose source passage the teacher ranks first", on(filters)},
+			{
+				"top-percentile", "drop lists whose best raw score is below this percentile of all scores; 0: keep all",
 				on(filters),
 			},
 			{
-				"target", "student-scale: the student's similarities plus gamma times the teacher's z-scores; min-max: the teacher's scores, each list's scaled to [0,1]; " +
-					`percentile: all of a type of query by one range, from their 1st to their 99th percentile; "": student-scale, with loss paper percentile`,
+				"target", "what the model learns. student-scale: its own similarities plus gamma times the teacher's z-scores; " +
+					"min-max: the teacher's scores, scaled to [0,1] in each list; " +
+					"percentile: the teacher's scores, scaled by the 1st and 99th percentile of each query type; " +
+					`"": student-scale, or percentile with loss paper`,
 				on(checks, scores, filters, trains),
 			},
-			{"gamma", "of student-scale", on(checks, filters)},
+			{"gamma", "factor of the teacher's z-scores in target student-scale", on(checks, filters)},
 		}},
 		{"Training.", []setting{
 			{
-				"loss", "kl: KL divergence over the list; paper: that and InfoNCE, as Tamber et al. 2025 (arXiv 2502.19712) do it, which needs target min-max or percentile; " +
-					"extractive queries have no positive for InfoNCE",
+				"loss", "kl: KL divergence over the list; paper: KL and InfoNCE as in Tamber et al. 2025 (arXiv 2502.19712), " +
+					"which needs target min-max or percentile; InfoNCE skips extractive queries",
 				on(trains),
 			},
 			{"epochs", "passes over the lists; 0: 1", on(trains)},
-			{"batch", "lists of one step; 0: query 64, both 16", on(trains)},
-			{"lr", "peak of the learning rate; 0: query 1e-4, both 5e-5", on(trains)},
-			{"warmup", "share of the steps over which the learning rate rises", on(trains)},
-			{"weight-decay", "of AdamW", on(trains)},
-			{"clip-norm", "the gradient's largest norm; 0: no limit", on(trains)},
-			{"eval-steps", "steps between evaluations; 0: an epoch", on(trains)},
-			{"patience", "evaluations without a better one that end training; 0: never", on(trains)},
-			{"keep", "best: the best model met; last: the last one", on(mines, before, trains)},
+			{"batch", "lists per step; 0: 64 with towers query, 16 with towers both", on(trains)},
+			{"lr", "peak learning rate; 0: 1e-4 with towers query, 5e-5 with towers both", on(trains)},
+			{"warmup", "share of the steps in which the learning rate rises", on(trains)},
+			{"weight-decay", "weight decay of AdamW", on(trains)},
+			{"clip-norm", "maximum norm of the gradient; 0: no limit", on(trains)},
+			{"eval-steps", "steps between evaluations; 0: one epoch", on(trains)},
+			{"patience", "stop after this many evaluations without improvement; 0: never", on(trains)},
+			{"keep", "best: save the best model; last: save the last model", on(mines, before, trains)},
 			{
-				"interpolate", "average the best model's weights with those it began with, in tenths, where what chooses the best is for it; needs keep best",
+				"interpolate", "average the best weights with the initial weights, in steps of a tenth, " +
+					"where the evaluation improves; needs keep best",
 				on(trains),
 			},
-			{"retention", "judged queries that are not trained for, a folder in BEIR layout: a model that falls too far there is drawn back; needs keep best", on(mines, trains)},
-			{"retention-drop", "how far nDCG@10 may fall there", on(trains)},
-			{"micro-batch-tokens", "tokens of one micro-batch: more is faster and takes more memory", on(trains)},
-			{"graph-budget", "bytes that a step may keep to save second forward passes; 0: a quarter of the free memory, below 0: none", on(trains)},
+			{
+				"retention", "judged queries of another task, a folder in BEIR layout; a model that loses more than " +
+					"retention-drop on them is moved back towards its initial weights; needs keep best",
+				on(mines, trains),
+			},
+			{"retention-drop", "how much nDCG@10 may drop on the retention queries", on(trains)},
+			{"micro-batch-tokens", "tokens per micro-batch; more is faster and needs more memory", on(trains)},
+			{
+				"graph-budget", "bytes that a step may use to avoid second forward passes; " +
+					"0: a quarter of the free memory; below 0: none",
+				on(trains),
+			},
 			{"checkpoint-every", "time between checkpoints", nil},
-			{"profile", "print where the time of training went: seconds and tokens of each phase", nil},
+			{"profile", "print the seconds and tokens of each training phase", nil},
 		}},
-		{"The model, where its folder is not to be believed.", []setting{
-			{"query-prompt", "stands in front of every query", model},
-			{"passage-prompt", "stands in front of every passage", model},
-			{"query-tokens", "longest query in tokens, prompt included; 0: what the folder says", model},
-			{"passage-tokens", "longest passage in tokens, prompt included; 0: what the folder says", model},
-			{"pooling", `mean or cls; "": what the folder says`, model},
-			{"precision", "fp32, or bf16, which is fast on a GPU and on processors with AMX or AVX512_BF16 only", model},
+		{"Overrides of the model folder.", []setting{
+			{"query-prompt", "text before every query", model},
+			{"passage-prompt", "text before every passage", model},
+			{"query-tokens", "maximum length of a query in tokens, with its prompt; 0: the folder's value", model},
+			{"passage-tokens", "maximum length of a passage in tokens, with its prompt; 0: the folder's value", model},
+			{"pooling", `mean or cls; "": the folder's value`, model},
+			{"precision", "fp32 or bf16; bf16 is fast only on a GPU and on processors with AMX or AVX512_BF16", model},
 		}},
 		{"The machine.", []setting{
-			{"threads", "processor threads; 0: as many as there are cores", nil},
-			{"device", "what to compute on: cpu, cuda, or cuda:N, counted from 0", nil},
+			{"threads", "CPU threads; 0: one per core", nil},
+			{"device", "device to compute on: cpu, cuda, or cuda:N, counted from 0", nil},
 		}},
 	}
 }
 
-// findSetting returns nil where there is none of that name.
+// findSetting returns nil for an unknown name.
 func findSetting(name string) *setting {
 	for _, g := range settingGroups() {
 		for _, s := range g.settings {
@@ -173,11 +230,11 @@ func findSetting(name string) *setting {
 	return nil
 }
 
-// settingsFile is the commented file of all settings with these values.
+// settingsFile returns a commented settings file with these values.
 func settingsFile(values map[string]string) []byte {
 	var b bytes.Buffer
-	b.WriteString(`# Settings of "retort distill -c FILE". Each is a flag too, and a flag given beside the file wins.
-# What is left out has the value that stands here.
+	b.WriteString(`# Settings of "retort distill -c FILE". Each setting is also a flag. A flag overrides the file.
+# Delete a line to get the default.
 `)
 	for _, g := range settingGroups() {
 		fmt.Fprintf(&b, "\n# %s\n", g.title)
@@ -185,7 +242,7 @@ func settingsFile(values map[string]string) []byte {
 			fmt.Fprintf(&b, "\n# %s\n", s.help)
 			value, ok := values[s.name]
 			if !ok {
-				b.WriteString("# ") // left out
+				b.WriteString("# ")
 			}
 			fmt.Fprintf(&b, "%s: %s\n", s.name, yamlScalar(value))
 		}
@@ -193,10 +250,10 @@ func settingsFile(values map[string]string) []byte {
 	return b.Bytes()
 }
 
-// plainYAML is what YAML reads as it stands.
+// plainYAML matches values that need no quotes.
 var plainYAML = regexp.MustCompile(`^[A-Za-z0-9./][A-Za-z0-9_./,+-]*$`)
 
-// yamlScalar quotes what YAML would read as something else. Its double quotes are those of JSON.
+// yamlScalar quotes a value where YAML needs quotes. A JSON string is also a YAML string.
 func yamlScalar(value string) string {
 	if plainYAML.MatchString(value) && !strings.EqualFold(value, "null") {
 		return value
@@ -209,19 +266,18 @@ func quoteJSON(value string) string {
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(value); err != nil {
-		return `""` // a text always has a JSON form
+		return `""` // impossible for a string
 	}
 	return strings.TrimSpace(b.String())
 }
 
-// The bounds of a settings file, whose settings are single values or lists of them. The parser's memory grows with the
-// square of the depth.
+// The limits of a settings file. The parser's memory grows with the square of the depth.
 const (
 	maxSettings = 256 << 10 // bytes
-	maxDepth    = 16        // lists and mappings within one another
+	maxDepth    = 16        // nested lists and mappings
 )
 
-// readSettings sets the flags to the values of a settings file. Errors name the file and the line.
+// readSettings sets flags from a settings file. Errors name the file and the line.
 func readSettings(path string, flags *flag.FlagSet) error {
 	data, err := regular.ReadFile(path, maxSettings)
 	if err != nil {
@@ -229,8 +285,8 @@ func readSettings(path string, flags *flag.FlagSet) error {
 	}
 	tokens := lexer.Tokenize(string(data))
 	if line := tooDeep(tokens); line > 0 {
-		return fmt.Errorf("%s:%d: lists or mappings are nested more than %d deep; a setting is a single value or a list of them",
-			path, line, maxDepth)
+		return fmt.Errorf("%s:%d: lists or mappings are nested more than %d deep; "+
+			"a setting is a single value or a list of values", path, line, maxDepth)
 	}
 	file, err := parser.Parse(tokens, 0)
 	if err != nil {
@@ -248,10 +304,10 @@ func readSettings(path string, flags *flag.FlagSet) error {
 			return fmt.Errorf("%s:%d: %w", path, line, fmt.Errorf(format, args...))
 		}
 		if findSetting(key.Value) == nil {
-			return wrong("no setting %.60q: did you mean %q?", key.Value, nearest(key.Value[:min(len(key.Value), 60)]))
+			return wrong("unknown setting %.60q: did you mean %q?", key.Value, nearest(key.Value[:min(len(key.Value), 60)]))
 		}
 		if first, ok := seen[key.Value]; ok {
-			return wrong("%s stands in line %d already", key.Value, first)
+			return wrong("duplicate setting %s: line %d sets it too", key.Value, first)
 		}
 		seen[key.Value] = line
 		value, ok, err := text(pair.Value)
@@ -259,7 +315,7 @@ func readSettings(path string, flags *flag.FlagSet) error {
 			return wrong("%s: %w", key.Value, err)
 		}
 		if !ok {
-			continue // nothing after the colon: as if it were left out
+			continue // an empty value keeps the default
 		}
 		if err := flags.Set(key.Value, value); err != nil {
 			return wrong("%s: %.200q: %w", key.Value, value, err)
@@ -268,8 +324,7 @@ func readSettings(path string, flags *flag.FlagSet) error {
 	return nil
 }
 
-// tooDeep returns the line where more than maxDepth lists and mappings are open, or are begun at once ("- - - a"), 0
-// where that is nowhere.
+// tooDeep returns the first line that nests more than maxDepth lists and mappings, also by "- - - a", or 0.
 func tooDeep(tokens token.Tokens) int {
 	open, begun, line := 0, 0, 0
 	for _, t := range tokens {
@@ -291,7 +346,7 @@ func tooDeep(tokens token.Tokens) int {
 	return 0
 }
 
-// syntaxError turns the parser's error of many lines into one.
+// syntaxError shortens the parser's error to one line.
 func syntaxError(path string, err error) error {
 	var e yaml.Error
 	if errors.As(err, &e) && e.GetToken() != nil {
@@ -316,7 +371,7 @@ func topLevel(file *ast.File) ([]*ast.MappingValueNode, error) {
 	return pairs, nil
 }
 
-// text returns that of a value, a sequence's joined by commas, and false where there is none.
+// text returns a value, with the items of a sequence joined by commas, and false for an empty value.
 func text(node ast.Node) (string, bool, error) {
 	switch n := node.(type) {
 	case nil, *ast.NullNode:
@@ -351,7 +406,7 @@ func scalar(node ast.Node) (string, bool) {
 
 var errSingle = errors.New("want a single value")
 
-// nearest returns the setting with the name that is the fewest edits away.
+// nearest returns the name of the setting with the smallest edit distance.
 func nearest(name string) string {
 	var all []string
 	for _, g := range settingGroups() {

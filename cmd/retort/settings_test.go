@@ -43,7 +43,7 @@ func TestTheFileOfInitHasTheDefaults(t *testing.T) {
 
 	code, _, stderr := cli(t.Context(), "distill", "-init", path)
 	require.Equal(t, exitFailure, code)
-	require.Contains(t, stderr, path+" is there already")
+	require.Contains(t, stderr, path+" exists")
 
 	// A file of other values gives those values, whatever YAML makes of them.
 	for _, value := range []string{"query: ", "true", "a: b # c", "1e5", "null", "'", "- x", " ", "é\t", "@x", "%x", "3.5.6", "0x10", ""} {
@@ -73,8 +73,8 @@ func TestFlagsWinOverTheFile(t *testing.T) {
 
 func TestBadSettingsAreNamedWithTheirLine(t *testing.T) {
 	for _, c := range []struct{ name, file, want string }{
-		{"unknown", "lr: 1e-4\n\nround_trips: 3\n", `:3: no setting "round_trips": did you mean "round-trip"?`},
-		{"unknown in capitals", "LR: 1", `:1: no setting "LR": did you mean "lr"?`},
+		{"unknown", "lr: 1e-4\n\nround_trips: 3\n", `:3: unknown setting "round_trips": did you mean "round-trip"?`},
+		{"unknown in capitals", "LR: 1", `:1: unknown setting "LR": did you mean "lr"?`},
 		{"not a number", "epochs: many", `:1: epochs: "many": parse error`},
 		{"not whole", "epochs: 1.5", `:1: epochs: "1.5": parse error`},
 		{"not a truth", "source-first: perhaps", `:1: source-first: "perhaps": parse error`},
@@ -112,7 +112,7 @@ func TestASettingsFileIsBounded(t *testing.T) {
 		{"lists of lists", strings.Repeat("- ", 100_000), ":1: lists or mappings are nested more than 16 deep"},
 		{"keys of keys", strings.Repeat("? ", 100_000), ":1: lists or mappings are nested more than 16 deep"},
 		{"values of values", strings.Repeat("a: ", 80_000), ":1: "},
-		{"a long name", strings.Repeat("a", 200_000) + ": 1", ":1: no setting"},
+		{"a long name", strings.Repeat("a", 200_000) + ": 1", ":1: unknown setting"},
 		{"a long value", "lr: " + strings.Repeat("a", 200_000), ":1: lr: "},
 		{"a long file", strings.Repeat("# comment\n", 30_000), ": more than 262144 bytes"},
 	} {

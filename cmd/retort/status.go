@@ -22,17 +22,18 @@ import (
 
 var statusCommand = command{
 	name:    "status",
-	summary: "show how far a run is, and what would be redone",
+	summary: "show the progress of a run, and what the next run redoes",
 	usage: `RUN [-verify] [-c retort.yaml] [flags of distill]
 
-Shows the stages of a run with their records and seconds. With a settings file or flags of distill it says what
-"retort distill" would redo with these settings, and why: flags alone change the settings of the run, a file replaces them.
-It changes nothing, and can be called while the run works.
+Prints the stages of a run with their records and seconds. With a settings file or flags of distill it also prints what
+"retort distill" would redo with these settings, and why. A settings file replaces all settings of the run, a flag one
+setting. It changes nothing and works while the run is active.
 
-  -verify   read every file of the run too and compare it with its checksum. It names each file that is damaged, and then
-            fails. The run must not be at work
+  -c FILE   settings file of distill, in place of the settings of the run
+  -verify   compare every file of the run with its checksum, list the damaged files, and fail if there is one. The run
+            must not be active
 
-example: what would another learning rate cost?
+example: what does another learning rate redo?
   retort status runs/mine -lr 5e-5
 `,
 	run: runStatus, json: true,
@@ -45,7 +46,7 @@ func runStatus(ctx context.Context, args []string, stdout, _ io.Writer) error {
 		return err
 	}
 	if len(a.words) != 1 {
-		return fmt.Errorf("%w: name one run", errUsage)
+		return fmt.Errorf("%w: want exactly one RUN", errUsage)
 	}
 	s := runStatusOf{dir: a.words[0]}
 	if verify {
@@ -54,7 +55,7 @@ func runStatus(ctx context.Context, args []string, stdout, _ io.Writer) error {
 		}
 	}
 	s.manifest, err = runfolder.ReadManifest(s.dir, runfolder.Pipeline)
-	if errors.Is(err, runfolder.ErrDamaged) && verify { // what was found says more
+	if errors.Is(err, runfolder.ErrDamaged) && verify { // the verification lists every damaged file
 		if wantsJSON(stdout) {
 			return errors.Join(writeResult(stdout, runStatusResult{Run: s.dir, Verified: s.verified.result()}),
 				s.verified.err(s.dir))
@@ -78,16 +79,15 @@ func runStatus(ctx context.Context, args []string, stdout, _ io.Writer) error {
 	return errors.Join(s.print(stdout), s.verified.print(stdout), s.verified.err(s.dir))
 }
 
-// runStatusOf is what status says of a run.
+// runStatusOf is the status of a run.
 type runStatusOf struct {
 	dir      string
 	manifest *runfolder.Manifest
-	next     map[string]string // what the next run does, by stage
+	next     map[string]string // action of the next run, by stage
 	notes    []string
-	verified *verification // nil: not asked for
+	verified *verification // nil without -verify
 }
 
-// state is a stage's, in words.
 func (s *runStatusOf) state(e *runfolder.Entry) string {
 	if e.State == runfolder.Running && !runfolder.InUse(s.dir) {
 		return "interrupted"
@@ -95,15 +95,15 @@ func (s *runStatusOf) state(e *runfolder.Entry) string {
 	return string(e.State)
 }
 
-// recorded gives the settings that neither a file nor a flag names the values that the run has. Relative paths among
-// them begin where the run was started, wherever status is called.
+// recorded applies the settings of the run, except those that a file or a flag sets. Relative paths start at the
+// working folder of the run.
 func (a *distillArgs) recorded(m *runfolder.Manifest, args []string) error {
 	if a.file != "" || len(m.Settings) == 0 {
 		return nil
 	}
 	for name, value := range m.Settings {
 		if a.flags.Lookup(name) == nil {
-			continue // of another version
+			continue // a setting of another version
 		}
 		if slices.Contains(fileSettings, name) {
 			value = fromFolder(m.WorkingFolder, value)
@@ -112,12 +112,12 @@ func (a *distillArgs) recorded(m *runfolder.Manifest, args []string) error {
 			return fmt.Errorf("%s: setting %s: %w", runfolder.ManifestFile, name, err)
 		}
 	}
-	_, err := parseWords(a.flags, args) // once more, since flags win
+	_, err := parseWords(a.flags, args) // again, because flags override settings
 	return err
 }
 
-// fromFolder is the path of a file that was named in a folder. Where it is not there any more, such as in a run that
-// was moved together with its corpus, it is taken from where the command is called.
+// fromFolder resolves a path relative to folder. If that file is gone, for example after the run was moved together with
+// its corpus, the path is relative to the current folder.
 func fromFolder(folder, path string) string {
 	if path == "" || filepath.IsAbs(path) || folder == "" {
 		return path
@@ -129,29 +129,29 @@ func fromFolder(folder, path string) string {
 	return full
 }
 
-// change is a setting or a file that is not what it was.
+// change is a changed setting or file, with the stages that read it.
 type change struct {
 	what   string
 	stages []pipeline.Stage
 }
 
-// changes are those since the run was last called.
+// changes returns the changes since the last call of the run.
 func (a *distillArgs) changes(ctx context.Context, m *runfolder.Manifest) ([]change, error) {
 	var changes []change
 	if len(m.Settings) == 0 {
-		return nil, nil // not a run of distill
+		return nil, nil // a run of another command
 	}
 	before, now := effective(m.Settings), effective(a.values())
 	for _, g := range settingGroups() {
 		for _, s := range g.settings {
 			if slices.Contains(fileSettings, s.name) {
-				continue // by their contents
+				continue // fileChanges compares their contents
 			}
 			was, is := map[string]string{}, map[string]string{}
 			if v, ok := before[s.name]; ok {
 				was[s.name] = v
 			} else if f := a.flags.Lookup(s.name); f.DefValue != "" && now[s.name] == f.DefValue {
-				continue // an older version had no such setting, and did as its default does
+				continue // an older version without the setting behaved like the default
 			}
 			if v, ok := now[s.name]; ok {
 				is[s.name] = v
@@ -165,14 +165,14 @@ func (a *distillArgs) changes(ctx context.Context, m *runfolder.Manifest) ([]cha
 	return append(changes, files...), err
 }
 
-// effective puts in place of what is left to the kind of training what distill takes: naming that changes nothing.
+// effective replaces settings that select a default by the actual value, so that both compare equal.
 func effective(values map[string]string) map[string]string {
 	f := &distillFlags{}
 	flags := flag.NewFlagSet("distill", flag.ContinueOnError)
 	f.add(flags)
 	for name, value := range values {
 		if flags.Lookup(name) != nil && flags.Set(name, value) != nil {
-			return values // of another version
+			return values // written by another version
 		}
 	}
 	effective := maps.Clone(values)
@@ -184,7 +184,7 @@ func effective(values map[string]string) map[string]string {
 	return effective
 }
 
-// fileSettings name files and folders.
+// fileSettings are the settings whose values are paths.
 var fileSettings = []string{"corpus", "model", "queries", "qrels", "lists", "test-queries", "llm", "retention", "out"}
 
 func (a *distillArgs) fileChanges(ctx context.Context, m *runfolder.Manifest) ([]change, error) {
@@ -199,7 +199,7 @@ func (a *distillArgs) fileChanges(ctx context.Context, m *runfolder.Manifest) ([
 		is, has := hashes[name]
 		what := ""
 		switch {
-		case path != "" && !has: // unknownFiles says so
+		case path != "" && !has: // unknownFiles reports it
 		case had && !has:
 			what = name + " is gone"
 		case has && !had:
@@ -214,8 +214,8 @@ func (a *distillArgs) fileChanges(ctx context.Context, m *runfolder.Manifest) ([
 	return changes, nil
 }
 
-// hashes returns the hashes of the files and folders that the settings name, as a run would keep them. What a stream
-// will hold is not known: it counts as what the run has.
+// hashes returns the hashes of the files and folders in the settings, as a run would record them. A stream counts as
+// unchanged, because reading it would consume it.
 func (a *distillArgs) hashes(ctx context.Context, m *runfolder.Manifest) (map[string]string, error) {
 	hashes := map[string]string{}
 	for name, path := range a.files() {
@@ -252,8 +252,10 @@ func (a *distillArgs) hashes(ctx context.Context, m *runfolder.Manifest) (map[st
 	})
 }
 
-// hashContents adds the hash of what a file or folder holds, where there is one.
-func (a *distillArgs) hashContents(ctx context.Context, hashes map[string]string, name, path string, hash func() (string, error)) error {
+// hashContents adds the hash of the contents, unless the path is empty or missing.
+func (a *distillArgs) hashContents(
+	ctx context.Context, hashes map[string]string, name, path string, hash func() (string, error),
+) error {
 	if _, err := os.Stat(path); path == "" || errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -262,13 +264,13 @@ func (a *distillArgs) hashContents(ctx context.Context, hashes map[string]string
 		return ctx.Err()
 	}
 	if err != nil {
-		sum = "unreadable" // the next run says why
+		sum = "unreadable" // the next run reports the error
 	}
 	hashes[name] = sum
 	return nil
 }
 
-// unknownFiles says of which files nothing can be said.
+// unknownFiles reports the files that are missing and cannot be compared.
 func (a *distillArgs) unknownFiles(m *runfolder.Manifest) []string {
 	var notes []string
 	for _, name := range fileSettings[:len(fileSettings)-1] {
@@ -277,13 +279,13 @@ func (a *distillArgs) unknownFiles(m *runfolder.Manifest) []string {
 			continue
 		}
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			notes = append(notes, fmt.Sprintf("%s: %s is not there, so whether it has changed is not known", name, path))
+			notes = append(notes, fmt.Sprintf("%s: %s does not exist: it may have changed", name, path))
 		}
 	}
 	return notes
 }
 
-// redone says for each stage of the run what the next call of distill does with it; "" where it leaves it alone.
+// redone returns what the next call of distill does with each stage, "" for a stage that it keeps.
 func redone(dir string, m *runfolder.Manifest, changes []change) map[string]string {
 	next := map[string]string{}
 	for _, e := range m.Stages {
@@ -300,12 +302,12 @@ func redone(dir string, m *runfolder.Manifest, changes []change) map[string]stri
 		case len(why) > 0:
 			next[e.Name] = "redone: " + strings.Join(why, "; ")
 		case e.State == runfolder.Running && stale == "not finished":
-			next[e.Name] = "goes on"
+			next[e.Name] = "resumed"
 		case stale != "":
 			next[e.Name] = "redone: " + stale
 		}
 	}
-	// What reads a stage that is done again is done again too, unless that comes out the same.
+	// A stage is redone if its input changes. It is kept if the redone input has the same contents.
 	for _, e := range m.Stages {
 		if !strings.HasPrefix(next[e.Name], "redone") {
 			continue
@@ -315,9 +317,9 @@ func redone(dir string, m *runfolder.Manifest, changes []change) map[string]stri
 			switch {
 			case strings.HasPrefix(next[reader], "redone"):
 			case gone:
-				next[reader] = "redone: it comes after " + e.Name
+				next[reader] = "redone: it reads " + e.Name
 			default:
-				next[reader] = fmt.Sprintf("redone after %s, unless that comes out the same", e.Name)
+				next[reader] = fmt.Sprintf("redone if %s changes", e.Name)
 			}
 		}
 	}
@@ -346,7 +348,7 @@ func (s *runStatusOf) print(w io.Writer) error {
 	return nil
 }
 
-// stageOrder is that of a run of distill, and then the others'.
+// stageOrder returns the stages of distill in their order, then all other stages.
 func stageOrder(m *runfolder.Manifest) []string {
 	var order []string
 	lists := m.Settings["lists"] != "" || len(m.Settings) == 0

@@ -17,16 +17,15 @@ import (
 	"github.com/retort-ir/retort/internal/runfolder"
 )
 
-// stdinPath is the -corpus that is standard input.
-const stdinPath = "-"
-
-// stdinName is the name of standard input in errors.
-const stdinName = "standard input"
+const (
+	stdinPath = "-"              // as the value of -corpus
+	stdinName = "standard input" // in errors
+)
 
 var errTerminal = fmt.Errorf("%w: -corpus -: standard input is a terminal: pipe a corpus into it, or name a file",
 	errUsage)
 
-// isStream says whether what is there can be read once only: standard input, a pipe.
+// isStream reports whether path can be read only once: it is standard input or a pipe.
 func isStream(path string) bool {
 	if path == stdinPath {
 		return true
@@ -35,7 +34,7 @@ func isStream(path string) bool {
 	return err == nil && !info.IsDir() && !info.Mode().IsRegular()
 }
 
-// openCorpus opens a corpus that stays in its file. A stream goes to a temporary file.
+// openCorpus opens a corpus without loading it into memory. It copies a stream to a temporary file.
 func openCorpus(ctx context.Context, path string) (*retort.FileCorpus, error) {
 	if !isStream(path) {
 		return retort.OpenCorpus(ctx, path)
@@ -43,7 +42,6 @@ func openCorpus(ctx context.Context, path string) (*retort.FileCorpus, error) {
 	return readStream(ctx, path)
 }
 
-// loadCorpus reads a corpus into memory.
 func loadCorpus(ctx context.Context, path string) (*retort.MemoryCorpus, error) {
 	if !isStream(path) {
 		return await(ctx, func() (*retort.MemoryCorpus, error) { return retort.LoadCorpus(path) })
@@ -111,10 +109,10 @@ func openStream(path string) (*stream, error) {
 	return &stream{stdin, os.Stdin, stdinName}, nil
 }
 
-// stdin is buffered, so that isEmpty can look into it.
+// stdin is buffered, so that isEmpty can peek at it.
 var stdin = bufio.NewReader(os.Stdin)
 
-// isEmpty says whether a stream gives nothing: a terminal, and standard input without a byte.
+// isEmpty reports whether path is standard input without a corpus: a terminal, or a pipe that holds no byte.
 func isEmpty(ctx context.Context, path string) (bool, error) {
 	if path != stdinPath || term.IsTerminal(int(os.Stdin.Fd())) {
 		return path == stdinPath, nil
@@ -128,8 +126,8 @@ func isEmpty(ctx context.Context, path string) (bool, error) {
 	})
 }
 
-// openRunCorpus opens the corpus of a run. Where it is a stream that is empty, and the run's folder keeps a copy of an
-// earlier call, it takes the copy: so a run goes on whose corpus was piped.
+// openRunCorpus opens the corpus of a run. For an empty stream it opens the copy that an earlier call left in the run
+// folder, so that a run with a piped corpus can resume.
 func openRunCorpus(ctx context.Context, path, run string, p *progress.Progress) (*retort.FileCorpus, error) {
 	if !isStream(path) {
 		return retort.OpenCorpus(ctx, path)
@@ -146,13 +144,14 @@ func openRunCorpus(ctx context.Context, path, run string, p *progress.Progress) 
 		return readStream(ctx, path)
 	}
 	if err := runfolder.CheckRead(ctx, run, runfolder.Pipeline, runCorpus); err != nil {
-		return nil, fmt.Errorf("standard input is empty, and the copy of the corpus that the run keeps is no help: %w, and pipe the corpus again", err)
+		return nil, fmt.Errorf("standard input is empty, and the run's copy of the corpus is unusable: "+
+			"%w, and pipe the corpus again", err)
 	}
 	corpus, err := retort.OpenCorpus(ctx, kept)
 	if err != nil {
-		return nil, fmt.Errorf("standard input is empty, and the copy of the corpus that the run keeps cannot be read: %w", err)
+		return nil, fmt.Errorf("standard input is empty, and the run's copy of the corpus cannot be read: %w", err)
 	}
-	p.Print(fmt.Sprintf("standard input is empty: going on with the corpus that %s keeps", run))
+	p.Print(fmt.Sprintf("standard input is empty: reading the copy of the corpus in %s", run))
 	return corpus, nil
 }
 

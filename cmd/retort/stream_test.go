@@ -127,7 +127,7 @@ func TestARunGoesOnWithTheCorpusThatWasPiped(t *testing.T) {
 			p := piped(t, input, args...)
 			require.Equal(t, exitOK, p.code(), p.stderr.String())
 			require.Equal(t, want, stagesOf(t, out), "nothing is done anew")
-			require.Equal(t, input == nil, strings.Contains(p.stderr.String(), "going on with the corpus that"))
+			require.Equal(t, input == nil, strings.Contains(p.stderr.String(), "reading the copy of the corpus in"))
 		})
 	}
 	require.NotContains(t, succeed(t, "status", out), "redone")

@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// suggestion is " (did you mean x?)" with the name that is nearest to what was typed, or "" where none is near.
+// suggestion returns " (did you mean x?)" with the nearest name, or "" when no name is near.
 func suggestion(typed string, names []string) string {
 	best, fewest := "", max(1, min(len(typed)/2, 3))+1
 	for _, name := range names {
 		if name == typed {
-			continue // known elsewhere
+			continue // a flag that this command lacks
 		}
 		n := edits(strings.ToLower(typed), name)
 		if len(typed) > 2 && strings.HasPrefix(name, typed) {
@@ -27,7 +27,7 @@ func suggestion(typed string, names []string) string {
 	return fmt.Sprintf(" (did you mean %s?)", best)
 }
 
-// suggestFlag adds the nearest flag to package flag's error of one that is not defined.
+// suggestFlag adds the nearest flag to package flag's error for an unknown flag.
 func suggestFlag(flags *flag.FlagSet, err error) error {
 	typed, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: ")
 	if !ok {
@@ -38,7 +38,6 @@ func suggestFlag(flags *flag.FlagSet, err error) error {
 	return fmt.Errorf("%w%s", err, suggestion(typed, append(names, "-quiet", "-json")))
 }
 
-// suggestCommand is the suggestion for an unknown command.
 func suggestCommand(typed string) string {
 	names := []string{"help"}
 	for _, c := range commands() {

@@ -22,40 +22,41 @@ import (
 	"github.com/retort-ir/retort/teacher/rerankapi"
 )
 
-// teacherFlags say what scores lists.
+// teacherFlags are the flags of scoring.
 type teacherFlags struct {
 	spec            string
 	fuse            string
 	minAgreement    float64
 	agreementWeight bool
-	rerankTruncate  bool   // of every member that is a server
-	rerankExtra     string // likewise: NAME=VALUE,...
+	rerankTruncate  bool   // for every server
+	rerankExtra     string // for every server: NAME=VALUE,...
 }
 
-// teacherUsage explains them; the text of -teacher ends with what is the default.
+// teacherUsage is the help of the flags. usual is the default of -teacher.
 func teacherUsage(usual string) string {
 	return teacherSpecUsage + usual + teacherRestUsage
 }
 
 const teacherSpecUsage = `
-  -teacher T            what scores the lists: one of these, or several, joined by + or a comma, each with a weight in front
-                        if it is not 1, such as bm25+2*crossencoder:models/minilm:
-                          bm25                  words
-                          student               the model of -model as it is
-                          encoder:DIR           another bi-encoder
-                          crossencoder:DIR      a cross-encoder, such as "retort train-teacher" makes
-                          likelihood:PATH       how likely a language model finds the query after the passage (GGUF, or
-                                                a folder of Hugging Face)
-                          rerankapi:KIND:URL#M  model M of a server that speaks as tei, cohere, jina, vllm or vllm-score do; the
-                                                key is read from the environment, RERANK_API_KEY`
+  -teacher T            scores the lists: one of these, or a weighted sum such as bm25+2*crossencoder:models/minilm
+                        (+ or a comma separates teachers; the weight is 1 if omitted):
+                          bm25                  BM25
+                          student               the model of -model, untrained
+                          encoder:DIR           a bi-encoder
+                          crossencoder:DIR      a cross-encoder, for example from "retort train-teacher"
+                          likelihood:PATH       probability of the query given the passage under a language model
+                                                (a GGUF file or a Hugging Face folder)
+                          rerankapi:KIND:URL#M  model M on a server; KIND is tei, cohere, jina, vllm or vllm-score;
+                                                the environment variable RERANK_API_KEY holds the key`
 
 const teacherRestUsage = `
-  -fuse F               how several teachers are brought to one scale: z (z-scores) or rrf (reciprocal ranks) (z)
-  -min-agreement A      drop lists on which several teachers agree less, in [0,1]; .5 is that of chance; 0: none (0)
-  -agreement-weight     let the agreement be the list's weight in the loss
-  -rerank-truncate      ask the server of rerankapi to cut what is too long for its model; else such a passage has no score,
-                        and the lowest of its list is taken
-  -rerank-extra LIST    further fields of each request to it, NAME=VALUE joined by commas, such as truncate_prompt_tokens=512`
+  -fuse F               how to combine several teachers: z (z-scores) or rrf (reciprocal ranks) (z)
+  -min-agreement A      drop lists on which several teachers agree less than A, in [0,1]; .5 is chance; 0: keep all (0)
+  -agreement-weight     weight each list in the loss by the agreement of several teachers
+  -rerank-truncate      ask the server of rerankapi to truncate inputs that are too long for its model; otherwise such a
+                        passage gets the lowest score of its list
+  -rerank-extra LIST    extra fields of each request to that server: NAME=VALUE, separated by commas, such as
+                        truncate_prompt_tokens=512`
 
 func (t *teacherFlags) add(flags *flag.FlagSet, spec string) {
 	flags.StringVar(&t.spec, "teacher", spec, "")
@@ -66,9 +67,9 @@ func (t *teacherFlags) add(flags *flag.FlagSet, spec string) {
 	flags.StringVar(&t.rerankExtra, "rerank-extra", "", "")
 }
 
-// check says what is wrong with the flags. members is what stands where none is named.
-func (t *teacherFlags) check(members string) error {
-	parsed, err := t.expression(members)
+// check validates the flags. usual is the default of -teacher.
+func (t *teacherFlags) check(usual string) error {
+	parsed, err := t.expression(usual)
 	if err != nil {
 		return err
 	}
@@ -84,14 +85,16 @@ func (t *teacherFlags) check(members string) error {
 	if _, err := parseExtra(t.rerankExtra); err != nil {
 		return fmt.Errorf("%w: -rerank-extra: %w", errUsage, err)
 	}
-	asksServer := slices.ContainsFunc(parsed, func(m pipeline.ExpressionMember) bool { return m.Kind == pipeline.KindRerankAPI })
+	asksServer := slices.ContainsFunc(parsed, func(m pipeline.ExpressionMember) bool {
+		return m.Kind == pipeline.KindRerankAPI
+	})
 	if (t.rerankTruncate || t.rerankExtra != "") && !asksServer {
 		return fmt.Errorf("%w: -rerank-truncate and -rerank-extra need a -teacher with rerankapi:KIND:URL#MODEL", errUsage)
 	}
 	return nil
 }
 
-// parseExtra reads NAME=VALUE,... A value is JSON where it can be, otherwise a text.
+// parseExtra reads NAME=VALUE,... A value that is not JSON is a string.
 func parseExtra(list string) (map[string]any, error) {
 	if list == "" {
 		return nil, nil
@@ -101,10 +104,10 @@ func parseExtra(list string) (map[string]any, error) {
 		name, text, ok := strings.Cut(field, "=")
 		name = strings.TrimSpace(name)
 		if !ok || name == "" {
-			return nil, fmt.Errorf("%q: want NAME=VALUE, joined by commas", field)
+			return nil, fmt.Errorf("%q: want NAME=VALUE, separated by commas", field)
 		}
 		if _, twice := extra[name]; twice {
-			return nil, fmt.Errorf("%s is given twice", name)
+			return nil, fmt.Errorf("duplicate field %s", name)
 		}
 		var value any
 		if strictjson.Unmarshal([]byte(text), &value) != nil {
@@ -115,7 +118,7 @@ func parseExtra(list string) (map[string]any, error) {
 	return extra, nil
 }
 
-// expression is the teacher that is named, or the one that is taken where none is.
+// expression parses -teacher, or usual without the flag.
 func (t *teacherFlags) expression(usual string) (pipeline.TeacherExpression, error) {
 	e, err := pipeline.ParseTeacher(cmp.Or(t.spec, usual))
 	if err != nil {
@@ -139,7 +142,7 @@ func (t *teacherFlags) fusion() teacher.Fusion {
 	return teacher.ZScore
 }
 
-// opener opens the members of a teacher that are models or servers.
+// opener opens the models and servers of a teacher.
 type opener struct {
 	by      teacherFlags
 	machine bert.Options
@@ -147,7 +150,7 @@ type opener struct {
 	closers []func() error
 }
 
-// open makes the teacher of the expression. The caller closes the opener, also after an error.
+// open opens the teacher. The caller closes the opener, also after an error.
 func (o *opener) open(ctx context.Context, e pipeline.TeacherExpression) (teacher.Teacher, error) {
 	return e.Open(ctx, o.by.fusion(), o.member)
 }
@@ -160,7 +163,6 @@ func (o *opener) close() error {
 	return errors.Join(errs...)
 }
 
-// open opens a model or makes the client of a server.
 func (o *opener) member(ctx context.Context, m pipeline.ExpressionMember) (teacher.Teacher, error) {
 	switch m.Kind {
 	case pipeline.KindEncoder:
@@ -182,7 +184,9 @@ func (o *opener) member(ctx context.Context, m pipeline.ExpressionMember) (teach
 		o.closers = append(o.closers, model.Close)
 		return model, nil
 	case pipeline.KindLikelihood:
-		model, err := causallm.Open(ctx, m.Arg, causallm.Options{Threads: o.machine.Threads, Device: o.machine.Device, Precision: o.machine.Precision})
+		model, err := causallm.Open(ctx, m.Arg, causallm.Options{
+			Threads: o.machine.Threads, Device: o.machine.Device, Precision: o.machine.Precision,
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -204,10 +208,10 @@ func (o *opener) member(ctx context.Context, m pipeline.ExpressionMember) (teach
 		o.closers = append(o.closers, func() error { client.Close(); return nil })
 		return client, client.Check(ctx)
 	}
-	return nil, fmt.Errorf("no teacher of kind %q", m.Kind)
+	return nil, fmt.Errorf("unknown kind of teacher %q", m.Kind)
 }
 
-// rerankKey names the environment variable with the key of a rerank server, where one is needed.
+// rerankKey is the environment variable with the key of the rerank server.
 const rerankKey = "RERANK_API_KEY"
 
 // rerankOptions reads KIND:URL#MODEL.
@@ -215,7 +219,8 @@ func rerankOptions(arg string) (rerankapi.Options, error) {
 	kind, address, ok := strings.Cut(arg, ":")
 	url, model, named := strings.Cut(address, "#")
 	if !ok || !named {
-		return rerankapi.Options{}, fmt.Errorf("%q: want rerankapi:KIND:URL#MODEL, such as rerankapi:tei:http://localhost:8080#bge-reranker-base", arg)
+		return rerankapi.Options{}, fmt.Errorf("%q: want rerankapi:KIND:URL#MODEL, "+
+			"such as rerankapi:tei:http://localhost:8080#bge-reranker-base", arg)
 	}
 	o := rerankapi.Options{Kind: rerankapi.Kind(kind), URL: url, Model: model, RawScores: kind == string(rerankapi.TEI)}
 	if os.Getenv(rerankKey) != "" {

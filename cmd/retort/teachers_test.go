@@ -106,7 +106,7 @@ func TestARerankServerIsAskedForWhatTheFlagsSay(t *testing.T) {
 	for want, args := range map[string][]string{
 		"need a -teacher with rerankapi":      {"-teacher", "bm25", "-rerank-truncate"},
 		`-rerank-extra: "x": want NAME=VALUE`: {"-teacher", "rerankapi:tei:http://x#m", "-rerank-extra", "x"},
-		"-rerank-extra: x is given twice":     {"-teacher", "rerankapi:tei:http://x#m", "-rerank-extra", "x=1,x=2"},
+		"-rerank-extra: duplicate field x":     {"-teacher", "rerankapi:tei:http://x#m", "-rerank-extra", "x=1,x=2"},
 	} {
 		code, _, stderr := cli(t.Context(), append([]string{
 			"score", "-corpus", corpus, "-queries", queries, "-out",
@@ -122,6 +122,6 @@ func TestHelpSaysTheUsualTeacherUnderTeacher(t *testing.T) {
 		_, teacher, found := strings.Cut(c.usage, "  -teacher T ")
 		require.True(t, found)
 		teacher, _, _ = strings.Cut(teacher, "\n  -fuse")
-		require.Contains(t, teacher, "without -teacher: bm25", c.name)
+		require.Contains(t, teacher, "\n                        (bm25", c.name)
 	}
 }

@@ -15,16 +15,16 @@ import (
 	"github.com/retort-ir/retort/internal/runfolder"
 )
 
-// ledgers are the files of a run with records that cost something: a language model's answers, and teachers' scores.
+// ledgers are the files whose records cost money or time: answers of a language model, scores of a teacher.
 var ledgers = []string{"answers.jsonl", "teacher-scores.jsonl"}
 
-// runCheckpoints is the folder that package distill keeps them in while the student is trained.
+// runCheckpoints is the folder of the training checkpoints.
 const runCheckpoints = "checkpoints"
 
-// verification is what status -verify found; nil where it was not asked for.
+// verification is the result of status -verify, nil without the flag.
 type verification struct{ *runfolder.Verification }
 
-// verifyRun reads all of a run: what the manifest has checksums of, and what has its own.
+// verifyRun checks all files of a run: those in the manifest, and those that carry checksums.
 func verifyRun(ctx context.Context, dir string) (*verification, error) {
 	v, err := runfolder.Verify(ctx, dir, runfolder.Pipeline)
 	if err != nil {
@@ -78,7 +78,7 @@ func (v *verification) result() *verifiedResult {
 	return r
 }
 
-// err names the first file that is damaged.
+// err names the first damaged file.
 func (v *verification) err(dir string) error {
 	if v == nil || len(v.Damaged) == 0 {
 		return nil
@@ -90,7 +90,7 @@ func (v *verification) err(dir string) error {
 	return err
 }
 
-// repairRun repairs what the manifest has checksums of, and what has its own.
+// repairRun repairs all files of a run: those in the manifest, and those that carry checksums.
 func repairRun(ctx context.Context, dir string, log *slog.Logger) ([]runfolder.Repaired, error) {
 	done, err := runfolder.Repair(ctx, dir, runfolder.Pipeline, log)
 	if err != nil {
@@ -106,19 +106,19 @@ func repairRun(ctx context.Context, dir string, log *slog.Logger) ([]runfolder.R
 	checkpoints, err := checkpoint.Repair(filepath.Join(dir, runCheckpoints))
 	for _, file := range slices.Sorted(maps.Keys(checkpoints)) {
 		done = append(done, runfolder.Repaired{
-			Path: file, Reason: "it is damaged", Done: "removed: training goes on from an earlier checkpoint, or begins anew",
+			Path: file, Reason: "damaged", Done: "removed: training resumes from an earlier checkpoint, or starts again",
 		})
 	}
 	return done, errors.Join(err, ctx.Err())
 }
 
-// repairLedger repairs a file of answers or scores, of a run or of its own.
+// repairLedger repairs a file of answers or scores.
 func repairLedger(ctx context.Context, path string) ([]runfolder.Repaired, error) {
 	r, err := ledger.Repair(ctx, path)
 	if r == nil {
 		return nil, err
 	}
-	done := fmt.Sprintf("%d records kept, %d dropped: the next run asks for them again (the file as it was is now %s)",
+	done := fmt.Sprintf("%d records kept, %d dropped: the next run requests them again (the original file is now %s)",
 		r.Kept, r.Lost, r.Aside)
 	return []runfolder.Repaired{{Path: path, Reason: "a checksum does not match", Done: done}}, err
 }

@@ -31,7 +31,8 @@ func runVersion(_ context.Context, args []string, stdout, _ io.Writer) error {
 	libTorch := torch.LoadedVersion()
 	if wantsJSON(stdout) {
 		return writeResult(stdout, map[string]any{
-			"retort": number, "revision": revision, "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH, "libtorch": libTorch,
+			"retort": number, "revision": revision, "libtorch": libTorch,
+			"go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH,
 		})
 	}
 	if revision != "" {
