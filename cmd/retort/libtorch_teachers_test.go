@@ -60,7 +60,7 @@ func TestTheWholeChainWithALanguageModelAndATrainedTeacher(t *testing.T) {
 		"-epochs", "1", "-group", "4", "-dev-fraction", ".2", "-threads", "1")
 	require.Positive(t, trained.Steps)
 	require.Positive(t, trained.HeldOut)
-	require.Equal(t, "nDCG@10", trained.SelectedBy)
+	require.Equal(t, "nDCG@10", trained.ChosenBy)
 	require.GreaterOrEqual(t, *trained.After, *trained.Before)
 	require.NoDirExists(t, at("reranker.work"))
 	require.Positive(t, trained.Temperature)
@@ -69,7 +69,7 @@ func TestTheWholeChainWithALanguageModelAndATrainedTeacher(t *testing.T) {
 	object(&byScores, "train-teacher", "-corpus", at("corpus.jsonl"), "-lists", at("several.jsonl"), "-start", tiny, "-out", at("by-scores"),
 		"-epochs", "1", "-group", "4", "-dev-fraction", ".2", "-threads", "1")
 	require.Equal(t, "scores", byScores.Learn)
-	require.Equal(t, "-loss", byScores.SelectedBy)
+	require.Equal(t, "-loss", byScores.ChosenBy)
 	require.Equal(t, trained.Lists+trained.HeldOut, byScores.Lists+byScores.HeldOut)
 
 	out := succeed(t, "distill", "-corpus", at("corpus.jsonl"), "-model", tiny, "-generator", "both", "-types", "phrase,howto", "-llm", llm, "-llm-types", "zero-shot", "-llm-passages", "20",

@@ -79,8 +79,8 @@ func TestAModelThatIsThereIsNotFetchedAgain(t *testing.T) {
 	require.Equal(t, dir+"\n", stdout.String())
 }
 
-func TestEveryCommandStandsInTheReadme(t *testing.T) {
-	text := readString(t, filepath.Join("..", "..", "README.md"))
+func TestDocsListEveryCommand(t *testing.T) {
+	text := readString(t, filepath.Join("..", "..", "docs", "command.md"))
 	for _, c := range commands() {
 		if !c.hidden {
 			require.Contains(t, text, "\n| `retort "+c.name+"` | ")

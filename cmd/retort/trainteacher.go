@@ -153,10 +153,10 @@ type trainTeacherResult struct {
 	Truncated   int64               `json:"truncated"` // pairs cut to the length limit
 	Seconds     float64             `json:"seconds"`
 	// Where a model was chosen:
-	SelectedBy string   `json:"selected_by,omitempty"`
-	Before     *float64 `json:"before,omitempty"` // the untouched model, its head new
-	After      *float64 `json:"after,omitempty"`
-	BestStep   *int     `json:"best_step,omitempty"`
+	ChosenBy string   `json:"chosen_by,omitempty"`
+	Before   *float64 `json:"before,omitempty"` // the untouched model, its head new
+	After    *float64 `json:"after,omitempty"`
+	BestStep *int     `json:"best_step,omitempty"`
 }
 
 func (a *trainTeacherArgs) train(ctx context.Context, p *progress.Progress) (_ *trainTeacherResult, err error) {
@@ -185,7 +185,7 @@ func (a *trainTeacherArgs) train(ctx context.Context, p *progress.Progress) (_ *
 	}
 	r.Steps, r.TotalSteps, r.Truncated, r.Seconds = result.Steps, result.TotalSteps, result.Truncated, seconds(start)
 	if len(result.History) > 0 {
-		r.SelectedBy, r.Before, r.After, r.BestStep = result.Metric, &result.History[0].Score, &result.Best.Score, &result.Best.Step
+		r.ChosenBy, r.Before, r.After, r.BestStep = result.Metric, &result.History[0].Score, &result.Best.Score, &result.Best.Step
 	}
 	return r, os.RemoveAll(o.Dir)
 }
@@ -335,7 +335,7 @@ func (r *trainTeacherResult) print(w io.Writer) error {
 		fmt.Fprintf(w, "dropped: %s\n", pipeline.JoinReasons(r.Dropped))
 	}
 	if r.Before != nil {
-		fmt.Fprintf(w, "%s of held-out lists: %.4f before, %.4f after (the best, after %d steps)\n", r.SelectedBy, *r.Before, *r.After, *r.BestStep)
+		fmt.Fprintf(w, "%s of held-out lists: %.4f before, %.4f after (the best, after %d steps)\n", r.ChosenBy, *r.Before, *r.After, *r.BestStep)
 	}
 	if r.Truncated > 0 {
 		fmt.Fprintf(w, "%s pairs were cut to the longest length\n", thousands(int(r.Truncated)))
