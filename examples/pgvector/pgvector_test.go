@@ -277,7 +277,7 @@ func TestNoQueryFailsWhileTheEncoderIsSwapped(t *testing.T) {
 func TestAFailedQueryIsCountedAndEndsInAnError(t *testing.T) {
 	p := &program{
 		config: database(t), corpus: newCorpus(t, handbook(300)), queries: []string{"valve"},
-		tune: func(r *pipeline.Recipe) { r.KeepLast = true }, rate: 400, out: &bytes.Buffer{}, log: t.Logf,
+		tune: func(r *pipeline.Recipe) { r.KeepLast, r.TeacherCheck.Queries = true, -1 }, rate: 400, out: &bytes.Buffer{}, log: t.Logf,
 	}
 	p.open = func(_ context.Context, train bool) (model, error) {
 		m := newModel(t, 3)
