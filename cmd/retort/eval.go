@@ -49,11 +49,6 @@ example: is the model better than BM25?
 	run:  runEval,
 }
 
-const (
-	evalDepth   = 1000 // of the rankings
-	searchBlock = 256  // queries between two lines of progress
-)
-
 // evalFlags are the flags of eval.
 type evalFlags struct {
 	corpus, queries, qrels string

@@ -2,9 +2,7 @@ package pipeline
 
 import (
 	"bytes"
-	"context"
 	"fmt"
-	"math"
 	"strings"
 	"testing"
 
@@ -95,42 +93,4 @@ func weightsOf(t testing.TB, e encoder.Encoder) distill.Weights {
 	w, err := distill.ReadWeights(e)
 	require.NoError(t, err)
 	return w
-}
-
-func gradNorm(t testing.TB, e encoder.Parametric) float64 {
-	t.Helper()
-	var squares float64
-	for _, p := range e.Parameters() {
-		grad, err := p.Grad()
-		require.NoError(t, err)
-		for _, g := range grad {
-			squares += float64(g) * float64(g)
-		}
-	}
-	return math.Sqrt(squares)
-}
-
-// student is an encodertest.Encoder with hooks.
-type student struct {
-	*encodertest.Encoder
-	onForward func(keepGraph bool) error
-	onStep    func() error
-}
-
-func (s *student) Forward(ctx context.Context, in encoder.Inputs, rows []int, keepGraph bool) (encoder.Pass, error) {
-	if s.onForward != nil {
-		if err := s.onForward(keepGraph); err != nil {
-			return nil, err
-		}
-	}
-	return s.Encoder.Forward(ctx, in, rows, keepGraph)
-}
-
-func (s *student) Step(u encoder.Update) (float64, error) {
-	if s.onStep != nil {
-		if err := s.onStep(); err != nil {
-			return 0, err
-		}
-	}
-	return s.Encoder.Step(u)
 }

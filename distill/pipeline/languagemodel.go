@@ -36,9 +36,9 @@ type Usage struct {
 func (m *LanguageModel) validate() error {
 	switch {
 	case m.Completer == nil:
-		return errors.New("Completer is nil")
+		return errors.New("there is no Completer")
 	case m.Passages < 0:
-		return fmt.Errorf("Passages is %d, want at least 0", m.Passages)
+		return fmt.Errorf("of %d passages, want at least 0", m.Passages)
 	}
 	return m.Prompts.Validate()
 }

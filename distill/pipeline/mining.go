@@ -75,7 +75,7 @@ func (m Mining) Validate() error {
 		{"Filters.MaxWords", m.Filters.MaxWords, 0},
 	} {
 		if f.value < f.least {
-			return fmt.Errorf("Mining.%s is %d, want at least %d", f.name, f.value, f.least)
+			return fmt.Errorf("pipeline: Recipe.Mining.%s is %d, want at least %d", f.name, f.value, f.least)
 		}
 	}
 	if err := m.Filters.validate(); err != nil {
@@ -87,13 +87,13 @@ func (m Mining) Validate() error {
 func (f Filters) validate() error {
 	switch {
 	case f.MaxWords > 0 && f.MaxWords < f.MinWords:
-		return fmt.Errorf("Mining.Filters.MaxWords is %d, want at least MinWords, %d", f.MaxWords, f.MinWords)
+		return fmt.Errorf("pipeline: Recipe.Mining.Filters.MaxWords is %d, want at least MinWords, %d", f.MaxWords, f.MinWords)
 	case !(f.NearDuplicate >= 0 && f.NearDuplicate <= 1):
-		return fmt.Errorf("Mining.Filters.NearDuplicate is %v, want it in [0,1]", f.NearDuplicate)
+		return fmt.Errorf("pipeline: Recipe.Mining.Filters.NearDuplicate is %v, want it in [0,1]", f.NearDuplicate)
 	case !(f.TopPercentile >= 0 && f.TopPercentile <= 100):
-		return fmt.Errorf("Mining.Filters.TopPercentile is %v, want it in [0,100]", f.TopPercentile)
+		return fmt.Errorf("pipeline: Recipe.Mining.Filters.TopPercentile is %v, want it in [0,100]", f.TopPercentile)
 	case !(f.MinAgreement >= 0 && f.MinAgreement <= 1):
-		return fmt.Errorf("Mining.Filters.MinAgreement is %v, want it in [0,1]", f.MinAgreement)
+		return fmt.Errorf("pipeline: Recipe.Mining.Filters.MinAgreement is %v, want it in [0,1]", f.MinAgreement)
 	}
 	return nil
 }
@@ -101,11 +101,11 @@ func (f Filters) validate() error {
 func (m Mining) validateTarget() error {
 	switch {
 	case m.Target > PercentileMinMax:
-		return fmt.Errorf("Mining.Target is %d, want StudentScale, MinMax or PercentileMinMax", m.Target)
+		return fmt.Errorf("pipeline: Recipe.Mining.Target is %d, want StudentScale, MinMax or PercentileMinMax", m.Target)
 	case m.Target == StudentScale && !(m.Gamma >= 0 && !math.IsInf(m.Gamma, 0)):
-		return fmt.Errorf("Mining.Gamma is %v, want at least 0", m.Gamma)
+		return fmt.Errorf("pipeline: Recipe.Mining.Gamma is %v, want at least 0", m.Gamma)
 	case m.Target == StudentScale && !(m.Temperature > 0 && !math.IsInf(m.Temperature, 0)):
-		return fmt.Errorf("Mining.Temperature is %v, want above 0", m.Temperature)
+		return fmt.Errorf("pipeline: Recipe.Mining.Temperature is %v, want above 0", m.Temperature)
 	}
 	return nil
 }

@@ -205,7 +205,7 @@ func (t Training) options(towers distill.Towers) distill.Options {
 func (r Recipe) Validate() error {
 	r = r.WithDefaults()
 	if err := r.Mining.Validate(); err != nil {
-		return fmt.Errorf("pipeline: Recipe.%w", err)
+		return err
 	}
 	if err := r.Training.options(r.Towers).Validate(); err != nil {
 		return fmt.Errorf("pipeline: Recipe.Training: %w", err)

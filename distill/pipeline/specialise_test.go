@@ -129,13 +129,13 @@ func TestGivenVectorsAreTaken(t *testing.T) {
 func TestARecipeThatCannotWorkIsNamed(t *testing.T) {
 	corpus, judged := offices(t)
 	for want, change := range map[string]func(*Recipe){
-		"Recipe.Mining.List.Depth is 1":          func(r *Recipe) { r.Mining = Mining{List: ListShape{Top: 2, Depth: 1}, Temperature: .05} },
-		"Recipe.Training: ":                      func(r *Recipe) { r.Training.Schedule.LR = -1 },
-		"Recipe.Interpolate excludes KeepLast":   func(r *Recipe) { r.KeepLast, r.Interpolate = true, true },
-		"Recipe.Retention excludes KeepLast":     func(r *Recipe) { r.KeepLast, r.Retention.Collection = true, judged },
-		"Recipe.Retention.MaxDrop is -1":         func(r *Recipe) { r.Retention.MaxDrop = -1 },
-		"Recipe.LanguageModel: Completer is nil": func(r *Recipe) { r.LanguageModel = &LanguageModel{} },
-		"Recipe.Measured[0] needs a Name":        func(r *Recipe) { r.Measured = []Set{{}} },
+		"Recipe.Mining.List.Depth is 1":               func(r *Recipe) { r.Mining = Mining{List: ListShape{Top: 2, Depth: 1}, Temperature: .05} },
+		"Recipe.Training: ":                           func(r *Recipe) { r.Training.Schedule.LR = -1 },
+		"Recipe.Interpolate excludes KeepLast":        func(r *Recipe) { r.KeepLast, r.Interpolate = true, true },
+		"Recipe.Retention excludes KeepLast":          func(r *Recipe) { r.KeepLast, r.Retention.Collection = true, judged },
+		"Recipe.Retention.MaxDrop is -1":              func(r *Recipe) { r.Retention.MaxDrop = -1 },
+		"Recipe.LanguageModel: there is no Completer": func(r *Recipe) { r.LanguageModel = &LanguageModel{} },
+		"Recipe.Measured[0] needs a Name":             func(r *Recipe) { r.Measured = []Set{{}} },
 	} {
 		var r Recipe
 		change(&r)

@@ -3,11 +3,8 @@ package main
 import (
 	"context"
 
-	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/distill/pipeline"
-	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/generate"
-	"github.com/retort-ir/retort/mine"
 )
 
 // heldOutItems are queries of a type that is not trained on, each with the passage that it was made of. Their passages are
@@ -24,16 +21,4 @@ func (b *bench) heldOutItems(ctx context.Context) (*pipeline.KnownItems, error) 
 		return nil, err
 	}
 	return pipeline.NewKnownItems(b.c.corpus, items, 1000, true)
-}
-
-func hits(corpus retort.Corpus, ranking []mine.Hit) ([]eval.Hit, error) {
-	out := make([]eval.Hit, len(ranking))
-	for i, h := range ranking {
-		p, err := corpus.At(h.Index)
-		if err != nil {
-			return nil, err
-		}
-		out[i] = eval.Hit{ID: p.ID, Score: h.Score}
-	}
-	return out, nil
 }
