@@ -106,7 +106,7 @@ func TestARerankServerIsAskedForWhatTheFlagsSay(t *testing.T) {
 	for want, args := range map[string][]string{
 		"need a -teacher with rerankapi":      {"-teacher", "bm25", "-rerank-truncate"},
 		`-rerank-extra: "x": want NAME=VALUE`: {"-teacher", "rerankapi:tei:http://x#m", "-rerank-extra", "x"},
-		"-rerank-extra: duplicate field x":     {"-teacher", "rerankapi:tei:http://x#m", "-rerank-extra", "x=1,x=2"},
+		"-rerank-extra: duplicate field x":    {"-teacher", "rerankapi:tei:http://x#m", "-rerank-extra", "x=1,x=2"},
 	} {
 		code, _, stderr := cli(t.Context(), append([]string{
 			"score", "-corpus", corpus, "-queries", queries, "-out",

@@ -94,7 +94,8 @@ func smallRun(size int) (*stages, error) {
 	p := &stages{
 		Student: student, Corpus: corpus, Generator: wordsGenerator{2}, Ranker: bm25, Teacher: &lengthTeacher{},
 		Queries: []retort.Query{{ID: "own", Text: "alpha <beta> & gamma"}}, Vectors: dense.Vectors(),
-		Mining: Mining{List: ListShape{DropSource: true, Top: 3, Sample: 2, Depth: 8},
+		Mining: Mining{
+			List:      ListShape{DropSource: true, Top: 3, Sample: 2, Depth: 8},
 			RoundTrip: 3, Target: StudentScale, Gamma: 1, Temperature: .05, seed: 4,
 		},
 		Training: training,

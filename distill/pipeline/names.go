@@ -63,11 +63,17 @@ func (r *run) settings() []Setting {
 	}
 	s := r.Training.Schedule
 	return []Setting{
-		{Name: "towers", Value: r.Towers.String()}, {Name: "seed", Value: fmt.Sprint(r.Seed)},
-		{Name: "max-queries", Value: fmt.Sprint(r.Mining.MaxQueries)}, {Name: "max-lists", Value: fmt.Sprint(r.Mining.MaxLists)},
-		{Name: "round-trip", Value: fmt.Sprint(r.Mining.RoundTrip)}, {Name: "target", Value: r.Mining.Target.String()},
-		{Name: "top", Value: fmt.Sprint(r.Mining.List.Top)}, {Name: "sample", Value: fmt.Sprint(r.Mining.List.Sample)},
+		{Name: "towers", Value: r.Towers.String()},
+		{Name: "seed", Value: fmt.Sprint(r.Seed)},
+		{Name: "max-queries", Value: fmt.Sprint(r.Mining.MaxQueries)},
+		{Name: "max-lists", Value: fmt.Sprint(r.Mining.MaxLists)},
+		{Name: "round-trip", Value: fmt.Sprint(r.Mining.RoundTrip)},
+		{Name: "target", Value: r.Mining.Target.String()},
+		{Name: "top", Value: fmt.Sprint(r.Mining.List.Top)},
+		{Name: "sample", Value: fmt.Sprint(r.Mining.List.Sample)},
 		{Name: "depth", Value: fmt.Sprint(r.Mining.List.Depth)},
-		{Name: "epochs", Value: fmt.Sprint(s.Epochs)}, {Name: "batch", Value: fmt.Sprint(s.QueriesPerStep)}, {Name: "lr", Value: fmt.Sprint(s.LR)},
+		{Name: "epochs", Value: fmt.Sprint(s.Epochs)},
+		{Name: "batch", Value: fmt.Sprint(s.QueriesPerStep)},
+		{Name: "lr", Value: fmt.Sprint(s.LR)},
 	}
 }
