@@ -1,30 +1,30 @@
 package encoder
 
-// Card is what a model card tells of how a model came about. Every member may be left out. Its texts may hold
-// anything: they are escaped where the card is written.
+// Card is the content of a model card: how the model was trained and measured. Every field is optional. Texts need no
+// escaping: Save escapes them.
 type Card struct {
-	// BaseModel is the model's name before training, such as its id on the Hugging Face Hub; "" takes that of the
-	// folder that it was opened from.
+	// BaseModel is the name of the model before training, such as its id on the Hugging Face Hub; "" uses the name of
+	// the folder that the model was opened from.
 	BaseModel string
-	// Passages is how many the corpus has.
+	// Passages is the number of passages in the corpus.
 	Passages int
-	// Method says how the model was trained, in the order of the card.
+	// Method describes the training, in the order of the card.
 	Method []Fact
-	// Verdict says in a sentence what came of it.
+	// Verdict is a sentence that states the outcome.
 	Verdict string
-	// Results are what was measured before training and after it.
+	// Results compare the model before and after training.
 	Results []Result
 }
 
 // Fact is a named property.
 type Fact struct{ Name, Value string }
 
-// Result compares the model with what it was before training, query by query.
+// Result compares the model before and after training, paired by query.
 type Result struct {
-	Measure string  // what was measured of which queries: "MRR@10 of held-out queries"
-	Queries int     // how many
-	Delta   float64 // the mean of after - before
-	Low     float64 // its 95% confidence interval
+	Measure string  // measure and queries, such as "MRR@10 of held-out queries"
+	Queries int     // number of queries
+	Delta   float64 // mean of (after - before), in the unit of the measure
+	Low     float64 // lower and upper bound of the 95% confidence interval of Delta
 	High    float64
-	P       float64 // how often chance alone gives a difference as large
+	P       float64 // p-value of the difference
 }

@@ -1,4 +1,4 @@
-// Package encoder defines what Retort asks of a dense retriever: [Encoder] turns texts into vectors, and [Trainable] can
-// be taught. Package encoder/bert holds the real one, on LibTorch; package encoder/encodertest a small one in pure Go and
-// the contract test that every implementation must pass.
+// Package encoder defines the interfaces of a dense retriever: an [Encoder] turns texts into vectors, and a [Trainable]
+// can be trained as well. Package encoder/bert implements them for BERT models on LibTorch. Package encoder/encodertest
+// has a small encoder in pure Go for tests, and the contract test that every implementation must pass.
 package encoder

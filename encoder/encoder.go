@@ -10,8 +10,8 @@ import (
 	"gonum.org/v1/gonum/blas/blas32"
 )
 
-// Role says what a text is to the model. It selects the prompt, the length limit and, in a model with two towers, the
-// tower.
+// Role is the role of a text, query or passage. It selects the prompt, the length limit and, in a model with two
+// towers, the tower.
 type Role uint8
 
 // The roles.
@@ -31,50 +31,50 @@ func (r Role) String() string {
 type Encoder interface {
 	// Dim returns the width d of the vectors.
 	Dim() int
-	// Encode returns one row a text, [len(texts) x d], row-major, owned by the caller. The rows are in the order of the
-	// texts. No texts give zero rows. Inner products rank: rows are L2-normalised, but for those of a Normalizer that says
-	// otherwise.
+	// Encode returns one row per text, [len(texts) x d], row-major, in the order of the texts. The caller owns the
+	// result. No texts give zero rows. Passages are ranked by inner product with the query; rows are L2-normalised
+	// unless the Encoder is a Normalizer whose Normalized method returns false.
 	Encode(ctx context.Context, role Role, texts []string) (blas32.General, error)
 }
 
-// Trainable is an Encoder whose weights can be trained. Except for Encode it belongs to one goroutine. Encode may run
-// concurrently with anything but Step and LoadState.
+// Trainable is an Encoder whose weights can be trained. Its methods except Encode must be called from one goroutine at
+// a time. Encode may run concurrently with every method except Step and LoadState.
 type Trainable interface {
 	Encoder
-	// Prepare tokenises texts, each once, for many calls of Forward. It may leave a text until its tokens are first
-	// asked for.
+	// Prepare tokenises each text once, for many calls of Forward. It may tokenise a text lazily.
 	Prepare(ctx context.Context, role Role, texts []string) (Inputs, error)
-	// Forward computes the embeddings of the given rows of in, as one micro-batch. With keepGraph the pass can be
-	// followed by Backward.
+	// Forward computes the embeddings of the given rows of in as one micro-batch. Backward can be called on the pass
+	// only if keepGraph is true.
 	Forward(ctx context.Context, in Inputs, rows []int, keepGraph bool) (Pass, error)
-	// Step changes the weights by the gradients that Backward has added up, by AdamW (Loshchilov and Hutter 2019,
-	// arXiv 1711.05101) with decoupled weight decay on every parameter, then zeroes the gradients. It returns their
-	// global L2 norm before clipping. Where the norm is not finite nothing is changed but the gradients, which are
-	// zeroed, and the error is ErrNonFinite. A pass that was open then must not be followed by Backward.
+	// Step updates the weights with the gradients that Backward has accumulated, by AdamW (Loshchilov and Hutter 2019,
+	// arXiv 1711.05101) with decoupled weight decay on every parameter, and zeroes the gradients. It returns the global
+	// L2 norm of the gradients before clipping. If the norm is not finite, Step zeroes the gradients, changes nothing
+	// else and returns ErrNonFinite. Backward must not be called on a pass that was open during Step.
 	Step(u Update) (gradNorm float64, err error)
-	// SaveState writes all that training needs to go on: weights, moments, the count of steps, random state.
+	// SaveState writes the state that training needs to resume: weights, moments, step count and random state.
 	SaveState(w io.Writer) error
-	// LoadState brings back what SaveState wrote and zeroes the gradients. On an error the model is as it was.
+	// LoadState restores a state that SaveState wrote, and zeroes the gradients. On an error the model is unchanged.
 	LoadState(r io.Reader) error
-	// Save writes the model as a folder that can be deployed. The folder appears whole or not at all.
+	// Save writes the model to a folder for deployment. It creates the folder atomically.
 	Save(dir string) error
 }
 
-// Inputs are tokenised texts of one role. They are safe for concurrent use, while Forward reads them too.
+// Inputs are tokenised texts of one role. They are safe for concurrent use, also during Forward.
 type Inputs interface {
 	Len() int
-	// Tokens returns the number of tokens of text i, special tokens included, after the cut to the length limit.
+	// Tokens returns the number of tokens of text i after truncation to the length limit, special tokens included.
 	Tokens(i int) int
 }
 
-// Pass is one micro-batch through the model. Several may be open; they can be closed in any order.
+// Pass is the forward pass of one micro-batch. Several passes may be open at once, and they may be closed in any order.
 type Pass interface {
-	// Embeddings returns one L2-normalised row a text, valid until Close.
+	// Embeddings returns one L2-normalised row per text, [n x d], row-major, valid until Close.
 	Embeddings() blas32.General
-	// Backward adds the gradient of the loss to the model's gradients, given its gradient with respect to the
-	// embeddings [n x d], and frees the graph. It can be called once, and only after a Forward with keepGraph.
+	// Backward takes the gradient of the loss with respect to the embeddings [n x d], adds the gradients of the weights
+	// to the model's gradients, and frees the graph. It can be called once, and only if Forward was called with
+	// keepGraph.
 	Backward(grad blas32.General) error
-	// Close frees the pass. Closing twice is harmless.
+	// Close frees the pass. A second Close does nothing.
 	Close() error
 }
 
@@ -82,13 +82,13 @@ type Pass interface {
 type Update struct {
 	LR          float64 // learning rate, >= 0
 	WeightDecay float64 // decoupled: w -= LR * WeightDecay * w
-	Beta1       float64 // of the first moment, in [0,1)
-	Beta2       float64 // of the second moment, in [0,1)
+	Beta1       float64 // decay of the first moment, in [0,1)
+	Beta2       float64 // decay of the second moment, in [0,1)
 	Eps         float64 // > 0
-	ClipNorm    float64 // the gradients' global L2 norm is scaled down to this; 0 leaves it
+	ClipNorm    float64 // largest global L2 norm of the gradients, larger ones are scaled down; 0: no limit
 }
 
-// Validate names the first field that is out of its range.
+// Validate returns an error that names the first field out of range.
 func (u Update) Validate() error {
 	for _, f := range []struct {
 		name  string
@@ -110,40 +110,41 @@ func (u Update) Validate() error {
 	return nil
 }
 
-// Splitter is implemented by a Trainable whose query tower can be trained alone. After SplitTowers the two roles have
-// weights of their own, equal at first, and only the query's learn: passage vectors stay what they are, bit for bit.
-// Splitting a model that has two towers is harmless.
+// Splitter is implemented by a Trainable whose query tower can be trained alone. SplitTowers gives each role its own
+// copy of the weights. After it only the query tower learns, and passage vectors do not change by a single bit. On a
+// model that has two towers already, SplitTowers only stops the training of the passage tower.
 type Splitter interface {
 	SplitTowers() error
 }
 
-// Normalizer is implemented by an Encoder whose rows may have other lengths than 1, as those of a model that was
-// trained to rank by dot product have.
+// Normalizer is implemented by an Encoder whose rows may have an L2 norm other than 1, such as a model trained to rank
+// by dot product. Normalized reports whether all rows have norm 1.
 type Normalizer interface {
 	Normalized() bool
 }
 
-// TrainingChecker is implemented by a Trainable that not every model of its kind can be: CheckTraining says why.
+// TrainingChecker is implemented by a Trainable that cannot train every model that it can open. CheckTraining returns
+// an error with the reason.
 type TrainingChecker interface {
 	CheckTraining() error
 }
 
-// GradientZeroer is implemented by a Trainable that can drop the gradients that Backward has added up since the last Step.
-// Those of another are dropped by saving and loading its state, which takes some seconds with a big model.
+// GradientZeroer is implemented by a Trainable that can zero the gradients that Backward has accumulated since the last
+// Step. For other models the trainer saves and loads the state, which is slow for a large model.
 type GradientZeroer interface {
 	ZeroGradients() error
 }
 
-// GraphSizer is implemented by a Trainable that knows how much memory a pass takes until Backward, so that trainers can
-// keep as many passes as fit. Those of another are not kept: they are computed twice.
+// GraphSizer is implemented by a Trainable that can estimate the memory of a pass until Backward, so that a trainer can
+// keep as many passes as fit. Without it the trainer computes each pass twice.
 type GraphSizer interface {
-	// GraphBytes estimates, rather too high than too low, the bytes that a Forward of the rows of in with keepGraph
-	// holds until its Backward or Close. It depends on the model's shape and the texts' lengths only.
+	// GraphBytes returns an upper estimate of the bytes that a Forward of the given rows of in with keepGraph holds
+	// until Backward or Close. The estimate depends only on the model's shape and the lengths of the texts.
 	GraphBytes(in Inputs, rows []int) int64
 }
 
-// Parametric is implemented by encoders that show their parameters, for gradient checks, interpolation and training by several
-// workers.
+// Parametric is implemented by encoders that expose their parameters, for gradient checks, interpolation and training
+// by several workers.
 type Parametric interface {
 	// Parameters returns the trainable parameters in a fixed order.
 	Parameters() []Parameter
@@ -153,27 +154,28 @@ type Parametric interface {
 type Parameter struct {
 	Name  string
 	Shape []int
-	// Value and Grad copy the weights and their gradients to the host, row-major. Grad is all zeros before a Backward.
+	// Value and Grad copy the weights and their gradients to the host, row-major. Grad returns zeros before the first
+	// Backward.
 	Value func() ([]float32, error)
 	Grad  func() ([]float32, error)
 	// Set copies weights, as many as Value returns, into the model.
 	Set func([]float32) error
-	// SetGrad puts other gradients, as many as Value returns, in the place of those that Backward has added up. It is nil
-	// where the encoder cannot: then it cannot be trained by several workers.
+	// SetGrad replaces the accumulated gradients; it takes as many values as Value returns. It is nil if the encoder
+	// does not support it; such an encoder cannot be trained by several workers.
 	SetGrad func([]float32) error
 }
 
-// Fingerprinter is implemented by encoders and teachers whose output is worth caching. Two with equal fingerprints
-// (weights, prompts, length limits, corpus) give equal output.
+// Fingerprinter is implemented by encoders and teachers whose output can be cached. Equal fingerprints (of weights,
+// prompts, length limits, corpus) mean equal output.
 type Fingerprinter interface {
 	Fingerprint() string
 }
 
-// Describer is implemented by a Trainable whose Save writes a model card. Describe says what the card of the next
-// Save tells besides what the model itself knows.
+// Describer is implemented by a Trainable whose Save writes a model card. Describe sets the content of the card that
+// the next Save writes, besides what the model itself knows.
 type Describer interface {
 	Describe(Card)
 }
 
-// ErrNonFinite says that a gradient's norm is NaN or infinite.
+// ErrNonFinite is returned by Step if the norm of the gradients is NaN or infinite.
 var ErrNonFinite = errors.New("gradient norm is not finite")

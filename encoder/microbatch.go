@@ -5,10 +5,11 @@ import (
 	"slices"
 )
 
-// MicroBatches puts the given rows of in into micro-batches, each row into one, longest first: a computation that does not
-// fit into memory then fails at once, and what the first batch took serves the others. A micro-batch is padded to its
-// longest text, so it costs rows times the tokens of the first; that is at most budget unless the batch is a single text.
-// Equally long texts are in the order of their numbers. rows is not changed, and no rows give no batches.
+// MicroBatches partitions the given rows of in into micro-batches, longest texts first. A computation that does not fit
+// into memory then fails at the first batch, and later batches can reuse the memory of the first. A micro-batch is
+// padded to its longest text, so its size is its number of rows times the tokens of its first row. The size is at most
+// budget tokens unless the batch is a single text. Texts of equal length keep the order of their indices. rows is not
+// changed, and no rows give no batches.
 func MicroBatches(in Inputs, rows []int, budget int) [][]int {
 	rest := slices.Clone(rows)
 	slices.SortFunc(rest, func(a, b int) int {

@@ -10,8 +10,8 @@ import (
 	"github.com/retort-ir/retort/loss"
 )
 
-// Whatever stands in a row, a loss gives an error that names the query or finite numbers, and after an error of a single
-// loss the gradient is untouched.
+// Whatever stands in a row, a loss gives an error that names the query or finite numbers, and after an error of a
+// single loss the gradient is untouched.
 func TestGarbageGivesAnErrorOrFiniteNumbers(t *testing.T) {
 	losses := []loss.Loss{loss.InfoNCE{MaskRatio: 0.6}, loss.InfoNCE{}, loss.ListwiseKL{}, loss.MarginMSE{}}
 	rng := rand.New(rand.NewPCG(8, 9))

@@ -5,7 +5,7 @@ import (
 	"math"
 )
 
-// DefaultInfoNCETemperature is the paper's (arXiv 2502.19712, training script).
+// DefaultInfoNCETemperature is the temperature of the paper's training script (arXiv 2502.19712).
 const DefaultInfoNCETemperature = 0.01
 
 // InfoNCE is the cross entropy of the positive against the other columns of the step,
@@ -13,20 +13,19 @@ const DefaultInfoNCETemperature = 0.01
 //	loss = -log( exp(s_p/tau) / Z ),  Z = exp(s_p/tau) + sum_{j in N} Count_j exp(s_j/tau)
 //	dloss/ds_j = Count_j exp(s_j/tau) / (tau Z),  dloss/ds_p = (exp(s_p/tau) / Z - 1) / tau
 //
-// where p is the row's Positive and N holds every other column that is not in Ignore, not masked and occurs in the step.
-// A row without a positive adds nothing. Without negatives the loss is 0.
+// where p is the row's Positive and N holds every other column that occurs in the step and is neither in Ignore nor
+// masked. The loss of a row without a positive or without negatives is 0.
 //
-// Count is for steps that encode a passage once though it stands in many lists: the loss equals that over the batch in
-// which it stands as often as in the lists, with every recurrence of the positive masked, so that the positive counts
-// once whatever its Count. It takes O(columns), dominated by one exponential each; columns whose term is less than
-// e^-60 of the largest are taken as 0, which is far below float64's rounding of Z.
+// Count is for steps that encode a passage once although several lists contain it. The loss then equals the loss over a
+// batch that repeats each passage Count times. The positive always counts once. The time is O(columns). Terms below
+// e^-60 of the largest term count as 0, which is far below the float64 rounding of Z.
 //
 // The zero value has the paper's temperature and no mask.
 type InfoNCE struct {
 	Temperature float64 // > 0; 0 means DefaultInfoNCETemperature
-	// MaskRatio takes likely false negatives out: no column of the row's own List with a teacher score above MaskRatio
-	// times the list's top score is a negative. It is in [0,1]; 0 means no mask. It has a meaning only for teacher scores
-	// in [0,1]: others are refused (in rows with a positive).
+	// MaskRatio excludes likely false negatives: a column of the row's own List is no negative if its teacher score is
+	// above MaskRatio times the list's top score. It is in [0,1]; 0 means no mask. It requires teacher scores in [0,1];
+	// Row returns an error for other scores in a row with a positive.
 	MaskRatio float64
 }
 
@@ -113,9 +112,10 @@ func (l InfoNCE) negatives(r *Row, sim []float32, x []float64) error {
 	return nil
 }
 
-// Masked appends to columns those that are no negatives of the row, whatever its Count: the positive, Ignore, and what
-// MaskRatio takes out of the list. A column may come twice. It returns an error that names the query where MaskRatio is
-// not defined on the teacher scores. The row must have passed Row.Check; without a positive there is nothing to append.
+// Masked implements [Masker]: it appends to columns the columns that are not negatives of the row, regardless of Count:
+// the positive, Ignore, and the columns that MaskRatio excludes. A column may occur twice. It returns an error that
+// names the query if MaskRatio is set and a teacher score is outside [0,1]. The row must have passed Row.Check. For a
+// row without a positive it appends nothing.
 func (l InfoNCE) Masked(columns []int32, r *Row) ([]int32, error) {
 	if r.Positive == -1 {
 		return columns, nil
@@ -127,7 +127,8 @@ func (l InfoNCE) Masked(columns []int32, r *Row) ([]int32, error) {
 	var best float64
 	for i, t := range r.Teacher {
 		if t < 0 || t > 1 {
-			return columns, r.errorf("teacher score %v of column %d is outside [0,1], on which InfoNCE.MaskRatio is defined", t, r.List[i])
+			return columns, r.errorf("teacher score %v of column %d is outside [0,1], but InfoNCE.MaskRatio requires scores "+
+				"in [0,1]", t, r.List[i])
 		}
 		best = max(best, t)
 	}
@@ -139,7 +140,7 @@ func (l InfoNCE) Masked(columns []int32, r *Row) ([]int32, error) {
 	return columns, nil
 }
 
-// negligible is the log of a term beside 1 that does not change a sum of up to 2^33 such terms in float64.
+// negligible is the log of a term so small that 2^33 such terms do not change a sum of 1 in float64.
 const negligible = -60
 
 // expSum replaces x by count * exp((x-top)/tau) and returns the sum. No count means 1.

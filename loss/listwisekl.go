@@ -2,7 +2,7 @@ package loss
 
 import "math"
 
-// The paper's temperatures of the listwise loss (arXiv 2502.19712, training script).
+// The temperatures of the listwise loss in the paper's training script (arXiv 2502.19712).
 const (
 	defaultTeacherTemperature = 0.3
 	defaultStudentTemperature = 0.05
@@ -13,12 +13,11 @@ const (
 //	P = softmax(Teacher / TeacherTemperature),  Q = softmax(sim[List] / StudentTemperature)
 //	loss = sum_i P_i (log P_i - log Q_i),       dloss/dsim[List_i] = (Q_i - P_i) / StudentTemperature
 //
-// without the factor tau² that Hinton et al. 2015 (arXiv 1503.02531) multiply by, as in the paper: a weight beside
-// another loss that was tuned with the factor does not carry over. It is 0 for a list of one or none.
+// Like the paper, it omits the factor tau² of Hinton et al. 2015 (arXiv 1503.02531), so a loss weight that was tuned
+// with the factor does not carry over. It is 0 for a list of fewer than two passages.
 //
-// Teacher scores may be any finite numbers: those of a calibration that puts them on the student's own scale go with
-// TeacherTemperature = StudentTemperature. Positive, Ignore and Count play no part. The zero value has the paper's
-// temperatures.
+// Teacher scores may be any finite numbers. If a calibration puts them on the student's scale, set TeacherTemperature
+// to StudentTemperature. The loss ignores Positive, Ignore and Count. The zero value has the paper's temperatures.
 type ListwiseKL struct {
 	TeacherTemperature float64 // > 0; 0 means 0.3
 	StudentTemperature float64 // > 0; 0 means 0.05

@@ -68,7 +68,13 @@ func TestValidateNamesTheWrongField(t *testing.T) {
 		require.ErrorContains(t, err, test.want)
 		require.ErrorContains(t, err, `"q7"`)
 	}
-	for _, l := range []validator{loss.InfoNCE{}, loss.InfoNCE{MaskRatio: 1}, loss.ListwiseKL{}, loss.MarginMSE{}, loss.Paper()} {
+	for _, l := range []validator{
+		loss.InfoNCE{},
+		loss.InfoNCE{MaskRatio: 1},
+		loss.ListwiseKL{},
+		loss.MarginMSE{},
+		loss.Paper(),
+	} {
 		require.NoError(t, l.Validate())
 	}
 }
@@ -111,7 +117,8 @@ func TestLossImportsOnlyTheStandardLibraryAndBLASTypes(t *testing.T) {
 		found := strings.Fields(string(out))
 		require.Contains(t, found, "github.com/retort-ir/retort/loss")
 		for _, p := range found {
-			ours := strings.HasPrefix(p, "github.com/retort-ir/retort/loss") || p == "github.com/retort-ir/retort/internal/contract"
+			ours := strings.HasPrefix(p,
+				"github.com/retort-ir/retort/loss") || p == "github.com/retort-ir/retort/internal/contract"
 			blas := strings.HasPrefix(p, "gonum.org/v1/gonum/blas") || strings.HasPrefix(p, "gonum.org/v1/gonum/internal/")
 			require.Truef(t, ours || blas, "%s pulls in %s", pkg, p)
 		}

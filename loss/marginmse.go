@@ -2,18 +2,18 @@ package loss
 
 import "fmt"
 
-// MarginMSE is the mean squared error of the student's margins between the positive and every other passage of the list,
-// the teacher's margins being the target (Hofstätter et al. 2020, arXiv 2010.02666),
+// MarginMSE is the mean squared error between the student's and the teacher's margins, where a margin is the score of
+// the positive minus the score of another passage of the list (Hofstätter et al. 2020, arXiv 2010.02666),
 //
 //	d_i = Scale (s_p - s_i) - (t_p - t_i)
 //	loss = mean_{i != p} d_i²,  dloss/ds_i = -2 Scale d_i / (n-1),  dloss/ds_p = 2 Scale sum_i d_i / (n-1)
 //
-// over a list of n. p is the row's Positive, which must be in the list; in a row without one it is the teacher's first
-// (of equals the one that comes first in the list). It is 0 for a list of one or none.
+// over a list of n passages. p is the row's Positive, which must be in the list. In a row without a positive, p is the
+// passage with the highest teacher score, the first in the list among equals. The loss is 0 for a list of fewer than
+// two passages.
 //
-// Teacher scores may be any finite numbers. The authors' students score by inner products without a bound; cosines lie in
-// [-1,1], so a teacher's logits need a Scale of about the width of their range, while scores in [0,1] go with 1. Ignore
-// and Count play no part.
+// Teacher scores may be any finite numbers. The student's similarities are in [-1,1], so set Scale to about the width
+// of the range of the teacher's scores: 1 for scores in [0,1], more for logits. The loss ignores Ignore and Count.
 type MarginMSE struct {
 	Scale float64 // of the similarities, > 0; 0 means 1
 }

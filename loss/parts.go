@@ -8,32 +8,34 @@ import (
 	"gonum.org/v1/gonum/blas/blas32"
 )
 
-// Parted is implemented by a Loss that is a sum of parts, for those who watch a run.
+// Parted is implemented by a Loss that is a sum of parts, so that a trainer can report each part.
 type Parted interface {
 	Loss
-	// PartNames names the parts, each name once.
+	// PartNames returns the unique names of the parts.
 	PartNames() []string
-	// RowParts is Row that adds the value of each part, as it stands in the sum, to parts, one a name.
+	// RowParts does the work of Row and adds the weighted value of each part to parts, in the order of PartNames.
 	RowParts(r *Row, sim, grad []float32, scale float64, parts []float64) (float64, error)
 }
 
-// PartedBatch is implemented by a Batch that is a sum of parts, for those who watch a run.
+// PartedBatch is implemented by a Batch that is a sum of parts, so that a trainer can report each part.
 type PartedBatch interface {
 	Batch
-	// PartNames names the parts, each name once; none where the loss is no sum.
+	// PartNames returns the unique names of the parts, or none if the loss is not a sum.
 	PartNames() []string
-	// StepParts is Step that adds the mean of each part over the rows, as it stands in the sum, to parts, one a name.
+	// StepParts does the work of Step and adds the weighted mean of each part over the rows to parts, in the order of
+	// PartNames.
 	StepParts(ctx context.Context, rows []Row, q, p, dq, dp blas32.General, parts []float64) (float64, error)
 }
 
-// Masker is implemented by a Loss that takes likely false negatives out of a row's negatives.
+// Masker is implemented by a Loss that excludes likely false negatives from a row's negatives.
 type Masker interface {
-	// Masked appends to columns those that are no negatives of the row: its positive, Ignore, and likely false negatives.
-	// A column may come twice. The row must have passed Row.Check; without a positive there is nothing to append.
+	// Masked appends to columns the columns that are not negatives of the row: its positive, Ignore, and likely false
+	// negatives. A column may occur twice. The row must have passed Row.Check. For a row without a positive it appends
+	// nothing.
 	Masked(columns []int32, r *Row) ([]int32, error)
 }
 
-// PartNames implements [Parted]: the terms' types, with a number behind one that comes again.
+// PartNames implements [Parted]. The names are the types of the terms, with a number appended to a repeated type.
 func (s Sum) PartNames() []string {
 	names := make([]string, len(s))
 	times := map[string]int{}
@@ -49,7 +51,7 @@ func (s Sum) PartNames() []string {
 	return names
 }
 
-// Masked implements [Masker] by its terms.
+// Masked implements [Masker]: it appends the columns of all terms that are a Masker.
 func (s Sum) Masked(columns []int32, r *Row) ([]int32, error) {
 	var err error
 	for _, t := range s {

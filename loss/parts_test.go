@@ -10,7 +10,10 @@ import (
 
 func TestThePartsOfALossAddUpToIt(t *testing.T) {
 	row := func() *loss.Row {
-		return &loss.Row{ID: "q", Weight: 2, List: []int32{0, 2, 3}, Teacher: []float64{1, 0.7, 0.1}, Positive: 0, Ignore: []int32{4}}
+		return &loss.Row{
+			ID: "q", Weight: 2, List: []int32{0, 2, 3}, Teacher: []float64{1, 0.7, 0.1}, Positive: 0,
+			Ignore: []int32{4},
+		}
 	}
 	sim := []float32{0.5, 0.4, 0.6, -0.2, 0.3}
 	for name, l := range map[string]loss.Parted{
@@ -51,7 +54,10 @@ func TestThePartsOfALossAddUpToIt(t *testing.T) {
 	require.Equal(t, []string{"ListwiseKL", "InfoNCE"}, loss.Paper().PartNames())
 	require.Equal(t, []string{"InfoNCE", "MarginMSE", "InfoNCE2"},
 		loss.Sum{{Loss: loss.InfoNCE{}}, {Loss: loss.MarginMSE{}}, {Loss: loss.InfoNCE{}}}.PartNames())
-	none, err := loss.Sum{{Weight: 1, Loss: loss.ListwiseKL{}}, {Weight: 0, Loss: loss.InfoNCE{MaskRatio: 0.6}}}.Masked(nil, row())
+	none, err := loss.Sum{
+		{Weight: 1, Loss: loss.ListwiseKL{}},
+		{Weight: 0, Loss: loss.InfoNCE{MaskRatio: 0.6}},
+	}.Masked(nil, row())
 	require.NoError(t, err)
 	require.Empty(t, none, "without InfoNCE nothing is masked")
 }

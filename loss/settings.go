@@ -13,8 +13,8 @@ func or(x, byDefault float64) float64 {
 	return x
 }
 
-// checkPositive returns an error that names the field where a setting is neither 0 (the default) nor a positive number
-// that can be divided by.
+// checkPositive returns an error that names the field if x is neither 0 (the default) nor a positive number with a
+// finite reciprocal.
 func checkPositive(field string, x float64) error {
 	if x == 0 {
 		return nil

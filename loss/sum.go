@@ -14,14 +14,14 @@ type Term struct {
 // Sum is the weighted sum of its terms. It is itself a [Loss], safe for concurrent use as long as its terms are.
 type Sum []Term
 
-// Paper returns the loss of Tamber et al. 2025 (arXiv 2502.19712), listwise distillation with some contrastive learning
-// beside it, with the constants of the authors' training script: ListwiseKL at temperatures of 0.3 for the teacher and 0.05
-// for the student, without the factor tau², plus 0.1 times InfoNCE at a temperature of 0.01 with a mask above 0.6. It equals
-// their loss over the whole step, in which a passage occurs as often as in the lists, where
-//   - a row's columns are the distinct passages of the step's lists, so that in-batch negatives and the negatives of the
-//     query's own list are all there,
-//   - Row.Count holds the number of the step's lists that have each passage (distill.Options.CountDuplicates),
-//   - Row.Positive is the teacher's first (distill's choice for queries that are not cut from their passage),
+// Paper returns the loss of Tamber et al. 2025 (arXiv 2502.19712), listwise distillation plus contrastive learning,
+// with the constants of the authors' training script: ListwiseKL at temperatures of 0.3 for the teacher and 0.05 for
+// the student, without the factor tau², plus 0.1 times InfoNCE at a temperature of 0.01 with a mask ratio of 0.6. It
+// equals the authors' loss, which repeats a passage for each list that contains it, if
+//   - a row's columns are the distinct passages of all lists of the step,
+//   - Row.Count holds the number of the step's lists that contain each passage (distill.Options.CountDuplicates),
+//   - Row.Positive is the passage with the highest teacher score (as in package distill for queries that are not
+//     extractive),
 //   - Row.Teacher is scaled to [0,1] from the 1st to the 99th percentile of all scores of the same query type and
 //     retriever, and clipped (distill.PercentileMinMax, teacher.PercentileMinMax).
 //
@@ -33,8 +33,8 @@ func Paper() Sum {
 	}
 }
 
-// Validate returns an error that names the wrong term: a sum without terms, a term without a loss, a weight that is not
-// finite, or what the Validate method of a term's loss says where it has one.
+// Validate returns an error for a sum without terms, and an error that names the term for a term without a loss, with a
+// weight that is not finite, or with a loss whose Validate method returns an error.
 func (s Sum) Validate() error {
 	if len(s) == 0 {
 		return errors.New("loss: a sum without terms")
@@ -49,10 +49,10 @@ func (s Sum) Validate() error {
 
 func (t Term) validate() error {
 	if t.Loss == nil {
-		return errors.New("it has no Loss")
+		return errors.New("Loss is nil")
 	}
 	if !finite(t.Weight) {
-		return fmt.Errorf("its Weight is %v", t.Weight)
+		return fmt.Errorf("Weight is %v, want a finite number", t.Weight)
 	}
 	if v, ok := t.Loss.(interface{ Validate() error }); ok {
 		return v.Validate()
@@ -74,7 +74,7 @@ func (s Sum) RowParts(r *Row, sim, grad []float32, scale float64, parts []float6
 		return 0, err
 	}
 	if parts != nil && len(parts) != len(s) {
-		return 0, r.errorf("%d parts of a sum of %d terms", len(parts), len(s))
+		return 0, r.errorf("got %d parts for a sum of %d terms", len(parts), len(s))
 	}
 	var sum float64
 	for i, t := range s {

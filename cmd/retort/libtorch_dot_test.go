@@ -83,6 +83,6 @@ func TestAPromptThatNothingUsesIsNamedOnce(t *testing.T) {
 	code, _, stderr := cli(t.Context(), "search", "-corpus", filepath.Join(collection(t, nil), "corpus.jsonl"), "-model",
 		model, "file")
 	require.Equal(t, exitOK, code, stderr)
-	require.Equal(t, 1, strings.Count(stderr, `prompts names "passage", which neither queries nor passages use`), stderr)
+	require.Equal(t, 1, strings.Count(stderr, `prompts has "passage", which neither queries nor passages use`), stderr)
 	require.Contains(t, stderr, `set -passage-prompt to "passage: "`)
 }

@@ -13,8 +13,7 @@ import (
 	"github.com/retort-ir/retort/internal/modelcard"
 )
 
-// writeCard copies the card of a folder that is copied, and writes one of a model that somebody describes, or that has
-// changed.
+// writeCard copies the card if the folder is an unchanged copy. Otherwise, or after Describe, it writes a new card.
 func (w folderWriter) writeCard(ctx context.Context, dir string) error {
 	source := filepath.Join(w.Dir, modelcard.File)
 	if w.card == nil && w.role == nil && len(w.trained) == 0 {
@@ -65,14 +64,14 @@ func (w folderWriter) cardTitle(base string) (title, summary string) {
 	switch {
 	case w.role != nil:
 		return fmt.Sprintf("%s, the tower for a %s", base, *w.role),
-			fmt.Sprintf("One tower of a model of Retort, which gives each %s its vector. Its weights are as they were.", *w.role)
+			fmt.Sprintf("One tower of a model of Retort, which encodes each %s. The weights are unchanged.", *w.role)
 	case len(w.trained) == 0:
 		return base + ", saved by Retort",
-			fmt.Sprintf("Saved from a folder %s with its weights as they were.", modelcard.NameOf(w.Dir))
+			fmt.Sprintf("Saved from the folder %s with unchanged weights.", modelcard.NameOf(w.Dir))
 	}
 	return base + ", specialised by Retort",
-		fmt.Sprintf("A sentence-transformers model that gives queries and passages vectors of %d dimensions, "+
-			"made for the search of one corpus.", w.Query.Tower.config.HiddenSize)
+		fmt.Sprintf("A sentence-transformers model that encodes queries and passages as vectors of %d dimensions, "+
+			"specialised for searching one corpus.", w.Query.Tower.config.HiddenSize)
 }
 
 func (w folderWriter) cardModel(base string) modelcard.Section {
@@ -101,7 +100,7 @@ func (w folderWriter) cardModel(base string) modelcard.Section {
 	}
 	return modelcard.Section{
 		Heading: "Model", Facts: facts,
-		Text: "The licence of the base model holds for this model too.",
+		Text: "The licence of the base model also applies to this model.",
 	}
 }
 
@@ -109,7 +108,7 @@ func cardTraining(card encoder.Card) modelcard.Section {
 	s := modelcard.Section{
 		Heading: "Training",
 		Text: "Listwise distillation with synthetic queries, after Tamber et al. 2025 (arXiv 2502.19712): " +
-			"the model learnt to rank lists of passages as a teacher does.",
+			"the model learnt to rank lists of passages like a teacher.",
 	}
 	if card.Passages > 0 {
 		s.Facts = append(s.Facts, [2]string{"Corpus", plural(card.Passages, "passage")})
@@ -141,8 +140,8 @@ func plural(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// baseModel is the model's name before training: what the card says, what an earlier Save wrote, the name in the
-// Hugging Face Hub's cache, or the name of the folder.
+// baseModel returns the model's name before training: from the card, from an earlier Save, from the Hugging Face Hub's
+// cache, or from the folder's name, in this order.
 func (w folderWriter) baseModel() string {
 	if w.card != nil && w.card.BaseModel != "" {
 		return w.card.BaseModel
@@ -154,7 +153,7 @@ func (w folderWriter) baseModel() string {
 	return modelcard.NameOf(w.Dir)
 }
 
-// The programs of the card name no folder of this machine.
+// The examples of the card do not reveal paths of this machine.
 const (
 	pythonUse = `from sentence_transformers import SentenceTransformer
 

@@ -10,8 +10,8 @@ import (
 	"github.com/retort-ir/retort/encoder"
 )
 
-// CountTruncated returns how many of the texts the model does not read to their ends in that role, since they have more
-// tokens than limit with their prompt and special tokens. It computes no vectors. It is safe for concurrent use.
+// CountTruncated returns the number of texts that Encode truncates in the given role, because they have more tokens
+// than limit, prompt and special tokens included. It computes no vectors. It is safe for concurrent use.
 func (m *Model) CountTruncated(ctx context.Context, role encoder.Role, texts []string) (cut, limit int, err error) {
 	return m.folder.countTruncated(ctx, role, texts)
 }

@@ -16,42 +16,43 @@ import (
 	"github.com/retort-ir/retort/internal/tokenizer"
 )
 
-// Options override what a model folder says, or give what it lacks. The zero value takes the folder as it is.
+// Options override the settings of a model folder or supply missing ones. The zero value uses the folder's settings.
 type Options struct {
-	// QueryPrompt and PassagePrompt are put in front of every text of the role, with no space between.
+	// QueryPrompt and PassagePrompt are prepended to every text of the role, with no space between; nil uses the
+	// folder's.
 	QueryPrompt, PassagePrompt *string
-	// QueryTokens and PassageTokens limit the length of a text, [CLS], [SEP] and the prompt included. They are at least
-	// 3 and at most the model's positions; 0 takes the folder's.
+	// QueryTokens and PassageTokens limit the length of a text in tokens, [CLS], [SEP] and the prompt included. They
+	// are at least 3 and at most the number of the model's positions; 0 uses the folder's limit.
 	QueryTokens, PassageTokens int
-	// Pooling is "mean" or "cls"; empty takes the folder's. A folder without modules.json says nothing about it.
+	// Pooling is "mean" or "cls"; empty uses the folder's. A folder without modules.json does not define it.
 	Pooling string
 
-	// Precision is the precision of the matrix products. In retort.BF16 training on a CPU computes attention in float32
-	// all the same, since its bfloat16 backward pass is slow there.
+	// Precision is the precision of the matrix products. With retort.BF16, training on a CPU still computes attention
+	// in float32, because the backward pass of attention in bfloat16 is slow on CPUs.
 	Precision retort.Precision
-	// BatchTokens bounds the tokens of one micro-batch of Encode, padding included; 0 means 4,096.
+	// BatchTokens is the largest number of tokens in one micro-batch of Encode, padding included; 0 means 4,096.
 	BatchTokens int
-	// Threads is how many threads the model may use; 0 means GOMAXPROCS.
+	// Threads is the number of threads that the model may use; 0 means GOMAXPROCS.
 	Threads int
-	// Device is what the model computes on.
+	// Device is the device that the model computes on.
 	Device retort.Device
-	// Logger gets one message, from Open, about what the folder says and the model does without; nil: none.
+	// Logger receives a message from Open about settings of the folder that have no effect; nil logs nothing.
 	Logger *slog.Logger
 }
 
-// Folder is what a model folder in the layout of Hugging Face or sentence-transformers says about the model, all but
-// the values of its weights.
+// Folder is the content of a model folder in the layout of Hugging Face or sentence-transformers, except for the values
+// of the weights.
 type Folder struct {
 	Dir            string
 	Query, Passage Side
 	similarity     similarity
-	truncateDim    int // how many of a vector's first values are kept; 0 is all
-	// notes say, a sentence each, what the folder names and sentence-transformers' encode_query and encode_document do
-	// without, so that its author may have meant something else.
+	truncateDim    int // number of leading values that a vector keeps; 0: all
+	// notes are sentences about settings that encode_query and encode_document of sentence-transformers ignore,
+	// although the folder's author may have intended otherwise.
 	notes []string
 }
 
-// similarity is what passages are ranked by.
+// similarity is the function that passages are ranked by.
 type similarity string
 
 // The similarities.
@@ -60,30 +61,30 @@ const (
 	dot    similarity = "dot"
 )
 
-// Side is what one role needs: its tower, which both roles may share, its prompt and its length limit.
+// Side holds the tower, prompt and length limit of one role. Both roles may share a tower.
 type Side struct {
 	Tower  *Tower
-	Prompt string // put in front of each text, with no space between
+	Prompt string // prepended to each text, with no space between
 	Tokens int    // the length limit, special tokens and prompt included
 }
 
 // Tower is one BERT network with its tokenizer and pooling.
 type Tower struct {
 	Pooling Pooling
-	// Normalize says whether the folder's last module normalises embeddings. Those of a model that ranks by cosine are
-	// normalised all the same.
+	// Normalize reports whether the folder's last module normalises embeddings. The embeddings of a model that ranks by
+	// cosine are normalised in any case.
 	Normalize bool
 	// Dir is the folder of config.json and model.safetensors.
 	Dir string
 
 	config    bertnet.Config
 	tokenizer *tokenizer.Tokenizer
-	pad       int32 // fills up the shorter rows of a batch
+	pad       int32 // token that pads the shorter rows of a batch
 	sbert     sentenceBERT
 	notes     []string
 }
 
-// Pooling says how the embedding of a text is made of the vectors of its tokens.
+// Pooling is the function that combines the vectors of a text's tokens into its embedding.
 type Pooling string
 
 // The poolings.
@@ -100,7 +101,7 @@ func (f *Folder) Side(role encoder.Role) *Side {
 	return &f.Passage
 }
 
-// Shared says whether both roles have the same tower.
+// Shared reports whether both roles have the same tower.
 func (f *Folder) Shared() bool { return f.Query.Tower == f.Passage.Tower }
 
 // Dim returns the width of the vectors.
@@ -112,19 +113,19 @@ func (f *Folder) Dim() int {
 	return hidden
 }
 
-// Normalized says whether the vectors have length 1. The vectors of a model that ranks by dot product need not.
+// Normalized reports whether all vectors have L2 norm 1. It can be false for a model that ranks by dot product.
 func (f *Folder) Normalized() bool {
 	unit := f.Query.Tower.Normalize && f.Passage.Tower.Normalize && f.Dim() == f.Query.Tower.config.HiddenSize
 	return f.similarity == cosine || unit
 }
 
-// ReadFolder reads a model folder, and checks it, without LibTorch and without its weights' values. The model must be
-// a BERT with absolute positions, mean or CLS pooling, in one tower or, in a sentence-transformers Router, one for
-// the route query and one for the route document.
+// ReadFolder reads and checks a model folder without LibTorch and without reading the values of the weights. The model
+// must be a BERT with absolute positions and mean or CLS pooling. It has one tower or, as a sentence-transformers
+// Router, one tower for each of the routes query and document.
 //
-// Prompts, length limits, special tokens, similarity and dimensions are as in sentence-transformers 6's encode_query
-// and encode_document, but for what Options and retort_config.json, which Save writes, say of the limits. A key that
-// would make another vector there and is not supported is an error that names it: docs/model-folders.md lists them all.
+// Prompts, length limits, special tokens, similarity and dimensions match encode_query and encode_document of
+// sentence-transformers 6, except that Options and retort_config.json, which Save writes, may set other limits. An
+// unsupported key that would change the vectors is an error that names the key; docs/model-folders.md lists all keys.
 func ReadFolder(dir string, o Options) (*Folder, error) {
 	if err := modelcheck.Folder(dir, configJSON, modulesJSON); err != nil {
 		return nil, err
@@ -190,14 +191,16 @@ func readTower(root string, modules []module, o Options) (*Tower, error) {
 			}
 			t.Normalize = true
 		default:
-			return nil, fmt.Errorf("%s: module %s (%s) is not supported at its place; Transformer, Pooling, Normalize are",
+			return nil, fmt.Errorf("%s: module %s (%s) is not supported at this position; supported are Transformer, "+
+				"Pooling, Normalize",
 				filepath.Join(root, modulesJSON), m.kind, m.dir)
 		}
 	}
 	switch t.Pooling {
 	case Mean, CLS:
 	case "":
-		return nil, fmt.Errorf("%s: no %s says which pooling the model needs; set Options.Pooling to mean or cls", root,
+		return nil, fmt.Errorf("%s: the folder has no %s, so the pooling is unknown; set Options.Pooling to mean or cls",
+			root,
 			modulesJSON)
 	default:
 		return nil, fmt.Errorf("%s: pooling %q is not supported; mean and cls are", root, t.Pooling)
@@ -240,7 +243,7 @@ func (t *Tower) readTokenizer() (err error) {
 	}
 	var ok bool
 	if t.pad, ok = t.tokenizer.PadID(); !ok {
-		return fmt.Errorf("%s: no token for padding is known; name it as pad_token", filepath.Join(t.Dir,
+		return fmt.Errorf("%s: the padding token is unknown; set pad_token", filepath.Join(t.Dir,
 			tokenizer.ConfigFile))
 	}
 	return t.tokenizer.CheckRows(filepath.Join(t.Dir, configJSON)+": vocab_size", t.config.VocabSize)
@@ -251,7 +254,7 @@ func (t *Tower) openWeights() (*bertnet.Weights, error) {
 	return bertnet.OpenWeights(t.Dir, t.config, "bert.")
 }
 
-// readLimits finds the length limits of both roles.
+// readLimits sets the length limits of both roles.
 func (f *Folder) readLimits(o Options) error {
 	path := filepath.Join(f.Dir, retortJSON)
 	var own retortConfig
@@ -292,7 +295,7 @@ func (f *Folder) readLimits(o Options) error {
 	return nil
 }
 
-// limit returns the length limit that the tower's own folder gives a role, and where it says so.
+// limit returns the length limit of a role from the tower's own folder, and the setting that it comes from.
 func (t *Tower) limit(role encoder.Role) (limit int, source string) {
 	j := t.sbert
 	forRole, key := j.QueryLength, "query_length"

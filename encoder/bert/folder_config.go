@@ -23,7 +23,7 @@ const (
 	sentenceBERTJSON         = "sentence_bert_config.json"
 	sentenceTransformersJSON = "config_sentence_transformers.json"
 	weightsFile              = bertnet.WeightsFile
-	retortJSON               = "retort_config.json" // what sentence-transformers has no place for
+	retortJSON               = "retort_config.json" // settings that sentence-transformers has no key for
 )
 
 // readPooling reads the pooling from the folder of the module: pooling_mode, or a boolean for each mode as older
@@ -155,7 +155,8 @@ func readModule(where, dir string, raw []byte, names map[string]bool) (module, e
 		}
 	}
 	if s.IsSet("name") && names[name] {
-		return module{}, s.Errorf("name", "%q is the name of an earlier module, which sentence-transformers would drop", name)
+		return module{}, s.Errorf("name", "%q is also the name of an earlier module, which sentence-transformers would drop",
+			name)
 	}
 	names[name] = true
 	at, err := modelfolder.Join(dir, path)
@@ -172,7 +173,8 @@ func readModule(where, dir string, raw []byte, names map[string]bool) (module, e
 // moduleKind returns the last name of a class of sentence-transformers. A class of the folder's own may do anything.
 func moduleKind(class string) (string, error) {
 	if !strings.HasPrefix(class, "sentence_transformers.") {
-		return "", fmt.Errorf("type %q is not a class of sentence_transformers; no code of a folder is run", class)
+		return "", fmt.Errorf("type %q is not a class of sentence_transformers; Retort does not run code from a model folder",
+			class)
 	}
 	return lastName(class), nil
 }
@@ -249,12 +251,12 @@ func checkRouterParameters(j modelfolder.Settings, structure map[string][]string
 		return err
 	}
 	if parameters.IsSet("default_route") && structure[route] == nil {
-		return parameters.Errorf("default_route", "is %q, which structure lacks", route)
+		return parameters.Errorf("default_route", "is %q, but structure has no such route", route)
 	}
 	return nil
 }
 
-// isIdentity says whether a module changes nothing: a Dropout, or a Dense with the identity matrix, no bias and no
+// isIdentity reports whether a module changes nothing: a Dropout, or a Dense with the identity matrix, no bias and no
 // activation.
 func isIdentity(kind, dir string) (bool, error) {
 	if kind == "Dropout" {

@@ -7,10 +7,10 @@ import (
 	"github.com/retort-ir/retort/encoder"
 )
 
-// Export writes the tower of one role as a folder of its own, for tools that know no Router. It needs no LibTorch:
-// weights and tokenizer are copied. The folder's only prompt is the role's, which sentence-transformers' encode puts
-// in front of every text; encode, encode_query and encode_document all give the role's vectors. As for Save, dir must
-// not exist, or be empty or written by Retort, and cannot be the folder that f was read from.
+// Export writes the tower of one role to its own folder, for tools that do not support a Router. It needs no LibTorch,
+// because it copies weights and tokenizer. The folder has only the role's prompt, as the default prompt, so encode,
+// encode_query and encode_document of sentence-transformers all return the role's vectors. As for Save, dir must not
+// exist, or be empty or written by Retort, and cannot be the folder that f was read from.
 func (f *Folder) Export(ctx context.Context, dir string, role encoder.Role) error {
 	if role != encoder.Query && role != encoder.Passage {
 		return fmt.Errorf("bert: role %d is neither query nor passage", role)

@@ -189,7 +189,8 @@ func TestDocsHaveEveryRow(t *testing.T) {
 	require.Equal(t, want, string(raw), "write it anew: go test ./encoder/bert -run Docs -update")
 }
 
-const docsMarker = "<!-- From here on the file is made from encoder/bert/testdata/keys/rows.json: see TestDocsHaveEveryRow. -->"
+const docsMarker = "<!-- From here on the file is made from encoder/bert/testdata/keys/rows.json: see " +
+	"TestDocsHaveEveryRow. -->"
 
 func docsTables(rows []keyRow) string {
 	var b strings.Builder

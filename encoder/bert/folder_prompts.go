@@ -48,9 +48,9 @@ func (f *Folder) readSimilarity(s modelfolder.Settings) error {
 	return nil
 }
 
-// readPrompts finds the prompts of both roles as encode_query and encode_document do: those named query and document.
-// Since sentence-transformers 5 every model has both, empty where the folder names none, so that neither passage and
-// corpus nor default_prompt_name are ever used there.
+// readPrompts reads the prompts named query and document, like encode_query and encode_document. Since
+// sentence-transformers 5 every model has both prompts, empty by default, so the prompts named passage and corpus and
+// default_prompt_name are never used there.
 func (f *Folder) readPrompts(s modelfolder.Settings, o Options) error {
 	var named map[string]*string
 	if _, err := s.Get("prompts", &named); err != nil {
@@ -63,7 +63,7 @@ func (f *Folder) readPrompts(s modelfolder.Settings, o Options) error {
 	}
 	_, ok := named[otherwise]
 	if s.IsSet("default_prompt_name") && !ok && otherwise != "query" && otherwise != "document" {
-		return s.Errorf("default_prompt_name", "is %q, which prompts lacks", otherwise)
+		return s.Errorf("default_prompt_name", "is %q, but prompts has no such name", otherwise)
 	}
 	if o.PassagePrompt != nil { // the user knows
 		delete(named, "passage")
@@ -75,7 +75,7 @@ func (f *Folder) readPrompts(s modelfolder.Settings, o Options) error {
 	return nil
 }
 
-// promptNotes says which prompts neither role uses.
+// promptNotes returns a note about the prompts that neither role uses.
 func promptNotes(s modelfolder.Settings, named map[string]*string) []string {
 	var unused, texts []string
 	for _, name := range slices.Sorted(maps.Keys(named)) {
@@ -97,7 +97,7 @@ func promptNotes(s modelfolder.Settings, named map[string]*string) []string {
 	if example == "" && valueOr(named["query"], "") == "" && len(texts) == 1 {
 		example = fmt.Sprintf("; queries get no prompt: set Options.QueryPrompt to %q if they were trained with it", texts[0])
 	}
-	return []string{fmt.Sprintf("%s: prompts names %s, which neither queries nor passages use, as in "+
+	return []string{fmt.Sprintf("%s: prompts has %s, which neither queries nor passages use, as in "+
 		"sentence-transformers 6: "+
-		"encode_query takes \"query\", encode_document \"document\"%s", s, strings.Join(unused, ", "), example)}
+		"encode_query uses \"query\", encode_document \"document\"%s", s, strings.Join(unused, ", "), example)}
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/retort-ir/retort/internal/safetensors"
 )
 
-// retortConfig is retort_config.json: the length limits of the roles, where sentence-transformers has one a tower,
-// and what the model card says of the model's origin.
+// retortConfig is retort_config.json: the length limits of the roles, because sentence-transformers has only one limit
+// per tower, and the model's origin for the model card.
 type retortConfig struct {
 	QueryTokens   int    `json:"query_tokens"`
 	PassageTokens int    `json:"passage_tokens"`
@@ -99,9 +99,9 @@ func (w folderWriter) writePrompts(dir string) error {
 	return writeJSON(dir, sentenceTransformersJSON, config)
 }
 
-// prompts are the prompts of the folder that the model was read from, so that whoever asks for one by another name
-// still gets it, but for the roles' own, which Options may have changed. A folder for one role has that role's prompt
-// only.
+// prompts returns all prompts of the folder that the model was read from, so that callers can still use prompts by
+// other names. The prompts of the two roles come from f, because Options may have changed them. A folder for one role
+// has only the prompt of that role.
 func (w folderWriter) prompts() (prompts map[string]string, otherwise *string, err error) {
 	prompts = map[string]string{"query": w.Query.Prompt, "document": w.Passage.Prompt}
 	if w.role != nil {
@@ -146,8 +146,8 @@ type moduleEntry struct {
 	Type  string `json:"type"`
 }
 
-// savedClasses returns the modules that a tower is saved as. Vectors of any length stay so where they rank by dot
-// product.
+// savedClasses returns the modules that a tower is saved as. It omits Normalize for a model that ranks unnormalised
+// vectors by dot product.
 func savedClasses(f *Folder, t *Tower) []string {
 	classes := []string{transformerClass, poolingClass}
 	if f.similarity == cosine || t.Normalize {
@@ -209,7 +209,7 @@ func writePooling(dir, pooling, normalize string, t *Tower) error {
 	if err := writeJSON(filepath.Join(dir, pooling), configJSON, config); err != nil {
 		return err
 	}
-	// sentence-transformers 5 wants the folder, 6 reads its configuration where there is one.
+	// sentence-transformers 5 requires the folder; 6 reads the configuration if there is one.
 	return writeJSON(filepath.Join(dir, normalize), configJSON, map[string]any{})
 }
 
@@ -227,7 +227,7 @@ func (w folderWriter) writeTower(ctx context.Context, dir string, t *Tower, toke
 	return w.writeWeights(ctx, dir, t)
 }
 
-// writeWeights writes model.safetensors, and config.json, which says of what type they are.
+// writeWeights writes model.safetensors, and config.json with the type of the weights.
 func (w folderWriter) writeWeights(ctx context.Context, dir string, t *Tower) (err error) {
 	was, err := t.openWeights()
 	if err != nil {
@@ -261,8 +261,8 @@ func (w folderWriter) writeWeights(ctx context.Context, dir string, t *Tower) (e
 	})
 }
 
-// weightsOf returns a tower's weights and the pooler that it came with. No embedding reads that, but a BertModel
-// without one gets a random one, and a warning.
+// weightsOf returns a tower's weights and its original pooler. Embeddings do not use the pooler, but without it
+// transformers initialises a random one and warns.
 func (w folderWriter) weightsOf(t *Tower, was *bertnet.Weights) ([]safetensors.Tensor, error) {
 	weights, err := w.trained[t], error(nil)
 	if weights == nil {
@@ -287,7 +287,7 @@ func (t *Tower) storedWeights(was *bertnet.Weights) ([]safetensors.Tensor, error
 	return all, nil
 }
 
-// holds says whether the tower's folder holds these weights.
+// holds reports whether the tower's folder contains these weights.
 func (t *Tower) holds(weights []safetensors.Tensor) (same bool, err error) {
 	was, err := t.openWeights()
 	if err != nil {
@@ -303,8 +303,8 @@ func (t *Tower) holds(weights []safetensors.Tensor) (same bool, err error) {
 	return true, nil
 }
 
-// changed leaves the towers in weights that differ from the files they were read from. Where a tower and its twin do
-// not differ the model is as it came, and the folder that is returned has one tower again.
+// changed returns the towers in weights that differ from the files that they were read from. If the towers of a split
+// model do not differ, the returned folder has one tower again.
 func (f *Folder) changed(weights map[*Tower][]safetensors.Tensor) (*Folder, map[*Tower][]safetensors.Tensor, error) {
 	trained := map[*Tower][]safetensors.Tensor{}
 	for tower, values := range weights {

@@ -5,13 +5,13 @@ import (
 	"github.com/retort-ir/retort/internal/tokenizer"
 )
 
-// The schemas list the keys of a folder's files that sentence-transformers 6.2 and transformers 5.24 read, or once did.
-// docs/model-folders.md says what becomes of each; its rows come from testdata/keys/rows.json.
+// The schemas list the keys of a folder's files that sentence-transformers 6.2 and transformers 5.24 read, or that
+// earlier versions read. docs/model-folders.md documents each key; its rows come from testdata/keys/rows.json.
 
 var moduleSchema = modelfolder.Schema{
 	Read:     []string{"path", "type", "name"},
 	Harmless: []string{"idx"},
-	Refused:  []modelfolder.Refusal{{Key: "kwargs", OK: []string{"[]"}, Remedy: "no module that is supported takes any"}},
+	Refused:  []modelfolder.Refusal{{Key: "kwargs", OK: []string{"[]"}, Remedy: "no supported module takes any"}},
 }
 
 var routerSchema = modelfolder.Schema{Read: []string{"types", "structure", "parameters"}}
@@ -75,12 +75,12 @@ var sentenceBERTSchema = modelfolder.Schema{
 	Refused: []modelfolder.Refusal{
 		{Key: "transformer_task", OK: []string{`"feature-extraction"`}, Remedy: "only feature-extraction is"},
 		{Key: "module_output_name", OK: []string{`"token_embeddings"`}, Remedy: "only token_embeddings is"},
-		{Key: "query_expansion", Remedy: "it is for models of many vectors a text"},
+		{Key: "query_expansion", Remedy: "it is for models with many vectors per text"},
 		{Key: "tokenizer_name_or_path", Remedy: "put the tokenizer's files into the folder and remove the key"},
 	},
 }
 
-// hubKeys say where files come from, and by which rights; sentence-transformers overwrites or drops them.
+// hubKeys are the arguments of downloads (source, token); sentence-transformers overwrites or drops them.
 var hubKeys = []string{
 	"cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token",
 	"trust_remote_code", "use_auth_token",
@@ -127,7 +127,7 @@ var callSchema = modelfolder.Schema{
 		{Key: "padding", OK: []string{"true", `"longest"`, `"max_length"`}, Remedy: "texts are padded to the longest"},
 		{
 			Key: "truncation", OK: []string{"true", `"longest_first"`, `"only_first"`},
-			Remedy: "texts are cut to the length limit; raise it in place of that",
+			Remedy: "texts are always cut to the length limit; raise the limit instead",
 		},
 		{Key: "padding_side", OK: []string{`"right"`}, Remedy: leftPadding},
 		{Key: "return_tensors", OK: []string{`"pt"`}, Remedy: "only pt is"},

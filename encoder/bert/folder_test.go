@@ -157,10 +157,10 @@ func TestOptionsOverrideTheFolder(t *testing.T) {
 func TestFolderWithoutModulesNeedsAPooling(t *testing.T) {
 	dir := changedFolder(t, "tiny", func(dir string) { remove(t, dir, modulesJSON) })
 	_, err := ReadFolder(dir, Options{})
-	require.ErrorContains(t, err, dir+": no modules.json says which pooling")
+	require.ErrorContains(t, err, dir+": the folder has no modules.json, so the pooling is unknown")
 	for _, name := range []string{sentenceTransformersJSON, sentenceBERTJSON} {
 		_, err = ReadFolder(dir, Options{Pooling: "mean"})
-		require.ErrorContains(t, err, name+": sentence-transformers does not read it where modules.json is missing")
+		require.ErrorContains(t, err, name+": sentence-transformers ignores this file without modules.json")
 		remove(t, dir, name)
 	}
 	f, err := ReadFolder(dir, Options{Pooling: "mean"})
@@ -348,23 +348,33 @@ func TestBadFoldersAreErrorsThatNameFileAndField(t *testing.T) {
 			file(configJSON, "{\n\"hidden_size\": 32,\n\"hidden_size\": 64\n}"),
 			`config.json: line 3: the name "hidden_size" occurs twice`,
 		},
-		"another case":           {file(configJSON, `{"model_type":"bert","HIDDEN_SIZE":32}`), "config.json: no hidden_size"},
-		"another model":          {config("model_type", "roberta"), `config.json: model_type is "roberta"; only bert`},
-		"relative positions":     {config("position_embedding_type", "relative_key"), `position_embedding_type is "relative_key"`},
-		"a decoder":              {config("is_decoder", true), "is_decoder is true"},
-		"no hidden_size":         {config("hidden_size", nil), "config.json: no hidden_size"},
-		"no layers":              {config("num_hidden_layers", 0), "num_hidden_layers is 0"},
-		"heads that do not fit":  {config("num_attention_heads", 5), "hidden_size 32 is no multiple of num_attention_heads 5"},
+		"another case":  {file(configJSON, `{"model_type":"bert","HIDDEN_SIZE":32}`), "config.json: no hidden_size"},
+		"another model": {config("model_type", "roberta"), `config.json: model_type is "roberta"; only bert`},
+		"relative positions": {
+			config("position_embedding_type", "relative_key"), `position_embedding_type is "relative_key"`,
+		},
+		"a decoder":      {config("is_decoder", true), "is_decoder is true"},
+		"no hidden_size": {config("hidden_size", nil), "config.json: no hidden_size"},
+		"no layers":      {config("num_hidden_layers", 0), "num_hidden_layers is 0"},
+		"heads that do not fit": {
+			config("num_attention_heads", 5), "hidden_size 32 is no multiple of num_attention_heads 5",
+		},
 		"another activation":     {config("hidden_act", "silu"), `hidden_act is "silu"; gelu, `},
 		"a negative eps":         {config("layer_norm_eps", -1), "layer_norm_eps is -1"},
 		"a vocabulary too small": {config("vocab_size", 300), "vocab_size is 300, the tokenizer has ids up to 399"},
-		"a vocabulary too large": {config("vocab_size", 500), `"embeddings.word_embeddings.weight" has shape [400 32]; by config.json it is [500 32]`},
-		"another width":          {config("intermediate_size", 65), "intermediate.dense.weight\" has shape [64 32]"},
-		"more layers":            {config("num_hidden_layers", 3), `no tensor "encoder.layer.2.`},
-		"very many layers":       {config("num_hidden_layers", 1<<29), "cannot be the 536870912 layers"},
-		"fewer layers":           {config("num_hidden_layers", 1), `"encoder.layer.1.output.dense.weight" is beyond the 1 layers`},
-		"a tensor too few":       {drop("embeddings.LayerNorm.bias"), `model.safetensors: no tensor "embeddings.LayerNorm.bias"`},
-		"no weights":             {missing(weightsFile), "model.safetensors: no such file"},
+		"a vocabulary too large": {
+			config("vocab_size", 500), `"embeddings.word_embeddings.weight" has shape [400 32]; by config.json it is [500 32]`,
+		},
+		"another width":    {config("intermediate_size", 65), "intermediate.dense.weight\" has shape [64 32]"},
+		"more layers":      {config("num_hidden_layers", 3), `no tensor "encoder.layer.2.`},
+		"very many layers": {config("num_hidden_layers", 1<<29), "cannot be the 536870912 layers"},
+		"fewer layers": {
+			config("num_hidden_layers", 1), `"encoder.layer.1.output.dense.weight" is beyond the 1 layers`,
+		},
+		"a tensor too few": {
+			drop("embeddings.LayerNorm.bias"), `model.safetensors: no tensor "embeddings.LayerNorm.bias"`,
+		},
+		"no weights": {missing(weightsFile), "model.safetensors: no such file"},
 		"truncated weights": {func(t *testing.T, dir string) {
 			require.NoError(t, os.Truncate(filepath.Join(dir, weightsFile), 50_000))
 		}, "model.safetensors: truncated: tensor"},
@@ -376,12 +386,16 @@ func TestBadFoldersAreErrorsThatNameFileAndField(t *testing.T) {
 			file(modulesJSON, `[{"path":"","type":"sentence_transformers.models.Transformer"}]`),
 			"set Options.Pooling",
 		},
-		"another module": {file(modulesJSON, `[{"path":"","type":"sentence_transformers.models.Transformer"},{"path":"1_Pooling","type":"sentence_transformers.models.Pooling"},{"path":"2","type":"sentence_transformers.models.LSTM"}]`), "module LSTM"},
+		"another module": {
+			file(modulesJSON, `[{"path":"","type":"sentence_transformers.models.Transformer"},{"path":"1_Pooling","type":"sentence_transformers.models.Pooling"},{"path":"2","type":"sentence_transformers.models.LSTM"}]`), "module LSTM",
+		},
 		"a module out of the dir": {
 			file(modulesJSON, `[{"path":"../..","type":"sentence_transformers.models.Transformer"}]`),
 			`modules.json: module 0: path "../.." leads out`,
 		},
-		"a late router": {file(modulesJSON, `[{"path":"","type":"sentence_transformers.models.Transformer"},{"path":"","type":"sentence_transformers.models.Router"}]`), "a Router must be the first"},
+		"a late router": {
+			file(modulesJSON, `[{"path":"","type":"sentence_transformers.models.Transformer"},{"path":"","type":"sentence_transformers.models.Router"}]`), "a Router must be the first",
+		},
 		"no router_config": {func(t *testing.T, dir string) {
 			write(t, dir, modulesJSON, `[{"path":"r","type":"sentence_transformers.models.Router"}]`)
 		}, "r/config.json: no such file"},
@@ -425,8 +439,12 @@ func TestBadRoutersAreErrors(t *testing.T) {
 		change func(map[string]any)
 		want   string
 	}{
-		"no document": {func(j map[string]any) { delete(j["structure"].(map[string]any), "document") }, `structure has no route "document"`},
-		"no type":     {func(j map[string]any) { delete(j["types"].(map[string]any), "query_1_Pooling") }, `types lacks "query_1_Pooling"`},
+		"no document": {
+			func(j map[string]any) { delete(j["structure"].(map[string]any), "document") }, `structure has no route "document"`,
+		},
+		"no type": {
+			func(j map[string]any) { delete(j["types"].(map[string]any), "query_1_Pooling") }, `types lacks "query_1_Pooling"`,
+		},
 		"mappings": {
 			func(j map[string]any) {
 				j["parameters"].(map[string]any)["route_mappings"] = map[string]any{"('query', None)": "document"}

@@ -10,19 +10,19 @@ import (
 	"github.com/retort-ir/retort/internal/tokenizer"
 )
 
-// sentenceBERT is what the file of sentence-transformers' module Transformer says; nil is nothing.
+// sentenceBERT is the content of the configuration of sentence-transformers' module Transformer; nil fields are unset.
 type sentenceBERT struct {
 	path string
 
 	LowerCase      bool
 	MaxSeqLength   *int
-	ModelMaxLength *int // of the arguments of the tokenizer
+	ModelMaxLength *int // from the arguments of the tokenizer
 	QueryLength    *int
 	DocumentLength *int
 	CallLength     *int // of each call of the tokenizer
 }
 
-// sentenceBERTNames are the names of the file, of which the first one counts that says anything.
+// sentenceBERTNames are the possible names of the file; the first non-empty one counts.
 var sentenceBERTNames = []string{
 	sentenceBERTJSON, "sentence_roberta_config.json", "sentence_distilbert_config.json", "sentence_camembert_config.json",
 	"sentence_albert_config.json", "sentence_xlm-roberta_config.json", "sentence_xlnet_config.json",
@@ -80,7 +80,7 @@ func checkModality(s modelfolder.Settings) error {
 		}
 	}
 	if !modalities.IsSet("text") {
-		return s.Errorf("modality_config", "lacks text")
+		return s.Errorf("modality_config", "has no text")
 	}
 	text, err := modalities.Object("text")
 	if err != nil {
@@ -149,12 +149,12 @@ func (j *sentenceBERT) readKwargs(s modelfolder.Settings) error {
 	return nil
 }
 
-// checkNetwork checks config.json and the files beside it that would change the network, and returns what is to be
-// said about them.
+// checkNetwork checks config.json and the files beside it that would change the network, and returns notes about them.
 func checkNetwork(dir string) (notes []string, err error) {
 	if _, err := os.Stat(filepath.Join(dir, "adapter_config.json")); err == nil {
 		return nil,
-			fmt.Errorf("%s: adapters are not supported; merge it into the model (peft: merge_and_unload) and save that",
+			fmt.Errorf("%s: adapters are not supported; merge the adapter into the model (peft: merge_and_unload) and save "+
+				"the result",
 				filepath.Join(dir, "adapter_config.json"))
 	}
 	for _, name := range []string{"processor_config.json", "preprocessor_config.json", "video_preprocessor_config.json"} {
@@ -184,7 +184,7 @@ func checkNetwork(dir string) (notes []string, err error) {
 	return notes, err
 }
 
-// checkTokenizerClass refuses a class of tokenizer that config.json alone names.
+// checkTokenizerClass rejects a tokenizer class that only config.json names.
 func checkTokenizerClass(dir string) error {
 	config, err := modelfolder.Read(filepath.Join(dir, configJSON))
 	if err != nil {
@@ -202,7 +202,7 @@ func checkTokenizerClass(dir string) error {
 	return config.Errorf("tokenizer_class", "is %s and %s names none; set it there", class, tokenizer.ConfigFile)
 }
 
-// dtypeNote says that the network is computed in float32 whatever the type of its weights.
+// dtypeNote returns a note that the network computes in float32 regardless of the type of its weights.
 func dtypeNote(s modelfolder.Settings) (string, error) {
 	var dtype string
 	for _, key := range []string{"torch_dtype", "dtype"} {
@@ -219,17 +219,18 @@ func dtypeNote(s modelfolder.Settings) (string, error) {
 		`model_kwargs={"dtype": "float32"}`, s, dtype), nil
 }
 
-// checkNoModules refuses files that sentence-transformers reads beside modules.json alone, in a folder without it.
+// checkNoModules rejects, in a folder without modules.json, files that sentence-transformers reads only with
+// modules.json.
 func checkNoModules(dir string) error {
 	for _, name := range append([]string{sentenceTransformersJSON}, sentenceBERTNames...) {
 		path := filepath.Join(dir, name)
 		if _, err := os.Stat(path); err == nil {
-			return fmt.Errorf("%s: sentence-transformers does not read it where %s is missing; put that back, or remove it",
+			return fmt.Errorf("%s: sentence-transformers ignores this file without %s; restore that file or remove this one",
 				path, modulesJSON)
 		}
 	}
 	if _, err := os.Stat(filepath.Join(dir, "chat_template.jinja")); err == nil {
-		return fmt.Errorf("%s: a chat template would be put around each text, which is not supported; remove it",
+		return fmt.Errorf("%s: chat templates for texts are not supported; remove the file",
 			filepath.Join(dir, "chat_template.jinja"))
 	}
 	s, err := modelfolder.ReadOptional(filepath.Join(dir, tokenizer.ConfigFile))
@@ -237,7 +238,7 @@ func checkNoModules(dir string) error {
 		return err
 	}
 	if s.IsSet("chat_template") {
-		return s.Errorf("chat_template", "is set and would be put around each text, which is not supported; remove it")
+		return s.Errorf("chat_template", "is set, but chat templates for texts are not supported; remove it")
 	}
 	return nil
 }

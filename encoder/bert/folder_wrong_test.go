@@ -13,7 +13,8 @@ import (
 	"github.com/retort-ir/retort/internal/modelcard"
 )
 
-const lfsPointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0000000000000000000000000000000000000000000000000000000000000000\nsize 136472\n"
+const lfsPointer = "version https://git-lfs.github.com/spec/v1\noid " +
+	"sha256:0000000000000000000000000000000000000000000000000000000000000000\nsize 136472\n"
 
 // A repository that was cloned without Git LFS, a download that is a web page, a file that is still packed.
 func TestAFileThatIsNotWhatItsNameSaysIsNamed(t *testing.T) {

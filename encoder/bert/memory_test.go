@@ -64,7 +64,8 @@ func withLittleMemory(t *testing.T, what string) {
 	}
 	unlimited()
 	require.ErrorIs(t, err, torch.ErrMemory)
-	require.ErrorContains(t, err, fmt.Sprintf("a micro-batch of %d texts, %d tokens with padding", len(texts), 64*len(texts)))
+	require.ErrorContains(t, err,
+		fmt.Sprintf("a micro-batch of %d texts, %d tokens with padding", len(texts), 64*len(texts)))
 	require.ErrorContains(t, err, "Options.BatchTokens")
 	require.NotContains(t, err.Error(), "frame #")
 	_ = encode(t, m, encoder.Query, texts[:300]) // the model serves on

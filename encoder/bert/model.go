@@ -31,10 +31,10 @@ type Model struct {
 	budget    int // tokens of a micro-batch of Encode, padding included
 	shared    *shared
 
-	weights        sync.RWMutex     // held for reading by Encode, which may run beside anything
+	weights        sync.RWMutex     // held for reading by Encode, which may run concurrently
 	query, passage *bertnet.Network // the same one in a model with one tower
 	frozen         bool             // the passage tower does not learn
-	steps          int              // of AdamW so far
+	steps          int              // completed AdamW steps
 	card           *encoder.Card    // for Save; nil: Describe was not called
 
 	fingerprints sync.Mutex
@@ -52,7 +52,7 @@ var (
 	_ encoder.TrainingChecker = (*Model)(nil)
 )
 
-// Open reads a model folder and puts its weights on the device. Close must be called once it is no longer needed.
+// Open reads a model folder and copies its weights to the device. The caller must call Close.
 func Open(ctx context.Context, dir string, o Options) (*Model, error) {
 	folder, err := ReadFolder(dir, o)
 	if err != nil {
@@ -115,8 +115,8 @@ func (t *Tower) load(ctx context.Context, rt *torch.Runtime) (*bertnet.Network, 
 	return n, errors.Join(err, w.Close())
 }
 
-// Close frees the model and ends its threads. A micro-batch that is being computed is finished first; all other calls
-// of Encode return an error. Closing twice is harmless.
+// Close frees the model and ends its threads. It waits for the current micro-batch; other calls of Encode return an
+// error. A second Close does nothing.
 func (m *Model) Close() error {
 	shared := m.shared.close()
 	m.weights.Lock()
@@ -151,27 +151,27 @@ func (m *Model) side(role encoder.Role) *Side {
 	return m.folder.Side(role)
 }
 
-// Normalized says whether Encode's rows have length 1. The rows of a model whose folder ranks by dot product need not.
+// Normalized reports whether the rows of Encode have L2 norm 1. It can be false for a model that ranks by dot product.
 func (m *Model) Normalized() bool { return m.settings().Normalized() }
 
-// CheckTraining implements encoder.TrainingChecker: a model that ranks by dot products of vectors of any length cannot
-// learn here, where temperatures and thresholds are meant for cosine similarities.
+// CheckTraining implements encoder.TrainingChecker. It returns an error for a model that ranks unnormalised vectors by
+// dot product, because the temperatures and thresholds of training assume cosine similarities.
 func (m *Model) CheckTraining() error {
 	if m.Normalized() {
 		return nil
 	}
-	return fmt.Errorf("%s: similarity_fn_name is dot and the vectors are not normalised: such a model can encode and "+
-		"rank, but not be trained; add a Normalize module, or set cosine",
+	return fmt.Errorf("%s: similarity_fn_name is dot and the vectors are not normalised: Retort can encode and "+
+		"rank with this model, but not train it; add a Normalize module, or set similarity_fn_name to cosine",
 		filepath.Join(m.settings().Dir, sentenceTransformersJSON))
 }
 
-// Encode returns one row a text, [len(texts) x d], L2-normalised unless Normalized says otherwise. Texts are sorted by
-// length and cut into micro-batches of Options.BatchTokens, so that little is computed for padding; a text's row does
-// not depend on its neighbours but for rounding. Between micro-batches the end of ctx is seen.
+// Encode returns one row per text, [len(texts) x d], row-major, L2-normalised unless Normalized returns false. It sorts
+// the texts by length and cuts them into micro-batches of Options.BatchTokens to reduce padding. The row of a text
+// depends on the other texts only by rounding. Encode checks ctx between micro-batches.
 //
-// On a CPU a call of up to 32 tokens is computed by one thread, so that several calls are computed at the same time.
-// Calls of up to 512 tokens that wait for a thread are computed together, as their neighbours would be in one call; the
-// context of [encoder.Alone] forbids that.
+// Encode is safe for concurrent use. On a CPU, one thread computes a call of up to 32 tokens, so several such calls run
+// in parallel. Calls of up to 512 tokens that wait for a thread are batched together, unless ctx comes from
+// [encoder.Alone].
 func (m *Model) Encode(ctx context.Context, role encoder.Role, texts []string) (blas32.General, error) {
 	in, err := m.prepare(ctx, role, texts)
 	if err != nil {
@@ -229,17 +229,17 @@ func widest(texts [][]int32) int {
 	return width
 }
 
-// sized says of an error for want of memory what was being computed, and how less memory will do.
+// sized adds to an out-of-memory error the size of the micro-batch and the settings that reduce it.
 func sized(err error, rows, width int) error {
 	if !errors.Is(err, torch.ErrMemory) {
 		return err
 	}
-	return fmt.Errorf("bert: a micro-batch of %d texts, %d tokens with padding: %w: allow a micro-batch fewer tokens "+
+	return fmt.Errorf("bert: a micro-batch of %d texts, %d tokens with padding: %w: reduce the tokens of a micro-batch "+
 		"(Options.BatchTokens where texts are encoded, MicroBatchTokens and -micro-batch-tokens where a model is trained), "+
-		"or texts fewer tokens (Options.QueryTokens, PassageTokens)", rows, rows*width, err)
+		"or the length limits of texts (Options.QueryTokens, PassageTokens)", rows, rows*width, err)
 }
 
-// Prepare keeps texts; each is tokenised once, when its tokens are first asked for.
+// Prepare implements encoder.Trainable. It tokenises each text once, on first use.
 func (m *Model) Prepare(ctx context.Context, role encoder.Role, texts []string) (encoder.Inputs, error) {
 	return m.prepare(ctx, role, texts)
 }
@@ -251,15 +251,15 @@ func (m *Model) prepare(ctx context.Context, role encoder.Role, texts []string) 
 	return newInputs(role, m.side(role), texts), ctx.Err()
 }
 
-// Forward computes the embeddings of the given rows of in as one micro-batch.
+// Forward implements encoder.Trainable: it computes the embeddings of the given rows of in as one micro-batch.
 func (m *Model) Forward(ctx context.Context, in encoder.Inputs, rows []int, keepGraph bool) (encoder.Pass, error) {
 	prepared, ok := in.(*inputs)
 	if !ok {
-		return nil, fmt.Errorf("bert: Forward of inputs of type %T, which Prepare did not make", in)
+		return nil, fmt.Errorf("bert: Forward: inputs of type %T do not come from Prepare", in)
 	}
 	for _, r := range rows {
 		if r < 0 || r >= prepared.Len() {
-			return nil, fmt.Errorf("bert: Forward of row %d of %d", r, prepared.Len())
+			return nil, fmt.Errorf("bert: Forward: row %d is out of range: the inputs have %d rows", r, prepared.Len())
 		}
 	}
 	if keepGraph {
@@ -299,14 +299,14 @@ func (m *Model) Forward(ctx context.Context, in encoder.Inputs, rows []int, keep
 func (m *Model) GraphBytes(in encoder.Inputs, rows []int) int64 {
 	prepared, ok := in.(*inputs)
 	if !ok {
-		return math.MaxInt64 // Forward refuses them
+		return math.MaxInt64 // Forward returns an error for them
 	}
 	return m.folder.Side(prepared.role).Tower.config.GraphBytes(len(rows), widest(prepared.some(rows)), m.precision,
 		m.rt.OnCPU())
 }
 
-// compute returns the embeddings of tokenised texts [len(texts) x d], for training by the kernels that both passes over
-// a micro-batch share.
+// compute returns the embeddings of tokenised texts [len(texts) x d]. Training uses the same kernels for both passes
+// over a micro-batch, so that they agree to the bit.
 func (m *Model) compute(s *torch.Scope, role encoder.Role, texts [][]int32, training bool) torch.Tensor {
 	tower := m.folder.Side(role).Tower
 	b := bertnet.NewBatch(texts, tower.pad)
@@ -316,7 +316,7 @@ func (m *Model) compute(s *torch.Scope, role encoder.Role, texts [][]int32, trai
 	return embed(s, m.network(role), b, m.folder, tower, m.precision)
 }
 
-// Step is one step of AdamW on every parameter that learns.
+// Step implements encoder.Trainable: one step of AdamW on every trainable parameter.
 func (m *Model) Step(u encoder.Update) (float64, error) {
 	if err := u.Validate(); err != nil {
 		return 0, err
@@ -349,7 +349,7 @@ func (m *Model) Step(u encoder.Update) (float64, error) {
 	return norm, err
 }
 
-// ZeroGradients drops what Backward has added up since the last Step.
+// ZeroGradients implements encoder.GradientZeroer.
 func (m *Model) ZeroGradients() error {
 	return m.rt.Run(context.Background(), func(s *torch.Scope) error {
 		m.zeroGradients(s)
@@ -363,7 +363,8 @@ func (m *Model) zeroGradients(s *torch.Scope) {
 	}
 }
 
-// SplitTowers gives the query role a tower of its own; the passage tower no longer learns.
+// SplitTowers implements encoder.Splitter: it gives the query role its own tower, and the passage tower no longer
+// learns.
 func (m *Model) SplitTowers() error {
 	m.weights.Lock()
 	defer m.weights.Unlock()
@@ -386,11 +387,11 @@ func (m *Model) SplitTowers() error {
 	return nil
 }
 
-// Save writes the model as a folder that sentence-transformers loads and Open reads: one tower, or a Router with the
-// routes query and document. Weights that training has changed are written as float32, and config.json says so; a
-// model that is as it was when it was opened is copied, and as one tower where it was one. The folder that the model
-// was opened from must still be there. dir must not exist, or be empty or written by Save before; it is replaced as a
-// whole. A model card, README.md, says what Describe was told; a copy of a model without a Describe keeps its own.
+// Save writes the model to a folder that sentence-transformers and Open can load: one tower, or a Router with the
+// routes query and document. If training has changed the weights, Save writes them as float32 and sets the type in
+// config.json. It copies an unchanged model, with one tower if the model was opened with one. The folder that the model
+// was opened from must still exist. dir must not exist, or be empty or written by an earlier Save; Save replaces it
+// atomically. Save writes the content of Describe to the model card, README.md; without Describe a copy keeps its card.
 func (m *Model) Save(dir string) error {
 	weights, err := m.copyWeights()
 	if err != nil {
@@ -421,11 +422,11 @@ func (m *Model) copyWeights() (map[*Tower][]safetensors.Tensor, error) {
 	return all, err
 }
 
-// Describe tells Save what the model card is to say. It implements encoder.Describer.
+// Describe implements encoder.Describer: it sets the content of the model card that Save writes.
 func (m *Model) Describe(card encoder.Card) { m.card = &card }
 
-// Parameters returns the parameters that learn, in a fixed order. Where both of two towers learn, their names begin
-// with "query." and "passage.".
+// Parameters returns the trainable parameters in a fixed order. If two towers learn, the names begin with "query." and
+// "passage.".
 func (m *Model) Parameters() []encoder.Parameter {
 	var all []encoder.Parameter
 	for i, n := range m.learning() {
@@ -468,9 +469,8 @@ func (m *Model) parameter(prefix string, p *bertnet.Parameter) encoder.Parameter
 	}
 }
 
-// Fingerprint is a digest of the weights, the tokenizers, the prompts, the limits, the pooling and the precision. It
-// is computed once for each change of weights; the fingerprint of a closed model is "" where nobody has asked for it
-// before.
+// Fingerprint returns a digest of the weights, tokenizers, prompts, limits, pooling and precision. It is computed once
+// per change of the weights. On a closed model it returns "" unless it was computed before Close.
 func (m *Model) Fingerprint() string {
 	m.fingerprints.Lock()
 	defer m.fingerprints.Unlock()
@@ -501,7 +501,7 @@ func (m *Model) Fingerprint() string {
 	return m.fingerprint
 }
 
-// changed forgets the fingerprint of the weights that were.
+// changed discards the fingerprint of the previous weights.
 func (m *Model) changed() {
 	m.fingerprints.Lock()
 	defer m.fingerprints.Unlock()

@@ -198,7 +198,10 @@ func TestBFloat16StaysNearFloat32(t *testing.T) {
 }
 
 func TestBadOptionsAndUseAfterClose(t *testing.T) {
-	for want, o := range map[string]Options{"Precision": {Precision: "fp8"}, "Threads": {Threads: -1}, "BatchTokens": {BatchTokens: -1}} {
+	for want, o := range map[string]Options{
+		"Precision": {Precision: "fp8"}, "Threads": {Threads: -1},
+		"BatchTokens": {BatchTokens: -1},
+	} {
 		_, err := Open(t.Context(), "testdata/tiny", o)
 		require.ErrorContains(t, err, want)
 	}

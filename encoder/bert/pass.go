@@ -15,7 +15,7 @@ import (
 	"github.com/retort-ir/retort/internal/torch"
 )
 
-// inputs are texts that are tokenised when they are first asked for.
+// inputs are texts that are tokenised on first use.
 type inputs struct {
 	role  encoder.Role
 	side  *Side
@@ -53,7 +53,7 @@ func (in *inputs) ids(i int) []int32 {
 	return t.ids
 }
 
-// err is the error of a text that could not be tokenised.
+// err returns the error of a text that could not be tokenised.
 func (in *inputs) err() error {
 	if err := in.failed.Load(); err != nil {
 		return *err
@@ -61,7 +61,7 @@ func (in *inputs) err() error {
 	return nil
 }
 
-// some returns the tokens of the given texts; err says whether it could.
+// some returns the tokens of the given texts. The caller must check err.
 func (in *inputs) some(rows []int) [][]int32 {
 	texts := make([][]int32, len(rows))
 	for i, r := range rows {
@@ -70,7 +70,7 @@ func (in *inputs) some(rows []int) [][]int32 {
 	return texts
 }
 
-// tokenise tokenises all texts, on as many cores as there are.
+// tokenise tokenises all texts on all cores.
 func (in *inputs) tokenise(ctx context.Context) error {
 	if in.Len() == 1 {
 		in.ids(0)
@@ -96,7 +96,7 @@ type pass struct {
 	m          *Model
 	embeddings blas32.General
 	width      int          // tokens of the longest text
-	graph      torch.Tensor // nil: no graph, or it is used up
+	graph      torch.Tensor // nil: there is no graph, or Backward has used it
 }
 
 func (p *pass) Embeddings() blas32.General { return p.embeddings }

@@ -5,7 +5,7 @@ import (
 	"github.com/retort-ir/retort/internal/torch"
 )
 
-// embed returns the embeddings [rows x dim] of a batch, as the folder f wants the vectors of the tower.
+// embed returns the embeddings [rows x dim] of a batch, pooled, truncated and normalised as the folder f specifies.
 func embed(s *torch.Scope, n *bertnet.Network, b bertnet.Batch, f *Folder, tower *Tower,
 	precision torch.Type,
 ) torch.Tensor {

@@ -129,7 +129,7 @@ func TestAModelThatIsAsItWasIsSavedAsItCame(t *testing.T) {
 			}
 			card, err := os.ReadFile(filepath.Join(dir, modelcard.File))
 			require.NoError(t, err)
-			require.Contains(t, string(card), "with its weights as they were. No gain.\n")
+			require.Contains(t, string(card), "with unchanged weights. No gain.\n")
 		})
 	}
 }

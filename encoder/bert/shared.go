@@ -16,13 +16,14 @@ import (
 
 // The sizes of micro-batches in tokens, padding included.
 const (
-	// oneThreadTokens is the most that one thread computes although others are free: several would spend their time on
-	// waiting for each other.
+	// oneThreadTokens is the largest call that one thread computes although others are idle: more threads would mostly
+	// wait for each other.
 	oneThreadTokens = 32
-	// laneTokens is the most that one thread computes where all threads have work of their own. More tokens are no faster
-	// by the token, and whoever comes next would wait longer.
+	// laneTokens is the largest micro-batch of one thread when all threads are busy. Larger ones are no faster per
+	// token and delay the next call.
 	laneTokens = 512
-	// joinPadding is the padding that a call may cost beside others: about what reading the weights once more does.
+	// joinPadding is the largest padding, in tokens, that joining a call may cost: about the cost of reading the
+	// weights once more.
 	joinPadding = 16
 )
 
@@ -31,12 +32,12 @@ const (
 // wait are joined: a lane that becomes free takes its share of them as one micro-batch.
 type shared struct {
 	m      *Model
-	lanes  int // most of them
-	tokens int // of a micro-batch
+	lanes  int // largest number of lanes
+	tokens int // largest micro-batch
 	ended  sync.WaitGroup
 
 	mu        sync.Mutex
-	waiting   []*call          // in the order in which they came
+	waiting   []*call          // in order of arrival
 	computing int              // calls that lanes have taken
 	opened    int              // lanes
 	idle      []*torch.Runtime // the opened lanes without work
@@ -49,7 +50,7 @@ type call struct {
 	ctx   context.Context
 	in    *inputs
 	width int  // tokens of its longest text
-	alone bool // not to be joined
+	alone bool // must not be joined
 	out   blas32.General
 	done  chan error
 }
@@ -62,8 +63,8 @@ func newShared(m *Model, threads int) *shared {
 	return &shared{m: m, lanes: threads, tokens: min(m.budget, laneTokens)}
 }
 
-// encode computes a call. Where the call is too large to be shared, or has the threads to itself and work for all of
-// them, whole computes it.
+// encode computes a call. It uses whole if the call is too large to share a lane, or if all threads are idle and the
+// call has work for all of them.
 func (s *shared) encode(ctx context.Context, in *inputs, whole func() (blas32.General, error)) (blas32.General, error) {
 	c := &call{ctx: ctx, in: in, alone: encoder.IsAlone(ctx), done: make(chan error, 1)}
 	for i := range in.Len() {
@@ -85,7 +86,8 @@ func (s *shared) encode(ctx context.Context, in *inputs, whole func() (blas32.Ge
 	}
 }
 
-// enter gives the call to a lane, or lets it wait for one. It says so, or else that release must follow.
+// enter gives the call to a lane or queues it; waits is then true. Otherwise the caller computes the call itself and
+// must call release.
 func (s *shared) enter(c *call) (waits bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -121,7 +123,7 @@ func (s *shared) release() {
 	s.busy--
 }
 
-// work computes what waits, until nothing does.
+// work computes waiting calls until none is left.
 func (s *shared) work(lane *torch.Runtime) {
 	defer s.ended.Done()
 	for {
@@ -132,13 +134,14 @@ func (s *shared) work(lane *torch.Runtime) {
 		err := s.compute(lane, calls)
 		for _, c := range calls {
 			if err != nil && len(calls) > 1 {
-				c.done <- s.compute(lane, []*call{c}) // one that fails must not fail the others
+				c.done <- s.compute(lane, []*call{c}) // a call that fails must not fail the other calls
 			} else {
 				c.done <- err
 			}
 		}
 		s.computed(len(calls))
-		// Those who were answered may have the next text at hand: it then counts among the waiting, and batches stay large.
+		// Callers that have just received an answer may call again at once. Yielding lets these calls join the queue,
+		// which keeps batches large.
 		runtime.Gosched()
 	}
 }
@@ -149,8 +152,8 @@ func (s *shared) computed(calls int) {
 	s.computing -= calls
 }
 
-// take returns a lane's share of the calls: the first that waits, and those that may be joined to it. Without any the
-// lane is idle.
+// take returns a lane's share of the waiting calls: the first call and the calls that may be joined to it. If no call
+// waits, it marks the lane as idle.
 func (s *shared) take(lane *torch.Runtime) []*call {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -167,7 +170,7 @@ func (s *shared) take(lane *torch.Runtime) []*call {
 	return taken
 }
 
-// joined returns the first call and up to share-1 of those after it that make one micro-batch with it.
+// joined returns the first call and up to share-1 later calls that fit into one micro-batch with it.
 func joined(waiting []*call, share, tokens int) []*call {
 	first := waiting[0]
 	taken := []*call{first}
@@ -204,7 +207,7 @@ func (s *shared) compute(lane *torch.Runtime, calls []*call) error {
 	return nil
 }
 
-// close fails the calls that wait, and returns once the calls that are being computed are done.
+// close fails the waiting calls and waits for the calls in progress.
 func (s *shared) close() error {
 	s.mu.Lock()
 	s.closed = true
@@ -223,5 +226,5 @@ func (s *shared) close() error {
 	return err
 }
 
-// tokens of the call in a micro-batch of its own, padding included.
+// tokens returns the size of the call as its own micro-batch, padding included.
 func (c *call) tokens() int { return c.in.Len() * c.width }

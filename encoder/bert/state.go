@@ -12,10 +12,10 @@ import (
 	"github.com/retort-ir/retort/internal/torch"
 )
 
-// stateFormat marks what SaveState writes: a safetensors file of the weights that learn and of their moments.
+// stateFormat marks the files of SaveState: safetensors files of the trainable weights and their moments.
 const stateFormat = "retort.bert.state.1"
 
-// SaveState writes the weights that learn, AdamW's moments and its count of steps. There is no random state: dropout
+// SaveState writes the trainable weights, AdamW's moments and its step count. There is no random state because dropout
 // is 0.
 func (m *Model) SaveState(w io.Writer) error {
 	var tensors []safetensors.Tensor
@@ -29,7 +29,7 @@ func (m *Model) SaveState(w io.Writer) error {
 	return safetensors.Write(w, tensors, map[string]string{"format": stateFormat, "steps": strconv.Itoa(m.steps)})
 }
 
-// LoadState restores what SaveState of a model of the same shape and towers wrote, and zeroes the gradients.
+// LoadState restores a state that SaveState wrote for a model of the same shape and towers, and zeroes the gradients.
 func (m *Model) LoadState(r io.Reader) error {
 	data, err := io.ReadAll(r)
 	if err != nil {
@@ -48,7 +48,7 @@ func (m *Model) LoadState(r io.Reader) error {
 	return m.rt.Run(context.Background(), func(s *torch.Scope) error { return m.restore(s, f, steps) })
 }
 
-// checkState reads all of the state's shapes before anything is changed.
+// checkState checks all shapes before LoadState changes anything, so that a bad state leaves the model unchanged.
 func (m *Model) checkState(f *safetensors.File) (steps int, err error) {
 	if m.query == nil {
 		return 0, torch.ErrClosed

@@ -32,7 +32,10 @@ func lessons(t *testing.T, n int) (*retort.MemoryCorpus, []retort.List) {
 	require.NoError(t, err)
 	var lists []retort.List
 	for i := range n {
-		l := retort.List{Query: retort.Query{ID: fmt.Sprint("q", i), Text: fmt.Sprint("query ", g.Query.Texts[i%len(g.Query.Texts)])}}
+		l := retort.List{Query: retort.Query{
+			ID:   fmt.Sprint("q", i),
+			Text: fmt.Sprint("query ", g.Query.Texts[i%len(g.Query.Texts)]),
+		}}
 		for j := range 4 {
 			l.IDs = append(l.IDs, fmt.Sprint("p", (i+j*j)%len(passages)))
 			l.Scores = append(l.Scores, 1-float64(j)/5)
@@ -43,10 +46,10 @@ func lessons(t *testing.T, n int) (*retort.MemoryCorpus, []retort.List) {
 }
 
 // The cached gradient is that of one batch through LibTorch's autograd, for every parameter: passages that lists share,
-// masked false negatives, counts, either tower, all sizes of micro-batches, graphs kept and not. In float64 the two are equal
-// to 1e-13. In float32 each is off by its own rounding: by testdata/gradient_rounding.py up to 3e-6 over all parameters, and
-// up to 1.4e-5 in the last LayerNorm.bias, whose gradient all but cancels out, whichever instructions the CPU has. The bounds
-// are twice that, and some room.
+// masked false negatives, counts, either tower, all sizes of micro-batches, graphs kept and not. In float64 the two are
+// equal to 1e-13. In float32 each is off by its own rounding: by testdata/gradient_rounding.py up to 3e-6 over all
+// parameters, and up to 1.4e-5 in the last LayerNorm.bias, whose gradient all but cancels out, whichever instructions
+// the CPU has. The bounds are twice that, and some room.
 func TestTheCachedGradientIsThatOfOneBatch(t *testing.T) {
 	corpus, lists := lessons(t, 6)
 	for _, towers := range []distill.Towers{distill.Both, distill.QueryOnly} {

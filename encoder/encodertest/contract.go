@@ -19,7 +19,7 @@ import (
 	"github.com/retort-ir/retort/internal/matrix"
 )
 
-// Tolerances say how far an implementation may be from exact.
+// Tolerances are the numerical tolerances of TestEncoder.
 type Tolerances struct {
 	// Embedding bounds the absolute difference between two ways to compute one element of a vector: alone, in a batch, by
 	// Encode, by Forward; 0 means 1e-6.
@@ -27,8 +27,8 @@ type Tolerances struct {
 	// Gradient bounds the difference between a gradient and its central difference, relative to the gradient's norm over
 	// the parameter; 0 means 0.01.
 	Gradient float64
-	// Weight bounds the relative difference between a weight and AdamW's by the textbook, or between gradients added up
-	// and their sum; 0 means 1e-4.
+	// Weight bounds the relative difference between a weight and the result of a reference AdamW, and between
+	// accumulated gradients and the sum of gradients; 0 means 1e-4.
 	Weight float64
 	// Probe is the change of one parameter element, relative to the root mean square of the parameter, in central
 	// differences; 0 means 0.01.
@@ -49,8 +49,9 @@ func (o Tolerances) withDefaults() Tolerances {
 
 // TestEncoder checks that an implementation keeps the contract of encoder.Trainable and, where it implements them, of
 // encoder.Splitter, encoder.Parametric and encoder.Fingerprinter. It returns an error for each violation, joined. open
-// returns a model with the same weights each time it is called; a small one, since gradients are compared with central
-// differences. A model that has a Close method is closed. The end of ctx ends the checks. Run it under the race detector too.
+// must return a model with the same weights on each call. Use a small model, because gradients are compared with
+// central differences. TestEncoder closes a model that has a Close method. The checks end when ctx ends. Run it under
+// the race detector too.
 func TestEncoder(ctx context.Context, open func() (encoder.Trainable, error), tol Tolerances) error {
 	c := suite{openModel: open, tol: tol.withDefaults()}
 	var errs []error
@@ -131,7 +132,8 @@ func (c suite) encodeRows(t *contract.T, e encoder.Trainable) {
 			alone := encode(t, e, role, []string{text})
 			t.InDeltas(matrix.Row(alone, 0), matrix.Row(all, i), c.tol.Embedding, "%s %q", role, text)
 			for j := range i {
-				t.True(distance(matrix.Row(all, i), matrix.Row(all, j)) > 100*c.tol.Embedding, "texts %d and %d have one vector", i, j)
+				t.True(distance(matrix.Row(all, i), matrix.Row(all, j)) > 100*c.tol.Embedding, "texts %d and %d have one vector", i,
+					j)
 			}
 		}
 		again := encode(t, e, role, texts)
@@ -152,7 +154,10 @@ func (c suite) encodeNothing(t *contract.T, e encoder.Trainable) {
 }
 
 func (c suite) encodeOddTexts(t *contract.T, e encoder.Trainable) {
-	odd := []string{"", "   \n\t", "\x00", "\xff\xfe not UTF-8", "naïve 検索 🙂", strings.Repeat("x", 10_000), strings.Repeat("long text ", 3_000)}
+	odd := []string{
+		"", "   \n\t", "\x00", "\xff\xfe not UTF-8", "naïve 検索 🙂", strings.Repeat("x", 10_000),
+		strings.Repeat("long text ", 3_000),
+	}
 	for _, role := range []encoder.Role{encoder.Query, encoder.Passage} {
 		requireUnitRows(t, encode(t, e, role, odd), len(odd), e.Dim())
 	}

@@ -1,8 +1,8 @@
-// Package encodertest is for tests of code that uses an encoder, and of encoders.
+// Package encodertest helps to test encoders and code that uses an encoder.
 //
-// [Encoder] is a small trainable encoder in pure Go: hashed words, their mean, one layer with tanh. It knows no language,
-// but it learns, is deterministic, and implements every interface of package encoder, so that a pipeline can be tested on
-// a machine without LibTorch in milliseconds.
+// [Encoder] is a small trainable encoder in pure Go: the mean of hashed word embeddings and one layer with tanh. It is
+// not pretrained, but it learns, is deterministic and implements every interface of package encoder. Use it to test a
+// pipeline quickly and without LibTorch.
 //
 // [TestEncoder] checks the contract of encoder.Trainable, which every implementation must keep:
 //

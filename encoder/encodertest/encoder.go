@@ -37,7 +37,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Validate names the first field that is wrong.
+// Validate returns an error that names the first invalid field.
 func (o Options) Validate() error {
 	o = o.withDefaults()
 	switch {
@@ -58,8 +58,8 @@ func (o Options) Validate() error {
 //
 //	h = mean_i E[t_i],  a = tanh(W h + b),  y = a / |a|
 //
-// The tokens are one token for the role and then the text's words, lower-cased, hashed into the buckets, cut to the role's
-// limit. It computes in float64 and keeps weights, gradients and moments in float32.
+// The tokens are one token for the role, followed by the text's lower-cased words, hashed into the buckets and
+// truncated to the role's limit. It computes in float64 and stores weights, gradients and moments in float32.
 //
 // It implements every interface of package encoder.
 type Encoder struct {
@@ -84,7 +84,7 @@ func New(o Options) (*Encoder, error) {
 // Dim implements encoder.Encoder.
 func (e *Encoder) Dim() int { return e.options.Dim }
 
-// OpenPasses returns how many passes have not been closed: 0 unless somebody forgot one.
+// OpenPasses returns the number of passes that have not been closed, to find leaks in tests.
 func (e *Encoder) OpenPasses() int { return e.open }
 
 // Encode implements encoder.Encoder.
@@ -121,7 +121,7 @@ func (e *Encoder) Forward(ctx context.Context, in encoder.Inputs, rows []int, ke
 			return nil, err
 		}
 		if r < 0 || r >= prepared.Len() {
-			return nil, fmt.Errorf("encodertest: row %d of inputs of %d", r, prepared.Len())
+			return nil, fmt.Errorf("encodertest: row %d is out of range: the inputs have %d rows", r, prepared.Len())
 		}
 		a := p.tower.forward(prepared.tokens[r])
 		a.writeTo(matrix.Row(p.out, i))
@@ -136,7 +136,7 @@ func (e *Encoder) Forward(ctx context.Context, in encoder.Inputs, rows []int, ke
 	return p, nil
 }
 
-// GraphBytes implements encoder.GraphSizer: two vectors in float64 a text.
+// GraphBytes implements encoder.GraphSizer: two float64 vectors per text.
 func (e *Encoder) GraphBytes(_ encoder.Inputs, rows []int) int64 {
 	return int64(len(rows)) * int64(e.Dim()) * 16
 }
@@ -169,7 +169,7 @@ func (e *Encoder) ZeroGradients() error {
 // SplitTowers implements encoder.Splitter.
 func (e *Encoder) SplitTowers() error {
 	if e.open > 0 {
-		return fmt.Errorf("encodertest: %d passes are open while the towers are split", e.open)
+		return fmt.Errorf("encodertest: SplitTowers with %d open passes; close them first", e.open)
 	}
 	if e.query == e.passage {
 		e.passage = e.query.clone()
@@ -177,8 +177,8 @@ func (e *Encoder) SplitTowers() error {
 	return nil
 }
 
-// Parameters implements encoder.Parametric: those of the query tower, which is the only one that learns after
-// SplitTowers.
+// Parameters implements encoder.Parametric. It returns the parameters of the query tower, the only tower that learns
+// after SplitTowers.
 func (e *Encoder) Parameters() []encoder.Parameter {
 	params := make([]encoder.Parameter, len(e.query.weights))
 	for i := range params {

@@ -83,9 +83,10 @@ func (b broken) Fingerprint() string {
 // Each broken rule is named, and the checks that do not depend on it find nothing.
 func TestAnEncoderThatBreaksTheContractIsNamed(t *testing.T) {
 	for rule, want := range map[string]string{
-		"is not normalised":              "Encode gives one normalised row a text, in order: norm of row 0: got 2",
-		"panics":                         "panic: at once",
-		"ignores its context":            "a cancelled context ends every call with its error: error <nil>, want context canceled",
+		"is not normalised": "Encode gives one normalised row a text, in order: norm of row 0: got 2",
+		"panics":            "panic: at once",
+		"ignores its context": "a cancelled context ends every call with its error: error <nil>, want context " +
+			"canceled",
 		"does not decay":                 "Step is AdamW: step 1, weight",
 		"does not report a failed write": "a broken state is an error and changes nothing: no error",
 		"has one fingerprint":            "the fingerprint follows the weights: unchanged: always",
@@ -97,7 +98,8 @@ func TestAnEncoderThatBreaksTheContractIsNamed(t *testing.T) {
 		require.ErrorContains(t, err, want, rule)
 		require.NotContains(t, err.Error(), "Prepare counts tokens", rule)
 	}
-	err := TestEncoder(t.Context(), func() (encoder.Trainable, error) { return nil, errors.New("no model here") }, Tolerances{})
+	err := TestEncoder(t.Context(), func() (encoder.Trainable, error) { return nil, errors.New("no model here") },
+		Tolerances{})
 	require.ErrorContains(t, err, "Encode of no texts gives no rows: opening the model: error no model here")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -106,7 +108,9 @@ func TestAnEncoderThatBreaksTheContractIsNamed(t *testing.T) {
 
 func TestNewNamesTheWrongField(t *testing.T) {
 	for field, o := range map[string]Options{
-		"Dim": {Dim: -1}, "Buckets": {Buckets: 2}, "MaxQueryTokens": {MaxQueryTokens: -4}, "MaxPassageTokens": {MaxPassageTokens: -4},
+		"Dim": {
+			Dim: -1,
+		}, "Buckets": {Buckets: 2}, "MaxQueryTokens": {MaxQueryTokens: -4}, "MaxPassageTokens": {MaxPassageTokens: -4},
 	} {
 		_, err := New(o)
 		require.ErrorContains(t, err, field)

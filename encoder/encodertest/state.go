@@ -35,8 +35,8 @@ type weightState struct {
 // SaveState implements encoder.Trainable.
 func (e *Encoder) SaveState(w io.Writer) error { return e.write(w, true) }
 
-// LoadState implements encoder.Trainable. The state must come from an encoder with the same options, Seed apart; one with
-// two towers splits those of this encoder.
+// LoadState implements encoder.Trainable. The state must come from an encoder with the same options except Seed. A
+// state with two towers splits the towers of e.
 func (e *Encoder) LoadState(r io.Reader) error {
 	loaded, err := read(r)
 	if err != nil {
@@ -45,7 +45,7 @@ func (e *Encoder) LoadState(r io.Reader) error {
 	theirs, mine := loaded.options, e.options
 	theirs.Seed = mine.Seed
 	if theirs != mine {
-		return fmt.Errorf("encodertest: state of an encoder with options %+v, this one has %+v", theirs, mine)
+		return fmt.Errorf("encodertest: the state has the options %+v, the encoder %+v", theirs, mine)
 	}
 	e.query, e.passage, e.steps = loaded.query, loaded.passage, loaded.steps
 	return nil
@@ -83,7 +83,7 @@ func removeEmpty(dir string) error {
 		return err
 	}
 	if !info.IsDir() {
-		return fmt.Errorf("%s exists and is no folder", dir)
+		return fmt.Errorf("%s exists and is not a folder", dir)
 	}
 	return os.Remove(dir)
 }

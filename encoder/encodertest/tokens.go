@@ -36,7 +36,8 @@ func (e *Encoder) tokenise(ctx context.Context, role encoder.Role, texts []strin
 // (buckets-2).
 func tokens(role encoder.Role, text string, buckets, limit int) []int {
 	ids := []int{int(role)}
-	for word := range strings.FieldsFuncSeq(text, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
+	for word := range strings.FieldsFuncSeq(text,
+		func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
 		if len(ids) == limit {
 			break
 		}

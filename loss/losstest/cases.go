@@ -16,7 +16,7 @@ type Case struct {
 	Sim  []float32
 }
 
-// Cases returns rows with everything special that a [loss.Row] can have, and twenty random ones, always the same.
+// Cases returns rows for all edge cases of [loss.Row] and twenty random rows. It returns the same rows on each call.
 // Teacher scores are in [0,1].
 func Cases() []Case {
 	rng := rand.New(rand.NewPCG(3, 1))

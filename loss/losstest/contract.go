@@ -13,12 +13,14 @@ import (
 	"github.com/retort-ir/retort/loss"
 )
 
-// TestLoss returns an error for each way in which l breaks the contract of [loss.Loss], on [Cases], joined: a gradient
-// that differs from central differences of the loss by more than 1e-4 of it plus 1e-6 (so a loss with a kink can fail
-// where a similarity is within 2^-13 of it), that overwrites what was in grad, or that scale and Row.Weight do not
-// multiply as they should; a change of sim or of the row; other results when called concurrently (run it with -race); and
-// malformed rows or similarities that are NaN or infinite that give no error or one that does not name the query. A panic
-// is reported too.
+// TestLoss checks the contract of [loss.Loss] on the rows of [Cases] and returns the violations as joined errors. It
+// checks that
+//   - the gradient agrees with central differences to a relative 1e-4 plus 1e-6 (a loss with a kink can fail where a
+//     similarity is within 2^-13 of the kink),
+//   - the gradient is added to grad, and scale and Row.Weight multiply it,
+//   - neither sim nor the row changes,
+//   - concurrent calls give the same results (run it with -race),
+//   - malformed rows and similarities that are NaN or infinite give an error that names the query, and no panic.
 func TestLoss(ctx context.Context, l loss.Loss) error {
 	var errs []error
 	run := func(check func(t *contract.T)) { errs = append(errs, contract.Run(ctx, "loss", check)) }
@@ -69,7 +71,8 @@ func checkScale(t *contract.T, l loss.Loss, c *Case) {
 	scaled, got := result(t, l, &c.Row, c.Sim, scale)
 	compare(t, c.Name, "scale does not multiply the gradient", got, want)
 	if scaled != value {
-		t.Errorf("query %q: the loss is %v at scale 1 and %v at scale %v: scale must change the gradient only", c.Name, value, scaled, scale)
+		t.Errorf("query %q: the loss is %v at scale 1 and %v at scale %v: scale must change the gradient only", c.Name, value,
+			scaled, scale)
 	}
 }
 
@@ -117,8 +120,8 @@ func checkNotFinite(t *contract.T, l loss.Loss, c *Case) {
 	}
 }
 
-// checkConcurrent wants the very bits that one goroutine gets. Each goroutine has rows of its own, so that what they share
-// is the loss.
+// checkConcurrent wants the very bits that one goroutine gets. Each goroutine has rows of its own, so that what they
+// share is the loss.
 func checkConcurrent(t *contract.T, l loss.Loss) {
 	type answer struct {
 		value float64
@@ -154,7 +157,10 @@ func checkConcurrent(t *contract.T, l loss.Loss) {
 
 func checkMalformed(t *contract.T, l loss.Loss) {
 	for _, m := range malformed {
-		c := Case{Row: loss.Row{ID: "the-query", List: []int32{0, 2, 3}, Teacher: []float64{0.9, 0.5, 0.1}}, Sim: make([]float32, 5)}
+		c := Case{
+			Row: loss.Row{ID: "the-query", List: []int32{0, 2, 3}, Teacher: []float64{0.9, 0.5, 0.1}},
+			Sim: make([]float32, 5),
+		}
 		grad := make([]float32, 5)
 		m.change(&c.Row, &c.Sim, &grad)
 		func() {

@@ -1,5 +1,5 @@
-// Package losstest checks a loss.Loss. [TestLoss] compares its gradient with central differences and checks the rest of
-// the interface's contract, which is all that a test of your own loss needs:
+// Package losstest tests implementations of loss.Loss. [TestLoss] compares the gradient with central differences and
+// checks the rest of the contract:
 //
 //	func TestMyLoss(t *testing.T) {
 //		if err := losstest.TestLoss(t.Context(), MyLoss{}); err != nil {
@@ -7,5 +7,5 @@
 //		}
 //	}
 //
-// [Cases] and [RandomRow] make the rows of the checks.
+// [Cases] and [RandomRow] return the rows of the checks.
 package losstest

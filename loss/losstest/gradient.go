@@ -14,8 +14,8 @@ const step = 1.0 / (1 << 14)
 //
 //	(8 (L(s+h) - L(s-h)) - (L(s+2h) - L(s-2h))) / 12h,  h = 2^-14,
 //
-// whose error is h^4/30 times the fifth derivative: below 1e-6 for a softmax at temperature 0.01. It calls the loss four
-// times a column, so is for rows of at most a few hundred columns.
+// whose error is h^4/30 times the fifth derivative: below 1e-6 for a softmax at temperature 0.01. It calls the loss
+// four times a column, so is for rows of at most a few hundred columns.
 func centralDifferences(l loss.Loss, r *loss.Row, sim []float32) ([]float64, error) {
 	moved := append([]float32(nil), sim...)
 	scratch := make([]float32, len(sim))

@@ -38,15 +38,18 @@ func TestEachBrokenRuleIsNamed(t *testing.T) {
 		{"a gradient without the temperature", func(r *loss.Row, sim, grad []float32, scale float64) (float64, error) {
 			return good.Row(r, sim, grad, scale*0.05)
 		}, "central differences give"},
-		{"a gradient that is a thousandth off in one column", func(r *loss.Row, sim, grad []float32, scale float64) (float64, error) {
-			before := make([]float32, len(grad))
-			copy(before, grad)
-			value, err := good.Row(r, sim, grad, scale)
-			if err == nil {
-				grad[0] += (grad[0] - before[0]) * 0.001
-			}
-			return value, err
-		}, "dL/dsim[0] is"},
+		{
+			"a gradient that is a thousandth off in one column",
+			func(r *loss.Row, sim, grad []float32, scale float64) (float64, error) {
+				before := make([]float32, len(grad))
+				copy(before, grad)
+				value, err := good.Row(r, sim, grad, scale)
+				if err == nil {
+					grad[0] += (grad[0] - before[0]) * 0.001
+				}
+				return value, err
+			}, "dL/dsim[0] is",
+		},
 		{"a gradient that replaces what is there", func(r *loss.Row, sim, grad []float32, scale float64) (float64, error) {
 			clear(grad)
 			return good.Row(r, sim, grad, scale)
@@ -115,16 +118,18 @@ func TestEachBrokenRuleIsNamed(t *testing.T) {
 }
 
 func TestAMissingGradientOnOneColumnIsSeen(t *testing.T) {
-	err := losstest.TestLoss(t.Context(), rowFunc(func(row *loss.Row, sim, grad []float32, scale float64) (float64, error) {
-		before := slices.Clone(grad)
-		value, err := loss.ListwiseKL{}.Row(row, sim, grad, scale)
-		if last := len(row.List) - 1; err == nil && row.ID == "plain" {
-			grad[row.List[last]] = before[row.List[last]]
-		}
-		return value, err
-	}))
+	err := losstest.TestLoss(t.Context(),
+		rowFunc(func(row *loss.Row, sim, grad []float32, scale float64) (float64, error) {
+			before := slices.Clone(grad)
+			value, err := loss.ListwiseKL{}.Row(row, sim, grad, scale)
+			if last := len(row.List) - 1; err == nil && row.ID == "plain" {
+				grad[row.List[last]] = before[row.List[last]]
+			}
+			return value, err
+		}))
 	row := losstest.Cases()[0].Row
-	require.ErrorContains(t, err, fmt.Sprintf(`query "plain": dL/dsim[%d] is 0, central differences give`, row.List[len(row.List)-1]))
+	require.ErrorContains(t, err,
+		fmt.Sprintf(`query "plain": dL/dsim[%d] is 0, central differences give`, row.List[len(row.List)-1]))
 	require.Equal(t, 1, strings.Count(err.Error(), "\n")+1)
 }
 

@@ -17,8 +17,8 @@ import (
 	"github.com/retort-ir/retort/loss"
 )
 
-// The paper's loss over lists of 20 distinct passages of MiniLM's width, by LibTorch and by the Go rows in blocks as distill
-// walks them.
+// The paper's loss over lists of 20 distinct passages of MiniLM's width, by LibTorch and by the Go rows in blocks as
+// distill walks them.
 func BenchmarkStep(b *testing.B) {
 	for _, queries := range []int{32, 256, 1024} {
 		s := listStep(queries, 20, 384)

@@ -317,7 +317,8 @@ func (b *block) backward(s *torch.Scope, t tile) {
 	s.AddMatMulInPlace(s.Narrow(b.st.dp, 0, int64(t.lo), int64(t.hi-t.lo)), s.Transpose(ds, 0, 1), b.q)
 }
 
-// gradient is that of the InfoNCEs with respect to the tile's similarities to negatives. It overwrites the exponentials.
+// gradient is that of the InfoNCEs with respect to the tile's similarities to negatives. It overwrites the
+// exponentials.
 func (b *block) gradient(s *torch.Scope, t tile) torch.Tensor {
 	if len(t.exps) == 0 {
 		return s.Zeros(b.st.kind, int64(len(b.rows)), int64(t.hi-t.lo))

@@ -12,17 +12,17 @@ import (
 // defaultBudget is what Options.Budget is by default: 64 MiB.
 const defaultBudget = 64 << 20
 
-// Options say where and how a loss is computed. The zero value is the CPU in float32.
+// Options are the device, precision and memory of a [Loss]. The zero value computes on the CPU in float32.
 type Options struct {
-	// Threads is how many threads an operation may use; 0 means GOMAXPROCS.
+	// Threads is the number of threads that an operation may use; 0 means GOMAXPROCS.
 	Threads int
-	// Device is a retort.Device: "cpu", which "" means too, "cuda", or "cuda:N", counted from 0.
+	// Device is a retort.Device: "cpu" (the default, also ""), "cuda", or "cuda:N", counted from 0.
 	Device string
-	// Precision is that of the products of matrices: "fp32", which "" means too, or "fp64", for checks and for temperatures
-	// far below 0.01.
+	// Precision is the precision of matrix products: "fp32" (the default, also ""), or "fp64", for checks and for
+	// temperatures far below 0.01.
 	Precision string
-	// Budget bounds the bytes on the device for similarities and all that has their shape; 0 means 64 MiB. The vectors
-	// and their gradients come on top: 8 bytes (16 in fp64) for each element of q and p.
+	// Budget is the largest number of bytes on the device for similarities and matrices of their shape; 0 means 64 MiB.
+	// The vectors and their gradients need 8 bytes (16 in fp64) more for each element of q and p.
 	Budget int64
 }
 
@@ -49,8 +49,8 @@ func (o Options) precision() (kind torch.Type, size int64) {
 	return torch.Float32, 4
 }
 
-// Loss is a loss on LibTorch. It implements loss.Loss by the Go rows and loss.Batch by LibTorch. It is safe for concurrent
-// use; steps queue up.
+// Loss is a loss on LibTorch. It implements loss.Batch on LibTorch and loss.Loss with the rows of package loss. It is
+// safe for concurrent use; concurrent steps run one after another.
 type Loss struct {
 	rt      *torch.Runtime
 	loss    loss.Loss
@@ -63,8 +63,8 @@ var (
 	_ loss.PartedBatch = (*Loss)(nil)
 )
 
-// New returns l on LibTorch. l is a loss.InfoNCE, ListwiseKL, MarginMSE or a loss.Sum of such; others are refused.
-// Close must be called once the loss is no longer needed.
+// New returns a Loss that computes l on LibTorch. l must be a loss.InfoNCE, loss.ListwiseKL, loss.MarginMSE or a
+// loss.Sum of these; another loss is an error. The caller must call Close.
 func New(l loss.Loss, o Options) (*Loss, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -88,15 +88,15 @@ func New(l loss.Loss, o Options) (*Loss, error) {
 	return &Loss{rt: rt, loss: l, terms: parts, options: o}, nil
 }
 
-// Close ends the loss's thread once the step in hand is done. Closing twice is harmless; Row works on.
+// Close waits for the current step and ends the loss's thread. Row still works after it. A second Close does nothing.
 func (l *Loss) Close() error { return l.rt.Close() }
 
-// Row implements loss.Loss by the loss that New was given, on the host.
+// Row implements loss.Loss on the host with the loss passed to New.
 func (l *Loss) Row(r *loss.Row, sim, grad []float32, scale float64) (float64, error) {
 	return l.loss.Row(r, sim, grad, scale)
 }
 
-// PartNames returns those of the loss that New was given, if it is a loss.Parted.
+// PartNames returns the part names of the loss passed to New, or none if that loss is not a loss.Parted.
 func (l *Loss) PartNames() []string {
 	if p, ok := l.loss.(loss.Parted); ok {
 		return p.PartNames()
@@ -104,8 +104,7 @@ func (l *Loss) PartNames() []string {
 	return nil
 }
 
-// Masked returns the columns that are no negatives of the row, as loss.InfoNCE's method does; none where the loss that New
-// was given has no such method.
+// Masked implements loss.Masker with the loss passed to New. It appends nothing if that loss is not a loss.Masker.
 func (l *Loss) Masked(columns []int32, r *loss.Row) ([]int32, error) {
 	if m, ok := l.loss.(interface {
 		Masked(columns []int32, r *loss.Row) ([]int32, error)
@@ -156,8 +155,9 @@ func (t *terms) add(l loss.Loss, weight float64, part int) error {
 			}
 		}
 	default:
-		return fmt.Errorf("losstorch: a loss of type %T: only InfoNCE, ListwiseKL, MarginMSE and sums of them, "+
-			"as values, are computed on LibTorch", l)
+		return fmt.Errorf("losstorch: loss of type %T is not supported: only InfoNCE, ListwiseKL, MarginMSE and sums of "+
+			"them, "+
+			"as values, run on LibTorch", l)
 	}
 	return nil
 }

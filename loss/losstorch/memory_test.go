@@ -14,8 +14,8 @@ import (
 	"github.com/retort-ir/retort/loss"
 )
 
-// 256 queries x 60,000 passages are 59 MiB of similarities, and 234 MiB with all that has their shape. The vectors, twice
-// (on the host and for LibTorch), and their gradients are small.
+// 256 queries x 60,000 passages are 59 MiB of similarities, and 234 MiB with all that has their shape. The vectors,
+// twice (on the host and for LibTorch), and their gradients are small.
 func TestSimilaritiesStayWithinTheBudget(t *testing.T) {
 	if err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0); err != nil {
 		t.Skip("the peak of memory cannot be reset here:", err)

@@ -14,17 +14,20 @@ import (
 	"github.com/retort-ir/retort/loss"
 )
 
-// Step implements loss.Batch: it returns the mean loss of the rows over q [n x d], one row of it a row of the loss, and
-// p [m x d], one row a column, and adds the mean's gradients to dq [n x d] and dp [m x d].
+// Step implements loss.Batch. q [n x d] has one vector per element of rows, and p [m x d] one vector per column. Step
+// returns the mean loss of the rows and adds the gradients of the mean to dq [n x d] and dp [m x d].
 //
-// A row that is malformed and a vector that holds NaN or an infinity are errors that name the query, or the column. After an
-// error what was added to dq is worth nothing. The end of ctx is seen between blocks of similarities (Options.Budget).
+// A malformed row or a vector with a NaN or infinite element is an error that names the query or the column. After an
+// error the contents of dq are undefined. Step checks ctx between blocks of similarities (see Options.Budget).
 func (l *Loss) Step(ctx context.Context, rows []loss.Row, q, p, dq, dp blas32.General) (float64, error) {
 	return l.StepParts(ctx, rows, q, p, dq, dp, make([]float64, len(l.PartNames())))
 }
 
-// StepParts implements loss.PartedBatch: it is Step that adds the means of the loss's parts to parts, one a name of PartNames.
-func (l *Loss) StepParts(ctx context.Context, rows []loss.Row, q, p, dq, dp blas32.General, parts []float64) (float64, error) {
+// StepParts implements loss.PartedBatch: it does the work of Step and adds the mean of each part to parts, in the order
+// of PartNames.
+func (l *Loss) StepParts(ctx context.Context, rows []loss.Row, q, p, dq, dp blas32.General, parts []float64) (float64,
+	error,
+) {
 	if n := len(l.PartNames()); len(parts) != n {
 		return 0, fmt.Errorf("losstorch: %d parts of a loss that has %d", len(parts), n)
 	}
@@ -67,7 +70,7 @@ func checkMatrices(rows []loss.Row, q, p, dq, dp blas32.General) error {
 	return nil
 }
 
-// checkRows checks all that can be told without the similarities.
+// checkRows makes all checks that do not need the similarities.
 func (l *Loss) checkRows(rows []loss.Row, columns int) error {
 	zeros := make([]float32, columns)
 	counted := map[*float32]bool{}
@@ -212,7 +215,8 @@ func (st *step) checkNorms(queries, passages []float64) error {
 		}
 	}
 	if top := slices.Max(queries) * slices.Max(passages); top > math.MaxFloat32 {
-		return fmt.Errorf("losstorch: vectors of norms up to %v and %v have similarities out of range", slices.Max(queries), slices.Max(passages))
+		return fmt.Errorf("losstorch: vectors of norms up to %v and %v have similarities out of range", slices.Max(queries),
+			slices.Max(passages))
 	}
 	return nil
 }

@@ -47,8 +47,8 @@ const (
 	mixedCounts
 )
 
-// randomStep has vectors near each other, so that many columns have a gradient at a temperature of 0.01, with gaps between
-// rows, and something in the gradients already.
+// randomStep has vectors near each other, so that many columns have a gradient at a temperature of 0.01, with gaps
+// between rows, and something in the gradients already.
 func randomStep(rng *rand.Rand, n, m, d, counts int) data {
 	s := data{q: vectors(rng, n, d), p: vectors(rng, m, d), dq: vectors(rng, n, d), dp: vectors(rng, m, d)}
 	one := randomCount(rng, m)
@@ -88,8 +88,8 @@ func randomCount(rng *rand.Rand, m int) []float32 {
 	return count
 }
 
-// vectors are of length 1 or nearly so, about 0.1 apart. Their elements are multiples of 2^-9, so that similarities have no
-// rounding, in whatever order they are summed up, and what differs is the loss.
+// vectors are of length 1 or nearly so, about 0.1 apart. Their elements are multiples of 2^-9, so that similarities
+// have no rounding, in whatever order they are summed up, and what differs is the loss.
 func vectors(rng *rand.Rand, n, d int) blas32.General {
 	stride := d + rng.IntN(3)
 	m := blas32.General{Rows: n, Cols: d, Stride: stride, Data: make([]float32, n*stride)}
@@ -153,8 +153,8 @@ func goParts(t testing.TB, l loss.Loss, s data) []float64 {
 	return parts
 }
 
-// addProduct adds the product to dst at its end: gonum's Gemm adds term by term, and rounds each time to the digits of what is in
-// dst, which costs more than the 1e-5 that is tested.
+// addProduct adds the product to dst at its end: gonum's Gemm adds term by term, and rounds each time to the digits of
+// what is in dst, which costs more than the 1e-5 that is tested.
 func addProduct(dst blas32.General, trans blas.Transpose, a, b blas32.General) {
 	product := matrix.New(dst.Rows, dst.Cols)
 	blas32.Gemm(trans, blas.NoTrans, 1, a, b, 0, product)
@@ -183,12 +183,16 @@ func requireNear(t testing.TB, before, want, got blas32.General, tol float64, na
 }
 
 var losses = map[string]loss.Loss{
-	"InfoNCE":              loss.InfoNCE{},
-	"InfoNCE, mask":        loss.InfoNCE{Temperature: 0.05, MaskRatio: 0.6},
-	"ListwiseKL":           loss.ListwiseKL{},
-	"MarginMSE":            loss.MarginMSE{Scale: 20},
-	"Paper":                loss.Paper(),
-	"two InfoNCEs, margin": loss.Sum{{Weight: 0.5, Loss: loss.InfoNCE{}}, {Weight: -0.25, Loss: loss.MarginMSE{}}, {Weight: 2, Loss: loss.InfoNCE{Temperature: 0.1, MaskRatio: 0.9}}},
+	"InfoNCE":       loss.InfoNCE{},
+	"InfoNCE, mask": loss.InfoNCE{Temperature: 0.05, MaskRatio: 0.6},
+	"ListwiseKL":    loss.ListwiseKL{},
+	"MarginMSE":     loss.MarginMSE{Scale: 20},
+	"Paper":         loss.Paper(),
+	"two InfoNCEs, margin": loss.Sum{
+		{Weight: 0.5, Loss: loss.InfoNCE{}},
+		{Weight: -0.25, Loss: loss.MarginMSE{}},
+		{Weight: 2, Loss: loss.InfoNCE{Temperature: 0.1, MaskRatio: 0.9}},
+	},
 }
 
 // The budgets give one block, blocks of whole rows, and tiles of a few columns; the last is below one element.
@@ -196,7 +200,13 @@ func TestStepsEqualTheGoRows(t *testing.T) {
 	shapes := []struct{ n, m, d int }{{1, 1, 1}, {1, 40, 8}, {7, 1, 3}, {5, 33, 16}, {40, 200, 32}, {64, 700, 96}}
 	for name, l := range losses {
 		t.Run(name, func(t *testing.T) {
-			for _, o := range []Options{{}, {Budget: 1 << 16}, {Budget: 1000}, {Budget: 1}, {Precision: "fp64", Budget: 1 << 15}} {
+			for _, o := range []Options{
+				{},
+				{Budget: 1 << 16},
+				{Budget: 1000},
+				{Budget: 1},
+				{Precision: "fp64", Budget: 1 << 15},
+			} {
 				got := open(t, l, o)
 				rng := rand.New(rand.NewPCG(1, 2))
 				for _, s := range shapes {
@@ -226,8 +236,8 @@ func compare(t testing.TB, got *Loss, l loss.Loss, s data, name string) {
 	requireNear(t, s.dp, want.dp, result.dp, 1e-5, name+": dp")
 }
 
-// identity gives Step similarities of the test's choice: the passages are unit vectors, so q itself is the similarities,
-// and dq their gradient.
+// identity gives Step similarities of the test's choice: the passages are unit vectors, so q itself is the
+// similarities, and dq their gradient.
 type identity struct{ batch loss.Batch }
 
 func (l identity) Row(r *loss.Row, sim, grad []float32, scale float64) (float64, error) {
@@ -320,7 +330,9 @@ func TestStepsNameWhatIsWrong(t *testing.T) {
 		"an ignored column":          {func(s *data) { s.rows[3].Ignore = []int32{99} }, []string{`"query 3"`, "column 99"}},
 		"teacher NaN":                {func(s *data) { s.rows[3].Teacher[1] = math.NaN() }, []string{`"query 3"`, "NaN"}},
 		"teacher beyond the mask's":  {func(s *data) { s.rows[3].Teacher[1] = 1.5 }, []string{`"query 3"`, "1.5", "[0,1]"}},
-		"too few counts":             {func(s *data) { s.rows[3].Count = s.rows[3].Count[1:] }, []string{`"query 3"`, "29 counts"}},
+		"too few counts": {
+			func(s *data) { s.rows[3].Count = s.rows[3].Count[1:] }, []string{`"query 3"`, "29 counts"},
+		},
 		"a count NaN": {func(s *data) {
 			s.rows[3].Count = slices.Clone(s.rows[3].Count)
 			s.rows[3].Count[7] = nan
@@ -331,10 +343,12 @@ func TestStepsNameWhatIsWrong(t *testing.T) {
 			s.rows[3].List[0] = 8
 			matrix.Row(s.p, 8)[0] = nan
 		}, []string{"column 8", `"query 3"`, "NaN"}},
-		"similarities out of range": {func(s *data) { matrix.Row(s.q, 4)[2], matrix.Row(s.p, 8)[2] = 1e19, 1e20 }, []string{"losstorch", "norm"}},
-		"too few queries":           {func(s *data) { s.rows = s.rows[1:] }, []string{"q: it is [6 x 5], want [5 x 5]"}},
-		"another width":             {func(s *data) { s.p.Cols-- }, []string{"p: it is [30 x 4], want [30 x 5]"}},
-		"no room for gradients":     {func(s *data) { s.dp.Data = nil }, []string{"dp: it is [30 x 5]", "too few"}},
+		"similarities out of range": {
+			func(s *data) { matrix.Row(s.q, 4)[2], matrix.Row(s.p, 8)[2] = 1e19, 1e20 }, []string{"losstorch", "norm"},
+		},
+		"too few queries":       {func(s *data) { s.rows = s.rows[1:] }, []string{"q: it is [6 x 5], want [5 x 5]"}},
+		"another width":         {func(s *data) { s.p.Cols-- }, []string{"p: it is [30 x 4], want [30 x 5]"}},
+		"no room for gradients": {func(s *data) { s.dp.Data = nil }, []string{"dp: it is [30 x 5]", "too few"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := randomStep(rand.New(rand.NewPCG(3, 4)), 6, 30, 5, oneCount)

@@ -17,8 +17,8 @@ func tileShape(n, m int, budget, perElement int64) shape {
 	return shape{rows, min(m, room/rows)}
 }
 
-// elementBytes returns what one similarity costs on the device: itself, the exponentials of each InfoNCE in float64, the
-// gradient in the products' precision, the logs of counts that differ from row to row.
+// elementBytes returns what one similarity costs on the device: itself, the exponentials of each InfoNCE in float64,
+// the gradient in the products' precision, the logs of counts that differ from row to row.
 func elementBytes(infoNCEs int, size int64, ownCounts bool) int64 {
 	bytes := 2*size + 8*int64(infoNCEs)
 	if ownCounts {
