@@ -45,16 +45,18 @@ func Open(path string) (*File, error) {
 	return f, nil
 }
 
-// Parse reads a file that is in memory, which the File keeps. name stands for it in errors.
+// Parse reads a file from memory, which the File keeps. name names it in errors.
 func Parse(data []byte, name string) (*File, error) {
-	f := &File{path: name, data: data, close: func() error { return nil }, metadata: map[string]any{}, byName: map[string]int{}}
+	f := &File{
+		path: name, data: data, close: func() error { return nil }, metadata: map[string]any{}, byName: map[string]int{},
+	}
 	if err := f.parse(); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return f, nil
 }
 
-// Close gives the file back. Closing twice is harmless. Metadata can be read afterwards, tensors cannot.
+// Close unmaps the file. Closing twice is harmless. Metadata can be read afterwards, tensors cannot.
 func (f *File) Close() error {
 	f.data = nil
 	return f.close()
@@ -76,10 +78,10 @@ func (f *File) Keys() []string {
 // String returns a string of the metadata, and whether the key holds one.
 func (f *File) String(key string) (string, bool) { return lookup[string](f, key) }
 
-// Bool returns a truth value of the metadata, and whether the key holds one.
+// Bool returns a boolean of the metadata, and whether the key holds one.
 func (f *File) Bool(key string) (value, ok bool) { return lookup[bool](f, key) }
 
-// Uint returns an integer of the metadata, and whether the key holds one, of whatever width and not negative.
+// Uint returns a non-negative integer, of any width, of the metadata, and whether the key holds one.
 func (f *File) Uint(key string) (uint64, bool) {
 	if i, ok := f.metadata[key].(int64); ok && i >= 0 {
 		return uint64(i), true
@@ -87,19 +89,18 @@ func (f *File) Uint(key string) (uint64, bool) {
 	return lookup[uint64](f, key)
 }
 
-// Float returns a floating-point number of the metadata, and whether the key holds one, of whatever width.
+// Float returns a floating-point number, of any width, of the metadata, and whether the key holds one.
 func (f *File) Float(key string) (float64, bool) { return lookup[float64](f, key) }
 
-// Strings returns an array of strings of the metadata, and whether the key holds one. It belongs to the file: do not
-// change it.
+// Strings returns an array of strings of the metadata, and whether the key holds one. Do not change the array.
 func (f *File) Strings(key string) ([]string, bool) { return lookup[[]string](f, key) }
 
-// Ints returns an array of integers of the metadata, and whether the key holds one, of whatever width up to 63 bits. It
-// belongs to the file: do not change it.
+// Ints returns an array of integers, of any width up to 63 bits, of the metadata, and whether the key holds one. Do not
+// change the array.
 func (f *File) Ints(key string) ([]int64, bool) { return lookup[[]int64](f, key) }
 
-// FloatArray returns an array of floating-point numbers of the metadata, and whether the key holds one, of whatever
-// width. It belongs to the file: do not change it.
+// FloatArray returns an array of floating-point numbers, of any width, of the metadata, and whether the key holds one.
+// Do not change the array.
 func (f *File) FloatArray(key string) ([]float64, bool) { return lookup[[]float64](f, key) }
 
 func lookup[T any](f *File, key string) (T, bool) {
@@ -107,10 +108,10 @@ func lookup[T any](f *File, key string) (T, bool) {
 	return v, ok
 }
 
-// Tensors returns the directory of tensors, in the file's order. It belongs to the file: do not change it.
+// Tensors returns the directory of tensors, in the file's order. Do not change it.
 func (f *File) Tensors() []Tensor { return f.tensors }
 
-// Tensor returns the entry of one tensor, and whether the file holds it.
+// Tensor returns the directory's entry of a tensor, and whether the file holds the tensor.
 func (f *File) Tensor(name string) (Tensor, bool) {
 	i, ok := f.byName[name]
 	if !ok {
@@ -119,8 +120,8 @@ func (f *File) Tensor(name string) (Tensor, bool) {
 	return f.tensors[i], true
 }
 
-// Floats returns the values of a tensor as float32, row-major, dequantised where its type is a quantisation. The slice
-// belongs to the caller. A type that cannot be read is an error that says which can.
+// Floats returns the values of a tensor as float32, row-major and dequantised. The slice belongs to the caller. The error
+// for an unsupported type lists the supported ones.
 func (f *File) Floats(name string) ([]float32, error) {
 	t, ok := f.Tensor(name)
 	if !ok {
@@ -128,7 +129,7 @@ func (f *File) Floats(name string) ([]float32, error) {
 	}
 	format := formats[t.Type]
 	if format.read == nil {
-		return nil, fmt.Errorf("%s: tensor %q is of type %s; %s can be read: take a file of one of those",
+		return nil, fmt.Errorf("%s: tensor %q has type %s, which is not supported; use a file with types among %s",
 			f.path, name, t.Type, strings.Join(readable(), ", "))
 	}
 	if f.data == nil && t.size > 0 {

@@ -91,8 +91,8 @@ func TestMetadataOfEveryType(t *testing.T) {
 func TestATypeThatCannotBeReadIsNamedBesideThoseThatCan(t *testing.T) {
 	f := openGolden(t)
 	_, err := f.Floats("q4_k.weight")
-	require.EqualError(t, err, `testdata/golden.gguf: tensor "q4_k.weight" is of type Q4_K; `+
-		`F32, F16, Q4_0, Q4_1, Q8_0, Q6_K, BF16 can be read: take a file of one of those`)
+	require.EqualError(t, err, `testdata/golden.gguf: tensor "q4_k.weight" has type Q4_K, which is not supported; `+
+		`use a file with types among F32, F16, Q4_0, Q4_1, Q8_0, Q6_K, BF16`)
 	_, err = f.Floats("missing")
 	require.EqualError(t, err, `testdata/golden.gguf: no tensor "missing"`)
 	require.NoError(t, f.Close())
@@ -153,9 +153,9 @@ func TestBadFilesAreErrorsThatNameFileAndByte(t *testing.T) {
 		"alignment of zero":         {value.str(alignmentKey).u32(typeUint32).u32(0), "general.alignment is 0, not a power of two"},
 		"alignment in words":        {value.str(alignmentKey).u32(typeString).str("x"), "general.alignment is x, not a power of two"},
 		"tensor twice":              {two.with(tensor("t", 0, 0, 1), tensor("t", 0, 32, 1)), `tensor 2 of 2: byte 57: tensor "t" occurs twice`},
-		"no dimension":              {one.with(tensor("t", 0, 0)), "0 dimensions; 1 to 4 are possible"},
-		"many dimensions":           {one.with(tensor("t", 0, 0, 1, 1, 1, 1, 1)), "5 dimensions; 1 to 4 are possible"},
-		"dimension beyond memory":   {one.with(tensor("t", 0, 0, 1<<63)), "a dimension of 9223372036854775808"},
+		"no dimension":              {one.with(tensor("t", 0, 0)), "0 dimensions; 1 to 4 are supported"},
+		"many dimensions":           {one.with(tensor("t", 0, 0, 1, 1, 1, 1, 1)), "5 dimensions; 1 to 4 are supported"},
+		"dimension beyond memory":   {one.with(tensor("t", 0, 0, 1<<63)), "dimension 9223372036854775808 is too large"},
 		"shape beyond memory":       {append(one, tensor("t", 0, 0, 1<<40, 1<<40)...), `"t": shape [1099511627776 1099511627776] is impossible`},
 		"bytes beyond memory":       {append(one, tensor("t", 0, 0, 1<<62)...), `"t": shape [4611686018427387904] is impossible`},
 		"half a block":              {one.with(tensor("t", 8, 0, 48, 2)), "rows of 48 values are not a multiple of the 32"},
@@ -164,7 +164,7 @@ func TestBadFilesAreErrorsThatNameFileAndByte(t *testing.T) {
 		"offset that wraps":         {one.with(tensor("t", 0, math.MaxUint64-31, 1), data), `cut short: tensor "t"`},
 		"offset beside the borders": {one.with(tensor("t", 0, 4, 1), data), "offset 4, not a multiple of the alignment 32"},
 		"overlap":                   {two.with(tensor("t", 0, 0, 9), tensor("u", 0, 32, 1), data), `tensors "t" and "u" overlap at byte`},
-		"long name":                 {one.with(tensor(string(make([]byte, 64)), 0, 0, 1)), "a name of 64 bytes, the limit is 63"},
+		"long name":                 {one.with(tensor(string(make([]byte, 64)), 0, 0, 1)), "the name has 64 bytes, the limit is 63"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Parse(c.data, "dir/m.gguf")
@@ -179,7 +179,7 @@ func TestATypeOfTheFutureStopsOnlyItsReader(t *testing.T) {
 	f, err := Parse(data, "m.gguf")
 	require.NoError(t, err)
 	_, err = f.Floats("t")
-	require.ErrorContains(t, err, `tensor "t" is of type number 99; F32,`)
+	require.ErrorContains(t, err, `tensor "t" has type number 99, which is not supported; use a file with types among F32,`)
 }
 
 // With RETORT_LLM, the demo's language model: make llm.

@@ -105,7 +105,7 @@ func (f *File) parseTensor(r *reader) error {
 		return err
 	}
 	if len(name) >= maxName {
-		return fmt.Errorf("byte %d: a name of %d bytes, the limit is %d", at, len(name), maxName-1)
+		return fmt.Errorf("byte %d: the name has %d bytes, the limit is %d", at, len(name), maxName-1)
 	}
 	if _, ok := f.byName[name]; ok {
 		return fmt.Errorf("byte %d: tensor %q occurs twice", at, name)
@@ -141,7 +141,8 @@ func bytesOf(t Tensor) (uint64, error) {
 		return 0, nil
 	}
 	if row := t.Shape[len(t.Shape)-1]; row%format.values != 0 {
-		return 0, fmt.Errorf("rows of %d values are not a multiple of the %d values that a block of %s has", row, format.values, t.Type)
+		return 0, fmt.Errorf("rows of %d values are not a multiple of the %d values that a block of %s has",
+			row, format.values, t.Type)
 	}
 	high, size := bits.Mul64(n/uint64(format.values), uint64(format.bytes))
 	if high != 0 || size > math.MaxInt64 {
@@ -172,7 +173,8 @@ func (f *File) placeTensors(end uint64) error {
 		}
 		begin, carry := bits.Add64(base, t.begin, 0)
 		if length := uint64(len(f.data)); carry != 0 || begin > length || t.size > length-begin {
-			return fmt.Errorf("cut short: tensor %q takes %d bytes from byte %d + %d, and the file has %d", t.Name, t.size, base, t.begin, length)
+			return fmt.Errorf("cut short: tensor %q takes %d bytes from byte %d + %d, and the file has %d",
+				t.Name, t.size, base, t.begin, length)
 		}
 		t.begin = begin
 	}
@@ -190,13 +192,13 @@ func (f *File) checkOverlap() error {
 	return nil
 }
 
-// reader goes through the file from its start. Its errors name the byte.
+// reader reads the file from its start. Its errors name the byte.
 type reader struct {
 	data []byte
 	at   uint64
 }
 
-// take returns the next n bytes.
+// take returns the next n bytes. what names them in errors.
 func (r *reader) take(n uint64, what string) ([]byte, error) {
 	if left := uint64(len(r.data)) - r.at; n > left {
 		return nil, fmt.Errorf("cut short at byte %d: the %s needs %d bytes, the file has %d more", r.at, what, n, left)
@@ -238,7 +240,7 @@ func (r *reader) shape() ([]int, error) {
 		return nil, err
 	}
 	if n < 1 || n > maxDims {
-		return nil, fmt.Errorf("byte %d: %d dimensions; 1 to %d are possible", at, n, maxDims)
+		return nil, fmt.Errorf("byte %d: the tensor has %d dimensions; 1 to %d are supported", at, n, maxDims)
 	}
 	shape := make([]int, n)
 	for i := range shape {
@@ -247,7 +249,7 @@ func (r *reader) shape() ([]int, error) {
 			return nil, err
 		}
 		if d > math.MaxInt {
-			return nil, fmt.Errorf("byte %d: a dimension of %d", r.at-8, d)
+			return nil, fmt.Errorf("byte %d: dimension %d is too large", r.at-8, d)
 		}
 		shape[len(shape)-1-i] = int(d) // the file has the innermost first
 	}
@@ -301,7 +303,7 @@ func (r *reader) array(depth int) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Nothing is allocated that the file could not fill.
+	// A hostile length must not allocate more than the file can fill.
 	least := widths[kind]
 	switch kind {
 	case typeString:
@@ -335,7 +337,7 @@ func (r *reader) array(depth int) (any, error) {
 	})
 }
 
-// advance goes on by n bytes, which are known to be there, and returns where it was.
+// advance skips n bytes, which must exist, and returns the old position.
 func (r *reader) advance(n uint64) uint64 {
 	r.at += n
 	return r.at - n
@@ -352,7 +354,7 @@ func readArray[T any](n uint64, read func() (T, error)) ([]T, error) {
 	return values, nil
 }
 
-// intOf returns the bits of an integer, its sign extended.
+// intOf returns the bits of an integer, sign-extended.
 func intOf(kind uint32, b []byte) uint64 {
 	switch kind {
 	case typeUint8:

@@ -11,7 +11,7 @@ import (
 	"github.com/retort-ir/retort/internal/half"
 )
 
-// Type is how a tensor's values are kept, by ggml's number.
+// Type is the type of a tensor's values, by ggml's number.
 type Type uint32
 
 // The types that can be read.
@@ -33,7 +33,7 @@ func (t Type) String() string {
 	return fmt.Sprintf("number %d", uint32(t))
 }
 
-// format is a type's block: how many values lie in how many bytes, and how to read them; nil where we cannot.
+// format describes a type's block: the number of values and bytes, and the function that reads it; nil if unsupported.
 type format struct {
 	name          string
 	values, bytes int

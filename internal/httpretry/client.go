@@ -24,7 +24,7 @@ import (
 	"github.com/retort-ir/retort/internal/strictjson"
 )
 
-// maxBody is the most that is read of an answer, in bytes.
+// maxBody is the longest answer in bytes.
 const maxBody = 16 << 20
 
 // Client sends requests with retries and limits. It is safe for concurrent use.
@@ -37,7 +37,7 @@ type Client struct {
 	*shared
 }
 
-// shared is what a client and its Once have in common.
+// shared is the state that a client and its Once share.
 type shared struct {
 	slots    chan struct{}
 	limiter  *rate.Limiter
@@ -48,10 +48,10 @@ type shared struct {
 	paused time.Time // no request before
 }
 
-// Counts are what a client has sent.
+// Counts counts what a client has sent.
 type Counts struct {
-	Requests int64 // every attempt
-	Retries  int64 // of those, not the first of their request
+	Requests int64 // attempts
+	Retries  int64 // attempts after the first of a request
 }
 
 // New returns a client. Its Close frees the idle connections.
@@ -80,7 +80,7 @@ func New(o Options) (*Client, error) {
 	}
 	c.http = &http.Client{
 		Transport: transport,
-		// To follow would turn a POST into a GET, or carry the passages to another server.
+		// Following would turn a POST into a GET, or send the passages to another server.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return c, nil
@@ -105,7 +105,7 @@ func (c *Client) Concurrency() int { return c.options.Concurrency }
 // HasKey says whether requests carry a key.
 func (c *Client) HasKey() bool { return c.key() != "" }
 
-// Counts returns what was sent so far.
+// Counts returns what the client has sent so far.
 func (c *Client) Counts() Counts { return Counts{c.requests.Load(), c.retries.Load()} }
 
 // Once returns a client that tries each request once, under the limits of c.
@@ -115,9 +115,9 @@ func (c *Client) Once() *Client {
 	return &once
 }
 
-// Do sends the request and returns an answer of a status 2xx whose body is whole, a JSON object or array, and in
-// memory. The request's body is read once and sent at every attempt. When the request's context ends so does Do, with
-// its error.
+// Do sends the request and returns an answer of status 2xx, whose whole body is in memory and is a JSON object or array.
+// Do reads the request's body once and sends it at every attempt. It returns the context's error once the request's
+// context ends.
 func (c *Client) Do(req *http.Request) (*http.Response, error) {
 	body, err := readRequest(req)
 	if err != nil {
@@ -164,9 +164,11 @@ func readRequest(req *http.Request) ([]byte, error) {
 	return body, nil
 }
 
-// attempt is the unit that is retried. Its error names the request and holds no key; it is a backoff.PermanentError
-// where another attempt is no use.
-func (c *Client) attempt(ctx context.Context, req *http.Request, body []byte, number int, waits *waits) (*http.Response, error) {
+// attempt is the unit that is retried. Its error names the request and holds no key. The error is a
+// backoff.PermanentError if another attempt cannot help.
+func (c *Client) attempt(
+	ctx context.Context, req *http.Request, body []byte, number int, waits *waits,
+) (*http.Response, error) {
 	waits.atLeast = 0
 	release, err := c.admit(ctx)
 	if err != nil {
@@ -292,14 +294,15 @@ func (c *Client) send(ctx context.Context, req *http.Request, body []byte) (*htt
 }
 
 // errHoldsKey keeps a key out of what is made of answers, such as the file of a model's answers.
-var errHoldsKey = errors.New("the answer holds the API key, which must not get into a file: ask whoever runs the server why it sends the key back")
+var errHoldsKey = errors.New("the answer holds the API key, which must not get into a file: " +
+	"ask the operator of the server why it sends the key back")
 
 var errTooLong = fmt.Errorf("the answer is longer than %d bytes", maxBody)
 
-// failure names the request, takes the key out, and marks what is final.
+// failure adds the request to an error, removes the key, and marks a final error.
 func (c *Client) failure(req *http.Request, err error, final bool) error {
 	if inner := (*url.Error)(nil); errors.As(err, &inner) {
-		err = inner.Err // which names the request as we do
+		err = inner.Err // url.Error would name the request a second time
 	}
 	err = fmt.Errorf("%s %s://%s%s: %w", req.Method, req.URL.Scheme, req.URL.Host, req.URL.Path, err)
 	err = c.Redact(err)
@@ -319,12 +322,13 @@ func isRetried(status int) bool {
 	return status >= 500
 }
 
-// isFinal says that a request cannot be sent, whenever it is tried. What is left are the network's failures.
+// isFinal says whether sending the request fails at every attempt. All other errors are failures of the network.
 func isFinal(err error) bool {
 	var certificate *tls.CertificateVerificationError
 	var record tls.RecordHeaderError // a server of plain HTTP
 	var address *net.AddrError
-	return errors.Is(err, errTooLong) || errors.As(err, &certificate) || errors.As(err, &record) || errors.As(err, &address)
+	return errors.Is(err, errTooLong) || errors.As(err, &certificate) || errors.As(err, &record) ||
+		errors.As(err, &address)
 }
 
 func checkJSON(body []byte) error {
@@ -347,7 +351,7 @@ func checkJSON(body []byte) error {
 
 var noNumber = regexp.MustCompile(`[:\[,]\s*-?(?:NaN|Infinity)\s*[,}\]]`)
 
-// retryAfter returns how long the server wants to be left alone, and sees to it that all requests do so.
+// retryAfter returns the time to wait that the server asks for, and pauses all requests for that time.
 func (c *Client) retryAfter(resp *http.Response) time.Duration {
 	wait := min(parseRetryAfter(resp.Header.Get("Retry-After"), time.Now()), c.options.MaxWait)
 	until := time.Now().Add(wait)
@@ -359,7 +363,7 @@ func (c *Client) retryAfter(resp *http.Response) time.Duration {
 	return wait
 }
 
-// parseRetryAfter reads seconds or a date (RFC 9110, section 10.2.3); 0 where the header says nothing.
+// parseRetryAfter reads seconds or a date (RFC 9110, section 10.2.3); 0 if the header holds neither.
 func parseRetryAfter(header string, now time.Time) time.Duration {
 	header = strings.TrimSpace(header)
 	if seconds, err := strconv.ParseFloat(header, 64); err == nil && seconds >= 0 {
@@ -372,13 +376,13 @@ func parseRetryAfter(header string, now time.Time) time.Duration {
 	return 0
 }
 
-// waits are those between the attempts of one request.
+// waits computes the waits between the attempts of one request.
 type waits struct {
 	backoff.ExponentialBackOff
 	atLeast time.Duration // what the server asked for
 }
 
-// newWaits sets the library's interval, around which it draws, so that a draw lies between 0 and the limit.
+// newWaits halves the intervals: the library draws around them, so that a draw lies between 0 and the limit.
 func newWaits(o Options) *waits {
 	w := &waits{ExponentialBackOff: backoff.ExponentialBackOff{
 		InitialInterval: o.Wait / 2, MaxInterval: o.MaxWait / 2, RandomizationFactor: 1, Multiplier: 2,

@@ -351,8 +351,8 @@ func TestNobodySeesTheKey(t *testing.T) {
 func TestKeysThatCannotBeSentAreNamedByTheirVariable(t *testing.T) {
 	for value, want := range map[string]string{
 		"":                         "the environment variable " + keyVariable + " is not set",
-		sentinel + "\n" + sentinel: "the environment variable " + keyVariable + " holds no API key",
-		sentinel + "é":             "the environment variable " + keyVariable + " holds no API key",
+		sentinel + "\n" + sentinel: "the environment variable " + keyVariable + " is not an API key",
+		sentinel + "é":             "the environment variable " + keyVariable + " is not an API key",
 	} {
 		t.Setenv(keyVariable, value)
 		_, err := New(Options{KeyVariable: keyVariable, KeyRequired: true})

@@ -1,5 +1,5 @@
-// Package httpretry sends requests to a paid or busy JSON API and comes back with a whole answer or a clear error. The
-// clients of language models and rerankers share it.
+// Package httpretry sends requests to a paid or busy JSON API and returns a whole answer or a clear error. The clients
+// of language models and rerankers share it.
 //
 // What is retried is the whole unit: connecting, sending, reading the body to its end, and checking that it is JSON.
 // After 408, 409, 425, 429, 5xx except 501, a connection that breaks, an attempt that takes too long, a body that is

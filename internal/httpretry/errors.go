@@ -12,10 +12,10 @@ import (
 	"github.com/retort-ir/retort/internal/strictjson"
 )
 
-// ErrMaxRequests says that Options.MaxRequests were sent.
+// ErrMaxRequests says that the client has sent Options.MaxRequests.
 var ErrMaxRequests = errors.New("the limit of requests is reached")
 
-// StatusError is an answer whose status says that there is none.
+// StatusError is an answer with a status other than 2xx.
 type StatusError struct {
 	Code    int    // the HTTP status
 	Message string // what the server said, cut, on one line; may be ""
@@ -29,21 +29,23 @@ func (e *StatusError) Error() string {
 	return text
 }
 
-// TooLong says that the server refuses the request for the length of a text in it, for which no other attempt is of
-// use.
+// TooLong says whether the server refused the request because a text in it is too long. Another attempt cannot help.
 func (e *StatusError) TooLong() bool {
 	switch e.Code {
 	case http.StatusRequestEntityTooLarge:
 		return true
-	case http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusInternalServerError: // the last is llama.cpp's
+	case http.StatusBadRequest, http.StatusUnprocessableEntity,
+		http.StatusInternalServerError: // from llama.cpp
 		return tooLong.MatchString(e.Message)
 	}
 	return false
 }
 
-// tooLong are the words of vLLM, text-embeddings-inference, llama.cpp, Cohere, Jina and OpenAI.
-var tooLong = regexp.MustCompile(`(?i)too (?:long|large|many tokens)|(?:longer|greater|larger|more) than [^.]{0,60}(?:length|limit|tokens?|context)|` +
-	`(?:maximum|max\.?|available) (?:context|input|sequence|model|prompt|token)|context[ _](?:length|size|window)|less than \d+ tokens|` +
+// tooLong matches the messages of vLLM, text-embeddings-inference, llama.cpp, Cohere, Jina and OpenAI.
+var tooLong = regexp.MustCompile(`(?i)too (?:long|large|many tokens)|` +
+	`(?:longer|greater|larger|more) than [^.]{0,60}(?:length|limit|tokens?|context)|` +
+	`(?:maximum|max\.?|available) (?:context|input|sequence|model|prompt|token)|` +
+	`context[ _](?:length|size|window)|less than \d+ tokens|` +
 	`exceed[^.]{0,60}(?:length|limit|size|tokens?|context|maximum)|token limit`)
 
 // maxMessage is how many characters of a server's message an error holds.
@@ -52,23 +54,22 @@ const maxMessage = 300
 func (c *Client) newStatusError(resp *http.Response, body []byte) *StatusError {
 	e := &StatusError{Code: resp.StatusCode, Message: c.Message(body)}
 	if to, err := resp.Location(); err == nil && resp.StatusCode/100 == 3 {
-		e.Message = fmt.Sprintf("the server redirects to %s://%s%s: give the address of the server that answers itself", to.Scheme, to.Host, to.Path)
+		e.Message = fmt.Sprintf("the server redirects to %s://%s%s: give the address of the server that answers itself",
+			to.Scheme, to.Host, to.Path)
 	}
 	return e
 }
 
-// Message returns what a server says is wrong, for an error: without the key, on one line and cut.
+// Message returns the server's error message without the key, on one line, and cut to what an error can hold.
 func (c *Client) Message(body []byte) string { return c.Cut(message(body)) }
 
-// Cut takes the key out of a server's text, puts the text on one line and cuts it to what an error can hold.
+// Cut removes the key from a server's text, puts the text on one line and cuts it to what an error can hold.
 func (c *Client) Cut(text string) string { return cut(c.redact(text)) }
 
-// Redact returns the error without the key. Errors that speak of a server's answer need it, since the answer may hold
-// the key.
+// Redact returns the error without the key. Redact errors that quote a server's answer, since it may hold the key.
 func (c *Client) Redact(err error) error { return redactError(err, c.redact) }
 
-// message finds the text in the forms of error that OpenAI, Cohere, Jina, vLLM, llama.cpp and text-embeddings-inference
-// send.
+// message finds the message in the errors of OpenAI, Cohere, Jina, vLLM, llama.cpp and text-embeddings-inference.
 func message(body []byte) string {
 	var forms struct {
 		Error   json.RawMessage `json:"error"` // {"message": ...} or a text
@@ -108,7 +109,7 @@ func cut(text string) string {
 	return text
 }
 
-// isOutOfMoney says that no wait helps against a 429: the account is empty.
+// isOutOfMoney says whether a 429 means that the account is empty, so that waiting cannot help.
 func isOutOfMoney(body []byte) bool {
 	var form struct {
 		Error struct {

@@ -44,7 +44,10 @@ func (o Options) Validate() error {
 	for _, f := range []struct {
 		name  string
 		value int
-	}{{"Concurrency", o.Concurrency}, {"PerMinute", o.PerMinute}, {"Attempts", o.Attempts}, {"MaxRequests", o.MaxRequests}} {
+	}{
+		{"Concurrency", o.Concurrency}, {"PerMinute", o.PerMinute}, {"Attempts", o.Attempts},
+		{"MaxRequests", o.MaxRequests},
+	} {
 		if f.value < 0 {
 			return fmt.Errorf("%s is %d, want it >= 0", f.name, f.value)
 		}
@@ -79,11 +82,15 @@ func (o Options) readKey() (string, error) {
 	if key == "" && o.KeyRequired {
 		return "", fmt.Errorf("no API key: the environment variable %s is not set", o.KeyVariable)
 	}
-	if strings.ContainsFunc(key, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || r > unicode.MaxASCII }) {
-		return "", fmt.Errorf("the environment variable %s holds no API key: there are spaces, control or non-ASCII characters in it", o.KeyVariable)
+	if strings.ContainsFunc(key, isForeign) {
+		return "", fmt.Errorf("the environment variable %s is not an API key: "+
+			"it contains spaces, control characters or non-ASCII characters", o.KeyVariable)
 	}
 	return key, nil
 }
+
+// isForeign says whether no API key can contain a character.
+func isForeign(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || r > unicode.MaxASCII }
 
 // ParseURL checks the address of a server: http or https, a host, no credentials, no query. No error holds more than
 // the host, since a password may stand in what is malformed.
@@ -99,7 +106,8 @@ func ParseURL(address string) (*url.URL, error) {
 	case u.Host == "":
 		return nil, errors.New("the server's URL names no host: give one like http://localhost:8080/v1")
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return nil, fmt.Errorf("the URL of %s has a user, query or fragment: give the bare address, and the key in the environment", u.Host)
+		return nil, fmt.Errorf("the URL of %s has a user, query or fragment: "+
+			"give the bare address, and the key in the environment", u.Host)
 	}
 	u.Path = strings.TrimRight(u.Path, "/")
 	u.RawPath = ""

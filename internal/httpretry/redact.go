@@ -22,23 +22,24 @@ var (
 		`(?i)([?&][^=&\s"']*(?:key|token|secret|passw|pwd|auth|credential|signature|\bsig)[^=&\s"']*=)[^&#\s"'<>]+`)
 )
 
-// RedactURLs returns the text with the user and password of every address in it taken out, and the values of query
-// parameters whose names speak of a key, a token or a password.
+// RedactURLs removes, from every address in the text, the user and password, and the values of query parameters whose
+// names contain words such as key, token or password.
 func RedactURLs(text string) string {
 	text = userinfo.ReplaceAllString(text, "${1}"+redactedCredentials+"@")
 	return queryValue.ReplaceAllString(text, "${1}"+redactedCredentials)
 }
 
-// RedactURLsOf returns the error with its text as RedactURLs leaves it. It still matches with errors.Is what it matched
-// before.
+// RedactURLsOf returns the error with RedactURLs applied to its text. The new error still matches with errors.Is what
+// the old one matched.
 func RedactURLsOf(err error) error { return redactError(err, RedactURLs) }
 
-// newRedactor returns a function that takes the key and the credentials in addresses out of a text. key may be "".
+// newRedactor returns a function that removes the key (which may be "") and the credentials of addresses from a text.
 //
-// A key that could be an ordinary word, such as "test" or "EMPTY", protects nothing, and taken out everywhere it would
-// make errors unreadable. Such a key goes where the text presents it as a credential: behind "Bearer", "API key:" and
-// the like. A word of 8 letters or more, and a mixture of letters and digits below 4 characters, go wherever they are
-// words of their own. Every other key goes wherever its characters occur, also as JSON, HTML and addresses escape it.
+// A key that could be an ordinary word, such as "test" or "EMPTY", protects nothing, and removing it everywhere would
+// make errors unreadable. Such a key is removed where the text presents it as a credential: behind "Bearer", "API key:"
+// and the like. Words of 8 letters or more, and mixtures of letters and digits below 4 characters, are removed where
+// they are whole words. Every other key is removed wherever its characters occur, also as escaped in JSON, HTML and
+// addresses.
 func newRedactor(key string) func(string) string {
 	if key == "" {
 		return RedactURLs
@@ -48,7 +49,7 @@ func newRedactor(key string) func(string) string {
 	case secretKey:
 		patterns = append(patterns, regexp.MustCompile(`()`+alternatives(key)+`()`))
 	case wordKey:
-		// Twice, since a match takes the character between two words.
+		// Applied twice, since a match consumes the character between two words.
 		word := regexp.MustCompile(`(^|[^\pL\pN_-]|\\[abfnrtv])` + alternatives(key) + wordEnd)
 		patterns = append(patterns, word, word)
 	}
@@ -61,7 +62,7 @@ func newRedactor(key string) func(string) string {
 }
 
 const (
-	// credentialContext is what presents the next word as a credential.
+	// credentialContext matches words that present the next word as a credential.
 	credentialContext = `((?i:bearer|basic|authorization|authentication|credentials?|tokens?|keys?|passwords?|secrets?)` +
 		`(?:\W{1,4}(?i:provided|received|given|supplied|sent|is|was|of|bearer|basic))*[^\pL\pN]{1,6})`
 	wordEnd = `($|[^\pL\pN_])`
@@ -91,8 +92,8 @@ func strengthOf(key string) strength {
 	return commonKey
 }
 
-// newLeakDetector returns a function that finds the key in an answer. It looks for keys that no text holds by chance
-// only: 16 characters or more, with letters and digits.
+// newLeakDetector returns a function that says whether an answer holds the key. It only looks for keys that no text
+// holds by chance: 16 characters or more, with letters and digits.
 func newLeakDetector(key string) func(answer []byte) bool {
 	if len(key) < longKey || !strings.ContainsFunc(key, unicode.IsLetter) || !strings.ContainsFunc(key, unicode.IsDigit) {
 		return func([]byte) bool { return false }
@@ -100,7 +101,7 @@ func newLeakDetector(key string) func(answer []byte) bool {
 	return regexp.MustCompile(alternatives(key)).Match
 }
 
-// alternatives is a pattern of the forms in which servers send a key back.
+// alternatives returns a pattern of the forms in which servers send a key back.
 func alternatives(key string) string {
 	quoted := strconv.Quote(key)
 	forms := []string{key, quoted[1 : len(quoted)-1], url.QueryEscape(key), url.PathEscape(key), html.EscapeString(key)}
@@ -110,7 +111,7 @@ func alternatives(key string) string {
 	return "(?:" + strings.Join(forms, "|") + ")"
 }
 
-// redactError returns the error with another text, and itself where the text stays.
+// redactError returns err itself if redact does not change its text.
 func redactError(err error, redact func(string) string) error {
 	if err == nil {
 		return nil
@@ -122,7 +123,7 @@ func redactError(err error, redact func(string) string) error {
 	return err
 }
 
-// redacted is an error whose text had a secret in it.
+// redacted is an error whose text held a secret.
 type redacted struct {
 	text string
 	err  error
@@ -131,7 +132,7 @@ type redacted struct {
 func (e *redacted) Error() string        { return e.text }
 func (e *redacted) Is(target error) bool { return errors.Is(e.err, target) }
 
-// As finds a StatusError, whose message has been redacted. What else is below may hold the secret.
+// As finds a StatusError only, whose message is redacted. Other wrapped errors may hold the secret.
 func (e *redacted) As(target any) bool {
 	status, ok := target.(**StatusError)
 	return ok && errors.As(e.err, status)
