@@ -7,6 +7,7 @@ import (
 	"unicode"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/internal/counted"
 )
 
 // Scripts counts the passages of a corpus that what is made for English text reads badly: Extractive, and analyzers
@@ -48,6 +49,34 @@ func ReadScripts(ctx context.Context, corpus retort.Corpus) (Scripts, error) {
 		}
 	}
 	return s, nil
+}
+
+// unspacedScripts names the scripts of Scripts.Unspaced.
+const unspacedScripts = "a script without spaces between words (Chinese, Japanese, Thai, Lao, Khmer or Burmese)"
+
+// Check returns warnings for people whose passages extractive queries and BM25 do not suit. It returns an error where
+// extractOnly is true, so that extraction alone can make queries, and no passage gives any.
+func (s Scripts) Check(extractOnly bool) (warnings []string, err error) {
+	switch {
+	case s.Unspaced == s.Passages && extractOnly:
+		return nil, fmt.Errorf("its %s passages are in %s, and no queries can be extracted from those: give queries of your own, "+
+			"or have a language model ask them", counted.Thousands(s.Passages), unspacedScripts)
+	case s.Unspaced > 0:
+		warnings = append(warnings, fmt.Sprintf("%s: no queries are extracted from them, and BM25 takes each of their "+
+			"characters for a word. Queries of your own or of a language model make up for the first", s.DescribeUnspaced()))
+	}
+	if s.Foreign*2 > s.Passages-s.Unspaced {
+		warnings = append(warnings, fmt.Sprintf("%s of %s passages do not look English, which extractive queries and BM25's stop words and stems "+
+			"are made for: expect less of them, and give judged queries to see what they are worth",
+			counted.Thousands(s.Foreign), counted.Thousands(s.Passages)))
+	}
+	return warnings, nil
+}
+
+// DescribeUnspaced says how many passages are Unspaced: "2 of 3 passages are in a script without spaces between words
+// (Chinese, Japanese, Thai, Lao, Khmer or Burmese)".
+func (s Scripts) DescribeUnspaced() string {
+	return fmt.Sprintf("%s of %s passages are in %s", counted.Thousands(s.Unspaced), counted.Thousands(s.Passages), unspacedScripts)
 }
 
 // isUnspaced says whether most letters are of scripts that put no spaces between words.

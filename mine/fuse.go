@@ -1,6 +1,7 @@
 package mine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,8 +62,12 @@ const (
 	mostFused   = 1024
 )
 
-// NewZScoreFusion fuses rankers of one corpus. depth is 100 in most of Retort.
+// defaultDepth is the depth of a fusion that asks for none.
+const defaultDepth = 100
+
+// NewZScoreFusion fuses rankers of one corpus. depth 0 means 100.
 func NewZScoreFusion(depth int, rankers ...Scorer) (*ZScoreFusion, error) {
+	depth = cmp.Or(depth, defaultDepth)
 	if err := checkDepth(depth); err != nil {
 		return nil, fmt.Errorf("z-score: %w", err)
 	}

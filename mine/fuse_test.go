@@ -122,7 +122,7 @@ func TestZScoreFusionBadInputIsAnError(t *testing.T) {
 		err  error
 		says string
 	}{
-		{"depth of 0", last(mine.NewZScoreFusion(0, ok)), "depth is 0"},
+		{"depth below 0", last(mine.NewZScoreFusion(-1, ok)), "depth is -1"},
 		{"no rankers", last(mine.NewZScoreFusion(100)), "no rankers"},
 		{"different corpora", last(mine.NewZScoreFusion(100, ok, fixedScores{scores: make([]float32, 3)})), "ranker 1 has 3 passages"},
 		{"k of 0", search(ctx, 0, ok), "k is 0"},

@@ -118,7 +118,7 @@ func (d *demo) print(w io.Writer, r distillResult, measured pipeline.Report) err
 		fmt.Fprintf(w, "\n%s (%d queries)\n", set.Title, len(set.After.Queries))
 		table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(table, "\tBM25\tstudent before\tteacher\tstudent after\tafter - before\t95% interval\tp")
-		for _, m := range pipeline.Metrics() {
+		for _, m := range measured.Metrics() {
 			c := set.Differences[m.Name]
 			fmt.Fprintf(table, "%s\t%.4f\t%.4f\t%.4f\t%.4f\t%+.4f\t%+.4f to %+.4f\t%.2g\n", m.Title(),
 				set.BM25.Mean(m), set.Before.Mean(m), set.Teacher.Mean(m), set.After.Mean(m), c.Delta, c.Low, c.High, c.P)

@@ -353,9 +353,9 @@ func (f *distillFlags) takenTarget() pipeline.Target {
 // usualTeacher returns the default of -teacher.
 func (f *distillFlags) usualTeacher() string {
 	if f.takenTarget() == pipeline.StudentScale {
-		return pipeline.KindBM25
+		return "bm25"
 	}
-	return pipeline.KindBM25 + "+" + pipeline.KindStudent
+	return "bm25+student"
 }
 
 // recipe returns the recipe of the flags, without the parts that are read from files.

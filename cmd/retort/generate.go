@@ -1,16 +1,12 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/retort-ir/retort"
@@ -18,6 +14,7 @@ import (
 	"github.com/retort-ir/retort/distill/pipeline"
 	"github.com/retort-ir/retort/encoder/bert"
 	"github.com/retort-ir/retort/generate"
+	"github.com/retort-ir/retort/internal/counted"
 )
 
 var generateCommand = command{
@@ -184,7 +181,7 @@ func whyNone(asked *pipeline.Asked) string {
 		return ""
 	}
 	if c := asked.Cost(); len(c.Dropped) > 0 {
-		return "; answers dropped: " + pipeline.JoinReasons(c.Dropped)
+		return "; answers dropped: " + counted.Join(c.Dropped)
 	}
 	return ""
 }
@@ -212,14 +209,8 @@ func (r *generateResult) print(w io.Writer) error {
 	if wantsJSON(w) {
 		return writeResult(w, r)
 	}
-	parts := make([]string, 0, len(r.Types))
-	for _, kind := range slices.SortedFunc(maps.Keys(r.Types), func(a, b string) int {
-		return cmp.Or(cmp.Compare(r.Types[b], r.Types[a]), cmp.Compare(a, b))
-	}) {
-		parts = append(parts, fmt.Sprintf("%s %d", kind, r.Types[kind]))
-	}
 	fmt.Fprintf(w, "%s: %s queries from %s passages (%s), %d duplicates dropped, %.0f s\n",
-		r.Queries, thousands(r.Kept), thousands(r.Passages), strings.Join(parts, ", "), r.Duplicates, r.Seconds)
+		r.Queries, thousands(r.Kept), thousands(r.Passages), counted.Join(r.Types), r.Duplicates, r.Seconds)
 	if r.Answers != nil {
 		fmt.Fprintln(w, r.Answers)
 	}

@@ -258,8 +258,8 @@ func (f *distillFlags) files() map[string]string {
 func runEvents(p *progress.Progress) retort.Events {
 	training := trainingEvents(p, "train")
 	names := map[string]string{
-		string(pipeline.StageCheck): "check the teacher", string(pipeline.StageGenerate): "generate queries",
-		string(pipeline.StageMine): "mine lists", string(pipeline.StageScore): "score lists",
+		runfolder.StageCheck: "check the teacher", runfolder.StageGenerate: "generate queries",
+		runfolder.StageMine: "mine lists", runfolder.StageScore: "score lists",
 	}
 	var stage *progress.Stage
 	current := ""

@@ -32,7 +32,11 @@ func say(line string, err error, p *progress.Progress) error {
 
 // checkScripts warns of passages whose script does not suit extractive queries or BM25. path is the corpus file.
 func checkScripts(ctx context.Context, corpus retort.Corpus, path string, extractOnly bool, p *progress.Progress) error {
-	warnings, err := pipeline.ScriptsOf(ctx, corpus, extractOnly)
+	scripts, err := generate.ReadScripts(ctx, corpus)
+	if err != nil {
+		return err
+	}
+	warnings, err := scripts.Check(extractOnly)
 	if err != nil {
 		return fmt.Errorf("%s: %w (-queries, -generator llm)", path, err)
 	}
@@ -46,8 +50,7 @@ func checkScripts(ctx context.Context, corpus retort.Corpus, path string, extrac
 func warnOfScripts(ctx context.Context, corpus retort.Corpus, p *progress.Progress) error {
 	s, err := generate.ReadScripts(ctx, corpus)
 	if err == nil && s.Unspaced > 0 {
-		p.Print(fmt.Sprintf("%s of %s passages are in %s: BM25 treats each character as a word; "+
-			"a model (-model DIR) may find more", thousands(s.Unspaced), thousands(s.Passages), pipeline.UnspacedScripts))
+		p.Print(s.DescribeUnspaced() + ": BM25 treats each character as a word; a model (-model DIR) may find more")
 	}
 	return err
 }

@@ -59,8 +59,7 @@ func testOf(out *pipeline.Outcome) *testResult {
 func (t *testResult) String() string {
 	verdict := "the trained model is kept"
 	if !t.Kept {
-		verdict = fmt.Sprintf("the initial model is kept (p must be below %.2g; -keep last saves the trained model anyway)",
-			pipeline.SignificanceP)
+		verdict = "the initial model is kept (the gain is not significant; -keep last saves the trained model anyway)"
 	}
 	return fmt.Sprintf("%s %+.4f, p %.2g: %s", t.On, t.Delta, t.P, verdict)
 }
@@ -68,7 +67,7 @@ func (t *testResult) String() string {
 func (j *job) result(out *pipeline.Outcome) distillResult {
 	t := out.Training
 	r := distillResult{
-		Run: j.out, Model: filepath.Join(j.out, runModel), Report: filepath.Join(j.out, pipeline.PageFile),
+		Run: j.out, Model: filepath.Join(j.out, runModel), Report: filepath.Join(j.out, runPage),
 		Verdict: out.Verdict, Lists: t.TrainLists, Steps: t.Steps, TotalSteps: t.TotalSteps, Seconds: out.Seconds,
 		Check: out.Check, Test: testOf(out),
 	}

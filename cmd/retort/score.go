@@ -15,6 +15,7 @@ import (
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/cmd/retort/internal/progress"
 	"github.com/retort-ir/retort/distill/pipeline"
+	"github.com/retort-ir/retort/internal/counted"
 	"github.com/retort-ir/retort/mine"
 	"github.com/retort-ir/retort/teacher"
 )
@@ -68,7 +69,7 @@ func runScore(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	flags.IntVar(&a.depth, "depth", 50, "")
 	flags.StringVar(&a.scale, "scale", "none", "")
 	flags.StringVar(&a.analyzer, "analyzer", "english", "")
-	a.teacher.add(flags, pipeline.KindBM25+"+"+pipeline.KindStudent)
+	a.teacher.add(flags, "bm25+student")
 	a.model.add(flags)
 	if _, err := parseArgs(flags, args); err != nil {
 		return err
@@ -249,7 +250,7 @@ func (s *scorer) unscored(ctx context.Context, r *scoreResult) ([]retort.List, e
 	}
 	var ranker mine.Retriever = s.bm25
 	if s.dense != nil {
-		if ranker, err = mine.NewZScoreFusion(pipeline.RankedDepth, s.bm25, s.dense); err != nil {
+		if ranker, err = mine.NewZScoreFusion(0, s.bm25, s.dense); err != nil {
 			return nil, err
 		}
 	}
@@ -393,7 +394,7 @@ func (r *scoreResult) print(w io.Writer) error {
 	fmt.Fprintf(w, "%s: %s lists, %s pairs by %s, %.0f s\n",
 		r.Lists, thousands(r.Kept), thousands(r.Pairs), r.Teacher, r.Seconds)
 	if len(r.Dropped) > 0 {
-		fmt.Fprintf(w, "dropped: %s\n", pipeline.JoinReasons(r.Dropped))
+		fmt.Fprintf(w, "dropped: %s\n", counted.Join(r.Dropped))
 	}
 	if r.Calibration != "" {
 		fmt.Fprintln(w, r.Calibration)

@@ -17,8 +17,8 @@ import (
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
 
-	"github.com/retort-ir/retort/distill/pipeline"
 	"github.com/retort-ir/retort/internal/regular"
+	"github.com/retort-ir/retort/internal/runfolder"
 )
 
 // setting explains one setting of distill: a flag, and a key of the settings file.
@@ -26,7 +26,7 @@ type setting struct {
 	name string
 	help string
 	// stages read the setting. Later stages depend on it through them. Empty: no result depends on it.
-	stages []pipeline.Stage
+	stages []string
 }
 
 type settingGroup struct {
@@ -37,17 +37,17 @@ type settingGroup struct {
 // settingGroups returns all settings in the order of the settings file.
 func settingGroups() []settingGroup {
 	const (
-		checks    = pipeline.StageCheck
-		generates = pipeline.StageGenerate
-		mines     = pipeline.StageMine
-		scores    = pipeline.StageScore
-		filters   = pipeline.StageFilter
-		before    = pipeline.StageBefore
-		trains    = pipeline.StageTrain
-		evaluates = pipeline.StageEvaluate
+		checks    = runfolder.StageCheck
+		generates = runfolder.StageGenerate
+		mines     = runfolder.StageMine
+		scores    = runfolder.StageScore
+		filters   = runfolder.StageFilter
+		before    = runfolder.StageBefore
+		trains    = runfolder.StageTrain
+		evaluates = runfolder.StageEvaluate
 	)
-	all := []pipeline.Stage{checks, generates, mines, scores, filters, before, trains, evaluates}
-	on := func(stages ...pipeline.Stage) []pipeline.Stage { return stages }
+	all := []string{checks, generates, mines, scores, filters, before, trains, evaluates}
+	on := func(stages ...string) []string { return stages }
 	model := on(checks, mines, before, trains)
 	return []settingGroup{
 		{"Files and folders. Relative paths start at the current folder.", []setting{

@@ -132,7 +132,7 @@ func fromFolder(folder, path string) string {
 // change is a changed setting or file, with the stages that read it.
 type change struct {
 	what   string
-	stages []pipeline.Stage
+	stages []string
 }
 
 // changes returns the changes since the last call of the run.
@@ -238,7 +238,7 @@ func (a *distillArgs) hashes(ctx context.Context, m *runfolder.Manifest) (map[st
 		if err != nil {
 			return "", err
 		}
-		hash, err := pipeline.HashCorpus(ctx, corpus)
+		hash, err := pipeline.HashCollection(ctx, &eval.Collection{Corpus: corpus})
 		return hash, errors.Join(err, corpus.Close())
 	}); err != nil {
 		return nil, err
@@ -291,7 +291,7 @@ func redone(dir string, m *runfolder.Manifest, changes []change) map[string]stri
 	for _, e := range m.Stages {
 		var why []string
 		for _, c := range changes {
-			if slices.Contains(c.stages, pipeline.Stage(e.Name)) {
+			if slices.Contains(c.stages, e.Name) {
 				why = append(why, c.what)
 			}
 		}
@@ -352,9 +352,9 @@ func (s *runStatusOf) print(w io.Writer) error {
 func stageOrder(m *runfolder.Manifest) []string {
 	var order []string
 	lists := m.Settings["lists"] != "" || len(m.Settings) == 0
-	for _, s := range pipeline.Stages() {
-		if m.Find(string(s)) != nil || !lists && s != pipeline.StageCheck {
-			order = append(order, string(s))
+	for _, s := range runfolder.PipelineStages() {
+		if m.Find(s) != nil || !lists && s != runfolder.StageCheck {
+			order = append(order, s)
 		}
 	}
 	others := map[string]bool{}

@@ -156,4 +156,4 @@ func openRunCorpus(ctx context.Context, path, run string, p *progress.Progress) 
 }
 
 // The copy of the corpus and the specialised model in a run folder.
-const runCorpus, runModel = "corpus.jsonl", "model"
+const runCorpus, runModel, runPage = "corpus.jsonl", "model", "report.html"

@@ -86,7 +86,7 @@ func (t *teacherFlags) check(usual string) error {
 		return fmt.Errorf("%w: -rerank-extra: %w", errUsage, err)
 	}
 	asksServer := slices.ContainsFunc(parsed, func(m pipeline.ExpressionMember) bool {
-		return m.Kind == pipeline.KindRerankAPI
+		return m.Kind == "rerankapi"
 	})
 	if (t.rerankTruncate || t.rerankExtra != "") && !asksServer {
 		return fmt.Errorf("%w: -rerank-truncate and -rerank-extra need a -teacher with rerankapi:KIND:URL#MODEL", errUsage)
@@ -125,7 +125,7 @@ func (t *teacherFlags) expression(usual string) (pipeline.TeacherExpression, err
 		return nil, fmt.Errorf("%w: -teacher: %w", errUsage, err)
 	}
 	for _, m := range e {
-		if m.Kind != pipeline.KindRerankAPI {
+		if m.Kind != "rerankapi" {
 			continue
 		}
 		if _, err := rerankOptions(m.Arg); err != nil {
@@ -165,7 +165,7 @@ func (o *opener) close() error {
 
 func (o *opener) member(ctx context.Context, m pipeline.ExpressionMember) (teacher.Teacher, error) {
 	switch m.Kind {
-	case pipeline.KindEncoder:
+	case "encoder":
 		model, err := bert.Open(ctx, m.Arg, bert.Options{
 			Threads: o.machine.Threads, Device: o.machine.Device, Precision: o.machine.Precision, Logger: o.logger,
 		})
@@ -174,7 +174,7 @@ func (o *opener) member(ctx context.Context, m pipeline.ExpressionMember) (teach
 		}
 		o.closers = append(o.closers, model.Close)
 		return teacher.FromEncoder(model), nil
-	case pipeline.KindCrossEncoder:
+	case "crossencoder":
 		model, err := crossencoder.Open(ctx, m.Arg, crossencoder.Options{
 			Threads: o.machine.Threads, Device: o.machine.Device, Precision: o.machine.Precision, Logger: o.logger,
 		})
@@ -183,7 +183,7 @@ func (o *opener) member(ctx context.Context, m pipeline.ExpressionMember) (teach
 		}
 		o.closers = append(o.closers, model.Close)
 		return model, nil
-	case pipeline.KindLikelihood:
+	case "likelihood":
 		model, err := causallm.Open(ctx, m.Arg, causallm.Options{
 			Threads: o.machine.Threads, Device: o.machine.Device, Precision: o.machine.Precision,
 		})
@@ -192,7 +192,7 @@ func (o *opener) member(ctx context.Context, m pipeline.ExpressionMember) (teach
 		}
 		o.closers = append(o.closers, model.Close)
 		return likelihood.New(model, likelihood.Options{})
-	case pipeline.KindRerankAPI:
+	case "rerankapi":
 		options, err := rerankOptions(m.Arg)
 		if err != nil {
 			return nil, err

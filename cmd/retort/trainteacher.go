@@ -20,9 +20,9 @@ import (
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/cmd/retort/internal/progress"
-	"github.com/retort-ir/retort/distill/pipeline"
 	"github.com/retort-ir/retort/encoder/bert"
 	"github.com/retort-ir/retort/eval"
+	"github.com/retort-ir/retort/internal/counted"
 	"github.com/retort-ir/retort/mine"
 	"github.com/retort-ir/retort/teacher/crossencoder"
 )
@@ -256,7 +256,7 @@ func whyUntrained(r *trainTeacherResult) string {
 	if len(r.Dropped) == 0 {
 		return "all are held out (-dev-fraction)"
 	}
-	return pipeline.JoinReasons(r.Dropped)
+	return counted.Join(r.Dropped)
 }
 
 // example is what a list teaches, or why nothing.
@@ -332,7 +332,7 @@ func (r *trainTeacherResult) print(w io.Writer) error {
 		fmt.Fprintf(w, "temperature of the scores %.3g\n", r.Temperature)
 	}
 	if len(r.Dropped) > 0 {
-		fmt.Fprintf(w, "dropped: %s\n", pipeline.JoinReasons(r.Dropped))
+		fmt.Fprintf(w, "dropped: %s\n", counted.Join(r.Dropped))
 	}
 	if r.Before != nil {
 		fmt.Fprintf(w, "%s of held-out lists: %.4f before, %.4f after (the best, after %d steps)\n", r.ChosenBy, *r.Before, *r.After, *r.BestStep)

@@ -65,7 +65,7 @@ func TestTheStudentIsToldHowItCameAbout(t *testing.T) {
 	require.Equal(t, "MRR@10", r.Measure)
 	require.Equal(t, 40, r.Queries)
 	require.Equal(t, []float64{1, 1, 1}, []float64{r.Delta, r.Low, r.High})
-	require.Less(t, r.P, SignificanceP)
+	require.Less(t, r.P, significanceP)
 	require.Equal(t, "It answers held-out queries better than the base model, beyond doubt.", card.Verdict)
 	facts := map[string]string{}
 	for _, f := range card.Method {

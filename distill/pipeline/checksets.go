@@ -81,7 +81,7 @@ func (r *run) heldOutSet(ctx context.Context) (*checkSet, error) {
 		name := fmt.Sprintf("held-out queries (%s)", kind)
 		if kind == generate.TypeTitle {
 			set, err := r.heldOutTitles(ctx, g)
-			if errors.Is(err, ErrNoKnownItems) {
+			if errors.Is(err, errFewItems) {
 				continue
 			}
 			if err != nil {
@@ -133,7 +133,7 @@ func (r *run) heldOutTitles(ctx context.Context, g generate.QueryGenerator) (*ch
 	if err != nil {
 		return nil, err
 	}
-	fusion, err := mine.NewZScoreFusion(RankedDepth, bm25, dense)
+	fusion, err := mine.NewZScoreFusion(0, bm25, dense)
 	if err != nil {
 		return nil, err
 	}

@@ -38,11 +38,12 @@ func (r *run) selection(ctx context.Context) (func(context.Context, encoder.Enco
 	return r.judgedNDCG(pool), "judged queries " + hash, err
 }
 
-// HashCollection stands for a collection, its passages included.
+// HashCollection returns a hash of a collection, its passages included, as the manifest of a run has it. A collection
+// without queries is its corpus.
 func HashCollection(ctx context.Context, c *eval.Collection) (string, error) {
-	corpus, err := HashCorpus(ctx, c.Corpus)
-	if err != nil {
-		return "", err
+	corpus, err := hashCorpus(ctx, c.Corpus)
+	if err != nil || c.Queries == nil && c.Qrels == nil {
+		return corpus, err
 	}
 	judged, err := hashCollection(c)
 	return corpus + " " + judged, err
@@ -66,7 +67,7 @@ const heldOutPassages, itemsEach = 1000, 3
 // corpus gives enough is taken.
 var heldOutTypes = []string{generate.TypeTitle, generate.TypeKeywords, generate.TypePhrase, generate.TypeSentence}
 
-func (r *run) holdOut(ctx context.Context) (*HeldOut, error) {
+func (r *run) holdOut(ctx context.Context) (*heldOut, error) {
 	var why []error
 	for _, kind := range heldOutTypes {
 		if slices.Contains(r.trainedTypes(), kind) {
@@ -77,8 +78,8 @@ func (r *run) holdOut(ctx context.Context) (*HeldOut, error) {
 		if err != nil {
 			return nil, err
 		}
-		held, err := HoldOut(ctx, r.corpus, g, heldOutPassages, r.Seed, r.Towers == distill.QueryOnly)
-		if !errors.Is(err, ErrNoKnownItems) {
+		held, err := holdOut(ctx, r.corpus, g, heldOutPassages, r.Seed, r.Towers == distill.QueryOnly)
+		if !errors.Is(err, errFewItems) {
 			return held, err
 		}
 		why = append(why, fmt.Errorf("%s: %w", kind, err))
@@ -94,7 +95,7 @@ func (r *run) trainedTypes() []string {
 	case r.LanguageModel != nil && r.LanguageModel.Alone:
 		return nil
 	case r.extractive == nil || r.Lists != nil:
-		return DefaultTypes()
+		return defaultTypes()
 	}
 	return extractiveTypes(r.extractive)
 }

@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,7 +10,6 @@ import (
 	"iter"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -25,7 +23,7 @@ import (
 	"github.com/retort-ir/retort/teacher"
 )
 
-// costs are what queries and scores took: in one call of a command, or in all calls of a run together.
+// Costs are what queries and scores took: in one call of a command, or in all calls of a run together.
 type Costs struct {
 	Generate *GenerationCost         `json:"generate,omitempty"` // by a language model
 	Score    map[string]*ScoringCost `json:"score,omitempty"`    // by teacher, of those that are more than arithmetic
@@ -97,7 +95,7 @@ func (g *GenerationCost) String() string {
 	}
 	line := fmt.Sprintf("%s of %s answers kept", counted.Thousands(g.Kept), counted.Thousands(g.Kept+dropped))
 	if dropped > 0 {
-		line += "; dropped: " + JoinReasons(g.Dropped)
+		line += "; dropped: " + counted.Join(g.Dropped)
 	}
 	if g.Failed > 0 {
 		line += fmt.Sprintf("; %s passages failed", counted.Thousands(int(g.Failed)))
@@ -110,18 +108,6 @@ func (g *GenerationCost) String() string {
 		line += fmt.Sprintf(", cost %.4g", g.Money)
 	}
 	return line
-}
-
-// JoinReasons writes counts in a line, the largest first.
-func JoinReasons[R ~string](counts map[R]int) string {
-	order := slices.SortedFunc(maps.Keys(counts), func(a, b R) int {
-		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
-	})
-	parts := make([]string, len(order))
-	for i, r := range order {
-		parts[i] = fmt.Sprintf("%s %d", r, counts[r])
-	}
-	return strings.Join(parts, ", ")
 }
 
 func (s *ScoringCost) String() string {

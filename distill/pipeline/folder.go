@@ -39,7 +39,7 @@ func (p *stages) job(ctx context.Context, funnel *Funnel) (*job, error) {
 		return j, nil
 	}
 	var err error
-	j.corpus, err = HashCorpus(ctx, j.Corpus)
+	j.corpus, err = hashCorpus(ctx, j.Corpus)
 	return j, err
 }
 
@@ -52,8 +52,8 @@ func (p *stages) inMemory(funnel *Funnel) *job {
 	return &job{stages: &own, funnel: funnel}
 }
 
-// HashCorpus stands for the passages of a corpus, in their order.
-func HashCorpus(ctx context.Context, c retort.Corpus) (string, error) {
+// hashCorpus stands for the passages of a corpus, in their order.
+func hashCorpus(ctx context.Context, c retort.Corpus) (string, error) {
 	h := sha256.New()
 	for i := range c.Len() {
 		if err := ctx.Err(); err != nil {
@@ -71,7 +71,7 @@ func HashCorpus(ctx context.Context, c retort.Corpus) (string, error) {
 // records returns a stage's records: those that the folder has, and from there on those that make emits, which is told how
 // many there are. identity is asked where there is a folder only, since it may read much. What make emits is read back, so
 // that an undisturbed run and one that goes on see the same.
-func records[T any](ctx context.Context, j *job, name Stage, reads []Stage, identity func() settings,
+func records[T any](ctx context.Context, j *job, name string, reads []string, identity func() settings,
 	make func(have int, emit func(T) error) error,
 ) ([]T, error) {
 	if j.folder == nil {
@@ -98,14 +98,14 @@ func records[T any](ctx context.Context, j *job, name Stage, reads []Stage, iden
 	return readAll[T](ctx, stage)
 }
 
-func (j *job) begin(name Stage, s settings, reads []Stage) (*runfolder.Stage, error) {
+func (j *job) begin(name string, s settings, reads []string) (*runfolder.Stage, error) {
 	s["corpus"] = j.corpus
 	if v := j.Versions[name]; v != "" {
 		s["version"] = v
 	}
-	spec := runfolder.Spec{Name: string(name), Settings: s}
+	spec := runfolder.Spec{Name: name, Settings: s}
 	for _, stage := range reads {
-		spec.Inputs = append(spec.Inputs, string(stage))
+		spec.Inputs = append(spec.Inputs, stage)
 	}
 	stage, err := j.folder.Begin(spec)
 	if err != nil {

@@ -218,7 +218,7 @@ func TestAChangedSettingRedoesOnlyWhatDependsOnIt(t *testing.T) {
 		redone string
 	}{
 		{"nothing", func(*stages) {}, ""},
-		{"the generator's version", func(p *stages) { p.Versions = map[Stage]string{StageGenerate: "2"} }, "generate"},
+		{"the generator's version", func(p *stages) { p.Versions = map[string]string{runfolder.StageGenerate: "2"} }, "generate"},
 		{"the generator", func(p *stages) { p.Generator = fixedGenerator{"a model"} }, "generate mine score filter train evaluate"},
 		{"the user's queries", func(p *stages) { p.Queries[0].Text = "delta" }, "mine score filter train evaluate"},
 		{"how many queries are used", func(p *stages) { p.Mining.MaxQueries = 9 }, "mine score filter train evaluate"},
@@ -230,8 +230,8 @@ func TestAChangedSettingRedoesOnlyWhatDependsOnIt(t *testing.T) {
 		{"gamma", func(p *stages) { p.Mining.Gamma = .5 }, "filter train evaluate"},
 		{"the target", func(p *stages) { p.Mining.Target = MinMax }, "filter train evaluate"},
 		{"the learning rate", func(p *stages) { p.Training.Schedule.LR = .01 }, "train evaluate"},
-		{"what chooses the best", func(p *stages) { p.Versions = map[Stage]string{StageTrain: "2"} }, "train"},
-		{"what is measured", func(p *stages) { p.Versions = map[Stage]string{StageEvaluate: "2"} }, "evaluate"},
+		{"what chooses the best", func(p *stages) { p.Versions = map[string]string{runfolder.StageTrain: "2"} }, "train"},
+		{"what is measured", func(p *stages) { p.Versions = map[string]string{runfolder.StageEvaluate: "2"} }, "evaluate"},
 		{"the time between checkpoints", func(p *stages) { p.Training.Checkpoints.Every = 1e9 }, ""},
 		{"the student", func(p *stages) {
 			student, err := encodertest.New(encodertest.Options{Dim: 8, Buckets: 128, Seed: 9})
@@ -269,13 +269,13 @@ func TestAChangedSettingRedoesOnlyWhatDependsOnIt(t *testing.T) {
 func TestARunThatIsInterruptedGoesOnToTheSameEnd(t *testing.T) {
 	undisturbed, dir := t.TempDir(), t.TempDir()
 	want, _ := runIn(t, undisturbed, newSmallRun(t))
-	stopped := map[Stage]int{}
+	stopped := map[string]int{}
 	for {
 		p := newSmallRun(t)
 		ctx, cancel := context.WithCancel(t.Context())
-		events, last := 0, StageGenerate
+		events, last := 0, runfolder.StageGenerate
 		var mu sync.Mutex // the teacher is asked ahead of the records
-		tick := func(stage Stage) {
+		tick := func(stage string) {
 			mu.Lock()
 			defer mu.Unlock()
 			last = stage
@@ -285,7 +285,7 @@ func TestARunThatIsInterruptedGoesOnToTheSameEnd(t *testing.T) {
 		}
 		inner := p.Teacher
 		p.Teacher = teacher.WithFingerprint(teacher.Func(func(ctx context.Context, q retort.Query, ps []retort.Passage) ([]float64, error) {
-			tick(StageScore)
+			tick(runfolder.StageScore)
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
@@ -293,11 +293,11 @@ func TestARunThatIsInterruptedGoesOnToTheSameEnd(t *testing.T) {
 		}), "length")
 		p.events = watch(retort.Events{
 			Stage: func(s retort.Stage) {
-				if slices.Contains(Stages(), Stage(s.Name)) && s.Name != retort.StageTrain {
-					tick(Stage(s.Name))
+				if slices.Contains(runfolder.PipelineStages(), s.Name) && s.Name != retort.StageTrain {
+					tick(s.Name)
 				}
 			},
-			Step: func(retort.Step) { tick(StageTrain) }, Evaluation: func(retort.Evaluation) { tick(StageEvaluate) },
+			Step: func(retort.Step) { tick(runfolder.StageTrain) }, Evaluation: func(retort.Evaluation) { tick(runfolder.StageEvaluate) },
 		})
 		p.Folder = openRun(t, dir, io.Discard)
 		out, err := p.Run(ctx)
@@ -311,8 +311,8 @@ func TestARunThatIsInterruptedGoesOnToTheSameEnd(t *testing.T) {
 		stopped[last]++
 		require.Less(t, stopped[last], 50)
 	}
-	require.Greater(t, stopped[StageScore], 5)
-	require.Greater(t, stopped[StageTrain], 1)
+	require.Greater(t, stopped[runfolder.StageScore], 5)
+	require.Greater(t, stopped[runfolder.StageTrain], 1)
 	require.Equal(t, contents(t, undisturbed), contents(t, dir))
 }
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/retort-ir/retort/internal/runfolder"
+
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/generate"
 )
@@ -19,7 +21,7 @@ const (
 	failedShare = 10
 )
 
-// generated is a record of StageGenerate: what the generator made of one passage.
+// generated is a record of runfolder.StageGenerate: what the generator made of one passage.
 type generated struct {
 	Passage string         `json:"passage"`
 	Queries []retort.Query `json:"queries"`
@@ -31,7 +33,7 @@ func (j *job) generate(ctx context.Context) ([]retort.Query, error) {
 	if j.Generator == nil {
 		return nil, nil
 	}
-	records, err := records(ctx, j, StageGenerate, nil,
+	records, err := records(ctx, j, runfolder.StageGenerate, nil,
 		func() settings { return settings{"generator": fingerprint(j.Generator)} },
 		func(have int, emit func(generated) error) error {
 			g := generating{job: j, next: have, emit: emit}
@@ -57,7 +59,7 @@ func (j *job) generate(ctx context.Context) ([]retort.Query, error) {
 	return queries, nil
 }
 
-// generating is the work of StageGenerate from a passage on.
+// generating is the work of runfolder.StageGenerate from a passage on.
 type generating struct {
 	*job
 	emit func(generated) error
@@ -73,7 +75,7 @@ type generating struct {
 
 func (g *generating) run(ctx context.Context) error {
 	total := g.Corpus.Len()
-	g.report(StageGenerate, g.next, total)
+	g.report(runfolder.StageGenerate, g.next, total)
 	for q, err := range generate.All(ctx, g.Generator, tail{g.Corpus, g.next}, 0) {
 		index, ok := g.Corpus.Index(q.Source)
 		switch {
@@ -94,7 +96,7 @@ func (g *generating) run(ctx context.Context) error {
 	if err := g.emitRow(); err != nil {
 		return err
 	}
-	g.report(StageGenerate, total, total)
+	g.report(runfolder.StageGenerate, total, total)
 	return nil
 }
 
@@ -141,7 +143,7 @@ func (g *generating) emitTo(index int) error {
 		}
 		g.queries = nil
 		if g.next%reportEvery == 0 {
-			g.report(StageGenerate, g.next, g.Corpus.Len())
+			g.report(runfolder.StageGenerate, g.next, g.Corpus.Len())
 		}
 	}
 	return nil

@@ -10,12 +10,12 @@ import (
 	"github.com/retort-ir/retort/generate"
 )
 
-// HeldOut are passages of which nothing is trained on, in two halves. The known items of one half choose the best of
+// heldOut are passages of which nothing is trained on, in two halves. The known items of one half choose the best of
 // the students met in training, those of the other half test it: the best of several students is a little better on
 // what chose it by chance alone, and a test on the same items would take that for a gain. A pipeline that uses it sets
 //
 //	p.HeldOut, p.Training.Selection.Evaluate, p.Guard = h.Passages, h.Choose.MRR, h.Test.ReciprocalRanks
-type HeldOut struct {
+type heldOut struct {
 	Choose, Test *KnownItems
 	// Passages are the ids of the passages that the items were made of and of those with the same text
 	// (generate.Normalize). Other near-duplicates are not looked for.
@@ -36,17 +36,17 @@ const (
 	testedLeast = 6
 )
 
-// ErrNoKnownItems says that a corpus gave too few queries of the type that was to be held out.
-var ErrNoKnownItems = errors.New("pipeline: no known-item queries")
+// errFewItems says that a corpus gave too few queries of the type that was to be held out.
+var errFewItems = errors.New("pipeline: no known-item queries")
 
-// HoldOut makes known items with the generator, which should make a type of query that is not trained on, of at most n
+// holdOut makes known items with the generator, which should make a type of query that is not trained on, of at most n
 // passages, 0: 1,000. They are at most a fifth of the corpus, or 20 of a corpus of fewer than 100, of which more than
 // half is never taken. Passages are drawn by seed; all items of a passage are in one half. Each half is searched for
 // among 1,000 passages; frozen means what it means in NewKnownItems. Fewer than 12 passages could not be told from chance and are
-// an error that wraps ErrNoKnownItems.
-func HoldOut(ctx context.Context, corpus retort.Corpus, g generate.QueryGenerator, n int, seed uint64,
+// an error that wraps errFewItems.
+func holdOut(ctx context.Context, corpus retort.Corpus, g generate.QueryGenerator, n int, seed uint64,
 	frozen bool,
-) (*HeldOut, error) {
+) (*heldOut, error) {
 	p := stages{Corpus: corpus, Generator: g, Mining: Mining{seed: seed}}
 	queries, err := p.MakeQueries(ctx, nil)
 	if err != nil {
@@ -60,9 +60,9 @@ func HoldOut(ctx context.Context, corpus retort.Corpus, g generate.QueryGenerato
 	}
 	if len(drawn)/2 < testedLeast {
 		return nil, fmt.Errorf("%w: %d passages gave queries of that type for %d passages that may be held out, want at least %d",
-			ErrNoKnownItems, len(sources), size, 2*testedLeast)
+			errFewItems, len(sources), size, 2*testedLeast)
 	}
-	h := &HeldOut{}
+	h := &heldOut{}
 	if h.Passages, err = passagesWithText(ctx, corpus, drawn, texts); err != nil {
 		return nil, err
 	}
@@ -153,11 +153,11 @@ func passagesWithText(ctx context.Context, corpus retort.Corpus, drawn []string,
 
 // Queries are all items, those that choose first. As stages.TestQueries they keep copies of theirs out of training
 // that were made of other passages.
-func (h *HeldOut) Queries() []retort.Query {
+func (h *heldOut) Queries() []retort.Query {
 	return append(h.Choose.items(), h.Test.items()...)
 }
 
 // Fingerprint identifies all items and passages.
-func (h *HeldOut) Fingerprint() string {
+func (h *heldOut) Fingerprint() string {
 	return hashOf([]any{h.Choose.items(), h.Choose.pool, h.Test.items(), h.Test.pool, h.Passages})
 }

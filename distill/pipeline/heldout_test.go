@@ -52,7 +52,7 @@ func sourcesOf(k *KnownItems) []string {
 
 func TestHoldOutHalvesByPassage(t *testing.T) {
 	corpus := numbered(t, 200)
-	h, err := HoldOut(t.Context(), corpus, twoEach{}, 0, 1, true)
+	h, err := holdOut(t.Context(), corpus, twoEach{}, 0, 1, true)
 	require.NoError(t, err)
 	choose, test := sourcesOf(h.Choose), sourcesOf(h.Test)
 	require.Len(t, choose, 20)
@@ -70,10 +70,10 @@ func TestHoldOutHalvesByPassage(t *testing.T) {
 		}
 	}
 
-	again, err := HoldOut(t.Context(), corpus, twoEach{}, 0, 1, true)
+	again, err := holdOut(t.Context(), corpus, twoEach{}, 0, 1, true)
 	require.NoError(t, err)
 	require.Equal(t, h.Fingerprint(), again.Fingerprint())
-	other, err := HoldOut(t.Context(), corpus, twoEach{}, 0, 2, true)
+	other, err := holdOut(t.Context(), corpus, twoEach{}, 0, 2, true)
 	require.NoError(t, err)
 	require.NotEqual(t, h.Fingerprint(), other.Fingerprint())
 	require.NotEqual(t, h.Passages, other.Passages)
@@ -92,16 +92,16 @@ func TestHoldOutTakesAShareOfTheCorpus(t *testing.T) {
 	} {
 		require.Equal(t, c.want, heldOutSize(c.corpus, c.most), "%d passages, at most %d", c.corpus, c.most)
 	}
-	h, err := HoldOut(t.Context(), numbered(t, 27), twoEach{}, 0, 1, true)
+	h, err := holdOut(t.Context(), numbered(t, 27), twoEach{}, 0, 1, true)
 	require.NoError(t, err)
 	require.Len(t, sourcesOf(h.Choose), 6)
 	require.Len(t, sourcesOf(h.Test), 7)
 
-	_, err = HoldOut(t.Context(), numbered(t, 20), twoEach{}, 0, 1, true)
-	require.ErrorIs(t, err, ErrNoKnownItems)
+	_, err = holdOut(t.Context(), numbered(t, 20), twoEach{}, 0, 1, true)
+	require.ErrorIs(t, err, errFewItems)
 	require.ErrorContains(t, err, "20 passages gave queries of that type for 10 passages that may be held out, want at least 12")
-	_, err = HoldOut(t.Context(), numbered(t, 200), givenGenerator{}, 0, 1, true)
-	require.ErrorIs(t, err, ErrNoKnownItems)
+	_, err = holdOut(t.Context(), numbered(t, 200), givenGenerator{}, 0, 1, true)
+	require.ErrorIs(t, err, errFewItems)
 }
 
 // Queries of one passage rise and fall together: the paired test takes them for one.
@@ -171,7 +171,7 @@ func (c simulated) passes(t *testing.T, corpus retort.Corpus, lists []retort.Lis
 	}
 	out, err := p.Run(t.Context())
 	require.NoError(t, err)
-	return out.Test.Delta > 0 && out.Test.P < SignificanceP
+	return out.Test.Delta > 0 && out.Test.P < significanceP
 }
 
 func hashOfWeights(t *testing.T, e encoder.Encoder) uint64 {
@@ -201,7 +201,7 @@ func passRate(t *testing.T, n int, c simulated) float64 {
 // The guard keeps a student that learnt nothing as often as its p-value says, however many were looked at, since the
 // items that choose have no part in the test. Tested on what chose it, the best of 20 passes in a third of the runs.
 func TestTheBestOfManyPassesNoMoreOftenThanOne(t *testing.T) {
-	const runs, nominal = 500, SignificanceP / 2
+	const runs, nominal = 500, significanceP / 2
 	for _, c := range []simulated{
 		{candidates: 1},
 		{candidates: 2},

@@ -89,7 +89,7 @@ func (r *run) describe(inputs map[string]string) error {
 // hashInputs hashes the passages, once a run, and the files that the run was given.
 func (r *run) hashInputs(ctx context.Context) error {
 	var err error
-	if r.corpusHash, err = HashCorpus(ctx, r.corpus); err != nil {
+	if r.corpusHash, err = hashCorpus(ctx, r.corpus); err != nil {
 		return err
 	}
 	r.inputs = map[string]string{inputCorpus: r.corpusHash, inputStudent: fingerprint(r.student)}

@@ -13,10 +13,10 @@ import (
 	"github.com/retort-ir/retort/mine"
 )
 
-// JudgedQueries returns the mean nDCG@10 of a student over the collection's judged queries, ranking all of its corpus, for
+// judgedQueries returns the mean nDCG@10 of a student over the collection's judged queries, ranking all of its corpus, for
 // Options.Evaluate and Floor.Evaluate. frozen says that the student's passage vectors do not change (QueryOnly): then the
 // corpus is encoded once, and what is returned serves one student. It belongs to one goroutine.
-func JudgedQueries(c *eval.Collection, frozen bool) func(ctx context.Context, student encoder.Encoder) (float64, error) {
+func judgedQueries(c *eval.Collection, frozen bool) func(ctx context.Context, student encoder.Encoder) (float64, error) {
 	texts := make([]string, len(c.Queries))
 	for i, q := range c.Queries {
 		texts[i] = q.Text

@@ -26,7 +26,7 @@ func TestJudgedQueriesSeeWhatAStudentHasLearnt(t *testing.T) {
 	_, err := distill.Train(t.Context(), trained, corpus, lists, opts)
 	require.NoError(t, err)
 	for _, frozen := range []bool{false, true} {
-		judged := JudgedQueries(c, frozen)
+		judged := judgedQueries(c, frozen)
 		before, err := judged(t.Context(), newStudent(t))
 		require.NoError(t, err)
 		after, err := judged(t.Context(), trained)

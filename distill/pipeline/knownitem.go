@@ -29,7 +29,7 @@ type KnownItems struct {
 // vectors do not change (QueryOnly): then the pool is encoded once.
 func NewKnownItems(corpus retort.Corpus, queries []retort.Query, size int, frozen bool) (*KnownItems, error) {
 	if len(queries) == 0 {
-		return nil, ErrNoKnownItems
+		return nil, errFewItems
 	}
 	k := &KnownItems{fixed: frozen}
 	number := map[int]int{} // of a passage in the pool, by its index in the corpus

@@ -7,6 +7,8 @@ import (
 	"math"
 	"slices"
 
+	"github.com/retort-ir/retort/internal/runfolder"
+
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/generate"
 	"github.com/retort-ir/retort/mine"
@@ -17,7 +19,7 @@ import (
 // that goes on keeps to the same blocks.
 const rankBlock = 256
 
-// ranked is a record of StageMine: the ranking of one query, to a depth of one more than MiningOptions.Depth.
+// ranked is a record of runfolder.StageMine: the ranking of one query, to a depth of one more than MiningOptions.Depth.
 type ranked struct {
 	Query    retort.Query `json:"query"`
 	Passages []int        `json:"passages"` // their indexes in the corpus, best first
@@ -207,8 +209,8 @@ func (j *job) rank(ctx context.Context, queries []retort.Query) ([]ranked, error
 		}
 		return id
 	}
-	return records(ctx, j, StageMine, j.generates(), identity, func(have int, emit func(ranked) error) error {
-		j.report(StageMine, have, len(queries))
+	return records(ctx, j, runfolder.StageMine, j.generates(), identity, func(have int, emit func(ranked) error) error {
+		j.report(runfolder.StageMine, have, len(queries))
 		for start := have - have%rankBlock; start < len(queries); start += rankBlock {
 			block := queries[start:min(start+rankBlock, len(queries))]
 			if err := j.checkSources(block); err != nil {
@@ -227,7 +229,7 @@ func (j *job) rank(ctx context.Context, queries []retort.Query) ([]ranked, error
 					return fmt.Errorf("pipeline: %w", err)
 				}
 			}
-			j.report(StageMine, start+len(block), len(queries))
+			j.report(runfolder.StageMine, start+len(block), len(queries))
 		}
 		return nil
 	})
@@ -315,7 +317,7 @@ func (j *job) candidate(q retort.Query, hits []mine.Hit) (retort.List, error) {
 	return lists[0], nil
 }
 
-// scoredList is a record of StageScore.
+// scoredList is a record of runfolder.StageScore.
 type scoredList struct {
 	retort.List
 	Agreement float64 `json:"agreement,omitempty"` // of the teacher's members; 0 where nobody says
@@ -329,7 +331,7 @@ func (j *job) score(ctx context.Context, lists []retort.List) ([]scoredList, err
 		}
 		return settings{"teacher": fingerprint(j.Teacher), "lists": hashOf(lists)}
 	}
-	return records(ctx, j, StageScore, []Stage{StageMine}, identity, func(have int, emit func(scoredList) error) error {
+	return records(ctx, j, runfolder.StageScore, []string{runfolder.StageMine}, identity, func(have int, emit func(scoredList) error) error {
 		if j.Teacher == nil {
 			for _, l := range lists[have:] {
 				if err := emit(scoredList{List: l}); err != nil {
@@ -348,7 +350,7 @@ const scoreWorkers = 1
 
 // ask scores the lists from that number on.
 func (j *job) ask(ctx context.Context, lists []retort.List, have int, emit func(scoredList) error) error {
-	j.report(StageScore, have, len(lists))
+	j.report(runfolder.StageScore, have, len(lists))
 	work := func(yield func(teacher.Work, error) bool) {
 		for _, l := range lists[have:] {
 			if !yield(j.work(l)) {
@@ -367,7 +369,7 @@ func (j *job) ask(ctx context.Context, lists []retort.List, have int, emit func(
 			return fmt.Errorf("pipeline: %w", err)
 		}
 		next++
-		j.report(StageScore, next, len(lists))
+		j.report(runfolder.StageScore, next, len(lists))
 	}
 	return ctx.Err()
 }
@@ -443,7 +445,7 @@ func (j *job) target(ctx context.Context, lists []retort.List) ([]retort.List, e
 		s["lists"] = hashOf(lists)
 		return s
 	}
-	return records(ctx, j, StageFilter, []Stage{StageScore}, identity, func(have int, emit func(retort.List) error) error {
+	return records(ctx, j, runfolder.StageFilter, []string{runfolder.StageScore}, identity, func(have int, emit func(retort.List) error) error {
 		targets := slices.Clone(lists)
 		if err := j.calibrate(ctx, targets); err != nil {
 			return err
@@ -458,9 +460,9 @@ func (j *job) target(ctx context.Context, lists []retort.List) ([]retort.List, e
 }
 
 // generates names the stage that made queries, if one did.
-func (j *job) generates() []Stage {
+func (j *job) generates() []string {
 	if j.Generator == nil {
 		return nil
 	}
-	return []Stage{StageGenerate}
+	return []string{runfolder.StageGenerate}
 }

@@ -232,6 +232,6 @@ func measure(ctx context.Context, ranker mine.Retriever, c *eval.Collection) (ev
 	if err != nil {
 		return nil, nil, err
 	}
-	report, err := eval.Evaluate(c.Qrels, run, Metrics()...)
+	report, err := eval.Evaluate(c.Qrels, run, measuredMetrics()...)
 	return run, report, err
 }

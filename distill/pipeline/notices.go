@@ -107,37 +107,15 @@ func (r *run) tellThemselves() error {
 	return err
 }
 
-// UnspacedScripts names generate.Scripts.Unspaced.
-const UnspacedScripts = "a script without spaces between words (Chinese, Japanese, Thai, Lao, Khmer or Burmese)"
-
-// ScriptsOf warns of passages that extractive queries and BM25 do not suit. Where queries can come from extraction alone
-// and nothing can be extracted it returns an error.
-func ScriptsOf(ctx context.Context, corpus retort.Corpus, extractOnly bool) (warnings []string, err error) {
-	s, err := generate.ReadScripts(ctx, corpus)
-	if err != nil {
-		return nil, err
-	}
-	switch {
-	case s.Unspaced == s.Passages && extractOnly:
-		return nil, fmt.Errorf("its %s passages are in %s, and no queries can be extracted from those: give queries of your own, "+
-			"or have a language model ask them", counted.Thousands(s.Passages), UnspacedScripts)
-	case s.Unspaced > 0:
-		warnings = append(warnings, fmt.Sprintf("%s of %s passages are in %s: no queries are extracted from them, and BM25 takes each of their "+
-			"characters for a word. Queries of your own or of a language model make up for the first",
-			counted.Thousands(s.Unspaced), counted.Thousands(s.Passages), UnspacedScripts))
-	}
-	if s.Foreign*2 > s.Passages-s.Unspaced {
-		warnings = append(warnings, fmt.Sprintf("%s of %s passages do not look English, which extractive queries and BM25's stop words and stems "+
-			"are made for: expect less of them, and give judged queries to see what they are worth",
-			counted.Thousands(s.Foreign), counted.Thousands(s.Passages)))
-	}
-	return warnings, nil
-}
-
+// checkScripts warns of passages that extractive queries and BM25 do not suit.
 func (r *run) checkScripts(ctx context.Context) error {
 	extractOnly := r.Lists == nil && r.Queries == nil && r.LanguageModel == nil &&
 		(r.Generator == nil || extractiveTypes(r.Generator) != nil)
-	warnings, err := ScriptsOf(ctx, r.corpus, extractOnly)
+	scripts, err := generate.ReadScripts(ctx, r.corpus)
+	if err != nil {
+		return fmt.Errorf("pipeline: %w", err)
+	}
+	warnings, err := scripts.Check(extractOnly)
 	if err != nil {
 		return fmt.Errorf("pipeline: %s: %w", cmp.Or(r.Names.Corpus, "the corpus"), err)
 	}

@@ -61,8 +61,12 @@ type SetReport struct {
 	TopBefore, TopAfter map[string][]string
 }
 
-// Metrics are those that a Report has.
-func Metrics() []eval.Metric { return []eval.Metric{eval.NDCG(10), eval.Recall(100), eval.MRR(10)} }
+// Metrics returns the metrics of the reports.
+func (Report) Metrics() []eval.Metric { return measuredMetrics() }
+
+func measuredMetrics() []eval.Metric {
+	return []eval.Metric{eval.NDCG(10), eval.Recall(100), eval.MRR(10)}
+}
 
 // summarise fills in what the run knows of the outcome, and writes it to the folder.
 func (r *run) summarise(ctx context.Context, out *Outcome) error {
@@ -132,7 +136,7 @@ func (out *Outcome) verdict() string {
 	switch {
 	case out.Test != nil && t.Alpha == 0:
 		return fmt.Sprintf("The model stays as it was, since no gain was sure enough: %s %+.4f, p %.2g (below %.2g was asked for).",
-			out.TestedOn, out.Test.Delta, out.Test.P, SignificanceP)
+			out.TestedOn, out.Test.Delta, out.Test.P, significanceP)
 	case len(t.History) == 0:
 		return fmt.Sprintf("The last student was kept, after %d of %d steps: none was chosen.", t.Steps, t.TotalSteps)
 	case t.Best.Step == 0:
@@ -175,7 +179,7 @@ func (r *run) report(ctx context.Context, out *Outcome) (Report, error) {
 			Teacher: reportOf(records, set.Name, results.Teacher), After: reportOf(records, set.Name, results.After),
 			TopBefore: topOf(records, set.Name, results.Before), TopAfter: topOf(records, set.Name, results.After),
 		}
-		for _, m := range Metrics() {
+		for _, m := range measuredMetrics() {
 			if shown.Differences[m.Name], err = eval.Compare(ctx, shown.Before, shown.After, m, r.Seed); err != nil {
 				return nil, err
 			}
@@ -210,7 +214,7 @@ func reportOf(records []results.Record, set, system string) *eval.Report {
 		return nil
 	}
 	r := &eval.Report{Queries: slices.Sorted(maps.Keys(byQuery))}
-	for _, m := range Metrics() {
+	for _, m := range measuredMetrics() {
 		if _, ok := byQuery[r.Queries[0]].Metrics[m.Name]; !ok {
 			continue
 		}

@@ -29,7 +29,7 @@ type Recipe struct {
 	// Towers says which side of the student learns.
 	Towers distill.Towers
 
-	// Generator makes queries of the passages; nil: generate.Extractive with the types of DefaultTypes.
+	// Generator makes queries of the passages; nil: generate.Extractive with the types of defaultTypes.
 	Generator generate.QueryGenerator
 	// LanguageModel asks a language model for queries too; nil: none is asked.
 	LanguageModel *LanguageModel
@@ -109,9 +109,9 @@ type Names struct {
 // Setting is the name and the value of a setting. Taken is the value that the run takes, where Value leaves that open.
 type Setting struct{ Name, Value, Taken string }
 
-// DefaultTypes are the types of extractive queries that are trained on where Recipe.Generator is nil. What is left out
+// defaultTypes are the types of extractive queries that are trained on where Recipe.Generator is nil. What is left out
 // chooses and tests the student.
-func DefaultTypes() []string {
+func defaultTypes() []string {
 	return []string{generate.TypeSentence, generate.TypeTitle, generate.TypePhrase, generate.TypeHowTo}
 }
 

@@ -65,8 +65,8 @@ func (r *reporter) head() {
 		name = full
 	}
 	r.data = report.Data{Title: filepath.Base(name), Outcome: r.out.Verdict, Missing: map[report.Section]string{}}
-	for _, stage := range []Stage{StageEvaluate, StageTrain} {
-		if info, err := os.Stat(r.path(string(stage) + ".jsonl")); err == nil && r.data.Created.IsZero() {
+	for _, stage := range []string{runfolder.StageEvaluate, runfolder.StageTrain} {
+		if info, err := os.Stat(r.path(stage + ".jsonl")); err == nil && r.data.Created.IsZero() {
 			r.data.Created = info.ModTime().UTC()
 		}
 	}
@@ -106,7 +106,7 @@ func (r *reporter) training(context.Context) error {
 		Step       *report.Step       `json:"step"`
 		Evaluation *report.Evaluation `json:"evaluation"`
 	}
-	for v, err := range jsonl.ReadFile[record](r.path(string(StageTrain)+".jsonl"), nil) {
+	for v, err := range jsonl.ReadFile[record](r.path(runfolder.StageTrain+".jsonl"), nil) {
 		if err != nil {
 			return err
 		}
@@ -128,17 +128,17 @@ func (r *reporter) stagesShown() {
 		encoding.Note = "not recorded"
 	}
 	r.data.Stages = []report.Stage{encoding}
-	units := map[Stage]string{
-		StageCheck: "sets", StageGenerate: "passages", StageMine: "rankings", StageScore: "lists", StageFilter: "lists",
-		StageBefore: "measurements", StageTrain: "steps", StageEvaluate: "measurements",
+	units := map[string]string{
+		runfolder.StageCheck: "sets", runfolder.StageGenerate: "passages", runfolder.StageMine: "rankings", runfolder.StageScore: "lists", runfolder.StageFilter: "lists",
+		runfolder.StageBefore: "measurements", runfolder.StageTrain: "steps", runfolder.StageEvaluate: "measurements",
 	}
-	for _, name := range Stages() {
-		e := r.manifest.Find(string(name))
+	for _, name := range runfolder.PipelineStages() {
+		e := r.manifest.Find(name)
 		if e == nil {
 			continue
 		}
-		stage := report.Stage{Name: string(name), Seconds: e.Seconds, PeakBytes: e.Peak, Records: e.Count, Unit: units[name]}
-		if name == StageTrain {
+		stage := report.Stage{Name: name, Seconds: e.Seconds, PeakBytes: e.Peak, Records: e.Count, Unit: units[name]}
+		if name == runfolder.StageTrain {
 			stage.Records = r.out.Training.Steps
 		}
 		r.data.Stages = append(r.data.Stages, stage)
@@ -162,8 +162,8 @@ func (r *reporter) hashes(ctx context.Context) error {
 		path := r.Names.Files[name]
 		r.data.Hashes = append(r.data.Hashes, report.Hash{Name: name, Path: path, SHA256: r.manifest.Inputs[name], Bytes: fileSize(path)})
 	}
-	for _, name := range Stages() {
-		if e := r.manifest.Find(string(name)); e != nil && e.SHA256 != "" {
+	for _, name := range runfolder.PipelineStages() {
+		if e := r.manifest.Find(name); e != nil && e.SHA256 != "" {
 			r.data.Hashes = append(r.data.Hashes, report.Hash{Name: e.Name, Path: e.File, SHA256: e.SHA256, Bytes: e.Bytes})
 		}
 	}
@@ -181,9 +181,9 @@ func fileSize(path string) int64 {
 }
 
 // stageLists yields the lists of a stage's file; the user's own where they were given.
-func (r *reporter) stageLists(stage Stage) func(func(retort.List, error) bool) {
+func (r *reporter) stageLists(stage string) func(func(retort.List, error) bool) {
 	if r.Lists == nil {
-		return jsonl.ReadFile[retort.List](r.path(string(stage)+".jsonl"), nil)
+		return jsonl.ReadFile[retort.List](r.path(stage+".jsonl"), nil)
 	}
 	return func(yield func(retort.List, error) bool) {
 		for _, l := range r.out.Lists {
@@ -242,9 +242,6 @@ func (r *reporter) set(ctx context.Context, set Set, note string, records []resu
 	r.data.Sets = append(r.data.Sets, shown)
 	return nil
 }
-
-// PageFile is the page of a run's report in its folder.
-const PageFile = report.PageFile
 
 // MakePage makes the page of a run again from what the run has kept for it, and returns its path. The error is
 // fs.ErrNotExist where the run has kept nothing, because it has not come to its end.

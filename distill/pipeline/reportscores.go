@@ -8,6 +8,8 @@ import (
 	"math"
 	"slices"
 
+	"github.com/retort-ir/retort/internal/runfolder"
+
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/distill"
 	"github.com/retort-ir/retort/distill/pipeline/internal/report"
@@ -26,7 +28,7 @@ const scoreBins = 60
 
 // scores are the distributions of the teacher's scores, and of the student's similarities on the same lists.
 func (r *reporter) scores(ctx context.Context) error {
-	raw, err := histogramOf(ctx, r.stageLists(StageScore))
+	raw, err := histogramOf(ctx, r.stageLists(runfolder.StageScore))
 	if err != nil {
 		return err
 	}
@@ -82,12 +84,12 @@ func (r *reporter) similarities(ctx context.Context) error {
 		most = listsShown
 	}
 	total := len(r.out.Lists)
-	if e := r.manifest.Find(string(StageFilter)); e != nil && r.Lists == nil {
+	if e := r.manifest.Find(runfolder.StageFilter); e != nil && r.Lists == nil {
 		total = e.Count
 	}
 	var lists []retort.List
 	every, n := (total+most-1)/most, 0
-	for l, err := range r.stageLists(StageFilter) {
+	for l, err := range r.stageLists(runfolder.StageFilter) {
 		if err := cmp.Or(err, ctx.Err()); err != nil {
 			return err
 		}

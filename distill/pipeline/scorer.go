@@ -14,11 +14,11 @@ import (
 )
 
 // BM25 stands for the run's BM25 index in Recipe.Teacher, alone or as a member of a teacher.Ensemble.
-func BM25() teacher.Teacher { return placeholder(KindBM25) }
+func BM25() teacher.Teacher { return placeholder(kindBM25) }
 
 // Student stands for the student as it was before training in Recipe.Teacher, alone or as a member of a
 // teacher.Ensemble.
-func Student() teacher.Teacher { return placeholder(KindStudent) }
+func Student() teacher.Teacher { return placeholder(kindStudent) }
 
 // placeholder is a teacher that a Scorer replaces.
 type placeholder string
@@ -103,9 +103,9 @@ func (s *Scorer) add(ctx context.Context, name string, t teacher.Teacher, store 
 func (s *Scorer) Over(corpus retort.Corpus, bm25 *mine.BM25, student teacher.Teacher) (teacher.Teacher, error) {
 	bind := func(t teacher.Teacher) teacher.Teacher {
 		switch p, _ := t.(placeholder); p {
-		case KindBM25:
+		case kindBM25:
 			return teacher.FromIndex(corpus, bm25)
-		case KindStudent:
+		case kindStudent:
 			return student
 		}
 		return t

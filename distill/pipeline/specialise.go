@@ -26,7 +26,7 @@ import (
 // Folder it should implement encoder.Fingerprinter, so that a run that goes on notices another student.
 //
 // Errors: retort.ErrInUse where another process works in the Folder, retort.ErrDamaged where a file of it is not as it was written,
-// a *NothingToLearnError where the teacher is not better than the student. It returns soon after ctx ends, and the same
+// a *nothingToLearnError where the teacher is not better than the student. It returns soon after ctx ends, and the same
 // call goes on from there.
 func Specialise(ctx context.Context, student encoder.Trainable, corpus retort.Corpus, recipe Recipe) (_ *Outcome, err error) {
 	if err := recipe.Validate(); err != nil {
@@ -60,7 +60,7 @@ type run struct {
 	dense      *mine.Dense // over the student's vectors as they were
 	bm25       *mine.BM25
 	fusion     *mine.ZScoreFusion
-	held       *HeldOut                // nil where judged queries choose, or nothing does
+	held       *heldOut                // nil where judged queries choose, or nothing does
 	extractive generate.QueryGenerator // what makes queries besides a language model
 	scorer     *Scorer                 // nil where the lists are the user's
 	asked      *Asked                  // nil where no language model is
@@ -137,12 +137,9 @@ func (r *run) prepare(ctx context.Context) error {
 		return err
 	}
 	r.closers = append(r.closers, r.dense.Close)
-	r.fusion, err = mine.NewZScoreFusion(RankedDepth, r.bm25, r.dense)
+	r.fusion, err = mine.NewZScoreFusion(0, r.bm25, r.dense)
 	return err
 }
-
-// RankedDepth is how many passages of each ranker's ranking its scores are standardised by.
-const RankedDepth = 100
 
 // train leaves the best student in the student and in the folder.
 func (r *run) train(ctx context.Context) (_ *Outcome, err error) {
@@ -201,7 +198,7 @@ func (r *run) stages(ctx context.Context) (*stages, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.Versions = map[Stage]string{StageTrain: chosen, StageBefore: sets, StageEvaluate: sets}
+	s.Versions = map[string]string{runfolder.StageTrain: chosen, runfolder.StageBefore: sets, runfolder.StageEvaluate: sets}
 	s.Card = r.card()
 	s.Check, err = r.teacherCheck(ctx)
 	s.Started = func(start distill.Weights) { r.start = start }
@@ -216,7 +213,7 @@ var drawnBack = []float64{.25, .5, .75}
 
 // retained measures the retention. The first time it may have many passages to encode, and says so.
 func (r *run) retained() func(context.Context, encoder.Encoder) (float64, error) {
-	measure := JudgedQueries(r.Retention.Collection, r.Towers == distill.QueryOnly)
+	measure := judgedQueries(r.Retention.Collection, r.Towers == distill.QueryOnly)
 	first := true
 	return func(ctx context.Context, student encoder.Encoder) (float64, error) {
 		if first {
@@ -280,7 +277,7 @@ func (m Mining) defaultTeacher() teacher.Teacher {
 	if m.Target == StudentScale {
 		return BM25()
 	}
-	fused, _ := teacher.NewEnsemble(teacher.Member{Name: KindBM25, Teacher: BM25()}, teacher.Member{Name: KindStudent, Teacher: Student()})
+	fused, _ := teacher.NewEnsemble(teacher.Member{Name: kindBM25, Teacher: BM25()}, teacher.Member{Name: kindStudent, Teacher: Student()})
 	return fused
 }
 
@@ -290,7 +287,7 @@ func (r *run) openGenerator(ctx context.Context, giveUp func(error)) error {
 	if r.LanguageModel == nil || !r.LanguageModel.Alone {
 		if r.Generator == nil {
 			var err error
-			r.Generator, err = generate.NewExtractive(ctx, r.corpus, generate.Options{Types: DefaultTypes(), Seed: r.Seed})
+			r.Generator, err = generate.NewExtractive(ctx, r.corpus, generate.Options{Types: defaultTypes(), Seed: r.Seed})
 			if err != nil {
 				return err
 			}
@@ -372,7 +369,7 @@ func (r *run) testQueries() []retort.Query {
 func (r *run) timeGenerating(next func(retort.Stage)) func(retort.Stage) {
 	var begun time.Time
 	return func(s retort.Stage) {
-		if s.Name == string(StageGenerate) {
+		if s.Name == runfolder.StageGenerate {
 			if begun.IsZero() {
 				begun = time.Now()
 			}

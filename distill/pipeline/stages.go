@@ -30,7 +30,7 @@ type stages struct {
 	// Queries are the user's own, without judgements; lists are made for them too.
 	Queries []retort.Query
 	// Lists are the user's own, scored: Run trains on them as they are, and nothing is generated, mined or scored.
-	// Those that TestQueries, TestSources and HeldOut exclude are left out.
+	// Those that TestQueries, TestSources and heldOut exclude are left out.
 	Lists []retort.List
 	// Ranker ranks the corpus for every query; the candidate lists come from its rankings.
 	Ranker mine.Retriever
@@ -46,8 +46,8 @@ type stages struct {
 	// extractive, where that passage has the list's best score. The passage stays a candidate in the lists of others.
 	TestQueries []retort.Query
 	TestSources map[string]bool
-	// HeldOut are the ids of passages of which no query and no list is used either, so that known items made of them tell
-	// what was learnt from what was memorised: HeldOut.Passages.
+	// heldOut are the ids of passages of which no query and no list is used either, so that known items made of them tell
+	// what was learnt from what was memorised: heldOut.Passages.
 	HeldOut map[string]bool
 
 	Mining   Mining
@@ -64,7 +64,7 @@ type stages struct {
 	Measure func(ctx context.Context, trained bool, have int, emit func(record any) error) error
 
 	// Check, where set, measures whether the teacher is better than the student before anything else is done; Run ends with
-	// a NothingToLearnError where it is not.
+	// a nothingToLearnError where it is not.
 	Check *check
 
 	// Folder, where set, keeps what every stage of Run makes, so that Run goes on where a killed one stopped, and redoes
@@ -74,9 +74,9 @@ type stages struct {
 	CorpusHash string
 	// Versions hold, by stage, a text that stands for what cannot say by a Fingerprint (encoder.Fingerprinter) what it is: a
 	// Generator, Ranker or Teacher without one, for which its Go type stands otherwise, and the functions Measure
-	// (StageBefore and StageEvaluate), and Training.Evaluate and Guard (StageTrain). Change the text where their results
+	// (runfolder.StageBefore and runfolder.StageEvaluate), and Training.Evaluate and Guard (runfolder.StageTrain). Change the text where their results
 	// change.
-	Versions map[Stage]string
+	Versions map[string]string
 
 	// Card is for the model card that the Student's Save writes, into the Folder or after Run.
 	Card card
@@ -87,29 +87,9 @@ type stages struct {
 	events watched
 }
 
-// SignificanceP is the p-value that a gain on held-out queries must be below. The test is two-sided, so that a student that
+// significanceP is the p-value that a gain on held-out queries must be below. The test is two-sided, so that a student that
 // learnt nothing of use is taken in half as many cases.
-const SignificanceP = 0.05
-
-// Stage is a part of a run. Its records are in the file of its name in the run's folder.
-type Stage string
-
-// The stages in their order.
-const (
-	StageCheck    Stage = "check"    // of the teacher; Done and Total count trials
-	StageGenerate Stage = "generate" // passages
-	StageMine     Stage = "mine"     // queries
-	StageScore    Stage = "score"    // queries
-	StageFilter   Stage = "filter"   // lists
-	StageBefore   Stage = "before"   // what Measure finds before training
-	StageTrain    Stage = "train"
-	StageEvaluate Stage = "evaluate" // what Measure finds after training
-)
-
-// Stages are all stages in their order.
-func Stages() []Stage {
-	return []Stage{StageCheck, StageGenerate, StageMine, StageScore, StageFilter, StageBefore, StageTrain, StageEvaluate}
-}
+const significanceP = 0.05
 
 // Funnel counts what each stage kept.
 type Funnel struct {
@@ -154,14 +134,14 @@ func (p *stages) Run(ctx context.Context) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	before, err := j.measure(ctx, StageBefore, nil)
+	before, err := j.measure(ctx, runfolder.StageBefore, nil)
 	if err != nil {
 		return nil, err
 	}
 	if err := j.train(ctx, out); err != nil {
 		return nil, err
 	}
-	out.Measured, err = j.measure(ctx, StageEvaluate, before)
+	out.Measured, err = j.measure(ctx, runfolder.StageEvaluate, before)
 	return out, err
 }
 
@@ -225,8 +205,8 @@ func drawEvenly[T any](values []T, source func(T) string, n int, seed uint64) []
 	return out
 }
 
-func (p *stages) report(stage Stage, done, total int) {
-	p.watched().Stage(retort.Stage{Name: string(stage), Done: done, Total: total})
+func (p *stages) report(stage string, done, total int) {
+	p.watched().Stage(retort.Stage{Name: stage, Done: done, Total: total})
 }
 
 // watched are the events, which tests leave out.

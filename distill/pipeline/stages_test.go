@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/retort-ir/retort/internal/runfolder"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/retort-ir/retort"
@@ -57,15 +59,15 @@ func TestPipelineGoesTheWholeWay(t *testing.T) {
 	for _, target := range []Target{MinMax, StudentScale} {
 		p := pipeline(t)
 		p.Mining.Target = target
-		stages := map[Stage]bool{}
+		stages := map[string]bool{}
 		p.events = watch(retort.Events{Stage: func(s retort.Stage) {
-			if slices.Contains(Stages(), Stage(s.Name)) && s.Name != retort.StageTrain {
-				stages[Stage(s.Name)] = stages[Stage(s.Name)] || s.Done == s.Total
+			if slices.Contains(runfolder.PipelineStages(), s.Name) && s.Name != retort.StageTrain {
+				stages[s.Name] = stages[s.Name] || s.Done == s.Total
 			}
 		}})
 		out, err := p.Run(t.Context())
 		require.NoError(t, err)
-		require.Equal(t, map[Stage]bool{StageGenerate: true, StageMine: true}, stages)
+		require.Equal(t, map[string]bool{runfolder.StageGenerate: true, runfolder.StageMine: true}, stages)
 		require.Equal(t, 48, out.Funnel.Generated)
 		require.Equal(t, 25, out.Funnel.Distinct, "the query that every passage makes is kept once")
 		require.Equal(t, len(out.Lists), out.Funnel.Lists)

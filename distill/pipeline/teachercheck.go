@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/retort-ir/retort/internal/runfolder"
+
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/eval"
@@ -51,12 +53,12 @@ type CheckResult struct {
 	Comparison eval.Comparison `json:"comparison"`
 }
 
-// CheckP is the p-value from which on a better teacher may be better by chance only.
-const CheckP = 0.05
+// checkP is the p-value from which on a better teacher may be better by chance only.
+const checkP = 0.05
 
-// Better says whether the teacher is better at all, Sure whether by more than chance would explain (p < CheckP).
+// Better says whether the teacher is better at all, Sure whether by more than chance would explain (p < checkP).
 func (r CheckResult) Better() bool { return r.Comparison.Delta > 0 }
-func (r CheckResult) Sure() bool   { return r.Better() && r.Comparison.P < CheckP }
+func (r CheckResult) Sure() bool   { return r.Better() && r.Comparison.P < checkP }
 
 // String says it in one line: "teacher .731 against student .624 nDCG@10 on 300 judged queries (p < .001): there is
 // something to learn".
@@ -78,14 +80,14 @@ func (r CheckResult) String() string {
 
 func point(v float64) string { return strings.TrimPrefix(fmt.Sprintf("%.3f", v), "0") }
 
-// ErrNothingToLearn is what a NothingToLearnError is.
+// ErrNothingToLearn is what a nothingToLearnError is.
 var ErrNothingToLearn = errors.New("the teacher is not better than the student")
 
-// NothingToLearnError says that the first set of the teacher check does not show the teacher above the student.
-type NothingToLearnError struct{ Results []CheckResult }
+// nothingToLearnError says that the first set of the teacher check does not show the teacher above the student.
+type nothingToLearnError struct{ Results []CheckResult }
 
-func (e *NothingToLearnError) Error() string { return "pipeline: " + e.Results[0].String() }
-func (e *NothingToLearnError) Unwrap() error { return ErrNothingToLearn }
+func (e *nothingToLearnError) Error() string { return "pipeline: " + e.Results[0].String() }
+func (e *nothingToLearnError) Unwrap() error { return ErrNothingToLearn }
 
 // trialOptions say which candidates a trial has.
 type trialOptions struct {
@@ -180,7 +182,7 @@ func (p *stages) measureAlone(ctx context.Context) ([]CheckResult, error) {
 	return p.inMemory(nil).measureCheck(encoder.Alone(ctx))
 }
 
-// passCheck returns a NothingToLearnError where the run should not go on.
+// passCheck returns a nothingToLearnError where the run should not go on.
 func (j *job) passCheck(ctx context.Context) ([]CheckResult, error) {
 	if j.Check == nil {
 		return nil, nil
@@ -193,7 +195,7 @@ func (j *job) passCheck(ctx context.Context) ([]CheckResult, error) {
 		j.watched().note("%s", r)
 	}
 	if !results[0].Better() && !j.Check.Force {
-		return results, &NothingToLearnError{results}
+		return results, &nothingToLearnError{results}
 	}
 	return results, nil
 }
@@ -219,11 +221,11 @@ func (j *job) measureCheck(ctx context.Context) ([]CheckResult, error) {
 		s["seed"] = fmt.Sprint(j.Mining.seed)
 		return s
 	}
-	return records(ctx, j, StageCheck, nil, identity, func(have int, emit func(CheckResult) error) error {
+	return records(ctx, j, runfolder.StageCheck, nil, identity, func(have int, emit func(CheckResult) error) error {
 		done := 0
 		for i, set := range sets {
 			if i >= have {
-				result, err := j.measureSet(ctx, set, func(n int) { j.report(StageCheck, done+n, total) })
+				result, err := j.measureSet(ctx, set, func(n int) { j.report(runfolder.StageCheck, done+n, total) })
 				if err != nil {
 					return fmt.Errorf("pipeline: teacher check: %w", err)
 				}

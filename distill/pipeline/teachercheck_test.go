@@ -107,11 +107,11 @@ func TestARunEndsAtTheTeacherCheckUnlessItIsForced(t *testing.T) {
 	p.Check = &check{Sets: []checkSet{set(.4, .5), set(.9, .1)}}
 	p.events = watch(retort.Events{
 		Note:  func(text string) { told = append(told, text) },
-		Stage: func(s retort.Stage) { require.Equal(t, string(StageCheck), s.Name, "nothing else is begun") },
+		Stage: func(s retort.Stage) { require.Equal(t, runfolder.StageCheck, s.Name, "nothing else is begun") },
 	})
 	out, err := p.Run(t.Context())
 	require.ErrorIs(t, err, ErrNothingToLearn)
-	var refused *NothingToLearnError
+	var refused *nothingToLearnError
 	require.ErrorAs(t, err, &refused)
 	require.Equal(t, refused.Results, out.Check)
 	require.Equal(t, "pipeline: "+told[0], err.Error())

@@ -15,17 +15,14 @@ import (
 	"github.com/retort-ir/retort/teacher"
 )
 
-// The kinds of teachers in a TeacherExpression.
+// The kinds of teachers that are treated apart.
 const (
-	KindBM25         = "bm25"         // words
-	KindStudent      = "student"      // the student as it was
-	KindEncoder      = "encoder"      // another bi-encoder: encoder:DIR
-	KindCrossEncoder = "crossencoder" // crossencoder:DIR
-	KindLikelihood   = "likelihood"   // a language model: likelihood:PATH
-	KindRerankAPI    = "rerankapi"    // a server: rerankapi:KIND:URL#MODEL
+	kindBM25      = "bm25"
+	kindStudent   = "student"
+	kindRerankAPI = "rerankapi"
 )
 
-// TeacherExpression is what a text such as "bm25+2*crossencoder:DIR" says.
+// TeacherExpression is a text such as "bm25+2*crossencoder:DIR" in parts.
 type TeacherExpression []ExpressionMember
 
 // ExpressionMember is one of the teachers that a TeacherExpression joins.
@@ -38,9 +35,9 @@ type ExpressionMember struct {
 // Name is how errors and reports call the member: without the folder of a model, the address of a server.
 func (m ExpressionMember) Name() string {
 	switch m.Kind {
-	case KindBM25, KindStudent:
+	case kindBM25, kindStudent:
 		return m.Kind
-	case KindRerankAPI:
+	case kindRerankAPI:
 		_, model, _ := strings.Cut(m.Arg, "#")
 		return m.Kind + " " + model
 	}
@@ -91,7 +88,7 @@ func parseMember(text string) (m ExpressionMember, length int, err error) {
 		}
 	}
 	hasArg := text[at[6]:at[7]] == ":"
-	if m.Kind == KindBM25 || m.Kind == KindStudent {
+	if m.Kind == kindBM25 || m.Kind == kindStudent {
 		if hasArg {
 			return m, 0, fmt.Errorf("%s takes no path", m.Kind)
 		}
@@ -125,11 +122,11 @@ func argLength(text string) int {
 
 // UsesStudent says whether the student as it was is one of the members.
 func (e TeacherExpression) UsesStudent() bool {
-	return slices.ContainsFunc(e, func(m ExpressionMember) bool { return m.Kind == KindStudent })
+	return slices.ContainsFunc(e, func(m ExpressionMember) bool { return m.Kind == kindStudent })
 }
 
 // Open returns the teacher that the expression describes, for Recipe.Teacher. open opens a member that is neither
-// KindBM25 nor KindStudent; what it opens is the caller's to close. Several members are fused.
+// kindBM25 nor KindStudent; what it opens is the caller's to close. Several members are fused.
 func (e TeacherExpression) Open(ctx context.Context, fusion teacher.Fusion,
 	open func(ctx context.Context, m ExpressionMember) (teacher.Teacher, error),
 ) (teacher.Teacher, error) {
@@ -137,10 +134,10 @@ func (e TeacherExpression) Open(ctx context.Context, fusion teacher.Fusion,
 	for i, m := range e {
 		members[i] = teacher.Member{Name: m.Name(), Weight: m.Weight}
 		switch m.Kind {
-		case KindBM25:
+		case kindBM25:
 			members[i].Teacher = BM25()
 			continue
-		case KindStudent:
+		case kindStudent:
 			members[i].Teacher = Student()
 			continue
 		}

@@ -51,7 +51,7 @@ func TestAQueryThatIsAPassageIsMeasuredWithoutIt(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, c.Itself, 5)
 
-	got, err := JudgedQueries(c, true)(t.Context(), p.Student)
+	got, err := judgedQueries(c, true)(t.Context(), p.Student)
 	require.NoError(t, err)
 	dense, err := mine.NewDenseVectors(p.Student.(encoder.Encoder), p.Vectors)
 	require.NoError(t, err)

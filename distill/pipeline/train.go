@@ -33,7 +33,7 @@ const (
 	folderMetrics     = "metrics"     // every step and evaluation, as CSV and for TensorBoard
 )
 
-// trained is a record of StageTrain: a step, an evaluation or, last, the result.
+// trained is a record of runfolder.StageTrain: a step, an evaluation or, last, the result.
 type trained struct {
 	Step       *trainedStep       `json:"step,omitempty"`
 	Evaluation *retort.Evaluation `json:"evaluation,omitempty"`
@@ -68,11 +68,11 @@ func (j *job) train(ctx context.Context, out *Outcome) error {
 	if err != nil {
 		return err
 	}
-	var reads []Stage
+	var reads []string
 	if j.Lists == nil {
-		reads = []Stage{StageFilter}
+		reads = []string{runfolder.StageFilter}
 	}
-	stage, err := j.begin(StageTrain, s, reads)
+	stage, err := j.begin(runfolder.StageTrain, s, reads)
 	if err != nil {
 		return err
 	}
@@ -201,7 +201,7 @@ func (j *job) loadTrained(ctx context.Context) error {
 	}
 	if err := checkpoint.Load(j.folder.Path(folderState), j.Student.LoadState); err != nil {
 		return fmt.Errorf(`%w; to train anew, remove %s too, or run "retort repair %s"`,
-			err, j.folder.Path(string(StageTrain)+".jsonl"), j.folder.Dir())
+			err, j.folder.Path(runfolder.StageTrain+".jsonl"), j.folder.Dir())
 	}
 	damaged, err := j.folder.Check(ctx, trainedFiles...)
 	if err != nil {
@@ -294,7 +294,7 @@ func (j *job) trainTested(ctx context.Context, o distill.Options, out *Outcome) 
 	return distill.SetInterpolated(j.Student, j.start, j.start, 0)
 }
 
-func significant(gain eval.Comparison) bool { return gain.Delta > 0 && gain.P < SignificanceP }
+func significant(gain eval.Comparison) bool { return gain.Delta > 0 && gain.P < significanceP }
 
 // trainWriter writes the records of training, each once: what is trained again from a checkpoint is there already.
 type trainWriter struct {
@@ -350,19 +350,19 @@ func (w *trainWriter) append(r trained) {
 	w.seen(r)
 }
 
-// measure runs Measure for one of the two stages that are its own. StageEvaluate has the records of StageBefore too.
-func (j *job) measure(ctx context.Context, name Stage, before []json.RawMessage) ([]json.RawMessage, error) {
+// measure runs Measure for one of the two stages that are its own. runfolder.StageEvaluate has the records of runfolder.StageBefore too.
+func (j *job) measure(ctx context.Context, name string, before []json.RawMessage) ([]json.RawMessage, error) {
 	if j.Measure == nil {
 		return nil, nil
 	}
 	identity := func() settings {
-		if name == StageBefore {
+		if name == runfolder.StageBefore {
 			return settings{"student": fingerprint(j.Student), "ranker": j.rankerFingerprint()}
 		}
 		return settings{"student": fingerprint(j.Student)}
 	}
-	reads := []Stage{StageBefore, StageTrain}
-	if name == StageBefore {
+	reads := []string{runfolder.StageBefore, runfolder.StageTrain}
+	if name == runfolder.StageBefore {
 		reads = nil
 	}
 	return records(ctx, j, name, reads, identity, func(have int, emit func(json.RawMessage) error) error {
@@ -380,7 +380,7 @@ func (j *job) measure(ctx context.Context, name Stage, before []json.RawMessage)
 			}
 			return emit(data)
 		}
-		if err := j.Measure(ctx, name == StageEvaluate, max(0, have-len(before)), emitRecord); err != nil {
+		if err := j.Measure(ctx, name == runfolder.StageEvaluate, max(0, have-len(before)), emitRecord); err != nil {
 			return fmt.Errorf("pipeline: Measure: %w", err)
 		}
 		return nil

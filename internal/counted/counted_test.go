@@ -12,3 +12,8 @@ func TestThousandsArePartedByCommas(t *testing.T) {
 		require.Equal(t, want, Thousands(n), fmt.Sprint(n))
 	}
 }
+
+func TestJoinPutsTheLargestCountFirst(t *testing.T) {
+	require.Equal(t, "too long 27, empty 3, other 3", Join(map[string]int{"other": 3, "too long": 27, "empty": 3}))
+	require.Empty(t, Join(map[string]int{}))
+}

@@ -35,11 +35,31 @@ const (
 	Journal
 )
 
-// Pipeline is the layout of the runs of package distill and of the command.
+// The stages of a run of package distill/pipeline. The records of a stage are in the file of its name.
+const (
+	StageCheck    = "check" // of the teacher
+	StageGenerate = "generate"
+	StageMine     = "mine"
+	StageScore    = "score"
+	StageFilter   = "filter"
+	StageBefore   = "before" // what is measured before training
+	StageTrain    = "train"
+	StageEvaluate = "evaluate" // what is measured after training
+)
+
+// PipelineStages returns the stages of package distill/pipeline in their order.
+func PipelineStages() []string {
+	return []string{
+		StageCheck, StageGenerate, StageMine, StageScore, StageFilter, StageBefore, StageTrain, StageEvaluate,
+	}
+}
+
+// Pipeline is the layout of the runs of package distill/pipeline and of the command.
 var Pipeline = Layout{
 	Stages: map[string]map[string]Remedy{
-		"check": nil, "generate": nil, "mine": nil, "score": nil, "filter": nil, "before": nil, "evaluate": nil,
-		"train": {"checkpoints": Journal, "train.state": Redo, "model": Remove, "metrics": SetAside},
+		StageCheck: nil, StageGenerate: nil, StageMine: nil, StageScore: nil, StageFilter: nil, StageBefore: nil,
+		StageTrain:    {"checkpoints": Journal, "train.state": Redo, "model": Remove, "metrics": SetAside},
+		StageEvaluate: nil,
 	},
 	Others: map[string]Remedy{
 		"corpus.jsonl": Remove, "student": Remove, "vectors.npy": Remove, "vectors.npy.key": Remove,
