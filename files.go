@@ -26,11 +26,6 @@ func ReadQueries(r io.Reader, name string) iter.Seq2[Query, error] {
 	return jsonl.ReadWith(r, name, decodeQuery)
 }
 
-// ReadLists yields the lists of a JSON Lines stream. Errors are the same as for [ReadPassages].
-func ReadLists(r io.Reader, name string) iter.Seq2[List, error] {
-	return jsonl.ReadWith(r, name, decodeList)
-}
-
 // LoadCorpus reads a corpus from a JSON Lines file into memory. An empty corpus and a repeated id are errors. For a
 // corpus that is too large for memory use [OpenCorpus].
 func LoadCorpus(path string) (*MemoryCorpus, error) {

@@ -79,7 +79,7 @@ func (t *trainer) finish(ctx context.Context) (result *Result, err error) {
 func (t *trainer) choose(ctx context.Context) (*Result, error) {
 	result := &Result{
 		Best: retort.Evaluation(t.state.Best), Alpha: 1, Steps: t.state.Step, TotalSteps: t.loop.Schedule.Steps(),
-		Stopped: Stop(t.state.Stopped), TrainLists: len(t.stepper.data.train), DevLists: len(t.stepper.data.dev),
+		Stopped: string(t.state.Stopped), TrainLists: len(t.stepper.data.train), DevLists: len(t.stepper.data.dev),
 	}
 	for _, e := range t.state.History {
 		result.History = append(result.History, retort.Evaluation(e))

@@ -51,7 +51,7 @@
 // A list's scores are the target as a calibration of package teacher gives it: the trainer does not scale them. The
 // positive of InfoNCE is the passage that the teacher puts first. An extractive query ([retort.Query.Extractive]) is
 // cut out of its source, which any lexical teacher therefore puts first by a mile: it has no positive, and its source is no
-// negative. Whether the source stands in the list is for who made the list to decide (MiningOptions.KeepSource).
+// negative. Whether the source stands in the list is for who made the list to decide (ListShape.DropSource of distill/pipeline).
 //
 // # Choosing the best
 //
@@ -62,20 +62,15 @@
 // Selection.Evaluate puts another measure in its place, and ChooseBy the loss of the held-out lists.
 //
 // Selection.Interpolate also tries weights between the untouched student and the best one. [Retention] measures what the
-// student could do before, on judged queries ([JudgedQueries]) or lists ([ScoredLists]) that it is not trained for: a student
-// that forgets too much is drawn back towards the untouched student, or ends training. A step that fails is a [StepError].
+// student could do before, on queries or lists that it is not trained for: a student
+// that forgets too much is drawn back towards the untouched student, or ends training. The error of a step
+// that fails names the step and its queries.
 //
 // # Watching a run
 //
 // Options.Events are called at every stage, step, evaluation, checkpoint and warning. [retort.LogEvents] writes them to a
 // logger. Package distill/metrics writes a line for each step and evaluation as CSV, and the same for TensorBoard, and adds
 // up where the time goes.
-//
-// # Is there anything to learn?
-//
-// A student cannot become better than what it reproduces. Pipeline.Gate compares the ranking of the targets with the student's
-// on queries whose answers are known ([NewTrials]) before anything is made, and ends the run with a [NothingToLearnError] where the
-// targets are not better.
 //
 // # Killed and resumed
 //
@@ -84,7 +79,4 @@
 // the same bits as that of an undisturbed run. Other lists, settings or another student in the same folder are an error
 // that names what differs. The checkpoint before the last stays beside it: where the last is torn or damaged, training goes
 // on from the other, and Events.Warning is called.
-//
-// With Pipeline.Folder ([OpenFolder]) that holds for every stage of a run: each record is kept once it is made, and only
-// what depends on a change is redone.
 package distill

@@ -79,7 +79,7 @@ type Schedule struct {
 	MinLR          float64 // the linear decay towards 0 stops at this share of LR, in [0,1]
 	WeightDecay    float64 // >= 0
 	ClipNorm       float64 // the gradient's largest L2 norm; 0: no limit
-	// MaxLossRise ends training with ErrExplodingLoss where the mean loss of the last ten steps is more than this many
+	// MaxLossRise ends training with errExplodingLoss where the mean loss of the last ten steps is more than this many
 	// times the highest of the run's first ten (a start below 0.01 counts as 0.01); 0: never.
 	MaxLossRise float64
 }
@@ -105,13 +105,13 @@ type Selection struct {
 	// What it measures is agreement with the teacher, which is not the same as being better. Where the teacher contains
 	// the student (BM25 and the student itself, fused) the untouched student agrees best of all and would win, although
 	// the trained one answers people's queries better (docs/results.md). There choose by Evaluate: with judged queries
-	// where there are any, else with KnownItems, queries of a type that is not trained on. The best of several is a
+	// where there are any, else with generated queries of a type that is not trained on (distill/pipeline holds some out). The best of several is a
 	// little better by chance, so ask a paired test too.
 	DevFraction float64
 	// Dev are lists to evaluate on instead of a share of the lists.
 	Dev []retort.List
-	// Evaluate replaces nDCG@10 on held-out lists, and nothing is held out. More is better. KnownItems.MRR is one that
-	// needs no judgements.
+	// Evaluate replaces nDCG@10 on held-out lists, and nothing is held out. More is better. It may use
+	// generated queries, which need no judgements.
 	Evaluate func(ctx context.Context, student encoder.Encoder) (float64, error)
 	// ChooseBy says what makes a student better on held-out lists.
 	ChooseBy ChooseBy

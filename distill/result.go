@@ -2,16 +2,6 @@ package distill
 
 import (
 	"github.com/retort-ir/retort"
-	"github.com/retort-ir/retort/internal/training"
-)
-
-// Stop is a reason to end training early.
-type Stop string
-
-// The reasons.
-const (
-	StopPatience  = Stop(training.StopPatience)  // Selection.Patience evaluations without a better one
-	StopRetention = Stop(training.StopRetention) // the student forgot more than Options.Retention allows
 )
 
 // Result is what Train did.
@@ -31,8 +21,9 @@ type Result struct {
 	History []retort.Evaluation
 	// Steps is the number of steps done, of TotalSteps planned.
 	Steps, TotalSteps int
-	// Stopped says why training ended early; empty where it did not.
-	Stopped Stop `json:",omitempty"`
+	// Stopped says why training ended early: "patience" after Selection.Patience evaluations without a better one,
+	// "retention" where the student forgot more than Options.Retention allows; empty where it did not end early.
+	Stopped string `json:",omitempty"`
 	// TrainLists and DevLists say how the lists were split.
 	TrainLists, DevLists int
 }

@@ -37,7 +37,7 @@ func TestAStudentThatForgetsEndsTrainingAndIsNotTheBest(t *testing.T) {
 	opts.Selection.Evaluate = func(context.Context, encoder.Encoder) (float64, error) { return float64(n), nil } // ever better
 	result, err := Train(background, e, corpus, lists, opts)
 	require.NoError(t, err)
-	require.Equal(t, StopRetention, result.Stopped)
+	require.Equal(t, "retention", result.Stopped)
 	require.Equal(t, 6, result.Steps)
 	require.Equal(t, 3, result.Best.Step)
 	require.Len(t, result.History, 3)
@@ -91,7 +91,7 @@ func TestWhereNoShareHoldsTheFloorTrainingEnds(t *testing.T) {
 	opts.Retention = Retention{DrawBack: []float64{0.5}, Evaluate: distanceFrom(t, start)}
 	result, err := Train(background, e, corpus, lists, opts)
 	require.NoError(t, err)
-	require.Equal(t, StopRetention, result.Stopped)
+	require.Equal(t, "retention", result.Stopped)
 	require.Zero(t, result.Best.Step)
 	require.Equal(t, start, weightsOf(t, e))
 }

@@ -9,14 +9,14 @@ import (
 	"github.com/retort-ir/retort/internal/training"
 )
 
-// What is wrong with the loss of a step, inside a StepError.
+// What is wrong with the loss of a step, inside a stepFailure.
 var (
-	ErrNonFiniteLoss = errors.New("the loss is not finite")
-	ErrExplodingLoss = training.ErrExplodingLoss
+	errNonFiniteLoss = errors.New("the loss is not finite")
+	errExplodingLoss = training.ErrExplodingLoss
 )
 
-// StepError says which step of Train failed.
-type StepError struct {
+// stepFailure says which step of Train failed.
+type stepFailure struct {
 	Step, Steps int      // from 1, of the run
 	Queries     []string // ids of the step's lists
 	// Checkpoint is the folder of the last good checkpoint and CheckpointStep how many steps it holds; empty and 0
@@ -29,7 +29,7 @@ type StepError struct {
 // namedQueries is how many queries of a step an error names.
 const namedQueries = 20
 
-func (e *StepError) Error() string {
+func (e *stepFailure) Error() string {
 	var ids []string
 	for i, id := range e.Queries {
 		if i == namedQueries {
@@ -43,7 +43,7 @@ func (e *StepError) Error() string {
 }
 
 // Unwrap returns what went wrong.
-func (e *StepError) Unwrap() error { return e.Err }
+func (e *stepFailure) Unwrap() error { return e.Err }
 
 // stepError is the loop's. The end of the context or the loss of a worker is no failure of a step.
 func (t *trainer) stepError(step int, err error) error {
@@ -51,7 +51,7 @@ func (t *trainer) stepError(step int, err error) error {
 	if t.current == nil {
 		return fmt.Errorf("distill: step %d of %d: %w", step, steps, err)
 	}
-	failed := &StepError{Step: step, Steps: steps, Err: err}
+	failed := &stepFailure{Step: step, Steps: steps, Err: err}
 	for _, e := range t.current.batch {
 		failed.Queries = append(failed.Queries, e.id)
 	}
@@ -59,10 +59,10 @@ func (t *trainer) stepError(step int, err error) error {
 	return failed
 }
 
-// checkLoss returns ErrNonFiniteLoss where a loss is not finite.
+// checkLoss returns errNonFiniteLoss where a loss is not finite.
 func checkLoss(loss float64) error {
 	if math.IsNaN(loss) || math.IsInf(loss, 0) {
-		return fmt.Errorf("%w: %v", ErrNonFiniteLoss, loss)
+		return fmt.Errorf("%w: %v", errNonFiniteLoss, loss)
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ func TestAStepErrorNamesItsListsAndTheLastGoodCheckpoint(t *testing.T) {
 	steps := 0
 	opts.Events.Step = func(s retort.Step) { steps = s.Step }
 	_, err := Train(background, newStudent(t), corpus, lists, opts)
-	var failed *StepError
+	var failed *stepFailure
 	require.ErrorAs(t, err, &failed)
 	require.ErrorIs(t, err, encoder.ErrNonFinite)
 	require.Equal(t, steps+1, failed.Step)
@@ -53,7 +53,7 @@ func TestALossThatIsNotFiniteEndsTrainingBeforeTheStep(t *testing.T) {
 		var before Weights
 		opts.Events.Step = func(retort.Step) { before = weightsOf(t, e) }
 		_, err := Train(background, e, corpus, lists, opts)
-		require.ErrorIs(t, err, ErrNonFiniteLoss)
+		require.ErrorIs(t, err, errNonFiniteLoss)
 		require.ErrorContains(t, err, "step 3 of")
 		require.ErrorContains(t, err, "there is no checkpoint")
 		require.Equal(t, before, weightsOf(t, e))
@@ -88,7 +88,7 @@ func TestALossThatExplodesEndsTraining(t *testing.T) {
 				require.NoError(t, err)
 				return
 			}
-			require.ErrorIs(t, err, ErrExplodingLoss)
+			require.ErrorIs(t, err, errExplodingLoss)
 			require.ErrorContains(t, err, test.fails)
 		})
 	}

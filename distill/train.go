@@ -25,8 +25,8 @@ import (
 // gives up the step or evaluation at hand within a micro-batch, writes a checkpoint where Options.Dir asks for them,
 // and returns the context's error; the student is as after the last step that was finished, and so is the checkpoint.
 // After every other error the student is so too, and the checkpoint stays the one before. A step that fails is a
-// *StepError with its queries and the last good checkpoint: around encoder.ErrNonFinite, ErrNonFiniteLoss,
-// ErrExplodingLoss or what the student returned; where a row of the loss is at fault, the error names its query.
+// *stepFailure with its queries and the last good checkpoint: around encoder.ErrNonFinite, errNonFiniteLoss,
+// errExplodingLoss or what the student returned; where a row of the loss is at fault, the error names its query.
 //
 // The student belongs to Train until it returns. The same input gives the same bits on one machine.
 //

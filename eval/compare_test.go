@@ -111,7 +111,7 @@ func TestCompareNeedsTheSameQueriesAndMetric(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, Comparison{Delta: .5, Low: .5, High: .5, P: 1, Better: 1, N: 1}, c)
 
-	_, err = Compare(context.Background(), before, after, MAP(), 1)
+	_, err = Compare(context.Background(), before, after, averagePrecision(), 1)
 	require.ErrorContains(t, err, "lacks map")
 	other, err := Evaluate(Qrels{"q": {"a": 1}}, run, MRR(10))
 	require.NoError(t, err)

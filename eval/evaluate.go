@@ -19,7 +19,7 @@ type Report struct {
 	Values  [][]float64 // [metrics x queries]
 }
 
-// Evaluate computes the metrics (nDCG@10, recall@100, MAP and MRR@10 where none is given) for every query that has
+// Evaluate computes the metrics (nDCG@10, recall@100, averagePrecision and MRR@10 where none is given) for every query that has
 // judgements; the package comment says how ties, missing queries and grades below 1 count. Judgements and run are only
 // read. A passage that occurs twice for a query and a score that is not finite are errors. It takes about a tenth of a
 // second a million hits.

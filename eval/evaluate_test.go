@@ -65,7 +65,7 @@ func TestReportPrintsMeansInOrder(t *testing.T) {
 }
 
 func TestReportWithoutTheMetricSaysSo(t *testing.T) {
-	report, err := Evaluate(Qrels{"p": {"a": 1}}, Run{}, MAP())
+	report, err := Evaluate(Qrels{"p": {"a": 1}}, Run{}, averagePrecision())
 	require.NoError(t, err)
 	require.Nil(t, report.Of(NDCG(10)))
 	require.True(t, math.IsNaN(report.Mean(NDCG(10))))
@@ -87,9 +87,9 @@ func TestEvaluateRefusesBadInput(t *testing.T) {
 		"rank 0":              {qrels, Run{}, []Metric{NDCG(0)}, "metric ndcg@0"},
 		"metric without name": {qrels, Run{}, []Metric{{}}, "cannot be named"},
 		"metric named as the count": {
-			qrels, Run{}, []Metric{{Name: "queries", Value: MAP().Value}}, `cannot be named "queries"`,
+			qrels, Run{}, []Metric{{Name: "queries", Value: averagePrecision().Value}}, `cannot be named "queries"`,
 		},
-		"metric twice":       {qrels, Run{}, []Metric{MAP(), MAP()}, "map is asked for twice"},
+		"metric twice":       {qrels, Run{}, []Metric{averagePrecision(), averagePrecision()}, "map is asked for twice"},
 		"metric of no value": {qrels, Run{}, []Metric{nan}, `query "q": nan is NaN`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -100,7 +100,7 @@ func TestEvaluateRefusesBadInput(t *testing.T) {
 }
 
 func TestParseMetricReadsTheNamesThatArePrinted(t *testing.T) {
-	for _, m := range append(defaultMetrics(), Precision(5), NDCG(1)) {
+	for _, m := range append(defaultMetrics(), precision(5), NDCG(1)) {
 		got, err := ParseMetric(m.Name)
 		require.NoError(t, err)
 		require.Equal(t, m.Name, got.Name)

@@ -10,7 +10,7 @@ import (
 	"github.com/retort-ir/retort/internal/ndcg"
 )
 
-// Metric is a named measure of one ranking. The package's own come from [NDCG], [MAP], [MRR], [Recall] and [Precision];
+// Metric is a named measure of one ranking. The package's own come from [NDCG], [averagePrecision], [MRR], [Recall] and [precision];
 // any other is a name and a function.
 type Metric struct {
 	Name  string // as printed: "ndcg@10"
@@ -47,9 +47,9 @@ func RankedBy(scores []float64, grades, missed []int) Ranking {
 	return r
 }
 
-// defaultMetrics returns nDCG@10, recall@100, MAP and MRR@10.
+// defaultMetrics returns nDCG@10, recall@100, averagePrecision and MRR@10.
 func defaultMetrics() []Metric {
-	return []Metric{NDCG(10), Recall(100), MAP(), MRR(10)}
+	return []Metric{NDCG(10), Recall(100), averagePrecision(), MRR(10)}
 }
 
 // NDCG is the normalised discounted cumulative gain of the first k ranks, in [0,1]: DCG@k of the ranking divided by the
@@ -63,10 +63,10 @@ func NDCG(k int) Metric {
 	})
 }
 
-// MAP is average precision, in [0,1]: the sum of the precision at the rank of every relevant passage retrieved, divided
-// by the number of relevant passages. Its mean over the queries is MAP. It is trec_eval's map and looks at the whole
+// averagePrecision is average precision, in [0,1]: the sum of the precision at the rank of every relevant passage retrieved, divided
+// by the number of relevant passages. Its mean over the queries is averagePrecision. It is trec_eval's map and looks at the whole
 // ranking.
-func MAP() Metric {
+func averagePrecision() Metric {
 	return Metric{Name: "map", Value: func(r Ranking) float64 {
 		var found, sum float64
 		for i, grade := range r.Grades {
@@ -99,9 +99,9 @@ func Recall(k int) Metric {
 	})
 }
 
-// Precision is the share of the first k ranks that hold a relevant passage: trec_eval's P_k. Ranks that the run leaves
+// precision is the share of the first k ranks that hold a relevant passage: trec_eval's P_k. Ranks that the run leaves
 // empty count as not relevant. k is at least 1.
-func Precision(k int) Metric {
+func precision(k int) Metric {
 	return atRank("precision", k, func(r Ranking) float64 {
 		return relevant(first(r.Grades, k)) / float64(k)
 	})
@@ -110,11 +110,11 @@ func Precision(k int) Metric {
 // ParseMetric returns the metric of that name: ndcg@k, recall@k, mrr@k, precision@k or map.
 func ParseMetric(name string) (Metric, error) {
 	if name == "map" {
-		return MAP(), nil
+		return averagePrecision(), nil
 	}
 	kind, rank, _ := strings.Cut(name, "@")
 	k, err := strconv.Atoi(rank)
-	at, known := map[string]func(int) Metric{"ndcg": NDCG, "mrr": MRR, "recall": Recall, "precision": Precision}[kind]
+	at, known := map[string]func(int) Metric{"ndcg": NDCG, "mrr": MRR, "recall": Recall, "precision": precision}[kind]
 	if !known || err != nil || k < 1 {
 		return Metric{}, fmt.Errorf("metric %q: want ndcg@K, recall@K, mrr@K or precision@K with K at least 1, or map",
 			name)

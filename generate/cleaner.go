@@ -32,10 +32,10 @@ func (c cleaner) clean(answer string, p retort.Passage) (query string, dropped R
 	answer, sure := withoutReasoning(answer)
 	lines := linesOf(answer)
 	if !sure {
-		return beginningOf(lines), DropReasoning
+		return beginningOf(lines), dropReasoning
 	}
 	if len(lines) == 0 {
-		return "", DropEmpty
+		return "", dropEmpty
 	}
 	if len(lines[0]) > longestLine {
 		return beginningOf(lines), dropTooLong
@@ -45,12 +45,12 @@ func (c cleaner) clean(answer string, p retort.Passage) (query string, dropped R
 	case len(lines) > 1:
 		return query, dropLines
 	case Normalize(query) == "":
-		return query, DropEmpty
+		return query, dropEmpty
 	case !ok || isJSON(query):
 		return query, dropGarbled
 	// What the layers have hidden.
 	case showsReasoning(query) || specialToken.MatchString(query) || endTokens.MatchString(query):
-		return query, DropReasoning
+		return query, dropReasoning
 	}
 	return query, c.judge(query, p)
 }

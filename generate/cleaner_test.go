@@ -95,15 +95,15 @@ func TestCleanSaysWhyAnAnswerIsNoQuery(t *testing.T) {
 		passage      retort.Passage
 		want         Reason
 	}{
-		{"nothing", "", abstracts[0], DropEmpty},
-		{"spaces", " \n\t", abstracts[0], DropEmpty},
-		{"a label alone", "Query:", abstracts[0], DropEmpty},
-		{"quotes alone", `""`, abstracts[0], DropEmpty},
-		{"reasoning alone", "<think>hm</think>", abstracts[0], DropReasoning},
+		{"nothing", "", abstracts[0], dropEmpty},
+		{"spaces", " \n\t", abstracts[0], dropEmpty},
+		{"a label alone", "Query:", abstracts[0], dropEmpty},
+		{"quotes alone", `""`, abstracts[0], dropEmpty},
+		{"reasoning alone", "<think>hm</think>", abstracts[0], dropReasoning},
 		{"two questions", "does it help?\nwho was studied?", abstracts[0], dropLines},
 		{"a list", "1. does it help?\n2. who was studied?", abstracts[0], dropLines},
 		{"an explanation below", "does vitamin D help?\n\nThis query asks for the main finding.", abstracts[0], dropLines},
-		{"reasoning without end", "<think>\nThe user wants one query.\nLet me see.", abstracts[0], DropReasoning},
+		{"reasoning without end", "<think>\nThe user wants one query.\nLet me see.", abstracts[0], dropReasoning},
 		{"broken UTF-8", "does vitamin D prevent fal\xc3", abstracts[0], dropGarbled},
 		{"layers without end", strings.Repeat("1. ", 40) + "does vitamin D help", abstracts[0], dropGarbled},
 		{"a refusal", "I'm sorry, but I can't help with that.", abstracts[0], dropRefusal},

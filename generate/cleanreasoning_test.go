@@ -91,7 +91,7 @@ func TestReasoningWithoutACertainAnswerIsDropped(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, dropped := cleaner{}.clean(answer, abstracts[0])
-			require.Equal(t, DropReasoning, dropped)
+			require.Equal(t, dropReasoning, dropped)
 		})
 	}
 }

@@ -70,3 +70,14 @@ type Completion struct {
 	PromptTokens int `json:"prompt_tokens,omitempty"`
 	Tokens       int `json:"tokens,omitempty"`
 }
+
+// Usage is what the client of a server has done and spent so far.
+type Usage struct {
+	Requests     int64   `json:"requests"` // sent to the server, retries counted
+	Retries      int64   `json:"retries"`
+	Completions  int64   `json:"completions"` // answered
+	Failed       int64   `json:"failed"`      // completions that failed for good; not those that the context's end stopped
+	PromptTokens int64   `json:"prompt_tokens"`
+	Tokens       int64   `json:"tokens"` // written by the model
+	Cost         float64 `json:"cost"`   // as the server reports it (usage.cost), otherwise by the prices of its options
+}

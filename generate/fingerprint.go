@@ -12,7 +12,7 @@ import (
 const extractiveVersion = 1
 
 // Fingerprint is a hash of the options, as they are filled in, and of the corpus's statistics: two generators with
-// equal fingerprints make the same queries of a passage. distill.Pipeline makes queries anew where it has changed.
+// equal fingerprints make the same queries of a passage. Package distill/pipeline makes queries anew where it has changed.
 func (e *Extractive) Fingerprint() string {
 	o := e.options
 	h := sha256.New()

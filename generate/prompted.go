@@ -303,11 +303,11 @@ func (g *Prompted) read(p retort.Passage, s slot, c Completion, seen map[string]
 	a.Query.Text, a.Dropped = clean.clean(c.Text, p)
 	normal := Normalize(a.Query.Text)
 	switch {
-	case a.Dropped == DropEmpty && c.Reasoned:
-		a.Dropped = DropReasoning
-	case a.Dropped == DropReasoning: // the remedy differs from the remedy for a long query
+	case a.Dropped == dropEmpty && c.Reasoned:
+		a.Dropped = dropReasoning
+	case a.Dropped == dropReasoning: // the remedy differs from the remedy for a long query
 	case c.Truncated:
-		a.Dropped = DropTruncated
+		a.Dropped = dropTruncated
 	case a.Dropped != "":
 	case seen[normal]:
 		a.Dropped = dropDuplicate

@@ -170,7 +170,7 @@ func TestPromptedTellsOfEveryAnswer(t *testing.T) {
 		require.Equal(t, fmt.Sprintf("p0#llm-question#%d", i), a.Query.ID)
 		require.Regexp(t, "^question/[0-7]$", a.Prompt)
 	}
-	require.Equal(t, []Reason{"", dropDuplicate, dropTooShort, dropCopy, DropTruncated}, reasons)
+	require.Equal(t, []Reason{"", dropDuplicate, dropTooShort, dropCopy, dropTruncated}, reasons)
 
 	queries, err = g.Generate(t.Context(), retort.Passage{ID: "empty", Title: "  ", Text: "\n"})
 	require.NoError(t, err)

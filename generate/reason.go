@@ -6,9 +6,9 @@ type Reason string
 // The reasons, in the order in which they are looked for.
 const (
 	dropNoPassage Reason = "the passage has no text"     // fewer than 10 characters: the model was not asked
-	DropReasoning Reason = "reasoning without an answer" // or it is not certain which part is the answer
-	DropTruncated Reason = "cut at the token limit"      // the end is missing
-	DropEmpty     Reason = "empty"                       // or without any letter or digit
+	dropReasoning Reason = "reasoning without an answer" // or it is not certain which part is the answer
+	dropTruncated Reason = "cut at the token limit"      // the end is missing
+	dropEmpty     Reason = "empty"                       // or without any letter or digit
 	dropLines     Reason = "several lines"               // more than one is left without preamble and code fences
 	// broken UTF-8, JSON, or wrapped in more layers than a query could be
 	dropGarbled    Reason = "garbled"

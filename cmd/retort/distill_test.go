@@ -430,7 +430,7 @@ func TestAWarningIsALineOfProgress(t *testing.T) {
 	require.Equal(t, "the last checkpoint is damaged: step 2, why x\n", out.String())
 }
 
-func TestDistillHoldsTheFloor(t *testing.T) {
+func TestDistillHoldsTheRetention(t *testing.T) {
 	dir := runFolder(t)
 	floor := filepath.Join(dir, "retention")
 	require.NoError(t, os.MkdirAll(filepath.Join(floor, "qrels"), 0o755))

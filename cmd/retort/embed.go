@@ -128,12 +128,12 @@ func (t *texts) Close() error {
 // embed writes the vectors to a file, which appears whole or not at all.
 func (t *texts) embed(ctx context.Context, enc encoder.Encoder, path string, p *progress.Progress) error {
 	if t.passages != nil {
-		if err := sayCutPassages(ctx, enc, t.passages, p); err != nil {
+		if err := sayCut(ctx, enc, t.passages, nil, p); err != nil {
 			return err
 		}
 		return writePassageVectors(ctx, enc, t.passages, path, p)
 	}
-	if err := sayCutQueries(ctx, enc, t.queries, p); err != nil {
+	if err := sayCut(ctx, enc, nil, t.queries, p); err != nil {
 		return err
 	}
 	return embedQueries(ctx, enc, t.queries, path, p)

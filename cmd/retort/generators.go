@@ -144,10 +144,7 @@ func (g *generatorFlags) languageModel(ctx context.Context, machine bert.Options
 	if err != nil {
 		return nil, nil, err
 	}
-	m.Completer, m.Usage = client, func() pipeline.Usage {
-		t := client.Totals()
-		return pipeline.Usage{Requests: t.Requests, PromptTokens: t.PromptTokens, Tokens: t.Tokens, Money: t.Cost}
-	}
+	m.Completer = client
 	closeModel = func() error { client.Close(); return nil }
 	if err := client.Check(ctx); err != nil {
 		return nil, nil, errors.Join(err, closeModel())

@@ -223,7 +223,7 @@ func (r *rankerFlags) open(ctx context.Context, corpus retort.Corpus, queries []
 	}
 	index, err := newDense(ctx, model, corpus, r.vectors, p)
 	if err == nil {
-		err = sayCutQueries(ctx, model, queries, p)
+		err = sayCut(ctx, model, nil, queries, p)
 	}
 	if err != nil {
 		return nil, nil, errors.Join(err, model.Close())
@@ -249,7 +249,7 @@ func newDense(ctx context.Context, enc encoder.Encoder, corpus retort.Corpus, ve
 	if vectors != "" {
 		return readDense(enc, corpus, vectors, p)
 	}
-	if err := sayCutPassages(ctx, enc, corpus, p); err != nil {
+	if err := sayCut(ctx, enc, corpus, nil, p); err != nil {
 		return nil, err
 	}
 	stage := p.Stage("encode passages", corpus.Len())

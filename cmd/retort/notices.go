@@ -11,21 +11,11 @@ import (
 	"github.com/retort-ir/retort/generate"
 )
 
-// sayCutPassages warns of passages that are longer than the model's limit.
-func sayCutPassages(ctx context.Context, enc encoder.Encoder, corpus retort.Corpus, p *progress.Progress) error {
-	cut, err := pipeline.CutPassages(ctx, enc, corpus)
-	return say(cut, err, p)
-}
-
-// sayCutQueries warns of queries that are longer than the model's limit.
-func sayCutQueries(ctx context.Context, enc encoder.Encoder, texts []string, p *progress.Progress) error {
-	cut, err := pipeline.CutQueries(ctx, enc, texts)
-	return say(cut, err, p)
-}
-
-func say(line string, err error, p *progress.Progress) error {
-	if line != "" {
-		p.Print(line)
+// sayCut warns of passages and queries that are longer than the model's limit. Either may be nil.
+func sayCut(ctx context.Context, enc encoder.Encoder, corpus retort.Corpus, queries []string, p *progress.Progress) error {
+	notices, err := pipeline.Truncated(ctx, enc, corpus, queries)
+	for _, n := range notices {
+		p.Print(n)
 	}
 	return err
 }

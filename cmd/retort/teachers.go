@@ -222,7 +222,7 @@ func rerankOptions(arg string) (rerankapi.Options, error) {
 		return rerankapi.Options{}, fmt.Errorf("%q: want rerankapi:KIND:URL#MODEL, "+
 			"such as rerankapi:tei:http://localhost:8080#bge-reranker-base", arg)
 	}
-	o := rerankapi.Options{Kind: rerankapi.Kind(kind), URL: url, Model: model, RawScores: kind == string(rerankapi.TEI)}
+	o := rerankapi.Options{Kind: rerankapi.Kind(kind), URL: url, Model: model, RawScores: kind == "tei"}
 	if os.Getenv(rerankKey) != "" {
 		o.KeyVariable = rerankKey
 	}

@@ -116,7 +116,7 @@ func (r *run) heldOutTitles(ctx context.Context, g generate.QueryGenerator) (*ch
 	if err != nil {
 		return nil, err
 	}
-	known, err := NewKnownItems(r.corpus, queries, checkPool, true)
+	known, err := newHeldOutItems(r.corpus, queries, checkPool, true)
 	if err != nil {
 		return nil, err
 	}

@@ -84,7 +84,7 @@ func smallRun(size int) (*stages, error) {
 		p := passages[3*i]
 		heldOut[i] = retort.Query{ID: fmt.Sprint("known", i), Text: words[i%8] + " " + p.Title, Type: "known", Source: p.ID}
 	}
-	known, err := NewKnownItems(corpus, heldOut, 40, true)
+	known, err := newHeldOutItems(corpus, heldOut, 40, true)
 	if err != nil {
 		return nil, err
 	}
@@ -379,7 +379,7 @@ func TestARunOfOwnListsOnlyTrains(t *testing.T) {
 	require.FileExists(t, filepath.Join(dir, "train.jsonl"))
 }
 
-func TestAStudentThatTheGuardRefusesIsAsItWas(t *testing.T) {
+func TestAStudentThatFailsTheSignificanceTestIsAsItWas(t *testing.T) {
 	for _, dir := range []string{"", t.TempDir()} {
 		p := newSmallRun(t)
 		p.SignificanceTest = func(ctx context.Context, student encoder.Encoder) ([]float64, error) {

@@ -10,13 +10,11 @@ import (
 	"github.com/retort-ir/retort/generate"
 )
 
-// heldOut are passages of which nothing is trained on, in two halves. The known items of one half choose the best of
-// the students met in training, those of the other half test it: the best of several students is a little better on
-// what chose it by chance alone, and a test on the same items would take that for a gain. A pipeline that uses it sets
-//
-//	p.HeldOut, p.Training.Selection.Evaluate, p.Guard = h.Passages, h.Choose.MRR, h.Test.ReciprocalRanks
+// heldOut are passages of which nothing is trained on, in two halves. The items of one half choose the best of the
+// students met in training, the items of the other half test it: the best of several students is a little better on
+// what chose it by chance alone, and a test on the same items would take that for a gain.
 type heldOut struct {
-	Choose, Test *KnownItems
+	Choose, Test *heldOutItems
 	// Passages are the ids of the passages that the items were made of and of those with the same text
 	// (generate.Normalize). Other near-duplicates are not looked for.
 	Passages map[string]bool
@@ -32,17 +30,17 @@ const (
 	// A small corpus gives heldOutLeast passages, as long as that is no more than half of it.
 	heldOutLeast = 20
 	// testedLeast is how many values a paired randomisation test needs: of n that all gained, 2 of the 2^n assignments
-	// of signs are as far from 0, which is below GuardP from 6 on.
+	// of signs are as far from 0, which is below significanceP from 6 on.
 	testedLeast = 6
 )
 
 // errFewItems says that a corpus gave too few queries of the type that was to be held out.
-var errFewItems = errors.New("pipeline: no known-item queries")
+var errFewItems = errors.New("pipeline: too few held-out items")
 
-// holdOut makes known items with the generator, which should make a type of query that is not trained on, of at most n
+// holdOut makes held-out items with the generator, which should make a type of query that is not trained on, of at most n
 // passages, 0: 1,000. They are at most a fifth of the corpus, or 20 of a corpus of fewer than 100, of which more than
 // half is never taken. Passages are drawn by seed; all items of a passage are in one half. Each half is searched for
-// among 1,000 passages; frozen means what it means in NewKnownItems. Fewer than 12 passages could not be told from chance and are
+// among 1,000 passages; frozen means what it means in newHeldOutItems. Fewer than 12 passages could not be told from chance and are
 // an error that wraps errFewItems.
 func holdOut(ctx context.Context, corpus retort.Corpus, g generate.QueryGenerator, n int, seed uint64,
 	frozen bool,
@@ -68,14 +66,14 @@ func holdOut(ctx context.Context, corpus retort.Corpus, g generate.QueryGenerato
 	}
 	half := len(drawn) / 2
 	for _, part := range []struct {
-		items   **KnownItems
+		items   **heldOutItems
 		sources []string
 	}{{&h.Choose, drawn[:half]}, {&h.Test, drawn[half:]}} {
 		var items []retort.Query
 		for _, s := range part.sources {
 			items = append(items, bySource[s]...)
 		}
-		if *part.items, err = NewKnownItems(corpus, items, knownItemPool, frozen); err != nil {
+		if *part.items, err = newHeldOutItems(corpus, items, knownItemPool, frozen); err != nil {
 			return nil, err
 		}
 	}
@@ -112,11 +110,11 @@ func drawPassages(corpus retort.Corpus, sources []string, size int, seed uint64)
 		}
 		index, ok := corpus.Index(sources[at])
 		if !ok {
-			return nil, nil, fmt.Errorf("pipeline: known items: source %q is not in the corpus", sources[at])
+			return nil, nil, fmt.Errorf("pipeline: held-out items: source %q is not in the corpus", sources[at])
 		}
 		p, err := corpus.At(index)
 		if err != nil {
-			return nil, nil, fmt.Errorf("pipeline: known items: %w", err)
+			return nil, nil, fmt.Errorf("pipeline: held-out items: %w", err)
 		}
 		text := generate.Normalize(p.Content())
 		if texts[text] {
@@ -142,7 +140,7 @@ func passagesWithText(ctx context.Context, corpus retort.Corpus, drawn []string,
 		}
 		p, err := corpus.At(i)
 		if err != nil {
-			return nil, fmt.Errorf("pipeline: known items: %w", err)
+			return nil, fmt.Errorf("pipeline: held-out items: %w", err)
 		}
 		if text := generate.Normalize(p.Content()); text != "" && texts[text] {
 			passages[p.ID] = true

@@ -41,7 +41,7 @@ func (twoEach) Generate(_ context.Context, p retort.Passage) ([]retort.Query, er
 	}, nil
 }
 
-func sourcesOf(k *KnownItems) []string {
+func sourcesOf(k *heldOutItems) []string {
 	var sources []string
 	for _, q := range k.items() {
 		sources = append(sources, q.Source)
@@ -105,9 +105,9 @@ func TestHoldOutTakesAShareOfTheCorpus(t *testing.T) {
 }
 
 // Queries of one passage rise and fall together: the paired test takes them for one.
-func TestKnownItemsOfAPassageCountOnce(t *testing.T) {
+func TestHeldOutItemsOfAPassageCountOnce(t *testing.T) {
 	p := pipeline(t)
-	k, err := NewKnownItems(p.Corpus, []retort.Query{
+	k, err := newHeldOutItems(p.Corpus, []retort.Query{
 		{ID: "a", Text: "alpha beta number0", Source: "p0"},
 		{ID: "b", Text: "beta epsilon number1", Source: "p1"},
 		{ID: "c", Text: "beta epsilon number1", Source: "p0"}, // never its own

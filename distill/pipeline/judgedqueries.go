@@ -14,7 +14,7 @@ import (
 )
 
 // judgedQueries returns the mean nDCG@10 of a student over the collection's judged queries, ranking all of its corpus, for
-// Options.Evaluate and Floor.Evaluate. frozen says that the student's passage vectors do not change (QueryOnly): then the
+// distill.Retention. frozen says that the student's passage vectors do not change (QueryOnly): then the
 // corpus is encoded once, and what is returned serves one student. It belongs to one goroutine.
 func judgedQueries(c *eval.Collection, frozen bool) func(ctx context.Context, student encoder.Encoder) (float64, error) {
 	texts := make([]string, len(c.Queries))

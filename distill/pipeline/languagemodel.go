@@ -15,6 +15,7 @@ import (
 
 // LanguageModel is a language model that is asked for queries.
 type LanguageModel struct {
+	// Completer answers the prompts. The costs of one with a method Usage() generate.Usage are those of its server.
 	Completer generate.Completer
 	// Prompts say what it is asked; the zero value asks for all types. Observe is called too where it is set.
 	Prompts generate.PromptOptions
@@ -22,15 +23,6 @@ type LanguageModel struct {
 	Passages int
 	// Alone leaves it to the language model to make queries: Recipe.Generator is not asked.
 	Alone bool
-	// Usage, where set, returns what the server of the model has counted since it was opened, for the Costs.
-	Usage func() Usage
-}
-
-// Usage is what a server of language models counts.
-type Usage struct {
-	Requests             int64 // retries counted
-	PromptTokens, Tokens int64 // read and written
-	Money                float64
 }
 
 func (m *LanguageModel) validate() error {
@@ -115,9 +107,9 @@ func (a *Asked) Cost() *GenerationCost {
 			c.Dropped[reason] += n
 		}
 	}
-	if a.model.Usage != nil {
-		u := a.model.Usage()
-		c.Requests, c.Money, c.PromptTokens, c.Tokens = u.Requests, u.Money, u.PromptTokens, u.Tokens
+	if server, ok := a.model.Completer.(interface{ Usage() generate.Usage }); ok {
+		u := server.Usage()
+		c.Requests, c.Money, c.PromptTokens, c.Tokens = u.Requests, u.Cost, u.PromptTokens, u.Tokens
 	}
 	return c
 }

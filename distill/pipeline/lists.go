@@ -19,7 +19,7 @@ import (
 // that goes on keeps to the same blocks.
 const rankBlock = 256
 
-// ranked is a record of runfolder.StageMine: the ranking of one query, to a depth of one more than MiningOptions.Depth.
+// ranked is a record of runfolder.StageMine: the ranking of one query, to a depth of one more than ListShape.Depth.
 type ranked struct {
 	Query    retort.Query `json:"query"`
 	Passages []int        `json:"passages"` // their indexes in the corpus, best first

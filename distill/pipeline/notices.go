@@ -17,58 +17,61 @@ type cutCounter interface {
 	CountTruncated(ctx context.Context, role encoder.Role, texts []string) (cut, limit int, err error)
 }
 
-// CutPassages says how many passages of the corpus are longer than the encoder reads; "" where none is, or the encoder
-// does not tell.
-func CutPassages(ctx context.Context, enc encoder.Encoder, corpus retort.Corpus) (string, error) {
+// Truncated says how many passages of the corpus are longer than the encoder reads, and how many of the queries. It says
+// nothing where none is, or the encoder does not tell. The corpus may be nil.
+func Truncated(ctx context.Context, enc encoder.Encoder, corpus retort.Corpus, queries []string) (notices []string, err error) {
 	counter, ok := enc.(cutCounter)
 	if !ok {
-		return "", nil
+		return nil, nil
 	}
+	if corpus != nil {
+		cut, limit, err := cutPassages(ctx, counter, corpus)
+		if err != nil {
+			return nil, err
+		}
+		notices = appendCut(notices, "passages", cut, corpus.Len(), limit)
+	}
+	if len(queries) > 0 {
+		cut, limit, err := counter.CountTruncated(ctx, encoder.Query, queries)
+		if err != nil {
+			return nil, err
+		}
+		notices = appendCut(notices, "queries", cut, len(queries), limit)
+	}
+	return notices, nil
+}
+
+func cutPassages(ctx context.Context, counter cutCounter, corpus retort.Corpus) (total, limit int, err error) {
 	const block = 1024
-	total, limit := 0, 0
 	for from := 0; from < corpus.Len(); from += block {
 		var texts []string
 		for i := from; i < min(from+block, corpus.Len()); i++ {
 			passage, err := corpus.At(i)
 			if err != nil {
-				return "", err
+				return 0, 0, err
 			}
 			texts = append(texts, passage.Content())
 		}
 		cut, l, err := counter.CountTruncated(ctx, encoder.Passage, texts)
 		if err != nil {
-			return "", err
+			return 0, 0, err
 		}
 		total, limit = total+cut, l
 	}
-	return sayCut("passages", total, corpus.Len(), limit), nil
+	return total, limit, nil
 }
 
-// CutQueries does the same for queries.
-func CutQueries(ctx context.Context, enc encoder.Encoder, texts []string) (string, error) {
-	counter, ok := enc.(cutCounter)
-	if !ok {
-		return "", nil
-	}
-	cut, limit, err := counter.CountTruncated(ctx, encoder.Query, texts)
-	return sayCut("queries", cut, len(texts), limit), err
-}
-
-func sayCut(what string, cut, total, limit int) string {
+func appendCut(notices []string, what string, cut, total, limit int) []string {
 	if cut == 0 {
-		return ""
+		return notices
 	}
-	return fmt.Sprintf("%s of %s %s are longer than the %d tokens that the model reads: their ends are cut off",
-		counted.Thousands(cut), counted.Thousands(total), what, limit)
+	return append(notices, fmt.Sprintf("%s of %s %s are longer than the %d tokens that the model reads: their ends are cut off",
+		counted.Thousands(cut), counted.Thousands(total), what, limit))
 }
 
 // sayCutPassages is for passages that are about to be encoded.
 func (r *run) sayCutPassages(ctx context.Context) error {
-	cut, err := CutPassages(ctx, r.student, r.corpus)
-	if cut != "" {
-		r.events.warn(cut)
-	}
-	return err
+	return r.warnTruncated(ctx, r.corpus, nil)
 }
 
 // sayCutQueries is about the queries that were trained on and the queries that measured the student.
@@ -82,9 +85,13 @@ func (r *run) sayCutQueries(ctx context.Context, out *Outcome) error {
 			texts = append(texts, q.Text)
 		}
 	}
-	cut, err := CutQueries(ctx, r.student, texts)
-	if cut != "" {
-		r.events.warn(cut)
+	return r.warnTruncated(ctx, nil, texts)
+}
+
+func (r *run) warnTruncated(ctx context.Context, corpus retort.Corpus, queries []string) error {
+	notices, err := Truncated(ctx, r.student, corpus, queries)
+	for _, n := range notices {
+		r.events.warn(n)
 	}
 	return err
 }

@@ -238,7 +238,7 @@ func (r *reporter) showExtremes(ctx context.Context, shown *report.QuerySet, set
 		g.Text = texts[g.ID]
 		queries[i] = retort.Query{ID: g.ID, Text: g.Text}
 	}
-	whole := set.Name != setHeldOut // of known items the pool has vectors of its own
+	whole := set.Name != setHeldOut // of held-out items the pool has vectors of its own
 	rankedBefore, rankedAfter := results.Of(records, set.Name, results.Before), results.Of(records, set.Name, results.After)
 	rows := map[string][]float32{}
 	var before [][]report.Hit

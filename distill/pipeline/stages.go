@@ -46,7 +46,7 @@ type stages struct {
 	// extractive, where that passage has the list's best score. The passage stays a candidate in the lists of others.
 	TestQueries []retort.Query
 	TestSources map[string]bool
-	// heldOut are the ids of passages of which no query and no list is used either, so that known items made of them tell
+	// HeldOut are the ids of passages of which no query and no list is used either, so that held-out items made of them tell
 	// what was learnt from what was memorised: heldOut.Passages.
 	HeldOut map[string]bool
 
@@ -74,7 +74,7 @@ type stages struct {
 	CorpusHash string
 	// Versions hold, by stage, a text that stands for what cannot say by a Fingerprint (encoder.Fingerprinter) what it is: a
 	// Generator, Ranker or Teacher without one, for which its Go type stands otherwise, and the functions Measure
-	// (runfolder.StageBefore and runfolder.StageEvaluate), and Training.Evaluate and Guard (runfolder.StageTrain). Change the text where their results
+	// (runfolder.StageBefore and runfolder.StageEvaluate), and Training.Selection.Evaluate and SignificanceTest (runfolder.StageTrain). Change the text where their results
 	// change.
 	Versions map[string]string
 

@@ -204,7 +204,7 @@ func (broken) Score(context.Context, retort.Query, []retort.Passage) ([]float64,
 	return nil, fmt.Errorf("no source")
 }
 
-func TestKnownItemsAreTheMeanReciprocalRankOfTheSources(t *testing.T) {
+func TestHeldOutItemsAreTheMeanReciprocalRankOfTheSources(t *testing.T) {
 	p := pipeline(t)
 	var queries []retort.Query
 	for i := range 6 {
@@ -213,7 +213,7 @@ func TestKnownItemsAreTheMeanReciprocalRankOfTheSources(t *testing.T) {
 		queries = append(queries, retort.Query{ID: fmt.Sprint(i), Text: passage.Text, Source: passage.ID})
 	}
 	for _, size := range []int{0, 12, 1000} {
-		k, err := NewKnownItems(p.Corpus, queries, size, true)
+		k, err := newHeldOutItems(p.Corpus, queries, size, true)
 		require.NoError(t, err)
 		for range 2 { // the second time over vectors that were kept
 			mrr, err := k.MRR(t.Context(), p.Student)
@@ -222,7 +222,7 @@ func TestKnownItemsAreTheMeanReciprocalRankOfTheSources(t *testing.T) {
 		}
 	}
 	queries[0].Text, queries[1].Text = queries[1].Text, queries[0].Text // both are now wrong
-	k, err := NewKnownItems(p.Corpus, queries, 0, false)
+	k, err := newHeldOutItems(p.Corpus, queries, 0, false)
 	require.NoError(t, err)
 	mrr, err := k.MRR(t.Context(), p.Student)
 	require.NoError(t, err)
@@ -246,9 +246,9 @@ func TestKnownItemsAreTheMeanReciprocalRankOfTheSources(t *testing.T) {
 	require.NoError(t, err)
 	require.InDelta(t, mrr, report.Mean(eval.MRR(10)), 1e-9, "the judged collection of the same queries says the same")
 
-	_, err = NewKnownItems(p.Corpus, nil, 10, false)
+	_, err = newHeldOutItems(p.Corpus, nil, 10, false)
 	require.Error(t, err)
-	_, err = NewKnownItems(p.Corpus, []retort.Query{{ID: "q", Source: "nowhere"}}, 10, false)
+	_, err = newHeldOutItems(p.Corpus, []retort.Query{{ID: "q", Source: "nowhere"}}, 10, false)
 	require.ErrorContains(t, err, "nowhere")
 }
 
@@ -257,7 +257,7 @@ func TestTitlesAreLookedForAmongTextsWithoutTitles(t *testing.T) {
 		{ID: "a", Title: "apples", Text: "pears and plums"}, {ID: "b", Title: "none", Text: "apples"},
 	})
 	require.NoError(t, err)
-	k, err := NewKnownItems(corpus, []retort.Query{{ID: "q", Text: "apples", Type: generate.TypeTitle, Source: "a"}}, 2, false)
+	k, err := newHeldOutItems(corpus, []retort.Query{{ID: "q", Text: "apples", Type: generate.TypeTitle, Source: "a"}}, 2, false)
 	require.NoError(t, err)
 	student, err := encodertest.New(encodertest.Options{})
 	require.NoError(t, err)

@@ -41,7 +41,7 @@ type distilled struct {
 	Before      []float64         `json:"before"` // nDCG@10, one a query
 	After       []float64         `json:"after"`
 	Difference  eval.Comparison   `json:"difference"`
-	KnownItems  eval.Comparison   `json:"known_items"` // reciprocal ranks of generated queries: what the guard would look at
+	KnownItems  eval.Comparison   `json:"known_items"` // reciprocal ranks of generated queries: what a significance test would look at
 	Cost        cost              `json:"cost"`
 }
 
@@ -104,7 +104,7 @@ func (b *bench) distil(ctx context.Context, c cell, r *distilled) (_ *pipeline.O
 	if err != nil {
 		return nil, err
 	}
-	before, err := items.ReciprocalRanks(ctx, student)
+	before, err := reciprocalRanks(ctx, student, items)
 	if err != nil {
 		return nil, err
 	}
@@ -125,11 +125,11 @@ func (b *bench) distil(ctx context.Context, c cell, r *distilled) (_ *pipeline.O
 		return nil, err
 	}
 	r.read(out.Report[0])
-	after, err := items.ReciprocalRanks(ctx, student)
+	after, err := reciprocalRanks(ctx, student, items)
 	if err != nil {
 		return nil, err
 	}
-	r.KnownItems, err = eval.Paired(ctx, before, after, 1)
+	r.KnownItems, err = eval.Compare(ctx, before, after, eval.MRR(10), 1)
 	return out, err
 }
 

@@ -28,19 +28,8 @@ type Client struct {
 	http    *httpretry.Client
 	service service
 
-	mu     sync.Mutex
-	totals Totals
-}
-
-// Totals are what a client has done and spent so far.
-type Totals struct {
-	Requests     int64   `json:"requests"` // sent to the server, retries counted
-	Retries      int64   `json:"retries"`
-	Completions  int64   `json:"completions"` // answered
-	Failed       int64   `json:"failed"`      // completions that failed for good; not those that the context's end stopped
-	PromptTokens int64   `json:"prompt_tokens"`
-	Tokens       int64   `json:"tokens"` // written by the model
-	Cost         float64 `json:"cost"`   // as the server reports it (usage.cost), otherwise by the prices of the Options
+	mu    sync.Mutex
+	usage generate.Usage
 }
 
 // New returns a client. It sends nothing yet: see Check.
@@ -80,11 +69,11 @@ func (c *Client) Fingerprint() string {
 	return fmt.Sprintf("openai %s %s %s %s", c.url, c.options.API, c.options.Model, extra)
 }
 
-// Totals returns what was done and spent so far.
-func (c *Client) Totals() Totals {
+// Usage returns what was done and spent so far.
+func (c *Client) Usage() generate.Usage {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	totals, counts := c.totals, c.http.Counts()
+	totals, counts := c.usage, c.http.Counts()
 	totals.Requests, totals.Retries = counts.Requests, counts.Retries
 	return totals
 }
@@ -98,9 +87,9 @@ func (c *Client) Complete(ctx context.Context, r generate.Request) (generate.Com
 	defer c.mu.Unlock()
 	switch {
 	case err == nil:
-		c.totals.Completions++
+		c.usage.Completions++
 	case ctx.Err() == nil:
-		c.totals.Failed++
+		c.usage.Failed++
 	}
 	return completion, err
 }
@@ -134,13 +123,13 @@ func (c *Client) complete(ctx context.Context, s service, r generate.Request) (g
 func (c *Client) count(u usage) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.totals.PromptTokens += u.prompt
-	c.totals.Tokens += u.completion
+	c.usage.PromptTokens += u.prompt
+	c.usage.Tokens += u.completion
 	if u.hasCost {
-		c.totals.Cost += u.cost
+		c.usage.Cost += u.cost
 		return
 	}
-	c.totals.Cost += (float64(u.prompt)*c.options.PromptPrice + float64(u.completion)*c.options.CompletionPrice) / 1e6
+	c.usage.Cost += (float64(u.prompt)*c.options.PromptPrice + float64(u.completion)*c.options.CompletionPrice) / 1e6
 }
 
 // BatchSize implements generate.BatchCompleter: so many that few slow answers do not keep the others waiting.
@@ -157,7 +146,7 @@ func (c *Client) CompleteBatch(ctx context.Context, requests []generate.Request)
 }
 
 // Check asks for one token and says what is wrong: address, key, API or model. Only a server that asks for patience
-// (429) is asked again. The answer counts in Totals.
+// (429) is asked again. The answer counts in Usage.
 func (c *Client) Check(ctx context.Context) error {
 	once := newService(c.url, c.http.Once())
 	err := c.probe(ctx, once)

@@ -105,7 +105,7 @@ func TestWhatTheModelDoesNotAnswerIsAnErrorOfThatRequest(t *testing.T) {
 			client := newClient(t, Options{URL: p.URL + "/v1"})
 			_, err := client.Complete(t.Context(), request("x"))
 			require.ErrorContains(t, err, c.want)
-			require.EqualValues(t, 1, client.Totals().Failed)
+			require.EqualValues(t, 1, client.Usage().Failed)
 			_, err = client.Complete(t.Context(), request("x"))
 			require.NoError(t, err)
 			require.Equal(t, httpretry.Counts{Requests: 2}, client.http.Counts(), "asked once each")
@@ -153,10 +153,10 @@ func TestTotalsCountTokensAndMoney(t *testing.T) {
 		}
 	}
 	require.Equal(t, 2, failed)
-	require.Equal(t, Totals{
+	require.Equal(t, generate.Usage{
 		Requests: 5, Retries: 1, Completions: 2, Failed: 2, PromptTokens: 11 + 100 + 5, Tokens: 3 + 10 + 2,
 		Cost: 22 + 3 + .25 + 10 + 2, // what the filter stopped is paid for too
-	}, c.Totals())
+	}, c.Usage())
 }
 
 func TestOddCostsAreNone(t *testing.T) {
@@ -166,7 +166,7 @@ func TestOddCostsAreNone(t *testing.T) {
 		c := newClient(t, Options{URL: p.URL + "/v1", PromptPrice: 3})
 		_, err := c.Complete(t.Context(), request("x"))
 		require.NoError(t, err)
-		require.Equal(t, 3., c.Totals().Cost, cost)
+		require.Equal(t, 3., c.Usage().Cost, cost)
 	}
 }
 
@@ -179,7 +179,7 @@ func TestFaultsOnTheWayAreRetried(t *testing.T) {
 	got, err := c.Complete(t.Context(), request("x"))
 	require.NoError(t, err)
 	require.Equal(t, "chat: x", got.Text)
-	require.EqualValues(t, 5, c.Totals().Retries)
+	require.EqualValues(t, 5, c.Usage().Retries)
 }
 
 func TestABatchAnswersEachRequestOnce(t *testing.T) {
@@ -226,8 +226,8 @@ func TestABatchThatIsLeftOrCancelledLeavesNothingBehind(t *testing.T) {
 			require.NoError(t, o.Err)
 			break
 		}
-		require.EqualValues(t, 1, c.Totals().Completions)
-		require.Zero(t, c.Totals().Failed, "what was stopped has not failed")
+		require.EqualValues(t, 1, c.Usage().Completions)
+		require.Zero(t, c.Usage().Failed, "what was stopped has not failed")
 
 		p = faultproxy.Always(t, server, hangs)
 		c = newClient(t, Options{URL: p.URL + "/v1", Concurrency: 4})

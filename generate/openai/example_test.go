@@ -66,7 +66,7 @@ func Example() {
 		}
 		fmt.Println(queries[0].Text, queries[0].Origin)
 	}
-	t := client.Totals()
+	t := client.Usage()
 	fmt.Printf("%d requests, %d + %d tokens, %.5f dollars, %d answers from the file\n", t.Requests, t.PromptTokens, t.Tokens, t.Cost, answers.Reused())
 	// Output:
 	// does coffee keep people awake? llm/SmolLM2-135M-Instruct

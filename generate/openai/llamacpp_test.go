@@ -71,9 +71,9 @@ func TestLlamaCppWritesQueriesThroughABadConnection(t *testing.T) {
 				texts[i] = o.Text
 			}
 			require.NotEqual(t, texts[0], texts[2], "another seed")
-			require.EqualValues(t, 7, c.Totals().Completions)
-			require.Zero(t, c.Totals().Failed)
-			t.Logf("%q %q %+v", greedy.Text, texts, c.Totals())
+			require.EqualValues(t, 7, c.Usage().Completions)
+			require.Zero(t, c.Usage().Failed)
+			t.Logf("%q %q %+v", greedy.Text, texts, c.Usage())
 		})
 	}
 }
@@ -105,7 +105,7 @@ func TestLlamaCppAndPromptedMakeQueries(t *testing.T) {
 		t.Logf("%q: %s", a.Text, cmp.Or(a.Dropped, "kept"))
 	}
 	require.LessOrEqual(t, len(queries), 2)
-	require.EqualValues(t, 2, c.Totals().Completions, "the check is no completion")
+	require.EqualValues(t, 2, c.Usage().Completions, "the check is no completion")
 }
 
 func TestLlamaCppIsCheckedFirst(t *testing.T) {

@@ -49,7 +49,7 @@ type Options struct {
 	MaxRequests int
 	// Timeout of one attempt; 0 means 2 minutes.
 	Timeout time.Duration
-	// PromptPrice and CompletionPrice are per million tokens, for Totals.Cost where the server does not report it.
+	// PromptPrice and CompletionPrice are per million tokens, for Usage.Cost where the server does not report it.
 	PromptPrice, CompletionPrice float64
 	// Logger gets a message about every retry at the level Debug; nil means slog.Default().
 	Logger *slog.Logger

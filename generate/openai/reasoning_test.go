@@ -37,7 +37,7 @@ func TestReasoningIsNoQuery(t *testing.T) {
 		dropped               generate.Reason
 	}{
 		{"think", content("<think>\nThe user wants a query.\n</think>\n\n" + want), "stop", want, ""},
-		{"think, cut", content("<think>\nOkay, the user wants a query, so I should"), "length", "", generate.DropReasoning},
+		{"think, cut", content("<think>\nOkay, the user wants a query, so I should"), "length", "", generate.Reason("reasoning without an answer")},
 		{"no opener", content("The user wants a query.\n</think>\n\n" + want), "stop", want, ""},
 		{
 			"harmony", content("<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>" + want),
@@ -46,17 +46,17 @@ func TestReasoningIsNoQuery(t *testing.T) {
 		{"set apart", `{"content":"` + want + `","reasoning_content":"The user wants a query."}`, "stop", want, ""},
 		{
 			"set apart, no answer", `{"content":null,"reasoning_content":"The user wants a query."}`, "stop", "",
-			generate.DropReasoning,
+			generate.Reason("reasoning without an answer"),
 		},
-		{"set apart, cut", `{"content":"","reasoning":"The user wants a query about"}`, "length", "", generate.DropReasoning},
-		{"nothing set apart", `{"content":null,"reasoning_content":null,"reasoning":""}`, "stop", "", generate.DropEmpty},
+		{"set apart, cut", `{"content":"","reasoning":"The user wants a query about"}`, "length", "", generate.Reason("reasoning without an answer")},
+		{"nothing set apart", `{"content":null,"reasoning_content":null,"reasoning":""}`, "stop", "", generate.Reason("empty")},
 		{"parts", `{"content":[{"type":"text","text":"` + want + `"}]}`, "stop", want, ""},
 		{"parts with a thought", `{"content":[{"type":"thinking","thinking":[{"type":"text","text":"Hm."}]},{"type":"text","text":"` + want + `"}]}`, "stop", want, ""},
 		{
 			"a thought alone", `{"content":[{"type":"thinking","thinking":[{"type":"text","text":"Hm."}]}]}`, "stop", "",
-			generate.DropReasoning,
+			generate.Reason("reasoning without an answer"),
 		},
-		{"cut answer", content("how long must the machinery"), "length", "", generate.DropTruncated},
+		{"cut answer", content("how long must the machinery"), "length", "", generate.Reason("cut at the token limit")},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := faultproxy.New(t, reasoningServer(c.message, c.finish))

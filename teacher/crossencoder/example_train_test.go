@@ -51,7 +51,7 @@ func TestAGroupIsAPositiveAndOthersOfTheList(t *testing.T) {
 	require.Len(t, g.work.Passages, 4)
 	require.Equal(t, []int32{1}, g.row.Ignore, "the second positive is no negative")
 	logits, grad := []float32{1, 2, 3, 4}, make([]float32, 4)
-	_, err = DefaultTrainLoss().Row(&g.row, logits, grad, 1)
+	_, err = TrainLoss(1).Row(&g.row, logits, grad, 1)
 	require.NoError(t, err)
 }
 

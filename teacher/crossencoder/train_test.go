@@ -35,7 +35,7 @@ func goldenStepper(t *testing.T, budget int) (*stepper, []group) {
 	require.NoError(t, err)
 	rt, err := torch.Open(torch.Options{})
 	require.NoError(t, err)
-	st := &stepper{rt: rt, folder: f, loss: DefaultTrainLoss(), budget: budget}
+	st := &stepper{rt: rt, folder: f, loss: TrainLoss(1), budget: budget}
 	st.net, err = loadNetwork(t.Context(), rt, f, torch.Float32, nil)
 	require.NoError(t, err)
 	t.Cleanup(func() {

@@ -16,7 +16,7 @@ type TrainOptions struct {
 	// rounding only. With Precision bf16 weights, moments and the loss stay in float32.
 	Model Options
 
-	// Loss is the loss of one query; nil means DefaultTrainLoss. Its columns are the passages of the query's group, and
+	// Loss is the loss of one query; nil means TrainLoss(1). Its columns are the passages of the query's group, and
 	// its similarities are logits, which have no bounds.
 	Loss loss.Loss
 
@@ -69,12 +69,10 @@ func DefaultTrainOptions() TrainOptions {
 	}
 }
 
-// DefaultTrainLoss returns the cross entropy of the positive's logit against those of the group, plus the KL divergence
-// of the group's softmax from the softmax of its teacher scores, both at temperature 1. An example without positives
-// has the second alone, one without scores the first. Scores in [0,1] want a teacher's temperature of about 0.3.
-func DefaultTrainLoss() loss.Loss { return TrainLoss(1) }
-
-// TrainLoss is DefaultTrainLoss at another temperature of the teacher, > 0, for scores of another scale.
+// TrainLoss returns the cross entropy of the positive's logit against those of the group, plus the KL divergence of the
+// group's softmax from the softmax of its teacher scores, at temperature teacherTemperature > 0 for the scores and 1 for
+// the logits. An example without positives has the second alone, one without scores the first. Scores in [0,1] want a
+// teacher's temperature of about 0.3.
 func TrainLoss(teacherTemperature float64) loss.Loss {
 	return loss.Sum{
 		{Weight: 1, Loss: loss.InfoNCE{Temperature: 1}},
@@ -117,7 +115,7 @@ func (o TrainOptions) Validate() error {
 
 func (o TrainOptions) loss() loss.Loss {
 	if o.Loss == nil {
-		return DefaultTrainLoss()
+		return TrainLoss(1)
 	}
 	return o.Loss
 }

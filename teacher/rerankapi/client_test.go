@@ -31,13 +31,13 @@ func TestEachKindIsAskedInItsOwnWords(t *testing.T) {
 		o          Options
 		path, body string
 	}{
-		{TEI, "", Options{}, "/rerank", `{"query":"close a file","texts":["aaa","b"],"raw_scores":false,"truncate":true}`},
-		{TEI, "/rerank", Options{RawScores: true}, "/rerank", `{"query":"close a file","texts":["aaa","b"],"raw_scores":true,"truncate":true}`},
-		{Cohere, "", Options{}, "/v2/rerank", `{"model":"org/reranker","query":"close a file","documents":["aaa","b"]}`},
-		{Cohere, "/v2/", Options{Extra: map[string]any{"max_tokens_per_doc": 512}}, "/v2/rerank", `{"model":"org/reranker","query":"close a file","documents":["aaa","b"],"max_tokens_per_doc":512}`},
-		{Jina, "/v1", Options{}, "/v1/rerank", `{"model":"org/reranker","query":"close a file","documents":["aaa","b"],"return_documents":false}`},
-		{VLLM, "", Options{}, "/v1/rerank", `{"model":"org/reranker","query":"close a file","documents":["aaa","b"]}`},
-		{VLLMScore, "", Options{}, "/score", `{"model":"org/reranker","text_1":"close a file","text_2":["aaa","b"]}`},
+		{kindTEI, "", Options{}, "/rerank", `{"query":"close a file","texts":["aaa","b"],"raw_scores":false,"truncate":true}`},
+		{kindTEI, "/rerank", Options{RawScores: true}, "/rerank", `{"query":"close a file","texts":["aaa","b"],"raw_scores":true,"truncate":true}`},
+		{kindCohere, "", Options{}, "/v2/rerank", `{"model":"org/reranker","query":"close a file","documents":["aaa","b"]}`},
+		{kindCohere, "/v2/", Options{Extra: map[string]any{"max_tokens_per_doc": 512}}, "/v2/rerank", `{"model":"org/reranker","query":"close a file","documents":["aaa","b"],"max_tokens_per_doc":512}`},
+		{kindJina, "/v1", Options{}, "/v1/rerank", `{"model":"org/reranker","query":"close a file","documents":["aaa","b"],"return_documents":false}`},
+		{kindVLLM, "", Options{}, "/v1/rerank", `{"model":"org/reranker","query":"close a file","documents":["aaa","b"]}`},
+		{kindVLLMScore, "", Options{}, "/score", `{"model":"org/reranker","text_1":"close a file","text_2":["aaa","b"]}`},
 	} {
 		t.Run(string(c.kind)+c.url, func(t *testing.T) {
 			p := faultproxy.New(t, server)
@@ -137,7 +137,7 @@ func TestAWrongScoreNeverGetsThrough(t *testing.T) {
 		require.ErrorContains(t, err, `query "q7"`)
 		require.ErrorContains(t, err, "the answer is not JSON")
 	})
-	for _, kind := range []Kind{Cohere, Jina, VLLM, VLLMScore} {
+	for _, kind := range []Kind{kindCohere, kindJina, kindVLLM, kindVLLMScore} {
 		for _, body := range []string{`{}`, `[]`, `{"results":null,"data":null}`, `{"results":[],"data":[]}`, `{"message":"no"}`, `{"results":[{"index":0,"relevance_score":1},{"index":0,"relevance_score":1}],"data":[{"index":0,"score":1},{"index":0,"score":1}]}`} {
 			p := faultproxy.Always(t, server, faultproxy.Answer(200, "application/json", body))
 			_, err := newClient(t, Options{URL: p.URL, Kind: kind}).Score(t.Context(), query, passages("aaa", "b"))
@@ -250,7 +250,7 @@ func TestFingerprintsTellServersModelsAndSettingsApart(t *testing.T) {
 		{URL: "http://a"},
 		{URL: "http://b"},
 		{URL: "http://a", Model: "n"},
-		{URL: "http://a", Kind: Jina},
+		{URL: "http://a", Kind: kindJina},
 		{URL: "http://a", RawScores: true},
 		{URL: "http://a", Extra: map[string]any{"x": 1}},
 	} {
@@ -269,7 +269,7 @@ func TestCheckSaysWhatIsWrongWithOneRequest(t *testing.T) {
 		want  string
 	}{
 		{"fine", nil, Options{}, ""},
-		{"wrong path or model", faultproxy.Status(404), Options{Kind: VLLM}, `of the kind "vllm", and does it have the model "org/reranker"?`},
+		{"wrong path or model", faultproxy.Status(404), Options{Kind: kindVLLM}, `of the kind "vllm", and does it have the model "org/reranker"?`},
 		{"a web page", faultproxy.Answer(200, "text/html", "<p>"), Options{}, `does a server of the kind "tei" run at`},
 		{"no key", faultproxy.Status(401), Options{}, "the server wants a key"},
 		{"wrong key", faultproxy.Status(401), Options{KeyVariable: "RETORT_RERANKAPI_TEST_KEY"}, "the server refuses the key in RETORT_RERANKAPI_TEST_KEY"},
@@ -328,12 +328,12 @@ func TestTheKeyGoesToTheServerAndNowhereElse(t *testing.T) {
 
 func TestNewNamesTheWrongOption(t *testing.T) {
 	t.Setenv("RETORT_RERANKAPI_TEST_KEY", "")
-	good := func() Options { return Options{Kind: TEI, URL: "http://a", Model: "m"} }
+	good := func() Options { return Options{Kind: kindTEI, URL: "http://a", Model: "m"} }
 	for want, change := range map[string]func(*Options){
 		`Options.Kind is "", want "tei", "cohere", "jina", "vllm" or "vllm-score"`: func(o *Options) { o.Kind = "" },
 		"Options.URL: the server's URL is empty":                                   func(o *Options) { o.URL = "" },
 		"Options.Model is empty":                                                   func(o *Options) { o.Model = "" },
-		`Options.RawScores is for the kind "tei"`:                                  func(o *Options) { o.Kind, o.RawScores = Jina, true },
+		`Options.RawScores is for the kind "tei"`:                                  func(o *Options) { o.Kind, o.RawScores = kindJina, true },
 		"Options.MaxDocuments is -1":                                               func(o *Options) { o.MaxDocuments = -1 },
 		"Options.Extra":                                                            func(o *Options) { o.Extra = map[string]any{"f": func() {}} },
 		"Options.Timeout is -1s":                                                   func(o *Options) { o.Timeout = -time.Second },
@@ -351,7 +351,7 @@ func TestNewNamesTheWrongOption(t *testing.T) {
 func TestLlamaCppReranks(t *testing.T) {
 	url := llamacpptest.Start(t, llamacpptest.Rerank, "")
 	p := faultproxy.New(t, faultproxy.To(t, url), faultproxy.CutBody(), faultproxy.Status(429, "Retry-After", "0.05"))
-	c := newClient(t, Options{URL: p.URL, Kind: Jina, Model: llamacpptest.Model})
+	c := newClient(t, Options{URL: p.URL, Kind: kindJina, Model: llamacpptest.Model})
 	texts := passages("closes a file", "the weather in May", "opens the named file for reading")
 	got, err := c.Score(t.Context(), query, texts)
 	require.NoError(t, err)
@@ -359,7 +359,7 @@ func TestLlamaCppReranks(t *testing.T) {
 	require.NotEqual(t, got[0], got[1])
 	require.EqualValues(t, 2, c.Totals().Retries)
 	// The scores of a model that is no reranker differ from call to call, so that only their number is looked at.
-	alone := newClient(t, Options{URL: url, Kind: VLLM, Model: llamacpptest.Model, MaxDocuments: 2})
+	alone := newClient(t, Options{URL: url, Kind: kindVLLM, Model: llamacpptest.Model, MaxDocuments: 2})
 	lists := []teacher.Work{{Query: query, Passages: texts}, {Query: query, Passages: texts[:1]}}
 	for i, result := range alone.ScoreBatch(t.Context(), lists) {
 		require.NoError(t, result.Err)
@@ -372,10 +372,10 @@ func TestLlamaCppReranks(t *testing.T) {
 func TestLlamaCppWithoutARerankerSaysSo(t *testing.T) {
 	url := llamacpptest.Start(t, llamacpptest.Complete, "sesame")
 	t.Setenv("RETORT_RERANKAPI_TEST_KEY", "sesame")
-	c := newClient(t, Options{URL: url, Kind: Jina, KeyVariable: "RETORT_RERANKAPI_TEST_KEY"})
+	c := newClient(t, Options{URL: url, Kind: kindJina, KeyVariable: "RETORT_RERANKAPI_TEST_KEY"})
 	_, err := c.Score(t.Context(), query, passages("a"))
 	require.ErrorContains(t, err, `rerankapi: query "q7": POST `+url+"/v1/rerank: HTTP 501 Not Implemented: This server does not support reranking.")
 	require.EqualValues(t, 0, c.Totals().Retries)
-	require.ErrorContains(t, newClient(t, Options{URL: url, Kind: Jina}).Check(t.Context()), "the server wants a key")
-	require.ErrorContains(t, newClient(t, Options{URL: url, Kind: VLLMScore, KeyVariable: "RETORT_RERANKAPI_TEST_KEY"}).Check(t.Context()), `of the kind "vllm-score"`)
+	require.ErrorContains(t, newClient(t, Options{URL: url, Kind: kindJina}).Check(t.Context()), "the server wants a key")
+	require.ErrorContains(t, newClient(t, Options{URL: url, Kind: kindVLLMScore, KeyVariable: "RETORT_RERANKAPI_TEST_KEY"}).Check(t.Context()), `of the kind "vllm-score"`)
 }

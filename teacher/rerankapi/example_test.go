@@ -29,7 +29,7 @@ func Example() {
 
 	ctx := context.Background()
 	client, err := rerankapi.New(rerankapi.Options{
-		Kind: rerankapi.TEI, URL: server.URL, Model: "BAAI/bge-reranker-base", RawScores: true,
+		Kind: "tei", URL: server.URL, Model: "BAAI/bge-reranker-base", RawScores: true,
 	})
 	if err != nil {
 		fmt.Println(err)

@@ -61,7 +61,7 @@ func passages(texts ...string) []retort.Passage {
 func newClient(t *testing.T, o Options) *Client {
 	t.Helper()
 	if o.Kind == "" {
-		o.Kind = TEI
+		o.Kind = kindTEI
 	}
 	if o.Model == "" {
 		o.Model = "org/reranker"

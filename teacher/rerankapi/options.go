@@ -10,17 +10,18 @@ import (
 	"github.com/retort-ir/retort/internal/httpretry"
 )
 
-// Kind is the protocol of a server.
+// Kind is the protocol of a server: "tei" for text-embeddings-inference, "cohere", "jina", which llama.cpp serves too,
+// "vllm", or "vllm-score" for vLLM's /score.
 type Kind string
 
-// The protocols, with the path that follows Options.URL and the most documents of a request where
+// The kinds, with the path that follows Options.URL and the most documents of a request where
 // Options.MaxDocuments is 0.
 const (
-	TEI       Kind = "tei"        // text-embeddings-inference: POST /rerank, 32
-	Cohere    Kind = "cohere"     // POST /v2/rerank, 100
-	Jina      Kind = "jina"       // POST /v1/rerank, 100; llama.cpp serves it too
-	VLLM      Kind = "vllm"       // POST /v1/rerank, 100
-	VLLMScore Kind = "vllm-score" // POST /score, 100
+	kindTEI       Kind = "tei"        // text-embeddings-inference: POST /rerank, 32
+	kindCohere    Kind = "cohere"     // POST /v2/rerank, 100
+	kindJina      Kind = "jina"       // POST /v1/rerank, 100; llama.cpp serves it too
+	kindVLLM      Kind = "vllm"       // POST /v1/rerank, 100
+	kindVLLMScore Kind = "vllm-score" // POST /score, 100
 )
 
 // protocol is what tells the kinds apart besides their JSON.
@@ -30,11 +31,11 @@ type protocol struct {
 }
 
 var protocols = map[Kind]protocol{
-	TEI:       {"/rerank", 32},
-	Cohere:    {"/v2/rerank", 100},
-	Jina:      {"/v1/rerank", 100},
-	VLLM:      {"/v1/rerank", 100},
-	VLLMScore: {"/score", 100},
+	kindTEI:       {"/rerank", 32},
+	kindCohere:    {"/v2/rerank", 100},
+	kindJina:      {"/v1/rerank", 100},
+	kindVLLM:      {"/v1/rerank", 100},
+	kindVLLMScore: {"/score", 100},
 }
 
 // Options say which server to ask and how. Kind, URL and Model are needed.
@@ -80,8 +81,8 @@ type Options struct {
 // Validate returns an error that names the wrong field.
 func (o Options) Validate() error {
 	if _, ok := protocols[o.Kind]; !ok {
-		return fmt.Errorf("rerankapi: Options.Kind is %q, want %q, %q, %q, %q or %q", o.Kind, TEI, Cohere, Jina, VLLM,
-			VLLMScore)
+		return fmt.Errorf("rerankapi: Options.Kind is %q, want %q, %q, %q, %q or %q", o.Kind, kindTEI, kindCohere, kindJina, kindVLLM,
+			kindVLLMScore)
 	}
 	if _, err := httpretry.ParseURL(o.URL); err != nil {
 		return fmt.Errorf("rerankapi: Options.URL: %w", err)
@@ -92,8 +93,8 @@ func (o Options) Validate() error {
 	switch {
 	case o.Model == "":
 		return fmt.Errorf("rerankapi: Options.Model is empty: name the model that %s serves", o.URL)
-	case o.RawScores && o.Kind != TEI:
-		return fmt.Errorf("rerankapi: Options.RawScores is for the kind %q, not %q", TEI, o.Kind)
+	case o.RawScores && o.Kind != kindTEI:
+		return fmt.Errorf("rerankapi: Options.RawScores is for the kind %q, not %q", kindTEI, o.Kind)
 	case o.MaxDocuments < 0:
 		return fmt.Errorf("rerankapi: Options.MaxDocuments is %d, want it >= 0", o.MaxDocuments)
 	}

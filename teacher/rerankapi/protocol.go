@@ -13,12 +13,12 @@ import (
 func (o Options) body(query string, texts []string) map[string]any {
 	fields := map[string]any{}
 	switch o.Kind {
-	case TEI:
+	case kindTEI:
 		fields["query"], fields["texts"] = query, texts
 		fields["raw_scores"], fields["truncate"] = o.RawScores, true
-	case VLLMScore:
+	case kindVLLMScore:
 		fields["model"], fields["text_1"], fields["text_2"] = o.Model, query, texts
-	case Jina:
+	case kindJina:
 		fields["model"], fields["query"], fields["documents"] = o.Model, query, texts
 		fields["return_documents"] = false
 	default:
@@ -26,9 +26,9 @@ func (o Options) body(query string, texts []string) map[string]any {
 	}
 	if o.Truncate {
 		switch o.Kind {
-		case VLLM, VLLMScore:
+		case kindVLLM, kindVLLMScore:
 			fields["truncate_prompt_tokens"] = -1 // at the model's limit
-		case Jina:
+		case kindJina:
 			fields["truncation"] = true
 		}
 	}
@@ -39,7 +39,7 @@ func (o Options) body(query string, texts []string) map[string]any {
 // scored is one document's result. Pointers tell what is missing.
 type scored struct {
 	Index          *int     `json:"index"`
-	Score          *float64 `json:"score"`           // TEI, VLLMScore
+	Score          *float64 `json:"score"`           // kindTEI, kindVLLMScore
 	RelevanceScore *float64 `json:"relevance_score"` // the others
 }
 
@@ -55,7 +55,7 @@ func (k Kind) scores(answer []byte, n int) ([]float64, error) {
 	scores, seen := make([]float64, n), make([]bool, n)
 	for i, r := range results {
 		score := r.RelevanceScore
-		if k == TEI || k == VLLMScore {
+		if k == kindTEI || k == kindVLLMScore {
 			score = r.Score
 		}
 		switch {
@@ -85,7 +85,7 @@ type documentError struct {
 func (e documentError) Error() string { return e.what }
 
 func (k Kind) results(answer []byte) ([]scored, error) {
-	if k == TEI {
+	if k == kindTEI {
 		var results []scored
 		err := strictjson.Unmarshal(answer, &results)
 		return results, err
@@ -98,7 +98,7 @@ func (k Kind) results(answer []byte) ([]scored, error) {
 		return nil, err
 	}
 	results := object.Results
-	if k == VLLMScore {
+	if k == kindVLLMScore {
 		results = object.Data
 	}
 	if results == nil {

@@ -66,7 +66,7 @@ func TestAPassageThatIsTooLongIsNamedAndGoesWithoutAScore(t *testing.T) {
 		t.Run(c.message, func(t *testing.T) {
 			p := faultproxy.New(t, limited(c.status, c.message))
 			var log bytes.Buffer
-			client := newClient(t, Options{Kind: VLLM, URL: p.URL, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+			client := newClient(t, Options{Kind: kindVLLM, URL: p.URL, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 			got, err := client.Score(t.Context(), query, passages("aaa", "bb", long, "c", "dd"))
 			require.NoError(t, err)
 			require.True(t, math.IsNaN(got[2]))
@@ -92,8 +92,8 @@ func TestAPassageThatIsTooLongIsNamedAndGoesWithoutAScore(t *testing.T) {
 
 func TestTruncateAsksEachServerInItsWay(t *testing.T) {
 	for kind, want := range map[Kind]string{
-		VLLM: `"truncate_prompt_tokens":-1`, VLLMScore: `"truncate_prompt_tokens":-1`, Jina: `"truncation":true`,
-		TEI: `"truncate":true`, Cohere: `{`,
+		kindVLLM: `"truncate_prompt_tokens":-1`, kindVLLMScore: `"truncate_prompt_tokens":-1`, kindJina: `"truncation":true`,
+		kindTEI: `"truncate":true`, kindCohere: `{`,
 	} {
 		p := faultproxy.New(t, limited(400, vllmTooLong))
 		client := newClient(t, Options{Kind: kind, URL: p.URL, Truncate: true})
@@ -101,20 +101,20 @@ func TestTruncateAsksEachServerInItsWay(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, []float64{3.5, 1.5}, got)
 		require.Contains(t, string(p.Requests()[0].Body), want)
-		if kind == VLLM || kind == VLLMScore || kind == Jina {
+		if kind == kindVLLM || kind == kindVLLMScore || kind == kindJina {
 			got, err = client.Score(t.Context(), query, passages(long))
 			require.NoError(t, err)
 			require.False(t, math.IsNaN(got[0]))
 		}
 		require.NotEqual(t, newClient(t, Options{Kind: kind, URL: p.URL}).Fingerprint(), client.Fingerprint())
 	}
-	o := Options{Kind: VLLM, Truncate: true, Extra: map[string]any{"truncate_prompt_tokens": 512}}
+	o := Options{Kind: kindVLLM, Truncate: true, Extra: map[string]any{"truncate_prompt_tokens": 512}}
 	require.Equal(t, 512, o.body("q", nil)["truncate_prompt_tokens"])
 }
 
 func TestManyPassagesThatAreTooLongEndTheRun(t *testing.T) {
 	p := faultproxy.New(t, limited(400, vllmTooLong))
-	client := newClient(t, Options{Kind: VLLM, URL: p.URL, Logger: slog.New(slog.DiscardHandler)})
+	client := newClient(t, Options{Kind: kindVLLM, URL: p.URL, Logger: slog.New(slog.DiscardHandler)})
 	failed := 0
 	for i := range forgivenRefusals + 3 {
 		list := []retort.Passage{{ID: fmt.Sprint("long", i), Text: fmt.Sprint(i, " ", long)}, {ID: "short", Text: "a"}}
@@ -133,7 +133,7 @@ func TestManyPassagesThatAreTooLongEndTheRun(t *testing.T) {
 
 func TestAFewLongPassagesOfManyAreForgiven(t *testing.T) {
 	p := faultproxy.New(t, limited(400, vllmTooLong))
-	client := newClient(t, Options{Kind: VLLM, URL: p.URL, Logger: slog.New(slog.DiscardHandler)})
+	client := newClient(t, Options{Kind: kindVLLM, URL: p.URL, Logger: slog.New(slog.DiscardHandler)})
 	for i := range 2 * forgivenRefusals {
 		list := []retort.Passage{{ID: "long", Text: fmt.Sprint(i, " ", long)}}
 		for n := range 99 {
@@ -148,7 +148,7 @@ func TestAFewLongPassagesOfManyAreForgiven(t *testing.T) {
 func TestAQueryThatIsTooLongIsNamed(t *testing.T) {
 	p := faultproxy.New(t, limited(400, vllmTooLong))
 	var log bytes.Buffer
-	client := newClient(t, Options{Kind: VLLM, URL: p.URL, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	client := newClient(t, Options{Kind: kindVLLM, URL: p.URL, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	got, err := client.Score(t.Context(), retort.Query{ID: "q8", Text: long}, passages("a", "b", "c"))
 	require.NoError(t, err)
 	require.True(t, math.IsNaN(got[0]) && math.IsNaN(got[1]) && math.IsNaN(got[2]))

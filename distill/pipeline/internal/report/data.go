@@ -22,7 +22,7 @@ type Data struct {
 	// Facts stand below the title: what the student, the teacher and the corpus are. A handful, in the order of the page.
 	Facts []Setting `json:"facts,omitempty"`
 	// Outcome is one sentence on which student was kept and why: "The student after step 372 of 372 was kept." or "The model
-	// stays as it was: known items +.0010, p .61."
+	// stays as it was: held-out items +.0010, p .61."
 	Outcome string `json:"outcome,omitempty"`
 
 	// Sets are the sets of queries that were evaluated, the most important one first.

@@ -13,10 +13,10 @@ import (
 	"github.com/retort-ir/retort/mine"
 )
 
-// KnownItems measure a student without judgements: each query was made from one passage, which the student should find
+// heldOutItems measure a student without judgements: each query was made from one passage, which the student should find
 // among others. With queries of a type that is not trained on, it tells a student that has learnt the corpus from one
-// that has learnt to agree with its teacher, which almost any training does. MRR is an Options.Evaluate.
-type KnownItems struct {
+// that has learnt to agree with its teacher, which almost any training does. MRR is a distill.Selection.Evaluate.
+type heldOutItems struct {
 	queries []string
 	sources []int // by number in pool
 	pool    []retort.Passage
@@ -24,14 +24,14 @@ type KnownItems struct {
 	vectors blas32.General // of pool, once they are encoded and fixed
 }
 
-// NewKnownItems takes generated queries and a pool of passages: the queries' sources, and others spread evenly over the
+// newHeldOutItems takes generated queries and a pool of passages: the queries' sources, and others spread evenly over the
 // corpus, at most size in all. A title's query is looked for among texts without titles. frozen says that the student's passage
 // vectors do not change (QueryOnly): then the pool is encoded once.
-func NewKnownItems(corpus retort.Corpus, queries []retort.Query, size int, frozen bool) (*KnownItems, error) {
+func newHeldOutItems(corpus retort.Corpus, queries []retort.Query, size int, frozen bool) (*heldOutItems, error) {
 	if len(queries) == 0 {
 		return nil, errFewItems
 	}
-	k := &KnownItems{fixed: frozen}
+	k := &heldOutItems{fixed: frozen}
 	number := map[int]int{} // of a passage in the pool, by its index in the corpus
 	untitled := queries[0].Type == generate.TypeTitle
 	add := func(index int) error {
@@ -40,7 +40,7 @@ func NewKnownItems(corpus retort.Corpus, queries []retort.Query, size int, froze
 		}
 		p, err := corpus.At(index)
 		if err != nil {
-			return fmt.Errorf("pipeline: known items: %w", err)
+			return fmt.Errorf("pipeline: held-out items: %w", err)
 		}
 		if untitled {
 			p.Title = ""
@@ -52,7 +52,7 @@ func NewKnownItems(corpus retort.Corpus, queries []retort.Query, size int, froze
 	for _, q := range queries {
 		index, ok := corpus.Index(q.Source)
 		if !ok {
-			return nil, fmt.Errorf("pipeline: known-item query %q: its source %q is not in the corpus", q.ID, q.Source)
+			return nil, fmt.Errorf("pipeline: held-out item %q: its source %q is not in the corpus", q.ID, q.Source)
 		}
 		if err := add(index); err != nil {
 			return nil, err
@@ -69,7 +69,7 @@ func NewKnownItems(corpus retort.Corpus, queries []retort.Query, size int, froze
 }
 
 // MRR returns the mean of ReciprocalRanks: of the sources' ranks, 0 beyond rank 10, each source counting once.
-func (k *KnownItems) MRR(ctx context.Context, student encoder.Encoder) (float64, error) {
+func (k *heldOutItems) MRR(ctx context.Context, student encoder.Encoder) (float64, error) {
 	ranks, err := k.ReciprocalRanks(ctx, student)
 	if err != nil {
 		return 0, err
@@ -84,7 +84,7 @@ func (k *KnownItems) MRR(ctx context.Context, student encoder.Encoder) (float64,
 // ReciprocalRanks returns one value a source in the order in which they came, the mean reciprocal rank of its queries,
 // for a paired test of two students: queries of one passage are found or missed together, and would count as more than
 // they are.
-func (k *KnownItems) ReciprocalRanks(ctx context.Context, student encoder.Encoder) ([]float64, error) {
+func (k *heldOutItems) ReciprocalRanks(ctx context.Context, student encoder.Encoder) ([]float64, error) {
 	rankings, err := k.Search(ctx, student)
 	if err != nil {
 		return nil, err
@@ -112,7 +112,7 @@ func (k *KnownItems) ReciprocalRanks(ctx context.Context, student encoder.Encode
 }
 
 // Sources are the ids of the passages that the queries were made from, each once.
-func (k *KnownItems) Sources() []string {
+func (k *heldOutItems) Sources() []string {
 	var ids []string
 	seen := map[int]bool{}
 	for _, source := range k.sources {
@@ -125,7 +125,7 @@ func (k *KnownItems) Sources() []string {
 }
 
 // Search returns the ten first passages of the pool for each query, as indices in the corpus of Collection.
-func (k *KnownItems) Search(ctx context.Context, student encoder.Encoder) ([][]mine.Hit, error) {
+func (k *heldOutItems) Search(ctx context.Context, student encoder.Encoder) ([][]mine.Hit, error) {
 	ctx = encoder.Alone(ctx)
 	passages := k.vectors
 	if passages.Data == nil {
@@ -135,7 +135,7 @@ func (k *KnownItems) Search(ctx context.Context, student encoder.Encoder) ([][]m
 		}
 		var err error
 		if passages, err = student.Encode(ctx, encoder.Passage, texts); err != nil {
-			return nil, fmt.Errorf("pipeline: known items: %w", err)
+			return nil, fmt.Errorf("pipeline: held-out items: %w", err)
 		}
 		if k.fixed {
 			k.vectors = passages
@@ -143,20 +143,20 @@ func (k *KnownItems) Search(ctx context.Context, student encoder.Encoder) ([][]m
 	}
 	queries, err := student.Encode(ctx, encoder.Query, k.queries)
 	if err != nil {
-		return nil, fmt.Errorf("pipeline: known items: %w", err)
+		return nil, fmt.Errorf("pipeline: held-out items: %w", err)
 	}
 	rankings, err := mine.TopK(ctx, queries, passages, cutoff)
 	if err != nil {
-		return nil, fmt.Errorf("pipeline: known items: %w", err)
+		return nil, fmt.Errorf("pipeline: held-out items: %w", err)
 	}
 	return rankings, nil
 }
 
 // Collection returns the queries, named known-1 and so on, the pool, and the queries' sources as what is relevant.
-func (k *KnownItems) Collection() (*eval.Collection, error) {
+func (k *heldOutItems) Collection() (*eval.Collection, error) {
 	pool, err := retort.NewCorpus(k.pool)
 	if err != nil {
-		return nil, fmt.Errorf("pipeline: known items: %w", err)
+		return nil, fmt.Errorf("pipeline: held-out items: %w", err)
 	}
 	c := &eval.Collection{Corpus: pool, Queries: k.items(), Qrels: eval.Qrels{}}
 	for _, q := range c.Queries {
@@ -165,7 +165,7 @@ func (k *KnownItems) Collection() (*eval.Collection, error) {
 	return c, nil
 }
 
-func (k *KnownItems) items() []retort.Query {
+func (k *heldOutItems) items() []retort.Query {
 	items := make([]retort.Query, len(k.queries))
 	for i, text := range k.queries {
 		items[i] = retort.Query{ID: fmt.Sprint("known-", i+1), Text: text, Source: k.pool[k.sources[i]].ID}
