@@ -12,27 +12,27 @@ import (
 	"github.com/retort-ir/retort/internal/matrix"
 )
 
-// side is the texts of one role in a step, with one row of vectors and of gradients a text, in the order of the
-// micro-batches: each is a run of rows. Those of worker 0 come first, then those of worker 1 and so on.
+// side holds the texts of one role in a step, with one row of vectors and gradients per text. The rows are in the order
+// of the micro-batches, the micro-batches of worker 0 first, then of worker 1 and so on.
 type side struct {
 	inputs  encoder.Inputs
-	batches [][]int // micro-batches of rows of inputs that are this worker's
-	rows    []int   // those of all workers, end to end
-	first   int     // where this worker's rows begin
-	counts  []int   // rows of each worker
+	batches [][]int // this worker's micro-batches, as rows of inputs
+	rows    []int   // rows of all workers, concatenated
+	first   int     // index of this worker's first row
+	counts  []int   // number of rows of each worker
 	tokens  int     // of all workers
 	padded  int     // tokens with the padding of their micro-batches
 	vectors blas32.General
 	grad    blas32.General
-	passes  []encoder.Pass // one a micro-batch: kept open, or nil
+	passes  []encoder.Pass // one per micro-batch: kept open, or nil
 }
 
-// newSide cuts rows into micro-batches of at most budget tokens (see encoder.MicroBatches).
+// newSide partitions rows into micro-batches of at most budget tokens (see encoder.MicroBatches).
 func newSide(inputs encoder.Inputs, rows []int, budget int) *side {
 	return newSharedSide(inputs, rows, budget, &workers{})
 }
 
-// newSharedSide shares the rows out among the workers, whose micro-batches are cut from what they have.
+// newSharedSide distributes the rows among the workers; each worker partitions its share into micro-batches.
 func newSharedSide(inputs encoder.Inputs, rows []int, budget int, w *workers) *side {
 	s := &side{inputs: inputs}
 	for rank, share := range shares(inputs, rows, w.size()) {
@@ -52,10 +52,10 @@ func newSharedSide(inputs encoder.Inputs, rows []int, budget int, w *workers) *s
 	return s
 }
 
-// paddedTokens is what a micro-batch costs: encoder.MicroBatches puts the longest text first.
+// paddedTokens relies on encoder.MicroBatches, which puts the longest text first.
 func paddedTokens(in encoder.Inputs, batch []int) int { return len(batch) * in.Tokens(batch[0]) }
 
-// encode fills this worker's part of vectors [len(rows) x d]. The passes of the micro-batches that keep chooses stay open for backward.
+// encode computes this worker's rows of vectors [len(rows) x d]. The passes that keep selects stay open for backward.
 func (s *side) encode(ctx context.Context, student encoder.Trainable, keep func(encoder.Inputs, []int) bool) error {
 	s.vectors = matrix.New(len(s.rows), student.Dim())
 	s.passes = make([]encoder.Pass, len(s.batches))
@@ -83,8 +83,8 @@ func (s *side) encode(ctx context.Context, student encoder.Trainable, keep func(
 // noGraphs is for encoding without a backward.
 func noGraphs(encoder.Inputs, []int) bool { return false }
 
-// backward adds grad's part to the student's gradients, micro-batch by micro-batch in their order whichever passes were
-// kept: that choice does not change the order of sums.
+// backward adds this worker's part of grad to the student's gradients. It visits the micro-batches in order, whether
+// their passes were kept or not, so that the choice does not change the order of summation.
 func (s *side) backward(ctx context.Context, student encoder.Trainable, report *retort.Step) error {
 	row := s.first
 	for i, rows := range s.batches {
@@ -113,7 +113,7 @@ func (s *side) backward(ctx context.Context, student encoder.Trainable, report *
 	return nil
 }
 
-// close closes the passes that were kept.
+// close closes the kept passes.
 func (s *side) close() error {
 	var errs []error
 	for _, p := range s.passes {
@@ -125,7 +125,9 @@ func (s *side) close() error {
 	return errors.Join(errs...)
 }
 
-func forward(ctx context.Context, student encoder.Trainable, in encoder.Inputs, rows []int, keep bool) (encoder.Pass, error) {
+func forward(ctx context.Context, student encoder.Trainable, in encoder.Inputs, rows []int, keep bool) (encoder.Pass,
+	error,
+) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}

@@ -16,7 +16,8 @@ import (
 
 func openTiny(t *testing.T) *bert.Model {
 	t.Helper()
-	m, err := bert.Open(context.Background(), filepath.Join("..", "encoder", "bert", "testdata", "tiny"), bert.Options{Threads: 1})
+	m, err := bert.Open(context.Background(), filepath.Join("..", "encoder", "bert", "testdata", "tiny"),
+		bert.Options{Threads: 1})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, m.Close()) })
 	return m
@@ -31,7 +32,10 @@ func TestAGroupOfBERTsTrainsLikeOne(t *testing.T) {
 		t.Run(towers.String(), func(t *testing.T) {
 			opts := quick()
 			opts.Towers, opts.Schedule.LR, opts.Memory.GraphBudget, opts.CountDuplicates = towers, 1e-3, 1<<20, true
-			opts.Loss = loss.Sum{{Weight: 1, Loss: loss.ListwiseKL{}}, {Weight: 0.5, Loss: loss.InfoNCE{Temperature: 0.1, MaskRatio: 0.6}}}
+			opts.Loss = loss.Sum{
+				{Weight: 1, Loss: loss.ListwiseKL{}},
+				{Weight: 0.5, Loss: loss.InfoNCE{Temperature: 0.1, MaskRatio: 0.6}},
+			}
 			alone := openTiny(t)
 			want, err := Train(ctx, alone, corpus, lists, opts)
 			require.NoError(t, err)

@@ -19,13 +19,13 @@ import (
 // trainState is the trainer's part of a checkpoint.
 type trainState struct {
 	training.State
-	// RetentionLimit is the least score that Retention allows.
+	// RetentionLimit is the lowest score that Retention allows.
 	RetentionLimit float64 `json:"retention_limit,omitempty"`
-	// GraphBudget is what was chosen when the run began: free memory may be another when it goes on.
+	// GraphBudget is the budget chosen when the run began: a resumed run may find a different amount of free memory.
 	GraphBudget int64 `json:"graph_budget"`
 }
 
-// loadState gives a student what SaveState wrote into a file.
+// loadState loads a student's state from a checkpoint file.
 func loadState(f *checkpoint.File, student encoder.Trainable) error {
 	if err := student.LoadState(bufio.NewReaderSize(f.Body, 1<<20)); err != nil {
 		return fmt.Errorf("%s: %w", f.Path, err)
@@ -33,13 +33,13 @@ func loadState(f *checkpoint.File, student encoder.Trainable) error {
 	return nil
 }
 
-// differences say what differs between two runs where the values of identity tell people nothing.
+// differences describe differences between runs whose values in identity are hashes.
 var differences = map[string]string{
 	"lists": "other lists", "held-out lists": "other held-out lists", "passages": "other passages",
 	"student": "another student; open the model that it started from",
 }
 
-// identity holds, by name, everything that decides the bits of the result.
+// identity returns, by name, every setting that affects the bits of the result.
 func identity(student encoder.Encoder, train, dev []retort.List, passages string, o Options) map[string]string {
 	id := map[string]string{
 		"lists":          hashLists(train),
@@ -56,12 +56,13 @@ func identity(student encoder.Encoder, train, dev []retort.List, passages string
 	for name, value := range map[string]any{
 		"Towers": o.Towers, "CountDuplicates": o.CountDuplicates, "WholeCorpus": o.WholeCorpus, "Epochs": s.Epochs,
 		"QueriesPerStep": s.QueriesPerStep, "LR": s.LR, "Warmup": s.Warmup, "MinLR": s.MinLR, "WeightDecay": s.WeightDecay,
-		"ClipNorm": s.ClipNorm, "Seed": s.Seed, "MicroBatchTokens": o.Memory.MicroBatchTokens, "GraphBudget": o.Memory.GraphBudget,
+		"ClipNorm": s.ClipNorm, "Seed": s.Seed, "MicroBatchTokens": o.Memory.MicroBatchTokens,
+		"GraphBudget": o.Memory.GraphBudget,
 		"EvalSteps": o.Selection.EvalSteps, "Patience": o.Selection.Patience,
 	} {
 		id[name] = fmt.Sprint(value)
 	}
-	// Left out where they have no say, so that an older run goes on.
+	// Omitted if they have no effect, so that runs of earlier versions can resume.
 	if o.Selection.ChooseBy != ByNDCG {
 		id["ChooseBy"] = o.Selection.ChooseBy.String()
 	}

@@ -10,14 +10,14 @@ import (
 	"github.com/retort-ir/retort/internal/training"
 )
 
-// ChooseBy says what makes a student better than another on held-out lists.
+// ChooseBy is the measure on held-out lists that the best student is chosen by.
 type ChooseBy uint8
 
 const (
-	// ByNDCG is the highest nDCG@10 with the teacher's scores as gains: how the student ranks.
+	// ByNDCG chooses the highest nDCG@10 with the teacher's scores as gains. It depends only on the student's ranking.
 	ByNDCG ChooseBy = iota
-	// ByLoss is the lowest loss of training, in steps of QueriesPerStep held-out lists: it also sees how far apart the
-	// scores are. Evaluation.Score is its negative.
+	// ByLoss chooses the lowest training loss, computed in steps of QueriesPerStep held-out lists. It also depends on
+	// the distances between scores. Evaluation.Score is the negative loss.
 	ByLoss
 )
 
@@ -44,10 +44,11 @@ func (t *trainer) evaluated(e training.Evaluation) {
 	t.events.Evaluation(retort.Evaluation(e))
 	step, score := slog.Int("step", e.Step), slog.Float64("retention", e.Retention)
 	if e.DrawnBack > 0 {
-		t.warn("the student forgot too much and was drawn back", step, slog.Float64("share", e.DrawnBack), score)
+		t.warn("retention fell below its limit: the student was interpolated with the initial weights", step,
+			slog.Float64("share", e.DrawnBack), score)
 	}
 	if e.Forgot {
-		t.warn("the student forgot too much, training ends", step, score, slog.Float64("limit", t.state.RetentionLimit))
+		t.warn("retention fell below its limit: training ends", step, score, slog.Float64("limit", t.state.RetentionLimit))
 	}
 }
 
@@ -66,7 +67,7 @@ func (t *trainer) score(ctx context.Context) (float64, error) {
 	return score, err
 }
 
-// finish brings the best student back.
+// finish restores the best student.
 func (t *trainer) finish(ctx context.Context) (result *Result, err error) {
 	if t.workers.leads() {
 		if result, err = t.choose(ctx); err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/retort-ir/retort/internal/ndcg"
 )
 
-// cutoff is the k of nDCG@k and the number of the teacher's first passages that have a gain.
+// cutoff is the k of nDCG@k and the number of the teacher's best passages that have a gain.
 const cutoff = 10
 
 // evaluator ranks all passages of the held-out lists for each held-out query.
@@ -26,7 +26,7 @@ type evaluator struct {
 	gains   []map[int]float64
 }
 
-// newEvaluator returns an error where no list has a passage better than another.
+// newEvaluator returns an error if the teacher's scores are equal within every list.
 func newEvaluator(s *stepper) (*evaluator, error) {
 	e := &evaluator{stepper: s, dev: s.data.dev}
 	lists := make([]*example, len(e.dev))
@@ -50,12 +50,13 @@ func newEvaluator(s *stepper) (*evaluator, error) {
 		sum += e.ideal[len(e.ideal)-1]
 	}
 	if sum == 0 {
-		return nil, errors.New("distill: the teacher's scores of the held-out lists tell no passage from another")
+		return nil, errors.New("distill: the teacher's scores are equal within every held-out list, so they cannot rank " +
+			"students")
 	}
 	return e, nil
 }
 
-// inUnitRange says whether all scores lie in [0,1], so that they can be gains as they are.
+// inUnitRange reports whether all scores are in [0,1], so that they can serve as gains unscaled.
 func inUnitRange(lists []example) bool {
 	for _, l := range lists {
 		for _, s := range l.teacher {
@@ -67,8 +68,8 @@ func inUnitRange(lists []example) bool {
 	return true
 }
 
-// topGains returns one gain a passage: its score, or its score scaled to [0,1] by the list's lowest and highest; 0 beyond
-// the first ten.
+// topGains returns one gain per passage: the score, or the score scaled to [0,1] by the list's minimum and maximum; 0
+// for all but the ten best passages.
 func topGains(scores []float64, asTheyAre bool) []float64 {
 	gains := make([]float64, len(scores))
 	low, high := slices.Min(scores), slices.Max(scores)
@@ -87,8 +88,8 @@ func topGains(scores []float64, asTheyAre bool) []float64 {
 //
 //	DCG@10 = sum over ranks r = 1..10 of gain(r) / log2(r+1),  nDCG@10 = DCG@10 / DCG@10 of the best order
 //
-// (Järvelin and Kekäläinen 2002, ACM TOIS 20(4)). Equal similarities keep the order of the pool. An extractive query's
-// own source is ranked only where its list holds it.
+// (Järvelin and Kekäläinen 2002, ACM TOIS 20(4)). Equal similarities keep the order of the pool. The source of an
+// extractive query is ranked only if its list contains it.
 func (e *evaluator) score(ctx context.Context) (float64, error) {
 	pool, queries, err := e.encode(ctx)
 	if err != nil {
@@ -131,12 +132,12 @@ func (e *evaluator) rank(ctx context.Context, pool, queries *side) (float64, err
 	return sum / float64(n), nil
 }
 
-// meanLoss returns the loss of training over lists, in steps of perStep of them in their order.
+// meanLoss returns the mean training loss over lists, computed in order in steps of perStep lists.
 func (s *stepper) meanLoss(ctx context.Context, lists []example, perStep int) (float64, error) {
 	look := *s
-	look.graphBudget = 0 // no graph is kept
+	look.graphBudget = 0 // keep no graph
 	look.workers = &workers{}
-	look.column = nil // the planner, at work ahead, has its own
+	look.column = nil // the planner, which works ahead, uses its own
 	var sum float64
 	for start := 0; start < len(lists); start += perStep {
 		var batch []*example

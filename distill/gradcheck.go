@@ -10,16 +10,16 @@ import (
 	"github.com/retort-ir/retort/encoder"
 )
 
-// GradientCheck compares the gradient of one step, computed as Train computes it, with two others.
+// GradientCheck compares the gradient of one step, computed as in Train, with two references.
 type GradientCheck struct {
-	Loss float64 // of the step
+	Loss float64 // loss of the step
 	Norm float64 // L2 norm of the gradient over all parameters
-	// Plain is |g - p| / |p| for the gradient p of one batch: every text in one micro-batch with its graph, all
-	// similarities in one block. Rounding explains about 1e-6 in float32.
+	// Plain is |g - p| / |p| for the gradient p of one plain batch: every text in one micro-batch with its graph, all
+	// similarities in one block. Rounding in float32 explains about 1e-6.
 	Plain float64
-	// Parameter is the largest |g - p| / |p| of a single parameter, and Worst that parameter's name. A parameter whose
-	// gradient is shorter than a thousandth of the whole is measured against that: some, the bias of attention's keys for
-	// one, have none but rounding.
+	// Parameter is the largest |g - p| / |p| of a single parameter, and Worst the name of that parameter. If the
+	// gradient of a parameter is shorter than a thousandth of the whole gradient, the difference is divided by this
+	// thousandth instead: the true gradient of some parameters, such as the bias of attention keys, is 0.
 	Parameter float64
 	Worst     string
 	// Central is |d - g.v| / |g| for the central difference d of the loss along v, the larger of two directions: that of
@@ -28,10 +28,10 @@ type GradientCheck struct {
 	Central float64
 }
 
-// CheckGradient takes all lists as one step and checks the student's gradient, as a guard for encoders and losses of your
-// own. The student must implement encoder.Parametric. It keeps its weights, but with QueryOnly it is split. Use a few short
-// lists: the plain gradient keeps the graph of them all. The gradient that is checked is that of opts, its MicroBatchTokens
-// and GraphBudget too; with a Group all workers must check the same lists.
+// CheckGradient checks the student's gradient on one step with all lists, to test your own encoders and losses. The
+// student must implement encoder.Parametric. Its weights do not change, but with QueryOnly it is split. Use a few short
+// lists, because the plain gradient keeps the graphs of all texts. opts apply as in Train, MicroBatchTokens and
+// GraphBudget included; with a Group all workers must check the same lists.
 func CheckGradient(
 	ctx context.Context, student encoder.Trainable, corpus retort.Corpus, lists []retort.List, opts Options,
 ) (*GradientCheck, error) {
@@ -107,7 +107,7 @@ func (c *GradientCheck) perParameter(student encoder.Encoder, got, plain Weights
 	return nil
 }
 
-// readGradient leaves the student's gradients zero.
+// readGradient returns the gradient of one step and zeroes the student's gradients.
 func (s *stepper) readGradient(ctx context.Context, batch []*example) (Weights, float64, error) {
 	params, err := parameters(s.student)
 	if err != nil {
@@ -130,9 +130,11 @@ func (s *stepper) readGradient(ctx context.Context, batch []*example) (Weights, 
 	return grads, report.Loss, s.forgetGradients()
 }
 
-// centralDifference returns the derivative of the loss along a direction, scaled to length 1, from two steps so long that
+// centralDifference returns the derivative of the loss along a direction, scaled to length 1. The step is so long that
 // the loss should change by a hundredth.
-func (s *stepper) centralDifference(ctx context.Context, batch []*example, direction Weights, norm float64) (d float64, err error) {
+func (s *stepper) centralDifference(ctx context.Context, batch []*example, direction Weights, norm float64) (d float64,
+	err error,
+) {
 	start, err := ReadWeights(s.student)
 	if err != nil {
 		return 0, err

@@ -47,7 +47,10 @@ func TestGradientEqualsCentralDifferencesOfTheDefinition(t *testing.T) {
 			corpus, lists := world(t)
 			lists = lists[:7]
 			opts := quick()
-			opts.Loss = loss.Sum{{Weight: 1, Loss: loss.ListwiseKL{}}, {Weight: 0.5, Loss: loss.InfoNCE{Temperature: 0.1, MaskRatio: 0.85}}}
+			opts.Loss = loss.Sum{
+				{Weight: 1, Loss: loss.ListwiseKL{}},
+				{Weight: 0.5, Loss: loss.InfoNCE{Temperature: 0.1, MaskRatio: 0.85}},
+			}
 			test.change(&opts, lists)
 			e, err := encodertest.New(encodertest.Options{Dim: 4, Buckets: 24, Seed: 9})
 			require.NoError(t, err)
@@ -69,7 +72,10 @@ func TestGradientEqualsCentralDifferencesOfTheDefinition(t *testing.T) {
 // graphs kept; blocks from one query on.
 func TestMicroBatchesAndBlocksDoNotChangeTheGradient(t *testing.T) {
 	corpus, lists := world(t)
-	masking := loss.Sum{{Weight: 1, Loss: loss.ListwiseKL{}}, {Weight: 0.5, Loss: loss.InfoNCE{Temperature: 0.1, MaskRatio: 0.6}}}
+	masking := loss.Sum{
+		{Weight: 1, Loss: loss.ListwiseKL{}},
+		{Weight: 0.5, Loss: loss.InfoNCE{Temperature: 0.1, MaskRatio: 0.6}},
+	}
 	for _, towers := range []Towers{Both, QueryOnly} {
 		for _, keep := range []int64{0, 700, -1} {
 			for budget := 1; budget < 400; budget += 1 + budget/10 {
@@ -137,7 +143,8 @@ func (w wholeStep) Step(_ context.Context, rows []loss.Row, q, p, dq, dp blas32.
 
 func TestAPassageInManyListsIsEncodedOnce(t *testing.T) {
 	corpus, lists := world(t)
-	s := stepperFor(t, newStudent(t), corpus, lists[:3], quick()) // 4 passages of one topic in all, 2+2 of the next, rotated
+	s := stepperFor(t, newStudent(t), corpus, lists[:3],
+		quick()) // 4 passages of one topic in all, 2+2 of the next, rotated
 	p, err := s.plan(context.Background(), everything(s))
 	require.NoError(t, err)
 	report, err := s.gradient(context.Background(), p)
@@ -353,7 +360,8 @@ func (r reference) infoNCE(l retort.List, q []float64, vectors map[string][]floa
 
 func (r reference) vector(params [][]float64, role int, text string) []float64 {
 	ids := []int{role}
-	for _, word := range strings.FieldsFunc(text, func(c rune) bool { return !unicode.IsLetter(c) && !unicode.IsDigit(c) }) {
+	for _, word := range strings.FieldsFunc(text,
+		func(c rune) bool { return !unicode.IsLetter(c) && !unicode.IsDigit(c) }) {
 		h := fnv.New32a()
 		fmt.Fprint(h, strings.ToLower(word))
 		ids = append(ids, 2+int(h.Sum32()%uint32(r.buckets-2)))

@@ -119,7 +119,9 @@ func TestALocalGroupNeverHangs(t *testing.T) {
 }
 
 // trainTogether trains a student a worker, and checks that all end alike.
-func trainTogether(t *testing.T, n int, corpus retort.Corpus, lists []retort.List, opts func(rank int) Options) (*Result, Weights) {
+func trainTogether(t *testing.T, n int, corpus retort.Corpus, lists []retort.List,
+	opts func(rank int) Options,
+) (*Result, Weights) {
 	t.Helper()
 	students, results := make([]*student, n), make([]*Result, n)
 	for r := range students {
@@ -140,7 +142,10 @@ func trainTogether(t *testing.T, n int, corpus retort.Corpus, lists []retort.Lis
 
 // A group's result is that of one worker: its evaluations, and its weights to 1e-5.
 func TestAGroupTrainsLikeOneWorker(t *testing.T) {
-	masking := loss.Sum{{Weight: 1, Loss: loss.ListwiseKL{}}, {Weight: 0.5, Loss: loss.InfoNCE{Temperature: 0.1, MaskRatio: 0.6}}}
+	masking := loss.Sum{
+		{Weight: 1, Loss: loss.ListwiseKL{}},
+		{Weight: 0.5, Loss: loss.InfoNCE{Temperature: 0.1, MaskRatio: 0.6}},
+	}
 	for _, test := range []struct {
 		name   string
 		change func(*Options)
@@ -312,9 +317,11 @@ func TestAnotherRunOnAWorkerIsRefusedAtTheStart(t *testing.T) {
 		change func(*Options, *[]retort.List, encoder.Parametric)
 		want   string
 	}{
-		"option": {func(o *Options, _ *[]retort.List, _ encoder.Parametric) { o.Schedule.LR = 0.5 }, `LR is "0.5" and not "0.02"`},
-		"loss":   {func(o *Options, _ *[]retort.List, _ encoder.Parametric) { o.Loss = loss.ListwiseKL{} }, "Loss is"},
-		"lists":  {func(_ *Options, l *[]retort.List, _ encoder.Parametric) { *l = (*l)[:20] }, "other held-out lists"},
+		"option": {
+			func(o *Options, _ *[]retort.List, _ encoder.Parametric) { o.Schedule.LR = 0.5 }, `LR is "0.5", want "0.02"`,
+		},
+		"loss":  {func(o *Options, _ *[]retort.List, _ encoder.Parametric) { o.Loss = loss.ListwiseKL{} }, "Loss is"},
+		"lists": {func(_ *Options, l *[]retort.List, _ encoder.Parametric) { *l = (*l)[:20] }, "other held-out lists"},
 		"weights": {func(_ *Options, _ *[]retort.List, p encoder.Parametric) {
 			w := p.Parameters()[0]
 			values, _ := w.Value()
@@ -334,7 +341,7 @@ func TestAnotherRunOnAWorkerIsRefusedAtTheStart(t *testing.T) {
 				return err
 			})
 			for r, err := range errs {
-				require.ErrorContains(t, err, "worker 2 of the group has another run than worker 0: "+test.want, "worker %d", r)
+				require.ErrorContains(t, err, "the run of worker 2 differs from the run of worker 0: "+test.want, "worker %d", r)
 			}
 		})
 	}
@@ -351,8 +358,8 @@ func TestAnotherRunOnAWorkerIsRefusedAtTheStart(t *testing.T) {
 	require.ErrorContains(t, errs[1], "not in the corpus")
 }
 
-// A worker that fails, at any step, ends the others with an error and a checkpoint of the last finished step; a later run,
-// with another number of workers, ends where an undisturbed one does.
+// A worker that fails, at any step, ends the others with an error and a checkpoint of the last finished step; a later
+// run, with another number of workers, ends where an undisturbed one does.
 func TestALostWorkerEndsTheOthersWithACheckpoint(t *testing.T) {
 	before := runtime.NumGoroutine()
 	corpus, lists := world(t)

@@ -22,8 +22,14 @@ func ExampleNewLocalGroups() {
 		return
 	}
 	lists := []retort.List{
-		{Query: retort.Query{ID: "1", Text: "order my records"}, IDs: []string{"sort", "scan", "json"}, Scores: []float64{1, 0, 0}},
-		{Query: retort.Query{ID: "2", Text: "loop over lines"}, IDs: []string{"sort", "scan", "json"}, Scores: []float64{0, 1, 0}},
+		{
+			Query: retort.Query{ID: "1", Text: "order my records"}, IDs: []string{"sort", "scan", "json"},
+			Scores: []float64{1, 0, 0},
+		},
+		{
+			Query: retort.Query{ID: "2", Text: "loop over lines"}, IDs: []string{"sort", "scan", "json"},
+			Scores: []float64{0, 1, 0},
+		},
 	}
 	groups := distill.NewLocalGroups(2)
 	steps := make([]int, len(groups))

@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// NewLocalGroups returns a group of n workers in this process, the one of rank r at index r: for several devices, and for
-// tests. Each is an Aborter. Of n below 1 there are none.
+// NewLocalGroups returns the n members of a group of goroutines in this process, for several devices and for tests. The
+// member of rank r is at index r. Each implements Aborter. For n < 1 it returns none.
 func NewLocalGroups(n int) []Group {
 	n = max(n, 0)
 	hub := &hub{size: n, over: make(chan struct{})}
@@ -28,7 +28,7 @@ func (g *localGroup) Size() int { return g.hub.size }
 
 func (g *localGroup) AllGather(ctx context.Context, parts [][]float32) error {
 	if len(parts) != g.hub.size {
-		return fmt.Errorf("distill: AllGather of %d parts among %d workers", len(parts), g.hub.size)
+		return fmt.Errorf("distill: AllGather got %d parts for %d workers", len(parts), g.hub.size)
 	}
 	return g.hub.meet(ctx, g.rank, meeting{"AllGather", gather}, parts)
 }
@@ -45,11 +45,11 @@ func (g *localGroup) Abort() error {
 	return nil
 }
 
-// hub is what the workers share.
+// hub is the state shared by the workers.
 type hub struct {
 	size int
 	mu   sync.Mutex
-	now  *round        // nil: nobody waits
+	now  *round        // nil: no worker waits
 	err  error         // why the group is over
 	over chan struct{} // closed with err
 }
@@ -57,9 +57,9 @@ type hub struct {
 // round is one call that some workers have made.
 type round struct {
 	name   string
-	slices [][][]float32 // by rank; nil: it has not come
+	slices [][][]float32 // by rank; nil: the worker has not made the call
 	came   int
-	done   chan struct{} // closed once all have come, and err is set
+	done   chan struct{} // closed once all workers have made the call and err is set
 	err    error
 }
 
@@ -68,7 +68,7 @@ type meeting struct {
 	do   func(slices [][][]float32) error
 }
 
-// meet waits for the other workers; the last one to come does the work for all.
+// meet waits for the other workers; the last worker does the work for all.
 func (h *hub) meet(ctx context.Context, rank int, m meeting, slices [][]float32) error {
 	if err := ctx.Err(); err != nil {
 		return h.leave(rank, nil, err)
@@ -98,7 +98,7 @@ func (h *hub) join(rank int, m meeting, slices [][]float32) (*round, error) {
 	}
 	r := h.now
 	if r.name != m.name || r.slices[rank] != nil {
-		h.end(fmt.Errorf("worker %d of %d calls %s while others call %s", rank, h.size, m.name, r.name))
+		h.end(fmt.Errorf("worker %d of %d called %s while another worker called %s", rank, h.size, m.name, r.name))
 		return nil, h.err
 	}
 	r.slices[rank] = slices
@@ -112,7 +112,7 @@ func (h *hub) join(rank int, m meeting, slices [][]float32) (*round, error) {
 	return r, nil
 }
 
-// leave returns what became of a round that a worker does not wait for any longer: its slices are nobody else's from then on.
+// leave returns the outcome of a round that a worker stops waiting for. Afterwards no other worker accesses its slices.
 func (h *hub) leave(rank int, r *round, cause error) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -126,7 +126,8 @@ func (h *hub) leave(rank int, r *round, cause error) error {
 	if cause == nil {
 		return h.err
 	}
-	h.end(fmt.Errorf("worker %d of %d: %v", rank, h.size, cause)) // not wrapped: it is not the others' context that ended
+	h.end(fmt.Errorf("worker %d of %d: %v", rank, h.size,
+		cause)) // not wrapped: the contexts of the other workers have not ended
 	return cause
 }
 
@@ -174,7 +175,7 @@ func sameLengths(name string, slices [][][]float32) error {
 	for rank, parts := range slices {
 		for i, part := range parts {
 			if want := len(slices[0][i]); len(part) != want {
-				return fmt.Errorf("distill: %s of %d values by worker %d and %d by worker 0", name, len(part), rank, want)
+				return fmt.Errorf("distill: %s got %d values from worker %d, but %d from worker 0", name, len(part), rank, want)
 			}
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/retort-ir/retort/encoder"
 )
 
-// Weights are the values of a model's parameters, by their order in Parameters.
+// Weights are the values of a model's parameters, in the order of encoder.Parametric.Parameters.
 type Weights [][]float32
 
 // ReadWeights copies the weights of a model, which must implement encoder.Parametric.
@@ -27,19 +27,21 @@ func ReadWeights(model encoder.Encoder) (Weights, error) {
 	return weights, nil
 }
 
-// SetInterpolated gives the model the weights a + alpha (b - a): a where alpha is 0, b where it is 1. Fine-tuned weights
-// drawn back towards their start forget less (Wortsman et al. 2022, WiSE-FT, arXiv 2109.01903).
+// SetInterpolated sets the model's weights to a + alpha (b - a), exactly a for alpha = 0 and exactly b for alpha = 1.
+// Interpolation of fine-tuned with initial weights reduces forgetting (Wortsman et al. 2022, WiSE-FT, arXiv
+// 2109.01903).
 func SetInterpolated(model encoder.Encoder, a, b Weights, alpha float64) error {
 	params, err := parameters(model)
 	if err != nil {
 		return err
 	}
 	if len(a) != len(params) || len(b) != len(params) {
-		return fmt.Errorf("distill: weights of %d and %d parameters for a model of %d", len(a), len(b), len(params))
+		return fmt.Errorf("distill: got weights of %d and %d parameters for a model with %d parameters", len(a), len(b),
+			len(params))
 	}
 	for i, p := range params {
 		if len(a[i]) != len(b[i]) {
-			return fmt.Errorf("distill: parameter %s: %d and %d weights", p.Name, len(a[i]), len(b[i]))
+			return fmt.Errorf("distill: parameter %s: got %d and %d weights, want equal numbers", p.Name, len(a[i]), len(b[i]))
 		}
 		mixed := make([]float32, len(a[i]))
 		for j, x := range a[i] {
@@ -52,7 +54,7 @@ func SetInterpolated(model encoder.Encoder, a, b Weights, alpha float64) error {
 	return nil
 }
 
-// mix returns the ends exactly.
+// mix returns a and b exactly for alpha 0 and 1.
 func mix(a, b float32, alpha float64) float32 {
 	switch alpha {
 	case 0:
@@ -71,7 +73,7 @@ func parameters(model encoder.Encoder) ([]encoder.Parameter, error) {
 	return p.Parameters(), nil
 }
 
-// readStart remembers the untouched student's weights where something is drawn back towards them.
+// readStart copies the initial weights if Interpolate or DrawBack needs them.
 func (t *trainer) readStart() (err error) {
 	if len(t.opts.Selection.Interpolate) > 0 || t.opts.Retention.Evaluate != nil && len(t.opts.Retention.DrawBack) > 0 {
 		t.start, err = ReadWeights(t.student)
@@ -79,7 +81,8 @@ func (t *trainer) readStart() (err error) {
 	return err
 }
 
-// interpolate tries the candidates and leaves the best weights in the student, the best ones of training after an error.
+// interpolate evaluates the candidates and gives the student the best weights; after an error, the best weights of
+// training.
 func (t *trainer) interpolate(ctx context.Context, result *Result) (err error) {
 	best, err := ReadWeights(t.student)
 	if err != nil {

@@ -5,9 +5,9 @@ import (
 	"errors"
 )
 
-// Rank 0 leads: what it reads, decides and chooses is given to the others here.
+// Rank 0 leads: this file sends its state and decisions to the other workers.
 
-// shareStart gives all workers the state that rank 0 begins with: that of its checkpoint, where it has one.
+// shareStart sends the initial state of rank 0 to all workers, including the state of its checkpoint if there is one.
 func (t *trainer) shareStart(ctx context.Context) error {
 	start := struct {
 		State   *trainState
@@ -19,16 +19,16 @@ func (t *trainer) shareStart(ctx context.Context) error {
 // lead is the loop's group.
 type lead struct{ *trainer }
 
-// Leads says whether this worker is rank 0.
+// Leads reports whether this worker is rank 0.
 func (l lead) Leads() bool { return l.workers.leads() }
 
-// Lost says whether an error is the loss of another worker.
+// Lost reports whether err means that another worker was lost.
 func (l lead) Lost(err error) bool { return errors.Is(err, ErrWorkerLost) }
 
-// ShareModel gives all workers the student of rank 0.
+// ShareModel sends the student of rank 0 to all workers.
 func (l lead) ShareModel(ctx context.Context) error { return l.workers.shareStudent(ctx, l.student) }
 
-// ShareDecision gives all workers the state after an evaluation, and the student where it was drawn back.
+// ShareDecision sends the state after an evaluation to all workers, and the student if its weights were interpolated.
 func (l lead) ShareDecision(ctx context.Context) error {
 	if err := l.workers.broadcastJSON(ctx, &l.state); err != nil {
 		return err
@@ -39,7 +39,7 @@ func (l lead) ShareDecision(ctx context.Context) error {
 	return l.ShareModel(ctx)
 }
 
-// shareResult gives all workers the result and the student that won.
+// shareResult sends the result and the best student to all workers.
 func (t *trainer) shareResult(ctx context.Context, result *Result) (*Result, error) {
 	if result == nil {
 		result = &Result{}

@@ -10,7 +10,7 @@ import (
 	"github.com/retort-ir/retort"
 )
 
-// example is a list by numbers. Passages are numbers in dataset.passages.
+// example is a list with indices in place of ids. Passages are indices in dataset.passages.
 type example struct {
 	id       string
 	query    int // number in dataset.queries
@@ -21,14 +21,14 @@ type example struct {
 	weight   float64
 }
 
-// dataset is all that training reads of the lists.
+// dataset is the training data.
 type dataset struct {
 	train, dev []example
 	queries    []string // texts
 	passages   []int    // indices in the corpus, each once
 }
 
-// newDataset checks the lists and turns ids into numbers.
+// newDataset checks the lists and replaces ids by indices.
 func newDataset(corpus retort.Corpus, train, dev []retort.List, wholeCorpus bool) (*dataset, error) {
 	b := builder{corpus: corpus, number: map[int]int32{}, seen: map[string]bool{}}
 	if wholeCorpus {
@@ -40,7 +40,7 @@ func newDataset(corpus retort.Corpus, train, dev []retort.List, wholeCorpus bool
 	if b.data.train, err = b.examples(train); err != nil {
 		return nil, err
 	}
-	clear(b.seen) // the same queries may be held out and trained on
+	clear(b.seen) // the same query may be in both sets
 	if b.data.dev, err = b.examples(dev); err != nil {
 		return nil, err
 	}
@@ -93,7 +93,7 @@ func (b *builder) example(l retort.List) (example, error) {
 		}
 		n := b.passage(index)
 		if own[n] {
-			return example{}, fmt.Errorf("passage %q stands in it twice", id)
+			return example{}, fmt.Errorf("passage %q occurs twice", id)
 		}
 		own[n] = true
 		e.list = append(e.list, n)
@@ -113,28 +113,28 @@ func (b *builder) check(l retort.List) error {
 	case l.Query.ID == "":
 		return fmt.Errorf("the query has no id")
 	case b.seen[l.Query.ID]:
-		return fmt.Errorf("another list has a query with this id")
+		return fmt.Errorf("another list has the same query id")
 	case l.Query.Text == "":
 		return fmt.Errorf("the query has no text")
 	case l.Scores == nil:
-		return fmt.Errorf("it has no scores: let a teacher score it first")
+		return fmt.Errorf("the list has no scores; score it with a teacher first")
 	case len(l.Scores) != len(l.IDs):
-		return fmt.Errorf("%d passages and %d scores", len(l.IDs), len(l.Scores))
+		return fmt.Errorf("%d passages, but %d scores", len(l.IDs), len(l.Scores))
 	case len(l.IDs) < 2:
-		return fmt.Errorf("it has %d passages, want at least 2", len(l.IDs))
+		return fmt.Errorf("the list has %d passages, want at least 2", len(l.IDs))
 	case !(l.Weight >= 0) || math.IsInf(l.Weight, 0):
-		return fmt.Errorf("weight %v, want it finite and at least 0", l.Weight)
+		return fmt.Errorf("weight is %v, want a finite number of at least 0", l.Weight)
 	}
 	for i, s := range l.Scores {
 		if math.IsNaN(s) || math.IsInf(s, 0) {
-			return fmt.Errorf("score %v for passage %q", s, l.IDs[i])
+			return fmt.Errorf("score is %v for passage %q, want a finite number", s, l.IDs[i])
 		}
 	}
 	b.seen[l.Query.ID] = true
 	return nil
 }
 
-// ignoreSources comes last: a source matters only where some list holds it.
+// ignoreSources runs last because a source matters only if some list contains it.
 func (b *builder) ignoreSources(examples []example, lists []retort.List) {
 	for i, l := range lists {
 		if !l.Query.Extractive() {
@@ -148,8 +148,8 @@ func (b *builder) ignoreSources(examples []example, lists []retort.List) {
 	}
 }
 
-// split holds out a share of the sources with all their lists; a list without a source stands for itself. Which ones is
-// decided by a hash of the id, so neither the order of the lists nor a seed matters.
+// split holds out a share of the sources with all their lists; a list without a source is its own group. A hash of the
+// id selects the sources, so the result depends neither on the order of the lists nor on a seed.
 func split(lists []retort.List, fraction float64) (train, dev []retort.List, err error) {
 	if fraction == 0 {
 		return lists, nil, nil
@@ -170,7 +170,8 @@ func split(lists []retort.List, fraction float64) (train, dev []retort.List, err
 	n := max(1, int(math.Round(fraction*float64(len(order)))))
 	if n >= len(order) {
 		return nil, nil, fmt.Errorf(
-			"distill: %d lists from %d passages are too few to hold out a share of %v: give more lists, Options.Dev or DevFraction 0",
+			"distill: %d lists from %d passages are too few to hold out a share of %v: "+
+				"use more lists, set Selection.Dev, or set Selection.DevFraction to 0",
 			len(lists), len(order), fraction)
 	}
 	held := make(map[string]bool, n)

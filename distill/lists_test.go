@@ -17,17 +17,17 @@ func TestABadListIsAnErrorThatNamesItsQuery(t *testing.T) {
 		spoil func(*retort.List)
 	}{
 		{`passage "p9" is not in the corpus`, func(l *retort.List) { l.IDs[1] = "p9" }},
-		{`passage "p0.0" stands in it twice`, func(l *retort.List) { l.IDs[1] = l.IDs[0] }},
-		{"it has 1 passages, want at least 2", func(l *retort.List) { l.IDs, l.Scores = l.IDs[:1], l.Scores[:1] }},
-		{"it has 0 passages, want at least 2", func(l *retort.List) { l.IDs, l.Scores = nil, []float64{} }},
+		{`passage "p0.0" occurs twice`, func(l *retort.List) { l.IDs[1] = l.IDs[0] }},
+		{"the list has 1 passages, want at least 2", func(l *retort.List) { l.IDs, l.Scores = l.IDs[:1], l.Scores[:1] }},
+		{"the list has 0 passages, want at least 2", func(l *retort.List) { l.IDs, l.Scores = nil, []float64{} }},
 		{"no scores", func(l *retort.List) { l.Scores = nil }},
-		{"6 passages and 5 scores", func(l *retort.List) { l.Scores = l.Scores[:5] }},
-		{`score NaN for passage "p0.2"`, func(l *retort.List) { l.Scores[2] = math.NaN() }},
-		{`score -Inf for passage "p0.3"`, func(l *retort.List) { l.Scores[3] = math.Inf(-1) }},
-		{"weight -1", func(l *retort.List) { l.Weight = -1 }},
-		{"weight NaN", func(l *retort.List) { l.Weight = math.NaN() }},
+		{"6 passages, but 5 scores", func(l *retort.List) { l.Scores = l.Scores[:5] }},
+		{`score is NaN for passage "p0.2"`, func(l *retort.List) { l.Scores[2] = math.NaN() }},
+		{`score is -Inf for passage "p0.3"`, func(l *retort.List) { l.Scores[3] = math.Inf(-1) }},
+		{"weight is -1", func(l *retort.List) { l.Weight = -1 }},
+		{"weight is NaN", func(l *retort.List) { l.Weight = math.NaN() }},
 		{"no text", func(l *retort.List) { l.Query.Text = "" }},
-		{"another list has a query with this id", func(l *retort.List) { l.Query.ID = "q0.1" }},
+		{"another list has the same query id", func(l *retort.List) { l.Query.ID = "q0.1" }},
 	} {
 		corpus, lists := world(t)
 		test.spoil(&lists[0])
@@ -138,7 +138,7 @@ func TestSplitHoldsOutWholeSources(t *testing.T) {
 func TestSplitOfTooFewListsSaysWhatToDo(t *testing.T) {
 	_, lists := world(t)
 	_, _, err := split(lists[:1], 0.1)
-	require.ErrorContains(t, err, "DevFraction 0")
+	require.ErrorContains(t, err, "DevFraction to 0")
 	train, dev, err := split(lists[:1], 0)
 	require.NoError(t, err)
 	require.Len(t, train, 1)

@@ -12,10 +12,10 @@ import (
 const (
 	freeMemoryShare    = 4
 	largestGraphBudget = 4 << 30
-	defaultGraphBudget = 1 << 30 // where the system does not tell what is free
+	defaultGraphBudget = 1 << 30 // used if free memory is unknown
 )
 
-// graphBudget returns the bytes of graphs that a step may keep.
+// graphBudget returns the number of bytes that the kept graphs of a step may take.
 func (o Options) graphBudget() int64 {
 	switch {
 	case o.Memory.GraphBudget < 0:
@@ -28,11 +28,11 @@ func (o Options) graphBudget() int64 {
 	if !ok {
 		return defaultGraphBudget / int64(workers.size())
 	}
-	return min(free/freeMemoryShare, largestGraphBudget) / int64(workers.size()) // they may all be on this machine
+	return min(free/freeMemoryShare, largestGraphBudget) / int64(workers.size()) // all workers may run on this machine
 }
 
-// freeMemory returns the bytes that the process can still take without swapping, as far as Linux tells: what is available
-// on the machine, or what is left to the container.
+// freeMemory returns the number of bytes that the process can still allocate without swapping: the memory available on
+// the machine or left in the container's limit, whichever is less. It knows Linux only.
 func freeMemory() (int64, bool) {
 	info, err := os.ReadFile("/proc/meminfo")
 	if err != nil {
@@ -60,7 +60,7 @@ func available(info []byte) (int64, bool) {
 	return 0, false
 }
 
-// readBytes reads a file that holds one number; "max" is none.
+// readBytes reads a file that contains one number. It returns false for "max".
 func readBytes(path string) (int64, bool) {
 	content, err := os.ReadFile(path)
 	if err != nil {

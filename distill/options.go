@@ -14,13 +14,14 @@ import (
 	"github.com/retort-ir/retort/loss"
 )
 
-// Towers says which side of the student learns.
+// Towers selects the towers of the student that learn.
 type Towers uint8
 
 const (
-	// QueryOnly trains the query tower. The student must implement encoder.Splitter; passage vectors stay as they are.
+	// QueryOnly trains the query tower only. The student must implement encoder.Splitter. Passage vectors do not
+	// change.
 	QueryOnly Towers = iota
-	// Both trains queries and passages through the same weights. After it passages must be encoded anew.
+	// Both trains the shared weights of queries and passages. Passages must be encoded again afterwards.
 	Both
 )
 
@@ -34,106 +35,105 @@ func (t Towers) String() string {
 	return fmt.Sprintf("Towers(%d)", uint8(t))
 }
 
-// Options of Train. Start from DefaultOptions.
+// Options are the settings of Train. Start from DefaultOptions.
 type Options struct {
 	Towers Towers
-	// Loss is the loss of one list; nil means DefaultLoss. A loss that implements loss.Batch too is given whole steps.
+	// Loss is the loss of one list; nil means DefaultLoss. If it implements loss.Batch, Train calls Step with whole
+	// steps.
 	Loss loss.Loss
-	// CountDuplicates fills loss.Row.Count with the number of the step's lists that hold a passage, as the paper's loss
-	// wants it. Off, a passage counts once.
+	// CountDuplicates sets loss.Row.Count to the number of the step's lists that contain a passage, as loss.Paper
+	// requires. If false, a passage counts once.
 	CountDuplicates bool
-	// WholeCorpus gives the loss a column for every passage of the corpus instead of those of the step's lists. It
-	// needs QueryOnly.
+	// WholeCorpus gives the loss a column for every passage of the corpus instead of the passages of the step's lists.
+	// It requires QueryOnly.
 	WholeCorpus bool
-	// Vectors are the student's passage vectors [corpus.Len() x d], where somebody has computed them already; for
-	// QueryOnly. Without them those that are needed are encoded first.
+	// Vectors are precomputed passage vectors of the student [corpus.Len() x d], for QueryOnly. Without them Train
+	// encodes the passages that it needs.
 	Vectors blas32.General
 
 	Schedule    Schedule
 	Memory      Memory
 	Selection   Selection
-	Retention   Retention // its zero value asks for none
+	Retention   Retention // the zero value disables it
 	Checkpoints Checkpoints
 
-	// Group are the workers that share out each step, nil: one worker. Each is given the same corpus, lists and options
-	// and a student with the same weights, and encodes its share of a step's texts; vectors are exchanged, so that
-	// every query sees the passages of all workers, and gradients are added up. The result is that of one worker to
-	// rounding. Rank 0 alone evaluates (Selection.Evaluate and Retention.Evaluate are called there only), writes
-	// checkpoints and calls Events, and a run may go on from its checkpoint with another number of workers. Train
-	// returns the same result on all, and leaves the same student. The student must implement encoder.Parametric with
-	// SetGrad. A loss.Batch must be safe for concurrent use where workers share it. Workers on one machine should share
-	// its cores out among them.
+	// Group connects the workers that divide each step; nil: one worker. Each worker must call Train with the same
+	// corpus, lists and options and with a student of the same weights. Each encodes its share of a step's texts; the
+	// workers exchange vectors, so that every query sees the passages of all workers, and sum gradients. The result
+	// equals the result of one worker up to rounding. Only rank 0 evaluates (calls Selection.Evaluate and
+	// Retention.Evaluate), writes checkpoints and calls Events. A run may resume with a different number of workers.
+	// Train returns the same result and leaves the same student on all workers. The student must implement
+	// encoder.Parametric with SetGrad. A loss.Batch that workers share must be safe for concurrent use. Workers on one
+	// machine should divide its cores.
 	Group Group
-	// Events watch the training: its stages (see the constants of package retort), steps, evaluations, checkpoints and
-	// warnings.
+	// Events receive the stages (see the constants of package retort), steps, evaluations, checkpoints and warnings.
 	Events retort.Events
 }
 
-// Schedule says how long and how fast the student learns, by AdamW.
+// Schedule holds the length of training and the settings of AdamW.
 type Schedule struct {
 	Epochs         int     // passes over the lists, at least 1
 	QueriesPerStep int     // lists of one step, at least 1
-	Seed           uint64  // of the order of the lists
+	Seed           uint64  // seed of the order of the lists
 	LR             float64 // peak of the learning rate, > 0
 	Warmup         float64 // share of the steps, in [0,1], over which the rate rises from 0 to LR
 	MinLR          float64 // the linear decay towards 0 stops at this share of LR, in [0,1]
 	WeightDecay    float64 // >= 0
-	ClipNorm       float64 // the gradient's largest L2 norm; 0: no limit
-	// MaxLossRise ends training with errExplodingLoss where the mean loss of the last ten steps is more than this many
-	// times the highest of the run's first ten (a start below 0.01 counts as 0.01); 0: never.
+	ClipNorm       float64 // largest L2 norm of the gradient; 0: no limit
+	// MaxLossRise ends training with an error if the mean loss of the last ten steps exceeds the highest loss
+	// of the run's first ten steps (at least 0.01) by more than this factor; 0: never.
 	MaxLossRise float64
 }
 
 // Memory bounds the memory of a step.
 type Memory struct {
-	// MicroBatchTokens bounds the tokens of one micro-batch, padding included: texts times the longest one's tokens. It
-	// costs memory, and an ending context waits for one micro-batch.
+	// MicroBatchTokens is the largest number of tokens in one micro-batch, padding included: the number of texts times
+	// the tokens of the longest text. Larger values need more memory and delay the response to the end of the context,
+	// which Train checks between micro-batches.
 	MicroBatchTokens int
-	// GraphBudget bounds the bytes of the graphs that a step keeps from its first pass over the texts, so that these
-	// need no second one: of as many micro-batches as fit, if the student is an encoder.GraphSizer. The result is the
-	// same to rounding. 0 chooses a quarter of the memory that is free when the run begins, 4 GiB at most, and 1 GiB
-	// where the system does not tell; of a Group, that of rank 0's machine, divided by the number of workers. A resumed
-	// run keeps that choice. It is the host's memory: for a small GPU set it. Below 0 none is kept.
+	// GraphBudget is the number of bytes for the graphs that a step keeps from its first forward pass, so that these
+	// micro-batches need no second pass. The student must be an encoder.GraphSizer. The budget affects the result only
+	// by rounding. 0 uses a quarter of the free memory of the host when the run begins, at most 4 GiB, or 1 GiB if free
+	// memory is unknown; in a Group, the value of rank 0 divided by the number of workers. A resumed run keeps this
+	// value. Set it for a GPU with little memory. A negative value keeps no graph.
 	GraphBudget int64
 }
 
-// Selection says what chooses the best of the students that training meets.
+// Selection defines how the best student of the run is chosen.
 type Selection struct {
-	// DevFraction is the share of the lists' sources (of the lists, where they have none) that is held out, in [0,1).
-	// With 0 nothing is, and the last student is taken.
+	// DevFraction is the share of the lists' sources (of the lists, if they have no source) that is held out, in [0,1).
+	// With 0 nothing is held out, and the last student is the result.
 	//
-	// What it measures is agreement with the teacher, which is not the same as being better. Where the teacher contains
-	// the student (BM25 and the student itself, fused) the untouched student agrees best of all and would win, although
-	// the trained one answers people's queries better (docs/results.md). There choose by Evaluate: with judged queries
-	// where there are any, else with generated queries of a type that is not trained on (distill/pipeline holds some out). The best of several is a
-	// little better by chance, so ask a paired test too.
+	// Held-out lists measure agreement with the teacher, not quality. If the teacher contains the student (a fusion of
+	// BM25 and the student itself), the initial student can agree best and win, although the trained student is better
+	// for real queries. In this case set Evaluate: use judged queries if you have any, otherwise queries of a type that
+	// is not trained on. The maximum of several scores is biased upwards, so confirm the result with a paired test.
 	DevFraction float64
 	// Dev are lists to evaluate on instead of a share of the lists.
 	Dev []retort.List
-	// Evaluate replaces nDCG@10 on held-out lists, and nothing is held out. More is better. It may use
-	// generated queries, which need no judgements.
+	// Evaluate replaces nDCG@10 on held-out lists; nothing is held out. Higher is better.
 	Evaluate func(ctx context.Context, student encoder.Encoder) (float64, error)
-	// ChooseBy says what makes a student better on held-out lists.
+	// ChooseBy is the measure on held-out lists.
 	ChooseBy ChooseBy
 	// EvalSteps is the number of steps between evaluations; 0 means an epoch.
 	EvalSteps int
-	// Patience ends training after this many evaluations in a row without a better one; 0 means never.
+	// Patience ends training after this many evaluations in a row without a better score; 0 means never.
 	Patience int
-	// Interpolate holds candidates for alpha in [0,1]: at the end the weights start + alpha (best - start) are
-	// evaluated too, and the best alpha wins. The student must implement encoder.Parametric. 0 and 1 need not be named:
-	// they are the untouched and the best student.
+	// Interpolate holds candidates for alpha in [0,1]. After training, the weights start + alpha (best - start) are
+	// evaluated too, and the best alpha wins. The student must implement encoder.Parametric. 0 and 1, the initial and
+	// the best student, are always candidates.
 	Interpolate []float64
 }
 
-// Checkpoints says where a training is kept, so that it goes on after a kill.
+// Checkpoints configure the checkpoints from which an interrupted run resumes.
 type Checkpoints struct {
-	// Dir is the folder of checkpoints; empty means none. It is made where it does not exist.
+	// Dir is the folder of checkpoints; empty means none. Train creates it if it does not exist.
 	Dir string
-	// Every is the time between checkpoints. There is one after each evaluation too, and one when the context ends.
+	// Every is the time between checkpoints. Train also writes one after each evaluation and when the context ends.
 	Every time.Duration
 }
 
-// DefaultOptions returns the settings that the others are changes of: the query tower, in one pass over the lists.
+// DefaultOptions returns the default settings: the query tower is trained in one pass over the lists.
 func DefaultOptions() Options {
 	return Options{
 		Schedule: Schedule{
@@ -152,8 +152,8 @@ func DefaultOptions() Options {
 	}
 }
 
-// DefaultLoss returns KL divergence over the list, at temperature 0.3 for the teacher and 0.05 for the student, plus
-// 0.1 times InfoNCE at temperature 0.05. Unlike loss.Paper it takes scores of any scale.
+// DefaultLoss returns the KL divergence over the list, at temperature 0.3 for the teacher and 0.05 for the student,
+// plus 0.1 times InfoNCE at temperature 0.05. Unlike loss.Paper it allows scores on any scale.
 func DefaultLoss() loss.Loss {
 	return loss.Sum{
 		{Weight: 1, Loss: loss.ListwiseKL{TeacherTemperature: 0.3, StudentTemperature: 0.05}},
@@ -161,7 +161,7 @@ func DefaultLoss() loss.Loss {
 	}
 }
 
-// Validate names the first field that is wrong.
+// Validate returns an error that names the first invalid field.
 func (o Options) Validate() error {
 	if o.Towers > Both {
 		return fmt.Errorf("distill: Options.Towers is %v, want Both or QueryOnly", o.Towers)
@@ -240,11 +240,11 @@ func (s Selection) validate() error {
 	}
 	switch {
 	case s.Evaluate != nil && s.ChooseBy == ByLoss:
-		return errors.New("Selection.ChooseBy ByLoss is for held-out lists, Evaluate has a score of its own")
+		return errors.New("Selection.ChooseBy ByLoss needs held-out lists, but Evaluate replaces them; set only one of them")
 	case !s.evaluates() && s.ChooseBy == ByLoss:
 		return errors.New("Selection.ChooseBy needs held-out lists: set DevFraction or Dev")
 	case s.Evaluate != nil && len(s.Dev) > 0:
-		return errors.New("Selection.Dev and Selection.Evaluate exclude each other")
+		return errors.New("Selection.Dev and Selection.Evaluate are mutually exclusive")
 	case !s.evaluates() && len(s.Interpolate) > 0:
 		return errors.New("Selection.Interpolate needs an evaluation: set DevFraction, Dev or Evaluate")
 	}
@@ -261,14 +261,14 @@ func (o Options) validateColumns() error {
 	case o.WholeCorpus && o.Towers != QueryOnly:
 		return errors.New("distill: Options.WholeCorpus needs Towers QueryOnly")
 	case o.WholeCorpus && o.CountDuplicates:
-		return errors.New("distill: Options.CountDuplicates has no meaning with WholeCorpus, where every passage is a column")
+		return errors.New("distill: Options.CountDuplicates and WholeCorpus are mutually exclusive")
 	case o.Vectors.Data != nil && o.Towers != QueryOnly:
 		return errors.New("distill: Options.Vectors needs Towers QueryOnly: with Both the passage vectors change")
 	}
 	return nil
 }
 
-// evaluates says whether there is anything to choose the best student by.
+// evaluates reports whether the selection defines an evaluation.
 func (s Selection) evaluates() bool { return s.Evaluate != nil || len(s.Dev) > 0 || s.DevFraction > 0 }
 
 func (o Options) loss() loss.Loss {

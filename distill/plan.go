@@ -14,19 +14,19 @@ import (
 	"github.com/retort-ir/retort/loss"
 )
 
-// plan is all of a step that does not need the student's weights, so that it can be made while the step before is
-// computed. It serves one step, and must be closed after it.
+// plan is the part of a step that does not depend on the student's weights, so that it can be prepared while the
+// previous step is computed. It serves one step and must be closed after it.
 type plan struct {
-	batch             []*example // as the schedule gives it
+	batch             []*example // in the order of the schedule
 	queries, passages *side
-	rows              []loss.Row // one a row of queries, in their order
+	rows              []loss.Row // one per query, in the order of queries
 	columns           int        // of the loss: distinct passages
-	listed            int        // passages of the lists, one in several counted in each
+	listed            int        // passages in the lists; a passage in several lists counts once for each
 }
 
 func (p *plan) close() error { return errors.Join(p.queries.close(), p.passages.close()) }
 
-// plan gathers the texts of the lists, tokenises those that were not yet, and cuts them into micro-batches.
+// plan collects and tokenises the texts of the lists and partitions them into micro-batches.
 func (s *stepper) plan(ctx context.Context, batch []*example) (*plan, error) {
 	p := &plan{batch: batch}
 	for _, e := range batch {
@@ -48,7 +48,7 @@ func (s *stepper) plan(ctx context.Context, batch []*example) (*plan, error) {
 	return p, nil
 }
 
-// tokenise asks for the tokens of the given texts on half of the cores, since a step may be computed on all.
+// tokenise uses half of the cores, because a step may be computing on all of them.
 func tokenise(ctx context.Context, in encoder.Inputs, rows []int) error {
 	var wg sync.WaitGroup
 	workers := max(1, runtime.GOMAXPROCS(0)/2)
@@ -160,7 +160,7 @@ func (s *stepper) lossRows(batch []*example, columns int) []loss.Row {
 	return rows
 }
 
-// columns returns the columns of those passages that are in the step.
+// columns returns the columns of the given passages that are in the step.
 func (s *stepper) columns(passages []int32) []int32 {
 	columns := make([]int32, 0, len(passages))
 	for _, n := range passages {
@@ -171,8 +171,8 @@ func (s *stepper) columns(passages []int32) []int32 {
 	return columns
 }
 
-// planner makes the plan of the next step while the one at hand is computed. It belongs to one goroutine, and has one of
-// its own between next and stop at most.
+// planner prepares the plan of the next step while the current step is computed. It must be used by one goroutine. It
+// runs at most one goroutine of its own, between next and stop.
 type planner struct {
 	make   func(ctx context.Context, step int) (*plan, error)
 	steps  int // of the run
@@ -186,7 +186,7 @@ type planned struct {
 	err  error
 }
 
-// next returns the plan of a step and begins that of the one after it.
+// next returns the plan of a step and starts to prepare the plan of the following step.
 func (p *planner) next(ctx context.Context, step int) (*plan, error) {
 	var got planned
 	if p.ahead != nil {
@@ -213,7 +213,7 @@ func (p *planner) begin(ctx context.Context, step int) {
 	}()
 }
 
-// stop ends the work ahead and waits for it.
+// stop ends the preparation and waits for its goroutine.
 func (p *planner) stop() {
 	if p.ahead == nil {
 		return

@@ -10,17 +10,17 @@ import (
 	"github.com/retort-ir/retort/internal/training"
 )
 
-// Retention holds a student to what it could do before on queries that it is not trained for, such as judged queries of
-// another domain ([JudgedQueries]) or other scored lists ([ScoredLists]): fine-tuning may make it forget. It is
-// measured at every evaluation. A student that has forgotten too much is never the best one.
+// Retention guards against forgetting: fine-tuning can make a student worse on data that it is not trained for, such as
+// judged queries of another domain. It is measured at every evaluation. A student whose score is below the limit is
+// never the best student.
 type Retention struct {
-	// Evaluate returns a score of which more is better; nil: nothing is measured.
+	// Evaluate returns a score, higher is better; nil disables retention.
 	Evaluate func(ctx context.Context, student encoder.Encoder) (float64, error)
-	// MaxDrop is how far the score may fall below the untouched student's score, >= 0, in the unit of the score.
+	// MaxDrop is the largest allowed drop below the initial student's score, >= 0, in the unit of the score.
 	MaxDrop float64
-	// DrawBack holds shares in (0,1). A student whose score fell too far is drawn back towards the untouched one, to
-	// start + share (student - start) of the greatest share that holds, and training goes on from there. Where none
-	// does, or with no shares, training ends. The student must implement encoder.Parametric.
+	// DrawBack holds interpolation weights in (0,1). If the score of a student is below the limit, its weights become
+	// start + share (student - start) for the largest share that satisfies the limit, and training continues. If no
+	// share satisfies it, or there are none, training ends. The student must implement encoder.Parametric.
 	DrawBack []float64
 }
 
@@ -36,7 +36,8 @@ func (r Retention) validate() error {
 	return nil
 }
 
-// checkRetention measures what the student retains, and draws it back where it must. undo takes that back.
+// checkRetention measures retention and interpolates the student with the initial weights if necessary. undo restores
+// the student.
 func (t *trainer) checkRetention(ctx context.Context, now *training.Evaluation) (undo func() error, err error) {
 	undo = func() error { return nil }
 	if t.opts.Retention.Evaluate == nil {

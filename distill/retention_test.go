@@ -33,8 +33,14 @@ func TestAStudentThatForgetsEndsTrainingAndIsNotTheBest(t *testing.T) {
 	opts.Events = retort.LogEvents(slog.New(slog.NewTextHandler(&log, nil)))
 	floors := []float64{0.5, 0.45, 0.3}
 	n := 0
-	opts.Retention = Retention{MaxDrop: 0.1, Evaluate: func(context.Context, encoder.Encoder) (float64, error) { n++; return floors[n-1], nil }}
-	opts.Selection.Evaluate = func(context.Context, encoder.Encoder) (float64, error) { return float64(n), nil } // ever better
+	opts.Retention = Retention{
+		MaxDrop:  0.1,
+		Evaluate: func(context.Context, encoder.Encoder) (float64, error) { n++; return floors[n-1], nil },
+	}
+	opts.Selection.Evaluate = func(context.Context, encoder.Encoder) (float64, error) {
+		return float64(n),
+			nil
+	} // ever better
 	result, err := Train(background, e, corpus, lists, opts)
 	require.NoError(t, err)
 	require.Equal(t, "retention", result.Stopped)
@@ -43,7 +49,7 @@ func TestAStudentThatForgetsEndsTrainingAndIsNotTheBest(t *testing.T) {
 	require.Len(t, result.History, 3)
 	require.True(t, result.History[2].Forgot)
 	require.Equal(t, 0.3, result.History[2].Retention)
-	require.Contains(t, log.String(), "forgot too much, training ends")
+	require.Contains(t, log.String(), "retention fell below its limit: training ends")
 }
 
 // Both towers and query side: the student is drawn back to the greatest share that holds, and goes on from there to the
@@ -55,7 +61,10 @@ func TestAStudentThatForgetsIsDrawnBack(t *testing.T) {
 			opts := quick()
 			opts.Towers, opts.Checkpoints.Every = towers, 0
 			start := weightsOf(t, newStudent(t))
-			opts.Retention = Retention{MaxDrop: 0.02, DrawBack: []float64{0.02, 0.1, 0.5, 0.25}, Evaluate: distanceFrom(t, start)}
+			opts.Retention = Retention{
+				MaxDrop: 0.02, DrawBack: []float64{0.02, 0.1, 0.5, 0.25},
+				Evaluate: distanceFrom(t, start),
+			}
 			e := newStudent(t)
 			result, err := Train(background, e, corpus, lists, opts)
 			require.NoError(t, err)
@@ -128,7 +137,10 @@ func TestTheLossOfHeldOutListsChooses(t *testing.T) {
 		require.LessOrEqual(t, h.Score, result.Best.Score)
 	}
 
-	opts.Selection.Evaluate, opts.Selection.Dev = func(context.Context, encoder.Encoder) (float64, error) { return 0, nil }, nil
+	opts.Selection.Evaluate, opts.Selection.Dev = func(context.Context, encoder.Encoder) (float64, error) {
+		return 0,
+			nil
+	}, nil
 	require.ErrorContains(t, opts.Validate(), "Options.Selection.ChooseBy")
 }
 

@@ -7,8 +7,8 @@ import (
 	"github.com/retort-ir/retort/encoder"
 )
 
-// Settings holds, by name, everything that decides the bits of the student that Train leaves, but for the passages'
-// vectors. Functions count only by whether they are set: what they measure is the caller's to name.
+// Settings returns, by name, every setting that affects the bits of the trained student, except for Options.Vectors.
+// For a function it records only whether it is set; the caller must identify what the function measures.
 func (o Options) Settings(student encoder.Encoder, lists []retort.List) map[string]string {
 	s := identity(student, lists, o.Selection.Dev, "", o)
 	delete(s, "passages")

@@ -14,13 +14,15 @@ import (
 	"github.com/retort-ir/retort/loss"
 )
 
-// blockElements bounds the similarities held at a time: 16 MiB of them, and as much of their gradients. It is a constant
-// because the blocks decide the order of sums.
+// blockElements is the number of similarities in memory at a time, with as many gradients. It is a constant because the
+// block size determines the order of summation.
 const blockElements = 4 << 20
 
-// stepLoss returns the mean loss of the rows, and of its parts where it is a loss.Parted or a loss.PartedBatch, given the
-// vectors of queries q [n x d] and passages p [m x d], and adds the gradients to dq and, where it has Data, dp.
-func stepLoss(ctx context.Context, l loss.Loss, rows []loss.Row, q, p, dq, dp blas32.General, block int) (float64, []float64, error) {
+// stepLoss returns the mean loss of the rows, and of its parts if l is a loss.Parted or a loss.PartedBatch, for the
+// vectors of queries q [n x d] and passages p [m x d]. It adds the gradients to dq and, if dp has Data, to dp.
+func stepLoss(ctx context.Context, l loss.Loss, rows []loss.Row, q, p, dq, dp blas32.General, block int) (float64,
+	[]float64, error,
+) {
 	if batch, ok := l.(loss.Batch); ok {
 		if dp.Data == nil {
 			dp = matrix.New(p.Rows, p.Cols)
@@ -60,7 +62,9 @@ func stepLoss(ctx context.Context, l loss.Loss, rows []loss.Row, q, p, dq, dp bl
 	return sum, parts, checkLoss(sum)
 }
 
-func batchStep(ctx context.Context, l loss.Batch, rows []loss.Row, q, p, dq, dp blas32.General) (float64, []float64, error) {
+func batchStep(ctx context.Context, l loss.Batch, rows []loss.Row, q, p, dq, dp blas32.General) (float64, []float64,
+	error,
+) {
 	if parted, ok := l.(loss.PartedBatch); ok {
 		parts := make([]float64, len(parted.PartNames()))
 		value, err := parted.StepParts(ctx, rows, q, p, dq, dp, parts)
@@ -80,8 +84,10 @@ func partNames(l loss.Loss) []string {
 	return nil
 }
 
-// rowLosses computes rows in parallel, and adds them up in order and their parts to parts.
-func rowLosses(l loss.Loss, rows []loss.Row, sim, grad blas32.General, scale float64, parts []float64) (float64, error) {
+// rowLosses computes rows in parallel and sums losses and parts in the order of the rows.
+func rowLosses(l loss.Loss, rows []loss.Row, sim, grad blas32.General, scale float64, parts []float64) (float64,
+	error,
+) {
 	values, errs := make([]float64, len(rows)), make([]error, len(rows))
 	parted, _ := l.(loss.Parted)
 	partsOf := matrixOf(len(rows), len(parts))
@@ -123,8 +129,8 @@ func matrixOf(rows, columns int) [][]float64 {
 	return m
 }
 
-// maskedColumns counts, over all rows with a positive, the columns that could be negatives and those of them that the loss
-// takes out.
+// maskedColumns counts, over all rows with a positive, the possible negatives and the possible negatives that the loss
+// excludes.
 func maskedColumns(l loss.Loss, rows []loss.Row, columns int) (masked, candidates int) {
 	m, ok := l.(loss.Masker)
 	if !ok {
@@ -137,7 +143,7 @@ func maskedColumns(l loss.Loss, rows []loss.Row, columns int) (masked, candidate
 		}
 		var err error
 		if out, err = m.Masked(out[:0], &rows[i]); err != nil || len(out) == 0 {
-			continue // the loss itself tells what is wrong with the row
+			continue // the loss itself returns the error of the row
 		}
 		slices.Sort(out)
 		masked += len(slices.Compact(out)) - 1

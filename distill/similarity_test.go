@@ -16,11 +16,15 @@ type halves struct{ loss.InfoNCE }
 
 func (halves) PartNames() []string { return []string{"one", "two"} }
 
-func (halves) Step(context.Context, []loss.Row, blas32.General, blas32.General, blas32.General, blas32.General) (float64, error) {
+func (halves) Step(context.Context, []loss.Row, blas32.General, blas32.General, blas32.General,
+	blas32.General,
+) (float64, error) {
 	return 3, nil
 }
 
-func (h halves) StepParts(_ context.Context, _ []loss.Row, _, _, _, _ blas32.General, parts []float64) (float64, error) {
+func (h halves) StepParts(_ context.Context, _ []loss.Row, _, _, _, _ blas32.General, parts []float64) (float64,
+	error,
+) {
 	parts[0] += 1
 	parts[1] += 2
 	return 3, nil

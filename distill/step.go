@@ -22,21 +22,21 @@ type stepper struct {
 	queries encoder.Inputs // of data.queries
 
 	queryOnly bool
-	passages  encoder.Inputs // of data.passages; nil where the passage vectors are fixed
+	passages  encoder.Inputs // of data.passages; nil if the passage vectors are fixed
 	fixed     vectors        // else
 
 	microBatch  int   // tokens
 	block       int   // elements
-	graphBudget int64 // bytes of graphs that a step keeps; below 0: as many as there are
+	graphBudget int64 // bytes of graphs that a step keeps; negative: no limit
 	count       bool
 	wholeCorpus bool
 	workers     *workers
 
 	column []int32 // of a passage in the step that plan is at; -1: none
-	dirty  bool    // Backward has added to the gradients since the last step
+	dirty  bool    // the gradients are not zero
 }
 
-// vectors are passage vectors that do not change. The passage with number n has row index[n], or n without an index.
+// vectors are passage vectors that do not change. Passage n has row index[n], or row n if index is nil.
 type vectors struct {
 	matrix blas32.General
 	index  []int
@@ -49,7 +49,7 @@ func (v vectors) row(n int32) []float32 {
 	return matrix.Row(v.matrix, v.index[n])
 }
 
-// step makes one step of the optimiser. On an error the weights are those before it and the gradients are zero.
+// step makes one optimiser step. On an error the weights are unchanged and the gradients are zero.
 func (s *stepper) step(ctx context.Context, p *plan, u encoder.Update) (retort.Step, error) {
 	report, err := s.gradient(ctx, p)
 	if err != nil {
@@ -90,8 +90,8 @@ func (s *stepper) gradient(ctx context.Context, p *plan) (report retort.Step, er
 	return report, err
 }
 
-// forward computes the vectors, the loss and its gradients with respect to the vectors. The plan must be closed, after
-// an error too.
+// forward computes the vectors, the loss and its gradients with respect to the vectors. The caller must close the plan,
+// even after an error.
 func (s *stepper) forward(ctx context.Context, p *plan) (retort.Step, error) {
 	start := time.Now()
 	report := retort.Step{Queries: len(p.batch), Passages: p.columns, Listed: p.listed, GraphBudget: s.graphBudget}
@@ -122,7 +122,8 @@ func (s *stepper) forward(ctx context.Context, p *plan) (retort.Step, error) {
 	}
 	var parts []float64
 	var err error
-	report.Loss, parts, err = stepLoss(ctx, s.loss, p.rows, p.queries.vectors, p.passages.vectors, p.queries.grad, p.passages.grad, s.block)
+	report.Loss, parts, err = stepLoss(ctx, s.loss, p.rows, p.queries.vectors, p.passages.vectors, p.queries.grad,
+		p.passages.grad, s.block)
 	names := partNames(s.loss)
 	for i, value := range parts {
 		report.Parts = append(report.Parts, retort.LossPart{Name: names[i], Value: value})
@@ -132,7 +133,7 @@ func (s *stepper) forward(ctx context.Context, p *plan) (retort.Step, error) {
 	return report, err
 }
 
-// exchange gives every worker the vectors of all.
+// exchange sends the vectors of each worker to all workers.
 func (s *stepper) exchange(ctx context.Context, p *plan) error {
 	if err := s.workers.gatherRows(ctx, p.queries.vectors, p.queries.counts); err != nil {
 		return err
@@ -143,7 +144,7 @@ func (s *stepper) exchange(ctx context.Context, p *plan) error {
 	return s.workers.gatherRows(ctx, p.passages.vectors, p.passages.counts)
 }
 
-// graphs decides which micro-batches of a step keep their graphs: each that still fits into what is left.
+// graphs selects the micro-batches of a step that keep their graphs: every one that fits into the remaining budget.
 type graphs struct {
 	all   bool
 	sizer encoder.GraphSizer // nil: none is kept
@@ -167,8 +168,8 @@ func (g *graphs) keep(in encoder.Inputs, rows []int) bool {
 	return true
 }
 
-// forgetGradients zeroes what Backward has added up, if it has. Every Trainable can do that by the way of its state,
-// which does not hold gradients.
+// forgetGradients zeroes the gradients. A Trainable that is not a GradientZeroer saves and loads its state, which
+// zeroes them too.
 func (s *stepper) forgetGradients() error {
 	if !s.dirty {
 		return nil

@@ -19,14 +19,14 @@ var (
 type stepFailure struct {
 	Step, Steps int      // from 1, of the run
 	Queries     []string // ids of the step's lists
-	// Checkpoint is the folder of the last good checkpoint and CheckpointStep how many steps it holds; empty and 0
-	// where there is none.
+	// Checkpoint is the folder of the last good checkpoint, and CheckpointStep its number of completed steps; empty and
+	// 0 if there is none.
 	Checkpoint     string
 	CheckpointStep int
 	Err            error
 }
 
-// namedQueries is how many queries of a step an error names.
+// namedQueries is the largest number of queries that an error lists.
 const namedQueries = 20
 
 func (e *stepFailure) Error() string {
@@ -38,14 +38,14 @@ func (e *stepFailure) Error() string {
 		}
 		ids = append(ids, fmt.Sprintf("%q", id))
 	}
-	return fmt.Sprintf("distill: step %d of %d: %v; its lists are those of the queries %s; %s",
+	return fmt.Sprintf("distill: step %d of %d: %v; queries of the step: %s; %s",
 		e.Step, e.Steps, e.Err, strings.Join(ids, ", "), training.DescribeLastGood(e.Checkpoint, e.CheckpointStep))
 }
 
 // Unwrap returns what went wrong.
 func (e *stepFailure) Unwrap() error { return e.Err }
 
-// stepError is the loop's. The end of the context or the loss of a worker is no failure of a step.
+// stepError does not return a stepFailure for the end of the context or the loss of a worker.
 func (t *trainer) stepError(step int, err error) error {
 	steps := t.loop.Schedule.Steps()
 	if t.current == nil {

@@ -38,7 +38,9 @@ type batchLoss struct {
 	values *[]float64
 }
 
-func (l batchLoss) Step(context.Context, []loss.Row, blas32.General, blas32.General, blas32.General, blas32.General) (float64, error) {
+func (l batchLoss) Step(context.Context, []loss.Row, blas32.General, blas32.General, blas32.General,
+	blas32.General,
+) (float64, error) {
 	v := (*l.values)[0]
 	*l.values = (*l.values)[1:]
 	return v, nil

@@ -19,21 +19,23 @@ import (
 	"github.com/retort-ir/retort/internal/training"
 )
 
-// Train trains the student on the lists and leaves the best student it met in it.
+// Train trains the student on the lists. Afterwards the student has the best weights of the run.
 //
-// A list must have scores, at least two passages of the corpus and a query id of its own. When the context ends, Train
-// gives up the step or evaluation at hand within a micro-batch, writes a checkpoint where Options.Dir asks for them,
-// and returns the context's error; the student is as after the last step that was finished, and so is the checkpoint.
-// After every other error the student is so too, and the checkpoint stays the one before. A step that fails is a
-// *stepFailure with its queries and the last good checkpoint: around encoder.ErrNonFinite, errNonFiniteLoss,
-// errExplodingLoss or what the student returned; where a row of the loss is at fault, the error names its query.
+// A list must have scores, at least two passages of the corpus and a unique query id. When the context ends, Train
+// abandons the current step or evaluation within one micro-batch, writes a checkpoint if Checkpoints.Dir is set, and
+// returns the context's error. After an error the student has the weights of the last finished step. The error of a
+// failed step names the step, its queries and the last good checkpoint. It wraps encoder.ErrNonFinite or the error of
+// the student. If a row of the loss caused the error, the error names
+// its query.
 //
-// The student belongs to Train until it returns. The same input gives the same bits on one machine.
+// The caller must not use the student until Train returns. On one machine the same input gives the same bits.
 //
-// With Options.Group it must be called on all workers. An error on one ends it on all of them: with ErrWorkerLost on
-// the others, where rank 0 saves the steps that were finished. Other lists, options or students on one of them are an
-// error on all before training begins.
-func Train(ctx context.Context, student encoder.Trainable, corpus retort.Corpus, lists []retort.List, opts Options) (*Result, error) {
+// With Options.Group all workers must call Train. An error on one worker ends training on all workers: the other
+// workers return ErrWorkerLost, and rank 0 saves the finished steps. If lists, options or students differ between
+// workers, all workers return an error before training begins.
+func Train(ctx context.Context, student encoder.Trainable, corpus retort.Corpus, lists []retort.List,
+	opts Options,
+) (*Result, error) {
 	ctx = encoder.Alone(ctx)
 	result, err := train(ctx, student, corpus, lists, opts)
 	if err != nil {
@@ -43,7 +45,9 @@ func Train(ctx context.Context, student encoder.Trainable, corpus retort.Corpus,
 	return result, err
 }
 
-func train(ctx context.Context, student encoder.Trainable, corpus retort.Corpus, lists []retort.List, opts Options) (*Result, error) {
+func train(ctx context.Context, student encoder.Trainable, corpus retort.Corpus, lists []retort.List,
+	opts Options,
+) (*Result, error) {
 	t, err := newTrainer(ctx, student, corpus, lists, opts)
 	if err != nil {
 		return nil, err
@@ -52,7 +56,7 @@ func train(ctx context.Context, student encoder.Trainable, corpus retort.Corpus,
 	return result, errors.Join(err, t.close())
 }
 
-// checkTraining says why a student cannot learn.
+// checkTraining returns an error if the student cannot be trained.
 func checkTraining(student encoder.Trainable) error {
 	if c, ok := student.(encoder.TrainingChecker); ok {
 		if err := c.CheckTraining(); err != nil {
@@ -62,22 +66,24 @@ func checkTraining(student encoder.Trainable) error {
 	return nil
 }
 
-// trainer is one run. It is what its loop trains.
+// trainer is one run. It implements training.Trainer for its loop.
 type trainer struct {
 	student   encoder.Trainable
 	opts      Options
 	workers   *workers
 	stepper   *stepper
-	evaluator *evaluator // nil without held-out lists
+	evaluator *evaluator // nil if there are no held-out lists
 	planner   *planner
-	current   *plan   // of the step at hand
+	current   *plan   // of the current step
 	start     Weights // for interpolation
 	state     trainState
 	loop      *training.Loop
-	events    retort.Events // without a nil callback
+	events    retort.Events // no callback is nil
 }
 
-func newTrainer(ctx context.Context, student encoder.Trainable, corpus retort.Corpus, lists []retort.List, opts Options) (*trainer, error) {
+func newTrainer(ctx context.Context, student encoder.Trainable, corpus retort.Corpus, lists []retort.List,
+	opts Options,
+) (*trainer, error) {
 	if err := opts.Validate(); err != nil {
 		return nil, err
 	}
@@ -121,7 +127,7 @@ func newTrainer(ctx context.Context, student encoder.Trainable, corpus retort.Co
 	if err := t.stepper.prepare(ctx, texts, opts.Vectors, t.encoded); err != nil {
 		return nil, errors.Join(err, t.close())
 	}
-	if err := t.readStart(); err != nil { // of the towers that learn, which prepare has split
+	if err := t.readStart(); err != nil { // after prepare, which splits the towers
 		return nil, errors.Join(err, t.close())
 	}
 	if len(data.dev) > 0 && opts.Selection.ChooseBy == ByNDCG && w.leads() {
@@ -172,11 +178,12 @@ func (o Options) split(lists []retort.List) (train, dev []retort.List, err error
 	return split(lists, o.Selection.DevFraction)
 }
 
-// newStepper leaves out what prepare fills in.
+// newStepper returns a stepper without inputs and fixed vectors, which prepare sets.
 func newStepper(student encoder.Trainable, corpus retort.Corpus, data *dataset, o Options) (*stepper, error) {
 	if o.Towers == QueryOnly {
 		if _, ok := student.(encoder.Splitter); !ok {
-			return nil, fmt.Errorf("distill: Towers QueryOnly needs a student that implements encoder.Splitter, %T does not", student)
+			return nil, fmt.Errorf("distill: Towers QueryOnly needs a student that implements encoder.Splitter, %T does not",
+				student)
 		}
 	}
 	if o.Vectors.Data != nil {
@@ -195,8 +202,10 @@ func newStepper(student encoder.Trainable, corpus retort.Corpus, data *dataset, 
 	}, nil
 }
 
-// passageTexts reads the passages that must be encoded, and returns a hash of what is known of them.
-func (s *stepper) passageTexts(ctx context.Context, corpus retort.Corpus, vectors blas32.General) ([]string, string, error) {
+// passageTexts reads the passages that must be encoded and returns them with a hash of their ids and texts.
+func (s *stepper) passageTexts(ctx context.Context, corpus retort.Corpus, vectors blas32.General) ([]string, string,
+	error,
+) {
 	h := sha256.New()
 	if vectors.Data != nil {
 		for i := range vectors.Rows {
@@ -220,7 +229,9 @@ func (s *stepper) passageTexts(ctx context.Context, corpus retort.Corpus, vector
 }
 
 // prepare tokenises the texts or, where passage vectors are fixed, encodes the passages.
-func (s *stepper) prepare(ctx context.Context, texts []string, given blas32.General, report func(done, total int)) error {
+func (s *stepper) prepare(ctx context.Context, texts []string, given blas32.General,
+	report func(done, total int),
+) error {
 	var err error
 	if s.queryOnly {
 		if err := s.student.(encoder.Splitter).SplitTowers(); err != nil {
@@ -245,10 +256,12 @@ func (s *stepper) prepare(ctx context.Context, texts []string, given blas32.Gene
 	return nil
 }
 
-// encodeChunk is how many passages are encoded between two reports of progress.
+// encodeChunk is the number of passages encoded between two reports of progress.
 const encodeChunk = 1024
 
-func encodeAll(ctx context.Context, e encoder.Encoder, role encoder.Role, texts []string, report func(done, total int)) (blas32.General, error) {
+func encodeAll(ctx context.Context, e encoder.Encoder, role encoder.Role, texts []string,
+	report func(done, total int),
+) (blas32.General, error) {
 	ctx = encoder.Alone(ctx)
 	all := matrix.New(len(texts), e.Dim())
 	for start := 0; start < len(texts); start += encodeChunk {
@@ -265,7 +278,7 @@ func encodeAll(ctx context.Context, e encoder.Encoder, role encoder.Role, texts 
 	return all, nil
 }
 
-// batch is the planner's: nobody else may call it while that works ahead.
+// batch must be called by the planner only, which may run in another goroutine.
 func (t *trainer) batch(step int) []*example {
 	numbers := t.loop.Schedule.Batch(step)
 	batch := make([]*example, len(numbers))
@@ -275,7 +288,7 @@ func (t *trainer) batch(step int) []*example {
 	return batch
 }
 
-// close ends the work ahead, and removes what a run without a folder of its own has written.
+// close stops the planner and removes the temporary folder of a run without Checkpoints.Dir.
 func (t *trainer) close() error {
 	if t.planner != nil {
 		t.planner.stop()
@@ -293,7 +306,7 @@ func (t *trainer) run(ctx context.Context) (*Result, error) {
 	return result, err
 }
 
-// reportSteps says how far training is.
+// reportSteps reports the progress of training.
 func (t *trainer) reportSteps() {
 	t.events.Stage(retort.Stage{Name: retort.StageTrain, Done: t.state.Step, Total: t.loop.Schedule.Steps()})
 }
@@ -327,14 +340,14 @@ func (t *trainer) Step(ctx context.Context, step int) (loss float64, err error) 
 // Save is the loop's.
 func (t *trainer) Save(w io.Writer) error { return t.student.SaveState(w) }
 
-// SaveBest is the loop's. Its state is that of the best student, so that it can be loaded as one.
+// SaveBest writes the best student's state, so that Load can restore it.
 func (t *trainer) SaveBest(w io.Writer) error { return t.student.SaveState(w) }
 
 // Load is the loop's.
 func (t *trainer) Load(f *checkpoint.File) error { return loadState(f, t.student) }
 
 func (t *trainer) warnOfDamage(damage error, step int) {
-	t.warn("the last checkpoint is damaged, training goes on from the one before",
+	t.warn("the last checkpoint is damaged; training resumes from the previous one",
 		slog.Any("error", damage), slog.Int("step", step))
 }
 

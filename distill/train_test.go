@@ -175,7 +175,10 @@ func TestInterpolateNeedsParameters(t *testing.T) {
 
 func TestVectorsOfAnotherShapeAreRefused(t *testing.T) {
 	corpus, lists := world(t)
-	for _, v := range []blas32.General{matrix.New(corpus.Len(), 9), matrix.New(3, 8), {Rows: corpus.Len(), Cols: 8, Stride: 8, Data: make([]float32, 9)}} {
+	for _, v := range []blas32.General{
+		matrix.New(corpus.Len(), 9), matrix.New(3, 8),
+		{Rows: corpus.Len(), Cols: 8, Stride: 8, Data: make([]float32, 9)},
+	} {
 		opts := quick()
 		opts.Towers, opts.Vectors = QueryOnly, v
 		_, err := Train(background, newStudent(t), corpus, lists, opts)
@@ -253,9 +256,15 @@ func TestARunThatWasEndedGoesOnToTheSameBits(t *testing.T) {
 		}},
 		{"cancelled, both towers", 60, true, func(o *Options) { o.Checkpoints.Every = time.Hour }},
 		{"cancelled, query side", 20, true, func(o *Options) { o.Towers, o.Checkpoints.Every = QueryOnly, time.Hour }},
-		{"cancelled, no evaluations", 60, true, func(o *Options) { o.Selection.DevFraction, o.Checkpoints.Every = 0, time.Hour }},
+		{
+			"cancelled, no evaluations", 60, true,
+			func(o *Options) { o.Selection.DevFraction, o.Checkpoints.Every = 0, time.Hour },
+		},
 		{"cancelled, early stop and interpolation", 25, true, func(o *Options) {
-			o.Selection.Patience, o.Schedule.LR, o.Selection.Interpolate, o.Checkpoints.Every = 1, 0.3, []float64{0.25, 0.5}, time.Hour
+			o.Selection.Patience, o.Schedule.LR, o.Selection.Interpolate, o.Checkpoints.Every = 1, 0.3, []float64{
+				0.25,
+				0.5,
+			}, time.Hour
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -537,7 +546,8 @@ func TestEventsTellEveryStageStepEvaluationAndCheckpoint(t *testing.T) {
 		require.Equal(t, slices.Concat([]string{"setup 0 of 1"}, encode, []string{
 			"setup 1 of 1", "train 0 of 16", "evaluation", "checkpoint 0 false", "checkpoint 0 true", "step", "step", "step", "evaluation",
 		}), order[:10+len(encode)])
-		require.Equal(t, []string{"evaluation", "checkpoint 16 false", "checkpoint 16 true", "train 16 of 16"}, order[len(order)-4:])
+		require.Equal(t, []string{"evaluation", "checkpoint 16 false", "checkpoint 16 true", "train 16 of 16"},
+			order[len(order)-4:])
 		for i, s := range steps {
 			require.Equal(t, i+1, s.Step)
 			require.Equal(t, result.TotalSteps, s.Steps)

@@ -21,10 +21,10 @@ import (
 	"github.com/retort-ir/retort/internal/strictjson"
 )
 
-// workers are what a run knows of its group. The zero value is a single worker.
+// workers wraps the group of a run. The zero value is a single worker.
 type workers struct {
 	group Group
-	flat  []float32 // the student's gradients, end to end
+	flat  []float32 // the student's gradients, concatenated
 }
 
 func (o Options) workers() workers {
@@ -48,7 +48,7 @@ func (w *workers) rank() int {
 	return w.group.Rank()
 }
 
-// leads says whether this worker evaluates, decides and writes.
+// leads reports whether this worker evaluates, decides and writes.
 func (w *workers) leads() bool { return w.rank() == 0 }
 
 func (w *workers) check(student encoder.Encoder) error {
@@ -64,19 +64,20 @@ func (w *workers) check(student encoder.Encoder) error {
 	}
 	for _, p := range params {
 		if p.SetGrad == nil {
-			return fmt.Errorf("distill: Options.Group needs a student whose gradients can be set, parameter %s of %T has no SetGrad", p.Name, student)
+			return fmt.Errorf("distill: Options.Group needs a student whose gradients can be set; parameter %s of %T has no "+
+				"SetGrad", p.Name, student)
 		}
 	}
 	return nil
 }
 
-// withoutOutput leaves what only one worker may do to that of rank 0.
+// withoutOutput removes the options that only rank 0 uses.
 func (o Options) withoutOutput() Options {
 	o.Checkpoints.Dir, o.Events = "", retort.Events{Warning: func(retort.Warning) {}}
 	return o
 }
 
-// shares deals rows out, the longest first, each to the worker that has the fewest tokens by then.
+// shares assigns rows to workers, longest first, each to the worker with the fewest tokens so far.
 func shares(in encoder.Inputs, rows []int, size int) [][]int {
 	if size == 1 {
 		return [][]int{rows}
@@ -97,7 +98,7 @@ func shares(in encoder.Inputs, rows []int, size int) [][]int {
 	return shares
 }
 
-// gatherRows fills a matrix without gaps of which each worker has the rows of its rank: counts[rank] of them.
+// gatherRows completes a matrix without gaps of which each worker holds counts[rank] consecutive rows.
 func (w *workers) gatherRows(ctx context.Context, m blas32.General, counts []int) error {
 	parts := make([][]float32, w.size())
 	start := 0
@@ -109,7 +110,7 @@ func (w *workers) gatherRows(ctx context.Context, m blas32.General, counts []int
 	return w.gather(ctx, parts)
 }
 
-// reduceGradients gives the student the sum of all workers' gradients.
+// reduceGradients sets the student's gradients to the sum over all workers.
 func (w *workers) reduceGradients(ctx context.Context, student encoder.Encoder) error {
 	params, err := parameters(student)
 	if err != nil {
@@ -147,7 +148,7 @@ func (w *workers) gather(ctx context.Context, parts [][]float32) error {
 	return nil
 }
 
-// lost tells the end of this worker's context from all else.
+// lost distinguishes the end of this worker's context from the loss of another worker.
 func (w *workers) lost(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -155,7 +156,7 @@ func (w *workers) lost(ctx context.Context, err error) error {
 	return fmt.Errorf("rank %d of %d: %w: %w", w.rank(), w.size(), ErrWorkerLost, err)
 }
 
-// leave ends the waits of the other workers.
+// leave makes the pending calls of the other workers fail.
 func (w *workers) leave() error {
 	if a, ok := w.group.(Aborter); ok {
 		return a.Abort()
@@ -163,10 +164,10 @@ func (w *workers) leave() error {
 	return nil
 }
 
-// broadcastFloats is how many values are sent at a time, 16 MiB.
+// broadcastFloats is the number of values sent at a time, 16 MiB.
 const broadcastFloats = 4 << 20
 
-// gatherBytes returns what each worker has.
+// gatherBytes returns the data of every worker, by rank.
 func (w *workers) gatherBytes(ctx context.Context, own []byte) ([][]byte, error) {
 	sizes := make([]byte, 8*w.size())
 	binary.LittleEndian.PutUint64(sizes[8*w.rank():], uint64(len(own)))
@@ -216,7 +217,7 @@ func (w *workers) broadcast(ctx context.Context, data []byte) ([]byte, error) {
 	return all[0], nil
 }
 
-// broadcastJSON gives all workers the value of rank 0.
+// broadcastJSON sends the value of rank 0 to all workers.
 func (w *workers) broadcastJSON(ctx context.Context, value any) error {
 	if w.group == nil {
 		return nil
@@ -231,7 +232,7 @@ func (w *workers) broadcastJSON(ctx context.Context, value any) error {
 	return strictjson.Unmarshal(data, value)
 }
 
-// toFloats carries four bytes in the bits of each float32.
+// toFloats stores four bytes in the bits of each float32.
 func toFloats(data []byte) []float32 {
 	floats := make([]float32, (len(data)+3)/4)
 	for i := range floats {
@@ -250,7 +251,7 @@ func fromFloats(data []byte, floats []float32, limit int) []byte {
 	return data[:min(len(data), limit)]
 }
 
-// sameRun compares what decides the result on all workers.
+// sameRun returns an error if the settings that affect the result differ between workers.
 func (w *workers) sameRun(ctx context.Context, run map[string]string, student encoder.Trainable) error {
 	if w.group == nil {
 		return nil
@@ -274,18 +275,18 @@ func (w *workers) sameRun(ctx context.Context, run map[string]string, student en
 	runs := make([]map[string]string, len(all))
 	for r, data := range all {
 		if err := strictjson.Unmarshal(data, &runs[r]); err != nil {
-			return fmt.Errorf("distill: what worker %d says of its run: %w", r, err)
+			return fmt.Errorf("distill: read the settings of worker %d: %w", r, err)
 		}
 	}
 	for r, other := range runs[1:] {
 		if what := difference(runs[0], other); what != "" {
-			return fmt.Errorf("distill: worker %d of the group has another run than worker 0: %s", r+1, what)
+			return fmt.Errorf("distill: the run of worker %d differs from the run of worker 0: %s", r+1, what)
 		}
 	}
 	return nil
 }
 
-// difference names the first thing in which two runs differ.
+// difference describes the first difference between two runs.
 func difference(a, b map[string]string) string {
 	names := maps.Clone(a)
 	maps.Copy(names, b)
@@ -297,12 +298,12 @@ func difference(a, b map[string]string) string {
 		case "lists", "held-out lists", "passages", "student":
 			return "other " + name
 		}
-		return fmt.Sprintf("%s is %q and not %q", name, b[name], a[name])
+		return fmt.Sprintf("%s is %q, want %q", name, b[name], a[name])
 	}
 	return ""
 }
 
-// shareStudent gives all workers the student of rank 0, with its moments.
+// shareStudent sends the student of rank 0, moments included, to all workers.
 func (w *workers) shareStudent(ctx context.Context, student encoder.Trainable) error {
 	if w.group == nil {
 		return nil
@@ -320,8 +321,10 @@ func (w *workers) shareStudent(ctx context.Context, student encoder.Trainable) e
 	return student.LoadState(bytes.NewReader(data))
 }
 
-// encodeAll has each worker encode its share of the texts.
-func (w *workers) encodeAll(ctx context.Context, e encoder.Encoder, role encoder.Role, texts []string, report func(done, total int)) (blas32.General, error) {
+// encodeAll divides the texts among the workers, encodes this worker's share and gathers all vectors.
+func (w *workers) encodeAll(ctx context.Context, e encoder.Encoder, role encoder.Role, texts []string,
+	report func(done, total int),
+) (blas32.General, error) {
 	if w.group == nil {
 		return encodeAll(ctx, e, role, texts, report)
 	}

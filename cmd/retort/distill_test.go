@@ -456,8 +456,8 @@ func TestDistillHoldsTheRetention(t *testing.T) {
 	held, out, log := train("-retention", floor)
 	require.Positive(t, held.History[0].Retention)
 	require.Contains(t, log, "measure the retention")
-	require.Contains(t, log, "the student forgot too much", "this rate forgets")
-	require.NotContains(t, log, "the student forgot too much\n", "with its step and score")
+	require.Contains(t, log, "retention fell below its limit", "this rate forgets")
+	require.NotContains(t, log, "retention fell below its limit\n", "with its step and score")
 	require.GreaterOrEqual(t, held.Best.Retention, held.History[0].Retention-.05)
 	require.Contains(t, out, fmt.Sprintf("retention: ndcg@10 %.4f before, %.4f after\n", held.History[0].Retention, held.Best.Retention))
 	for _, e := range held.History {

@@ -1,7 +1,7 @@
-// Package gloo joins processes, on one machine or several, to train one student: a distill.Group over Gloo, the engine of
-// LibTorch's c10d that PyTorch trains with on CPUs.
+// Package gloo connects processes on one or several machines to train one student. It implements distill.Group with
+// Gloo, the backend of LibTorch's c10d that PyTorch uses for training on CPUs.
 //
-// Processes find each other as PyTorch's do, so that torchrun starts them, or a shell:
+// Processes find each other through the environment variables of PyTorch, so torchrun or a shell can start them:
 //
 //	torchrun --no-python --nproc-per-node 2 ./train
 //
@@ -12,12 +12,12 @@
 //	defer group.Close()
 //	opts.Group = group
 //
-// Nothing here has a password, and nothing is encrypted: whoever reaches the ports can join the group, read the
-// gradients or change them. Where Host is localhost or a loopback address, all listen on loopback only. Where it is
-// another IP address of rank 0, the store listens on it alone. A host name may mean different addresses on different
-// machines, so the store then listens on all of them, as PyTorch's does. Between machines, use a network that only the
-// workers are in.
+// Gloo has neither authentication nor encryption: anyone who can reach the ports can join the group and read or change
+// the gradients. If Host is localhost or a loopback address, all processes listen on loopback only. If Host is another
+// IP address, the store listens on this address only. If Host is a host name, the store listens on all addresses, as in
+// PyTorch. Between machines, use a private network.
 //
-// A process connects once: the keys of a group stay in the store. Workers of one machine should share its cores out among them
-// (bert.Options.Threads). GLOO_SOCKET_IFNAME names the network interface, where that of the host's name is the wrong one.
+// A process can connect only once, because the keys of a group stay in the store. Workers on one machine should divide
+// its cores (bert.Options.Threads). GLOO_SOCKET_IFNAME selects the network interface; the default is the interface of
+// the host name.
 package gloo

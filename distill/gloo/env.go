@@ -8,26 +8,27 @@ import (
 	"time"
 )
 
-// Options say how a worker finds the others.
+// Options describe one worker and how it finds the other workers.
 type Options struct {
-	Host string // of rank 0, MASTER_ADDR
+	Host string // host of rank 0, MASTER_ADDR
 	Port int    // MASTER_PORT, the same on all workers
 	Rank int    // RANK, this worker's number in [0, Size)
 	Size int    // WORLD_SIZE, the number of workers
-	// Timeout bounds the wait for all workers to come, and the wait in one operation for a worker that is there but does not
-	// answer; 0 means 30 minutes. A process that ends is noticed at once. It must be longer than what rank 0 does alone, such as
-	// an evaluation.
+	// Timeout bounds the wait for all workers to connect, and in each operation the wait for a worker that does not
+	// respond; 0 means 30 minutes. The end of a process is detected at once. Timeout must be longer than the work that
+	// rank 0 does alone, such as an evaluation.
 	Timeout time.Duration
-	// Served says that somebody else serves the store at Host and Port, as torchrun does, and not rank 0.
+	// Served is true if another process, such as torchrun, serves the store at Host and Port. Otherwise rank 0 does.
 	Served bool
-	// Attempt tells groups at one store apart: torchrun starts all workers again when one is lost.
+	// Attempt distinguishes groups that use the same store: torchrun restarts all workers when one is lost.
 	Attempt int
 }
 
-// ErrNoGroup says that none of the variables is set: the program was started as one process.
-var ErrNoGroup = errors.New("gloo: RANK and WORLD_SIZE are not set: start the program with torchrun, or set MASTER_ADDR, MASTER_PORT, RANK and WORLD_SIZE")
+// ErrNoGroup is returned by FromEnv if none of the variables is set, so the program runs as a single process.
+var ErrNoGroup = errors.New("gloo: RANK and WORLD_SIZE are not set: start the program with torchrun, or set " +
+	"MASTER_ADDR, MASTER_PORT, RANK and WORLD_SIZE")
 
-// FromEnv reads the variables MASTER_ADDR, MASTER_PORT, RANK and WORLD_SIZE, and those of torchrun's own.
+// FromEnv reads the environment variables MASTER_ADDR, MASTER_PORT, RANK and WORLD_SIZE, and the variables of torchrun.
 func FromEnv() (Options, error) { return fromEnv(os.Getenv) }
 
 func fromEnv(env func(string) string) (Options, error) {
@@ -57,7 +58,7 @@ func fromEnv(env func(string) string) (Options, error) {
 	return o, o.Validate()
 }
 
-// Validate names the first field that is wrong.
+// Validate returns an error that names the first invalid field.
 func (o Options) Validate() error {
 	switch {
 	case o.Size < 1:

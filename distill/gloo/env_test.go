@@ -20,8 +20,12 @@ func TestFromEnvReadsTorchrunsVariables(t *testing.T) {
 		want Options
 		err  string
 	}{
-		"by hand":    {set(), Options{Host: "node0", Port: 29500, Rank: 1, Size: 4}, ""},
-		"torchrun":   {set("TORCHELASTIC_USE_AGENT_STORE", "True", "TORCHELASTIC_RESTART_COUNT", "2"), Options{Host: "node0", Port: 29500, Rank: 1, Size: 4, Served: true, Attempt: 2}, ""},
+		"by hand": {set(), Options{Host: "node0", Port: 29500, Rank: 1, Size: 4}, ""},
+		"torchrun": {
+			set("TORCHELASTIC_USE_AGENT_STORE", "True", "TORCHELASTIC_RESTART_COUNT", "2"),
+			Options{Host: "node0", Port: 29500, Rank: 1, Size: 4, Served: true, Attempt: 2},
+			"",
+		},
 		"one worker": {set("RANK", "0", "WORLD_SIZE", "1"), Options{Host: "node0", Port: 29500, Size: 1}, ""},
 		"nothing":    {map[string]string{}, Options{}, ErrNoGroup.Error()},
 		"no rank":    {set("RANK", ""), Options{}, `RANK is "", want a number`},

@@ -11,17 +11,17 @@ import (
 	"github.com/retort-ir/retort/internal/torch"
 )
 
-// defaultTimeout is c10d's.
+// defaultTimeout is the default of c10d.
 const defaultTimeout = 30 * time.Minute
 
 // Group is one process of a group. It belongs to one goroutine.
 type Group struct {
 	options Options
 	gloo    *torch.Gloo
-	broken  bool // an operation has failed: there is nobody left to say goodbye to
+	broken  bool // an operation has failed, so Close must not wait for the other workers
 }
 
-// Connect waits until all workers have come. Without LibTorch it returns retort.ErrNoLibTorch.
+// Connect waits until all workers have connected. Without LibTorch it returns retort.ErrNoLibTorch.
 func Connect(ctx context.Context, o Options) (*Group, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -47,7 +47,8 @@ func Connect(ctx context.Context, o Options) (*Group, error) {
 	select {
 	case c := <-done:
 		if c.err != nil {
-			return nil, fmt.Errorf("gloo: worker %d of %d does not find the others at %s:%d: %w", o.Rank, o.Size, o.Host, o.Port, short(c.err))
+			return nil, fmt.Errorf("gloo: worker %d of %d cannot find the other workers at %s:%d: %w", o.Rank, o.Size, o.Host,
+				o.Port, short(c.err))
 		}
 		return &Group{options: o, gloo: c.gloo}, nil
 	case <-ctx.Done():
@@ -78,7 +79,7 @@ func (g *Group) AllReduce(ctx context.Context, values []float32) error {
 // AllGather implements distill.Group.
 func (g *Group) AllGather(ctx context.Context, parts [][]float32) error {
 	if len(parts) != g.Size() {
-		return fmt.Errorf("gloo: AllGather of %d parts among %d workers", len(parts), g.Size())
+		return fmt.Errorf("gloo: AllGather got %d parts for %d workers", len(parts), g.Size())
 	}
 	longest, filled, last := 0, 0, 0
 	for r, part := range parts {
@@ -90,7 +91,7 @@ func (g *Group) AllGather(ctx context.Context, parts [][]float32) error {
 	switch filled {
 	case 0:
 		return ctx.Err()
-	case 1: // Gloo gathers as much of each worker
+	case 1: // Gloo gathers equal amounts from all workers
 		begin := func() (*torch.GlooOperation, error) { return g.gloo.Broadcast(parts[last], last) }
 		return g.do(ctx, "AllGather", begin, func(op *torch.GlooOperation) { op.Read(0, parts[last]) })
 	}
@@ -104,9 +105,11 @@ func (g *Group) AllGather(ctx context.Context, parts [][]float32) error {
 	})
 }
 
-// do waits for an operation in a goroutine of its own, which a context that ends leaves behind until the timeout: the
-// operation has a copy of all it needs.
-func (g *Group) do(ctx context.Context, name string, begin func() (*torch.GlooOperation, error), read func(*torch.GlooOperation)) error {
+// do runs an operation in its own goroutine. If ctx ends, the goroutine continues until the timeout; the operation
+// works on copies, so the caller's slices are free.
+func (g *Group) do(ctx context.Context, name string, begin func() (*torch.GlooOperation, error),
+	read func(*torch.GlooOperation),
+) error {
 	if err := ctx.Err(); err != nil {
 		g.broken = true
 		return err
@@ -138,16 +141,16 @@ func (g *Group) do(ctx context.Context, name string, begin func() (*torch.GlooOp
 	}
 }
 
-// farewell is how long Close waits for the others.
+// farewell is the longest time that Close waits for the other workers.
 const farewell = 2 * time.Second
 
-// Close waits a moment for the other workers to come to their Close, lest they take the end of this one for a failure, and
-// ends the group.
+// Close ends the group. It first waits briefly until the other workers call Close too, so that they do not mistake the
+// end of this worker for a failure.
 func (g *Group) Close() error {
 	if !g.broken && g.Size() > 1 {
 		ctx, cancel := context.WithTimeout(context.Background(), farewell)
 		defer cancel()
-		if g.AllReduce(ctx, make([]float32, 1)) != nil { // they have gone already, or wait for something else
+		if g.AllReduce(ctx, make([]float32, 1)) != nil { // they have ended, or are in another operation
 			return errors.Join(g.gloo.Disconnect(), g.gloo.Free())
 		}
 	}
@@ -160,7 +163,7 @@ func (g *Group) Abort() error {
 	return errors.Join(g.gloo.Disconnect(), g.gloo.Free())
 }
 
-// longestMessage cuts what Gloo adds to its messages.
+// longestMessage is the length to which long messages of Gloo are cut.
 const longestMessage = 300
 
 func short(err error) error {

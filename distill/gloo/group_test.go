@@ -37,7 +37,8 @@ func asGroup(t testing.TB, n int, timeout time.Duration, f func(g *Group) error)
 		go func() {
 			defer wg.Done()
 			var g *Group
-			g, errs[r] = Connect(context.Background(), Options{Host: "127.0.0.1", Port: port, Rank: r, Size: n, Timeout: timeout})
+			g, errs[r] = Connect(context.Background(),
+				Options{Host: "127.0.0.1", Port: port, Rank: r, Size: n, Timeout: timeout})
 			if errs[r] == nil {
 				errs[r] = f(g)
 				if err := g.Close(); errs[r] == nil {
@@ -149,7 +150,8 @@ func TestAGroupNeverHangs(t *testing.T) {
 		options := Options{Host: "127.0.0.1", Port: freePort(t), Rank: 0, Size: 2, Timeout: time.Second}
 		start := time.Now()
 		_, err := Connect(context.Background(), options)
-		require.ErrorContains(t, err, fmt.Sprintf("gloo: worker 0 of 2 does not find the others at 127.0.0.1:%d: ", options.Port))
+		require.ErrorContains(t, err,
+			fmt.Sprintf("gloo: worker 0 of 2 does not find the others at 127.0.0.1:%d: ", options.Port))
 		require.Less(t, time.Since(start), 10*time.Second)
 
 		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)

@@ -100,7 +100,8 @@ func (j job) options() distill.Options {
 }
 
 func (j job) train(ctx context.Context, opts distill.Options) (out outcome, err error) {
-	model, err := bert.Open(ctx, filepath.Join("..", "..", "encoder", "bert", "testdata", "tiny"), bert.Options{Threads: 1})
+	model, err := bert.Open(ctx, filepath.Join("..", "..", "encoder", "bert", "testdata", "tiny"),
+		bert.Options{Threads: 1})
 	if err != nil {
 		return outcome{}, err
 	}
@@ -118,13 +119,14 @@ func (j job) train(ctx context.Context, opts distill.Options) (out outcome, err 
 			return outcome{}, err
 		}
 	}
-	vectors, err := model.Encode(ctx, encoder.Query, []string{"sort a slice", "read a file line by line", "wait for a goroutine"})
+	vectors, err := model.Encode(ctx, encoder.Query,
+		[]string{"sort a slice", "read a file line by line", "wait for a goroutine"})
 	out.Vectors = vectors.Data
 	return out, err
 }
 
-// world is a corpus of 4 passages a topic, and 3 queries a topic with lists of 6 passages, of which the teacher likes the
-// topic's.
+// world is a corpus of 4 passages a topic, and 3 queries a topic with lists of 6 passages, of which the teacher likes
+// the topic's.
 func world() (*retort.MemoryCorpus, []retort.List, error) {
 	topics := []string{
 		"sort slice order compare", "file read line scanner", "json encode marshal field", "http server request handler",
@@ -139,7 +141,10 @@ func world() (*retort.MemoryCorpus, []retort.List, error) {
 			passages = append(passages, retort.Passage{ID: fmt.Sprintf("p%d.%d", i, k), Title: words[k], Text: text})
 		}
 		for k := range 3 {
-			l := retort.List{Query: retort.Query{ID: fmt.Sprintf("q%d.%d", i, k), Text: "how to " + words[k] + " a " + words[k+1], Origin: "llm"}}
+			l := retort.List{Query: retort.Query{
+				ID:   fmt.Sprintf("q%d.%d", i, k),
+				Text: "how to " + words[k] + " a " + words[k+1], Origin: "llm",
+			}}
 			for n := range 6 {
 				id, score := fmt.Sprintf("p%d.%d", i, (n+k)%4), 1-0.1*float64(n)
 				if n >= 4 {
@@ -169,7 +174,8 @@ func startWorkers(t *testing.T, jobs ...job) []*worker {
 		text, err := json.Marshal(j)
 		require.NoError(t, err)
 		w := &worker{Cmd: exec.Command(os.Args[0])}
-		w.Env = append(os.Environ(), jobVariable+"="+string(text), "MASTER_ADDR=127.0.0.1", fmt.Sprintf("MASTER_PORT=%d", port),
+		w.Env = append(os.Environ(), jobVariable+"="+string(text), "MASTER_ADDR=127.0.0.1",
+			fmt.Sprintf("MASTER_PORT=%d", port),
 			fmt.Sprintf("RANK=%d", r), fmt.Sprintf("WORLD_SIZE=%d", len(jobs)), "OMP_NUM_THREADS=1")
 		w.Stderr = &w.stderr
 		out, err := w.StdoutPipe()
@@ -222,8 +228,8 @@ func difference(a, b []float32) float64 {
 	return math.Sqrt(d / n)
 }
 
-// requireSameOutcome leaves out the bias of attention's keys, which adds the same to all scores of a query and so changes no
-// vector: its gradient is nothing but rounding, of which AdamW follows the sign.
+// requireSameOutcome leaves out the bias of attention's keys, which adds the same to all scores of a query and so
+// changes no vector: its gradient is nothing but rounding, of which AdamW follows the sign.
 func requireSameOutcome(t *testing.T, want, got outcome) {
 	t.Helper()
 	require.Len(t, got.Weights, len(want.Weights))
@@ -266,8 +272,8 @@ func TestTwoProcessesTrainLikeOne(t *testing.T) {
 	}
 }
 
-// A worker that is killed ends the other within seconds, with an error and a checkpoint of the last finished step, from which
-// a later run of both ends as an undisturbed one.
+// A worker that is killed ends the other within seconds, with an error and a checkpoint of the last finished step, from
+// which a later run of both ends as an undisturbed one.
 func TestAKilledWorkerEndsTheOtherWithACheckpoint(t *testing.T) {
 	j := job{Dir: t.TempDir(), Epochs: 3, LR: 1e-3, Pause: 20 * time.Millisecond}
 	workers := startWorkers(t, j, j)
@@ -295,8 +301,8 @@ func TestAKilledWorkerEndsTheOtherWithACheckpoint(t *testing.T) {
 	require.Equal(t, readOutcome(t, j.Dir, 0), readOutcome(t, j.Dir, 1))
 }
 
-// Whichever worker is killed, and whenever, the others end within seconds, and nobody hangs when they start again. RETORT_SOAK=1
-// (make soak) makes it 30 kills.
+// Whichever worker is killed, and whenever, the others end within seconds, and nobody hangs when they start again.
+// RETORT_SOAK=1 (make soak) makes it 30 kills.
 func TestNobodyHangsWhereAnyoneIsKilledAtAnyMoment(t *testing.T) {
 	kills := 2
 	if os.Getenv("RETORT_SOAK") != "" {
@@ -356,6 +362,7 @@ func TestOtherOptionsOnAnotherRankAreRefused(t *testing.T) {
 	other := j
 	other.LR = 1e-2
 	for r, w := range startWorkers(t, j, other) {
-		require.Contains(t, w.end(), `worker 1 of the group has another run than worker 0: LR is "0.01" and not "0.001"`, "worker %d", r)
+		require.Contains(t, w.end(), `the run of worker 1 differs from the run of worker 0: LR is "0.01", want "0.001"`,
+			"worker %d", r)
 	}
 }

@@ -1,5 +1,5 @@
-// Package metrics holds listeners to the events of a training: Writer writes CSV files and an event file for
-// TensorBoard, and Profile adds up where the time went.
+// Package metrics has listeners for the events of a training run: a [Writer] writes CSV files and an event file for
+// TensorBoard, and a [Profile] sums the time of each phase.
 package metrics
 
 import (
@@ -27,24 +27,23 @@ import (
 const (
 	stepsFile       = "steps.csv"
 	evaluationsFile = "evaluations.csv"
-	eventsFile      = "events.out.tfevents.0.retort" // TensorBoard goes by the middle of the name
+	eventsFile      = "events.out.tfevents.0.retort" // TensorBoard looks for "tfevents"
 )
 
-// The beginnings of the tags in TensorBoard.
+// The prefixes of the tags in TensorBoard.
 const (
 	trainTag = "train/"
 	devTag   = "dev/"
 )
 
-// Writer writes what every step and evaluation of a training was like: steps.csv and evaluations.csv have a line each,
-// and an event file holds the same for TensorBoard. A line is written at once, so that a kill tears the last one at
-// most. The first step or evaluation of a resumed training cuts off what the files say of that step and all later ones,
-// which the training makes again: each is in the files once.
+// Writer writes one line per step to steps.csv and one line per evaluation to evaluations.csv, and the same values to
+// an event file for TensorBoard. It writes each line at once, so a kill can damage only the last line. When training
+// resumes, Writer removes the lines of the steps that will run again, so the files contain each step once.
 //
-// A Writer serves one training. Training goes on where a file cannot be written; Failed can end it.
+// A Writer serves one training run. A write error does not end training; use Failed for that.
 type Writer struct {
-	// Failed, where set, is called with the first error, after which nothing more is written. Close returns that error
-	// too. The cancel function of context.WithCancelCause ends the training by it.
+	// Failed, if not nil, is called with the first error, after which nothing more is written. Close returns the error
+	// too. Set it to the cancel function of context.WithCancelCause to end training on an error.
 	Failed func(error)
 
 	dir                string
@@ -53,8 +52,8 @@ type Writer struct {
 	err                error
 }
 
-// Open returns a writer into the folder, which is made with the first step or evaluation where it does not exist. Files
-// with other columns are an error, and stay as they are.
+// Open returns a writer for the folder. The first step or evaluation creates the folder if it does not exist. Existing
+// files with other columns are an error and are not changed.
 func Open(dir string) (*Writer, error) {
 	for name, fits := range map[string]func([]string) bool{
 		stepsFile:       func(columns []string) bool { return slices.Equal(columns, stepColumns(partsOf(columns))) },
@@ -67,20 +66,20 @@ func Open(dir string) (*Writer, error) {
 	return &Writer{dir: dir}, nil
 }
 
-// Events returns the callbacks that write.
+// Events returns the callbacks that write the files.
 func (w *Writer) Events() retort.Events {
 	return retort.Events{
 		Step:       func(s retort.Step) { w.do(func() error { return w.step(s) }) },
 		Evaluation: func(e retort.Evaluation) { w.do(func() error { return w.evaluation(e) }) },
 		Checkpoint: func(c retort.Checkpoint) {
-			if !c.Saved { // the files are never behind a checkpoint
+			if !c.Saved { // so that the files are never behind a checkpoint
 				w.do(w.sync)
 			}
 		},
 	}
 }
 
-// Close closes the files. It returns the first error of all that were met.
+// Close closes the files. It returns the first error of the Writer.
 func (w *Writer) Close() error {
 	err := w.err
 	for _, t := range []*table{w.steps, w.evaluations} {
@@ -132,8 +131,8 @@ func (w *Writer) evaluation(e retort.Evaluation) error {
 	return w.write(w.evaluations, devTag, e.Step, values)
 }
 
-// open opens all files but steps.csv, whose columns depend on the first step. It cuts off later steps than step and
-// later evaluations than the one after evaluated.
+// open opens all files except steps.csv, whose columns depend on the first step. It removes the steps after step and
+// the evaluations after evaluated.
 func (w *Writer) open(step, evaluated int) (err error) {
 	if w.events != nil {
 		return nil
@@ -214,13 +213,13 @@ func stepValues(s retort.Step) (columns []string, values []float64) {
 		s.DistinctShare(), s.MaskedShare(), s.PaddingShare(), seconds, float64(rss.Peak()))
 }
 
-// table is a CSV file with a line a step, appended to.
+// table is an append-only CSV file with one line per step.
 type table struct {
 	file    *os.File
 	columns []string
 }
 
-// openTable cuts off a torn line and the lines of later steps than last.
+// openTable removes an incomplete line and the lines of steps after last.
 func openTable(path string, columns []string, last int) (*table, error) {
 	f, err := regular.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
@@ -246,7 +245,7 @@ func (t *table) cut(last int) error {
 		if err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
-		if err != nil { // a torn line, or none
+		if err != nil { // an incomplete line, or none
 			break
 		}
 		if end == 0 && line != header {
@@ -273,7 +272,7 @@ func (t *table) cut(last int) error {
 	return err
 }
 
-// write writes a line at once, so that a kill tears the last one at most.
+// write writes a line with one call, so that a kill can damage only the last line.
 func (t *table) write(step int, values []float64) error {
 	cells := []string{strconv.Itoa(step)}
 	for _, v := range values {
@@ -286,7 +285,7 @@ func (t *table) write(step int, values []float64) error {
 	return err
 }
 
-// checkColumns returns an error where there is a table with columns that do not fit.
+// checkColumns returns an error if the table exists and has other columns.
 func checkColumns(path string, fits func([]string) bool) error {
 	f, err := regular.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
@@ -297,21 +296,21 @@ func checkColumns(path string, fits func([]string) bool) error {
 	}
 	defer f.Close()
 	line, err := bufio.NewReader(io.LimitReader(f, maxHeader)).ReadString('\n')
-	if errors.Is(err, io.EOF) && len(line) < maxHeader { // torn
+	if errors.Is(err, io.EOF) && len(line) < maxHeader { // incomplete
 		return nil
 	}
-	columns, _ := csv.NewReader(strings.NewReader(line)).Read() // a line that is no CSV does not fit
+	columns, _ := csv.NewReader(strings.NewReader(line)).Read() // columns is nil for a line that is not CSV
 	if err != nil || !fits(columns) {
 		return otherColumns(path)
 	}
 	return nil
 }
 
-// maxHeader is longer than the header of a loss of many parts.
+// maxHeader exceeds the header length of any loss.
 const maxHeader = 64 << 10
 
 func otherColumns(path string) error {
-	return fmt.Errorf("%s has other columns than this run's: remove it, or name another folder", path)
+	return fmt.Errorf("%s has different columns from this run; remove it or use another folder", path)
 }
 
 func csvLine(cells []string) (string, error) {
@@ -324,7 +323,7 @@ func csvLine(cells []string) (string, error) {
 	return b.String(), w.Error()
 }
 
-// formatNumber writes counts without an exponent, so that readers take their column for one of integers.
+// formatNumber writes counts without an exponent, so that readers parse the column as integers.
 func formatNumber(v float64) string {
 	if v == math.Trunc(v) && math.Abs(v) < 1<<53 {
 		return strconv.FormatFloat(v, 'f', -1, 64)

@@ -152,7 +152,7 @@ func TestFilesOfOtherColumnsAreLeftAlone(t *testing.T) {
 			continue
 		}
 		require.ErrorContains(t, err, path)
-		require.ErrorContains(t, err, "other columns")
+		require.ErrorContains(t, err, "different columns")
 		data, err := os.ReadFile(path)
 		require.NoError(t, err)
 		require.Equal(t, content, string(data))
@@ -165,7 +165,7 @@ func TestALossOfOtherPartsIsAnErrorThatLeavesTheSteps(t *testing.T) {
 	content := strings.Join(stepColumns([]string{"Other"}), ",") + "\n"
 	require.NoError(t, os.WriteFile(path, []byte(content), 0o644))
 	_, err := training(t, t.Context(), dir, distill.DefaultOptions())
-	require.ErrorContains(t, err, path+" has other columns")
+	require.ErrorContains(t, err, path+" has different columns")
 	data, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.Equal(t, content, string(data))

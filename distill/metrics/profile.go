@@ -11,34 +11,34 @@ import (
 // Phase is a part of training in a Profile.
 type Phase struct {
 	Time time.Duration
-	// Tokens, padding included, that the phase went through; 0 where it has none.
+	// Tokens is the number of tokens that the phase computed, padding included; 0 if it computes none.
 	Tokens int64
 }
 
-// Profile says where the time of a training went. Its Events fill it in: read it once the training has returned. A
-// resumed training has only the time since it was resumed.
+// Profile is the time of each phase of a training run. Its Events fill it in; read it after training has returned. For
+// a resumed run it covers only the time since the run was resumed.
 type Profile struct {
 	Steps, Queries int
-	Listed         int   // passages of the lists, one in several counted in each
+	Listed         int   // passages in the lists; a passage in several lists counts once for each
 	Passages       int   // distinct passages, summed over the steps
-	Tokens         int64 // encoded once, without padding
-	GraphBudget    int64 // bytes of graphs that a step could keep
+	Tokens         int64 // tokens of the texts, without padding
+	GraphBudget    int64 // bytes available for graphs in a step
 
-	Setup      Phase // reading, and the passage vectors of QueryOnly
+	Setup      Phase // reading the data, and encoding the passages for QueryOnly
 	Prepare    Phase // waiting for the next step's texts
 	FirstPass  Phase
 	Loss       Phase
-	SecondPass Phase // forward again, where the graph was not kept
+	SecondPass Phase // second forward pass where the graph was not kept
 	Backward   Phase
-	Exchange   Phase // waiting for and talking to the other workers of a Group
+	Exchange   Phase // communication with the other workers of a Group, waiting included
 	Optimizer  Phase
-	Evaluation Phase // the candidates for interpolation too
+	Evaluation Phase // evaluations, including interpolation
 	Checkpoint Phase
-	// Total is the time of the training, with what is in no phase.
+	// Total is the time of the whole run, including time outside the phases.
 	Total time.Duration
 }
 
-// Events returns the callbacks that add up.
+// Events returns the callbacks that fill in the profile.
 func (p *Profile) Events() retort.Events {
 	var start, interpolated time.Time
 	return retort.Tee(retort.Events{
@@ -73,11 +73,10 @@ func atEach(what func()) retort.Events {
 	}
 }
 
-// DistinctShare is the share of distinct passages among the lists' passages, in (0,1]: each is encoded once a step. 0
-// means that there was no step.
+// DistinctShare is Passages / Listed; 0 if there was no step.
 func (p *Profile) DistinctShare() float64 { return share(float64(p.Passages), float64(p.Listed)) }
 
-// PaddingShare is the share of padding among the tokens that were computed, in [0,1).
+// PaddingShare is the share of padding among the computed tokens, in [0,1).
 func (p *Profile) PaddingShare() float64 {
 	return share(float64(p.FirstPass.Tokens-p.Tokens), float64(p.FirstPass.Tokens))
 }
@@ -114,7 +113,7 @@ func (p *Profile) addStep(s retort.Step) {
 	}
 }
 
-// String is a table of the phases with their seconds, shares of the whole and tokens a second.
+// String returns a table of the phases with seconds, share of the total time and tokens per second.
 func (p *Profile) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%-16s %10s %7s %12s %10s\n", "phase", "seconds", "share", "tokens", "tokens/s")

@@ -65,7 +65,8 @@ func TestABERTThatIsKilledEndsAsAnUndisturbedOne(t *testing.T) {
 		if len(after) == before { // the machine has become faster: aim at this run's length
 			duration = time.Since(start)
 		}
-		require.True(t, string(want) == string(modelBytes(t, dir)), "model.safetensors, run %d, kills after steps %v", runs, after)
+		require.True(t, string(want) == string(modelBytes(t, dir)), "model.safetensors, run %d, kills after steps %v", runs,
+			after)
 	}
 	t.Logf("%d kills in %d runs of %v, after steps %v", len(after), runs, duration.Round(time.Millisecond), after)
 }
