@@ -250,7 +250,7 @@ func TestABatchThatIsAnsweredWrongIsAnError(t *testing.T) {
 		outcomes []int
 		want     string
 	}{
-		"one missing": {[]int{1}, "the model left it out of the answers"},
+		"one missing": {[]int{1}, "the model did not answer this item"},
 		"one twice":   {[]int{0, 0}, "answered item 0 of a batch twice"},
 		"one more":    {[]int{0, 1, 2}, "answered item 2 of a batch of 2"},
 		"negative":    {[]int{-1}, "answered item -1 of a batch of 2"},
@@ -373,7 +373,7 @@ func TestAnswersOfTheWrongLengthAreAnError(t *testing.T) {
 	failed := 0
 	for _, err := range All(t.Context(), g, corpusOf(t, passages(2)), 1) {
 		failed++
-		require.ErrorContains(t, err, "the generator left it out of the answers")
+		require.ErrorContains(t, err, "the generator did not answer this item")
 	}
 	require.Equal(t, 1, failed)
 }

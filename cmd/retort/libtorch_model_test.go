@@ -99,7 +99,7 @@ func TestModelInputThatDoesNotFitIsNamed(t *testing.T) {
 	require.NoError(t, npy.WriteFile(dir+"/wide.npy", wide))
 	for _, c := range []struct{ name, flags, want string }{
 		{"vectors of the wrong width", "-vectors DIR/wide.npy", "DIR/wide.npy: dense: passages have 5 dimensions, the encoder makes 32"},
-		{"vectors that are none", "-vectors DIR/corpus.jsonl", "DIR/corpus.jsonl: no .npy file"},
+		{"vectors that are none", "-vectors DIR/corpus.jsonl", "DIR/corpus.jsonl: not a .npy file"},
 		{"no such vectors", "-vectors DIR/gone.npy", "DIR/gone.npy: no such file"},
 		{"a limit beyond the model's positions", "-query-tokens 4000", "4000"},
 		{"no such device", "-device cuda:99", "device cuda:99"},

@@ -2,9 +2,9 @@
 // record, an object, sealed with a checksum of its JSON and its number, so that a record that is changed, cut, lost,
 // doubled or moved is found.
 //
-// A kill can only leave the last record unfinished: whoever opens the file next cuts that record off. Anything else
-// that is not as it was written is damage, which is refused by file, line and offset.
+// A kill can only leave the last record unfinished: the next Open cuts that record off. Any other change to the file is
+// damage, and the error names file, line and offset.
 //
-// [Open], [Check] and [Repair] are for a file that has a process to itself. A run folder, which has a lock and a
-// manifest of its own, uses [Scan] and [Continue] below them.
+// [Open], [Check] and [Repair] lock the file. A run folder, which has its own lock and manifest, uses [Scan] and
+// [Continue].
 package ledger

@@ -13,11 +13,11 @@ import (
 	"time"
 )
 
-// SyncEvery is how often a ledger is synced to disk while records are appended: a power cut can take what was appended
-// since, a kill takes nothing.
+// SyncEvery is how often a ledger is synced to disk while records are appended. A power cut can lose the records
+// appended since the last sync; a kill loses none.
 const SyncEvery = 2 * time.Second
 
-// File is what a ledger is written to, such as an *os.File.
+// File is the file of a ledger, such as an *os.File.
 type File interface {
 	io.ReaderAt
 	io.WriterAt
@@ -26,7 +26,7 @@ type File interface {
 	Close() error
 }
 
-// State is what a ledger holds up to some record.
+// State describes the records of a ledger up to some record.
 type State struct {
 	Count int   // records
 	Size  int64 // their bytes
@@ -50,7 +50,7 @@ func (s *State) add(line []byte) {
 	s.Size += int64(len(line))
 }
 
-// clone returns a state that does not change when s goes on.
+// clone returns a copy that does not change when records are added to s.
 func (s State) clone() (State, error) {
 	own := State{s.Count, s.Size, sha256.New()}
 	if s.sum == nil {
@@ -80,8 +80,8 @@ type Options struct {
 	Synced func() error     // called after each sync, for a caller that keeps a record of it
 }
 
-// Continue returns a ledger that appends to the file after the records of state. What the file holds after them is
-// written over. path names the file in errors. The ledger owns the file from then on.
+// Continue returns a ledger that appends to the file after the records of state, and overwrites what follows them. path
+// names the file in errors. The ledger owns the file from then on.
 func Continue(file File, path string, state State, o Options) (*Ledger, error) {
 	state, err := state.clone()
 	if err != nil {
@@ -93,7 +93,7 @@ func Continue(file File, path string, state State, o Options) (*Ledger, error) {
 	return &Ledger{path: path, file: file, state: state, now: o.Now, synced: o.Now(), after: o.Synced}, nil
 }
 
-// State returns what the ledger holds. It does not change when the ledger goes on.
+// State returns the state of the ledger. Later appends do not change it.
 func (l *Ledger) State() (State, error) { return l.state.clone() }
 
 // Count returns the number of records.
@@ -112,8 +112,8 @@ func (l *Ledger) Append(records ...any) (last Place, err error) {
 		last = Place{number, l.state.Size + int64(len(data)), len(line) - 1}
 		data = append(data, line...)
 	}
-	// The offset is the ledger's own: a later write overwrites what a failed one left there, or the next Open cuts it
-	// off.
+	// The ledger keeps the offset itself: a later write overwrites the rest of a failed one, or the next Open cuts the
+	// rest off.
 	if _, err := l.file.WriteAt(data, l.state.Size); err != nil {
 		return Place{}, errors.Join(l.failed(err), l.file.Truncate(l.state.Size))
 	}
@@ -142,14 +142,13 @@ func (l *Ledger) failed(err error) error {
 	l.broken = true
 	var named *fs.PathError
 	if errors.As(err, &named) {
-		err = named.Err // the path is in the message already
+		err = named.Err // the message names the path already
 	}
 	return fmt.Errorf("write %s: %w (its %d records are safe: once the cause is gone, the same command goes on from there)",
 		filepath.Clean(l.path), err, l.state.Count)
 }
 
-// Close syncs the file and closes it. After a write that failed it does not sync, or the failure would be reported
-// twice.
+// Close syncs and closes the file. It does not sync after a failed write, since the failure would be reported twice.
 func (l *Ledger) Close() error {
 	var err error
 	if !l.broken {

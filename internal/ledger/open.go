@@ -12,12 +12,12 @@ import (
 	"github.com/retort-ir/retort/internal/regular"
 )
 
-// Open opens the ledger at path, which it creates where there is none, and locks it until it is closed or the process
-// ends, however it ends. It calls each with every record. An error of each is damage.
+// Open opens or creates the ledger at path, and locks it until it is closed or the process ends. It calls each with
+// every record. An error of each is damage.
 //
-// begin is how the JSON of every record begins: a file whose only line begins otherwise belongs to another program, and
-// is refused. What a kill or power cut left unfinished at the end is cut off and reported to log (nil: slog.Default()).
-// Other damage is a *DamagedError, a ledger that is open elsewhere ErrInUse.
+// begin is the beginning of the JSON of every record: Open refuses a file whose only line begins otherwise, since the
+// file belongs to another program. Open cuts off an unfinished record at the end, which a kill or power cut leaves, and
+// warns log (nil: slog.Default()). Other damage is a *DamagedError; ErrInUse means that the ledger is open elsewhere.
 func Open(ctx context.Context, path, begin string, each func(Place, []byte) error, log *slog.Logger) (*Ledger, error) {
 	f, err := openLocked(path, os.O_CREATE)
 	if err != nil {
@@ -48,7 +48,7 @@ func openLocked(path string, flag int) (*os.File, error) {
 func open(ctx context.Context, f *os.File, path, begin string, each func(Place, []byte) error, log *slog.Logger,
 ) (*Ledger, error) {
 	var place Place
-	var foreign error // what each found
+	var foreign error // from each
 	c, err := Scan(ctx, f, func(at Place, body []byte) error {
 		place, foreign = at, each(at, body)
 		return foreign
@@ -84,21 +84,20 @@ func cut(f *os.File, path, begin string, c Contents, log *slog.Logger) error {
 	if log == nil {
 		log = slog.Default()
 	}
-	log.Warn("cut off what was left unfinished at the end of the file",
+	log.Warn("cut off an unfinished record at the end of the file",
 		"file", path, "line", c.Count+1, "offset", c.Size, "bytes", c.Total-c.Size)
 	return f.Truncate(c.Size)
 }
 
-// notOurs is the error of a file that another program, or another part of this one, has written.
+// notOurs is the error for a file that another program, or another part of this program, has written.
 func notOurs(path string, at Place, reason string) error {
 	return &DamagedError{
 		Path: path, Line: at.number + 1, Offset: at.offset, Reason: reason,
-		Remedy: "give the path of another file, or remove this one",
+		Remedy: "give the path of another file, or remove this file",
 	}
 }
 
-// beginsLike reports whether the file begins as a record does, as far as it goes before its end or the zeros that a
-// power cut leaves.
+// beginsLike reports whether the file, up to the zeros that a power cut leaves, is a prefix of a record.
 func beginsLike(f *os.File, begin string) (bool, error) {
 	head := make([]byte, len(begin))
 	n, err := f.ReadAt(head, 0)

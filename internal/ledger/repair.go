@@ -14,8 +14,8 @@ import (
 	"github.com/retort-ir/retort/internal/regular"
 )
 
-// Check reads the ledger at path, if there is one, and changes nothing. Any record that is not as it was written is an
-// ErrDamaged, even one at the end that a kill can have left unfinished.
+// Check reads the ledger at path, if there is one, and changes nothing. A changed record is an ErrDamaged, and so is an
+// unfinished record at the end, which a kill can leave.
 func Check(ctx context.Context, path string) error {
 	f, err := regular.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
@@ -32,19 +32,19 @@ func Check(ctx context.Context, path string) error {
 	if s.first == 0 {
 		return nil
 	}
-	return fmt.Errorf("%s is %w: %d of %d lines are not as they were written, and line %d is the first that is damaged "+
-		"or out of place", path, ErrDamaged, s.dropped, s.dropped+len(s.bodies), s.first)
+	return fmt.Errorf("%s is %w: %d of %d lines have changed, and line %d is the first that is damaged or out of place",
+		path, ErrDamaged, s.dropped, s.dropped+len(s.bodies), s.first)
 }
 
 // Repaired says what Repair did.
 type Repaired struct {
 	Kept, Lost int    // records
-	Aside      string // path of the file as it was
+	Aside      string // path of the damaged file
 }
 
-// Repair writes the ledger at path anew with all records whose checksums fit, and keeps the file as it was beside it as
-// NAME.damaged. A ledger that is whole is left alone, with a nil result, and so is a path without a file. A ledger that
-// is open elsewhere is ErrInUse.
+// Repair rewrites the ledger at path with all records whose checksums match, and keeps the damaged file beside it as
+// NAME.damaged. The result is nil, and nothing changes, where the ledger is whole or does not exist. ErrInUse means
+// that the ledger is open elsewhere.
 func Repair(ctx context.Context, path string) (*Repaired, error) {
 	f, err := openLocked(path, 0)
 	if errors.Is(err, os.ErrNotExist) {
@@ -65,15 +65,15 @@ func Repair(ctx context.Context, path string) (*Repaired, error) {
 	return r, atomicfile.Rotate(path, filepath.Clean(r.Aside), s.write)
 }
 
-// salvaged is what is good of a ledger.
+// salvaged holds the good records of a ledger.
 type salvaged struct {
 	bodies  [][]byte // JSON of the good records, in their order
 	dropped int      // lines
-	first   int      // line that was dropped or is out of place, from 1; 0 where the ledger is whole
+	first   int      // first line that was dropped or is out of place, from 1; 0 if the ledger is whole
 }
 
-// salvage also reads what follows bad lines. A bit that makes or removes the end of a line moves the numbers of the
-// records after it by one.
+// salvage reads on after bad lines. A flipped bit that makes or removes the end of a line shifts the numbers of all
+// later records by one.
 func salvage(ctx context.Context, r io.Reader) (*salvaged, error) {
 	s := &salvaged{}
 	number, moved := -1, 0

@@ -16,14 +16,14 @@ var (
 	ErrDamaged = errors.New("damaged")
 )
 
-// maxTail is the most bytes that are taken for an unfinished record: more than any one record has, and little enough to
-// compute again. A longer run of bad bytes is damage that its owner should hear of.
+// maxTail is the longest unfinished record in bytes: no record is longer, and so little can be computed again. A longer
+// run of bad bytes is damage, which must not be cut off in silence.
 const maxTail = 16 << 20
 
 // BadChecksum is the reason of damage that a checksum shows.
 const BadChecksum = "checksum does not match"
 
-// DamagedError says that a ledger holds something that no kill can have left there. It is an ErrDamaged.
+// DamagedError is an ErrDamaged: a ledger holds bytes that no kill can have left.
 type DamagedError struct {
 	Path   string
 	Line   int   // from 1
@@ -44,17 +44,17 @@ func corrupt(path string, number int, offset int64, reason string) error {
 	return &DamagedError{Path: path, Line: number + 1, Offset: offset, Reason: reason, Remedy: remedy}
 }
 
-// Contents is what a scan finds in a file.
+// Contents describes a scanned file.
 type Contents struct {
 	State       // the good records from the start
 	Total int64 // bytes of the file
-	Rest  int   // lines after the good records, the last one whether it is finished or not
+	Rest  int   // lines after the good records, finished or not
 }
 
 // Whole reports whether the file holds nothing but good records.
 func (c Contents) Whole() bool { return c.Size == c.Total }
 
-// Torn reports whether a kill can have left what follows the good records.
+// Torn reports whether a kill can have left the bytes after the good records.
 func (c Contents) Torn() bool { return c.Rest <= 1 && c.Total-c.Size <= maxTail }
 
 // Scan reads a file to its end. It calls each, unless that is nil, with the JSON of every good record up to the first
@@ -114,7 +114,7 @@ type line struct {
 	ended bool
 }
 
-// lines yields the lines of a file. It holds no more than maxTail bytes of one.
+// lines yields the lines of a file. It holds at most maxTail bytes of a line.
 func lines(ctx context.Context, r io.Reader) iter.Seq2[line, error] {
 	return func(yield func(line, error) bool) {
 		br := bufio.NewReaderSize(r, 1<<20)

@@ -38,8 +38,8 @@ func Seal(n int, value any) ([]byte, error) {
 	return fmt.Appendf(line, "%s%08x\"}\n", sumName, sum), nil
 }
 
-// Unseal returns the JSON of record n without its checksum, and false where the checksum does not fit. line has no end
-// of line.
+// Unseal returns the JSON of record n without its checksum, and false if the checksum does not match. line excludes the
+// end of the line.
 func Unseal(n int, line []byte) ([]byte, bool) {
 	at := len(line) - sumLength
 	if at < 1 || !bytes.HasPrefix(line[at:], []byte(sumName)) || !bytes.HasSuffix(line, []byte(`"}`)) {

@@ -23,10 +23,10 @@ const (
 	ModelVariable  = "RETORT_LLM"
 )
 
-// Model is the name under which the server has its model, which it does not insist on.
+// Model is the server's name of the model. Requests may give another name.
 const Model = "smollm2"
 
-// Mode says what a server serves.
+// Mode is what a server serves.
 type Mode string
 
 // The modes.
@@ -35,14 +35,14 @@ const (
 	Rerank   Mode = "rerank"   // /v1/rerank, with scores that make no sense
 )
 
-// Start returns the address of a server that ends with the test. It asks for the key, where that is not "". The test is
-// skipped where the environment names no server or model.
+// Start starts a server that ends with the test, and returns its address. The server requires the key unless the key is
+// "". Start skips the test if the environment names no server or model.
 func Start(t testing.TB, mode Mode, key string) string {
 	t.Helper()
 	folder, model := os.Getenv(FolderVariable), os.Getenv(ModelVariable)
 	if folder == "" || model == "" {
-		t.Skipf("needs a llama.cpp server and a model: %s is the folder of pip install --target FOLDER xllamacpp, %s a GGUF file; make test sets both",
-			FolderVariable, ModelVariable)
+		t.Skipf("needs a llama.cpp server and a model: %s is the folder of pip install --target FOLDER xllamacpp, "+
+			"%s a GGUF file; make test sets both", FolderVariable, ModelVariable)
 	}
 	cmd := exec.Command("python3", "-I", "-c", script, absolute(t, folder), absolute(t, model), string(mode))
 	cmd.Dir = t.TempDir()
@@ -73,7 +73,7 @@ func Start(t testing.TB, mode Mode, key string) string {
 	defer giveUp.Stop()
 	for lines := bufio.NewScanner(stdout); lines.Scan(); {
 		if strings.HasPrefix(lines.Text(), "http://") {
-			go func() { // the server must not wait for a reader
+			go func() { // the server would block without a reader
 				for lines.Scan() {
 				}
 			}()

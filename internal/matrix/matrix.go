@@ -1,5 +1,5 @@
-// Package matrix has what blas32.General lacks: making one, and reading it by rows. Matrices are row-major; a row
-// begins Stride elements behind the one before it.
+// Package matrix makes matrices of type blas32.General and reads their rows. Matrices are row-major; rows begin Stride
+// elements apart.
 package matrix
 
 import (
@@ -17,7 +17,7 @@ func New(rows, cols int) blas32.General {
 // Row returns row i, sharing m's memory.
 func Row(m blas32.General, i int) []float32 { return m.Data[i*m.Stride : i*m.Stride+m.Cols] }
 
-// Rows returns rows start to end, end not among them, sharing m's memory. There must be at least one.
+// Rows returns rows [start, end), at least one, sharing m's memory.
 func Rows(m blas32.General, start, end int) blas32.General {
 	m.Rows = end - start
 	m.Data = m.Data[start*m.Stride : (end-1)*m.Stride+m.Cols]
@@ -33,7 +33,7 @@ func Dot(a, b []float32) float64 {
 	return sum
 }
 
-// Check returns an error where m is not [rows x cols] or its data are too short for that.
+// Check returns an error if m is not [rows x cols] or its data are too short.
 func Check(m blas32.General, rows, cols int) error {
 	if m.Rows != rows || m.Cols != cols {
 		return fmt.Errorf("it is [%d x %d], want [%d x %d]", m.Rows, m.Cols, rows, cols)

@@ -1,5 +1,5 @@
-// Package mmap shows a file as bytes in memory. On Unix the file is mapped: its pages belong to the system's cache,
-// come from the disk when they are touched and go when memory is short. Elsewhere the file is read.
+// Package mmap maps a file into memory. On Unix the system reads the pages from disk when they are touched and drops
+// them when memory is short. On other systems the whole file is read.
 package mmap
 
 import (
@@ -13,8 +13,7 @@ import (
 	"github.com/retort-ir/retort/internal/regular"
 )
 
-// File is a file that can be read as bytes. It is safe for concurrent use, except that nothing may use the bytes once
-// Close has been called.
+// File is a mapped file. It is safe for concurrent use, except that nothing may use the bytes after Close.
 type File struct {
 	data  []byte
 	close func([]byte) error
@@ -22,8 +21,8 @@ type File struct {
 	err   error
 }
 
-// Open maps the file at path. While it is mapped the file must not shrink: reading what is gone ends the program.
-// Replacing it by a rename is harmless, the map then shows the old file.
+// Open maps the file at path. The file must not shrink while it is mapped: reading the lost pages ends the program.
+// Replacing the file by a rename is harmless: the map keeps the old file.
 func Open(path string) (*File, error) {
 	f, err := regular.Open(path)
 	if err != nil {
@@ -33,7 +32,7 @@ func Open(path string) (*File, error) {
 	return m, errors.Join(err, f.Close())
 }
 
-// Map maps an open file, whole. The file may be closed and removed afterwards.
+// Map maps a whole open file. The file may be closed and removed afterwards.
 func Map(f *os.File) (*File, error) {
 	info, err := f.Stat()
 	if err != nil {
@@ -58,7 +57,7 @@ func Map(f *os.File) (*File, error) {
 // Bytes returns the file's bytes. Do not change them: they may be read-only, and writing would end the program.
 func (f *File) Bytes() []byte { return f.data }
 
-// Close gives the map back. Closing twice is harmless.
+// Close unmaps the file. Closing twice is harmless.
 func (f *File) Close() error {
 	f.once.Do(func() { f.err = f.close(f.data) })
 	return f.err

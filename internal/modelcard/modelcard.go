@@ -1,6 +1,6 @@
 // Package modelcard writes model cards: README.md of a model folder, whose YAML front matter the Hugging Face Hub and
-// sentence-transformers read. Names and values come from users' files, so that all text is escaped: none can end the
-// front matter, open a tag of HTML, or become Markdown.
+// sentence-transformers read. Names and values come from users' files. All text is escaped, so that it cannot end the
+// front matter, open an HTML tag, or become Markdown.
 //
 // Reference: https://huggingface.co/docs/hub/model-cards
 package modelcard
@@ -17,7 +17,7 @@ import (
 
 // Page is a model card.
 type Page struct {
-	BaseModel string // for the front matter; left out where it is no name that the Hub takes
+	BaseModel string // for the front matter; omitted if it is not a valid name on the Hub
 	Pipeline  string // pipeline_tag
 	Tags      []string
 	Title     string
@@ -25,13 +25,13 @@ type Page struct {
 	Sections  []Section
 }
 
-// Section is a part of the page under a heading of its own. What is empty is left out.
+// Section is a part of the page with its own heading. Empty fields are omitted.
 type Section struct {
 	Heading string
 	Text    string
 	Facts   [][2]string // a list: name, value
 	Table   [][]string  // its first row is the header; the first column is text, the others are figures
-	Code    string      // of this package's caller, never of a user
+	Code    string      // not escaped: it comes from the calling package, never from a user
 	Lang    string      // of Code
 }
 
@@ -89,15 +89,15 @@ func (s Section) render(b *bytes.Buffer) {
 	}
 }
 
-// hubName is what the Hub takes for the id of a model: a name, or an organisation and a name.
+// hubName matches the id of a model on the Hub: a name, or an organisation and a name.
 var hubName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9][A-Za-z0-9._-]{0,95})?$`)
 
-// isHubName says whether a name can be the id of a model; the Hub has none with two dashes or two dots in a row.
+// isHubName says whether a name can be the id of a model. The Hub forbids two dashes or two dots in a row.
 func isHubName(name string) bool {
 	return hubName.MatchString(name) && !strings.Contains(name, "--") && !strings.Contains(name, "..")
 }
 
-// quote returns a string of YAML, which takes JSON's strings as they are.
+// quote returns a string in JSON, which is valid YAML.
 func quote(text string) string {
 	raw, err := json.Marshal(line(text))
 	if err != nil {
@@ -109,7 +109,7 @@ func quote(text string) string {
 // mostLength bounds a text, in characters.
 const mostLength = 500
 
-// line makes one line of a text, of printable characters.
+// line puts a text on one line and drops characters that are not printable.
 func line(text string) string {
 	text = strings.ToValidUTF8(text, "\ufffd")
 	text = strings.Join(strings.Fields(text), " ")
@@ -125,9 +125,8 @@ func line(text string) string {
 	return text
 }
 
-// escape returns Markdown that shows the text as it is. A backslash before ASCII punctuation is an escape of
-// CommonMark; "://", "www." and "@" are escaped because GitHub's flavour makes links of them, and a beginning because
-// lists and rules have one.
+// escape returns Markdown that shows the text unchanged. CommonMark reads a backslash before ASCII punctuation as an
+// escape. GitHub's flavour makes links of "://", "www." and "@"; lists and rules begin with "-", "=", "+" or a number.
 func escape(text string) string {
 	text = line(text)
 	var b strings.Builder

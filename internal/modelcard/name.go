@@ -8,7 +8,7 @@ import (
 // File is a model card's name in the folder of its model.
 const File = "README.md"
 
-// NameOf is what a folder is called: ORGANISATION/NAME for .../models--ORGANISATION--NAME/snapshots/REVISION.
+// NameOf returns the name of a model folder: ORGANISATION/NAME for .../models--ORGANISATION--NAME/snapshots/REVISION.
 func NameOf(dir string) string {
 	if real, err := filepath.EvalSymlinks(dir); err == nil {
 		dir = real

@@ -1,5 +1,5 @@
-// Package modelcheck says why a path is no model folder, and which path was meant: the snapshot in a cache of the
-// Hugging Face Hub, the model in a run, the file beside.
+// Package modelcheck says why a path is not a model folder, and which path the user may have meant: a snapshot in a
+// cache of the Hugging Face Hub, the model in a run, another folder inside.
 package modelcheck
 
 import (
@@ -16,7 +16,8 @@ import (
 
 const configFile = "config.json"
 
-// Folder returns an error where dir, a link included, is no folder that holds one of the files, by default config.json.
+// Folder returns an error if dir, or the target of the link dir, is not a folder that holds one of the files, by
+// default config.json.
 func Folder(dir string, files ...string) error {
 	info, err := os.Stat(dir)
 	switch {
@@ -43,7 +44,7 @@ func Folder(dir string, files ...string) error {
 func missing(dir string, err error) error {
 	target, linkErr := os.Readlink(dir)
 	if linkErr != nil && isHubName(dir) {
-		return fmt.Errorf("model folder: %w; where that is a name on the Hugging Face Hub, download the model first "+
+		return fmt.Errorf("model folder: %w; if this is a name on the Hugging Face Hub, download the model first "+
 			"(hf download %s --local-dir FOLDER) and give its folder", err, dir)
 	}
 	if linkErr != nil {
@@ -70,7 +71,7 @@ func isFile(path string) error {
 	return fmt.Errorf("model folder %s is a file (%s); give the folder that holds %s", path, kind.Name, configFile)
 }
 
-// reason says what the folder is instead.
+// reason says what a folder is that is not a model folder.
 func reason(dir string, entries []os.DirEntry) string {
 	models := under(dir, entries, isCached)
 	switch {
@@ -102,7 +103,7 @@ func hasModels(hub string) bool {
 	return err == nil && slices.ContainsFunc(entries, func(e os.DirEntry) bool { return isCached(e.Name()) })
 }
 
-// isCached says whether an entry of the Hub's cache is a model's folder: models--ORGANISATION--NAME.
+// isCached says whether an entry of the Hub's cache is the folder of a model: models--ORGANISATION--NAME.
 func isCached(name string) bool { return strings.HasPrefix(name, "models--") }
 
 func cacheReason(models []string) string {
@@ -126,7 +127,7 @@ func snapshotAdvice(dir string) string {
 	return "Name its snapshot: " + listed(found)
 }
 
-// snapshots returns the snapshots in a model's folder of a cache that hold a model, the branch main's first.
+// snapshots returns the whole snapshots in a cached model's folder, the snapshot of the branch main first.
 func snapshots(dir string) []string {
 	parent := filepath.Join(dir, "snapshots")
 	entries, err := os.ReadDir(parent)
@@ -164,7 +165,7 @@ func under(dir string, entries []os.DirEntry, wanted func(name string) bool) []s
 	return all
 }
 
-// mostListed bounds what an error lists.
+// mostListed bounds how many paths an error lists.
 const mostListed = 3
 
 func listed(paths []string) string {

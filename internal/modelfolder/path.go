@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// Join returns the path of a file or folder that a file of the model folder dir names, "" being dir. A name that leaves
-// the folder is an error: one with the element "..", an absolute one, one with a drive. Both kinds of slashes count. A
-// link inside the folder may lead out of it, as those of a Hugging Face cache do.
+// Join returns the path of name, which a file of the model folder dir gives; "" is dir. A name that leads out of the
+// folder is an error: an absolute path, a path with a drive, or one with the element "..", with either kind of slash. A
+// link inside the folder may lead out of it, since the links of a Hugging Face cache do.
 func Join(dir, name string) (string, error) {
 	if name == "" {
 		return dir, nil

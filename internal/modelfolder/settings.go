@@ -28,12 +28,12 @@ func Read(path string) (Settings, error) {
 		return Settings{}, err
 	}
 	if s.members == nil {
-		return Settings{}, fmt.Errorf("%s: null is no object", path)
+		return Settings{}, fmt.Errorf("%s: null is not an object", path)
 	}
 	return s, nil
 }
 
-// ReadOptional is Read, with no members where there is no such file.
+// ReadOptional is Read, but returns no members if the file does not exist.
 func ReadOptional(path string) (Settings, error) {
 	s, err := Read(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -57,16 +57,16 @@ func (s Settings) Len() int { return len(s.members) }
 // Keys returns the members' keys, sorted.
 func (s Settings) Keys() []string { return slices.Sorted(maps.Keys(s.members)) }
 
-// Has says whether a member is there, be it null.
+// Has says whether the object has a member, which may be null.
 func (s Settings) Has(key string) bool { _, ok := s.members[key]; return ok }
 
-// IsSet says whether a member is there and not null.
+// IsSet says whether the object has a member that is not null.
 func (s Settings) IsSet(key string) bool { return s.Has(key) && !isNull(s.members[key]) }
 
-// Raw returns a member as it is written, nil where it is not there.
+// Raw returns the JSON of a member; nil if there is none.
 func (s Settings) Raw(key string) json.RawMessage { return s.members[key] }
 
-// Get reads a member into v and says whether it is there and not null.
+// Get reads a member into v, and returns [Settings.IsSet].
 func (s Settings) Get(key string, v any) (bool, error) {
 	if !s.IsSet(key) {
 		return false, nil
@@ -77,14 +77,14 @@ func (s Settings) Get(key string, v any) (bool, error) {
 	return true, nil
 }
 
-// Object returns the object that a member holds, with no members where the member is not there or null.
+// Object returns the object that a member holds, empty if the member is missing or null.
 func (s Settings) Object(key string) (Settings, error) {
 	inner := Settings{where: s.where + ": " + key}
 	_, err := s.Get(key, &inner.members)
 	return inner, err
 }
 
-// Without returns the settings but for some members.
+// Without returns the settings without some members.
 func (s Settings) Without(keys ...string) Settings {
 	members := maps.Clone(s.members)
 	for _, key := range keys {
@@ -93,7 +93,7 @@ func (s Settings) Without(keys ...string) Settings {
 	return Settings{where: s.where, members: members}
 }
 
-// With returns the settings with the members of other in place of their own.
+// With returns the settings with the members of other, which override their own.
 func (s Settings) With(other Settings) Settings {
 	members := maps.Clone(s.members)
 	if members == nil {
@@ -117,24 +117,22 @@ func isNull(raw json.RawMessage) bool { return string(bytes.TrimSpace(raw)) == "
 type Refusal struct {
 	Key     string
 	OK      []string
-	NotNull bool   // null is refused too: it is not as if the key were left out
+	NotNull bool   // null is refused too
 	Remedy  string // what to do, as the end of a sentence
 }
 
-// Schema says what is known of the keys of an object.
+// Schema lists the known keys of an object.
 type Schema struct {
 	Read     []string  // keys that the caller reads
 	Harmless []string  // keys that change no result
-	Refused  []Refusal //
+	Refused  []Refusal
 	// Unknown is what to do about any other key, as the end of a sentence.
 	Unknown string
-	// Open says that any other key is ignored by the programs that define the file: it is returned by Check in place of
-	// being refused.
+	// Open says that the programs that define the file ignore any other key: Check returns the key instead of refusing it.
 	Open bool
 }
 
-// Check returns an error for the first key, in the alphabet's order, that is refused, and the unknown keys of an open
-// schema.
+// Check returns an error for the first refused key in alphabetical order, and the unknown keys of an open schema.
 func (c Schema) Check(s Settings) (unknown []string, err error) {
 	for _, key := range s.Keys() {
 		if at := slices.IndexFunc(c.Refused, func(r Refusal) bool { return r.Key == key }); at >= 0 {
@@ -170,7 +168,7 @@ const mostShown = 100
 
 func equal(a, b []byte) bool { return bytes.Equal(compact(a), compact(b)) }
 
-// compact returns JSON in one form whatever its spaces, escapes and order of keys.
+// compact normalises the spaces, escapes and order of keys of JSON.
 func compact(raw []byte) []byte {
 	var v any
 	if err := strictjson.Unmarshal(raw, &v); err != nil {
@@ -185,7 +183,7 @@ func compact(raw []byte) []byte {
 	return bytes.TrimSpace(b.Bytes())
 }
 
-// UnknownNote says that keys of a file are not used.
+// UnknownNote is the note about the unknown keys of a file.
 func UnknownNote(s Settings, keys []string) string {
-	return fmt.Sprintf("%s: the keys %q are not known and not used", s, keys)
+	return fmt.Sprintf("%s: the keys %q are unknown and ignored", s, keys)
 }

@@ -1,6 +1,5 @@
-// Package ndcg computes the normalised discounted cumulative gain of Järvelin and Kekäläinen (2002), "Cumulated
-// gain-based evaluation of IR techniques", ACM TOIS 20(4), with the gains as they are, as trec_eval does. Package eval
-// is its public face.
+// Package ndcg computes the discounted cumulative gain of Järvelin and Kekäläinen (2002), "Cumulated gain-based
+// evaluation of IR techniques", ACM TOIS 20(4), with linear gains, as trec_eval does.
 package ndcg
 
 import "math"

@@ -10,16 +10,16 @@ import (
 	"github.com/retort-ir/retort/internal/mmap"
 )
 
-// Mapped is a matrix whose numbers are those of a file, mapped into memory.
+// Mapped is a matrix in a memory-mapped file.
 type Mapped struct {
 	// Matrix is [n x d]. Do not change its numbers: writing would end the program. It is safe for concurrent use.
 	Matrix blas32.General
 	file   *mmap.File
 }
 
-// Map is [ReadFile] by memory map: the numbers take none of the program's own memory and come from the disk as they are
-// read. Where a file cannot be mapped, on a big-endian processor, and where the numbers begin at an odd place, they are
-// read. While the matrix is open the file must not shrink: see [mmap.Open].
+// Map is [ReadFile] by memory map: the numbers take no memory of the program and are read from disk on access. Map
+// reads the file instead where the file cannot be mapped, the processor is big-endian or the numbers are not aligned.
+// The file must not shrink while the matrix is open: see [mmap.Open].
 func Map(path string) (*Mapped, error) {
 	file, err := mmap.Open(path)
 	if err != nil {
@@ -41,7 +41,7 @@ func Map(path string) (*Mapped, error) {
 	return &Mapped{Matrix: m, file: file}, nil
 }
 
-// Close gives the map back; nothing may use the matrix afterwards. Closing twice is harmless.
+// Close unmaps the file; nothing may use the matrix afterwards. Closing twice is harmless.
 func (m *Mapped) Close() error { return m.file.Close() }
 
 func littleEndian() bool { return binary.NativeEndian.Uint16([]byte{1, 0}) == 1 }

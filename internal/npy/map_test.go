@@ -62,7 +62,7 @@ func TestWhatCannotBeReadCannotBeMapped(t *testing.T) {
 		file []byte
 		want string
 	}{
-		{"empty", nil, "no .npy file"},
+		{"empty", nil, "not a .npy file"},
 		{"cut in the header", whole[:40], "truncated"},
 		{"cut in the numbers", whole[:len(whole)-1], "truncated: 2 x 3 numbers do not fit in 23 bytes"},
 		{"too long", append(bytes.Clone(whole), 0), "1 bytes follow the 2 x 3 numbers"},

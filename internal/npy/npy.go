@@ -1,5 +1,4 @@
-// Package npy writes and reads matrices of float32 as NumPy's .npy files, which numpy.load and most other tools of the
-// field read.
+// Package npy writes and reads matrices of float32 as NumPy's .npy files.
 //
 // Reference: NumPy's manual, "A simple file format for NumPy arrays" (numpy.lib.format), versions 1.0 and 2.0.
 package npy
@@ -24,7 +23,7 @@ import (
 const (
 	magic     = "\x93NUMPY"
 	alignment = 64      // of the first number
-	maxHeader = 1 << 16 // far more than the description of a matrix needs
+	maxHeader = 1 << 16 // bytes; the header of a matrix needs far fewer
 )
 
 // WriteFile writes the matrix m [n x d]. The file appears whole or not at all.
@@ -38,7 +37,7 @@ func WriteFile(path string, m blas32.General) error {
 	})
 }
 
-// Writer writes a matrix a block of rows at a time, so that it need not be held in memory.
+// Writer writes a matrix in blocks of rows, so that the matrix need not fit in memory.
 type Writer struct {
 	w    *bufio.Writer
 	rows int // still to come
@@ -48,15 +47,15 @@ type Writer struct {
 // NewWriter writes the header of a [rows x cols] matrix, row-major, version 1.0.
 func NewWriter(w io.Writer, rows, cols int) (*Writer, error) {
 	if rows < 0 || cols < 0 {
-		return nil, fmt.Errorf("npy: a matrix of %d x %d", rows, cols)
+		return nil, fmt.Errorf("npy: a matrix cannot be %d x %d", rows, cols)
 	}
 	b := bufio.NewWriterSize(w, 1<<16)
 	_, err := b.Write(header(rows, cols))
 	return &Writer{w: b, rows: rows, cols: cols}, err
 }
 
-// Continue returns a Writer that goes on after the first done rows of a [rows x cols] matrix: w is at [Offset] of that
-// row.
+// Continue returns a Writer that continues after the first done rows of a [rows x cols] matrix: w must be at
+// Offset(rows, cols, done).
 func Continue(w io.Writer, rows, cols, done int) (*Writer, error) {
 	if done < 0 || done > rows || cols < 0 {
 		return nil, fmt.Errorf("npy: row %d of a matrix of %d x %d", done, rows, cols)
@@ -69,7 +68,7 @@ func Offset(rows, cols, row int) int64 {
 	return int64(len(header(rows, cols))) + 4*int64(row)*int64(cols)
 }
 
-// header returns what stands before the numbers.
+// header returns the bytes before the numbers.
 func header(rows, cols int) []byte {
 	text := fmt.Sprintf("{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }", rows, cols)
 	prefix := len(magic) + 2 + 2 // version, length of the text
@@ -108,8 +107,8 @@ func (w *Writer) Close() error {
 	return w.w.Flush()
 }
 
-// ReadFile reads a matrix [n x d] of float32 in row-major order. Another type, another number of dimensions, Fortran
-// order, vectors without dimensions, a file that is too short or too long are errors.
+// ReadFile reads a matrix [n x d], d > 0, of float32 in row-major order. Any other array, and a file that is too
+// short or too long, is an error.
 func ReadFile(path string) (blas32.General, error) {
 	f, err := regular.Open(path)
 	if err != nil {
@@ -123,7 +122,7 @@ func ReadFile(path string) (blas32.General, error) {
 	return Read(f, info.Size(), path)
 }
 
-// Read is [ReadFile] over a stream of size bytes. name stands for it in errors.
+// Read is [ReadFile] of a stream of size bytes. name names it in errors.
 func Read(r io.Reader, size int64, name string) (blas32.General, error) {
 	m, err := read(bufio.NewReaderSize(r, 1<<16), size)
 	if err != nil {
@@ -148,7 +147,7 @@ func read(r *bufio.Reader, size int64) (blas32.General, error) {
 	return m, readNumbers(r, m.Data)
 }
 
-// readShape returns the matrix without its numbers, and where in the file of size bytes these begin.
+// readShape returns the matrix without its numbers, and the offset of the numbers in the file of size bytes.
 func readShape(r io.Reader, size int64) (m blas32.General, offset int, err error) {
 	header, prefix, err := readHeader(r)
 	if err != nil {
@@ -188,7 +187,7 @@ func readNumbers(r io.Reader, values []float32) error {
 func readHeader(r io.Reader) (header string, prefix int, err error) {
 	start := make([]byte, len(magic)+2)
 	if _, err := io.ReadFull(r, start); err != nil || string(start[:len(magic)]) != magic {
-		return "", 0, errors.New("no .npy file")
+		return "", 0, errors.New("not a .npy file")
 	}
 	var length int
 	switch major := start[len(magic)]; major {

@@ -73,8 +73,8 @@ func TestWhatIsNoFloat32MatrixIsRefused(t *testing.T) {
 		file []byte
 		want string
 	}{
-		{"empty", nil, "no .npy file"},
-		{"text", []byte("1.0 2.0 3.0\n"), "no .npy file"},
+		{"empty", nil, "not a .npy file"},
+		{"text", []byte("1.0 2.0 3.0\n"), "not a .npy file"},
 		{"other version", []byte("\x93NUMPY\x09\x00"), "version 9 of the .npy format"},
 		{"no length", []byte("\x93NUMPY\x01\x00\x01"), "truncated"},
 		{"cut in the header", whole[:40], "truncated"},

@@ -57,7 +57,7 @@ func Open(path string) (*Model, error) {
 	return m, nil
 }
 
-// Parse reads a file that is in memory, which the Model keeps. name stands for it in errors.
+// Parse reads a file from memory, which the Model keeps. name names it in errors.
 func Parse(data []byte, name string) (*Model, error) {
 	m := &Model{path: name, close: func() error { return nil }, tensors: map[string]tensor{}}
 	graphs := 0
@@ -77,7 +77,7 @@ func Parse(data []byte, name string) (*Model, error) {
 	return m, nil
 }
 
-// Close gives the file back. Closing twice is harmless; nothing may be read afterwards.
+// Close unmaps the file; nothing may be read afterwards. Closing twice is harmless.
 func (m *Model) Close() error { return m.close() }
 
 // Nodes returns the operations in the order in which they are computed. They belong to the model: do not change them.
@@ -277,7 +277,8 @@ func eachField(data []byte, do func(field) error) error {
 	for rest := data; len(rest) > 0; {
 		number, kind, n := protowire.ConsumeTag(rest)
 		if n < 0 {
-			return fmt.Errorf("not a whole ONNX file: byte %d of a message of %d: %w", len(data)-len(rest), len(data), protowire.ParseError(n))
+			return fmt.Errorf("not a whole ONNX file: byte %d of a message of %d: %w",
+				len(data)-len(rest), len(data), protowire.ParseError(n))
 		}
 		f := field{number: number, kind: kind}
 		body := rest[n:]

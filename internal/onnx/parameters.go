@@ -5,19 +5,19 @@ import (
 	"strings"
 )
 
-// Parameter is a parameter of the network that was exported, under its name in PyTorch.
+// Parameter is a parameter of the exported network, under its name in PyTorch.
 type Parameter struct {
 	Name   string
 	Shape  []int
 	Values []float32 // row-major
 }
 
-// anonymous begins the names that the exporter made up.
+// anonymous is the prefix of names that the exporter invents.
 const anonymous = "onnx::"
 
-// Parameters returns the floating-point parameters as PyTorch had them. x W + b of the graph, with a constant W [in x
-// out], is a linear layer: W's parameter is [out x in] and bears the name of the bias with "weight" for "bias",
-// whatever the constant is called. A matrix product without a bias whose constant has no name of its own is an error.
+// Parameters returns the floating-point parameters as PyTorch holds them. x W + b in the graph, with a constant W [in
+// x out], is a linear layer: its weight is [out x in] and has the name of the bias with "weight" for "bias". A matrix
+// product with an anonymous constant and without a bias is an error.
 func (m *Model) Parameters() ([]Parameter, error) {
 	linear, err := m.linearNames()
 	if err != nil {
@@ -56,7 +56,7 @@ func (m *Model) Parameters() ([]Parameter, error) {
 	return parameters, nil
 }
 
-// linearNames returns the names of the weights that a constant is, one for each layer that uses it.
+// linearNames returns, by constant, the names of the weights that it holds: one for each layer that uses it.
 func (m *Model) linearNames() (map[string][]string, error) {
 	biases := m.biases()
 	names := map[string][]string{}
@@ -79,14 +79,14 @@ func (m *Model) linearNames() (map[string][]string, error) {
 		if bias, ok := biases[n.Outputs[0]]; ok {
 			name = strings.TrimSuffix(bias, "bias") + "weight"
 		} else if strings.HasPrefix(constant, anonymous) {
-			return nil, fmt.Errorf("node %q: weight %q has neither a name nor a bias that tells it", n.Name, constant)
+			return nil, fmt.Errorf("node %q: weight %q has neither a name nor a bias that names it", n.Name, constant)
 		}
 		names[constant] = append(names[constant], name)
 	}
 	return names, nil
 }
 
-// biases returns, for each value to which a constant named ...bias is added, that name.
+// biases returns the names of constants named ...bias by the value to which the graph adds them.
 func (m *Model) biases() map[string]string {
 	biases := map[string]string{}
 	for _, n := range m.nodes {

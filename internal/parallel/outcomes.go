@@ -6,9 +6,9 @@ import (
 	"iter"
 )
 
-// Outcomes yields exactly one outcome for each of the n items of a batch, whatever got does: those that got gives under
-// the items' indexes, and then, for the items that it left out, what failed makes of the reason. Once got gives an
-// index that does not exist, or one twice, nothing more of it is used. by names in errors who answers.
+// Outcomes yields exactly one outcome for each of the n items of a batch: first the outcomes of got, by index, then
+// failed(reason) for the items that got omitted. Outcomes stops reading got at an index that does not exist or occurs
+// twice. by names the answerer in errors.
 func Outcomes[R any](
 	ctx context.Context, n int, by string, got iter.Seq2[int, R], failed func(error) R,
 ) iter.Seq2[int, R] {
@@ -30,8 +30,8 @@ func Outcomes[R any](
 	}
 }
 
-// Collect is Outcomes as a slice. Where got gives an index that does not exist, or one twice, all items fail: nobody
-// knows which outcome belongs to which item.
+// Collect is Outcomes as a slice. If an index of got does not exist or occurs twice, all items fail: which outcome
+// belongs to which item is unknown.
 func Collect[R any](ctx context.Context, n int, by string, got iter.Seq2[int, R], failed func(error) R) []R {
 	all := make([]R, n)
 	a := answers{by: by, had: make([]bool, n)}
@@ -50,8 +50,8 @@ func Collect[R any](ctx context.Context, n int, by string, got iter.Seq2[int, R]
 	return all
 }
 
-// InTurn yields what do returns for 0 to n-1, one after the other, until the context ends: the outcomes of a batch for
-// what takes no batches.
+// InTurn yields the results of do(0) to do(n-1), one after another, until the context ends: a batch for a do that takes
+// single items.
 func InTurn[R any](ctx context.Context, n int, do func(i int) R) iter.Seq2[int, R] {
 	return func(yield func(int, R) bool) {
 		for i := 0; i < n && ctx.Err() == nil; i++ {
@@ -62,14 +62,14 @@ func InTurn[R any](ctx context.Context, n int, do func(i int) R) iter.Seq2[int, 
 	}
 }
 
-// answers knows which items of a batch are answered.
+// answers records which items of a batch are answered.
 type answers struct {
 	by    string
 	had   []bool
 	wrong error
 }
 
-// take says whether an outcome of item i is in order.
+// take records an outcome of item i and says whether it is valid.
 func (a *answers) take(i int) bool {
 	switch {
 	case i < 0 || i >= len(a.had):
@@ -90,5 +90,5 @@ func (a *answers) reason(ctx context.Context) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	}
-	return fmt.Errorf("%s left it out of the answers to a batch", a.by)
+	return fmt.Errorf("%s did not answer this item of a batch", a.by)
 }

@@ -1,6 +1,6 @@
-// Package parallel runs work on several goroutines: [Each] over indexes, [Map] over a stream in its order, [Calls] in
-// the order in which they end. All are bounded, stop when the context ends, and leave no goroutine behind. [Outcomes]
-// checks what a batch gives.
+// Package parallel runs work on several goroutines: [Each] over indexes, [Map] over a stream in order, [Calls] in the
+// order in which the calls end. All bound their goroutines, stop when the context ends, and leave no goroutine behind.
+// [Outcomes] checks the answers to a batch.
 package parallel
 
 import (
@@ -17,7 +17,7 @@ import (
 func Workers(n int) int { return min(n, runtime.GOMAXPROCS(0)) }
 
 // Each calls do for every i of 0..n-1 on Workers(n) goroutines, and returns the error of the lowest i that failed. It
-// starts nothing more once the context has ended or a call has failed. worker tells the goroutines apart:
+// starts no call once the context has ended or a call has failed. worker is the number of the goroutine:
 // 0 <= worker < Workers(n).
 func Each(ctx context.Context, n int, do func(worker, i int) error) error {
 	var (
@@ -54,15 +54,15 @@ func Each(ctx context.Context, n int, do func(worker, i int) error) error {
 	return ctx.Err()
 }
 
-// ahead is how many batches a worker are held at most, so that none waits for the slowest.
+// ahead is the most batches per worker in the queue: enough that no worker waits for the slowest.
 const ahead = 2
 
-// Map calls do with batches of size items of in, workers of them at a time (0 means one a processor), and yields each
-// item with its result, in the order of in, whatever ends first. do returns one result an item. in is read from another
-// goroutine, a few batches ahead, and may have any length.
+// Map calls do with batches of size items of in on workers goroutines (0 means one a processor), and yields each item
+// with its result, in the order of in. do returns one result an item. Map reads in from another goroutine, a few
+// batches ahead; in may have any length.
 //
-// When the context ends, Map reads nothing more and yields what follows in order up to the first batch that has not
-// begun: do must return soon then. The caller asks the context why the sequence ended. No goroutine outlives the loop.
+// When the context ends, Map stops reading and yields the results up to the first batch that has not begun: do must
+// then return soon. The caller asks the context why the sequence ended. No goroutine outlives the loop.
 func Map[T, R any](
 	ctx context.Context, in iter.Seq[T], size, workers int, do func(context.Context, []T) []R,
 ) iter.Seq2[T, R] {
@@ -100,7 +100,7 @@ type mapping[T, R any] struct {
 	calls errgroup.Group
 }
 
-// batch holds items whose results may be read once done is closed; nil where the context ended before.
+// batch holds items and, once done is closed, their results; nil if the context ended before.
 type batch[T, R any] struct {
 	items   []T
 	results []R
@@ -145,9 +145,9 @@ func chunks[T any](in iter.Seq[T], size int) iter.Seq[[]T] {
 	}
 }
 
-// Calls calls do with 0 to n-1, workers at a time, and yields what it returns with its number, in the order in which
-// the calls end. A call that the context's end has stopped returns false and is left out. When the loop is left, the
-// context of do ends. No goroutine outlives the loop.
+// Calls calls do with 0 to n-1, workers at a time, and yields the number and result of each call, in the order in
+// which the calls end. do returns false if the end of the context stopped it, and Calls omits the result. Leaving the
+// loop ends the context of do. No goroutine outlives the loop.
 func Calls[R any](
 	ctx context.Context, n, workers int, do func(ctx context.Context, i int) (R, bool),
 ) iter.Seq2[int, R] {

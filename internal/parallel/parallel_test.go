@@ -207,8 +207,8 @@ func TestABatchHasOneOutcomeAnItem(t *testing.T) {
 		{
 			"one left out", t.Context(),
 			[]int{2, 0},
-			[]string{"0", "it left it out of the answers to a batch", "2"},
-			[]string{"0", "it left it out of the answers to a batch", "2"},
+			[]string{"0", "it did not answer this item of a batch", "2"},
+			[]string{"0", "it did not answer this item of a batch", "2"},
 		},
 		{
 			"the context has ended", ended,

@@ -1,5 +1,5 @@
-// Package regular opens files that must be regular ones, whatever name or link leads to them. A folder that came from
-// elsewhere may hold a named pipe, whose reader waits for ever, or a device that has no end, where a file is expected.
+// Package regular opens files that must be regular files after following links. A folder from a stranger may hold a
+// named pipe, whose reader waits for ever, or a device without end where a file is expected.
 package regular
 
 import (
@@ -14,17 +14,17 @@ import (
 // The greatest sizes in bytes of files that are read whole.
 const (
 	MaxText = 16 << 20  // settings, templates, keys, lists of names
-	MaxJSON = 256 << 20 // JSON documents: the tokenizers of today have up to 35 MB
+	MaxJSON = 256 << 20 // JSON documents, such as tokenizers
 )
 
-// ErrNotRegular says that a path leads to a folder, a named pipe, a socket or a device.
+// ErrNotRegular says that a path is a folder, a named pipe, a socket or a device.
 var ErrNotRegular = errors.New("not a regular file")
 
-// Open opens a regular file to be read, after following links. What the path leads to is looked at first: opening a
-// named pipe would wait for its writer.
+// Open opens a regular file for reading, after following links. It checks the path before opening it, since opening a
+// named pipe would wait for the pipe's writer.
 func Open(path string) (*os.File, error) { return OpenFile(path, os.O_RDONLY, 0) }
 
-// OpenFile is [os.OpenFile] for a regular file, or with os.O_CREATE for one that is not there yet.
+// OpenFile is [os.OpenFile] for a regular file, or with os.O_CREATE for a new file.
 func OpenFile(path string, flag int, perm fs.FileMode) (*os.File, error) {
 	info, err := os.Stat(path)
 	if err == nil {
@@ -47,7 +47,7 @@ func OpenFile(path string, flag int, perm fs.FileMode) (*os.File, error) {
 	return f, nil
 }
 
-// OpenStream opens a regular file, or a pipe such as a shell's "<(zcat corpus.jsonl.gz)", to be read once from its
+// OpenStream opens a regular file, or a pipe such as a shell's "<(zcat corpus.jsonl.gz)", for reading once from the
 // start. It waits for the writer of a named pipe.
 func OpenStream(path string) (*os.File, error) {
 	info, err := os.Stat(path)
@@ -63,7 +63,7 @@ func OpenStream(path string) (*os.File, error) {
 	return os.Open(path)
 }
 
-// fileIn says which file of a folder may be meant.
+// fileIn suggests files of a folder.
 func fileIn(dir string) string {
 	var found []string
 	for _, pattern := range []string{"*.jsonl", "*.tsv", "*.jsonl.gz", "*.jsonl.zst"} {
@@ -86,7 +86,7 @@ func ReadFile(path string, limit int64) ([]byte, error) {
 	return ReadAll(f, path, limit)
 }
 
-// ReadAll returns what is left of r, which has at most limit bytes. name names it in errors.
+// ReadAll reads r, of at most limit bytes, to its end. name names r in errors.
 func ReadAll(r io.Reader, name string, limit int64) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(r, limit+1))
 	if err != nil {
@@ -98,7 +98,7 @@ func ReadAll(r io.Reader, name string, limit int64) ([]byte, error) {
 	return data, nil
 }
 
-// Check returns ErrNotRegular for what is not a regular file; path names it in the error.
+// Check returns ErrNotRegular unless info is of a regular file. path names the file in the error.
 func Check(path string, info fs.FileInfo) error {
 	if info.Mode().IsRegular() {
 		return nil

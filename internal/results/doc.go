@@ -1,3 +1,3 @@
-// Package results holds what a run's systems did with every query of its evaluation: the file evaluate.jsonl of the run
-// folder, one record a set, system and query. The report and the comparison of runs read it.
+// Package results reads and writes the per-query results of a run's evaluation: evaluate.jsonl in the run folder, with
+// one record a set, system and query.
 package results

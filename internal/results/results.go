@@ -28,7 +28,7 @@ const (
 
 // Record is how well a system answered one query.
 type Record struct {
-	Set     string   `json:"set"` // of queries: "judged", "known items", ...
+	Set     string   `json:"set"` // of queries: "judged", "held-out items", ...
 	System  string   `json:"system"`
 	Query   string   `json:"query"` // its id
 	Metrics Metrics  `json:"metrics"`
@@ -110,7 +110,7 @@ func Of(records []Record, set, system string) map[string]Record {
 	return byQuery
 }
 
-// checker checks one record after the other.
+// checker checks records, each against all before it.
 type checker struct{ seen map[[3]string]bool }
 
 func newChecker() checker { return checker{map[[3]string]bool{}} }

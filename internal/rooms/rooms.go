@@ -1,5 +1,5 @@
-// Package rooms holds a source tree of Retort against the table of its rooms, testdata/rooms.txt. The root's import
-// test and "make size" use it.
+// Package rooms compares the imports of a source tree of Retort with the table of its rooms, testdata/rooms.txt. The
+// root's import test and "make size" use it.
 package rooms
 
 import (
@@ -104,7 +104,8 @@ func (t Table) check() error {
 			case !known:
 				return fmt.Errorf(" room %s may import %s, which is no room", r.Name, name)
 			case floor > r.Floor:
-				return fmt.Errorf(" room %s is on floor %d and may import %s on floor %d: imports run down only", r.Name, r.Floor, name, floor)
+				return fmt.Errorf(" room %s is on floor %d and may import %s on floor %d: imports run down only",
+					r.Name, r.Floor, name, floor)
 			}
 		}
 	}

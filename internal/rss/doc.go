@@ -1,2 +1,2 @@
-// Package rss tells how much memory the process has taken.
+// Package rss returns the memory use of the process.
 package rss

@@ -1,7 +1,7 @@
 // Package safetensors reads and writes the safetensors format: an 8-byte little-endian length, a JSON header of that
 // length that gives each tensor's type, shape and place, and then the tensors' bytes, row-major and little-endian.
 //
-// A file that is opened has been checked whole: every tensor lies inside it, none overlaps another, none is cut short.
+// Open checks the whole layout: every tensor lies inside the file, none overlaps another, none is cut short.
 // Reference: https://github.com/huggingface/safetensors (format).
 package safetensors
 
@@ -25,7 +25,7 @@ import (
 // maxHeader is the reference implementation's limit on the header, in bytes.
 const maxHeader = 100_000_000
 
-// metadataKey is the header's key for the free-form strings of a file. No tensor can bear this name.
+// metadataKey is the header's key for the free-form strings of a file. No tensor can have this name.
 const metadataKey = "__metadata__"
 
 // Tensor is a named array of float32, row-major. A shape of no dimensions is a scalar.
@@ -72,7 +72,7 @@ func Open(path string) (*File, error) {
 	return file, nil
 }
 
-// Parse reads and checks the header of size bytes of r. name stands for them in errors.
+// Parse reads and checks the header of r, which has size bytes. name names r in errors.
 func Parse(r io.ReaderAt, size int64, name string) (*File, error) {
 	f := &File{path: name, entries: map[string]entry{}}
 	header, err := readHeader(r, size)
@@ -101,7 +101,7 @@ func (f *File) Close() error {
 // Names returns the names of the tensors, sorted.
 func (f *File) Names() []string { return slices.Clone(f.names) }
 
-// Metadata returns the file's own strings; nil where it has none.
+// Metadata returns the file's free-form strings; nil if there are none.
 func (f *File) Metadata() map[string]string { return f.metadata }
 
 // Shape returns the shape of a tensor, and whether there is a tensor of that name.
@@ -110,12 +110,11 @@ func (f *File) Shape(name string) ([]int, bool) {
 	return slices.Clone(e.shape), ok
 }
 
-// DType returns the type of a tensor as the header names it: F32, BF16, I64, ... It is empty for a name that the file
-// does not hold.
+// DType returns the type of a tensor as the header names it: F32, BF16, I64, ...; "" for an unknown tensor.
 func (f *File) DType(name string) string { return f.entries[name].dtype }
 
-// Tensor reads a tensor of type F64, F32, F16 or BF16 and returns its values as float32, owned by the caller. Halves
-// convert exactly, F64 rounds to the nearest.
+// Tensor reads a tensor of type F64, F32, F16 or BF16 and returns its values as float32, owned by the caller. F64
+// rounds to the nearest; all other types convert exactly.
 func (f *File) Tensor(name string) (shape []int, values []float32, err error) {
 	e, ok := f.entries[name]
 	if !ok {
@@ -132,8 +131,8 @@ func (f *File) Tensor(name string) (shape []int, values []float32, err error) {
 	return slices.Clone(e.shape), values, nil
 }
 
-// Write writes tensors in the order of their names, whatever the order given: equal tensors and metadata give equal
-// bytes. Values must be as many as the shape says, and names must be distinct.
+// Write writes tensors in the order of their names, so that equal tensors and metadata give equal bytes. The number of
+// values must match the shape, and names must be distinct.
 func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 	sorted := slices.Clone(tensors)
 	slices.SortStableFunc(sorted, func(a, b Tensor) int { return cmp.Compare(a.Name, b.Name) })
@@ -224,7 +223,7 @@ func (f *File) parseEntry(name string, member json.RawMessage) error {
 	return nil
 }
 
-// checkLayout makes sure that the tensors fill the bytes after the header, side by side, as the reference demands.
+// checkLayout checks that the tensors fill the bytes after the header without gaps, as the reference demands.
 func (f *File) checkLayout(dataBytes int64) error {
 	byOffset := slices.Clone(f.names)
 	slices.SortStableFunc(byOffset, func(a, b string) int {
@@ -259,7 +258,7 @@ func (f *File) checkLayout(dataBytes int64) error {
 func (e entry) checkSize() error {
 	width, ok := widths[e.dtype]
 	if !ok {
-		return nil // a type of the future: its place is checked, and reading it is an error
+		return nil // a type that this version does not know: Tensor refuses it
 	}
 	n, err := product(e.shape)
 	if err != nil {
@@ -286,8 +285,8 @@ func product(shape []int) (int, error) {
 	return n, nil
 }
 
-// makeHeader writes the header by hand, since its keys stand in the order of the tensors. Spaces fill it up, so that
-// the data begins at a multiple of 8.
+// makeHeader writes the header by hand, to keep the order of the tensors. It pads the header with spaces, so that the
+// data begin at a multiple of 8.
 func makeHeader(sorted []Tensor, metadata map[string]string) ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteByte('{')
@@ -331,7 +330,7 @@ func makeHeader(sorted []Tensor, metadata map[string]string) ([]byte, error) {
 func checkTensor(sorted []Tensor, i int) error {
 	t := sorted[i]
 	if t.Name == metadataKey {
-		return fmt.Errorf("no tensor can have the name %q", t.Name)
+		return fmt.Errorf("the tensor name %q is reserved", t.Name)
 	}
 	if i > 0 && sorted[i-1].Name == t.Name {
 		return fmt.Errorf("two tensors have the name %q", t.Name)

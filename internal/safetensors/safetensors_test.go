@@ -159,7 +159,7 @@ func TestWriteRefuses(t *testing.T) {
 	}{
 		"two of a name":          {[]Tensor{{"x", nil, one}, {"y", nil, one}, {"x", nil, one}}, `two tensors have the name "x"`},
 		"values against shape":   {[]Tensor{{"x", []int{2}, one}}, `tensor "x" of shape [2] has 1 values`},
-		"the name of metadata":   {[]Tensor{{"__metadata__", nil, one}}, "no tensor can have the name"},
+		"the name of metadata":   {[]Tensor{{"__metadata__", nil, one}}, "is reserved"},
 		"a negative dimension":   {[]Tensor{{"x", []int{-1}, nil}}, `tensor "x": shape [-1]`},
 		"a product out of range": {[]Tensor{{"x", []int{1 << 40, 1 << 40}, nil}}, `tensor "x": shape`},
 	} {

@@ -13,7 +13,7 @@ import (
 // ID is an identifier that JSON holds as a string or as an integer, whose digits are then the text.
 type ID string
 
-// UnmarshalJSONFrom reads a string or an integer. Anything else is an error: as text a fraction has more than one form.
+// UnmarshalJSONFrom reads a string or an integer. It refuses a fraction, whose text has more than one form.
 func (id *ID) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	if d.PeekKind() == '"' {
 		token, err := d.ReadToken()
@@ -37,8 +37,8 @@ func (id *ID) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	return fmt.Errorf("%s where an id is wanted: write the id as a string, or as an integer", what)
 }
 
-// NameLike returns the name in an object that stands for the one that is wanted: that itself, one that differs in case,
-// or one of others. It is "" where there is none.
+// NameLike returns the name in an object that may mean wanted: wanted itself, a name that differs in case, or one of
+// others; "" if there is none.
 func NameLike(object []byte, wanted string, others ...string) string {
 	var members map[string]jsontext.Value
 	if err := Unmarshal(object, &members); err != nil {
@@ -60,7 +60,7 @@ func NameLike(object []byte, wanted string, others ...string) string {
 	return ""
 }
 
-// sameFolded also knows the dotless and the dotted i of Turkish, of which no folding of Unicode makes an i.
+// sameFolded also folds the dotless and the dotted i of Turkish, which Unicode's folding keeps apart from i.
 func sameFolded(name, wanted string) bool {
 	return strings.EqualFold(strings.TrimSpace(dotlessI.Replace(name)), wanted)
 }

@@ -34,20 +34,20 @@ func Unmarshal(data []byte, v any) error {
 	return located(data, json.Unmarshal(data, v, strict))
 }
 
-// UnmarshalKnown is Unmarshal where a name that no field has is an error, too.
+// UnmarshalKnown is Unmarshal, except that an unknown name is an error.
 func UnmarshalKnown(data []byte, v any) error {
 	return located(data, json.Unmarshal(data, v, noUnknownNames))
 }
 
-// CheckNames returns an error unless data is one value in which no object has a name twice. It lets pass what is no
-// UTF-8: a server may cut an answer within a character.
+// CheckNames returns an error unless data is one value in which no object has a name twice. It accepts invalid UTF-8: a
+// server may cut an answer within a character.
 func CheckNames(data []byte) error {
 	var value jsontext.Value
 	return located(data, json.Unmarshal(data, &value, strict, jsontext.AllowInvalidUTF8(true)))
 }
 
-// FindMember returns where in data the value of an object's member is, and start == end where the object has no such
-// member. A value that is no object has none.
+// FindMember returns the range in data of the value of an object's member; start == end if data is not an object or has
+// no such member.
 func FindMember(data []byte, name string) (start, end int, err error) {
 	d := jsontext.NewDecoder(bytes.NewReader(data))
 	if d.PeekKind() != '{' {
@@ -75,7 +75,7 @@ func FindMember(data []byte, name string) (start, end int, err error) {
 	return start, end, nil
 }
 
-// IsDuplicate says that err is about a name that occurs twice.
+// IsDuplicate says whether err is about a name that occurs twice.
 func IsDuplicate(err error) bool { return errors.Is(err, jsontext.ErrDuplicateName) }
 
 // Error says what is wrong with JSON and where.
@@ -83,7 +83,7 @@ type Error struct {
 	Offset  int64  // of the byte in the data, from 0
 	Pointer string // to the value (RFC 6901), "" for the whole
 	Reason  string
-	Syntax  bool // it is no JSON at all
+	Syntax  bool // the data are not JSON
 	Err     error
 }
 
@@ -148,7 +148,7 @@ func isNumberWord(rest []byte) bool {
 }
 
 func typeError(err *json.SemanticError) error {
-	// The error of an UnmarshalJSON that calls this package says more, and where within its own value.
+	// An UnmarshalJSON that calls this package returns a more precise error, located within its own value.
 	var inner *Error
 	if errors.As(err.Err, &inner) {
 		return &Error{
@@ -211,7 +211,7 @@ func goKind(t reflect.Type) string {
 	return t.String()
 }
 
-// quoteCut keeps what a hostile file says from filling or steering a terminal.
+// quoteCut keeps the text of a hostile file from filling or controlling a terminal.
 func quoteCut(text string) string { return strconv.Quote(cut(text)) }
 
 func cut(text string) string {

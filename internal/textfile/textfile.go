@@ -1,6 +1,5 @@
-// Package textfile opens users' text files: corpora, queries, judgements, runs. A file that is packed
-// with gzip or zstd is unpacked, whatever its name is. What is no text at all is an error that says what it is and what
-// to do.
+// Package textfile opens users' text files: corpora, queries, judgements, runs. It unpacks gzip and zstd, whatever the
+// name of the file. For a file that is not text, the error says what the file is and what to do.
 package textfile
 
 import (
@@ -20,10 +19,10 @@ import (
 )
 
 const (
-	// maxWindow is the memory that a zstd file may ask for: as much as zstd --long=27 takes.
+	// maxWindow is the most memory that a zstd file may ask for: what zstd --long=27 needs.
 	maxWindow = 128 << 20
-	// A packed file may become maxRatio times its size, and freeSize in any case. Text becomes about 10 times its size;
-	// what becomes more was made to fill a disk.
+	// A packed file may unpack to maxRatio times its size, and to freeSize in any case. No text packs better; such a file
+	// was made to fill a disk.
 	maxRatio = 200
 	freeSize = 64 << 20
 )
@@ -95,11 +94,11 @@ type unpacking struct {
 }
 
 func (u *unpacking) Close() error {
-	_ = u.decoder.Close() // tells what Read has told
+	_ = u.decoder.Close() // repeats the error of Read
 	return nil
 }
 
-// IsPlain says whether the text of a file whose first bytes these are is the file itself.
+// IsPlain says whether a file that begins with start is not packed.
 func IsPlain(start []byte) bool { return packingOf(start) == nil }
 
 const (
@@ -152,7 +151,7 @@ func explain(err error) error {
 	case errors.Is(err, gzip.ErrHeader), errors.Is(err, zstd.ErrMagicMismatch):
 		return errors.New("there are bytes behind its end that are not packed; pack the file again")
 	case errors.Is(err, zstd.ErrWindowSizeExceeded):
-		return fmt.Errorf("it wants more than %d MiB of memory to be unpacked: pack it without --long, or with --long=27",
+		return fmt.Errorf("unpacking needs more than %d MiB of memory: pack the file without --long, or with --long=27",
 			maxWindow>>20)
 	}
 	return fmt.Errorf("%w: the file is damaged, fetch it again", err)
@@ -170,7 +169,7 @@ func (c *counter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// bounded ends where a file unpacks to more than text can.
+// bounded fails when a file unpacks to more than text can.
 type bounded struct {
 	r      io.Reader
 	packed *counter

@@ -84,7 +84,7 @@ func TestWhatCannotBeUnpackedIsAnErrorThatNamesTheFile(t *testing.T) {
 		"damaged zstd":     {append(other[:8:8], bytes.Repeat([]byte{0xff}, 50)...), "zstd: "},
 		"a window of 2 GiB": {
 			[]byte{0x28, 0xb5, 0x2f, 0xfd, 0x00, 21 << 3, 0x01, 0x00, 0x00},
-			"zstd: it wants more than 128 MiB of memory to be unpacked: pack it without --long, or with --long=27",
+			"zstd: unpacking needs more than 128 MiB of memory: pack the file without --long, or with --long=27",
 		},
 		"a bomb of gzip": {gzipped(t, make([]byte, 80<<20)), "bytes unpack to more than"},
 		"a bomb of zstd": {zstded(t, make([]byte, 80<<20)), "bytes unpack to more than"},

@@ -1,6 +1,6 @@
-// Package tfevents writes scalars to event files, which TensorBoard shows. A record is the length of its data, 8 bytes
-// little-endian, and the masked CRC-32C of those; the data, an Event in protocol buffers; and the masked CRC-32C of the
-// data (tensorflow/core/lib/io/record_writer.h, tensorflow/core/util/event.proto).
+// Package tfevents writes scalars to event files, which TensorBoard shows. A record holds the length of the data (8
+// bytes, little-endian) with its masked CRC-32C, then the data, an Event in protocol buffers, with their masked CRC-32C
+// (tensorflow/core/lib/io/record_writer.h, tensorflow/core/util/event.proto).
 package tfevents
 
 import (
@@ -21,7 +21,7 @@ import (
 
 // Scalar is a value of a curve.
 type Scalar struct {
-	Tag   string // the curve's name; what stands before a slash groups curves
+	Tag   string // the curve's name; TensorBoard groups curves by the part before a slash
 	Value float32
 }
 
@@ -43,11 +43,11 @@ const (
 
 const fileVersion = "brain.Event:2"
 
-// maxRecord is longer than any record that Write makes of a few dozen scalars: a longer one is damage.
+// maxRecord bounds a record in bytes: Write makes shorter records, so that a longer one is damage.
 const maxRecord = 1 << 20
 
-// Append opens an event file, made where there is none, to write behind its records. The first record that is damaged
-// or whose step and first tag keep does not want, and all behind it, are cut off.
+// Append opens or creates an event file and appends to it. It cuts the file off at the first record that is damaged, or
+// for whose step and first tag keep returns false.
 func Append(path string, keep func(step int64, tag string) bool) (*Writer, error) {
 	f, err := regular.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
@@ -107,7 +107,7 @@ func (w *Writer) Write(step int64, at time.Time, scalars []Scalar) error {
 	return w.record(protowire.AppendBytes(b, summary))
 }
 
-// Sync makes what is written survive a power cut.
+// Sync makes the written records survive a power cut.
 func (w *Writer) Sync() error { return w.file.Sync() }
 
 // Close closes the file.
@@ -139,7 +139,7 @@ func checksum(b []byte) uint32 {
 	return (c>>15 | c<<17) + 0xa282ead8
 }
 
-// errDamaged says that there is no whole record, the end of the file included.
+// errDamaged says that no whole record follows, at the end of the file too.
 var errDamaged = errors.New("damaged record")
 
 func readRecord(r io.Reader) ([]byte, error) {

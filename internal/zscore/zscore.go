@@ -38,7 +38,7 @@ func Of(n int, score func(i int) float64) Scale {
 	return Scale{math.Ldexp(mean, exponent-1), math.Ldexp(deviation, exponent-1)}
 }
 
-// Z standardises a score, which need not be one of those that the scale comes from.
+// Z standardises a score, which need not be among the scores of the scale.
 func (s Scale) Z(score float64) float64 {
 	if s.halfDeviation == 0 {
 		return 0
