@@ -204,7 +204,7 @@ func TestStatusSaysRunningOnlyWhileAProcessWorksOnTheRun(t *testing.T) {
 	require.Regexp(t, `before +running`, succeed(t, "status", dir))
 	code, _, stderr := cli(t.Context(), "status", "-verify", dir)
 	require.Equal(t, exitBusy, code)
-	require.Contains(t, stderr, "verify it when that has ended")
+	require.Contains(t, stderr, "verify the run when")
 	require.NoError(t, stage.Stop())
 	require.NoError(t, f.Close())
 	require.Regexp(t, `before +interrupted +0 .*goes on`, succeed(t, "status", dir))

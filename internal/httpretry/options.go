@@ -45,7 +45,9 @@ func (o Options) Validate() error {
 		name  string
 		value int
 	}{
-		{"Concurrency", o.Concurrency}, {"PerMinute", o.PerMinute}, {"Attempts", o.Attempts},
+		{"Concurrency", o.Concurrency},
+		{"PerMinute", o.PerMinute},
+		{"Attempts", o.Attempts},
 		{"MaxRequests", o.MaxRequests},
 	} {
 		if f.value < 0 {
@@ -90,7 +92,9 @@ func (o Options) readKey() (string, error) {
 }
 
 // isForeign says whether no API key can contain a character.
-func isForeign(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || r > unicode.MaxASCII }
+func isForeign(r rune) bool {
+	return unicode.IsSpace(r) || unicode.IsControl(r) || r > unicode.MaxASCII
+}
 
 // ParseURL checks the address of a server: http or https, a host, no credentials, no query. No error holds more than
 // the host, since a password may stand in what is malformed.

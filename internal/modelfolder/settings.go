@@ -123,8 +123,8 @@ type Refusal struct {
 
 // Schema lists the known keys of an object.
 type Schema struct {
-	Read     []string  // keys that the caller reads
-	Harmless []string  // keys that change no result
+	Read     []string // keys that the caller reads
+	Harmless []string // keys that change no result
 	Refused  []Refusal
 	// Unknown is what to do about any other key, as the end of a sentence.
 	Unknown string

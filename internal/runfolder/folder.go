@@ -18,31 +18,31 @@ import (
 	"github.com/retort-ir/retort/internal/version"
 )
 
-// LockFile is the name of the file that the process that works on a run keeps locked.
+// LockFile is the file that a process locks while it works on a run.
 const LockFile = "lock"
 
 // ErrInUse says that another process works on the run.
 var ErrInUse = ledger.ErrInUse
 
-// Folder is a run that this process works on. It belongs to one goroutine. Close frees it; so does the end of the
-// process.
+// Folder is a run that this process works on. It is not safe for concurrent use. Close, or the end of the process,
+// unlocks the run.
 type Folder struct {
 	dir      string
 	layout   Layout
-	root     *os.Root // all is read, written and removed below it: no link leads out
+	root     *os.Root // every read, write and removal is below it, so that no link leads out
 	log      *slog.Logger
 	lock     *os.File
 	manifest *Manifest
 	scanned  map[string]ledger.State // by stage
 
 	now    func() time.Time
-	create func(name string) (ledger.File, error) // opens a stage's file, which it makes where there is none
+	create func(name string) (ledger.File, error) // opens or creates a stage's file
 }
 
-// Open makes the folder where there is none, locks it and checks every stage's file. An unfinished end of a file is cut
-// off. A stage whose file somebody has deleted is forgotten, with the stages that read it. Both are reported to log
-// (nil: slog.Default()). Damage is ErrDamaged, with its file, line and offset where it is a stage's; a run that another
-// process works on is ErrInUse. Files that are not the stages' are not read: see [Folder.Check].
+// Open opens or creates the folder, locks it and checks the file of every stage. Open cuts off an unfinished record at
+// the end of a file. It forgets a stage whose file is missing, and the stages that read the file. It warns log (nil:
+// slog.Default()) of both. ErrDamaged means damage, with file, line and offset in a stage's file; ErrInUse means that
+// another process works on the run. Open reads no other files: see [Folder.Check].
 func Open(ctx context.Context, dir string, layout Layout, log *slog.Logger) (*Folder, error) {
 	f, err := openLocked(dir, layout, log)
 	if err != nil {
@@ -62,7 +62,7 @@ func Open(ctx context.Context, dir string, layout Layout, log *slog.Logger) (*Fo
 	return f, nil
 }
 
-// openLocked opens and locks a folder, which it makes where there is none.
+// openLocked opens or creates a folder and locks it.
 func openLocked(dir string, layout Layout, log *slog.Logger) (_ *Folder, err error) {
 	if log == nil {
 		log = slog.Default()
@@ -91,8 +91,8 @@ func (f *Folder) readManifest() error {
 	return err
 }
 
-// removeTemporary removes what a kill has left of files that were to appear whole or not at all: of the program's names
-// only, and in its folders. It follows no link.
+// removeTemporary removes the temporary files that a kill left, for names of the layout and in its folders only. It
+// follows no link.
 func (f *Folder) removeTemporary() error {
 	entries, err := fs.ReadDir(f.root.FS(), ".")
 	if err != nil {
@@ -126,7 +126,7 @@ func (f *Folder) removeTemporaryIn(dir string) error {
 	return errors.Join(errs...)
 }
 
-// lockWait is how long a lock is waited for: [InUse], which looks whether it is held, holds it for a moment.
+// lockWait is how long to wait for the lock: [InUse] holds it for a moment.
 const lockWait = 200 * time.Millisecond
 
 func (f *Folder) takeLock() error {
@@ -158,8 +158,7 @@ func (f *Folder) takeLock() error {
 	return nil
 }
 
-// InUse says whether a process works on the run. Where that cannot be known, such as in a folder that may not be read,
-// the answer is no.
+// InUse says whether a process works on the run. It returns false if the lock cannot be read.
 func InUse(dir string) bool {
 	lock, err := regular.Open(filepath.Join(dir, LockFile))
 	if err != nil {
@@ -177,7 +176,7 @@ func writePID(lock *os.File) error {
 	return err
 }
 
-// holder names the process that has the lock.
+// holder names the process that holds the lock.
 func holder(lock *os.File) string {
 	pid := make([]byte, 32)
 	n, _ := lock.ReadAt(pid, 0)
@@ -187,7 +186,7 @@ func holder(lock *os.File) string {
 	return "another process"
 }
 
-// Close frees the run. A stage that is being written must be stopped first.
+// Close unlocks the run. Stop a stage that is being written first.
 func (f *Folder) Close() error {
 	var errs []error
 	if f.lock != nil {
@@ -209,21 +208,20 @@ func (f *Folder) Dir() string { return f.dir }
 // Warn reports to the log that the folder was opened with.
 func (f *Folder) Warn(message string, args ...any) { f.log.Warn(message, args...) }
 
-// Manifest returns what is known of the run. It is not to be changed.
+// Manifest returns the manifest of the run. Do not change it.
 func (f *Folder) Manifest() *Manifest { return f.manifest }
 
-// Describe writes the job's settings, hashes of the files it was given, and seed to the manifest. They are for people
-// and programs that read it; no stage depends on them.
+// Describe writes the job's seed, settings and input hashes to the manifest, for its readers. No stage depends on them.
 func (f *Folder) Describe(seed uint64, settings, inputs map[string]string) error {
 	f.manifest.Seed, f.manifest.Settings, f.manifest.Inputs = seed, settings, inputs
-	f.manifest.WorkingFolder, _ = os.Getwd() // status does without it
+	f.manifest.WorkingFolder, _ = os.Getwd() // optional
 	return f.save()
 }
 
 // save writes the manifest and its copy.
 func (f *Folder) save() error { return f.manifest.write(f.root, ManifestFile, BackupFile) }
 
-// at gives an error of the root the path that the user knows.
+// at replaces a path below the root, in an error, by the path that the user knows.
 func (f *Folder) at(err error) error { return at(f.root, err) }
 
 func at(root *os.Root, err error) error {
@@ -243,7 +241,7 @@ func (f *Folder) check(ctx context.Context) error {
 			if err := f.forget(e.Name); err != nil {
 				return err
 			}
-			i = -1 // others went with it
+			i = -1 // forget has removed other stages too
 			continue
 		}
 		if err != nil {
@@ -256,7 +254,7 @@ func (f *Folder) check(ctx context.Context) error {
 	return nil
 }
 
-// forget drops a stage whose file is gone, and the stages that read it.
+// forget drops a stage whose file is missing, and the stages that read the file.
 func (f *Folder) forget(stage string) error {
 	all := append([]string{stage}, f.manifest.Readers(stage)...)
 	f.log.Warn("the file of a stage is gone: it is redone, with the stages that read it",
@@ -281,7 +279,7 @@ func (f *Folder) drop(stages ...string) error {
 	return f.removeFiles(files...)
 }
 
-// removeFiles removes files and folders; of a link the link.
+// removeFiles removes files and folders. It removes a link, not its target.
 func (f *Folder) removeFiles(names ...string) error {
 	var errs []error
 	for _, name := range names {
@@ -308,7 +306,7 @@ func (f *Folder) checkStage(e *Entry, c ledger.Contents) error {
 	if c.Whole() {
 		return nil
 	}
-	f.log.Warn("cut off what was left unfinished at the end of a stage's file",
+	f.log.Warn("cut off an unfinished record at the end of a stage's file",
 		"file", f.Path(e.File), "line", c.Count+1, "offset", c.Size, "bytes", c.Total-c.Size)
 	return f.truncate(e.File, c.Size)
 }
@@ -321,7 +319,7 @@ func (f *Folder) truncate(name string, size int64) error {
 	return errors.Join(file.Truncate(size), file.Close())
 }
 
-// damage says what a kill cannot have done, "" where there is nothing of the kind.
+// damage describes the damage that no kill can have caused; "" if there is none.
 func damage(e *Entry, c ledger.Contents) string {
 	switch {
 	case !c.Whole() && (e.State == Complete || !c.Torn()):
@@ -336,8 +334,8 @@ func damage(e *Entry, c ledger.Contents) string {
 	return ""
 }
 
-// keep returns what can be kept of a stage's file, and how many lines cannot: all of a file that is good in itself, but
-// not the one that a complete stage has written.
+// keep returns the records of a stage's file that can be kept, and the number of lost lines. Nothing can be kept of a
+// whole file that differs from the file that the complete stage wrote.
 func keep(e *Entry, c ledger.Contents) (good ledger.State, lost int) {
 	if e.State == Complete && c.Whole() && c.Count >= e.Count {
 		return ledger.State{}, c.Count

@@ -131,7 +131,7 @@ func TestARunningFileCutAtAnyByteIsRepairedAndReported(t *testing.T) {
 		require.NoError(t, os.WriteFile(path, whole[:cut], 0o644))
 		f, log := openLogged(t, dir)
 		torn := cut > 0 && whole[cut-1] != '\n'
-		require.Equal(t, torn, strings.Contains(log.String(), "cut off what was left unfinished"), "cut at %d: %s", cut, log)
+		require.Equal(t, torn, strings.Contains(log.String(), "cut off an unfinished record"), "cut at %d: %s", cut, log)
 		require.Equal(t, 3-strings.Count(string(whole[:cut]), "\n"), run(t, f, specOf("a", "1"), 3))
 		require.Equal(t, whole, read(t, path))
 		f.manifest.Find("a").State = Running
@@ -299,10 +299,10 @@ func TestAFolderThatCannotBeUsedIsNamed(t *testing.T) {
 
 	for content, want := range map[string]string{
 		"{":                            "malformed manifest",
-		`{"format":9}`:                 "a run of format 9, this program reads 2",
-		`{"stages":[null]}`:            "a run of format 0",
+		`{"format":9}`:                 "the run has format 9, this program reads 2",
+		`{"stages":[null]}`:            "the run has format 0",
 		`{"format":1,"stages":[null]}`: "stage 1 is malformed",
-		`{"format":1,"stages":[{"name":"../a","file":"../a.jsonl"}]}`:                                            `stage 1 is called "../a", which no stage of a run is`,
+		`{"format":1,"stages":[{"name":"../a","file":"../a.jsonl"}]}`:                                            `stage 1 has the unknown name "../a"`,
 		`{"format":1,"stages":[{"name":"a","file":"a.jsonl","state":"complete"},{"name":"a","file":"a.jsonl"}]}`: "stage 2 is malformed",
 	} {
 		dir := t.TempDir()

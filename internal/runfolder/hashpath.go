@@ -16,8 +16,8 @@ import (
 	"github.com/retort-ir/retort/internal/regular"
 )
 
-// HashPath hashes a file, or the names and contents of a folder's files. Links are followed, which model folders are
-// often made of: a link counts as what it leads to.
+// HashPath hashes a file, or the names and contents of a folder's files. It follows links, since many model folders
+// consist of links.
 func HashPath(ctx context.Context, path string) (string, error) {
 	h := pathHash{h: sha256.New(), root: path}
 	if err := h.add(ctx, path, nil); err != nil {
@@ -31,7 +31,7 @@ type pathHash struct {
 	root string
 }
 
-// add hashes what is at path; above are the folders that it lies in.
+// add hashes the file or folder at path; above are the folders around it.
 func (h *pathHash) add(ctx context.Context, path string, above []fs.FileInfo) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -46,7 +46,7 @@ func (h *pathHash) add(ctx context.Context, path string, above []fs.FileInfo) er
 	case !info.IsDir():
 		return fmt.Errorf("%s is neither a file nor a folder", path)
 	case slices.ContainsFunc(above, func(folder fs.FileInfo) bool { return os.SameFile(folder, info) }):
-		return fmt.Errorf("%s is a link to a folder that it lies in: remove it", path)
+		return fmt.Errorf("%s is a link to a folder around it: remove the link", path)
 	}
 	entries, err := os.ReadDir(path)
 	if err != nil {

@@ -37,5 +37,5 @@ func TestALinkIsHashedAsWhatItLeadsTo(t *testing.T) {
 
 	require.NoError(t, os.Symlink("..", path("plain/1_Pooling/up")))
 	_, err := HashPath(t.Context(), path("link"))
-	require.ErrorContains(t, err, filepath.Join("link", "1_Pooling", "up")+" is a link to a folder that it lies in")
+	require.ErrorContains(t, err, filepath.Join("link", "1_Pooling", "up")+" is a link to a folder around it")
 }

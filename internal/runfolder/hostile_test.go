@@ -64,7 +64,7 @@ func TestAManifestThatOwnsWhatIsNotItsOwnIsRefusedByName(t *testing.T) {
 func TestAManifestWhoseStagesAreNotTheProgramsIsRefusedByName(t *testing.T) {
 	for _, name := range append(hostileNames(chain(t)), "e", "A", strings.Repeat("x", 5000)) {
 		for what, change := range map[string]func(e *Entry){
-			fmt.Sprintf("is called %q", name):       func(e *Entry) { e.Name, e.File = name, name+".jsonl" },
+			fmt.Sprintf("has the unknown name %q", name):       func(e *Entry) { e.Name, e.File = name, name+".jsonl" },
 			fmt.Sprintf("has the file %q", name):    func(e *Entry) { e.File = name },
 			fmt.Sprintf("has the state %q", "done"): func(e *Entry) { e.State = "done" },
 		} {
@@ -84,7 +84,7 @@ func TestAManifestWithChecksumsOfOtherFilesIsRefusedByName(t *testing.T) {
 		}
 		dir := chain(t)
 		rewrite(t, dir, func(m *Manifest) { m.Files = map[string]Sum{name: {}} })
-		requireRefused(t, dir, fmt.Sprintf("%q is no file of a run", name))
+		requireRefused(t, dir, fmt.Sprintf("%q is not a file of a run", name))
 	}
 	for _, name := range []string{
 		"checkpoints/x", "answers.jsonl", "model/../x", "model//x", "model/x\\..",
@@ -92,7 +92,7 @@ func TestAManifestWithChecksumsOfOtherFilesIsRefusedByName(t *testing.T) {
 	} {
 		dir := chain(t)
 		rewrite(t, dir, func(m *Manifest) { m.Files = map[string]Sum{name: {}} })
-		requireRefused(t, dir, fmt.Sprintf("%q is no file of a run", name))
+		requireRefused(t, dir, fmt.Sprintf("%q is not a file of a run", name))
 	}
 }
 
@@ -220,8 +220,8 @@ func TestBeginRefusesAStageThatIsNotInTheLayout(t *testing.T) {
 	f := openFolder(t, t.TempDir())
 	for _, name := range hostileNames(f.Dir()) {
 		_, err := f.Begin(Spec{Name: name})
-		require.ErrorContains(t, err, "is no stage of the layout")
-		require.ErrorContains(t, f.Record(t.Context(), name), "is no file or folder of the layout")
+		require.ErrorContains(t, err, "is not a stage of the layout")
+		require.ErrorContains(t, f.Record(t.Context(), name), "is not a file or folder of the layout")
 		if name != "manifest.json" && name != "lock" {
 			require.ErrorContains(t, f.Remove(name), "is not in the layout")
 		}

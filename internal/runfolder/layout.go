@@ -10,28 +10,28 @@ import (
 	"strings"
 )
 
-// Layout is the closed set of names that a program may own in a run folder. A manifest that speaks of any other name is
-// refused: a run is data, and does not say what is to be written or removed.
+// Layout is the closed set of names that a program may own in a run folder. A manifest with any other name is
+// refused: a run is data, and must not choose which files are written or removed.
 type Layout struct {
-	// Stages are the stages by name. Each has its own file, NAME.jsonl, and may have other files and folders, which are
-	// removed where the stage is done anew.
+	// Stages are the stages by name. Each has its own file, NAME.jsonl, and may own other files and folders, which are
+	// removed when the stage starts anew.
 	Stages map[string]map[string]Remedy
-	// Others are files and folders of no stage.
+	// Others are the files and folders that belong to no stage.
 	Others map[string]Remedy
 }
 
-// Remedy is what [Repair] does about damage to a file or to a file of a folder.
+// Remedy is what [Repair] does about a damaged file or a damaged file in a folder.
 type Remedy int
 
 const (
-	// Remove removes the file or the whole folder: the next run makes it again from the others.
+	// Remove removes the file or the whole folder: the next run makes it again from other files.
 	Remove Remedy = iota
-	// Redo makes the next run do the stage anew.
+	// Redo makes the next run start the stage anew.
 	Redo
-	// SetAside renames the file to NAME.damaged, since nothing makes it again.
+	// SetAside renames the file to NAME.damaged, since no run makes it again.
 	SetAside
-	// Journal leaves the file alone: its owner appends to it, keeps checksums in it, and repairs it. The manifest has
-	// no checksum of it.
+	// Journal leaves the file alone: its owner appends to it, keeps checksums in it, and repairs it. The manifest holds
+	// no checksum of a journal.
 	Journal
 )
 
@@ -74,7 +74,7 @@ func stageFile(stage string) string { return stage + ".jsonl" }
 // owned returns the files and folders of a stage besides its own file.
 func (l Layout) owned(stage string) []string { return slices.Sorted(maps.Keys(l.Stages[stage])) }
 
-// names are all that the program may own, its folder's own files among them.
+// names returns all names that the program may own, with the manifest, its copy and the lock.
 func (l Layout) names() []string {
 	all := []string{ManifestFile, BackupFile, LockFile}
 	for stage := range l.Stages {
@@ -85,8 +85,8 @@ func (l Layout) names() []string {
 	return all
 }
 
-// remedy returns the remedy of a file that the manifest may have a checksum of, by its path in the run, and the stage
-// that owns it.
+// remedy returns, for the path of a file in the run, the remedy and the owning stage; not ok for a file of which the
+// manifest may hold no checksum.
 func (l Layout) remedy(file string) (r Remedy, stage string, ok bool) {
 	if !fs.ValidPath(file) || strings.ContainsAny(file, "\x00\\") {
 		return 0, "", false
@@ -103,7 +103,7 @@ func (l Layout) remedy(file string) (r Remedy, stage string, ok bool) {
 	return 0, "", false
 }
 
-// check refuses a manifest that speaks of what the program does not own.
+// check refuses a manifest that names a file or stage that the program does not own.
 func (l Layout) check(m *Manifest) error {
 	for i, e := range m.Stages {
 		if e == nil {
@@ -111,13 +111,13 @@ func (l Layout) check(m *Manifest) error {
 		}
 		owned, known := l.Stages[e.Name]
 		if !known {
-			return fmt.Errorf("stage %d is called %q, which no stage of a run is", i+1, e.Name)
+			return fmt.Errorf("stage %d has the unknown name %q", i+1, e.Name)
 		}
 		if e.File != stageFile(e.Name) {
-			return fmt.Errorf("stage %s has the file %q, which is not its own (%s)", e.Name, e.File, stageFile(e.Name))
+			return fmt.Errorf("stage %s has the file %q, want %s", e.Name, e.File, stageFile(e.Name))
 		}
 		if m.Find(e.Name) != e {
-			return fmt.Errorf("stage %d is malformed: there is another called %s", i+1, e.Name)
+			return fmt.Errorf("stage %d is malformed: the name %s occurs twice", i+1, e.Name)
 		}
 		for _, name := range e.Owns {
 			if _, ok := owned[name]; !ok {
@@ -133,14 +133,14 @@ func (l Layout) check(m *Manifest) error {
 	}
 	for file := range m.Files {
 		if _, _, ok := l.remedy(file); !ok {
-			return fmt.Errorf("%q is no file of a run", file)
+			return fmt.Errorf("%q is not a file of a run", file)
 		}
 	}
 	return nil
 }
 
-// checkLinks refuses links among the program's names that lead out of the run, or nowhere: what is written through such
-// a link would change what is not the run's.
+// checkLinks refuses links of the layout that lead out of the run, or nowhere: writing through such a link would change
+// files outside the run.
 func (l Layout) checkLinks(root *os.Root) error {
 	for _, name := range l.names() {
 		err := walk(root, name, func(file string, info fs.FileInfo) error {
@@ -151,8 +151,8 @@ func (l Layout) checkLinks(root *os.Root) error {
 				return nil
 			}
 			to, _ := root.Readlink(file)
-			return fmt.Errorf("%s is a link to %s, which is outside of the run or not there: remove the link, "+
-				"or put what it leads to in its place", path.Join(root.Name(), file), to)
+			return fmt.Errorf("%s is a link to %s, which is outside the run or does not exist: remove the link, "+
+				"or replace the link by its target", path.Join(root.Name(), file), to)
 		})
 		if err != nil {
 			return err
@@ -161,8 +161,8 @@ func (l Layout) checkLinks(root *os.Root) error {
 	return nil
 }
 
-// walk calls do with the file, or with the folder and all in it, in the order of their names. It follows no link. What
-// is not there is passed over.
+// walk calls do with the file, or with the folder and everything in it, in the order of their names. It follows no
+// link, and skips a name that does not exist.
 func walk(root *os.Root, name string, do func(file string, info fs.FileInfo) error) error {
 	info, err := root.Lstat(name)
 	if os.IsNotExist(err) {

@@ -25,13 +25,12 @@ const (
 	BackupFile   = "manifest.backup.json"
 )
 
-// Format is the version of the folder's layout. The manifest of version 1 had checksums only of the stages'
-// files.
+// Format is the version of the folder's layout. The manifest of version 1 held checksums of the stages' files only.
 const Format = 2
 
 const firstFormat = 1
 
-// State is how far a stage is.
+// State is the state of a stage.
 type State string
 
 // The states. A stage that never began has no entry.
@@ -40,46 +39,46 @@ const (
 	Complete State = "complete"
 )
 
-// Manifest says what a folder holds. In the file its last member, "sha256", is the checksum of all before it.
+// Manifest describes a run. In the file, the last member, "sha256", is the checksum of everything before it.
 type Manifest struct {
 	Format   int               `json:"format"`
-	Retort   string            `json:"retort"` // version of the program that wrote it last
+	Retort   string            `json:"retort"` // version of the program that last wrote the manifest
 	Seed     uint64            `json:"seed"`
 	Settings map[string]string `json:"settings,omitempty"` // of the whole job, by name
-	Inputs   map[string]string `json:"inputs,omitempty"`   // hashes of the files that the job was given, by setting
-	// WorkingFolder is where the job was started: relative paths in Settings begin there.
+	Inputs   map[string]string `json:"inputs,omitempty"`   // hashes of the job's input files, by setting
+	// WorkingFolder is the folder that relative paths in Settings begin at.
 	WorkingFolder string `json:"working_folder,omitempty"`
-	// Files has the checksums of the run's files, by their paths in it; Stages has the checksums of the stages' files.
+	// Files holds the checksums of the run's files, by path in the run; Stages holds the checksums of the stages' files.
 	Files  map[string]Sum `json:"files,omitempty"`
 	Stages []*Entry       `json:"stages"`
 }
 
-// Sum is what a file was when it was written.
+// Sum is the size and checksum of a file when it was written.
 type Sum struct {
 	Bytes  int64  `json:"bytes"`
 	SHA256 string `json:"sha256"`
 }
 
-// Entry is what the manifest says of one stage.
+// Entry is the manifest's entry of a stage.
 type Entry struct {
 	Name    string  `json:"name"`
 	State   State   `json:"state"`
-	Count   int     `json:"count"`   // records; of a running stage those synced last
-	Seconds float64 `json:"seconds"` // spent on it, in all sessions together
-	// Peak is the highest resident memory of the process until the stage ended, in bytes; 0: not known.
+	Count   int     `json:"count"`   // records; of a running stage, as of the last sync
+	Seconds float64 `json:"seconds"` // spent on the stage, in all sessions together
+	// Peak is the highest resident memory of the process until the stage ended, in bytes; 0: unknown.
 	Peak int64  `json:"peak_bytes,omitempty"`
 	Key  string `json:"key"`
-	// Settings are its own, and Inputs the hashes of the stage files that it reads: together they are the key.
+	// Settings are the stage's settings, Inputs the hashes of the stage files that it reads. Key is the hash of both.
 	Settings map[string]string `json:"settings"`
 	Inputs   map[string]string `json:"inputs,omitempty"`
-	Owns     []string          `json:"owns,omitempty"` // of format 1; now the program knows it
+	Owns     []string          `json:"owns,omitempty"` // format 1 only; now a part of the layout
 	File     string            `json:"file"`
 	Bytes    int64             `json:"bytes,omitempty"`  // of the file, once complete
 	SHA256   string            `json:"sha256,omitempty"` // of the file, once complete
 }
 
-// ReadManifest reads the manifest of a run without locking it. A folder without one is fs.ErrNotExist. A manifest that
-// is not as it was written is [ErrDamaged], one that names what is not in the layout an error that says which name.
+// ReadManifest reads the manifest of a run without locking the run. It returns fs.ErrNotExist if there is none,
+// [ErrDamaged] if the manifest has changed, and an error that names any name outside the layout.
 func ReadManifest(dir string, layout Layout) (*Manifest, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -89,7 +88,7 @@ func ReadManifest(dir string, layout Layout) (*Manifest, error) {
 	return readManifest(root, ManifestFile, layout)
 }
 
-// ErrDamaged says that a file of a run is not as it was written.
+// ErrDamaged says that a file of a run has changed since it was written.
 var ErrDamaged = ledger.ErrDamaged
 
 func readManifest(root *os.Root, name string, layout Layout) (*Manifest, error) {
@@ -115,9 +114,8 @@ func parseManifest(data []byte, layout Layout) (*Manifest, error) {
 	}
 	sealed, whole := unseal(data)
 	if m.Format != Format && m.Format != firstFormat && whole == sealed {
-		return nil,
-			fmt.Errorf("a run of format %d, this program reads %d: go on with the version of retort that began it (%s), or take another folder",
-				m.Format, Format, m.Retort)
+		return nil, fmt.Errorf("the run has format %d, this program reads %d: "+
+			"go on with the version of retort that began the run (%s), or take another folder", m.Format, Format, m.Retort)
 	}
 	err := layout.check(m)
 	switch unsealed := !whole && (sealed || m.Format != firstFormat); {
@@ -126,7 +124,7 @@ func parseManifest(data []byte, layout Layout) (*Manifest, error) {
 	case unsealed:
 		return nil, fmt.Errorf("%w: its checksum does not match", ErrDamaged)
 	case err != nil:
-		return nil, fmt.Errorf("%w: this is no manifest that retort has written; remove it to do all stages anew", err)
+		return nil, fmt.Errorf("%w: retort has not written this manifest; remove it to do all stages anew", err)
 	}
 	for _, e := range m.Stages {
 		e.Owns = nil
@@ -134,7 +132,7 @@ func parseManifest(data []byte, layout Layout) (*Manifest, error) {
 	return m, nil
 }
 
-// What precedes and follows the checksum, which is the last member.
+// The text before and after the checksum, which is the last member.
 const (
 	sealBegin = ",\n  \"sha256\": \""
 	sealEnd   = "\"\n}\n"
@@ -151,7 +149,7 @@ func (m *Manifest) seal() ([]byte, error) {
 	return append(body, sealBegin+hex.EncodeToString(sum[:])+sealEnd...), nil
 }
 
-// unseal says whether a text ends with a checksum, and whether that is the text's.
+// unseal says whether a text ends with a checksum, and whether the checksum matches.
 func unseal(data []byte) (sealed, whole bool) {
 	at := len(data) - len(sealBegin) - 2*sha256.Size - len(sealEnd)
 	if at < 0 || !bytes.HasPrefix(data[at:], []byte(sealBegin)) || !bytes.HasSuffix(data, []byte(sealEnd)) {
@@ -170,8 +168,8 @@ func (m *Manifest) Find(stage string) *Entry {
 	return m.Stages[i]
 }
 
-// Stale says why a stage, if it were begun with the same settings, would be done anew or gone on with: "" for one that
-// would be left alone. Stages after it are redone only where its file then differs.
+// Stale says why a stage, begun with the same settings, would start anew or resume; "" if the stage is complete. Later
+// stages start anew only if the stage's file changes.
 func (m *Manifest) Stale(stage string) string {
 	e := m.Find(stage)
 	if e == nil {
@@ -197,7 +195,7 @@ func (m *Manifest) Stale(stage string) string {
 // Readers returns the stages that read a stage's file, directly or not, in the manifest's order.
 func (m *Manifest) Readers(stage string) []string {
 	found := map[string]bool{stage: true}
-	for range m.Stages { // as often as a chain can be long
+	for range m.Stages { // a chain of readers is at most as long
 		for _, e := range m.Stages {
 			for input := range e.Inputs {
 				found[e.Name] = found[e.Name] || found[input]
@@ -237,7 +235,7 @@ func (m *Manifest) remove(stages ...string) {
 // keyOf hashes what decides a stage's output.
 func keyOf(name string, settings, inputs map[string]string) (string, error) {
 	var b bytes.Buffer
-	for _, part := range []any{name, settings, inputs} { // maps are written in the order of their keys
+	for _, part := range []any{name, settings, inputs} { // encoding/json sorts the keys of maps
 		if err := json.NewEncoder(&b).Encode(part); err != nil {
 			return "", err
 		}
@@ -246,7 +244,7 @@ func keyOf(name string, settings, inputs map[string]string) (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
-// differences says in words what is different, or "" where nothing is.
+// differences describes what has changed since the entry; "" if nothing has.
 func (e *Entry) differences(settings, inputs map[string]string) string {
 	var all []string
 	for _, name := range names(e.Inputs, inputs) {
@@ -258,7 +256,7 @@ func (e *Entry) differences(settings, inputs map[string]string) string {
 	return strings.Join(all, "; ")
 }
 
-// Differences says in words how settings differ: "depth was 100, is 50".
+// Differences describes how settings differ: "depth was 100, is 50".
 func Differences(before, now map[string]string) []string {
 	var all []string
 	for _, name := range names(before, now) {
@@ -279,7 +277,7 @@ func Differences(before, now map[string]string) []string {
 	return all
 }
 
-// longest is how long a value is that can be shown: hashes are not worth it.
+// longest is the longest value to show: hashes are longer.
 const longest = 40
 
 func brief(value string) string {

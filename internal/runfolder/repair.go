@@ -12,28 +12,27 @@ import (
 	"github.com/retort-ir/retort/internal/ledger"
 )
 
-// Repaired is what Repair did about one file.
+// Repaired describes the repair of one file.
 type Repaired struct {
-	Path   string // of the file
-	Reason string // why
-	Done   string // in words, what was done and what the next run does; "" where Cut says it
-	Lost   bool   // nothing makes it again
+	Path   string
+	Reason string // the damage
+	Done   string // what Repair did and what the next run does; "" if Cut is set
+	Lost   bool   // no run makes the file again
 	Cut    *Cut   // of a stage's file
 }
 
-// Cut is what was dropped of a stage's file.
+// Cut describes the records that Repair dropped from a stage's file.
 type Cut struct {
-	Line   int   // of the first record that was dropped, from 1
-	Offset int64 // of its first byte
+	Line   int   // of the first dropped record, from 1
+	Offset int64 // of that line
 	Kept   int   // records
-	Redone int   // records that were dropped and will be made again
+	Redone int   // dropped records, which the next run makes again
 }
 
-// Repair restores a damaged manifest from its copy, cuts every damaged file of a stage before its first bad record,
-// and does with every other file that its checksum does not fit what the layout says. The next run makes again what was
-// dropped; stages that read it are redone only where it then differs. A kill while Repair works leaves damage that
-// Repair removes when it is called again. A folder without a run is an error, and so is a manifest that is damaged like
-// its copy.
+// Repair restores a damaged manifest from its copy, cuts every damaged file of a stage before its first bad record, and
+// applies the layout's remedy to every other damaged file. The next run makes the dropped records again; stages that
+// read them start anew only if the records change. After a kill, call Repair again. A folder without a run is an error,
+// and so is a manifest that is damaged like its copy.
 func Repair(ctx context.Context, dir string, layout Layout, log *slog.Logger) (_ []Repaired, err error) {
 	if _, err := ReadManifest(dir, layout); err != nil && !errors.Is(err, ErrDamaged) {
 		return nil, err
@@ -61,7 +60,7 @@ func (r *repair) add(file, reason, done string, lost bool) {
 	r.done = append(r.done, Repaired{Path: r.Path(filepath.FromSlash(file)), Reason: reason, Done: done, Lost: lost})
 }
 
-// manifests makes the manifest and its copy whole.
+// manifests restores the manifest from its copy, or the copy from the manifest.
 func (r *repair) manifests(context.Context) error {
 	err := r.readManifest()
 	backup, backupErr := readManifest(r.root, BackupFile, r.layout)
@@ -85,7 +84,7 @@ func (r *repair) stages(ctx context.Context) error {
 	for _, e := range r.manifest.Stages {
 		s, err := scan(ctx, r.root, e.File)
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // the next run says so
+			continue // Open warns of a missing file
 		}
 		if err != nil {
 			return err
@@ -110,7 +109,8 @@ func (r *repair) stages(ctx context.Context) error {
 	return nil
 }
 
-// cut makes the stage unfinished before the file is cut, so that no complete stage ever has a shorter file.
+// cut marks the stage as unfinished before it cuts the file, so that a kill leaves no complete stage with a shorter
+// file.
 func (f *Folder) cut(e *Entry, s ledger.State) error {
 	e.State, e.Count, e.Bytes, e.SHA256 = Running, s.Count, 0, ""
 	if err := f.save(); err != nil {
@@ -119,7 +119,7 @@ func (f *Folder) cut(e *Entry, s ledger.State) error {
 	return f.truncate(e.File, s.Size)
 }
 
-// files does what the layout says about files that their checksums do not fit.
+// files applies the layout's remedies to files whose checksums do not match.
 func (r *repair) files(ctx context.Context) error {
 	for _, name := range r.layout.names() {
 		damaged, err := r.Check(ctx, name)
@@ -128,7 +128,7 @@ func (r *repair) files(ctx context.Context) error {
 		}
 		for _, d := range damaged {
 			if !r.Recorded(name) {
-				continue // went with an earlier one
+				continue // removed with an earlier file
 			}
 			if err := r.file(d); err != nil {
 				return err
@@ -143,7 +143,7 @@ func (r *repair) file(d Damage) error {
 	remedy, stage, _ := r.layout.remedy(d.File)
 	switch remedy {
 	case Redo:
-		r.add(d.File, d.Reason, "the stage "+stage+" is done anew by the next run", false)
+		r.add(d.File, d.Reason, "the next run starts the stage "+stage+" anew", false)
 		return r.drop(stage)
 	case SetAside:
 		delete(r.manifest.Files, d.File)

@@ -12,29 +12,29 @@ import (
 	"github.com/retort-ir/retort/internal/strictjson"
 )
 
-// Spec describes a stage of the layout. Its file is Name.jsonl.
+// Spec describes a stage of the layout, whose file is Name.jsonl.
 type Spec struct {
 	Name     string
-	Settings map[string]string // all that decides its output besides the stages that it reads
+	Settings map[string]string // everything that decides the output besides Inputs
 	Inputs   []string          // stages that it reads; they must be complete
 }
 
-// Stage is a stage that has begun. What it appends is in the file when Append returns, and so survives a kill; a power
-// cut can take the last seconds.
+// Stage is a stage that has begun. A record survives a kill once Append has returned; a power cut can lose the
+// records of the last seconds.
 type Stage struct {
 	folder *Folder
 	entry  *Entry
 	path   string
-	ledger *ledger.Ledger // nil where the stage is complete or was stopped
-	state  ledger.State   // where there is no ledger
-	since  time.Time      // when the seconds were counted last
+	ledger *ledger.Ledger // nil if the stage is complete or stopped
+	state  ledger.State   // if there is no ledger
+	since  time.Time      // end of the time that is counted already
 }
 
-// Begin goes on with a stage where the folder has it with the same key, and starts it anew otherwise, which it reports
-// where something was there. A complete stage can only be read.
+// Begin resumes a stage whose key is the same, and starts any other stage anew. It logs a restart that discards
+// records. A complete stage can only be read.
 func (f *Folder) Begin(spec Spec) (*Stage, error) {
 	if _, ok := f.layout.Stages[spec.Name]; !ok {
-		return nil, fmt.Errorf("run folder: %q is no stage of the layout", spec.Name)
+		return nil, fmt.Errorf("run folder: %q is not a stage of the layout", spec.Name)
 	}
 	inputs := map[string]string{}
 	for _, name := range spec.Inputs {
@@ -58,7 +58,7 @@ func (f *Folder) Begin(spec Spec) (*Stage, error) {
 	}
 	err = f.drop(spec.Name)
 	if err == nil {
-		// A drop that was interrupted has left files behind.
+		// An interrupted drop leaves files behind.
 		err = f.removeFiles(append(f.layout.owned(spec.Name), stageFile(spec.Name))...)
 	}
 	if err != nil {
@@ -69,7 +69,7 @@ func (f *Folder) Begin(spec Spec) (*Stage, error) {
 	})
 }
 
-// start makes the file before the manifest knows of it, so that a stage in the manifest has a file of its own.
+// start creates the file before it writes the manifest, so that every stage in the manifest has its file.
 func (f *Folder) start(e *Entry) (*Stage, error) {
 	file, err := f.create(e.File)
 	if err != nil {
@@ -108,7 +108,7 @@ func (f *Folder) writing(e *Entry, file ledger.File, from ledger.State) (*Stage,
 	return s, nil
 }
 
-// Complete says that nothing is left to do.
+// Complete says whether the stage is complete.
 func (s *Stage) Complete() bool { return s.entry.State == Complete }
 
 // Count returns the number of records.
@@ -122,17 +122,17 @@ func (s *Stage) Count() int {
 // Path returns the path of the stage's file.
 func (s *Stage) Path() string { return s.path }
 
-// Append writes a record, which must be an object in JSON. After an error the file holds what it held before.
+// Append writes a record, which must be an object in JSON. After an error the file is unchanged.
 func (s *Stage) Append(record any) error {
 	_, err := s.ledger.Append(record)
 	return err
 }
 
-// synced writes to the manifest what the file holds.
+// synced updates the stage's entry in the manifest.
 func (s *Stage) synced() error {
 	now := s.folder.now()
 	s.entry.Count = s.ledger.Count()
-	s.entry.Seconds += max(0, now.Sub(s.since).Seconds()) // a clock that is set back takes nothing away
+	s.entry.Seconds += max(0, now.Sub(s.since).Seconds()) // the clock may have been set back
 	s.since = now
 	s.entry.Peak = max(s.entry.Peak, rss.Peak())
 	return s.folder.manifest.write(s.folder.root, ManifestFile)
@@ -205,7 +205,7 @@ func Read[T any](ctx context.Context, s *Stage) iter.Seq2[T, error] {
 	}
 }
 
-// remedy tells what to do about damage to a stage's file.
+// remedy returns the remedy for damage to a stage's file.
 func remedy(dir string) string {
 	return fmt.Sprintf(`run "retort repair %s", which redoes the records from there on`, dir)
 }

@@ -18,24 +18,23 @@ import (
 	"github.com/retort-ir/retort/internal/regular"
 )
 
-// Damage is a file of a run that is not as it was written.
+// Damage is a file of a run that has changed since it was written.
 type Damage struct {
 	File   string // its path in the run, with slashes
 	Reason string
 }
 
-// gone is the reason where there is no file.
+// gone is the reason for a missing file.
 const gone = "it is gone"
 
-// Error says it in words that name the file and the remedy.
+// Error returns an ErrDamaged that names the file and the remedy.
 func (d Damage) Error(dir string) error {
-	return fmt.Errorf(`%s is %w: %s: run "retort repair %s"`, filepath.Join(dir, filepath.FromSlash(d.File)),
-		ErrDamaged,
-		d.Reason, dir)
+	return fmt.Errorf(`%s is %w: %s: run "retort repair %s"`,
+		filepath.Join(dir, filepath.FromSlash(d.File)), ErrDamaged, d.Reason, dir)
 }
 
-// Record writes the checksums of files, and of all files of folders, to the manifest. The names are of the layout. Of
-// what is not there it forgets the checksum.
+// Record writes the checksums of files, and of all files in folders, to the manifest. The names must be in the layout.
+// Record removes the checksums of missing files.
 func (f *Folder) Record(ctx context.Context, names ...string) error {
 	sums := map[string]Sum{}
 	for _, name := range names {
@@ -62,8 +61,8 @@ func (f *Folder) Record(ctx context.Context, names ...string) error {
 	return f.save()
 }
 
-// Replace calls write, which writes the names anew, and records their checksums. What they were is forgotten first, so
-// that after a kill no file has the checksum of another.
+// Replace calls write, which writes the names anew, and records their checksums. It removes the old checksums first, so
+// that a kill never leaves a new file with an old checksum.
 func (f *Folder) Replace(ctx context.Context, write func() error, names ...string) error {
 	for _, name := range names {
 		if err := f.summable(name); err != nil {
@@ -81,7 +80,7 @@ func (f *Folder) Replace(ctx context.Context, write func() error, names ...strin
 	return f.Record(ctx, names...)
 }
 
-// Replace is [Folder.Replace] in a run that is not worked on. In a folder without a manifest it is write alone.
+// Replace is [Folder.Replace] in a run that no process works on. In a folder without a manifest it only calls write.
 func Replace(ctx context.Context, dir string, layout Layout, write func() error, names ...string) (err error) {
 	if _, err := ReadManifest(dir, layout); errors.Is(err, fs.ErrNotExist) {
 		return write()
@@ -97,16 +96,15 @@ func Replace(ctx context.Context, dir string, layout Layout, write func() error,
 	return f.Replace(ctx, write, names...)
 }
 
-// Recorded says whether the manifest has a checksum of the file, or of a file of the folder.
+// Recorded says whether the manifest holds a checksum of the file, or of a file in the folder.
 func (f *Folder) Recorded(name string) bool { return len(f.manifest.under(name)) > 0 }
 
-// Check compares files, and all files of folders, with their checksums, and reads all of them for that. What has none
-// is not looked at.
+// Check reads files, and all files in folders, and compares them with their checksums. It skips files without one.
 func (f *Folder) Check(ctx context.Context, names ...string) ([]Damage, error) {
 	return checkFiles(ctx, f.root, f.manifest, names...)
 }
 
-// Remove removes files and folders of the layout, with their checksums; of a link the link.
+// Remove removes files and folders of the layout and their checksums. It removes a link, not its target.
 func (f *Folder) Remove(names ...string) error {
 	for _, name := range names {
 		if !slices.Contains(f.layout.names(), name) {
@@ -123,14 +121,14 @@ func (f *Folder) Remove(names ...string) error {
 
 func (f *Folder) summable(name string) error {
 	if _, _, ok := f.layout.remedy(name); !ok || strings.Contains(name, "/") {
-		return fmt.Errorf("run folder: %q is no file or folder of the layout with checksums in the manifest", name)
+		return fmt.Errorf("run folder: %q is not a file or folder of the layout with checksums in the manifest", name)
 	}
 	return nil
 }
 
-// CheckRead compares files of a run that is only read, by their names in it, with what the manifest says of them: those
-// of stages that are complete, and others that have a checksum. A run without a manifest, and files that are not there,
-// are left to whoever reads them.
+// CheckRead compares files of a run, by name, with the manifest: files of complete stages, and other files with a
+// checksum. It does not lock the run. It accepts a run without a manifest, and missing files, which their readers
+// report.
 func CheckRead(ctx context.Context, dir string, layout Layout, names ...string) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -200,7 +198,7 @@ func (m *Manifest) compare(ctx context.Context, root *os.Root, file string, want
 	return "", nil
 }
 
-// under returns the files of a name that have a checksum.
+// under returns the files with a checksum that have a name or are in the folder of that name.
 func (m *Manifest) under(name string) []string {
 	var files []string
 	for _, file := range slices.Sorted(maps.Keys(m.Files)) {
@@ -211,7 +209,7 @@ func (m *Manifest) under(name string) []string {
 	return files
 }
 
-// forget drops the checksums of names, and says whether there were any.
+// forget removes the checksums of names, and says whether there were any.
 func (m *Manifest) forget(names ...string) bool {
 	before := len(m.Files)
 	for _, name := range names {
@@ -236,7 +234,7 @@ func sumOf(ctx context.Context, root *os.Root, file string) (Sum, error) {
 	return Sum{n, hex.EncodeToString(h.Sum(nil))}, nil
 }
 
-// open opens a regular file for reading: a pipe would never end.
+// open refuses all but regular files: reading a pipe would never end.
 func open(root *os.Root, name string) (*os.File, error) {
 	info, err := root.Stat(name)
 	if err != nil {
@@ -249,7 +247,7 @@ func open(root *os.Root, name string) (*os.File, error) {
 	return f, at(root, err)
 }
 
-// maxManifest is far more than the manifest of any run has.
+// maxManifest bounds a manifest in bytes.
 const maxManifest = 64 << 20
 
 func readFile(root *os.Root, name string) ([]byte, error) {

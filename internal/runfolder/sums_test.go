@@ -56,7 +56,7 @@ func TestVerifyReadsEverythingAndRepairDoesWhatTheLayoutSays(t *testing.T) {
 			"model/1_Pooling/config.json", "removed with all of DIR/model: the next run makes it again", false,
 			[]string{"model"},
 		},
-		{"state", "the stage a is done anew by the next run", false, []string{"a.jsonl", "state", "model", "metrics"}},
+		{"state", "the next run starts the stage a anew", false, []string{"a.jsonl", "state", "model", "metrics"}},
 		{"costs.json", "nothing makes it again: it is now DIR/costs.json.damaged", true, []string{"costs.json"}},
 		{
 			"metrics/steps.csv", "nothing makes it again: it is now DIR/metrics/steps.csv.damaged", true,

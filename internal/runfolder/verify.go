@@ -13,16 +13,16 @@ import (
 	"github.com/retort-ir/retort/internal/regular"
 )
 
-// Verification is what [Verify] found.
+// Verification is the result of [Verify].
 type Verification struct {
-	Files     int   // that were read
-	Bytes     int64 // of these
+	Files     int   // files read
+	Bytes     int64 // bytes read
 	Damaged   []Damage
-	Unchecked []string // files of the layout that the manifest has no checksum of, journals aside
+	Unchecked []string // files of the layout without a checksum in the manifest, except journals
 }
 
-// Verify reads the whole run and compares it with its checksums. It changes nothing. A run that a process works on is
-// ErrInUse, a folder without a run fs.ErrNotExist. What has checksums of its own (see [Journal]) is left to its owner.
+// Verify reads the whole run and compares it with its checksums. It changes nothing. It returns ErrInUse if a process
+// works on the run, and fs.ErrNotExist if the folder holds no run. It skips journals (see [Journal]).
 func Verify(ctx context.Context, dir string, layout Layout) (*Verification, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -39,7 +39,8 @@ func Verify(ctx context.Context, dir string, layout Layout) (*Verification, erro
 	if err == nil {
 		defer lock.Close()
 		if errors.Is(filelock.Lock(lock), filelock.ErrLocked) {
-			return nil, fmt.Errorf("the run %s is %w by %s: verify it when that has ended", dir, ErrInUse, holder(lock))
+			return nil, fmt.Errorf("the run %s is %w by %[3]s: verify the run when %[3]s has ended",
+				dir, ErrInUse, holder(lock))
 		}
 	}
 	v := &verifier{ctx: ctx, root: root, layout: layout}
@@ -60,7 +61,7 @@ func (v *verifier) run() error {
 		return err
 	}
 	if v.manifest == nil {
-		v.manifest = backup // to say what else is damaged
+		v.manifest = backup // to find other damage
 	}
 	if v.manifest == nil {
 		return nil
@@ -79,7 +80,7 @@ func (v *verifier) run() error {
 	return nil
 }
 
-// readManifests reads the manifest, and returns its copy, each nil where it is damaged.
+// readManifests reads the manifest and its copy; each is nil if damaged.
 func (v *verifier) readManifests() (backup *Manifest, err error) {
 	read := func(name string) (*Manifest, error) {
 		m, err := readManifest(v.root, name, v.layout)
@@ -119,14 +120,13 @@ func (v *verifier) stage(e *Entry) error {
 	v.Bytes += s.Total
 	if reason := damage(e, s); reason != "" {
 		good, _ := keep(e, s)
-		v.Damaged = append(v.Damaged, Damage{e.File, fmt.Sprintf("record %d, at byte offset %d: %s", good.Count+1,
-			good.Size,
-			reason)})
+		reason = fmt.Sprintf("record %d, at byte offset %d: %s", good.Count+1, good.Size, reason)
+		v.Damaged = append(v.Damaged, Damage{e.File, reason})
 	}
 	return nil
 }
 
-// files checks a name of the layout that has its checksums in the manifest.
+// files checks a name of the layout, except journals.
 func (v *verifier) files(name string) error {
 	if _, _, ok := v.layout.remedy(name); !ok {
 		return nil

@@ -11,9 +11,9 @@ import (
 	"github.com/retort-ir/retort/internal/checkpoint"
 )
 
-// Open makes the folder, and reads the state of the checkpoint where it holds one; where this worker does not lead it
-// does nothing. A checkpoint of another run than State.Run is an error that names what differs: what says it for values
-// that tell people nothing.
+// Open opens or creates the folder, and reads the state of its checkpoint, if any. It does nothing on a worker that
+// does not lead. A checkpoint whose run differs from State.Run is an error that names the difference; what is the
+// message for values that no person can read.
 func (l *Loop) Open(what map[string]string) (err error) {
 	if !l.leads() {
 		return nil
@@ -50,7 +50,7 @@ func (l *Loop) goOn(f *checkpoint.File, damage error, what map[string]string) er
 	if err := checkpoint.CheckSameRun(theirs.Run, l.State.Run, what); err != nil {
 		return fmt.Errorf("%s belongs to another run (%w): remove it, or take another %s", f.Path, err, l.DirSetting)
 	}
-	l.State.Run = nil // a map is decoded into what is there
+	l.State.Run = nil // decoding adds to a map
 	if err := f.State(l.Saved); err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func (l *Loop) read(path string) error {
 	return nil
 }
 
-// LoadBest gives the trainer's Load what SaveBest wrote of the best model.
+// LoadBest calls the trainer's Load with what SaveBest wrote of the best model.
 func (l *Loop) LoadBest() error {
 	return l.read(checkpoint.BestPath(l.folder.Dir(), l.State.Best.Step))
 }
@@ -93,7 +93,7 @@ func (l *Loop) LoadBest() error {
 // OpenBest opens what SaveBest wrote of the best model.
 func (l *Loop) OpenBest() (*checkpoint.File, error) { return l.folder.OpenBest(l.State.Best.Step) }
 
-// saveAtEnd saves the steps since the last checkpoint where the context has ended or another worker is lost.
+// saveAtEnd saves the steps since the last checkpoint if the context has ended or another worker is lost.
 func (l *Loop) saveAtEnd(ctx context.Context, cause error) error {
 	ended := ctx.Err() != nil || l.lost(cause)
 	if !ended || l.State.Step == max(l.savedStep, 0) {
@@ -102,7 +102,7 @@ func (l *Loop) saveAtEnd(ctx context.Context, cause error) error {
 	return l.checkpoint()
 }
 
-// checkpoint comes after the best model is written.
+// checkpoint must be called after the best model is written.
 func (l *Loop) checkpoint() error {
 	if l.folder == nil {
 		return nil
@@ -122,7 +122,7 @@ func (l *Loop) checkpoint() error {
 	return l.folder.Prune()
 }
 
-// unsaved says what stays where a file of the state after a step cannot be written.
+// unsaved adds the last good checkpoint to the error of writing a file.
 func (l *Loop) unsaved(err error) error {
 	if errors.Is(err, DiskFull) {
 		err = fmt.Errorf("the disk is full: %w", err)
@@ -131,7 +131,7 @@ func (l *Loop) unsaved(err error) error {
 	return fmt.Errorf("%s: step %d is not saved, %s: %w", l.Package, l.State.Step, DescribeLastGood(dir, step), err)
 }
 
-// LastGood returns the folder and the step of the last good checkpoint; an empty folder where there is none.
+// LastGood returns the folder and the step of the last good checkpoint; dir is "" if there is none.
 func (l *Loop) LastGood() (dir string, step int) {
 	if l.Dir == "" || l.savedStep < 0 {
 		return "", 0
@@ -139,7 +139,7 @@ func (l *Loop) LastGood() (dir string, step int) {
 	return l.Dir, l.savedStep
 }
 
-// DescribeLastGood names the checkpoint that training can go on from.
+// DescribeLastGood names the checkpoint that training can resume from.
 func DescribeLastGood(dir string, step int) string {
 	if dir == "" {
 		return "there is no checkpoint"
@@ -147,7 +147,7 @@ func DescribeLastGood(dir string, step int) string {
 	return fmt.Sprintf("the last good checkpoint is of step %d in %s", step, dir)
 }
 
-// Close removes what a run without a folder of its own has written.
+// Close removes the temporary folder of a run without Dir.
 func (l *Loop) Close() error {
 	if l.Dir != "" || l.folder == nil {
 		return nil
@@ -155,7 +155,7 @@ func (l *Loop) Close() error {
 	return os.RemoveAll(l.folder.Dir())
 }
 
-// LastState reads the state of the last good checkpoint of a folder, os.ErrNotExist where there is none.
+// LastState reads the state of the last good checkpoint of a folder; os.ErrNotExist if there is none.
 func LastState(dir string) (*State, error) {
 	f, _, err := checkpoint.Last(dir)
 	if err != nil {

@@ -2,5 +2,5 @@ package training
 
 import "syscall"
 
-// DiskFull is the error of the system where a disk has no room.
+// DiskFull is the system's error for a full disk.
 const DiskFull = syscall.Errno(112) // ERROR_DISK_FULL

@@ -10,39 +10,37 @@ import (
 	"github.com/retort-ir/retort/internal/checkpoint"
 )
 
-// Trainer makes the steps of a training and measures its model.
+// Trainer makes the steps of a training and evaluates its model.
 type Trainer interface {
-	// Step makes a step, 0 <= step < Schedule.Steps(), and returns its mean loss. On an error the model is as it was
-	// before.
+	// Step makes a step, 0 <= step < Schedule.Steps(), and returns its mean loss. After an error the model is unchanged.
 	Step(ctx context.Context, step int) (loss float64, err error)
-	// Evaluate fills in what it measures: Score and, where there is one, the result of the retention. It may change the
-	// model. undo, where not nil, takes that back where the evaluation cannot be finished, after an error of Evaluate
-	// too.
+	// Evaluate sets Score and, if it is measured, the retention. It may change the model. undo, if not nil, reverts the
+	// change; the loop calls it if the evaluation fails, after an error of Evaluate too.
 	Evaluate(ctx context.Context, now *Evaluation) (undo func() error, err error)
-	// Save writes the model with all that later steps depend on, and Load restores it.
+	// Save writes the model and all other state that later steps depend on, and Load restores them.
 	Save(w io.Writer) error
 	Load(f *checkpoint.File) error
 	// SaveBest writes what the trainer needs of the best model at the end.
 	SaveBest(w io.Writer) error
 }
 
-// Group are workers that train one model together. All of them run the loop; one leads.
+// Group is a group of workers that train one model. All workers run the loop; one leads.
 type Group interface {
 	// Leads says whether this worker evaluates, decides and writes.
 	Leads() bool
-	// ShareModel gives all workers the leader's model.
+	// ShareModel sends the leader's model to all workers.
 	ShareModel(ctx context.Context) error
-	// ShareDecision gives all workers the leader's State after an evaluation, and the model where the evaluation
-	// changed it.
+	// ShareDecision sends the leader's State after an evaluation, and the model if the evaluation changed it, to all
+	// workers.
 	ShareDecision(ctx context.Context) error
-	// Lost says whether an error means that another worker is lost, which leaves this one's model as it was.
+	// Lost says whether an error means that another worker is lost. Such an error leaves this worker's model unchanged.
 	Lost(err error) bool
 }
 
-// Loop trains. Set its exported fields, call Open, Run and at the end Close. It belongs to one goroutine.
+// Loop trains. Set the exported fields, then call Open, Run and Close. It is not safe for concurrent use.
 type Loop struct {
-	Package    string // begins errors: "distill"
-	DirSetting string // the setting of Dir, for errors
+	Package    string // prefix of errors: "distill"
+	DirSetting string // name of the setting of Dir, for errors
 	Trainer    Trainer
 	Group      Group // nil: one worker
 	Schedule   *Schedule
@@ -52,33 +50,33 @@ type Loop struct {
 	Patience    int  // training ends after this many evaluations in a row without a better one; 0 means never
 	MaxLossRise float64
 
-	// Dir is the folder of checkpoints; empty means none, and the best model is kept in a folder of its own until
+	// Dir is the folder of checkpoints. Empty means no checkpoints; a temporary folder then holds the best model until
 	// Close.
 	Dir   string
-	Every time.Duration // between checkpoints; there is one after each evaluation too, and one when the context ends
+	Every time.Duration // between checkpoints, besides those after evaluations and at the end of the context
 
-	// State says how far training is. Saved points to what a checkpoint holds, State included.
+	// State is the state of the training. Saved points to the content of a checkpoint, which includes State.
 	State *State
 	Saved any
-	// Resumed says that State is a checkpoint's.
+	// Resumed says that State comes from a checkpoint.
 	Resumed bool
 
-	// StepError wraps what went wrong in a step, from 1. nil names the step alone.
+	// StepError wraps the error of a step, counted from 1. nil only adds the step.
 	StepError func(step int, err error) error
-	// OnEvaluation, OnCheckpoint and OnDamage are told of evaluations, of checkpoints, before and after they are
-	// written, and of the damage for which a last checkpoint of a step was passed over.
+	// OnEvaluation is called after an evaluation, OnCheckpoint before and after a checkpoint is written, and OnDamage
+	// with the damage of a skipped checkpoint and the step of the checkpoint in use.
 	OnEvaluation func(Evaluation)
 	OnCheckpoint func(Checkpoint)
 	OnDamage     func(damage error, step int)
 
-	folder    *checkpoint.Folder // nil where this worker does not lead
-	saved     time.Time          // when the last checkpoint was written, or training began
-	savedStep int                // of that checkpoint; -1: there is none
+	folder    *checkpoint.Folder // nil if this worker does not lead
+	saved     time.Time          // time of the last checkpoint, or of the start
+	savedStep int                // step of the last checkpoint; -1: none
 }
 
-// Run trains until the end, from the checkpoint that Open has found on. When the context ends, Run writes a checkpoint
-// of the last finished step and returns the context's error; after any other error of a step or evaluation the last
-// checkpoint stays, since what broke the model may have broken its state.
+// Run trains to the end, from the checkpoint that Open has found. When the context ends, Run writes a checkpoint of the
+// last finished step and returns the context's error. After any other error it keeps the last checkpoint, since the
+// cause of the error may have damaged the state.
 func (l *Loop) Run(ctx context.Context) error {
 	l.savedStep = -1
 	if l.Resumed {
@@ -87,7 +85,7 @@ func (l *Loop) Run(ctx context.Context) error {
 		}
 		l.savedStep = l.State.Step
 	} else {
-		l.State.PartDone = true // the untouched model is evaluated first
+		l.State.PartDone = true // evaluate the untrained model first
 	}
 	l.saved = time.Now()
 	for !l.State.Done {
@@ -124,7 +122,7 @@ func (l *Loop) step(ctx context.Context) error {
 	return nil
 }
 
-// stepError says which step failed. The end of the context or the loss of a worker is no failure of the step.
+// stepError adds the step to its error. The end of the context or the loss of a worker is not a failure of the step.
 func (l *Loop) stepError(ctx context.Context, step int, err error) error {
 	if l.StepError != nil && ctx.Err() == nil && !l.lost(err) {
 		return l.StepError(step, err)
@@ -141,8 +139,8 @@ func (l *Loop) evalSteps() int {
 	return l.Schedule.StepsPerEpoch()
 }
 
-// finishPart comes after the steps between two evaluations: it evaluates the model, keeps it if it is the best so far,
-// decides whether to stop, and writes a checkpoint.
+// finishPart follows the steps between two evaluations: it evaluates the model, saves the model if it is the best so
+// far, decides whether to stop, and writes a checkpoint.
 func (l *Loop) finishPart(ctx context.Context) error {
 	if l.leads() {
 		if l.Evaluates {
@@ -187,7 +185,7 @@ func (l *Loop) evaluate(ctx context.Context) (err error) {
 	return nil
 }
 
-// compare sets the model beside the best one so far.
+// compare compares the model with the best one so far.
 func (l *Loop) compare(now Evaluation) error {
 	s := l.State
 	switch {

@@ -8,14 +8,15 @@ import (
 // ErrExplodingLoss says that the loss has risen too far.
 var ErrExplodingLoss = errors.New("the loss explodes")
 
-// lossWindow is the number of steps over which a loss is judged: a single step may well be hard.
+// lossWindow is the number of steps in the mean of the loss, since a single step can be hard.
 const lossWindow = 10
 
-// leastStart keeps the ratio to a start that is almost perfect from exploding.
+// leastStart bounds the loss of the first steps from below, so that an almost perfect start does not make every later
+// loss too high.
 const leastStart = 0.01
 
-// watchLoss returns ErrExplodingLoss where the mean loss of the last steps is above maxRise times the highest of the
-// run's first steps; 0: never.
+// watchLoss returns ErrExplodingLoss if the mean loss of the last steps is above maxRise times the highest loss of the
+// run's first steps; maxRise 0: never.
 func (s *State) watchLoss(loss, maxRise float64) error {
 	if s.Step <= lossWindow {
 		s.StartLoss = max(s.StartLoss, loss, leastStart)

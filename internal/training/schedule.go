@@ -12,11 +12,11 @@ const (
 	Eps   = 1e-8
 )
 
-// Schedule gives the learning rate of each step and the items of each step. A step number is enough to go on from:
-// nothing else is kept between steps. It belongs to one goroutine but for Rate.
+// Schedule gives the learning rate and the items of each step. Both depend on the number of the step alone, so that
+// training can resume at any step. Only Rate is safe for concurrent use.
 type Schedule struct {
-	Items   int // what is trained on
-	PerStep int // items of a step; the last step of an epoch may have fewer
+	Items   int // number of training items
+	PerStep int // items per step; the last step of an epoch may have fewer
 	Epochs  int // passes over the items
 	Seed    uint64
 	LR      float64 // peak of the learning rate
@@ -36,11 +36,11 @@ func (s *Schedule) Steps() int { return s.Epochs * s.StepsPerEpoch() }
 // Epoch returns the epoch of a step, 0 <= step < Steps().
 func (s *Schedule) Epoch(step int) int { return step / s.StepsPerEpoch() }
 
-// Passes returns how many passes over the items a number of steps are.
+// Passes returns the number of passes over the items after a number of steps.
 func (s *Schedule) Passes(steps int) float64 { return float64(steps) / float64(s.StepsPerEpoch()) }
 
-// Batch returns the numbers of the items of a step, in [0,Items), 0 <= step < Steps(). Each epoch has every item once,
-// in an order of its own. The caller must not change the slice.
+// Batch returns the numbers in [0,Items) of the items of a step, 0 <= step < Steps(). Each epoch has every item once,
+// in its own order. Do not change the slice.
 func (s *Schedule) Batch(step int) []int {
 	epoch, n := s.Epoch(step), step%s.StepsPerEpoch()
 	if s.order == nil || epoch != s.epoch {

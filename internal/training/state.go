@@ -2,7 +2,7 @@ package training
 
 import "time"
 
-// Evaluation is one measurement of the model; retort.Evaluation has the same fields.
+// Evaluation is one evaluation of the model; retort.Evaluation has the same fields.
 type Evaluation struct {
 	Step      int           `json:"step"`
 	Epoch     float64       `json:"epoch"`
@@ -24,9 +24,9 @@ type Checkpoint struct {
 
 // State is the loop's part of a checkpoint. The order of the items and the schedule follow from Step.
 type State struct {
-	Run       map[string]string `json:"run"` // by name, all that decides the result
+	Run       map[string]string `json:"run"` // everything that decides the result, by name
 	Step      int               `json:"step"`
-	PartDone  bool              `json:"part_done"` // the steps up to an evaluation are made, the evaluation is not
+	PartDone  bool              `json:"part_done"` // the evaluation is next
 	Done      bool              `json:"done"`
 	Best      Evaluation        `json:"best"`
 	Worse     int               `json:"worse"` // evaluations since the best one
@@ -34,12 +34,12 @@ type State struct {
 	LossSum   float64           `json:"loss_sum"` // of the steps since the last evaluation
 	LossSteps int               `json:"loss_steps"`
 	Stopped   Stop              `json:"stopped,omitempty"`
-	// For the guard of the loss.
+	// For watchLoss.
 	StartLoss    float64   `json:"start_loss"`
 	RecentLosses []float64 `json:"recent_losses"`
 }
 
-// Stop is a reason to end training early.
+// Stop is a reason for early stopping.
 type Stop string
 
 // The reasons.
