@@ -11,17 +11,17 @@ type token struct {
 	SingleWord bool   `json:"single_word"`
 	LStrip     bool   `json:"lstrip"`
 	RStrip     bool   `json:"rstrip"`
-	Normalized *bool  `json:"normalized"` // left out: where it is not special
+	Normalized *bool  `json:"normalized"` // default: not Special
 	Special    bool   `json:"special"`
 	Kind       string `json:"__type"` // "AddedToken", in tokenizer_config.json
 
-	source string // what names it, for errors
+	source string // key and file that name the token, for errors
 }
 
 func (t token) normalized() bool { return valueOr(t.Normalized, !t.Special) }
 
-// addedVocabulary gives added tokens their ids as the tokenizers package does: the id in the vocabulary, or the next
-// one after the last.
+// addedVocabulary assigns ids to added tokens as the tokenizers package does: the id in the vocabulary, or the next
+// free id.
 type addedVocabulary struct {
 	vocab  map[string]int64
 	size   int64 // of the vocabulary
@@ -38,7 +38,7 @@ func (a *addedVocabulary) id(content string) (int64, bool) {
 	return id, ok
 }
 
-// add adds a token, in place of one with the same content.
+// add adds a token, and replaces a token with the same content.
 func (a *addedVocabulary) add(added token) {
 	if added.Content == "" {
 		return
@@ -56,15 +56,15 @@ func (a *addedVocabulary) add(added token) {
 	a.tokens = append(a.tokens, added)
 }
 
-// addedToken is a token that is looked for in the text before anything else.
+// addedToken is a token that is searched in the text before any other step.
 type addedToken struct {
 	id          int32
 	special     bool
-	singleWord  bool // only where no word goes on at its sides
-	left, right bool // takes the space at its sides with it
+	singleWord  bool // matches only between word boundaries
+	left, right bool // also takes the space at that side
 }
 
-// addedSet finds tokens in text: the leftmost, and of those the longest.
+// addedSet finds tokens in text: the leftmost token, and the longest of several at one place.
 type addedSet struct {
 	tokens []addedToken
 	trie   trie // to indices of tokens
@@ -78,12 +78,12 @@ func newAddedSet(texts []string, tokens []addedToken) addedSet {
 	return addedSet{tokens: tokens, trie: newTrie(texts, values)}
 }
 
-// split calls token and text for what it finds in s, in order, and stops with false once one of them returns false.
-// start says that a text is at the start of s. Special tokens are text unless specials.
+// split calls token and text for the parts of s in order, and returns false once a call does. start says that a segment
+// begins s. Special tokens count as text unless specials.
 func (a *addedSet) split(
 	s string, specials bool, token func(id int32) bool, text func(segment string, start bool) bool,
 ) bool {
-	done := 0 // what lies before has been handed on
+	done := 0 // end of the parts before
 	for i := 0; i < len(s) && len(a.tokens) > 0; {
 		if a.trie.root[s[i]] == 0 {
 			i++

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// bertNormalizer is Hugging Face's BertNormalizer. The one of sugarme/tokenizer keeps the accents, takes some
-// unassigned characters for controls and does not turn white space into spaces.
+// bertNormalizer is Hugging Face's BertNormalizer. The BertNormalizer of sugarme/tokenizer keeps accents, treats some
+// unassigned characters as controls and does not turn white space into spaces.
 type bertNormalizer struct {
 	clean        bool // remove controls, turn white space into spaces
 	chinese      bool // make a word of each Chinese character
@@ -46,8 +46,7 @@ func (n bertNormalizer) normalize(s string) string {
 	return b.String()
 }
 
-// normalizeASCII is normalize for ASCII, which has neither accents nor Chinese characters, of which the first i bytes
-// stay.
+// normalizeASCII is normalize for ASCII, which has neither accents nor Chinese characters. The first i bytes stay.
 func (n bertNormalizer) normalizeASCII(s string, i int) string {
 	var b strings.Builder
 	b.Grow(len(s))
@@ -67,7 +66,7 @@ func (n bertNormalizer) normalizeASCII(s string, i int) string {
 	return b.String()
 }
 
-// stays says that a byte is a character that stays as it is, as most are.
+// stays says whether normalizing leaves an ASCII character unchanged.
 func (n bertNormalizer) stays(c byte) bool {
 	return 'a' <= c && c <= 'z' || ' ' <= c && c < 0x7f && !(n.lower && 'A' <= c && c <= 'Z')
 }
@@ -92,8 +91,7 @@ func (n bertNormalizer) separate(s string) string {
 	return b.String()
 }
 
-// chineseCharacters are the blocks of ideographs as the tokenizers package has them, its gap between 2B820 and 2B91F
-// included.
+// chineseCharacters are the blocks of ideographs of the tokenizers package, which omits 2B820 to 2B91F.
 var chineseCharacters = &unicode.RangeTable{
 	R16: []unicode.Range16{{0x3400, 0x4dbf, 1}, {0x4e00, 0x9fff, 1}, {0xf900, 0xfaff, 1}},
 	R32: []unicode.Range32{
@@ -101,7 +99,7 @@ var chineseCharacters = &unicode.RangeTable{
 	},
 }
 
-// bertWords is Hugging Face's BertPreTokenizer: what lies between white space, with a word for each punctuation
+// bertWords is Hugging Face's BertPreTokenizer: it splits at white space, and makes a word of each punctuation
 // character.
 type bertWords struct{}
 
@@ -113,7 +111,7 @@ func (bertWords) split(dst []piece, p piece) []piece {
 	return dst
 }
 
-// eachBERTWord calls word with the words, until it returns false.
+// eachBERTWord calls word with each word, until word returns false.
 func eachBERTWord(s string, word func(string) bool) {
 	start := 0
 	for i := 0; i < len(s); {
@@ -134,7 +132,7 @@ func eachBERTWord(s string, word func(string) bool) {
 	}
 }
 
-// bertKind is what a character is to bertWords.
+// bertKind is the class of a character in bertWords.
 type bertKind uint8
 
 const (

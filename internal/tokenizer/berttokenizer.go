@@ -24,7 +24,7 @@ func (b bertTokens) byKey() map[string]string {
 	return all
 }
 
-// applyBERT puts what a BertTokenizer has in place of what tokenizer.json says, and notes where the two differ.
+// applyBERT replaces the settings of tokenizer.json by a BertTokenizer's, and notes where they differ.
 func (r *reader) applyBERT() error {
 	b := bertTokens{"[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"}
 	fields := b.fields()
@@ -36,7 +36,7 @@ func (r *reader) applyBERT() error {
 		if named, ok := r.names.named[key]; ok {
 			*to = named.Content
 		}
-		// In place of [CLS] and [SEP] transformers would take the ids 2 and 3, whatever these are.
+		// Without [CLS] and [SEP] transformers would take the tokens with ids 2 and 3, whatever they are.
 		if file, ok := r.names.nulls[key]; ok && key != "mask_token" {
 			return file.Errorf(key, "is null; name the token")
 		}
@@ -63,13 +63,13 @@ func (r *reader) applyBERT() error {
 	return nil
 }
 
-// member is a member of tokenizer.json, and whether it says the same as the files beside it.
+// member is a member of tokenizer.json, and whether it agrees with the files beside tokenizer.json.
 type member struct {
 	name string
 	same bool
 }
 
-// noteUnused says what tokenizer.json says and a BertTokenizer does not take from it.
+// noteUnused notes the members of tokenizer.json that a BertTokenizer overrides.
 func (r *reader) noteUnused(members []member) {
 	for _, m := range members {
 		if !m.same {
@@ -79,7 +79,7 @@ func (r *reader) noteUnused(members []member) {
 	}
 }
 
-// setTemplates gives the special tokens of the templates their ids.
+// setTemplates sets the ids of the special tokens in the templates.
 func (b bertTokens) setTemplates(d *description, t *Tokenizer) error {
 	d.templates.specials = map[string][]int64{}
 	for _, special := range []struct{ name, content string }{

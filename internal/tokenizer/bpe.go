@@ -14,7 +14,7 @@ type bpe struct {
 	bytes    *[256]int32      // ids of the bytes, -1: none; nil: over characters
 	chars    map[string]int32 // over characters: the vocabulary
 	fallback *[256]int32      // ids of <0x00> to <0xFF> for a character that has no token, or nil
-	unk      int32            // -1: what has no token is left out
+	unk      int32            // -1: characters without token are dropped
 	fuseUnk  bool             // one unk for a run of characters that have no token
 	merges   pairMerges
 	whole    map[string]int32 // words that are tokens without any merge (ignore_merges), or nil
@@ -38,7 +38,7 @@ func newBPE(ids map[string]int32, merges [][2]string, overBytes bool) (*bpe, err
 	return b, err
 }
 
-// takeWholeWords makes words that are tokens be taken as they are, whatever the merges would make of them.
+// takeWholeWords maps a word that is a token to that token, whatever the merges say.
 func (b *bpe) takeWholeWords(ids map[string]int32) {
 	b.whole = make(map[string]int32, len(ids))
 	for token, id := range ids {
@@ -124,7 +124,7 @@ func (p pairMerges) join(_ string, left, right symbol) (rank, id int32, ok bool)
 	return m.rank, m.id, ok
 }
 
-// newPairMerges looks the merges up in the vocabulary.
+// newPairMerges looks up the merges in the vocabulary.
 func newPairMerges(merges [][2]string, ids map[string]int32) (pairMerges, error) {
 	p := make(pairMerges, len(merges))
 	for rank, m := range merges {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// build makes the tokenizer, all but its templates. added returns the added tokens with their ids.
+// build makes a tokenizer without templates. added returns the added tokens with their ids.
 func (d *description) build(added func() ([]token, error)) (*Tokenizer, error) {
 	t := &Tokenizer{ids: map[string]int32{}, pad: -1, maxID: d.maxID, normalizer: d.normalizer, stages: d.stages}
 	if err := t.setModel(d); err != nil {
@@ -87,7 +87,7 @@ func (t *Tokenizer) addToken(token string, id int64) error {
 // bpe makes the BPE model of a tokenizer.json.
 func (t *Tokenizer) bpe(m jsonModel, overBytes bool) (model, error) {
 	if m.Dropout != nil && *m.Dropout != 0 {
-		return nil, fmt.Errorf("dropout %g: a tokenizer that is in use has none; set it to null", *m.Dropout)
+		return nil, fmt.Errorf("dropout %g is for training tokenizers only; set it to null", *m.Dropout)
 	}
 	if m.Prefix != nil && *m.Prefix != "" {
 		return nil, fmt.Errorf("continuing_subword_prefix %q is not supported", *m.Prefix)
@@ -157,7 +157,7 @@ func (t *Tokenizer) unigram(vocab []jsonScored, m jsonModel) (model, error) {
 	return u, nil
 }
 
-// setAdded enters the added tokens, and returns by id the texts that are looked for.
+// setAdded adds the added tokens, and returns the texts to search, by id.
 func (t *Tokenizer) setAdded(tokens []token) (map[int32]string, error) {
 	var verbatim, normalized []addedToken
 	var verbatimTexts, normalizedTexts []string
@@ -183,7 +183,7 @@ func (t *Tokenizer) setAdded(tokens []token) (map[int32]string, error) {
 	return texts, nil
 }
 
-// setRaw computes the bytes of each token; the added ones stand for the text that is looked for.
+// setRaw computes the bytes of each token. An added token stands for its search text.
 func (t *Tokenizer) setRaw(d decoding, added map[int32]string) {
 	t.strip = d.strip
 	t.raw = make([]string, len(t.tokens))

@@ -32,8 +32,8 @@ func writeLower(b *strings.Builder, r rune) {
 	b.WriteRune(unicode.ToLower(r))
 }
 
-// validUTF8 puts U+FFFD in place of what is not UTF-8: one for as many bytes as could begin a character, as Python's
-// errors="replace" and Rust's from_utf8_lossy do.
+// validUTF8 replaces invalid UTF-8 by U+FFFD: one for the longest prefix of a character, as Python's errors="replace"
+// and Rust's from_utf8_lossy do.
 func validUTF8(s string) string {
 	if utf8.ValidString(s) {
 		return s

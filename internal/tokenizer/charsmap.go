@@ -9,9 +9,9 @@ import (
 	"github.com/rivo/uniseg"
 )
 
-// charsmap is sentencepiece's precompiled normalisation: a double array (darts-clone) from text to what stands for
-// it. As Hugging Face's package does, a grapheme cluster of less than six bytes is looked up whole, then its
-// characters, and the shortest entry that it begins with stands for all of it.
+// charsmap is sentencepiece's precompiled normalisation: a double array (darts-clone) from text to its replacement.
+// As in Hugging Face's package, a grapheme cluster of less than six bytes is looked up whole, then its characters.
+// The shortest entry that is a prefix of the key replaces the whole key.
 type charsmap struct {
 	units []uint32
 	texts string // each ends with a zero byte
@@ -34,7 +34,7 @@ func newCharsmap(data []byte) (normalizer, error) {
 	}
 	for text := range strings.SplitSeq(m.texts, "\x00") {
 		if len(text) > maxContent {
-			return nil, fmt.Errorf("puts %d bytes in place of something, the limit is %d", len(text), maxContent)
+			return nil, fmt.Errorf("has a replacement of %d bytes, the limit is %d", len(text), maxContent)
 		}
 	}
 	return m, nil
@@ -63,7 +63,8 @@ func (m *charsmap) normalize(s string) string {
 	return b.String()
 }
 
-// lookUp returns what stands for the shortest entry that key begins with. A trie that points outside itself ends there.
+// lookUp returns the replacement of the shortest entry that is a prefix of key. It stops where a damaged trie points
+// outside itself.
 func (m *charsmap) lookUp(key string) (string, bool) {
 	pos := offsetOf(m.units[0])
 	for i := 0; i < len(key) && key[i] != 0; i++ {

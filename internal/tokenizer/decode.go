@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// decoding says what bytes the tokens stand for.
+// decoding says how tokens encode bytes.
 type decoding struct {
 	alphabet bool   // tokens are written in the byte alphabet
-	space    string // what is written for a space, "" where it is written as it is
+	space    string // the sign for a space; "": none
 	fallback bool   // <0x0A> is a byte
-	strip    bool   // a space in front of the text was put there by the encoder
+	strip    bool   // the encoder puts a space in front of the text
 }
 
 func (d decoding) bytes(token string) string {

@@ -8,7 +8,7 @@ import (
 	"github.com/retort-ir/retort/internal/strictjson"
 )
 
-// description is what a tokenizer is made of, whichever files say it.
+// description holds all settings of a tokenizer, from whichever file.
 type description struct {
 	normalizer chain
 	stages     []preTokenizer
@@ -26,7 +26,7 @@ type description struct {
 	depth int // Sequences around
 }
 
-// jsonTruncation is how the tokenizer was last told to cut texts. The lengths are set anew for each call.
+// jsonTruncation is the last truncation that was set. Each call sets the lengths anew.
 type jsonTruncation struct {
 	Direction string          `json:"direction"`
 	MaxLength json.RawMessage `json:"max_length"`
@@ -34,7 +34,7 @@ type jsonTruncation struct {
 	Stride    json.RawMessage `json:"stride"`
 }
 
-// cutsLeft reads the direction. Files of before tokenizers 0.11 have none, which is Right.
+// cutsLeft reads the direction. Files from before tokenizers 0.11 have none and mean Right.
 func (j jsonTruncation) cutsLeft() (bool, error) {
 	switch j.Direction {
 	case "Left":
@@ -45,7 +45,7 @@ func (j jsonTruncation) cutsLeft() (bool, error) {
 	return false, fmt.Errorf("truncation.direction is %q; Left and Right are supported", j.Direction)
 }
 
-// jsonPadding is how the tokenizer was last told to pad texts.
+// jsonPadding is the last padding that was set.
 type jsonPadding struct {
 	Direction  string          `json:"direction"`
 	Token      string          `json:"pad_token"`

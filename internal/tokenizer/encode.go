@@ -2,24 +2,22 @@ package tokenizer
 
 import "math"
 
-// Encode returns the ids of a text. It adds no special token, and what looks like one in the text ("<|im_end|>") is
-// text like any other: what a user or a document says can not end a turn. (But a unigram vocabulary that counts its
-// special tokens among its words, as XLM-R's does, finds them there.) The empty text has no ids. An error names a
-// pattern of the tokenizer that takes too long on the text.
+// Encode returns the ids of a text. It adds no special token, and treats a special token in the text ("<|im_end|>") as
+// ordinary text, so that a user or a document cannot end a turn. (But a unigram vocabulary that counts its special
+// tokens among its words, such as XLM-R's, finds them.) The empty text has no ids. An error names a pattern of the
+// tokenizer that takes too long on the text.
 func (t *Tokenizer) Encode(text string) ([]int32, error) { return t.encode(text, false, math.MaxInt) }
 
-// EncodeWithSpecials returns the ids of a text in which special tokens are recognised where they are written: for chat
-// templates that have been filled in. It adds none.
+// EncodeWithSpecials is Encode, but recognises special tokens in the text: for rendered chat templates.
 func (t *Tokenizer) EncodeWithSpecials(text string) ([]int32, error) {
 	return t.encode(text, true, math.MaxInt)
 }
 
-// EncodeText returns the ids of a text with the special tokens that the tokenizer's post-processor puts around it.
-// The text is cut, at its end or where the files say so at its beginning, so that the ids are at most maxTokens,
-// special ones included; cut says whether it was. maxTokens 0 is no limit; where it is less than the special tokens,
-// those alone are returned. Special tokens are recognised where the text holds them. For a BERT's tokenizer the work
-// is in proportion to what is returned, not to the length of the text, as long as the text has spaces and is cut at
-// its end.
+// EncodeText returns the ids of a text with the special tokens of the tokenizer's post-processor. It cuts the text at
+// the end, or at the beginning if the files say so, to at most maxTokens ids, special tokens included; cut says
+// whether it did. maxTokens 0 is no limit; if it is less than the number of special tokens, EncodeText returns these
+// alone. Special tokens in the text are recognised. For a BERT's tokenizer that cuts at the end, the work is
+// proportional to the ids returned, if the text has spaces.
 func (t *Tokenizer) EncodeText(text string, maxTokens int) (ids []int32, cut bool, err error) {
 	room := t.single.room(maxTokens)
 	inner, err := t.encodeSome(text, room)
@@ -33,11 +31,11 @@ func (t *Tokenizer) EncodeText(text string, maxTokens int) (ids []int32, cut boo
 	return ids, cut, nil
 }
 
-// EncodePair returns the ids of two texts with the special tokens that the tokenizer's post-processor puts around
-// them, as Hugging Face's rerankers read them, and the type ids (segments), one an id. The texts are cut so that the
-// ids are at most maxTokens, special ones included: the longer one until both are equally long, then both
-// ("longest_first"); cut says whether they were. maxTokens 0 is no limit; where it is less than the special tokens,
-// those alone are returned. Special tokens are recognised where the texts hold them.
+// EncodePair returns the ids of two texts with the special tokens of the tokenizer's post-processor, as Hugging
+// Face's rerankers read them, and the type ids (segments), one an id. It cuts the longer text until both are equally
+// long, then both ("longest_first"), to at most maxTokens ids, special tokens included; cut says whether it did.
+// maxTokens 0 is no limit; if it is less than the number of special tokens, EncodePair returns these alone. Special
+// tokens in the texts are recognised.
 func (t *Tokenizer) EncodePair(a, b string, maxTokens int) (ids, typeIDs []int32, cut bool, err error) {
 	room := t.pair.room(maxTokens)
 	texts := [2]string{a, b}
@@ -111,7 +109,7 @@ func (r *run) token(id int32) bool {
 	return !r.full()
 }
 
-// segment encodes what lies between verbatim tokens and reports whether there is room for more.
+// segment encodes the text between two verbatim tokens and says whether there is room for more ids.
 func (r *run) segment(s string, start bool) bool {
 	if r.bert != nil {
 		return r.words(s)
@@ -122,8 +120,8 @@ func (r *run) segment(s string, start bool) bool {
 	})
 }
 
-// words goes from space to space, over which neither the normalizer nor the pre-tokenizer sees, so that a long text
-// that is cut is not normalised whole.
+// words encodes the text word by word, so that a long text that is cut is not normalised whole. Neither BERT's
+// normalizer nor its pre-tokenizer looks across a space.
 func (r *run) words(s string) bool {
 	word := func(w string) bool {
 		r.ids = r.model.appendIDs(r.ids, w, r.scratch)
@@ -164,7 +162,7 @@ func (r *run) cut(whole piece) bool {
 	return true
 }
 
-// emptied keeps the memory of a small buffer, but none of the text that its pieces hold.
+// emptied keeps the memory of a small buffer, but not the text of its pieces.
 func emptied(pieces []piece) []piece {
 	if cap(pieces) > 1024 {
 		return nil

@@ -10,7 +10,7 @@ import (
 	"github.com/retort-ir/retort/internal/strictjson"
 )
 
-// digest leaves the length limit out, which is the model's: Save writes the one that the model has.
+// digest omits the length limit, which Save changes.
 func digest(files []file) (string, error) {
 	h := sha256.New()
 	for _, f := range files {
@@ -24,8 +24,8 @@ func digest(files []file) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)[:16]), nil
 }
 
-// WithTokenLimit returns a file of a tokenizer with another length limit: model_max_length of tokenizer_config.json,
-// and max_length of tokenizer.json's truncation where that is on. All other bytes, and other files, stay.
+// WithTokenLimit returns a file of a tokenizer with another length limit: model_max_length of tokenizer_config.json, or
+// max_length of tokenizer.json's truncation if that is on. All other bytes, and all other files, stay.
 func WithTokenLimit(name string, data []byte, tokens int) ([]byte, error) {
 	var path []string
 	switch name {
@@ -60,7 +60,7 @@ func findMember(data []byte, path []string) (start, end int, err error) {
 	return at, at + len(text), nil
 }
 
-// The files of a model folder that a tokenizer may be made of.
+// The files of a tokenizer in a model folder.
 const (
 	File       = "tokenizer.json"
 	ConfigFile = "tokenizer_config.json"
@@ -70,7 +70,7 @@ const (
 	addedTokensFile = "added_tokens.json"
 )
 
-// file is a file as it was read, so that it can be written again.
+// file is the content of a file, for Save.
 type file struct {
 	name string
 	data []byte

@@ -13,28 +13,28 @@ import (
 	"github.com/retort-ir/retort/internal/regular"
 )
 
-// Options say what a tokenizer is for. The zero value is for an encoder of any class.
+// Options configure a tokenizer. The zero value is for an encoder of any class.
 type Options struct {
 	// Classes are the tokenizer classes of transformers that the model may have beside the general ones
 	// (PreTrainedTokenizerFast and TokenizersBackend). A folder that names no class has the first. Nil accepts any class,
 	// and a folder that names none is read as its tokenizer.json says.
 	Classes []string
-	// Prompts says that texts are prompts of a language model: they are not padded, and the caller cuts them and puts
-	// special tokens around them.
+	// Prompts says that texts are prompts of a language model: the caller cuts them and adds special tokens, and never
+	// pads them.
 	Prompts bool
 	// Lowercase turns texts to lower case before anything else. Accents stay.
 	Lowercase bool
 }
 
-// Load reads the tokenizer of a model folder as transformers 5 does: tokenizer.json, or vocab.txt where a BertTokenizer
-// has none. tokenizer_config.json names the class, and with it what counts:
+// Load reads the tokenizer of a model folder as transformers 5 does: tokenizer.json, or vocab.txt if a BertTokenizer
+// has no tokenizer.json. tokenizer_config.json names the class, which decides what counts:
 //
-//   - Of a BertTokenizer, tokenizer.json gives the vocabulary and the added tokens alone: do_lower_case (true where it
-//     is left out), strip_accents, tokenize_chinese_chars and the special tokens come from tokenizer_config.json
-//     and special_tokens_map.json.
-//   - Of a general class, tokenizer.json gives all but further special tokens, which transformers adds, and the side
-//     that is cut.
-//   - Any other class is read in the same way, but a special token that tokenizer.json does not list is an error.
+//   - For a BertTokenizer, tokenizer.json gives only the vocabulary and the added tokens. do_lower_case (default true),
+//     strip_accents, tokenize_chinese_chars and the special tokens come from tokenizer_config.json and
+//     special_tokens_map.json.
+//   - For a general class, tokenizer.json gives everything except further special tokens, which transformers adds, and
+//     the side to cut.
+//   - Any other class is read like a general class, but a special token that tokenizer.json does not list is an error.
 func Load(dir string, o Options) (*Tokenizer, error) {
 	var files []file
 	for _, name := range []string{File, vocabFile, ConfigFile, specialsFile, addedTokensFile} {
@@ -53,12 +53,12 @@ func Load(dir string, o Options) (*Tokenizer, error) {
 	return fromFiles(dir, files, o)
 }
 
-// Parse makes a tokenizer of the content of a tokenizer.json alone.
+// Parse makes a tokenizer from a tokenizer.json alone.
 func Parse(data []byte) (*Tokenizer, error) {
 	return fromFiles("", []file{{File, data}}, Options{Prompts: true})
 }
 
-// fromFiles makes a tokenizer of files of the folder dir, which names them in errors.
+// fromFiles makes a tokenizer from files. dir is their folder, for errors.
 func fromFiles(dir string, files []file, o Options) (t *Tokenizer, err error) {
 	r, err := newReader(dir, files, o)
 	if err != nil {
@@ -74,7 +74,7 @@ func fromFiles(dir string, files []file, o Options) (t *Tokenizer, err error) {
 	return t, err
 }
 
-// reader makes a tokenizer of the files of a folder.
+// reader makes a tokenizer from the files of a folder.
 type reader struct {
 	Options
 	dir   string
@@ -118,7 +118,7 @@ func newReader(dir string, files []file, o Options) (*reader, error) {
 			return nil, err
 		}
 	}
-	if r.decoder = r.config.Has("added_tokens_decoder"); r.decoder { // it takes the place of the other two
+	if r.decoder = r.config.Has("added_tokens_decoder"); r.decoder { // it overrides both other files
 		r.specialsMap, r.added = modelfolder.Settings{}, modelfolder.Settings{}
 	}
 	return r, r.readClass()
@@ -196,7 +196,7 @@ func (r *reader) describe() (err error) {
 	return nil
 }
 
-// checkBERT refuses a tokenizer.json that a BertTokenizer would not take for what it says.
+// checkBERT refuses a tokenizer.json whose model, normalizer or pre-tokenizer a BertTokenizer would ignore.
 func (d *description) checkBERT() error {
 	if d.model.Type != "WordPiece" {
 		return fmt.Errorf("model.type is %s; a BertTokenizer has WordPiece", d.model.Type)
@@ -215,8 +215,8 @@ func (d *description) checkBERT() error {
 	return errors.New("normalizer is not a BertNormalizer, the only one of a BertTokenizer")
 }
 
-// readConfig reads tokenizer_config.json, and special_tokens_map.json and added_tokens.json, which count where the
-// first has no added_tokens_decoder.
+// readConfig reads tokenizer_config.json, special_tokens_map.json and added_tokens.json. The last two count only if
+// tokenizer_config.json has no added_tokens_decoder.
 func (r *reader) readConfig() (err error) {
 	if r.names, err = readSpecialNames(r.config, r.specialsMap, r.Prompts); err != nil {
 		return err
@@ -238,7 +238,7 @@ func (r *reader) readConfig() (err error) {
 	return err
 }
 
-// build makes the tokenizer of what has been read.
+// build makes the tokenizer once all files are read.
 func (r *reader) build() (*Tokenizer, error) {
 	d := r.description
 	cutLeft, err := d.truncation.cutsLeft()
@@ -299,8 +299,8 @@ func (r *reader) padToken() string {
 	return "[PAD]"
 }
 
-// addedTokens returns the added tokens with their ids: those that the files list, and the special ones that the files
-// name.
+// addedTokens returns the added tokens with their ids: the tokens that the files list, and the special tokens that the
+// files name.
 func (r *reader) addedTokens() ([]token, error) {
 	d := r.description
 	size := len(d.vocab)
@@ -324,9 +324,9 @@ func (r *reader) addedTokens() ([]token, error) {
 	}
 	for _, token := range r.specials() {
 		if _, ok := d.vocab[token.Content]; !ok && token.source == "" {
-			continue // a usual name that no file gives and the model has no row for
+			continue // a default name, which neither a file nor the model's vocabulary has
 		}
-		if listed[token.Content] { // of equal names, which may differ in how they match, the last counts
+		if listed[token.Content] { // equal names may match differently: the last one counts
 			continue
 		}
 		if r.class == classOther {
@@ -381,8 +381,7 @@ func (r *reader) listed() []token {
 	return tokens
 }
 
-// specials returns the special tokens that the files name, and the five of a BertTokenizer, which has them whether a
-// file names them or not.
+// specials returns the special tokens that the files name, and the five default tokens of a BertTokenizer.
 func (r *reader) specials() []token {
 	names := r.names
 	if r.Prompts {

@@ -32,7 +32,7 @@ const (
 	typeUserDefined = 4
 )
 
-// ggufPre is how text is cut before BPE.
+// ggufPre is a pre-tokenizer of llama.cpp.
 type ggufPre struct {
 	nfc        bool
 	stages     []preTokenizer
@@ -62,7 +62,7 @@ var (
 	qwen2Pre  = ggufPre{stages: []preTokenizer{fastSplit{nextQwen2}}, nfc: true}
 )
 
-// defaultStages is what llama.cpp falls back to: signs apart, then GPT-2's words, then digits by threes.
+// defaultStages are llama.cpp's fallback: they split off signs, then GPT-2's words, then groups of three digits.
 var defaultStages = []preTokenizer{
 	splitAt{charClass{in: isDefaultSign, runs: true}, "isolated", false},
 	fastSplit{nextGPT2},
@@ -70,8 +70,8 @@ var defaultStages = []preTokenizer{
 	splitAt{threeDigits{}, "isolated", false},
 }
 
-// FromGGUF makes the tokenizer of a GGUF file. Control tokens are special, user-defined ones are found in any text.
-// The token sequences are llama.cpp's without its begin-of-text token.
+// FromGGUF makes the tokenizer of a GGUF file. Control tokens are special; user-defined tokens are found in any text.
+// The ids equal llama.cpp's without its begin-of-text token.
 func FromGGUF(v Vocab) (*Tokenizer, error) {
 	if len(v.Tokens) == 0 {
 		return nil, errors.New("the vocabulary has no tokens")
@@ -87,7 +87,7 @@ func FromGGUF(v Vocab) (*Tokenizer, error) {
 		if len(token) > maxToken {
 			return nil, fmt.Errorf("token %d (%.60q...) has %d bytes, the limit is %d", id, token, len(token), maxToken)
 		}
-		t.ids[token] = int32(id) // of equal ones the last counts, as in llama.cpp
+		t.ids[token] = int32(id) // the last of equal tokens counts, as in llama.cpp
 	}
 	var decode decoding
 	switch v.Model {
@@ -109,7 +109,7 @@ func FromGGUF(v Vocab) (*Tokenizer, error) {
 	return t, t.setTemplates(templates{})
 }
 
-// addFromTypes makes the tokens that are looked for in text and returns them.
+// addFromTypes sets the tokens to search in texts, and returns them.
 func (t *Tokenizer) addFromTypes(v Vocab) map[int32]string {
 	var tokens []addedToken
 	var texts []string
@@ -183,20 +183,20 @@ func (t *Tokenizer) fromLlama(v Vocab) error {
 
 func (v Vocab) digest() string {
 	h := sha256.New()
-	// What can not fail: strings and numbers into a hash; but a score that is no number, which JSON does not have.
+	// Encoding strings and integers into a hash cannot fail. Scores may be infinite, which JSON lacks.
 	_ = json.NewEncoder(h).Encode([]any{v.Model, v.Pre, v.Tokens, v.Merges, v.Types, v.AddSpacePrefix})
 	fmt.Fprint(h, v.Scores)
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// scored is sentencepiece's BPE: of all neighbours that are a token together, those whose token has the highest score
-// are joined first.
+// scored is sentencepiece's BPE: of all neighbours that form a token together, it joins the pair with the highest score
+// first.
 type scored struct {
 	ids      map[string]int32
 	ranks    []int32 // by id; equal scores have equal ranks, the highest score the lowest
 	longest  int     // bytes of a token
 	fallback [256]int32
-	unk      int32 // for a byte without token, -1: left out
+	unk      int32 // for a byte without token; -1: dropped
 }
 
 func newScored(ids map[string]int32, scores []float32, fallback [256]int32, unk int32) *scored {

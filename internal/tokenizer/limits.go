@@ -5,29 +5,29 @@ import (
 	"time"
 )
 
-// The bounds of a tokenizer.json, which are far beyond the largest of today. They keep a wrong one from asking for all
-// memory, or for time without end.
+// The bounds of a tokenizer.json, far beyond the largest of today. They keep a hostile file from taking all memory or
+// endless time.
 const (
 	maxID      = 1 << 21 // and at most the bytes of the file, which has some bytes a token
 	maxToken   = 4096    // bytes
 	maxNesting = 8       // of Sequences
 	maxStages  = 100     // normalizers or pre-tokenizers
-	maxContent = 128     // bytes that a normalizer puts in place of something
+	maxContent = 128     // bytes of a normalizer's replacement
 )
 
-// The bounds of a pattern that comes with a model. Patterns of real tokenizers have some hundred bytes and take less
-// than a microsecond a byte. A backtracking one, such as (a+)+$, takes twice as long for each further letter.
+// The bounds of a pattern that comes with a model, far beyond the patterns of real tokenizers. The time of a
+// backtracking pattern, such as (a+)+$, doubles with each letter.
 const (
 	maxPattern  = 64 << 10 // bytes
 	matchTime   = 5 * time.Second
 	timePerByte = 5 * time.Microsecond // beyond matchTime, for all matches of a text
 )
 
-// maxGrowth is how many times as long a text may become. Unicode's forms make one of 3 bytes 33 bytes at most; a chain
-// of Replaces doubles it with each.
+// maxGrowth bounds how many times longer normalizers may make a text. Unicode's forms stay far below; each Replace of a
+// chain can double the text.
 const maxGrowth = 64
 
-// growth is what normalizeAtStart panics with and guard recovers.
+// growth is the panic of normalizeAtStart, which guard recovers.
 type growth int
 
 func (g growth) Error() string {
@@ -35,15 +35,15 @@ func (g growth) Error() string {
 		g, maxGrowth)
 }
 
-// slowPattern is what find panics with and guard recovers: between them lie stages that cannot fail otherwise.
+// slowPattern is the panic of find, which guard recovers: the stages between them have no other errors.
 type slowPattern struct{ pattern string }
 
 func (e slowPattern) Error() string {
-	return fmt.Sprintf("the tokenizer's pattern %.200q takes longer than %v on a text, since it tries the same place in "+
-		"many ways; take another tokenizer", e.pattern, matchTime)
+	return fmt.Sprintf("the tokenizer's pattern %.200q takes longer than %v on a text, since it backtracks; "+
+		"take another tokenizer", e.pattern, matchTime)
 }
 
-// guard calls do and returns the pattern that took too long, or how much a text grew.
+// guard calls do and returns the slowPattern or growth of a panic.
 func guard(do func()) (err error) {
 	defer func() {
 		switch p := recover().(type) {

@@ -1,17 +1,17 @@
 package tokenizer
 
-// symbol is a piece of a word in a list that is linked by index.
+// symbol is a piece of a word in a list linked by index.
 type symbol struct {
 	start, end int32 // bytes of the word
-	id         int32 // of its token, -1 where it is none
+	id         int32 // of its token; -1: none
 	prev, next int32 // -1: none
 }
 
 // candidate is a pair that may be joined.
 type candidate struct {
-	rank        int32 // the smallest goes first, the leftmost of equal ones
+	rank        int32 // the smallest rank is joined first, the leftmost of equal ranks
 	left, right int32
-	size        int32 // bytes of the pair when it was found: another size now means that one of them has grown since
+	size        int32 // bytes of the pair when it was found; a later join makes it outdated
 	id          int32 // of the joined token
 }
 
@@ -19,13 +19,12 @@ func (a candidate) before(b candidate) bool {
 	return a.rank < b.rank || a.rank == b.rank && a.left < b.left
 }
 
-// pairRule says whether two neighbours may be joined, to what, and how soon.
+// pairRule says whether two neighbours may be joined, with the rank and the joined token.
 type pairRule interface {
 	join(word string, left, right symbol) (rank, id int32, ok bool)
 }
 
-// merger joins pairs by rank with a heap over a linked list: O(n log n) for a word of n symbols, one without a space
-// too.
+// merger joins pairs by rank with a heap over a linked list, in O(n log n) for a word of n symbols.
 type merger struct {
 	symbols []symbol
 	heap    []candidate
@@ -41,7 +40,7 @@ func (m *merger) add(start, end int, id int32) {
 	m.symbols = append(m.symbols, symbol{start: int32(start), end: int32(end), id: id, prev: i - 1, next: -1})
 }
 
-// run joins the symbols; those that are left hang together from index 0 by next.
+// run joins the symbols. The list of the remaining symbols begins at index 0.
 func (m *merger) run(word string, rule pairRule) {
 	for i := 1; i < len(m.symbols); i++ {
 		m.consider(word, rule, int32(i-1), int32(i))

@@ -12,22 +12,22 @@ type model interface {
 	appendIDs(dst []int32, piece string, s *scratch) []int32
 }
 
-// scratch is what one run over a text needs for itself.
+// scratch holds the buffers of one run over a text.
 type scratch struct {
 	pieces, next []piece
 	merger       merger
 	lattice      []arc
 }
 
-// arc is the last token of the best segmentation of what lies before a place.
+// arc is the last token of the best segmentation up to a place.
 type arc struct {
 	score float64
 	start int32 // -1: no segmentation ends here
 	id    int32
 }
 
-// wordCache remembers the ids of words that come again. A word has one place, and the last that wants it has it:
-// bounded, and no lock.
+// wordCache remembers the ids of words. Each word has one slot, which the last word takes, so that the cache is bounded
+// and needs no lock.
 type wordCache struct {
 	seed  maphash.Seed
 	words [1 << 14]atomic.Pointer[cachedWord]
@@ -38,11 +38,11 @@ type cachedWord struct {
 	ids  []int32
 }
 
-const maxCachedWord = 48 // bytes; longer ones hardly come again
+const maxCachedWord = 48 // bytes; longer words hardly recur
 
 func newWordCache() *wordCache { return &wordCache{seed: maphash.MakeSeed()} }
 
-// get returns the ids of a word, nil where it is not there, and its place, -1 where it is too long for one.
+// get returns the ids of a word (nil: not cached) and its slot (-1: the word is too long).
 func (c *wordCache) get(word string) (ids []int32, slot int) {
 	if len(word) > maxCachedWord {
 		return nil, -1
@@ -60,8 +60,8 @@ func (c *wordCache) put(slot int, word string, ids []int32) {
 	}
 }
 
-// byteAlphabet is GPT-2's way to write each byte as a character: the visible ones of Latin-1 stand for themselves, the
-// others for U+0100 and on, in order.
+// byteAlphabet is GPT-2's mapping of bytes to characters: the visible characters of Latin-1 map to themselves, all
+// other bytes to U+0100 and up, in order.
 var byteAlphabet = func() (alphabet [256]rune) {
 	next := rune(256)
 	for b := range alphabet {
@@ -83,8 +83,7 @@ var byteOfRune = func() map[rune]byte {
 	return m
 }()
 
-// fromByteAlphabet returns the bytes that a token of the byte alphabet stands for; not ok where it has other
-// characters.
+// fromByteAlphabet returns the bytes of a token in the byte alphabet; not ok if the token has other characters.
 func fromByteAlphabet(token string) (raw string, ok bool) {
 	out := make([]byte, 0, len(token))
 	for _, r := range token {
@@ -97,7 +96,7 @@ func fromByteAlphabet(token string) (raw string, ok bool) {
 	return string(out), true
 }
 
-// byteIDs returns the ids of the 256 bytes as name writes them, -1 for those that the vocabulary lacks.
+// byteIDs returns the ids of the 256 bytes by their names; -1 for a byte that the vocabulary lacks.
 func byteIDs(ids map[string]int32, name func(b byte) string) (out [256]int32, missing int) {
 	for b := range out {
 		id, ok := ids[name(byte(b))]

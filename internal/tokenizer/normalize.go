@@ -7,7 +7,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// normalizer rewrites text before it is cut.
+// normalizer rewrites text before pre-tokenization.
 type normalizer interface {
 	normalize(s string) string
 }
@@ -20,7 +20,7 @@ func (c chain) normalize(s string) string {
 	return s
 }
 
-// normalizeAtStart says as well whether space at the start was taken off.
+// normalizeAtStart also says whether a normalizer stripped space at the start.
 func (c chain) normalizeAtStart(s string) (normalized string, stripped bool) {
 	limit := maxGrowth*len(s) + maxContent*maxStages
 	for _, n := range c {
@@ -34,11 +34,10 @@ func (c chain) normalizeAtStart(s string) (normalized string, stripped bool) {
 	return s, stripped
 }
 
-// lowerFirst returns the chain with lower case in front. A BertNormalizer that lowercases needs no other.
+// lowerFirst returns the chain with Lowercase in front, or with a BertNormalizer that lowercases.
 func (c chain) lowerFirst() chain { return append(chain{lowercase{}}, c...).merged() }
 
-// merged makes one of a BertNormalizer and the Lowercase beside it, which is how sentence-transformers saves
-// do_lower_case.
+// merged merges a BertNormalizer with the Lowercase beside it, which sentence-transformers saves for do_lower_case.
 func (c chain) merged() chain {
 	if len(c) != 2 {
 		return c
@@ -56,8 +55,8 @@ type rewrite func(s string) string
 
 func (r rewrite) normalize(s string) string { return r(s) }
 
-// normalForm is one of Unicode's normal forms. As the Stream-Safe Text Format has it, a run of more than 30 combining
-// marks is broken by U+034F, which Hugging Face does not do.
+// normalForm is one of Unicode's normal forms. Unlike Hugging Face, it breaks a run of more than 30 combining marks by
+// U+034F, as the Stream-Safe Text Format does.
 type normalForm norm.Form
 
 func (f normalForm) normalize(s string) string {
@@ -93,7 +92,7 @@ func stripAccents(s string) string {
 	}, s)
 }
 
-// nmt is sentencepiece's cleaning: control characters go, odd spaces become a space.
+// nmt is sentencepiece's cleaning: it drops control characters and turns unusual spaces into a space.
 func nmt(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {

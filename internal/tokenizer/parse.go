@@ -58,8 +58,8 @@ func describe(data []byte) (*description, error) {
 	return d, nil
 }
 
-// describeVocab reads a vocab.txt: one piece a line, whose id is the number of the line, from 0. The last of equal
-// lines counts.
+// describeVocab reads a vocab.txt: one piece a line; the id is the number of the line, from 0. The last of equal lines
+// counts.
 func describeVocab(data []byte) (*description, error) {
 	if !utf8.Valid(data) {
 		return nil, errors.New("not UTF-8")
@@ -85,7 +85,7 @@ func (d *description) readModel(section json.RawMessage) error {
 	if err := strictjson.UnmarshalKnown(section, m); err != nil {
 		return err
 	}
-	if m.Type == "" { // in files of before tokenizers 0.9
+	if m.Type == "" { // in files from before tokenizers 0.9
 		m.Type = "WordPiece"
 		if m.Merges != nil {
 			m.Type = "BPE"
@@ -186,7 +186,7 @@ func (d *description) setTemplates(t templates) error {
 	return nil
 }
 
-// checkSequences makes sure that a template holds each of its texts once.
+// checkSequences checks that a template holds each of its texts once.
 func checkSequences(parts []jsonPart, want ...string) error {
 	var seen []string
 	for _, p := range parts {
@@ -228,7 +228,7 @@ type jsonSpecial struct {
 	Tokens []string `json:"tokens"`
 }
 
-// decoder reads the decoder section, of which only what changes a token's bytes is of use.
+// decoder reads the settings of the decoder section that change a token's bytes.
 func (d *description) decoder(section json.RawMessage) error {
 	if isNull(section) {
 		d.decoding.alphabet = d.decoding.alphabet || d.byteLevel
@@ -245,7 +245,7 @@ func (d *description) decoder(section json.RawMessage) error {
 		Start          int               `json:"start"`
 		Stop           int               `json:"stop"`
 
-		// What changes no token's bytes.
+		// These change no token's bytes.
 		Prefix      *string `json:"prefix"`
 		Cleanup     *bool   `json:"cleanup"`
 		Split       *bool   `json:"split"`

@@ -10,8 +10,7 @@ import (
 	"github.com/dlclark/regexp2"
 )
 
-// The patterns that are recognised literally and cut by hand-written code, in linear time. Each leaves nothing
-// unmatched.
+// The patterns that hand-written code matches in linear time. Their matches cover any text.
 const (
 	patternGPT2 = `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
 
@@ -80,7 +79,7 @@ func (e expression) replaceAll(text, by string) string {
 	return b.String()
 }
 
-// The classes of characters that the patterns tell apart.
+// The classes of characters in the patterns.
 const (
 	other  = iota
 	letter // \p{L}
@@ -107,7 +106,7 @@ func classOf(r rune) uint8 {
 	return other
 }
 
-// classAt returns the class and the length of the character that s begins with; length 0 at the end.
+// classAt returns the class and the length of the first character of s; length 0 if s is empty.
 func classAt(s string) (class uint8, n int) {
 	if s == "" {
 		return other, 0
@@ -119,7 +118,7 @@ func classAt(s string) (class uint8, n int) {
 	return classOf(r), n
 }
 
-// runOf returns the length of the run of a class that s begins with, of at most limit characters.
+// runOf returns the length of the run of a class at the start of s, of at most limit characters.
 func runOf(s string, class uint8, limit int) int {
 	i := 0
 	for ; limit > 0 && i < len(s); limit-- {
@@ -196,7 +195,7 @@ func spaces(s string) int {
 	return run
 }
 
-// contraction returns the length of 's, 't, 're, 've, 'm, 'll or 'd, 0 where s does not begin with one.
+// contraction returns the length of 's, 't, 're, 've, 'm, 'll or 'd at the start of s; 0 if there is none.
 func contraction(s string, fold bool) int {
 	if len(s) < 2 || s[0] != '\'' {
 		return 0

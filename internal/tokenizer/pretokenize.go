@@ -6,18 +6,18 @@ import (
 	"unicode/utf8"
 )
 
-// piece is a part of the text that the model will see by itself.
+// piece is a part of the text that the model encodes separately.
 type piece struct {
 	text  string
 	start bool // it begins the whole text
 }
 
-// preTokenizer splits a piece and appends its parts; an empty one may be among them.
+// preTokenizer splits a piece and appends its parts, which may be empty.
 type preTokenizer interface {
 	split(dst []piece, p piece) []piece
 }
 
-// byteLevel is Hugging Face's ByteLevel without its byte alphabet, which the model does without.
+// byteLevel is Hugging Face's ByteLevel without its byte alphabet: the model works on bytes.
 type byteLevel struct{ prefixSpace, pattern bool }
 
 func (b byteLevel) split(dst []piece, p piece) []piece {
@@ -30,8 +30,7 @@ func (b byteLevel) split(dst []piece, p piece) []piece {
 	return splitEach(dst, p, nextGPT2)
 }
 
-// fastSplit cuts text into the matches of one of the patterns that are known literally, which leave nothing between
-// them.
+// fastSplit cuts text into the matches of a pattern that hand-written code knows and whose matches cover any text.
 type fastSplit struct{ next func(s string) int }
 
 func (f fastSplit) split(dst []piece, p piece) []piece { return splitEach(dst, p, f.next) }
@@ -45,11 +44,11 @@ func splitEach(dst []piece, p piece, next func(s string) int) []piece {
 	return dst
 }
 
-// splitAt is Hugging Face's Split: what becomes of a match is its behaviour.
+// splitAt is Hugging Face's Split.
 type splitAt struct {
 	finder   finder
 	behavior string // removed, isolated, mergedWithPrevious, mergedWithNext, contiguous
-	invert   bool   // what lies between the matches counts as match
+	invert   bool   // the texts between the matches count as matches
 }
 
 var splitBehaviors = map[string]string{
@@ -103,7 +102,7 @@ func (d splitAt) arrange(spans []span) []span {
 	return out
 }
 
-// charClass finds the characters of a class, each a match of its own, or with runs a run of them.
+// charClass finds the characters of a class, or with runs the runs of such characters.
 type charClass struct {
 	in   func(r rune) bool
 	runs bool
@@ -132,7 +131,7 @@ func isPunctuation(r rune) bool {
 	return r < utf8.RuneSelf && (unicode.IsPunct(r) || unicode.IsSymbol(r)) || unicode.IsPunct(r)
 }
 
-// digits is Hugging Face's Digits: runs of digits are pieces of their own, or each digit does.
+// digits is Hugging Face's Digits: it splits off runs of digits, or individual digits.
 func digits(individual bool) splitAt {
 	if individual {
 		return splitAt{charClass{in: isNumeric}, "isolated", false}
@@ -140,7 +139,7 @@ func digits(individual bool) splitAt {
 	return splitAt{charClass{in: isNumeric, runs: true}, "isolated", false}
 }
 
-// whitespaceSplit leaves the space out.
+// whitespaceSplit splits at white space and drops it.
 var whitespaceSplit = splitAt{charClass{in: unicode.IsSpace, runs: true}, "removed", false}
 
 // literal finds a string.
@@ -158,7 +157,7 @@ func (l literal) find(dst []span, text string) []span {
 	return dst
 }
 
-// metaspace writes spaces as the vocabulary's sign for them, puts one in front, and splits before each.
+// metaspace replaces spaces by the vocabulary's sign, adds a sign in front, and splits before each sign.
 type metaspace struct {
 	sign   string // "▁"
 	prefix string // always, first (at the start of the text), never

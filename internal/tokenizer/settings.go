@@ -7,8 +7,8 @@ import (
 	"github.com/retort-ir/retort/internal/modelfolder"
 )
 
-// ConfigSchema is for tokenizer_config.json of an encoder. Keys that end in _token name special tokens; what is not
-// listed is kept by transformers 5 and not used.
+// ConfigSchema is the schema of tokenizer_config.json of an encoder. Keys that end in _token name special tokens.
+// transformers 5 keeps keys that are not listed, but does not use them.
 var ConfigSchema = modelfolder.Schema{
 	Read: []string{
 		"tokenizer_class", "do_lower_case", "strip_accents", "tokenize_chinese_chars", "model_max_length", "max_len",
@@ -50,10 +50,10 @@ const (
 	postProcessorDecides = "the post-processor says which special tokens are around a text"
 )
 
-// settingsFiles are the files that set the tokenizer's switches.
+// settingsFiles hold the tokenizer's switches.
 type settingsFiles struct{ config, specialsMap modelfolder.Settings }
 
-// of returns the file whose value of a key counts: special_tokens_map.json wins, with a null too.
+// of returns the file whose value of a key counts: special_tokens_map.json wins, even with null.
 func (f settingsFiles) of(key string) modelfolder.Settings {
 	if f.specialsMap.Has(key) {
 		return f.specialsMap
@@ -61,13 +61,13 @@ func (f settingsFiles) of(key string) modelfolder.Settings {
 	return f.config
 }
 
-// get reads the value of a key that counts into v.
+// get reads the value of a key into v.
 func (f settingsFiles) get(key string, v any) error {
 	_, err := f.of(key).Get(key, v)
 	return err
 }
 
-// switches are what the files set that is neither token nor class.
+// switches are the settings that are neither tokens nor the class.
 type switches struct {
 	maxLength *int  // model_max_length; nil where no file gives one
 	cutLeft   *bool // truncation_side; nil where no file gives one
@@ -110,7 +110,7 @@ func readSwitches(f settingsFiles) (s switches, err error) {
 	return s, nil
 }
 
-// maxLength reads model_max_length, of which max_len is the older name; 1e30 stands for none.
+// maxLength reads model_max_length, or max_len, its older name. A value of 1e30 means none.
 func (f settingsFiles) maxLength() (*int, error) {
 	key := "model_max_length"
 	if !f.of(key).Has(key) {

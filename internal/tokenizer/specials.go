@@ -19,11 +19,11 @@ var namedTokens = []string{"bos_token", "eos_token", "unk_token", "sep_token", "
 
 // specialNames are the special tokens that tokenizer_config.json and special_tokens_map.json name.
 type specialNames struct {
-	named map[string]token                // by key; one for another purpose too, "image_token"
-	nulls map[string]modelfolder.Settings // the files that give null as a key's token
+	named map[string]token                // by key, custom keys such as "image_token" included
+	nulls map[string]modelfolder.Settings // by key: the file that sets the token to null
 	extra []token
 
-	emptyIsNone bool // a token without text counts as null, rather than as a mistake
+	emptyIsNone bool // an empty token counts as null; otherwise it is an error
 }
 
 const (
@@ -31,7 +31,7 @@ const (
 	additionalKey = "additional_special_tokens" // its older name
 )
 
-// readSpecialNames takes what transformers 5 takes: special_tokens_map.json wins.
+// readSpecialNames follows transformers 5: special_tokens_map.json wins.
 func readSpecialNames(config, specialsMap modelfolder.Settings, emptyIsNone bool) (specialNames, error) {
 	s := specialNames{
 		named: map[string]token{}, nulls: map[string]modelfolder.Settings{}, emptyIsNone: emptyIsNone,
@@ -60,7 +60,7 @@ func readSpecialNames(config, specialsMap modelfolder.Settings, emptyIsNone bool
 	if err := s.readList(config, key, false); err != nil {
 		return s, err
 	}
-	if isObject(specialsMap.Raw(extraKey)) { // it takes the place of the list
+	if isObject(specialsMap.Raw(extraKey)) { // it replaces the list
 		s.extra = nil
 		return s, s.readObject(specialsMap, extraKey)
 	}
@@ -70,7 +70,7 @@ func readSpecialNames(config, specialsMap modelfolder.Settings, emptyIsNone bool
 	return s, s.readList(specialsMap, additionalKey, true)
 }
 
-// hasOwnPurpose says whether a token is named for a purpose that not every model has.
+// hasOwnPurpose says whether there is a token with a custom key.
 func (s *specialNames) hasOwnPurpose() bool {
 	for key := range s.named {
 		if !slices.Contains(namedTokens, key) {
@@ -90,7 +90,7 @@ func isObject(raw json.RawMessage) bool { return len(raw) > 0 && raw[0] == '{' }
 // isToken says whether a member is a token rather than a switch like add_bos_token or a null.
 func isToken(raw json.RawMessage) bool { return len(raw) > 0 && (raw[0] == '"' || raw[0] == '{') }
 
-// readNamed reads a token: a string, or an object with the member content. Null is none.
+// readNamed reads a token: a string, or an object with the member content. Null means none.
 func (s *specialNames) readNamed(file modelfolder.Settings, key string) error {
 	token := token{source: sourceOf(file, key)}
 	var isSet bool
@@ -122,7 +122,7 @@ func sourceOf(file modelfolder.Settings, key string) string {
 	return key + " of " + filepath.Base(file.String())
 }
 
-// readObject reads an object of tokens by name, where the member is one.
+// readObject reads a member that is an object of tokens by name.
 func (s *specialNames) readObject(file modelfolder.Settings, key string) error {
 	if !isObject(file.Raw(key)) {
 		return nil
@@ -143,7 +143,7 @@ func (s *specialNames) readObject(file modelfolder.Settings, key string) error {
 	return nil
 }
 
-// readList reads a list of tokens without a name, each a string or an object.
+// readList reads a member that is a list of tokens, each a string or an object.
 func (s *specialNames) readList(file modelfolder.Settings, key string, special bool) error {
 	if !file.IsSet(key) || isObject(file.Raw(key)) {
 		return nil
@@ -192,7 +192,7 @@ func (s specialNames) list() []token {
 	return append(all, s.extra...)
 }
 
-// readDecoder reads added_tokens_decoder, sorted by the ids that it gives.
+// readDecoder reads added_tokens_decoder, sorted by id.
 func readDecoder(config modelfolder.Settings) ([]token, error) {
 	decoder, err := config.Object("added_tokens_decoder")
 	if err != nil {
@@ -242,14 +242,14 @@ func sortByID(tokens []token) {
 	slices.SortFunc(tokens, func(a, b token) int { return cmp.Compare(a.ID, b.ID) })
 }
 
-// without returns the names but for one key's.
+// without returns the names without a key.
 func (s specialNames) without(key string) specialNames {
 	s.named = maps.Clone(s.named)
 	delete(s.named, key)
 	return s
 }
 
-// with returns the names with these tokens for the keys that the files do not give, not even as null.
+// with returns the names with default tokens for the keys that no file sets, not even to null.
 func (s specialNames) with(usual map[string]string) specialNames {
 	s.named = maps.Clone(s.named)
 	for key, content := range usual {

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// template says what special tokens are around one text, or around the two of a pair.
+// template places the special tokens around a text or a pair of texts.
 type template struct {
 	parts    []templatePart
 	specials int // ids of special tokens
@@ -26,7 +26,7 @@ func (t template) room(maxTokens int) int {
 	return max(maxTokens-t.specials, 0)
 }
 
-// fill returns the ids, and the type ids if they are wanted.
+// fill returns the ids, and with types the type ids.
 func (t template) fill(a, b []int32, types bool) (ids, typeIDs []int32) {
 	size := len(a) + len(b) + t.specials
 	ids = make([]int32, 0, size)
@@ -49,8 +49,9 @@ func (t template) fill(a, b []int32, types bool) (ids, typeIDs []int32) {
 	return ids, typeIDs
 }
 
-// longestFirst returns what is left of two texts of a and b tokens in room: the longer one is cut to the length of the
-// other, and then both to a half, where an odd token is the longer one's, or the second's where they are equal.
+// longestFirst returns the lengths to which two texts of a and b tokens are cut in room: the longer text to the
+// length of the shorter, then both to a half. An odd token belongs to the longer text, or to the second of equal
+// ones.
 func longestFirst(a, b, room int) (int, int) {
 	if a+b <= room {
 		return a, b

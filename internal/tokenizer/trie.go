@@ -5,8 +5,8 @@ import (
 	"sort"
 )
 
-// trie maps texts to values and finds all that are prefixes of a text. Nodes lie in breadth-first order, so that the
-// children of node i are nodes first[i] to first[i+1].
+// trie maps texts to values and finds the prefixes of a text among them. Nodes are in breadth-first order: the children
+// of node i are nodes first[i] to first[i+1].
 type trie struct {
 	root   [256]int32 // the root's children; 0: none
 	labels []byte
@@ -14,7 +14,7 @@ type trie struct {
 	values []int32 // -1: no text ends here
 }
 
-// newTrie makes a trie of texts; of equal ones the last counts, the empty one never.
+// newTrie makes a trie of texts. The last of equal texts counts; the empty text is ignored.
 func newTrie(texts []string, values []int32) trie {
 	order := make([]int, len(texts))
 	for i := range order {
@@ -49,7 +49,7 @@ func newTrie(texts []string, values []int32) trie {
 	return t
 }
 
-// next returns the child of a node (0 is the root) for a byte, 0 where there is none.
+// next returns the child of a node (0: the root) for a byte; 0 if there is none.
 func (t *trie) next(node int32, b byte) int32 {
 	if node == 0 {
 		return t.root[b]
@@ -62,7 +62,7 @@ func (t *trie) next(node int32, b byte) int32 {
 	return first + int32(i)
 }
 
-// longest returns the value and the length of the longest text that s begins with, and length 0 where there is none.
+// longest returns the value and the length of the longest text that is a prefix of s; length 0 if there is none.
 func (t *trie) longest(s string) (value int32, n int) {
 	node := int32(0)
 	for i := range len(s) {

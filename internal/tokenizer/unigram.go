@@ -18,7 +18,7 @@ type unigram struct {
 	fallback *[256]int32 // ids of <0x00> to <0xFF> in place of the unknown token, or nil
 }
 
-// unkPenalty is how much worse than the worst token an unknown character is, as in sentencepiece.
+// unkPenalty is how far the score of an unknown character is below the lowest score of a token, as in sentencepiece.
 const unkPenalty = 10
 
 // jsonScored is ["token", score].
@@ -90,8 +90,8 @@ func (u *unigram) appendIDs(dst []int32, text string, s *scratch) []int32 {
 	return dst
 }
 
-// appendUnknown appends the ids of a run of unknown characters, the last one first: the id of a token which is just
-// this text after all ("<unk>"), or the ids of its bytes, or the unknown token once.
+// appendUnknown appends the ids of a run of unknown characters, the last one first: the id of a token that equals the
+// text ("<unk>"), or the ids of the text's bytes, or the unknown token once.
 func (u *unigram) appendUnknown(dst []int32, text string) []int32 {
 	if id, n := u.trie.longest(text); n == len(text) {
 		return append(dst, id)

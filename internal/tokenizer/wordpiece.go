@@ -17,7 +17,7 @@ type wordPiece struct {
 	cache    *wordCache
 }
 
-// mostChars bounds the length of a word that is looked for piece by piece, since the search is quadratic in it.
+// mostChars bounds the length of a word in characters, since the search for its pieces is quadratic.
 const (
 	mostChars  = 1000
 	usualChars = 100
@@ -40,7 +40,7 @@ func newWordPiece(ids map[string]int32, m jsonModel) (*wordPiece, error) {
 	}, nil
 }
 
-// appendIDs looks for a word that is one piece first, as most are: that saves the search.
+// appendIDs first looks up the whole word: most words are one piece, which saves the search.
 func (w *wordPiece) appendIDs(dst []int32, word string, _ *scratch) []int32 {
 	if len(word) > w.maxChars && utf8.RuneCountInString(word) > w.maxChars {
 		return append(dst, w.unk)
