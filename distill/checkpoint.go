@@ -58,7 +58,7 @@ func identity(student encoder.Encoder, train, dev []retort.List, passages string
 		"QueriesPerStep": s.QueriesPerStep, "LR": s.LR, "Warmup": s.Warmup, "MinLR": s.MinLR, "WeightDecay": s.WeightDecay,
 		"ClipNorm": s.ClipNorm, "Seed": s.Seed, "MicroBatchTokens": o.Memory.MicroBatchTokens,
 		"GraphBudget": o.Memory.GraphBudget,
-		"EvalSteps": o.Selection.EvalSteps, "Patience": o.Selection.Patience,
+		"EvalSteps":   o.Selection.EvalSteps, "Patience": o.Selection.Patience,
 	} {
 		id[name] = fmt.Sprint(value)
 	}

@@ -1,5 +1,5 @@
-// Command benchpeer is Retort's side of "make bench-peer", which bench/peer/bench_peer.py drives. It opens a model, prints
-// the texts to encode as one line of JSON, and then answers each line of its input:
+// Command benchpeer is Retort's side of "make bench-peer", which bench/peer/bench_peer.py drives. It opens a model,
+// prints the texts to encode as one line of JSON, and then answers each line of its input:
 //
 //	time     encodes all texts and prints the seconds that it took
 //	vectors  encodes all texts and prints the vectors end to end as one JSON array

@@ -11,8 +11,8 @@ import (
 	"github.com/retort-ir/retort/internal/rooms"
 )
 
-// exportedNames counts the exported types, functions, variables and constants at the top level of each public package. Methods
-// and fields do not count, nor do programs, examples and the modules below the root.
+// exportedNames counts the exported types, functions, variables and constants at the top level of each public package.
+// Methods and fields do not count, nor do programs, examples and the modules below the root.
 func exportedNames(dir string) (map[string]int, error) {
 	names := map[string]map[string]bool{}
 	err := rooms.Walk(dir, func(file string) error {
@@ -46,8 +46,8 @@ func exportedNames(dir string) (map[string]int, error) {
 	return counts, err
 }
 
-// public says whether users may import the package in a folder: it is in the root's module, and is neither internal nor a
-// program's.
+// public says whether users may import the package in a folder: it is in the root's module, and is neither internal nor
+// a program's.
 func public(folder string) bool {
 	first, _, _ := strings.Cut(folder, "/")
 	switch first {

@@ -56,8 +56,8 @@ func (g graph) size() int {
 	return n
 }
 
-// fileGraph type-checks one package without its imports, which is enough to see where the package's own names are declared.
-// What depends on an imported type stays unresolved.
+// fileGraph type-checks one package without its imports, which is enough to see where the package's own names are
+// declared. What depends on an imported type stays unresolved.
 func fileGraph(dir string, names []string) (graph, error) {
 	set := token.NewFileSet()
 	var files []*ast.File
@@ -106,8 +106,9 @@ func topLevel(object types.Object) bool {
 	return object.Parent() == object.Pkg().Scope()
 }
 
-// upward counts the references that run back up in an order of the files that has few: Eades, Lin and Smyth's (1993) greedy order,
-// then single files moved as long as that helps. It is 0 exactly where no file depends on itself through others.
+// upward counts the references that run back up in an order of the files that has few: Eades, Lin and Smyth's (1993)
+// greedy order, then single files moved as long as that helps. It is 0 exactly where no file depends on itself through
+// others.
 func (g graph) upward() int {
 	order := g.greedyOrder()
 	for improved := true; improved; {
@@ -121,7 +122,8 @@ func (g graph) upward() int {
 	return g.back(order)
 }
 
-// greedyOrder puts what nothing uses first, what uses nothing last, and otherwise first what uses the most more than it is used.
+// greedyOrder puts what nothing uses first, what uses nothing last, and otherwise first what uses the most more than it
+// is used.
 func (g graph) greedyOrder() []int {
 	left := map[int]bool{}
 	for i := range g {

@@ -1,11 +1,11 @@
-// Command benchstep measures a step of distill.Train and prints tables in Markdown: its time, its memory and the share of
-// the machine's speed that it reaches, against the number of queries, the length of lists and passages, and the share of
-// distinct passages. "make bench-step" runs it.
+// Command benchstep measures a step of distill.Train and prints tables in Markdown: its time, its memory and the share
+// of the machine's speed that it reaches, against the number of queries, the length of lists and passages, and the
+// share of distinct passages. "make bench-step" runs it.
 //
-// It needs neither a corpus nor a model: texts are random words of the tokenizer's vocabulary, as many tokens long as the
-// row says, and weights are random. Each row is a process of its own, so that its memory is its own, and takes -steps steps
-// after one that warms up, of which the median is printed; a row that would take longer than -limit says so. All rows
-// take the same step again and again, by the paper's loss, both towers, duplicates counted.
+// It needs neither a corpus nor a model: texts are random words of the tokenizer's vocabulary, as many tokens long as
+// the row says, and weights are random. Each row is a process of its own, so that its memory is its own, and takes
+// -steps steps after one that warms up, of which the median is printed; a row that would take longer than -limit says
+// so. All rows take the same step again and again, by the paper's loss, both towers, duplicates counted.
 //
 // What the columns mean:
 //

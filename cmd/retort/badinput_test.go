@@ -78,7 +78,7 @@ func TestBadInputIsNamed(t *testing.T) {
 		{
 			"the run of another collection",
 			map[string]string{"bad.trec": "x Q0 y 1 1 z\n"},
-			eval + " -compare DIR/bad.trec", "DIR/bad.trec answers none of the 3 judged queries",
+			eval + " -compare DIR/bad.trec", "DIR/bad.trec has none of the 3 judged queries",
 		},
 		{"a run without a folder", nil, eval + " -run DIR/gone/out.trec", "cannot write DIR/gone/out.trec"},
 		{"a run under a file", nil, eval + " -run DIR/corpus.jsonl/out.trec", "cannot write DIR/corpus.jsonl/out.trec"},
@@ -128,11 +128,11 @@ func TestWrongCommandLinesAreNamed(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
 		{"eval", "-corpus is missing"},
 		{"eval -corpus c -queries q -bm25", "-qrels is missing"},
-		{"eval -collection d -corpus c -bm25", "-collection stands in place of"},
+		{"eval -collection d -corpus c -bm25", "-collection excludes -corpus"},
 		{"eval -collection d", "give either -model DIR or -bm25"},
 		{"eval -collection d -bm25 -model m", "give either -model DIR or -bm25"},
 		{"eval -collection d -bm25 -metrics ndgc@10", `metric "ndgc@10": want ndcg@K`},
-		{"eval -collection d -bm25 -metrics map,map", "map is asked for twice"},
+		{"eval -collection d -bm25 -metrics map,map", "duplicate metric map"},
 		{"eval -collection d -bm25 -analyzer german", `-analyzer is "german", want english or code`},
 		{"eval -collection d -bm25 -k1 -1", "-k1 is -1"},
 		{"eval -collection d -bm25 -k1 NaN", "-k1 is NaN"},

@@ -24,14 +24,12 @@ var compareCommand = command{
 	summary: "compare runs query by query, with p-values",
 	usage: `RUN_A RUN_B ... [flags]
 
-For every set of queries that all the runs were evaluated on: how much each run's model is better than the one it started
-from ("before"), and how much RUN_B and those after it are better than RUN_A. Each line is the mean difference over the
-queries in common, its 95% interval (bootstrap), its p-value (paired randomisation test), and that p-value adjusted for
-the number of lines (Holm): a difference is significant at 5% where the adjusted value is at most .05. Queries and sets
-that a run lacks are left out, and named on stderr. Runs that were not evaluated by ndcg@10, having no judged queries,
-are compared by mrr@10 where -metric names no other.
+Compares runs on every set of queries that all runs share: the model of each run with its initial model ("before"), and
+each run after RUN_A with RUN_A. Each line shows the mean difference over the shared queries, its 95% interval (bootstrap),
+its p-value (paired randomisation test), and the p-value adjusted for the number of lines (Holm). A difference is
+significant at 5% if the adjusted p-value is at most .05. Standard error names the sets and queries that a run lacks.
 
-  -metric NAME          as the runs were evaluated: ndcg@K, recall@K, mrr@K, ... (ndcg@10)
+  -metric NAME          metric of the runs: ndcg@K, recall@K, mrr@K, ... (ndcg@10; without judged queries: mrr@10)
   -format FORMAT        text, md (Markdown) or csv (text)
 
 example: is the second run better than the first?
@@ -42,13 +40,12 @@ example: is the second run better than the first?
 	run:  runCompare,
 }
 
-// evaluatedRun is a run folder's results.
 type evaluatedRun struct {
 	name    string
 	records []results.Record
 }
 
-// comparedPair is a line of the table: a system of a run against another system, over the queries of a set.
+// comparedPair is a line of the table: two systems, compared on the queries of a set.
 type comparedPair struct {
 	set, run, against string
 	mean, againstMean float64
@@ -98,7 +95,7 @@ func runCompare(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	return write(stdout, *metric, pairs)
 }
 
-// usualMetric is nDCG@10, or MRR@10 where no run was measured by that: known items have one relevant passage each.
+// usualMetric returns nDCG@10, or MRR@10 if no run has nDCG@10: a held-out item has only one relevant passage.
 func usualMetric(runs []evaluatedRun) string {
 	for _, r := range runs {
 		for _, record := range r.records {
@@ -110,7 +107,7 @@ func usualMetric(runs []evaluatedRun) string {
 	return eval.MRR(10).Name
 }
 
-// loadRuns names the runs by the last part of their path, and by all of it where that is not enough to tell them apart.
+// loadRuns names each run by the last element of its path, or by the whole path if two runs share the last element.
 func loadRuns(ctx context.Context, dirs []string) ([]evaluatedRun, error) {
 	short, seen := map[string]int{}, map[string]bool{}
 	paths := make([]string, len(dirs))
@@ -120,7 +117,7 @@ func loadRuns(ctx context.Context, dirs []string) ([]evaluatedRun, error) {
 			return nil, err
 		}
 		if seen[path] {
-			return nil, fmt.Errorf("%w: %s is given twice", errUsage, dir)
+			return nil, fmt.Errorf("%w: duplicate run %s", errUsage, dir)
 		}
 		seen[path] = true
 		short[filepath.Base(path)]++
@@ -143,11 +140,13 @@ func loadRuns(ctx context.Context, dirs []string) ([]evaluatedRun, error) {
 	return runs, nil
 }
 
-// compareRuns returns the lines of the table, and notes on what was left out, which are there on an error too.
-func compareRuns(ctx context.Context, runs []evaluatedRun, metric string) (pairs []comparedPair, notes []string, err error) {
+// compareRuns returns the lines of the table, and notes on omitted sets and queries, also with an error.
+func compareRuns(
+	ctx context.Context, runs []evaluatedRun, metric string,
+) (pairs []comparedPair, notes []string, err error) {
 	sets, notes := sharedSets(runs)
 	if len(sets) == 0 {
-		return nil, notes, errors.New("the runs have no set of queries in common: were they evaluated on the same collection?")
+		return nil, notes, errors.New("the runs share no set of queries: were they evaluated on the same collection?")
 	}
 	for _, set := range sets {
 		more, left, err := compareSet(ctx, set, runs, metric)
@@ -167,7 +166,7 @@ func compareRuns(ctx context.Context, runs []evaluatedRun, metric string) (pairs
 	return pairs, notes, nil
 }
 
-// sharedSets returns the sets for which every run has a student's results, in the order of the first run.
+// sharedSets returns the sets that every run was evaluated on, in the order of the first run.
 func sharedSets(runs []evaluatedRun) (shared, notes []string) {
 	var all []string
 	for _, r := range runs {
@@ -187,21 +186,21 @@ func sharedSets(runs []evaluatedRun) (shared, notes []string) {
 		if len(lacking) == 0 {
 			shared = append(shared, set)
 		} else {
-			notes = append(notes, fmt.Sprintf("set %q is left out: %s lacks it", set, strings.Join(lacking, ", ")))
+			notes = append(notes, fmt.Sprintf("set %q is omitted: %s lacks it", set, strings.Join(lacking, ", ")))
 		}
 	}
 	return shared, notes
 }
 
-// comparedSystem is one column of values: a run's student, or the model that it started from.
+// comparedSystem is the trained model or the initial model of a run.
 type comparedSystem struct {
 	name    string
 	records map[string]results.Record // by query
-	values  []float64                 // of the queries in common
+	values  []float64                 // of the shared queries
 }
 
 func compareSet(ctx context.Context, set string, runs []evaluatedRun, metric string) ([]comparedPair, []string, error) {
-	var afters, befores []*comparedSystem // aligned with runs; a run without the set's "before" has nil there
+	var afters, befores []*comparedSystem // aligned with runs; nil for a run without results of the initial model
 	var all []*comparedSystem
 	for _, r := range runs {
 		after := &comparedSystem{name: r.name, records: results.Of(r.records, set, results.After)}
@@ -216,7 +215,7 @@ func compareSet(ctx context.Context, set string, runs []evaluatedRun, metric str
 	}
 	queries, notes := commonQueries(set, all)
 	if len(queries) == 0 {
-		return nil, notes, errors.New("no query is in all of the runs: are they of the same collection?")
+		return nil, notes, errors.New("the runs share no query: were they evaluated on the same collection?")
 	}
 	for _, s := range all {
 		if err := s.fill(queries, metric); err != nil {
@@ -232,8 +231,8 @@ func compareSet(ctx context.Context, set string, runs []evaluatedRun, metric str
 			return err
 		}
 		pairs = append(pairs, comparedPair{
-			set: set, run: s.name, mean: stat.Mean(s.values, nil), against: against.name, againstMean: stat.Mean(against.values, nil),
-			Comparison: c,
+			set: set, run: s.name, mean: stat.Mean(s.values, nil),
+			against: against.name, againstMean: stat.Mean(against.values, nil), Comparison: c,
 		})
 		return nil
 	}
@@ -253,7 +252,7 @@ func compareSet(ctx context.Context, set string, runs []evaluatedRun, metric str
 	return pairs, notes, nil
 }
 
-// commonQueries returns the ids that all systems have, ascending, and notes on the others.
+// commonQueries returns the ids that all systems have, ascending, and notes on omitted ids.
 func commonQueries(set string, systems []*comparedSystem) (common, notes []string) {
 	count := map[string]int{}
 	for _, s := range systems {
@@ -275,14 +274,13 @@ func commonQueries(set string, systems []*comparedSystem) (common, notes []strin
 			}
 		}
 		if len(missing) > 0 {
-			notes = append(notes, fmt.Sprintf("set %q: %s lacks %d of the %d queries, which are left out: %s",
+			notes = append(notes, fmt.Sprintf("set %q: %s lacks %d of the %d queries; the comparison omits %s",
 				set, s.name, len(missing), len(all), firstNames(missing)))
 		}
 	}
 	return common, notes
 }
 
-// firstNames lists the first ten.
 func firstNames(names []string) string {
 	const shown = 10
 	list := printable(strings.Join(names[:min(shown, len(names))], ", "))
@@ -297,7 +295,7 @@ func (s *comparedSystem) fill(queries []string, metric string) error {
 		metrics := s.records[query].Metrics
 		value, ok := metrics[metric]
 		if !ok {
-			return fmt.Errorf("%s has no %s of query %q; it has %s", s.name, metric, query,
+			return fmt.Errorf("%s has no %s for query %q; it has %s", s.name, metric, query,
 				strings.Join(slices.Sorted(maps.Keys(metrics)), ", "))
 		}
 		s.values = append(s.values, value)
@@ -305,14 +303,14 @@ func (s *comparedSystem) fill(queries []string, metric string) error {
 	return nil
 }
 
-// nameBefores calls the models that the runs started from just "before" where they gave the same values.
+// nameBefores shortens the name of each initial model to "before" if all initial models have the same values.
 func nameBefores(set string, runs []evaluatedRun, befores []*comparedSystem) (notes []string) {
 	var first *comparedSystem
 	same := true
 	for i, s := range befores {
 		switch {
 		case s == nil:
-			notes = append(notes, fmt.Sprintf("set %q: %s has no results of the model before training", set, runs[i].name))
+			notes = append(notes, fmt.Sprintf("set %q: %s has no results of its initial model", set, runs[i].name))
 		case first == nil:
 			first = s
 		case !slices.EqualFunc(first.values, s.values, func(a, b float64) bool { return math.Abs(a-b) <= 1e-9 }):
@@ -320,7 +318,7 @@ func nameBefores(set string, runs []evaluatedRun, befores []*comparedSystem) (no
 		}
 	}
 	if !same {
-		return append(notes, fmt.Sprintf("set %q: the runs started from different models, each is compared with its own", set))
+		return append(notes, fmt.Sprintf("set %q: the initial models differ; each run is compared with its own initial model", set))
 	}
 	for _, s := range befores {
 		if s != nil {

@@ -47,9 +47,9 @@ func constant(v float64, n int) []float64 {
 
 // twoRuns returns the runs of the golden tables.
 //
-// judged: eight equal differences, of whose 2^8 assignments of signs two are as far from 0: p = 2/256 in all three lines.
-// known items: p = 2/16; one difference, so 1; three of -.25 and one of .25, so 10/16. Holm over the six, sorted: 6·2/256
-// for the first three, 3·2/16, 2·10/16 and 1, cut at 1.
+// judged: eight equal differences, of whose 2^8 assignments of signs two are as far from 0: p = 2/256 in all three
+// lines. known items: p = 2/16; one difference, so 1; three of -.25 and one of .25, so 10/16. Holm over the six,
+// sorted: 6·2/256 for the first three, 3·2/16, 2·10/16 and 1, cut at 1.
 func twoRuns(t *testing.T) []string {
 	dir := t.TempDir()
 	return []string{
@@ -111,7 +111,7 @@ func TestCompareOfAnotherMetric(t *testing.T) {
 	require.Contains(t, out, "\nmrr@10,judged,tuesday,0.25,monday,0.5,8,0,8,-0.25,")
 	code, _, stderr := cli(t.Context(), "compare", "-metric", "map", runs[0], runs[1])
 	require.Equal(t, exitFailure, code)
-	require.Contains(t, stderr, `set "judged": monday has no map of query "q1"; it has mrr@10, ndcg@10`)
+	require.Contains(t, stderr, `set "judged": monday has no map for query "q1"; it has mrr@10, ndcg@10`)
 }
 
 // As "retort distill" leaves them without -qrels.
@@ -170,9 +170,9 @@ func TestCompareNamesWhatIsLeftOut(t *testing.T) {
 	b := saveRun(t, dir, "b", answers{"judged", "after", append([]float64{-1}, short[1:]...)})
 	code, stdout, stderr := cli(t.Context(), "compare", "-format", "csv", a, b)
 	require.Equal(t, exitOK, code, stderr)
-	require.Equal(t, `set "known items" is left out: b lacks it
-set "judged": b lacks 13 of the 15 queries, which are left out: q1, q10, q11, q12, q13, q14, q15, q4, q5, q6 and 3 more
-set "judged": b has no results of the model before training
+	require.Equal(t, `set "known items" is omitted: b lacks it
+set "judged": b lacks 13 of the 15 queries; the comparison omits q1, q10, q11, q12, q13, q14, q15, q4, q5, q6 and 3 more
+set "judged": b has no results of its initial model
 `, stderr)
 	require.Contains(t, stdout, "\nndcg@10,judged,a,1,before,0,2,2,0,1,1,1,0.5,1\nndcg@10,judged,b,1,a,1,2,0,0,0,0,0,1,1\n")
 }
@@ -183,7 +183,7 @@ func TestCompareKeepsDifferentStartingModelsApart(t *testing.T) {
 	b := saveRun(t, dir, "b", answers{"judged", "before", []float64{.1, .3}}, answers{"judged", "after", []float64{.3, .3}})
 	code, stdout, stderr := cli(t.Context(), "compare", "-format", "csv", a, b)
 	require.Equal(t, exitOK, code, stderr)
-	require.Contains(t, stderr, `set "judged": the runs started from different models, each is compared with its own`)
+	require.Contains(t, stderr, `set "judged": the initial models differ; each run is compared with its own initial model`)
 	require.Contains(t, stdout, "judged,a,0.3,a before,0.15")
 	require.Contains(t, stdout, "judged,b,0.3,b before,0.2")
 }
@@ -214,13 +214,13 @@ func TestCompareBadInputIsAnError(t *testing.T) {
 	}{
 		{"no run", nil, exitUsage, "want at least two run folders"},
 		{"one run", []string{a}, exitUsage, "want at least two run folders"},
-		{"the same run", []string{a, dir + "/./a"}, exitUsage, "is given twice"},
+		{"the same run", []string{a, dir + "/./a"}, exitUsage, "duplicate run"},
 		{"format", []string{a, other, "-format", "html"}, exitUsage, `-format is "html": want text, md or csv`},
 		{"no metric", []string{a, other, "-metric", ""}, exitUsage, "-metric is missing"},
 		{"no folder", []string{a, dir + "/gone"}, exitFailure, "gone holds no evaluate.jsonl"},
 		{"broken", []string{a, broken}, exitFailure, `evaluate.jsonl:1: no "set"`},
-		{"no shared query", []string{a, other}, exitFailure, `set "judged": no query is in all of the runs`},
-		{"no shared set", []string{a, unlike}, exitFailure, "the runs have no set of queries in common"},
+		{"no shared query", []string{a, other}, exitFailure, `set "judged": the runs share no query`},
+		{"no shared set", []string{a, unlike}, exitFailure, "the runs share no set of queries"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			code, stdout, stderr := cli(t.Context(), append([]string{"compare"}, c.args...)...)

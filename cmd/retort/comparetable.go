@@ -12,14 +12,15 @@ import (
 	"github.com/retort-ir/retort/eval"
 )
 
-// comparisonCells returns the table's head and lines, for a reader.
+// comparisonCells returns the header and the lines of the table, rounded.
 func comparisonCells(pairs []comparedPair) [][]string {
 	table := [][]string{{
 		"set", "run", "mean", "against", "mean", "queries", "won", "lost", "difference", "95% interval", "p", "p (Holm)",
 	}}
 	for _, c := range pairs {
 		table = append(table, []string{
-			printable(c.set), printable(c.run), fmt.Sprintf("%.4f", c.mean), printable(c.against), fmt.Sprintf("%.4f", c.againstMean),
+			printable(c.set), printable(c.run), fmt.Sprintf("%.4f", c.mean),
+			printable(c.against), fmt.Sprintf("%.4f", c.againstMean),
 			strconv.Itoa(c.N), strconv.Itoa(c.Better), strconv.Itoa(c.Worse), fmt.Sprintf("%+.4f", c.Delta),
 			fmt.Sprintf("%+.4f to %+.4f", c.Low, c.High), fmt.Sprintf("%.2g", c.P), fmt.Sprintf("%.2g", c.holm),
 		})
@@ -27,7 +28,7 @@ func comparisonCells(pairs []comparedPair) [][]string {
 	return table
 }
 
-// printable keeps names from breaking a line or a terminal.
+// printable replaces characters that would break a line or control a terminal.
 func printable(name string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
@@ -60,16 +61,17 @@ func writeComparisonMarkdown(w io.Writer, metric string, pairs []comparedPair) e
 	return nil
 }
 
-// markdown keeps a name from being read as HTML, as a link, or as the end of a table's cell.
+// markdown escapes names that would be HTML, a link, or the end of a cell.
 var markdown = strings.NewReplacer(
 	"&", "&amp;", "<", "&lt;", ">", "&gt;", `\`, `\\`, "|", `\|`, "[", `\[`, "]", `\]`, "`", "\\`", "*", `\*`,
 )
 
-// writeComparisonCSV writes the figures unrounded.
+// writeComparisonCSV writes unrounded values.
 func writeComparisonCSV(w io.Writer, metric string, pairs []comparedPair) error {
 	table := csv.NewWriter(w)
 	table.Write([]string{
-		"metric", "set", "run", "mean", "against", "against_mean", "queries", "won", "lost", "difference", "low", "high", "p", "p_holm",
+		"metric", "set", "run", "mean", "against", "against_mean",
+		"queries", "won", "lost", "difference", "low", "high", "p", "p_holm",
 	})
 	number := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
 	for _, c := range pairs {
@@ -83,7 +85,7 @@ func writeComparisonCSV(w io.Writer, metric string, pairs []comparedPair) error 
 	return table.Error()
 }
 
-// noFormula puts an apostrophe before a name that a spreadsheet would compute (OWASP, "CSV Injection").
+// noFormula puts an apostrophe before a name that a spreadsheet would evaluate (OWASP, "CSV Injection").
 func noFormula(name string) string {
 	if name != "" && strings.ContainsRune("=+-@\t\r\n＝＋－＠", []rune(name)[0]) {
 		return "'" + name

@@ -67,7 +67,7 @@ func TestCandidates(t *testing.T) {
 	}
 	require.Empty(t, succeed(t, "__complete"))
 	require.Equal(t, "distill\t"+distillCommand.summary+"\n", succeed(t, "__complete", "dis"))
-	require.Equal(t, "-metric\tas the runs were evaluated: ndcg@K, recall@K, mrr@K, ... (ndcg@10)\n", succeed(t, "__complete", "compare", "-metr"))
+	require.Equal(t, "-metric\tmetric of the runs: ndcg@K, recall@K, mrr@K, ... (ndcg@10; without judged queries: mrr@10)\n", succeed(t, "__complete", "compare", "-metr"))
 	require.Equal(t, "-gamma\tfactor of the teacher's z-scores in target student-scale\n", succeed(t, "__complete", "distill", "-gam"))
 }
 
@@ -183,5 +183,5 @@ func TestShellsReadTheScripts(t *testing.T) {
 	}
 	code, _, stderr := cli(t.Context(), "completion", "tcsh")
 	require.Equal(t, exitUsage, code)
-	require.Contains(t, stderr, `no completion for "tcsh", but for bash, zsh, fish`)
+	require.Contains(t, stderr, `unknown shell "tcsh", want one of bash, zsh, fish`)
 }

@@ -20,9 +20,12 @@ var demoCommand = command{
 	summary: "specialise a model on your own Go's documentation, and measure it",
 	usage: `-model DIR [-out runs/godoc] [-towers query|both] [flags]
 
-Reads the documentation of the standard library from GOROOT, makes the model good at it without any judgement of the
-queries that it is measured on, and prints what that brought: on the doc sentences of runnable examples, and on the test
-half of queries written as Go programmers ask them. The dev half chooses among the models met in training.` + modelUsage + `
+Reads the documentation of the standard library from GOROOT and specialises the model on it. Prints the metrics before and
+after, on two sets of queries that are not trained on: the doc sentences of runnable examples, and the test half of queries
+in the words of Go programmers. The dev half of these queries chooses the best model.
+
+  -out RUN              folder of the run (runs/godoc)
+  -towers T             query: train queries only; both: train queries and passages (query)` + modelUsage + `
 
 example:
   retort demo -model "$(retort fetch-model minilm)"
@@ -63,17 +66,15 @@ func parseDemo(args []string) (*distillArgs, error) {
 	return a, required(flags, "model")
 }
 
-// demo is the demo's collection.
 type demo struct {
 	version string
-	sample  []retort.Query // shown side by side, of the last set
-	judged  eval.Qrels     // of that set
+	sample  []retort.Query // queries of the last set whose rankings are shown
+	judged  eval.Qrels     // judgements of the last set
 }
 
-// shown is how many queries are shown side by side, and shownDepth how many passages of each.
+// The numbers of queries whose rankings are shown, and of passages per ranking.
 const shown, shownDepth = 5, 3
 
-// load reads the documentation, which the job makes a model good at.
 func (d *demo) load(ctx context.Context, j *job) error {
 	j.progress.Print("reading the documentation of your Go")
 	documentation, err := godoc.Load(ctx)
@@ -103,10 +104,10 @@ func (d *demo) load(ctx context.Context, j *job) error {
 	return nil
 }
 
-// demoResult is the result of demo in JSON.
+// demoResult is the JSON result of demo.
 type demoResult struct {
 	distillResult
-	Go      string         `json:"go"` // whose documentation it was
+	Go      string         `json:"go"` // version of Go
 	Queries map[string]any `json:"queries"`
 }
 
@@ -130,11 +131,12 @@ func (d *demo) print(w io.Writer, r distillResult, measured pipeline.Report) err
 	if err := d.printSample(w, measured[len(measured)-1]); err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "\n%s in %.0f s; figures in %s\nreport: %s\n", d.version, r.Seconds, filepath.Join(r.Run, "results.json"), r.Report)
+	fmt.Fprintf(w, "\n%s in %.0f s; figures in %s\nreport: %s\n",
+		d.version, r.Seconds, filepath.Join(r.Run, "results.json"), r.Report)
 	return nil
 }
 
-// printSample shows some queries' first passages side by side.
+// printSample prints the first passages of some queries, before and after.
 func (d *demo) printSample(w io.Writer, set pipeline.SetReport) error {
 	for _, q := range d.sample {
 		fmt.Fprintf(w, "\n%q\n", q.Text)
@@ -150,7 +152,7 @@ func (d *demo) printSample(w io.Writer, set pipeline.SetReport) error {
 	return nil
 }
 
-// hit is a passage's id, marked where it is relevant.
+// hit returns a passage's id, marked if the passage is relevant.
 func (d *demo) hit(query string, ranking []string, rank int) string {
 	if rank >= len(ranking) {
 		return ""

@@ -53,7 +53,8 @@ type fakeModel struct{ *encodertest.Encoder }
 
 func (fakeModel) Close() error { return nil }
 
-// distillFake is "retort distill" with a small model in memory, seeded by the model's folder. It returns what is printed.
+// distillFake is "retort distill" with a small model in memory, seeded by the model's folder. It returns what is
+// printed.
 func distillFake(t *testing.T, ctx context.Context, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
 	a, err := parseDistill(args)
@@ -103,7 +104,7 @@ func TestBadInputToDistillIsNamed(t *testing.T) {
 		{"unknown target", nil, good + " -target softmax", exitUsage, `-target is "softmax", want min-max or student-scale or percentile`},
 		{
 			"paper's loss of another target", nil, good + " -loss paper -target student-scale", exitUsage,
-			"-loss paper takes scores in [0,1], and those of -target student-scale are not: leave -target out, or take percentile or min-max",
+			"-loss paper needs scores in [0,1], and -target student-scale gives others: omit -target, or use -target percentile or min-max",
 		},
 		{"judgements without queries", nil, good + " -qrels DIR/qrels/test.tsv", exitUsage, "-qrels needs -queries"},
 		{"no such model", nil, good, exitFailure, "DIR/none"},
@@ -117,12 +118,12 @@ func TestBadInputToDistillIsNamed(t *testing.T) {
 		{
 			"list with scores of another scale",
 			map[string]string{"lists.jsonl": `{"query":{"_id":"q","text":"t"},"ids":["a","b"],"scores":[1,17.5]}`},
-			good + " -lists DIR/lists.jsonl", exitFailure, `DIR/lists.jsonl: list of query "q" has score 17.5 for passage "b": want all in [0,1]`,
+			good + " -lists DIR/lists.jsonl", exitFailure, `DIR/lists.jsonl: list of query "q" has score 17.5 for passage "b": want scores in [0,1]`,
 		},
 		{
 			"paper's loss of lists with scores of another scale",
 			map[string]string{"lists.jsonl": `{"query":{"_id":"q","text":"t"},"ids":["a","b"],"scores":[-1,1]}`},
-			good + " -loss paper -lists DIR/lists.jsonl", exitFailure, `DIR/lists.jsonl: list of query "q" has score -1 for passage "a": want all in [0,1]`,
+			good + " -loss paper -lists DIR/lists.jsonl", exitFailure, `DIR/lists.jsonl: list of query "q" has score -1 for passage "a": want scores in [0,1]`,
 		},
 		{
 			"judgements of unknown passages",
@@ -152,7 +153,7 @@ func TestDistillRefusesTheFilesOfItsOwnRun(t *testing.T) {
 		args := append(append([]string{"distill"}, fakeArgs(t, dir)...), change...)
 		code, _, stderr := cli(t.Context(), args...)
 		require.Equal(t, exitUsage, code, stderr)
-		require.Contains(t, stderr, change[0]+" "+change[1]+" is written by the run "+dir+"/run itself: name another -out")
+		require.Contains(t, stderr, change[0]+" "+change[1]+" is an output of the run "+dir+"/run: choose another -out")
 	}
 	a, err := parseDistill(append(fakeArgs(t, dir), "-model", dir+"/run/model", "-corpus", dir+"/run/corpus.jsonl", "-out", dir+"/next"))
 	require.NoError(t, err)
@@ -236,7 +237,7 @@ func TestDistillReportsDamageAndRepairRemovesIt(t *testing.T) {
 	out := succeed(t, "repair", run)
 	require.Equal(t, fmt.Sprintf("%s/mine.jsonl:2: cut at byte offset %d: 1 records kept, %d to be redone\n", run, len(lines[0]), len(lines)-2), out)
 	require.Equal(t, "nothing to repair in "+run+"\n", succeed(t, "repair", run))
-	require.Regexp(t, `mine +interrupted +1 .* goes on`, succeed(t, "status", run))
+	require.Regexp(t, `mine +interrupted +1 .* resumed`, succeed(t, "status", run))
 	_, log, err := distillFake(t, t.Context(), args...)
 	require.NoError(t, err)
 	require.NotContains(t, log, "redone", "the same came out, so what reads it stays")
@@ -246,7 +247,7 @@ func TestDistillReportsDamageAndRepairRemovesIt(t *testing.T) {
 
 	code, _, stderr := cli(t.Context(), "repair", dir)
 	require.Equal(t, exitFailure, code)
-	require.Contains(t, stderr, dir+" holds no run")
+	require.Contains(t, stderr, dir+" is not a run folder")
 }
 
 // metricSteps are the steps that a CSV of RUN/metrics has lines of.
@@ -405,7 +406,7 @@ func TestDistillInterpolatesWhereThatIsBetter(t *testing.T) {
 	require.Greater(t, got.Alpha, 0.0)
 	require.Less(t, got.Alpha, 1.0, "with this rate the best student has gone too far")
 	require.Greater(t, got.AlphaScore, got.Best.Score)
-	require.Contains(t, out, fmt.Sprintf("%.4f after (%.1f of the way to the best, after %d steps)", got.AlphaScore, got.Alpha, got.Best.Step))
+	require.Contains(t, out, fmt.Sprintf("%.4f after (average with weight %.1f of the best, after %d steps)", got.AlphaScore, got.Alpha, got.Best.Step))
 
 	records, err := results.Load(filepath.Join(dir, "run"))
 	require.NoError(t, err)

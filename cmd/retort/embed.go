@@ -20,13 +20,13 @@ var embedCommand = command{
 	summary: "encode queries or passages to vectors",
 	usage: `-model DIR -role query|passage FILE.jsonl -out vectors.npy [flags]
 
-Writes one vector a record, in the file's order, as a NumPy array of float32 [records x dimensions]: L2-normalised, but for
-a model whose folder says that it ranks by dot product. Of a passage it encodes title and text, joined by a blank; passages are read as they are needed, and the same command goes on
-where an earlier one was cut off.
+Writes a NumPy array of float32, one row per record in the order of the file. Vectors are L2-normalised unless the model
+folder asks for dot products. The text of a passage is its title, a space, and its text. The same command resumes an
+interrupted encoding of passages.
 
-  FILE.jsonl            JSON Lines with _id, title, text (passages) or _id, text (queries)
-  -role R               query or passage: which prompt, length limit and tower the model uses
-  -out FILE.npy         where the vectors go` + modelUsage + `
+  FILE.jsonl            passages: JSON Lines with _id, title, text; queries: JSON Lines with _id, text
+  -role R               query or passage: selects prompt, length limit and tower of the model
+  -out FILE.npy         output file of the vectors` + modelUsage + `
 
 example:
   retort embed -model ./all-MiniLM-L6-v2 -role passage corpus.jsonl -out corpus.npy
@@ -35,8 +35,8 @@ example:
 	run: runEmbed,
 }
 
-// embedBlock is how many texts are encoded between two lines of progress: enough for an encoder to group those of like
-// length (2 to 5% of padding on passages of 100 to 250 words).
+// embedBlock is the number of texts between two progress lines. It is large enough for the encoder to group texts of
+// similar length.
 const embedBlock = 256
 
 func runEmbed(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
@@ -89,7 +89,7 @@ func parseRole(flag, name string) (encoder.Role, error) {
 	return 0, oneOf(flag, name, encoder.Query.String(), encoder.Passage.String())
 }
 
-// texts are what is encoded: queries or, where they are not nil, passages, which are read as they are needed.
+// texts holds queries in memory, or passages that stay in their file.
 type texts struct {
 	queries  []string
 	passages *retort.FileCorpus
@@ -125,7 +125,6 @@ func (t *texts) Close() error {
 	return nil
 }
 
-// embed writes the vectors to a file, which appears whole or not at all.
 func (t *texts) embed(ctx context.Context, enc encoder.Encoder, path string, p *progress.Progress) error {
 	if t.passages != nil {
 		if err := sayCut(ctx, enc, t.passages, nil, p); err != nil {
@@ -139,8 +138,9 @@ func (t *texts) embed(ctx context.Context, enc encoder.Encoder, path string, p *
 	return embedQueries(ctx, enc, t.queries, path, p)
 }
 
-// writePassageVectors goes on where an encoding was cut off.
-func writePassageVectors(ctx context.Context, enc encoder.Encoder, corpus retort.Corpus, path string, p *progress.Progress) error {
+func writePassageVectors(
+	ctx context.Context, enc encoder.Encoder, corpus retort.Corpus, path string, p *progress.Progress,
+) error {
 	var stage *progress.Stage
 	defer func() {
 		if stage != nil {
@@ -150,7 +150,7 @@ func writePassageVectors(ctx context.Context, enc encoder.Encoder, corpus retort
 	return mine.WriteVectors(ctx, enc, corpus, path, func(done, total int) {
 		if stage == nil {
 			stage = p.Stage("encode passages", total)
-			stage.Skip(done) // what an earlier call has done
+			stage.Skip(done) // done by an earlier call
 		}
 		stage.Set(done)
 	})

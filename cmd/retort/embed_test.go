@@ -160,7 +160,7 @@ func TestDenseVectorsThatDoNotFitAreRefused(t *testing.T) {
 		rows, cols int
 		want       string
 	}{
-		{"too few", 3, enc.Dim(), "holds 3 vectors, the corpus 4 passages"},
+		{"too few", 3, enc.Dim(), "has 3 vectors, but the corpus has 4 passages"},
 		{"too wide", 4, enc.Dim() + 1, fmt.Sprintf("passages have %d dimensions, the encoder makes %d", enc.Dim()+1, enc.Dim())},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -198,7 +198,7 @@ func TestVectorsOfAnotherLengthAreBroughtToOne(t *testing.T) {
 	read, err := newDense(t.Context(), enc, corpus, path, progress.New(&log))
 	require.NoError(t, err)
 	require.InDeltaSlice(t, unit.Data, read.Vectors().Data, 1e-6)
-	require.Contains(t, log.String(), "1 of the 4 vectors are not of length 1")
+	require.Contains(t, log.String(), "1 of the 4 vectors do not have length 1")
 
 	change(func(row []float32) { clear(row) })
 	_, err = newDense(t.Context(), enc, corpus, path, quiet())

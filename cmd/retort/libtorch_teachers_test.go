@@ -12,8 +12,9 @@ import (
 	"github.com/retort-ir/retort"
 )
 
-// From a corpus to a student by way of a language model's queries and a teacher that was trained here, with models of a few thousand
-// weights. Their answers are nonsense; what is asked for is that every step takes what the one before it made.
+// From a corpus to a student by way of a language model's queries and a teacher that was trained here, with models of a
+// few thousand weights. Their answers are nonsense; what is asked for is that every step takes what the one before it
+// made.
 func TestTheWholeChainWithALanguageModelAndATrainedTeacher(t *testing.T) {
 	dir := runFolder(t)
 	llm := filepath.Join("..", "..", "generate", "causallm", "testdata", "llama-tied")

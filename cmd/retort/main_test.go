@@ -42,9 +42,9 @@ func TestExitCodesAndStreams(t *testing.T) {
 		{"two dashes are one", []string{"libtorch", "install", "--all-op"}, exitUsage, "", "not defined: -all-op (did you mean -all-ops?)"},
 		{"a word too many", []string{"libtorch", "env", "now"}, exitUsage, "", `unexpected argument "now"`},
 		{"a missing argument", []string{"fetch-model"}, exitUsage, "", "the name of a model is missing"},
-		{"an unknown model", []string{"fetch-model", "bert"}, exitUsage, "", `no model "bert": there are minilm, bge-small, e5-small, smollm2`},
+		{"an unknown model", []string{"fetch-model", "bert"}, exitUsage, "", `unknown model "bert", want one of minilm, bge-small, e5-small, smollm2`},
 		{"a failure", []string{"libtorch", "env"}, exitFailure, "", `run "retort libtorch install"`},
-		{"a folder without a model", []string{"fetch-model", "-out", t.TempDir(), "minilm"}, exitFailure, "", "is there but holds no model"},
+		{"a folder without a model", []string{"fetch-model", "-out", t.TempDir(), "minilm"}, exitFailure, "", "exists but has no model"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

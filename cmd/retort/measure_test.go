@@ -26,7 +26,7 @@ func TestMeasurementGoesOnWhereItStopped(t *testing.T) {
 	damaged[len(bytes.Join(lines[:13], nil))+5] ^= 1
 	require.NoError(t, os.WriteFile(before, damaged, 0o600))
 	succeed(t, "repair", filepath.Join(dir, "run"))
-	require.Regexp(t, `before +interrupted +13 .*goes on`, succeed(t, "status", filepath.Join(dir, "run")))
+	require.Regexp(t, `before +interrupted +13 .*resumed`, succeed(t, "status", filepath.Join(dir, "run")))
 	_, log, err = distillFake(t, t.Context(), args...)
 	require.NoError(t, err)
 	require.Regexp(t, `measure before +18/18`, log)

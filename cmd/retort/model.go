@@ -24,20 +24,19 @@ import (
 type modelFlags struct {
 	dir     string
 	options bert.Options
-	opened  bool // once at least
+	opened  bool // open has printed the warnings of the folder
 }
 
-// modelUsage explains them, with their defaults in parentheses.
 const modelUsage = `
-  -model DIR            the encoder: a folder in the layout of Hugging Face or sentence-transformers
-  -threads N            processor threads (as many as there are cores)
-  -device D             what to compute on: cpu, cuda, or cuda:N, counted from 0 (cpu)
-  -precision P          fp32, or bf16, which is fast on a GPU and on processors with AMX or AVX512_BF16 only (fp32)
-  -query-prompt TEXT    stands in front of every query (what the folder says)
-  -passage-prompt TEXT  stands in front of every passage (what the folder says)
-  -query-tokens N       longest query in tokens, prompt included (what the folder says)
-  -passage-tokens N     longest passage in tokens, prompt included (what the folder says)
-  -pooling P            mean or cls (what the folder says)`
+  -model DIR            the encoder: a folder in Hugging Face or sentence-transformers layout
+  -threads N            CPU threads (one per core)
+  -device D             device to compute on: cpu, cuda, or cuda:N, counted from 0 (cpu)
+  -precision P          fp32 or bf16; bf16 is fast only on a GPU and on processors with AMX or AVX512_BF16 (fp32)
+  -query-prompt TEXT    text before every query (the folder's value)
+  -passage-prompt TEXT  text before every passage (the folder's value)
+  -query-tokens N       maximum length of a query in tokens, with its prompt (the folder's value)
+  -passage-tokens N     maximum length of a passage in tokens, with its prompt (the folder's value)
+  -pooling P            mean or cls (the folder's value)`
 
 func (m *modelFlags) add(flags *flag.FlagSet) {
 	flags.StringVar(&m.dir, "model", "", "")
@@ -51,7 +50,7 @@ func (m *modelFlags) add(flags *flag.FlagSet) {
 	flags.StringVar(&m.options.Pooling, "pooling", "", "")
 }
 
-// check says what is wrong with the flags, as far as that is known before the model is read.
+// check validates the flags before the model is read.
 func (m *modelFlags) check() error {
 	if m.dir == "" {
 		return fmt.Errorf("%w: -model is missing", errUsage)
@@ -65,7 +64,7 @@ func (m *modelFlags) check() error {
 		{"-passage-tokens", m.options.PassageTokens},
 	} {
 		if f.value < 0 {
-			return fmt.Errorf("%w: %s is %d", errUsage, f.name, f.value)
+			return fmt.Errorf("%w: %s is %d, want at least 0", errUsage, f.name, f.value)
 		}
 	}
 	if err := checkMachine(m.options); err != nil {
@@ -81,8 +80,7 @@ func checkPooling(pooling string) error {
 	return oneOf("-pooling", pooling, string(bert.Mean), string(bert.CLS))
 }
 
-// open reads the model, and tells p what its folder says and the model does without, the first time. The caller closes
-// it.
+// open reads the model. The first call prints warnings about the folder to p. The caller closes the model.
 func (m *modelFlags) open(ctx context.Context, p *progress.Progress) (*bert.Model, error) {
 	if err := checkModelOfRun(ctx, m.dir); err != nil {
 		return nil, err
@@ -99,24 +97,24 @@ func (m *modelFlags) open(ctx context.Context, p *progress.Progress) (*bert.Mode
 	return model, nil
 }
 
-// checkModelOfRun compares a model in a run folder with the run's checksums. Others have none.
+// checkModelOfRun compares a model in a run folder with the run's checksums.
 func checkModelOfRun(ctx context.Context, dir string) error {
 	dir, err := filepath.EvalSymlinks(dir)
 	if err == nil {
 		dir, err = filepath.Abs(dir)
 	}
 	if err != nil {
-		return nil // whoever opens it says so better
+		return nil // opening the model gives a better error
 	}
 	run, name := filepath.Split(dir)
 	run = filepath.Clean(run)
 	if _, err := runfolder.ReadManifest(run, runfolder.Pipeline); err != nil {
-		return nil // no run, or another program's manifest.json
+		return nil // not a run folder, or the manifest.json of another program
 	}
 	return runfolder.CheckRead(ctx, run, runfolder.Pipeline, name)
 }
 
-// optionFlags writes flags for the options that a message of the library names.
+// optionFlags names flags in place of options in the library's messages.
 type optionFlags struct{ slog.Handler }
 
 var promptFlags = strings.NewReplacer("Options.QueryPrompt", "-query-prompt", "Options.PassagePrompt",
@@ -127,7 +125,7 @@ func (f optionFlags) Handle(ctx context.Context, r slog.Record) error {
 	return f.Handler.Handle(ctx, r)
 }
 
-// withFlag names the flag of the option that the error of a model speaks of.
+// withFlag adds the flag of the option that the error names.
 func withFlag(err error) error {
 	for option, name := range map[string]string{
 		"Options.Pooling": "pooling", "Options.QueryTokens": "query-tokens", "Options.PassageTokens": "passage-tokens",
@@ -148,12 +146,12 @@ type rankerFlags struct {
 	analyzer string
 }
 
-// rankerUsage explains them.
 const rankerUsage = modelUsage + `
-  -vectors FILE.npy     the passages' vectors, which "retort embed -role passage" made from the same corpus and model
-  -bm25                 rank with BM25, no model
-  -k1 K -b B            its settings (.9 and .4, the values of Anserini; those of Lucene are 1.2 and .75)
-  -analyzer A           what it takes for words: english, or code, which also splits identifiers (english)`
+  -vectors FILE.npy     vectors of the passages, from "retort embed -role passage" with the same corpus and model
+  -bm25                 rank with BM25, in place of a model
+  -k1 K                 k1 of BM25 (.9 as in Anserini; Lucene has 1.2)
+  -b B                  b of BM25 (.4 as in Anserini; Lucene has .75)
+  -analyzer A           words for BM25: english, or code, which also splits identifiers (english)`
 
 func (r *rankerFlags) add(flags *flag.FlagSet) {
 	r.model.add(flags)
@@ -164,7 +162,7 @@ func (r *rankerFlags) add(flags *flag.FlagSet) {
 	flags.StringVar(&r.analyzer, "analyzer", "english", "")
 }
 
-// check says what is wrong with the flags, which were parsed: also one that the other kind of ranker would not see.
+// check validates parsed flags. It refuses flags that have no effect on the ranker.
 func (r *rankerFlags) check(flags *flag.FlagSet) error {
 	if r.bm25 == (r.model.dir != "") {
 		return fmt.Errorf("%w: give either -model DIR or -bm25", errUsage)
@@ -173,10 +171,11 @@ func (r *rankerFlags) check(flags *flag.FlagSet) error {
 	flags.Visit(func(f *flag.Flag) {
 		ofBM25 := slices.Contains([]string{"k1", "b", "analyzer"}, f.Name)
 		ofModel := slices.Contains([]string{
-			"vectors", "threads", "device", "precision", "query-prompt", "passage-prompt", "query-tokens", "passage-tokens", "pooling",
+			"vectors", "threads", "device", "precision", "query-prompt", "passage-prompt", "query-tokens", "passage-tokens",
+			"pooling",
 		}, f.Name)
 		if ofBM25 && !r.bm25 || ofModel && r.bm25 {
-			wrong = fmt.Errorf("%w: -%s has no effect on this kind of ranker", errUsage, f.Name)
+			wrong = fmt.Errorf("%w: -%s has no effect on this ranker", errUsage, f.Name)
 		}
 	})
 	if wrong != nil {
@@ -186,7 +185,7 @@ func (r *rankerFlags) check(flags *flag.FlagSet) error {
 		return r.model.check()
 	}
 	if !(r.k1 >= 0) || math.IsInf(r.k1, 0) {
-		return fmt.Errorf("%w: -k1 is %v, want a number of 0 or more", errUsage, r.k1)
+		return fmt.Errorf("%w: -k1 is %v, want at least 0", errUsage, r.k1)
 	}
 	if !(r.b >= 0 && r.b <= 1) {
 		return fmt.Errorf("%w: -b is %v, want a number in [0,1]", errUsage, r.b)
@@ -194,7 +193,7 @@ func (r *rankerFlags) check(flags *flag.FlagSet) error {
 	return oneOf("-analyzer", r.analyzer, "english", "code")
 }
 
-// name is how the ranker is called in a run file.
+// name returns the name of the ranker in a run file.
 func (r *rankerFlags) name() string {
 	if r.bm25 {
 		return "bm25"
@@ -202,8 +201,8 @@ func (r *rankerFlags) name() string {
 	return "dense"
 }
 
-// open makes the ranker of the corpus, which these queries will be asked. The caller calls the function it returns once
-// it is done with it.
+// open opens the ranker for the corpus, and prints how many of the queries are truncated. The caller calls the returned
+// function to close the ranker.
 func (r *rankerFlags) open(ctx context.Context, corpus retort.Corpus, queries []string,
 	p *progress.Progress,
 ) (mine.Retriever, func() error, error) {
@@ -214,7 +213,7 @@ func (r *rankerFlags) open(ctx context.Context, corpus retort.Corpus, queries []
 		index, err := mine.NewBM25(ctx, corpus, r.bm25Options())
 		return index, func() error { return nil }, err
 	}
-	if err := checkVectors(r.vectors, corpus); err != nil { // before a model is opened
+	if err := checkVectors(r.vectors, corpus); err != nil { // cheaper than opening the model
 		return nil, nil, err
 	}
 	model, err := r.model.open(ctx, p)
@@ -234,7 +233,7 @@ func (r *rankerFlags) open(ctx context.Context, corpus retort.Corpus, queries []
 func (r *rankerFlags) bm25Options() mine.BM25Options {
 	options := mine.BM25Options{K1: r.k1, B: r.b, Analyzer: mine.English()}
 	if r.k1 == 0 && r.b == 0 {
-		options.B = 1 // without k1 it has no effect, and zero in both means the defaults
+		options.B = 1 // b has no effect if k1 is 0, but two zeros would mean the defaults
 	}
 	if r.analyzer == "code" {
 		options.Analyzer = mine.Code()
@@ -242,7 +241,7 @@ func (r *rankerFlags) bm25Options() mine.BM25Options {
 	return options
 }
 
-// newDense encodes the passages, or reads their vectors where that is the name of a file.
+// newDense encodes the passages, or reads their vectors from the file vectors.
 func newDense(ctx context.Context, enc encoder.Encoder, corpus retort.Corpus, vectors string,
 	p *progress.Progress,
 ) (*mine.Dense, error) {
@@ -257,7 +256,7 @@ func newDense(ctx context.Context, enc encoder.Encoder, corpus retort.Corpus, ve
 	return mine.NewDense(ctx, enc, corpus, func(done, _ int) { stage.Set(done) })
 }
 
-// readDense reads the passages' vectors and normalises them where the model's vectors are normalised.
+// readDense reads the vectors of the passages. It normalises them if the model normalises its vectors.
 func readDense(enc encoder.Encoder, corpus retort.Corpus, path string, p *progress.Progress) (*mine.Dense, error) {
 	if err := checkVectors(path, corpus); err != nil {
 		return nil, err
@@ -280,12 +279,12 @@ func readDense(enc encoder.Encoder, corpus retort.Corpus, path string, p *progre
 	if changed == 0 {
 		return index, nil
 	}
-	p.Print(fmt.Sprintf("%s: %s of the %s vectors are not of length 1, and are normalised", path,
+	p.Print(fmt.Sprintf("%s: %s of the %s vectors do not have length 1: normalising them", path,
 		thousands(changed), thousands(m.Rows)))
 	return mine.NewDenseVectors(enc, m)
 }
 
-// checkVectors refuses a file of another number of vectors, without reading them.
+// checkVectors refuses a file with the wrong number of vectors, without reading the vectors.
 func checkVectors(path string, corpus retort.Corpus) error {
 	if path == "" {
 		return nil
@@ -296,13 +295,13 @@ func checkVectors(path string, corpus retort.Corpus) error {
 	}
 	defer m.Close()
 	if m.Matrix.Rows != corpus.Len() {
-		return fmt.Errorf("%s holds %d vectors, the corpus %d passages: do they belong together?", path, m.Matrix.Rows,
-			corpus.Len())
+		return fmt.Errorf("%s has %d vectors, but the corpus has %d passages: give the vectors of this corpus",
+			path, m.Matrix.Rows, corpus.Len())
 	}
 	return nil
 }
 
-// oneOf is a usage error where the flag's value is none of those.
+// oneOf returns a usage error if value is not one of values.
 func oneOf(name, value string, values ...string) error {
 	if slices.Contains(values, value) {
 		return nil

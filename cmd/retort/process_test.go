@@ -228,7 +228,7 @@ func TestCtrlCSavesWhatDistillHasMade(t *testing.T) {
 	require.Empty(t, p.stdout.String())
 	done := steps()
 	require.NotEmpty(t, names(t, out+"/checkpoints"), "no checkpoint was due but this one")
-	require.Regexp(t, `train +interrupted +\d+ .* goes on`, succeed(t, "status", out))
+	require.Regexp(t, `train +interrupted +\d+ .* resumed`, succeed(t, "status", out))
 
 	p = newProcess(t, append([]string{"slow-distill", "-json"}, args...)...)
 	p.start(t)

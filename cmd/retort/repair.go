@@ -69,7 +69,7 @@ func runRepair(ctx context.Context, args []string, stdout, stderr io.Writer) err
 // noRun explains a missing manifest.
 func noRun(dir string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s holds no run: there is no %s (%w)", dir, runfolder.ManifestFile, err)
+		return fmt.Errorf("%s is not a run folder: it has no %s (%w)", dir, runfolder.ManifestFile, err)
 	}
 	return err
 }

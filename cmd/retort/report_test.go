@@ -30,10 +30,10 @@ func TestReportNamesWhatIsWrong(t *testing.T) {
 		code    int
 		want    string
 	}{
-		{"no folder named", "", nil, exitUsage, "name the folder of a run"},
+		{"no folder named", "", nil, exitUsage, "RUN is missing"},
 		{"two folders", "", []string{"a", "b"}, exitUsage, `unexpected argument "b"`},
-		{"no data", "", []string{run}, exitFailure, data + ": no such file or directory: " + run + " is no run, or one that"},
-		{"no run", "", []string{run + "/gone"}, exitFailure, run + "/gone is no run"},
+		{"no data", "", []string{run}, exitFailure, data + ": no such file or directory: " + run + " is not a run folder, or"},
+		{"no run", "", []string{run + "/gone"}, exitFailure, run + "/gone is not a run folder"},
 		{"torn data", "{\n\"version\": 1", []string{run}, exitFailure, data + ": line 2: malformed JSON"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -19,11 +19,11 @@ var searchCommand = command{
 	summary: "search a corpus with a model or BM25",
 	usage: `-corpus FILE (-model DIR | -bm25) [flags] "QUERY"
 
-Prints the best passages: rank, score, id, title, and the beginning of the text on a line of its own. A model encodes the
-whole corpus first; "retort embed" does that once, and -vectors takes what it made.
+Prints the best passages: rank, score, id and title on one line, the start of the text on the next. A model encodes the
+whole corpus at every call. To encode it only once, run "retort embed" and give its output to -vectors.
 
-  -corpus FILE          passages: JSON Lines with _id, title, text; also packed with gzip or zstd; -: standard input
-  -k N                  how many to print (10)` + rankerUsage + `
+  -corpus FILE          passages: JSON Lines with _id, title, text, also compressed with gzip or zstd; -: standard input
+  -k N                  number of passages to print (10)` + rankerUsage + `
 
 example:
   retort search -corpus corpus.jsonl -model ./all-MiniLM-L6-v2 "go through a file line by line"
@@ -73,13 +73,12 @@ func runSearch(ctx context.Context, args []string, stdout, stderr io.Writer) (er
 		return printHitsJSON(stdout, corpus, rankings[0])
 	}
 	if len(rankings[0]) == 0 {
-		fmt.Fprintln(stderr, "no passage has a word of the query")
+		fmt.Fprintln(stderr, "no passage contains a word of the query")
 		return nil
 	}
 	return printHits(stdout, corpus, rankings[0])
 }
 
-// printHits prints two lines a passage.
 func printHits(w io.Writer, corpus retort.Corpus, hits []mine.Hit) error {
 	for i, h := range hits {
 		p, err := corpus.At(h.Index)
@@ -94,7 +93,7 @@ func printHits(w io.Writer, corpus retort.Corpus, hits []mine.Hit) error {
 	return nil
 }
 
-// snippet is the beginning of a text, cut between words.
+// snippet returns the start of a text, cut between words.
 func snippet(text string) string {
 	line := oneLine(text)
 	runes := []rune(line)
@@ -108,7 +107,7 @@ func snippet(text string) string {
 	return cut + " ..."
 }
 
-// oneLine makes every run of white space one blank, and drops what could steer a terminal.
+// oneLine collapses white space and drops characters that control a terminal.
 func oneLine(text string) string {
 	text = strings.Join(strings.Fields(text), " ")
 	return strings.Map(func(r rune) rune {

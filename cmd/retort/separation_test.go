@@ -78,7 +78,7 @@ func TestDistillDoesNotTrainOnJudgedQueriesOfLists(t *testing.T) {
 func TestScoreAndTrainTeacherLeaveTestQueriesOut(t *testing.T) {
 	dir := runFolder(t)
 	lists := writeIn(t, dir, "lists.jsonl", judgedLists(t, dir)+otherLists)
-	const notice = "left out 3 exact and 3 near-copies of queries in DIR/queries.jsonl: l0 l1 l2 l3 l4"
+	const notice = "dropped 3 exact and 3 near-copies of queries in DIR/queries.jsonl: l0 l1 l2 l3 l4"
 	want := strings.ReplaceAll(notice, "DIR", dir)
 
 	out := filepath.Join(dir, "scored.jsonl")
@@ -95,7 +95,7 @@ func TestScoreAndTrainTeacherLeaveTestQueriesOut(t *testing.T) {
 	code, stdout, stderr = cli(t.Context(), "score", "-corpus", dir+"/corpus.jsonl", "-queries", dir+"/queries.jsonl",
 		"-test-queries", dir+"/queries.jsonl", "-teacher", "bm25", "-out", out)
 	require.Equal(t, exitFailure, code, stdout)
-	require.Contains(t, stderr, "nothing is left of its 7 queries without the copies of test queries")
+	require.Contains(t, stderr, "all 7 queries are copies of test queries")
 
 	corpus, err := retort.LoadCorpus(dir + "/corpus.jsonl")
 	require.NoError(t, err)
@@ -159,7 +159,7 @@ func TestCorporaThatNothingCanBeExtractedFromAreNamed(t *testing.T) {
 			[]string{"-queries", "DIR/own.jsonl"},
 			[]string{
 				"2 of 2 passages are in a script without spaces between words",
-				"BM25 treats each character as a word",
+				"BM25 takes each of their characters for a word",
 			},
 			"nothing can choose and test the best student, since every type of query is trained on or the corpus gives too few of it: " +
 				"set -queries and -qrels, or -keep last to take the last student untested",

@@ -116,8 +116,8 @@ func (a *distillArgs) recorded(m *runfolder.Manifest, args []string) error {
 	return err
 }
 
-// fromFolder resolves a path relative to folder. If that file is gone, for example after the run was moved together with
-// its corpus, the path is relative to the current folder.
+// fromFolder resolves a path relative to folder. If that file is gone, for example after the run was moved together
+// with its corpus, the path is relative to the current folder.
 func fromFolder(folder, path string) string {
 	if path == "" || filepath.IsAbs(path) || folder == "" {
 		return path

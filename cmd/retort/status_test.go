@@ -37,8 +37,8 @@ var unchanged = map[string]bool{
 // without are settings that make no difference to the test's lists, so that nothing comes out otherwise.
 var without = map[string]bool{"source-first": true, "min-list": true, "top-percentile": true}
 
-// What status foretells is what distill does: no stage is redone of which it has not said so, and one of those whose own
-// settings have changed is. RETORT_SOAK=1 (make soak) tries every setting.
+// What status foretells is what distill does: no stage is redone of which it has not said so, and one of those whose
+// own settings have changed is. RETORT_SOAK=1 (make soak) tries every setting.
 func TestStatusForetellsWhatIsRedone(t *testing.T) {
 	dir := runFolder(t)
 	args := append(fakeArgs(t, dir), "-queries", dir+"/queries.jsonl", "-retention", dir, "-retention-drop", "1")
@@ -121,7 +121,7 @@ func TestStatusShowsStagesAndReasons(t *testing.T) {
 	require.NotContains(t, succeed(t, "status", "-lr", "1e-4", dir+"/run"), "redone", "the rate that is taken where none is named")
 	out = succeed(t, "status", "-lr", "5e-5", dir+"/run")
 	require.Regexp(t, `train .* redone: lr was 0.0001, is 5e-05\n`, out)
-	require.Regexp(t, `evaluate .* redone after train, unless that comes out the same\n`, out)
+	require.Regexp(t, `evaluate .* redone if train changes\n`, out)
 	require.NotRegexp(t, `filter .*redone`, out)
 
 	manifest := filepath.Join(dir, "run", runfolder.ManifestFile)
@@ -138,13 +138,13 @@ func TestStatusShowsStagesAndReasons(t *testing.T) {
 	require.NoError(t, os.Remove(dir+"/run/score.jsonl"))
 	out = succeed(t, "status", dir+"/run")
 	require.Regexp(t, `score .* redone: score.jsonl is gone\n`, out)
-	require.Regexp(t, `train .* redone: it comes after score\n`, out)
+	require.Regexp(t, `train .* redone: it reads score\n`, out)
 	require.NotRegexp(t, `mine .*redone`, out)
 
 	file := filepath.Join(dir, "retort.yaml")
 	require.NoError(t, os.WriteFile(file, []byte("corpus: "+dir+"/corpus.jsonl\nmodel: "+dir+"/model\nepochs: 2\nbatch: 8\nround-trip: 3\n"), 0o600))
 	out = succeed(t, "status", dir+"/run", "-c", file)
-	require.Regexp(t, `train .* redone: it comes after score\n`, out)
+	require.Regexp(t, `train .* redone: it reads score\n`, out)
 	require.NoError(t, os.WriteFile(dir+"/corpus.jsonl", []byte("{}"), 0o600))
 	require.Regexp(t, `generate .*redone: corpus has changed \(`+dir+`/corpus.jsonl\)`, succeed(t, "status", dir+"/run"))
 
@@ -153,7 +153,7 @@ func TestStatusShowsStagesAndReasons(t *testing.T) {
 	require.Len(t, after, len(before)-1)
 	code, _, stderr := cli(t.Context(), "status", dir)
 	require.Equal(t, exitFailure, code)
-	require.Contains(t, stderr, dir+" holds no run")
+	require.Contains(t, stderr, dir+" is not a run folder")
 	code, _, _ = cli(t.Context(), "status")
 	require.Equal(t, exitUsage, code)
 }
@@ -187,7 +187,7 @@ func TestStatusFromAnotherFolderForetellsTheSame(t *testing.T) {
 	t.Chdir(t.TempDir())
 	status := succeed(t, "status", moved+"/run")
 	require.NotContains(t, status, "redone")
-	require.Contains(t, status, "corpus: corpus.jsonl is not there, so whether it has changed is not known\n")
+	require.Contains(t, status, "corpus: corpus.jsonl does not exist: it may have changed\n")
 
 	// What a flag names begins here.
 	require.NoError(t, os.WriteFile("corpus.jsonl", []byte("{}"), 0o600))
@@ -207,5 +207,5 @@ func TestStatusSaysRunningOnlyWhileAProcessWorksOnTheRun(t *testing.T) {
 	require.Contains(t, stderr, "verify the run when")
 	require.NoError(t, stage.Stop())
 	require.NoError(t, f.Close())
-	require.Regexp(t, `before +interrupted +0 .*goes on`, succeed(t, "status", dir))
+	require.Regexp(t, `before +interrupted +0 .*resumed`, succeed(t, "status", dir))
 }

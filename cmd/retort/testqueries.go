@@ -10,8 +10,8 @@ import (
 	"github.com/retort-ir/retort/mine"
 )
 
-// dropTested returns the lists of a file without those whose query copies one of the file of -test-queries, if one is
-// named. It counts and tells what it drops, and refuses to drop all.
+// dropTested drops lists whose query copies a query of -test-queries. It prints and counts the dropped lists, and
+// refuses to drop all.
 func dropTested(ctx context.Context, tested, path string, lists []retort.List, dropped *map[mine.Reason]int,
 	p *progress.Progress,
 ) ([]retort.List, error) {
@@ -39,9 +39,10 @@ func dropTested(ctx context.Context, tested, path string, lists []retort.List, d
 	copies := fmt.Sprintf("%d exact and %d near-copies of queries in %s: %s",
 		counts[mine.ReasonTestQuery], counts[mine.ReasonNearTestQuery], tested, strings.Join(ids, " "))
 	if len(s.Kept) == 0 {
-		return nil, fmt.Errorf("%s: nothing is left of its %d queries without the copies of test queries (%s): give other queries", path, len(lists), copies)
+		return nil, fmt.Errorf("%s: all %d queries are copies of test queries (%s): give other queries",
+			path, len(lists), copies)
 	}
-	p.Print(fmt.Sprintf("%s: left out %s", path, copies))
+	p.Print(fmt.Sprintf("%s: dropped %s", path, copies))
 	if *dropped == nil {
 		*dropped = map[mine.Reason]int{}
 	}

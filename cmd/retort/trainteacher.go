@@ -29,35 +29,37 @@ import (
 
 var trainTeacherCommand = command{
 	name:    "train-teacher",
-	summary: "train a cross-encoder on lists, to be a teacher",
+	summary: "train a cross-encoder on lists, for use as a teacher",
 	usage: `-corpus FILE -lists FILE -start DIR -out DIR [flags]
 
-Trains a cross-encoder, which reads query and passage together, to score each list as another teacher did, or to put the
-passages that answer its query above the others: what -qrels say, or else the passage that the query was made from. The result
-loads in Retort (-teacher crossencoder:DIR), transformers and sentence-transformers' CrossEncoder. Called again after a kill it
-goes on.
+Trains a cross-encoder, which reads query and passage together. It learns the scores of another teacher, or to rank the
+passages that answer a query first. The result loads in Retort (-teacher crossencoder:DIR), transformers, and CrossEncoder
+of sentence-transformers. The same command resumes a killed training.
 
-  -corpus FILE          passages: JSON Lines with _id, title, text; also packed with gzip or zstd; -: standard input
-  -lists FILE           lists: JSON Lines with query, ids and, for -learn scores or both, scores, as "retort score" writes them
-  -start DIR            what it starts from: a BERT of any kind, such as the model that is to be the student, or a cross-encoder
-  -out DIR              where the cross-encoder goes
-  -qrels FILE           judgements of the lists' queries
-  -test-queries FILE    queries that this teacher or its student will be measured by: lists whose query copies one are dropped
-  -learn L              positives: what answers the query; scores: those of the lists; both (scores where every list has them
-                        and there are no -qrels, else positives)
-  -temperature T        what the scores are divided by to become probabilities; 0: half their standard deviation within a list,
-                        the mean of all lists (0)
-  -dev-fraction F       share of the passages whose queries are held out, in [0,1): they choose the best model met; 0: the
-                        last is taken (.1)
+  -corpus FILE          passages: JSON Lines with _id, title, text, also compressed with gzip or zstd; -: standard input
+  -lists FILE           lists: JSON Lines with query, ids, and for -learn scores or both also scores, as "retort score"
+                        writes them
+  -start DIR            initial model: a BERT model, such as the student, or a cross-encoder
+  -out DIR              output folder of the cross-encoder
+  -qrels FILE           judgements of the queries. Without judgements, only the source passage answers a query
+  -test-queries FILE    queries that will measure this teacher or its student; lists that copy a test query are dropped
+  -learn L              positives: the passages that answer the query; scores: the scores of the lists; both (scores if
+                        every list has scores and there are no -qrels, else positives)
+  -temperature T        divisor that turns scores into probabilities; 0: half the standard deviation of the scores in a
+                        list, averaged over the lists (0)
+  -dev-fraction F       share of the passages whose queries are held out, in [0,1). Held-out queries choose the best
+                        model; 0: save the last model (.1)
   -epochs N             passes over the lists (2)
-  -batch N              lists of one step (4)
-  -group N              passages of a list in one step, of which one answers the query (8)
-  -lr R                 peak of the learning rate (1e-4)
-  -eval-steps N         steps between evaluations; 0: an epoch (0)
-  -patience N           evaluations without a better model that end training; 0: never (0)
-  -max-tokens N         longest pair in tokens; 0: what the folder says, at most 512 (0)
-  -seed N               (1)
-  -threads N -device D -precision P   as in "retort distill -h"
+  -batch N              lists per step (4)
+  -group N              passages of a list per step; one of them answers the query (8)
+  -lr R                 peak learning rate (1e-4)
+  -eval-steps N         steps between evaluations; 0: one epoch (0)
+  -patience N           stop after this many evaluations without improvement; 0: never (0)
+  -max-tokens N         maximum length of a pair in tokens; 0: the folder's value, at most 512 (0)
+  -seed N               seed of all random draws (1)
+  -threads N            CPU threads; 0: one per core (0)
+  -device D             device to compute on: cpu, cuda, or cuda:N, counted from 0 (cpu)
+  -precision P          fp32 or bf16 (fp32)
 
 example:
   retort generate -corpus corpus.jsonl -generator llm -llm model.gguf -out queries.jsonl
@@ -68,7 +70,6 @@ example:
 	json: true, resumes: true, run: runTrainTeacher,
 }
 
-// trainTeacherArgs is a command line of train-teacher.
 type trainTeacherArgs struct {
 	corpus, lists, start, out, qrels string
 	tested                           string  // the file of -test-queries
@@ -126,10 +127,10 @@ func (a *trainTeacherArgs) check() error {
 		return err
 	}
 	if !(a.temperature >= 0) || math.IsInf(a.temperature, 0) {
-		return fmt.Errorf("%w: -temperature is %v, want it above 0, or 0 to have it chosen", errUsage, a.temperature)
+		return fmt.Errorf("%w: -temperature is %v, want a positive number, or 0 for the default", errUsage, a.temperature)
 	}
 	if !(a.devFraction >= 0 && a.devFraction < 1) {
-		return fmt.Errorf("%w: -dev-fraction is %v, want it in [0,1)", errUsage, a.devFraction)
+		return fmt.Errorf("%w: -dev-fraction is %v, want a number in [0,1)", errUsage, a.devFraction)
 	}
 	m := &a.options.Model
 	m.Threads, m.Device, m.Precision = a.machine.Threads, a.machine.Device, a.machine.Precision
@@ -139,22 +140,22 @@ func (a *trainTeacherArgs) check() error {
 	return nil
 }
 
-// trainTeacherResult is the result of train-teacher in JSON.
+// trainTeacherResult is the JSON result of train-teacher.
 type trainTeacherResult struct {
-	Model string `json:"model"` // the folder
+	Model string `json:"model"` // path of the folder
 	Learn string `json:"learn"`
-	// Temperature is what scores are divided by; 0 where none are learnt.
+	// Temperature divides the scores. It is 0 with -learn positives.
 	Temperature float64             `json:"temperature,omitempty"`
-	Lists       int                 `json:"lists"` // trained on
+	Lists       int                 `json:"lists"` // training lists
 	HeldOut     int                 `json:"held_out"`
 	Dropped     map[mine.Reason]int `json:"dropped,omitempty"`
 	Steps       int                 `json:"steps"`
 	TotalSteps  int                 `json:"total_steps"`
 	Truncated   int64               `json:"truncated"` // pairs cut to the length limit
 	Seconds     float64             `json:"seconds"`
-	// Where a model was chosen:
+	// If an evaluation chose the model:
 	ChosenBy string   `json:"chosen_by,omitempty"`
-	Before   *float64 `json:"before,omitempty"` // the untouched model, its head new
+	Before   *float64 `json:"before,omitempty"` // the initial model with a new head
 	After    *float64 `json:"after,omitempty"`
 	BestStep *int     `json:"best_step,omitempty"`
 }
@@ -185,20 +186,21 @@ func (a *trainTeacherArgs) train(ctx context.Context, p *progress.Progress) (_ *
 	}
 	r.Steps, r.TotalSteps, r.Truncated, r.Seconds = result.Steps, result.TotalSteps, result.Truncated, seconds(start)
 	if len(result.History) > 0 {
-		r.ChosenBy, r.Before, r.After, r.BestStep = result.Metric, &result.History[0].Score, &result.Best.Score, &result.Best.Step
+		r.ChosenBy, r.Before = result.Metric, &result.History[0].Score
+		r.After, r.BestStep = &result.Best.Score, &result.Best.Step
 	}
 	return r, os.RemoveAll(o.Dir)
 }
 
-// Why lists are not trained on.
+// Reasons to drop a list.
 const (
-	reasonNoPositive mine.Reason = "nothing is known to answer the query"
-	reasonNoNegative mine.Reason = "nothing in it but what answers the query"
+	reasonNoPositive mine.Reason = "no passage is known to answer the query"
+	reasonNoNegative mine.Reason = "every passage answers the query"
 	reasonNoScores   mine.Reason = "no scores"
-	reasonOneScore   mine.Reason = "one score for every passage"
+	reasonOneScore   mine.Reason = "all scores are equal"
 )
 
-// examples are those to train on and those that are held out.
+// examples returns the training examples and the held-out examples.
 func (a *trainTeacherArgs) examples(ctx context.Context, corpus retort.Corpus, r *trainTeacherResult,
 	p *progress.Progress,
 ) (train, dev []crossencoder.Example, err error) {
@@ -223,7 +225,8 @@ func (a *trainTeacherArgs) examples(ctx context.Context, corpus retort.Corpus, r
 	for _, l := range lists {
 		for _, id := range l.IDs {
 			if _, ok := corpus.Index(id); !ok {
-				return nil, nil, fmt.Errorf("%s: list of query %q has passage %q, which is not in the corpus", a.lists, l.Query.ID, id)
+				return nil, nil, fmt.Errorf("%s: list of query %q has passage %q, which is not in the corpus",
+					a.lists, l.Query.ID, id)
 			}
 		}
 		example, reason := a.example(l, qrels, corpus)
@@ -238,12 +241,13 @@ func (a *trainTeacherArgs) examples(ctx context.Context, corpus retort.Corpus, r
 	}
 	r.Lists, r.HeldOut = len(train), len(dev)
 	if len(train) == 0 {
-		return nil, nil, fmt.Errorf("%s: none of its %d lists can be trained on: %s", a.lists, given, whyUntrained(r))
+		return nil, nil, fmt.Errorf("%s: none of the %d lists is usable for training: %s", a.lists, given, whyUntrained(r))
 	}
 	return train, dev, nil
 }
 
-// whatToLearn takes the scores of a teacher before the guess that only a query's source answers it, but not before judgements.
+// whatToLearn returns the default of -learn. Judgements are more reliable than scores, and scores are more reliable
+// than the guess that only the source answers a query.
 func whatToLearn(lists []retort.List, qrels eval.Qrels) string {
 	unscored := func(l retort.List) bool { return l.Scores == nil }
 	if qrels != nil || slices.ContainsFunc(lists, unscored) {
@@ -259,8 +263,10 @@ func whyUntrained(r *trainTeacherResult) string {
 	return counted.Join(r.Dropped)
 }
 
-// example is what a list teaches, or why nothing.
-func (a *trainTeacherArgs) example(l retort.List, qrels eval.Qrels, corpus retort.Corpus) (crossencoder.Example, mine.Reason) {
+// example returns the example of a list, or the reason to drop the list.
+func (a *trainTeacherArgs) example(
+	l retort.List, qrels eval.Qrels, corpus retort.Corpus,
+) (crossencoder.Example, mine.Reason) {
 	e := crossencoder.Example{List: l}
 	if a.learn == "positives" {
 		e.List.Scores = nil
@@ -292,7 +298,7 @@ func (a *trainTeacherArgs) example(l retort.List, qrels eval.Qrels, corpus retor
 	return e, ""
 }
 
-// unusable says why scores teach nothing.
+// unusable returns the reason why scores teach nothing, or "".
 func unusable(scores []float64) mine.Reason {
 	switch {
 	case len(scores) == 0:
@@ -303,8 +309,8 @@ func unusable(scores []float64) mine.Reason {
 	return ""
 }
 
-// temperatureOf brings the scores of any teacher, which have any scale, to one: at it a list's first passage of some thirty has
-// .44 of the probability where the scores are spread as a normal distribution is.
+// temperatureOf adapts to the scale of the teacher's scores. Half the standard deviation gives the first passage of a
+// list most of the probability and leaves the next passages a share.
 func temperatureOf(examples []crossencoder.Example) float64 {
 	var sum float64
 	for _, e := range examples {
@@ -313,7 +319,8 @@ func temperatureOf(examples []crossencoder.Example) float64 {
 	return sum / float64(2*len(examples))
 }
 
-// heldOut holds out a share of the sources with all their queries, by a hash: neither order nor seed matters.
+// heldOut holds out a share of the sources with all their queries. It hashes the source, so that the choice depends on
+// neither the order of the lists nor the seed.
 func heldOut(q retort.Query, share float64) bool {
 	key := "passage " + q.Source
 	if q.Source == "" {
@@ -327,7 +334,8 @@ func (r *trainTeacherResult) print(w io.Writer) error {
 	if wantsJSON(w) {
 		return writeResult(w, r)
 	}
-	fmt.Fprintf(w, "%s\n%s of %s lists, %s held out, %d of %d steps, %.0f s\n", r.Model, r.Learn, thousands(r.Lists), thousands(r.HeldOut), r.Steps, r.TotalSteps, r.Seconds)
+	fmt.Fprintf(w, "%s\n%s of %s lists, %s held out, %d of %d steps, %.0f s\n",
+		r.Model, r.Learn, thousands(r.Lists), thousands(r.HeldOut), r.Steps, r.TotalSteps, r.Seconds)
 	if r.Temperature > 0 {
 		fmt.Fprintf(w, "temperature of the scores %.3g\n", r.Temperature)
 	}
@@ -335,10 +343,11 @@ func (r *trainTeacherResult) print(w io.Writer) error {
 		fmt.Fprintf(w, "dropped: %s\n", counted.Join(r.Dropped))
 	}
 	if r.Before != nil {
-		fmt.Fprintf(w, "%s of held-out lists: %.4f before, %.4f after (the best, after %d steps)\n", r.ChosenBy, *r.Before, *r.After, *r.BestStep)
+		fmt.Fprintf(w, "%s of held-out lists: %.4f before, %.4f after (the best, after %d steps)\n",
+			r.ChosenBy, *r.Before, *r.After, *r.BestStep)
 	}
 	if r.Truncated > 0 {
-		fmt.Fprintf(w, "%s pairs were cut to the longest length\n", thousands(int(r.Truncated)))
+		fmt.Fprintf(w, "%s pairs were truncated to the maximum length\n", thousands(int(r.Truncated)))
 	}
 	return nil
 }

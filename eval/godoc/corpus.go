@@ -18,8 +18,8 @@ import (
 	"github.com/retort-ir/retort"
 )
 
-// buildPassages returns the documentation of the packages under goroot/src as passages: those that the machine's operating
-// system and architecture build, without internal, vendor, testdata and cmd.
+// buildPassages returns the documentation of the packages under goroot/src as passages: those that the machine's
+// operating system and architecture build, without internal, vendor, testdata and cmd.
 //
 // There is one passage for each package and for each exported constant, variable, function, type, method and interface
 // method that has a comment. Its id and its title are the name as a programmer would qualify it with the import path
@@ -234,8 +234,8 @@ func eachDir(ctx context.Context, dirs []packageDir, work func(i int, d packageD
 	return nil
 }
 
-// parseDir parses the Go files in d that this machine builds, whose name wantName and whose source wantSource (which may
-// be nil) accept.
+// parseDir parses the Go files in d that this machine builds, whose name wantName and whose source wantSource (which
+// may be nil) accept.
 func parseDir(fset *token.FileSet, d packageDir, wantName func(string) bool, wantSource func([]byte) bool) ([]*ast.File, error) {
 	platform := build.Default
 	platform.CgoEnabled = true // so that the corpus does not hang on CGO_ENABLED

@@ -23,8 +23,8 @@ type Documentation struct {
 	root string
 }
 
-// Load reads the sources of the Go installation whose go command is on the PATH. Without such a command it reads those in
-// the environment's GOROOT.
+// Load reads the sources of the Go installation whose go command is on the PATH. Without such a command it reads those
+// in the environment's GOROOT.
 func Load(ctx context.Context) (*Documentation, error) {
 	root, err := findGOROOT(ctx)
 	if err != nil {
@@ -49,9 +49,10 @@ func load(ctx context.Context, root string) (*Documentation, error) {
 	return &Documentation{Version: version, Corpus: corpus, root: root}, nil
 }
 
-// Written returns the queries of a half, "dev" or "test", that were written by hand as Go programmers ask them. No package
-// has relevant symbols in both halves: "dev" is for choosing settings, "test" for reporting. Relevant symbols that the corpus
-// does not hold are left out, since another version of Go may lack them, and so are queries that are left with none.
+// Written returns the queries of a half, "dev" or "test", that were written by hand as Go programmers ask them. No
+// package has relevant symbols in both halves: "dev" is for choosing settings, "test" for reporting. Relevant symbols
+// that the corpus does not hold are left out, since another version of Go may lack them, and so are queries that are
+// left with none.
 func (d *Documentation) Written(split string) (*eval.Collection, error) {
 	set, err := writtenQueries(split, d.Corpus)
 	if err != nil {
@@ -60,8 +61,8 @@ func (d *Documentation) Written(split string) (*eval.Collection, error) {
 	return set.collection(d.Corpus), nil
 }
 
-// Examples returns the comments of runnable examples as queries. Each is judged relevant to the symbol or package that the
-// example belongs to. The queries are made from the installation's sources: this repository holds no text of Go's.
+// Examples returns the comments of runnable examples as queries. Each is judged relevant to the symbol or package that
+// the example belongs to. The queries are made from the installation's sources: this repository holds no text of Go's.
 func (d *Documentation) Examples(ctx context.Context) (*eval.Collection, error) {
 	set, err := exampleQueries(ctx, d.root, d.Corpus)
 	if err != nil {

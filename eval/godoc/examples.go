@@ -27,8 +27,8 @@ const (
 // The query is the first two sentences of the comment's first paragraph, without the words that say that it is an
 // example ("ExampleRead demonstrates how to ...", "This example uses OnceValues to ..."): those name the symbol or tell
 // nothing. Comments that leave fewer than four words, the symbol's own name not counted, or that speak of the example
-// itself ("This example is equivalent to ...") are left out. Examples with the same text become one query with all their
-// symbols.
+// itself ("This example is equivalent to ...") are left out. Examples with the same text become one query with all
+// their symbols.
 func exampleQueries(ctx context.Context, goroot string, corpus retort.Corpus) (*querySet, error) {
 	dirs, err := packageDirs(ctx, goroot)
 	if err != nil {

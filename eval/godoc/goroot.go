@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// findGOROOT returns the root of the Go installation whose go command is on the PATH, as "go env GOROOT" prints it. Where
-// there is no such command it returns the environment's GOROOT.
+// findGOROOT returns the root of the Go installation whose go command is on the PATH, as "go env GOROOT" prints it.
+// Where there is no such command it returns the environment's GOROOT.
 func findGOROOT(ctx context.Context) (string, error) {
 	out, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
 	if root := strings.TrimSpace(string(out)); err == nil && root != "" {

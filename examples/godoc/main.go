@@ -1,5 +1,5 @@
-// Command godoc writes the documentation of the Go on this machine, with its written queries, as a folder in BEIR's layout,
-// which "retort eval -collection" and other tools read:
+// Command godoc writes the documentation of the Go on this machine, with its written queries, as a folder in BEIR's
+// layout, which "retort eval -collection" and other tools read:
 //
 //	go run ./examples/godoc DIR
 //

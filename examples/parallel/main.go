@@ -1,5 +1,5 @@
-// Command parallel trains one encoder with several processes, on one machine or several, from lists that a teacher has scored:
-// those of retort score, or your own. README.md says how to start it.
+// Command parallel trains one encoder with several processes, on one machine or several, from lists that a teacher has
+// scored: those of retort score, or your own. README.md says how to start it.
 package main
 
 import (

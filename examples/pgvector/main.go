@@ -84,8 +84,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return p.run(ctx)
 }
 
-// readGodoc takes the first passages of the documentation of this machine's Go, the dev half of the written queries as what
-// people ask, and the test half to measure.
+// readGodoc takes the first passages of the documentation of this machine's Go, the dev half of the written queries as
+// what people ask, and the test half to measure.
 func (p *program) readGodoc(ctx context.Context, most int) error {
 	documentation, err := godoc.Load(ctx)
 	if err != nil {

@@ -59,7 +59,8 @@ func open(t *testing.T, config *pgxpool.Config, dim int) *store {
 	return s
 }
 
-// inMemory is the encoder for tests. It counts the passages that it encodes, and fails at the one whose number is failAt.
+// inMemory is the encoder for tests. It counts the passages that it encodes, and fails at the one whose number is
+// failAt.
 type inMemory struct {
 	*encodertest.Encoder
 	passages atomic.Int64

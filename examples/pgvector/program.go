@@ -130,7 +130,8 @@ func (p *program) specialise(ctx context.Context, db *store, queries *live.Encod
 // mostAsked is the most queries of people that are trained on: the latest.
 const mostAsked = 10_000
 
-// train specialises a second copy of the model on vectors and queries out of the database. The caller closes the student.
+// train specialises a second copy of the model on vectors and queries out of the database. The caller closes the
+// student.
 func (p *program) train(ctx context.Context, db *store) (student model, outcome *pipeline.Outcome, err error) {
 	r := pipeline.Recipe{Analyzer: mine.Code(), Events: p.events()}
 	if r.Vectors, err = db.vectors(ctx, p.corpus); err != nil {

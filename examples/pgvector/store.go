@@ -31,7 +31,8 @@ CREATE TABLE IF NOT EXISTS passages (
 CREATE TABLE IF NOT EXISTS asked (
 	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, text text NOT NULL, at timestamptz NOT NULL DEFAULT now())`
 
-// openStore connects and makes what is not there yet. The role must be allowed to create the extension vector, or find it.
+// openStore connects and makes what is not there yet. The role must be allowed to create the extension vector, or find
+// it.
 func openStore(ctx context.Context, config *pgxpool.Config, dim int) (*store, error) {
 	first, err := pgx.ConnectConfig(ctx, config.ConnConfig.Copy())
 	if err != nil {
@@ -72,8 +73,8 @@ func (s *store) close() { s.pool.Close() }
 const batch = 256
 
 // write brings the table to the state of the corpus: passages that are new, changed or of another model are encoded and
-// written, batch by batch, and those that the corpus lacks are removed. Whoever searches meanwhile sees a passage as it was
-// or as it is. Stopped and called again it goes on where it stopped. It returns how many vectors it wrote.
+// written, batch by batch, and those that the corpus lacks are removed. Whoever searches meanwhile sees a passage as it
+// was or as it is. Stopped and called again it goes on where it stopped. It returns how many vectors it wrote.
 func (s *store) write(ctx context.Context, corpus retort.Corpus, m model, progress func(done, total int)) (int, error) {
 	old, err := s.digests(ctx)
 	if err != nil {
@@ -148,8 +149,8 @@ func (s *store) writeBatch(ctx context.Context, m model, passages []retort.Passa
 	})
 }
 
-// index makes the HNSW index, where it is not there yet. Searches go on, exactly, until it is made. The vectors have length
-// 1, so that the inner product is the cosine.
+// index makes the HNSW index, where it is not there yet. Searches go on, exactly, until it is made. The vectors have
+// length 1, so that the inner product is the cosine.
 func (s *store) index(ctx context.Context) error {
 	_, err := s.pool.Exec(ctx, "CREATE INDEX IF NOT EXISTS passages_embedding ON passages USING hnsw (embedding vector_ip_ops)")
 	return err

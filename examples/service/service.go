@@ -215,7 +215,8 @@ func (s *service) search(ctx context.Context, text string, k int) (*answer, erro
 	return a, nil
 }
 
-// collect remembers a query that was answered, and trains where enough new ones have come. A search does not fail for it.
+// collect remembers a query that was answered, and trains where enough new ones have come. A search does not fail for
+// it.
 func (s *service) collect(text string) {
 	asked, err := s.queries.add(text, time.Now())
 	if err != nil {
@@ -276,8 +277,8 @@ func (s *service) finish(last *outcome, asked int, err error) {
 	s.Logger.Info("specialised", "taken", last.Taken, "verdict", last.Verdict)
 }
 
-// train specialises a second copy of the model, as it was at first, on all that was asked until now. Where that found the
-// held-out queries better beyond doubt, it is saved and answers from now on.
+// train specialises a second copy of the model, as it was at first, on all that was asked until now. Where that found
+// the held-out queries better beyond doubt, it is saved and answers from now on.
 func (s *service) train(ctx context.Context) (last *outcome, asked int, err error) {
 	student, err := s.Open(ctx, s.Model, true)
 	if err != nil {

@@ -252,8 +252,8 @@ func (f *fixture) trained(t *testing.T, runs int) (h health) {
 	return h
 }
 
-// The point of it all, with -race: searches go on while the model is trained and swapped, none fails, and those that begin
-// after the swap are answered by the new encoder over the old index.
+// The point of it all, with -race: searches go on while the model is trained and swapped, none fails, and those that
+// begin after the swap are answered by the new encoder over the old index.
 func TestNoSearchFailsWhileTheEncoderIsSwapped(t *testing.T) {
 	f := start(t, t.TempDir(), saveInMemory(t), nil)
 	searchThroughASwap(t, f)

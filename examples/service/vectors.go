@@ -18,8 +18,8 @@ import (
 	"github.com/retort-ir/retort/mine"
 )
 
-// embed returns the vectors of the corpus [n x d], which it takes from the folder where an earlier start left those of the
-// same model and corpus.
+// embed returns the vectors of the corpus [n x d], which it takes from the folder where an earlier start left those of
+// the same model and corpus.
 func (s *service) embed(ctx context.Context, m model) (blas32.General, error) {
 	key, err := vectorsKey(s.corpus, m.Fingerprint())
 	if err != nil {
@@ -58,7 +58,8 @@ func vectorsKey(corpus retort.Corpus, fingerprint string) (string, error) {
 	return fmt.Sprintf("%.16x", h.Sum(nil)), nil
 }
 
-// writeVectors writes the rows as little-endian float32, then the SHA-256 of that. The file appears whole or not at all.
+// writeVectors writes the rows as little-endian float32, then the SHA-256 of that. The file appears whole or not at
+// all.
 func writeVectors(path string, m blas32.General) error {
 	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {

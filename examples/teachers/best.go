@@ -27,8 +27,9 @@ func openBest(ctx context.Context, b *bench) (teacher.Teacher, error) {
 	return b.ensemble(ctx, best.Members)
 }
 
-// chooseBest looks at every set of two or more members with equal weights, takes the one with the highest nDCG@10 on the dev
-// queries, and fits its weights there. It is done once a call of the program: the same scores give the same choice.
+// chooseBest looks at every set of two or more members with equal weights, takes the one with the highest nDCG@10 on
+// the dev queries, and fits its weights there. It is done once a call of the program: the same scores give the same
+// choice.
 func (b *bench) chooseBest(ctx context.Context) (*chosen, error) {
 	if b.best != nil {
 		return b.best, nil
@@ -62,8 +63,8 @@ func (b *bench) chooseBest(ctx context.Context) (*chosen, error) {
 	return c, nil
 }
 
-// candidateMembers are the teachers of -members of which the models are given. Their dev cells must be done, so that their
-// scores are there and the choice is the same whenever it is made.
+// candidateMembers are the teachers of -members of which the models are given. Their dev cells must be done, so that
+// their scores are there and the choice is the same whenever it is made.
 func (b *bench) candidateMembers() ([]string, error) {
 	wanted := splitNames(b.p.settings.members)
 	for _, name := range wanted {

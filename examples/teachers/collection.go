@@ -105,8 +105,8 @@ func (c *collection) loadGodoc(ctx context.Context) error {
 	return nil
 }
 
-// fixed returns the first n queries in the order of the SHA-256 of their ids, or all, which is the same choice whatever the
-// order of the file and whoever asks.
+// fixed returns the first n queries in the order of the SHA-256 of their ids, or all, which is the same choice whatever
+// the order of the file and whoever asks.
 func (j judged) fixed(n int) judged {
 	queries := slices.Clone(j.Queries)
 	slices.SortFunc(queries, func(a, b retort.Query) int {

@@ -32,8 +32,8 @@ var crossEncoderStarts = []start{
 // crossEncoders computes them.
 type crossEncoders interface {
 	open(ctx context.Context, dir string, s *settings) (t teacher.Teacher, closeIt func() error, err error)
-	// train trains one from the bi-encoder in the folder start and saves it to dir. What it has done when ctx ends, or the process,
-	// is kept in work, where the same call goes on.
+	// train trains one from the bi-encoder in the folder start and saves it to dir. What it has done when ctx ends, or the
+	// process, is kept in work, where the same call goes on.
 	train(ctx context.Context, job trainingJob) (*training, error)
 }
 
@@ -147,8 +147,8 @@ func trainCell(ctx context.Context, b *bench, c cell) (err error) {
 	return err
 }
 
-// trainingLists makes a list of each synthetic query that finds its source among the first of BM25 and the student together.
-// Queries that equal a judged one are left out.
+// trainingLists makes a list of each synthetic query that finds its source among the first of BM25 and the student
+// together. Queries that equal a judged one are left out.
 func (b *bench) trainingLists(ctx context.Context, funnel *pipeline.Funnel) ([]retort.List, error) {
 	fusion, err := b.fusion(ctx)
 	if err != nil {
@@ -203,7 +203,8 @@ func (b *bench) contrast(ctx context.Context, ranker mine.Retriever, queries []r
 	return lists, nil
 }
 
-// scored returns the first of each ranking with the scores of BM25, the student and bge-small, where it is given, together.
+// scored returns the first of each ranking with the scores of BM25, the student and bge-small, where it is given,
+// together.
 func (b *bench) scored(ctx context.Context, ranker mine.Retriever, queries []retort.Query) ([]retort.List, error) {
 	members := []weighted{{teacherBM25, 1}, {encoderStudent, 1}}
 	if b.p.settings.bge != "" {

@@ -144,8 +144,8 @@ func (b *bench) generatorOf(ctx context.Context, c cell, r *distilled) (generate
 	return b.generator(ctx, kind)
 }
 
-// mining returns the library's defaults; but for the cell that shows these, with as many lists of as many passages as every
-// teacher can score.
+// mining returns the library's defaults; but for the cell that shows these, with as many lists of as many passages as
+// every teacher can score.
 func (b *bench) mining(c cell) (pipeline.Mining, error) {
 	m := pipeline.DefaultMining(distill.QueryOnly)
 	if c.name == distilDefault {

@@ -81,8 +81,8 @@ type program struct {
 
 func (p *program) say(format string, args ...any) { fmt.Fprintf(p.log, format+"\n", args...) }
 
-// runCells runs those whose names begin with prefix and that are not done. One that fails or is cut off does not keep the
-// others from running.
+// runCells runs those whose names begin with prefix and that are not done. One that fails or is cut off does not keep
+// the others from running.
 func (p *program) runCells(ctx context.Context, prefix string) (err error) {
 	cells, err := p.choose(prefix)
 	if err != nil {

@@ -116,8 +116,8 @@ func queriesSettings(s *settings, _ cell) map[string]string {
 	return m
 }
 
-// queriesCell has the language model write queries. Each answer is recorded as it comes, so that a call that goes on asks
-// for what is missing only.
+// queriesCell has the language model write queries. Each answer is recorded as it comes, so that a call that goes on
+// asks for what is missing only.
 func queriesCell(ctx context.Context, b *bench, c cell) (err error) {
 	if c.name != teacherSmolLM2 {
 		return fmt.Errorf("%q writes no queries, only %s does", c.name, teacherSmolLM2)

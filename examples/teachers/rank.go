@@ -83,8 +83,8 @@ func rankCell(ctx context.Context, b *bench, c cell) error {
 	return writeJSON(b.p.path(c), r)
 }
 
-// score returns the teacher's scores of every list, and what the cell took in all calls so far. What it has done when ctx
-// ends is in the store.
+// score returns the teacher's scores of every list, and what the cell took in all calls so far. What it has done when
+// ctx ends is in the store.
 func (b *bench) score(ctx context.Context, c cell, lists []teacher.Work) (scores [][]float64, spent cost, err error) {
 	k, err := b.p.kindOf(c.name)
 	if err != nil {
@@ -150,8 +150,8 @@ func (m *meter) count(pairs int) error {
 	return err
 }
 
-// spend writes what has been spent since it was last called. Scores that the store had already cost nothing, and an ensemble
-// costs what its members do.
+// spend writes what has been spent since it was last called. Scores that the store had already cost nothing, and an
+// ensemble costs what its members do.
 func (m *meter) spend() (cost, error) {
 	if m.k.ensemble {
 		return cost{}, nil

@@ -12,8 +12,8 @@ import (
 	"github.com/retort-ir/retort/teacher"
 )
 
-// target returns what the student is to learn beside what it knows: BM25, or the teacher that the cell names. A member that
-// is the student itself is left out, since the target is its own similarities and what the teacher adds to them.
+// target returns what the student is to learn beside what it knows: BM25, or the teacher that the cell names. A member
+// that is the student itself is left out, since the target is its own similarities and what the teacher adds to them.
 func (b *bench) target(ctx context.Context, c cell, r *distilled) (teacher.Teacher, error) {
 	r.Teacher = teacherBM25
 	var err error
@@ -47,8 +47,8 @@ func (b *bench) target(ctx context.Context, c cell, r *distilled) (teacher.Teach
 	return b.ensemble(ctx, r.Members)
 }
 
-// nthBest names the n-th best teacher, from 1, by their dev queries: of the ensembles and their members. The student is none,
-// and BM25 is what the ensemble of both teaches.
+// nthBest names the n-th best teacher, from 1, by their dev queries: of the ensembles and their members. The student is
+// none, and BM25 is what the ensemble of both teaches.
 func (b *bench) nthBest(n string) (string, error) {
 	place, err := strconv.Atoi(n)
 	if err != nil || place < 1 {

@@ -1,6 +1,6 @@
 // Command crossencoder is Retort's side of the comparison of cross-encoders in "make bench-peer", which
-// bench/peer/bench_peer_crossencoder.py drives. It opens a model, reads the lists to score, one line of JSON, and then answers
-// each line of its input:
+// bench/peer/bench_peer_crossencoder.py drives. It opens a model, reads the lists to score, one line of JSON, and then
+// answers each line of its input:
 //
 //	time    scores all lists and prints the seconds that it took
 //	scores  scores all lists and prints the scores end to end as one JSON array

@@ -1,5 +1,6 @@
-// Command generate is Retort's side of the part of "make bench-peer" that writes queries, which bench/peer/bench_peer_generate.py
-// drives. It prints the prompts as one line of JSON and then answers each line of its input:
+// Command generate is Retort's side of the part of "make bench-peer" that writes queries, which
+// bench/peer/bench_peer_generate.py drives. It prints the prompts as one line of JSON and then answers each line of its
+// input:
 //
 //	time  opens the model, writes a query to each prompt, and prints the seconds that the writing took, and the queries
 //

@@ -122,9 +122,9 @@ func choose(corpus retort.Corpus, lists []retort.List, n, length int) ([]retort.
 	return chosen, nil
 }
 
-// cut returns the source and the teacher's best others, with scores in [0,1]. The first is the positive of both sides: it
-// has the highest score, and the query does not say any more that it was cut out of its source, for which Retort would
-// take no positive. A list that is too short is not ok.
+// cut returns the source and the teacher's best others, with scores in [0,1]. The first is the positive of both sides:
+// it has the highest score, and the query does not say any more that it was cut out of its source, for which Retort
+// would take no positive. A list that is too short is not ok.
 func cut(corpus retort.Corpus, l retort.List, length int) (cut retort.List, ok bool, err error) {
 	if len(l.Scores) != len(l.IDs) || len(l.IDs) == 0 {
 		return retort.List{}, false, nil

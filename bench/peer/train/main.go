@@ -1,11 +1,11 @@
-// Command train is Retort's side of the comparison of training in "make bench-peer", which bench/peer/bench_peer_train.py
-// drives.
+// Command train is Retort's side of the comparison of training in "make bench-peer", which
+// bench/peer/bench_peer_train.py drives.
 //
 //	train -make DIR [-corpus FILE] [-count N] [-list N]
 //
-// writes DIR/corpus.jsonl and DIR/lists.jsonl: extractive queries of passages at equal distances in the corpus, Go's own
-// documentation where none is given, each with its source and BM25's first passages, scored by BM25. They need no model
-// and cost a few seconds; as targets they are as good as any for measuring time and memory.
+// writes DIR/corpus.jsonl and DIR/lists.jsonl: extractive queries of passages at equal distances in the corpus, Go's
+// own documentation where none is given, each with its source and BM25's first passages, scored by BM25. They need no
+// model and cost a few seconds; as targets they are as good as any for measuring time and memory.
 //
 //	train -model DIR -corpus FILE -lists FILE [-steps N] [-queries N] [-list N] ...
 //

@@ -88,8 +88,8 @@ func ids(lists []retort.List) []string {
 	return ids
 }
 
-// The other side of the pipe is bench/peer/bench_peer_train.py: the lists of the steps first, then a line a step. The steps
-// must take the lists that were announced, or the peer would train on others.
+// The other side of the pipe is bench/peer/bench_peer_train.py: the lists of the steps first, then a line a step. The
+// steps must take the lists that were announced, or the peer would train on others.
 func TestServeTakesTheListsThatItAnnounced(t *testing.T) {
 	for _, name := range []string{"joint", "infonce"} {
 		corpus, lists := world(t, 12)

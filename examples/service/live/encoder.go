@@ -77,7 +77,8 @@ func (l *Lease) Release() {
 }
 
 // Swap makes next the current model and takes it over. It does not wait for the users of the one before: the channel
-// holds what closing that one returned once they are gone. After Close it is next that is closed, and the error is ErrClosed.
+// holds what closing that one returned once they are gone. After Close it is next that is closed, and the error is
+// ErrClosed.
 func (e *Encoder) Swap(next Model) (closed <-chan error, err error) {
 	e.mu.Lock()
 	old := e.current

@@ -1,5 +1,4 @@
-// Package artifact looks after files that a package registry delivered and whose content is known beforehand: it checks
-// their SHA-256 and unpacks the wanted members.
+// Package artifact checks the SHA-256 of downloaded archives against a pinned value and unpacks the wanted members.
 package artifact
 
 import (
@@ -29,16 +28,16 @@ func Check(path, want string) error {
 		return fmt.Errorf("read %s: %w", path, err)
 	}
 	if got := hex.EncodeToString(h.Sum(nil)); got != want {
-		return fmt.Errorf("%s: SHA-256 is %s, the pinned one is %s: the registry or something on the way changed the file",
+		return fmt.Errorf("%s: SHA-256 is %s, want %s: the registry or a proxy changed the file",
 			filepath.Base(path), got, want)
 	}
 	return nil
 }
 
-// Unpack writes members of a zip archive (a wheel, a jar) under the folder dir, which it makes. place returns where a
-// member goes, relative to dir with slashes, or "" for one that is not wanted. A place outside dir is an error, also by
-// a link that is in dir; so is a member that is a link or no file, two members for one place, and an archive without a
-// wanted member.
+// Unpack writes members of a zip archive (a wheel, a jar) to the folder dir, which it creates. place returns the path
+// of a member, relative to dir and with slashes, or "" to skip the member. Unpack fails for a path outside dir, also
+// through a link in dir, for a member that is not a regular file, for two members with one path, and for an archive
+// without a wanted member.
 func Unpack(ctx context.Context, archive, dir string, place func(member string) string) error {
 	z, err := zip.OpenReader(archive)
 	if err != nil {
@@ -66,7 +65,7 @@ func Unpack(ctx context.Context, archive, dir string, place func(member string) 
 			return fmt.Errorf("%s: member %q would leave the folder", archive, member.Name)
 		}
 		if !member.Mode().IsRegular() {
-			return fmt.Errorf("%s: member %q is no file (%s)", archive, member.Name, member.Mode().Type())
+			return fmt.Errorf("%s: member %q is not a regular file (%s)", archive, member.Name, member.Mode().Type())
 		}
 		if err := unpackMember(ctx, member, root, filepath.FromSlash(to)); err != nil {
 			return fmt.Errorf("unpack %s of %s: %w", member.Name, filepath.Base(archive), err)
@@ -74,18 +73,18 @@ func Unpack(ctx context.Context, archive, dir string, place func(member string) 
 		unpacked++
 	}
 	if unpacked == 0 {
-		return fmt.Errorf("%s: holds nothing of what was wanted", archive)
+		return fmt.Errorf("%s: no wanted member", archive)
 	}
 	return nil
 }
 
-// maxDeflate is more than the factor by which deflate makes anything smaller: 1032.
+// maxDeflate is above the maximum compression ratio of deflate, 1032.
 const maxDeflate = 1100
 
 func unpackMember(ctx context.Context, member *zip.File, root *os.Root, name string) (err error) {
 	size := int64(member.UncompressedSize64)
 	if member.UncompressedSize64 > maxDeflate*(member.CompressedSize64+1) {
-		return fmt.Errorf("%d bytes are said to become %d, which no compression does", member.CompressedSize64,
+		return fmt.Errorf("%d compressed bytes cannot hold %d bytes", member.CompressedSize64,
 			member.UncompressedSize64)
 	}
 	if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
@@ -103,7 +102,7 @@ func unpackMember(ctx context.Context, member *zip.File, root *os.Root, name str
 	defer func() { err = errors.Join(err, f.Close()) }()
 	n, err := io.Copy(f, io.LimitReader(ctxio.NewReader(ctx, r), size+1))
 	if err == nil && n > size {
-		err = fmt.Errorf("more than the %d bytes that the archive says", size)
+		err = fmt.Errorf("more than the %d bytes in the archive's directory", size)
 	}
 	return err
 }

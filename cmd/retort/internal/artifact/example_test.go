@@ -9,7 +9,7 @@ import (
 	"github.com/retort-ir/retort/cmd/retort/internal/artifact"
 )
 
-// A file that is not the pinned one is refused.
+// Check refuses a file with another SHA-256.
 func ExampleCheck() {
 	dir, err := os.MkdirTemp("", "retort-example-")
 	if err != nil {
@@ -27,6 +27,6 @@ func ExampleCheck() {
 	err = artifact.Unpack(context.Background(), path, dir, func(member string) string { return member })
 	fmt.Println(err != nil)
 	// Output:
-	// p-1.0-py3-none-any.whl: SHA-256 is 7f8b1dfc466b6249f06cbe55c9174df2578e7754da793fded244ef5cba2a38f1, the pinned one is 6d8c86f4: the registry or something on the way changed the file
+	// p-1.0-py3-none-any.whl: SHA-256 is 7f8b1dfc466b6249f06cbe55c9174df2578e7754da793fded244ef5cba2a38f1, want 6d8c86f4: the registry or a proxy changed the file
 	// true
 }

@@ -1,5 +1,5 @@
-// Package isolated runs programs out of reach of the working folder, which may hold anything: files that Python would
-// import, or settings that a build tool would obey.
+// Package isolated runs programs outside the working folder, which may hold files that Python would import or settings
+// that a build tool would read.
 package isolated
 
 import (
@@ -9,9 +9,8 @@ import (
 	"path/filepath"
 )
 
-// Command is exec.CommandContext in an empty folder of its own, which remove deletes once the program has ended.
-// Relative entries of variables such as PATH and LD_LIBRARY_PATH then lead nowhere. Paths among args should be
-// absolute.
+// Command is exec.CommandContext in a new empty folder, which remove deletes. Relative entries of variables such as
+// PATH and LD_LIBRARY_PATH then have no effect. Paths in args should be absolute.
 func Command(ctx context.Context, name string, args ...string) (cmd *exec.Cmd, remove func(), err error) {
 	dir, err := os.MkdirTemp("", "retort-empty-")
 	if err != nil {
@@ -25,8 +24,8 @@ func Command(ctx context.Context, name string, args ...string) (cmd *exec.Cmd, r
 	return cmd, func() { os.RemoveAll(dir) }, nil
 }
 
-// Python is Command for a Python, which imports nothing but what is installed: neither the working folder, PYTHONPATH
-// nor the user's own site-packages count. A virtual environment does.
+// Python is Command for Python. It ignores the working folder, PYTHONPATH and the user's site-packages, but not a
+// virtual environment.
 func Python(ctx context.Context, python string, args ...string) (cmd *exec.Cmd, remove func(), err error) {
 	return Command(ctx, python, append([]string{"-I"}, args...)...)
 }

@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// build is one compiled copy of the wrappers: what goes in.
+// build describes one compiled copy of the wrappers.
 type build struct {
 	torch    *LibTorch
 	gotch    string // gotch's folder
@@ -27,14 +27,14 @@ type build struct {
 	compiler []string
 }
 
-// hash names all that the build depends on.
+// hash identifies all inputs of the build.
 func (b *build) hash() string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%+v\n%q\n%q\n%q\n%s", *b.torch, b.ops, b.compiler, b.gotch, wrapperScript)
 	fmt.Fprint(h, errorFunctions, leanHeaders, b.flags("BUILD"))
 	fmt.Fprint(h, b.sources.api, b.sources.generated, b.sources.header)
 	fmt.Fprint(h, glooCompile, glooLink, glooJoin)
-	// What is embedded can always be read.
+	// Reading embedded files cannot fail.
 	_ = writeGloo(func(name string, text []byte) error {
 		_, err := fmt.Fprintf(h, "%s %q", name, text)
 		return err
@@ -62,8 +62,8 @@ func (b *build) flags(dir string) []string {
 	}
 }
 
-// make compiles the wrappers into the folder dir, which appears whole or not at all, and returns the operations that the
-// compiler rejected.
+// make compiles the wrappers into dir and returns the operations that the compiler rejected. It creates dir only if it
+// succeeds.
 func (b *build) make(ctx context.Context, dir string, progress io.Writer) (rejected []string, err error) {
 	temp, err := os.MkdirTemp(filepath.Dir(dir), temporary)
 	if err != nil {
@@ -71,11 +71,11 @@ func (b *build) make(ctx context.Context, dir string, progress io.Writer) (rejec
 	}
 	defer os.RemoveAll(temp)
 	if b.ops == nil {
-		fmt.Fprintln(progress, "look for wrappers that the compiler rejects (a minute)")
+		fmt.Fprintln(progress, "find wrappers that the compiler rejects (one minute)")
 		if rejected, err = b.compile(ctx, temp, nil, "-fsyntax-only"); err != nil {
 			return nil, err
 		}
-		fmt.Fprintf(progress, "compile all wrappers but %d (some minutes)\n", len(rejected))
+		fmt.Fprintf(progress, "compile all wrappers except %d (some minutes)\n", len(rejected))
 	} else {
 		fmt.Fprintf(progress, "compile %d wrappers (up to a minute)\n", len(b.ops))
 	}
@@ -102,8 +102,8 @@ func (b *build) make(ctx context.Context, dir string, progress io.Writer) (rejec
 	return rejected, os.Rename(temp, dir)
 }
 
-// compile writes the trimmed sources to dir and runs the compiler on them. It returns rejected and the operations beside
-// them that the compiler points at; an error that it cannot be attributed to an operation is returned as such.
+// compile writes the trimmed sources to dir and compiles them. It returns rejected and the further operations that the
+// compiler rejects, or an error that belongs to no operation.
 func (b *build) compile(ctx context.Context, dir string, rejected []string, args ...string) ([]string, error) {
 	t, err := b.sources.trimmed(b.keep, rejected)
 	if err != nil {
@@ -138,10 +138,11 @@ func (b *build) compile(ctx context.Context, dir string, rejected []string, args
 	return slices.Concat(rejected, blamed), nil
 }
 
-// diagnostic matches the lines of g++ and clang++ that tie an error to a place in our two files.
-var diagnostic = regexp.MustCompile(`(?m)^(?:.*/)?(torch_api\.cpp|torch_api_generated\.cpp\.h):(\d+):(?:\d+:)? +(?:error|required from here)`)
+// diagnostic matches the lines of g++ and clang++ that locate an error in the two wrapper files.
+var diagnostic = regexp.MustCompile(`(?m)^(?:.*/)?(torch_api\.cpp|torch_api_generated\.cpp\.h):(\d+):` +
+	`(?:\d+:)? +(?:error|required from here)`)
 
-// blame names the operations that the compiler's output points at, sorted.
+// blame returns the operations in the compiler's errors, sorted.
 func (s sources) blame(output string) ([]string, error) {
 	api, err := functions(s.api)
 	if err != nil {
@@ -169,8 +170,8 @@ func (s sources) blame(output string) ([]string, error) {
 	return names, nil
 }
 
-// writeRest writes what stands beside the object: gotch's own file to compare with, the stub archives and the CXX
-// wrapper, whose final folder is final.
+// writeRest writes the files beside the object: gotch's file for comparison, the stub archives, and the CXX wrapper,
+// which refers to the folder final.
 func (b *build) writeRest(dir, final string, rejected []string) error {
 	if err := os.WriteFile(filepath.Join(dir, "original.cpp"), []byte(b.sources.api), 0o644); err != nil {
 		return err
@@ -191,21 +192,24 @@ func (b *build) writeRest(dir, final string, rejected []string) error {
 	for i, word := range b.compiler {
 		quoted[i] = shellQuote(word)
 	}
-	script := strings.NewReplacer("@BUILD@", shellQuote(final), "@COMPILER@", strings.Join(quoted, " ")).Replace(wrapperScript)
+	script := strings.NewReplacer("@BUILD@", shellQuote(final), "@COMPILER@", strings.Join(quoted, " ")).
+		Replace(wrapperScript)
 	return os.WriteFile(filepath.Join(dir, "cxx"), []byte(script), 0o755)
 }
 
-// stubArchives names the libraries that gotch's link flags ask for and that a build does not use: empty archives stand in
-// for them. libtorch.so is among them because it does nothing but pull in the CUDA libraries.
+// stubArchives names libraries in gotch's link flags that a build does not need. Empty archives replace them.
+// libtorch.so is among them, because it only loads the CUDA libraries.
 func stubArchives(cuda bool) []string {
-	names := []string{"cuda", "cudart", "cublas", "cudnn", "caffe2_nvrtc", "nvrtc-builtins", "nvrtc", "nvToolsExt", "torch"}
+	names := []string{
+		"cuda", "cudart", "cublas", "cudnn", "caffe2_nvrtc", "nvrtc-builtins", "nvrtc", "nvToolsExt", "torch",
+	}
 	if cuda {
 		return names
 	}
 	return append(names, "c10_cuda", "torch_cuda")
 }
 
-// wrapperScript stands in for the C++ compiler in Go's builds.
+// wrapperScript replaces the C++ compiler in Go's builds.
 const wrapperScript = `#!/bin/sh
 # Written by "retort libtorch install". It is the C++ compiler below, but that gotch's torch_api.cpp is not compiled:
 # the object that was compiled at the installation takes its place.

@@ -17,11 +17,11 @@ import (
 	"github.com/retort-ir/retort/cmd/retort/internal/pypi"
 )
 
-// ErrUnhealthy says that Doctor printed a line with something to do.
-var ErrUnhealthy = errors.New("something is missing: the lines above say what to do")
+// ErrUnhealthy means that Doctor printed a failed check.
+var ErrUnhealthy = errors.New("a check failed: the lines above suggest a fix")
 
-// Doctor checks every point on which building with LibTorch depends, and writes a line each: "ok", or what to do. It builds
-// and runs a small program, which takes a minute where Go's build cache does not hold gotch yet.
+// Doctor checks all requirements of a build with LibTorch, and writes one line per check: "ok", or a fix. It builds and
+// runs a small program, which takes a minute if Go's build cache does not contain gotch.
 func Doctor(ctx context.Context, home string, w io.Writer) error {
 	checks := []struct {
 		name string
@@ -69,7 +69,7 @@ func checkCXX(ctx context.Context, home string) (string, error) {
 	return compilerVersion(ctx, words)
 }
 
-// compilerVersion returns the first line of what the compiler says of itself; one that does not know C++20 is an error.
+// compilerVersion returns the first line of the compiler's version text. It fails for a compiler without C++20.
 func compilerVersion(ctx context.Context, words []string) (string, error) {
 	cmd, remove, err := isolated.Command(ctx, words[0], append(words[1:len(words):len(words)], "-std=gnu++20", "-x", "c++",
 		"-fsyntax-only", "-")...)
@@ -77,9 +77,11 @@ func compilerVersion(ctx context.Context, words []string) (string, error) {
 		return "", err
 	}
 	defer remove()
-	cmd.Stdin = strings.NewReader("#include <concepts>\n#include <span>\nint main() { std::span<int> s; return s.size(); }\n")
+	cmd.Stdin = strings.NewReader("#include <concepts>\n#include <span>\n" +
+		"int main() { std::span<int> s; return s.size(); }\n")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%s does not compile C++20: install g++ 11 or newer, or set CXX\n%s", words[0], firstLines(string(out), 3))
+		return "", fmt.Errorf("%s does not compile C++20: install g++ 11 or newer, or set CXX\n%s",
+			words[0], firstLines(string(out), 3))
 	}
 	version := exec.CommandContext(ctx, words[0], append(words[1:len(words):len(words)], "--version")...)
 	version.Dir = cmd.Dir
@@ -87,11 +89,11 @@ func compilerVersion(ctx context.Context, words []string) (string, error) {
 	return firstLines(string(out), 1), err
 }
 
-// checkPip is content without pip where LibTorch is there already.
+// checkPip accepts a machine without pip if LibTorch is installed.
 func checkPip(ctx context.Context, home string) (string, error) {
 	python, err := pypi.Python(ctx)
 	if _, installed := Installed(home); err != nil && installed == nil {
-		return "none, and none is needed any more", nil
+		return "not found, and not needed: LibTorch is installed", nil
 	}
 	return python, err
 }
@@ -104,7 +106,7 @@ func checkDisk(_ context.Context, home string) (string, error) {
 		}
 		dir = filepath.Dir(dir)
 	}
-	need := uint64(spaceToBring)
+	need := uint64(spaceToDownload)
 	if _, err := Installed(home); err == nil {
 		need = spaceToBuild
 	}
@@ -132,7 +134,7 @@ func checkInstallation(_ context.Context, home string) (string, error) {
 		ops = "all operations"
 	}
 	if len(i.Rejected) > 0 {
-		ops += fmt.Sprintf(" but %q", i.Rejected)
+		ops += fmt.Sprintf(" except %q", i.Rejected)
 	}
 	return fmt.Sprintf("LibTorch %s (%s) in %s, %s", i.LibTorch.Version, kind, i.LibTorch.Lib, ops), nil
 }
@@ -150,16 +152,17 @@ func checkLibraries(ctx context.Context, home string) (string, error) {
 	if err == nil && len(missing) > 0 {
 		err = fmt.Errorf("not found: %s: install them, or install LibTorch again", strings.Join(missing, ", "))
 	}
-	return "all that LibTorch is linked with is found", err
+	return "found all libraries that LibTorch needs", err
 }
 
 //go:embed smoke/main.go
 var smokeProgram []byte
 
-// smokeSums are gotch's lines of go.sum, so that the small program needs no network where gotch is in the module cache.
-const smokeSums = gotchModule + " " + gotchVersion + " h1:J6JCE1C2AfPmM1xk0p46LdzWtfNvbvZZnWdkj9v54jo=\n" + gotchModule + " " + gotchVersion + "/go.mod h1:dien16KQcZPg/g+YiEH3q3ldHlKO2//2I2i2Gp5OQcI=\n"
+// smokeSums are gotch's lines of go.sum. With them the small program needs no network if gotch is in the module cache.
+const smokeSums = gotchModule + " " + gotchVersion + " h1:J6JCE1C2AfPmM1xk0p46LdzWtfNvbvZZnWdkj9v54jo=\n" +
+	gotchModule + " " + gotchVersion + "/go.mod h1:dien16KQcZPg/g+YiEH3q3ldHlKO2//2I2i2Gp5OQcI=\n"
 
-// checkProgram builds and runs the small program in a module of its own, as a user's would be.
+// checkProgram builds and runs the small program in a new module, as a user would.
 func checkProgram(ctx context.Context, home string) (string, error) {
 	variables, err := Env(ctx, home)
 	if err != nil {

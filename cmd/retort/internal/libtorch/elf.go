@@ -14,8 +14,8 @@ import (
 	"github.com/retort-ir/retort/cmd/retort/internal/isolated"
 )
 
-// resolve follows the NEEDED entries of the shared libraries named in lib and returns the folders outside lib in which
-// some were found through a library's own RPATH, and the entries that were found nowhere, as "NAME (needed by LIBRARY)".
+// resolve follows the NEEDED entries of the shared libraries names in lib. It returns the folders outside lib that an
+// RPATH adds, and the missing libraries as "NAME (needed by LIBRARY)".
 func resolve(ctx context.Context, lib string, names []string) (dirs, missing []string, err error) {
 	system := systemLibraries(ctx)
 	queue := make([]string, 0, len(names))
@@ -85,7 +85,7 @@ func lookFor(name string, dirs []string) string {
 	return ""
 }
 
-// systemLibraries returns a test for libraries that the dynamic linker finds by itself.
+// systemLibraries returns a test for libraries that the dynamic linker finds without an RPATH.
 func systemLibraries(ctx context.Context) func(name string) bool {
 	ldconfig, err := exec.LookPath("ldconfig")
 	if err != nil {
@@ -94,7 +94,7 @@ func systemLibraries(ctx context.Context) func(name string) bool {
 	known := map[string]bool{}
 	if cmd, remove, err := isolated.Command(ctx, ldconfig, "-p"); err == nil {
 		defer remove()
-		out, _ := cmd.Output() // without it, the folders below are looked at
+		out, _ := cmd.Output() // the folders below are the fallback
 		for line := range strings.Lines(string(out)) {
 			if fields := strings.Fields(line); len(fields) > 0 {
 				known[fields[0]] = true
@@ -108,7 +108,7 @@ func systemLibraries(ctx context.Context) func(name string) bool {
 	}
 }
 
-// cxx11ABI says whether the library was built with libstdc++'s strings of C++11, as everything since LibTorch 2.7 is.
+// cxx11ABI reports whether the library uses libstdc++'s C++11 strings, as LibTorch does since 2.7.
 func cxx11ABI(path string) (bool, error) {
 	f, err := elf.Open(path)
 	if err != nil {

@@ -14,14 +14,14 @@ import (
 	"github.com/retort-ir/retort/internal/strictjson"
 )
 
-// Variable is one variable of the environment.
+// Variable is an environment variable.
 type Variable struct{ Name, Value string }
 
 // Shell returns the line that sets the variable in sh.
 func (v Variable) Shell() string { return "export " + v.Name + "=" + shellQuote(v.Value) }
 
-// Env returns the variables with which the go command builds with LibTorch, in any module. What the user's own CGO_LDFLAGS
-// and GOFLAGS hold stays, and setting the variables twice changes nothing.
+// Env returns the variables that make the go command build with LibTorch, in any module. It keeps the values in the
+// user's CGO_LDFLAGS and GOFLAGS. Setting the variables twice changes nothing.
 func Env(ctx context.Context, home string) ([]Variable, error) {
 	i, err := current(home)
 	if err != nil {
@@ -50,19 +50,19 @@ func (i *Installation) env(ctx context.Context, home string) ([]Variable, error)
 	return []Variable{{"CGO_ENABLED", "1"}, {"CXX", cxx}, {"CGO_LDFLAGS", ldflags}, {"GOFLAGS", goflags}}, nil
 }
 
-// ldFlags are the flags that stand before gotch's own: the stubs first, so that they are found before anything else.
+// ldFlags returns the flags that go before gotch's flags. The stubs are first, so that the linker finds them first.
 func (i *Installation) ldFlags() []string {
 	flags := []string{"-L" + filepath.Join(i.Build, "stubs"), "-L" + i.LibTorch.Lib, "-Wl,-rpath," + i.LibTorch.Lib}
 	for _, dir := range i.LibTorch.LinkDirs {
 		flags = append(flags, "-Wl,-rpath-link,"+dir)
 	}
-	if i.LibTorch.CUDA { // nothing calls these two by name: they register themselves when they are loaded
+	if i.LibTorch.CUDA { // no program refers to symbols of the two libraries: they register themselves when loaded
 		flags = append(flags, "-Wl,--no-as-needed", "-ltorch_cuda", "-lc10_cuda", "-Wl,--as-needed")
 	}
 	return flags
 }
 
-// mergeLDFlags puts our flags before the user's, from which those of this or an earlier installation are taken out.
+// mergeLDFlags puts our flags before the user's flags, and removes flags of this or an earlier installation from them.
 func mergeLDFlags(ours []string, user, home string) (string, error) {
 	words, err := goSplit(user)
 	if err != nil {
@@ -75,7 +75,7 @@ func mergeLDFlags(ours []string, user, home string) (string, error) {
 	return goJoin(slices.Concat(ours, words))
 }
 
-// addTag adds a build tag to a value of GOFLAGS. Of several -tags the last one counts for the go command.
+// addTag adds a build tag to a value of GOFLAGS. The go command reads only the last -tags.
 func addTag(goflags, tag string) (string, error) {
 	words, err := goSplit(goflags)
 	if err != nil {

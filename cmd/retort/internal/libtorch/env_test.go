@@ -24,7 +24,7 @@ func TestAddTagKeepsTheUsersFlags(t *testing.T) {
 		require.Equal(t, c.want, got, c.have)
 	}
 	_, err := addTag("'-tags=a", "libtorch")
-	require.ErrorContains(t, err, "GOFLAGS: a quote is never closed")
+	require.ErrorContains(t, err, "GOFLAGS: unclosed quote")
 }
 
 func TestOurLinkFlagsComeFirst(t *testing.T) {

@@ -13,23 +13,23 @@ import (
 	"github.com/retort-ir/retort/internal/torch"
 )
 
-// LibTorch is one found on the machine.
+// LibTorch is an installation of LibTorch.
 type LibTorch struct {
 	Version  string `json:"version"` // such as 2.15.0
 	Lib      string `json:"lib"`     // the folder of libtorch_cpu.so
 	Include  string `json:"include"` // the folder of ATen/ATen.h
 	CXX11ABI bool   `json:"cxx11_abi"`
-	Standard string `json:"standard"` // the C++ standard that its headers ask for, such as gnu++20
-	// CUDA says that it is linked with its CUDA libraries: they are there, all that they need is there, and so is a GPU.
+	Standard string `json:"standard"` // the C++ standard that its headers require, such as gnu++20
+	// CUDA means that builds link the CUDA libraries: LibTorch has them, with all their dependencies, and there is a GPU.
 	CUDA bool `json:"cuda"`
-	// LinkDirs are the folders outside Lib where its libraries find others.
+	// LinkDirs are the folders outside Lib that hold dependencies.
 	LinkDirs []string `json:"link_dirs,omitempty"`
 }
 
 const oldest = "2.1"
 
-// find looks for LibTorch in $LIBTORCH and then in Python's own torch. It returns nil where there is none that serves;
-// note says why one was passed over, so that the user need not wonder. A $LIBTORCH that does not serve is an error.
+// find looks for LibTorch in $LIBTORCH and then in Python's torch package. It returns nil if there is none. note is the
+// reason why an unusable torch package was skipped. An unusable $LIBTORCH is an error.
 func find(ctx context.Context) (found *LibTorch, note string, err error) {
 	gpu := hasGPU(ctx)
 	if dir := os.Getenv("LIBTORCH"); dir != "" {
@@ -45,12 +45,12 @@ func find(ctx context.Context) (found *LibTorch, note string, err error) {
 	}
 	found, err = use(ctx, dir, gpu)
 	if err != nil {
-		return nil, fmt.Sprintf("Python's torch does not serve: %v", err), nil
+		return nil, fmt.Sprintf("Python's torch is unusable: %v", err), nil
 	}
 	return found, "", nil
 }
 
-// use returns the LibTorch in dir, which holds lib and include, when it serves.
+// use returns the LibTorch in dir, which has the folders lib and include.
 func use(ctx context.Context, dir string, gpu bool) (*LibTorch, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -61,7 +61,7 @@ func use(ctx context.Context, dir string, gpu bool) (*LibTorch, error) {
 		return nil, err
 	}
 	if !atLeast(t.Version, oldest) {
-		return nil, fmt.Errorf("%s is LibTorch %s, the oldest that serves is %s", dir, t.Version, oldest)
+		return nil, fmt.Errorf("%s is LibTorch %s, want %s or newer", dir, t.Version, oldest)
 	}
 	names := []string{"libtorch_cpu.so", "libc10.so"}
 	dirs, missing, err := resolve(ctx, t.Lib, names)
@@ -86,7 +86,7 @@ func use(ctx context.Context, dir string, gpu bool) (*LibTorch, error) {
 	return t, nil
 }
 
-// inspect reads what a LibTorch says of itself from its files.
+// inspect reads the properties of a LibTorch from its files.
 func inspect(lib, include string) (*LibTorch, error) {
 	version, err := torch.HeaderVersion(include)
 	if err != nil {
@@ -110,7 +110,7 @@ func inspect(lib, include string) (*LibTorch, error) {
 	return &LibTorch{Version: version, Lib: lib, Include: include, CXX11ABI: abi, Standard: standard}, nil
 }
 
-// atLeast compares versions such as 2.15.0 part by part; what is not a number counts as 0.
+// atLeast compares versions such as 2.15.0 part by part. A part that is not a number counts as 0.
 func atLeast(version, least string) bool {
 	v, l := strings.Split(version, "."), strings.Split(least, ".")
 	for i := range l {
@@ -125,8 +125,8 @@ func atLeast(version, least string) bool {
 	return true
 }
 
-// findTorch names the user's own site-packages itself, since an isolated Python leaves it out. A folder without an
-// __init__.py is no torch.
+// findTorch adds the user's site-packages, because an isolated Python ignores it. A folder without __init__.py is not
+// the torch package.
 const findTorch = `import importlib.machinery, importlib.util, os, site, sys
 s = importlib.util.find_spec("torch")
 own = site.getusersitepackages()
@@ -134,7 +134,7 @@ if not s and sys.prefix == sys.base_prefix and os.path.isabs(own):
     s = importlib.machinery.PathFinder.find_spec("torch", [own])
 print(s.submodule_search_locations[0] if s and s.origin and s.submodule_search_locations else "")`
 
-// pythonTorch returns the folder of Python's torch package, which is not imported, or "".
+// pythonTorch returns the folder of Python's torch package, or "". It does not import the package.
 func pythonTorch(ctx context.Context) string {
 	for _, python := range []string{"python3", "python"} {
 		cmd, remove, err := isolated.Python(ctx, python, "-c", findTorch)
@@ -165,12 +165,12 @@ func hasGPU(ctx context.Context) bool {
 	return cmd.Run() == nil
 }
 
-// checkPlatform refuses systems that this way of building does not know.
+// checkPlatform refuses unsupported systems.
 func checkPlatform(goos string) error {
 	if goos == "linux" {
 		return nil
 	}
-	return fmt.Errorf("LibTorch on %s is not supported: build there without the tag, or use Linux (a container serves)", goos)
+	return fmt.Errorf("LibTorch on %s is not supported: build without the tag, or use Linux (a container is enough)", goos)
 }
 
 func platform() string { return runtime.GOOS + "/" + runtime.GOARCH }

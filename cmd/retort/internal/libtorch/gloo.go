@@ -13,18 +13,18 @@ import (
 	"strings"
 )
 
-// glooSources are the wrapper of c10d's Gloo, which gotch has none of, and the headers that LibTorch leaves out.
+// glooSources are the wrapper of c10d's Gloo, which gotch lacks, and the headers that LibTorch lacks.
 //
 //go:embed gloo
 var glooSources embed.FS
 
-// glooFailed, in the folder of a build, says why Gloo could not be compiled.
+// glooFailed is a file in the folder of a build with the reason why Gloo could not be compiled.
 const glooFailed = "no-gloo.txt"
 
-// glooHeader is there where LibTorch was built with c10d.
+// glooHeader exists if LibTorch was built with c10d.
 const glooHeader = "torch/csrc/distributed/c10d/ProcessGroupGloo.hpp"
 
-// The flags that compile the wrapper, link it by itself and join it to gotch's.
+// The flags that compile the wrapper, link it alone, and join it with gotch's wrappers.
 var (
 	glooCompile = []string{"-DUSE_C10D_GLOO", "-c"}
 	glooLink    = []string{"-shared", "-ltorch_cpu", "-lc10", "-Wl,-z,defs", "-Wl,--allow-shlib-undefined"}
@@ -45,23 +45,22 @@ func writeGloo(write func(name string, text []byte) error) error {
 	})
 }
 
-// addGloo compiles the wrapper of Gloo into torch_api.o, so that Go's builds link it with the rest. A LibTorch that has no
-// Gloo serves without.
+// addGloo compiles the wrapper of Gloo into torch_api.o, so that Go's builds link it. Without Gloo in LibTorch it adds
+// nothing.
 func (b *build) addGloo(ctx context.Context, dir string, progress io.Writer) error {
 	if _, err := os.Stat(filepath.Join(b.torch.Include, glooHeader)); err != nil {
-		fmt.Fprintln(progress, "this LibTorch has no c10d: no training by several processes")
+		fmt.Fprintln(progress, "this LibTorch has no c10d: training with several processes is unavailable")
 		return nil
 	}
 	err := b.compileGloo(ctx, dir)
 	if err != nil && ctx.Err() == nil {
-		fmt.Fprintf(progress, "Gloo does not fit this LibTorch: no training by several processes (%v)\n", err)
+		fmt.Fprintf(progress, "Gloo does not compile: training with several processes is unavailable (%v)\n", err)
 		return os.WriteFile(filepath.Join(dir, glooFailed), []byte(err.Error()), 0o644)
 	}
 	return err
 }
 
-// lacksGloo reports whether a build has no Gloo for a reason that may be gone: the compiler may have been killed, or the disk
-// have been full.
+// lacksGloo reports whether compiling Gloo failed. Another attempt may succeed, for example after a full disk.
 func lacksGloo(build string) bool {
 	_, err := os.Stat(filepath.Join(build, glooFailed))
 	return err == nil
@@ -84,7 +83,7 @@ func (b *build) compileGloo(ctx context.Context, dir string) error {
 		[]string{"-o", gloo, filepath.Join(folder, "retort_gloo.cpp")}); err != nil {
 		return err
 	}
-	// Linked by itself first: a program that uses no Gloo must not fail for a symbol that this LibTorch lacks.
+	// Linking Gloo alone finds missing symbols here, and not in programs that do not use Gloo.
 	if err := b.run(ctx, dir, []string{"-o", filepath.Join(dir, "gloo.so"), gloo, "-L" + b.torch.Lib},
 		glooLink); err != nil {
 		return err
@@ -95,7 +94,7 @@ func (b *build) compileGloo(ctx context.Context, dir string) error {
 	return os.Rename(both, wrappers)
 }
 
-// run calls the compiler in the folder dir; its error holds what the compiler says.
+// run calls the compiler in the folder dir. Its error contains the compiler's output.
 func (b *build) run(ctx context.Context, dir string, args ...[]string) error {
 	cmd := exec.CommandContext(ctx, b.compiler[0], slices.Concat(b.compiler[1:], slices.Concat(args...))...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }

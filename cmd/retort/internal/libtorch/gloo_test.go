@@ -8,11 +8,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestALibTorchWithoutGlooServes(t *testing.T) {
+func TestInstallWithoutGloo(t *testing.T) {
 	for name, test := range map[string]struct{ header, says string }{
-		"no c10d":                      {"", "this LibTorch has no c10d: no training by several processes"},
-		"one that does not fit":        {"#error another c10d\n", "Gloo does not fit this LibTorch: no training by several processes"},
-		"one that lacks what is asked": {"namespace c10d {}\n", "Gloo does not fit this LibTorch: no training by several processes"},
+		"no c10d":       {"", "this LibTorch has no c10d: training with several processes is unavailable"},
+		"another c10d":  {"#error another c10d\n", "Gloo does not compile: training with several processes is unavailable"},
+		"an empty c10d": {"namespace c10d {}\n", "Gloo does not compile: training with several processes is unavailable"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := newMachine(t)

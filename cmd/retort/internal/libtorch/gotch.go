@@ -14,12 +14,12 @@ import (
 
 const (
 	gotchModule = "github.com/sugarme/gotch"
-	// gotchVersion is the one that Retort itself asks for. A module that asks for none gets it.
+	// gotchVersion is the version in Retort's go.mod. A module that requires no gotch gets this version.
 	gotchVersion = "v0.9.1"
 )
 
-// gotch returns the folder of the gotch that the module in the working folder builds with, or of the pinned one when
-// there is no such module, and downloads it when it is not in the module cache.
+// gotch returns the folder of gotch for the module in the working folder, or of the pinned version without a module. It
+// downloads gotch if the module cache lacks it.
 func gotch(ctx context.Context) (string, error) {
 	if _, err := exec.LookPath("go"); err != nil {
 		return "", errors.New("no go command: install Go (https://go.dev/dl)")
@@ -47,12 +47,12 @@ func gotch(ctx context.Context) (string, error) {
 
 func checkGotch(dir string) (string, error) {
 	if _, err := os.Stat(filepath.Join(dir, "libtch", "torch_api.cpp")); err != nil {
-		return "", fmt.Errorf("%s is not gotch as Retort knows it: %w", dir, err)
+		return "", fmt.Errorf("%s is not a supported gotch: %w", dir, err)
 	}
 	return dir, nil
 }
 
-// goCommand runs the go command and returns what it prints; its error holds what it says.
+// goCommand returns the output of the go command. Its error contains the standard error of the go command.
 func goCommand(ctx context.Context, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	out, err := cmd.Output()

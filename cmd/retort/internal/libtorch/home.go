@@ -14,7 +14,7 @@ import (
 	"github.com/retort-ir/retort/internal/strictjson"
 )
 
-// Home returns the folder that holds what Retort installs: $RETORT_HOME, or retort in the user's cache folder.
+// Home returns the folder for installations: $RETORT_HOME, or retort in the user's cache folder.
 func Home() (string, error) {
 	if dir := os.Getenv("RETORT_HOME"); dir != "" {
 		return filepath.Abs(dir)
@@ -26,20 +26,20 @@ func Home() (string, error) {
 	return filepath.Join(dir, "retort"), nil
 }
 
-// Installation is what Install leaves, as written in the home's libtorch/installed.json.
+// Installation is the result of Install, recorded in libtorch/installed.json of the home folder.
 type Installation struct {
 	LibTorch LibTorch `json:"libtorch"`
 	Build    string   `json:"build"`    // the folder with CXX, stubs and the compiled wrappers
 	Ops      string   `json:"ops"`      // hash of the operation list, or allOps
 	Gotch    string   `json:"gotch"`    // gotch's folder
-	Compiler []string `json:"compiler"` // the C++ compiler behind CXX, in words
+	Compiler []string `json:"compiler"` // the C++ compiler behind CXX, with its arguments
 	Rejected []string `json:"rejected"` // functions of the list that the compiler rejected
 }
 
-// CXX is the compiler wrapper's path.
+// CXX returns the path of the compiler wrapper.
 func (i *Installation) CXX() string { return filepath.Join(i.Build, "cxx") }
 
-// ErrNotInstalled says that there is no installation, or one that another version of Retort made.
+// ErrNotInstalled means that there is no installation.
 var ErrNotInstalled = errors.New(`LibTorch is not installed: run "retort libtorch install"`)
 
 // Installed returns the installation in home, or ErrNotInstalled.
@@ -59,26 +59,27 @@ func Installed(home string) (*Installation, error) {
 	return &i, nil
 }
 
-// allOps stands for the hash of the operation list where every wrapper is compiled.
+// allOps replaces the hash of the operation list if all wrappers are compiled.
 const allOps = "all"
 
-// current returns the installation in home when it is whole and this version of Retort's.
+// current returns the installation in home if it is complete and has all operations of this version of Retort.
 func current(home string) (*Installation, error) {
 	i, err := Installed(home)
 	if err != nil {
 		return nil, err
 	}
 	if i.Ops != allOps && i.Ops != opsHash(Ops()) {
-		return nil, errors.New(`the installation is for other operations than Retort calls now: run "retort libtorch install" again`)
+		return nil, errors.New("the installation lacks operations that this version of Retort calls: " +
+			`run "retort libtorch install" again`)
 	}
 	return i, i.check()
 }
 
-// check says whether what the installation names is still there and is what it was.
+// check finds missing and changed files of the installation.
 func (i *Installation) check() error {
 	for _, name := range []string{"cxx", "torch_api.o", "original.cpp"} {
 		if _, err := os.Stat(filepath.Join(i.Build, name)); err != nil {
-			return fmt.Errorf(`the installation is not whole: %w: run "retort libtorch install" again`, err)
+			return fmt.Errorf(`the installation is incomplete: %w: run "retort libtorch install" again`, err)
 		}
 	}
 	now, err := inspect(i.LibTorch.Lib, i.LibTorch.Include)

@@ -11,19 +11,19 @@ import (
 	"strings"
 )
 
-// Options of Install. The zero value is what Retort needs.
+// Options configures Install. The zero value compiles the operations that Retort calls.
 type Options struct {
 	AllOps bool // compile every wrapper that the compiler accepts, for programs that use gotch directly
 }
 
-// temporary is the prefix of folders that an install works in. One that was killed leaves them; the next removes them.
+// temporary is the prefix of working folders. The next install removes the folders of a killed install.
 const temporary = "unfinished-"
 
 // spaceToBuild is the disk space in bytes for the compiled wrappers.
 const spaceToBuild = 100_000_000
 
-// Install makes home ready for building with LibTorch and returns what it made. What is there and fits stays. It says on
-// progress what it does, a line each.
+// Install prepares home for builds with LibTorch. It keeps valid parts of an earlier installation, and writes one line
+// per step to progress.
 func Install(ctx context.Context, home string, o Options, progress io.Writer) (*Installation, error) {
 	ops := Ops()
 	if o.AllOps {
@@ -32,7 +32,7 @@ func Install(ctx context.Context, home string, o Options, progress io.Writer) (*
 	return install(ctx, home, ops, progress)
 }
 
-// install is Install for any list of operations; nil stands for all.
+// install is Install for a list of operations; nil means all.
 func install(ctx context.Context, home string, ops []string, progress io.Writer) (*Installation, error) {
 	if err := checkPlatform(runtime.GOOS); err != nil {
 		return nil, err
@@ -43,7 +43,8 @@ func install(ctx context.Context, home string, ops []string, progress io.Writer)
 	}
 	root := filepath.Join(home, "libtorch")
 	if strings.ContainsAny(root, ",\n:") {
-		return nil, fmt.Errorf("%s: the linker's flags allow no comma, colon or newline in a path: set RETORT_HOME to another folder", root)
+		return nil, fmt.Errorf("%s: linker flags allow no comma, colon or newline in a path: "+
+			"set RETORT_HOME to another folder", root)
 	}
 	if err := os.MkdirAll(root, 0o755); err != nil {
 		return nil, err
@@ -60,15 +61,15 @@ func install(ctx context.Context, home string, ops []string, progress io.Writer)
 	if err != nil {
 		return nil, err
 	}
-	torch, err := findOrBring(ctx, root, compiler, progress)
+	torch, err := findOrDownload(ctx, root, compiler, progress)
 	if err != nil {
 		return nil, err
 	}
 	return buildWrappers(ctx, home, &build{torch: torch, gotch: gotchDir, compiler: compiler, ops: ops}, progress)
 }
 
-// findOrBring returns the LibTorch to use, which it downloads when there is none.
-func findOrBring(ctx context.Context, root string, compiler []string, progress io.Writer) (*LibTorch, error) {
+// findOrDownload returns an existing LibTorch, or downloads the pinned one.
+func findOrDownload(ctx context.Context, root string, compiler []string, progress io.Writer) (*LibTorch, error) {
 	torch, note, err := find(ctx)
 	if err != nil {
 		return nil, err
@@ -82,7 +83,7 @@ func findOrBring(ctx context.Context, root string, compiler []string, progress i
 		}
 	}
 	if torch == nil {
-		if torch, err = broughtOrBring(ctx, filepath.Join(root, pinned+"-cpu"), progress); err != nil {
+		if torch, err = pinnedTorch(ctx, filepath.Join(root, pinned+"-cpu"), progress); err != nil {
 			return nil, err
 		}
 	}
@@ -92,14 +93,14 @@ func findOrBring(ctx context.Context, root string, compiler []string, progress i
 	}
 	fmt.Fprintf(progress, "LibTorch %s (%s) in %s\n", torch.Version, kind, torch.Lib)
 	if !torch.CUDA && hasGPU(ctx) {
-		fmt.Fprintf(progress, "a GPU is here, but this LibTorch is not for it: python3 -m pip install torch==%s (3 GB), "+
+		fmt.Fprintf(progress, "there is a GPU, but this LibTorch has no CUDA: run python3 -m pip install torch==%s (3 GB), "+
 			"then install again\n", pinned)
 	}
 	return torch, nil
 }
 
-// broughtOrBring returns the pinned LibTorch in dir, and downloads it when it is not there or not whole any more.
-func broughtOrBring(ctx context.Context, dir string, progress io.Writer) (*LibTorch, error) {
+// pinnedTorch returns the pinned LibTorch in dir, and downloads it if it is missing or incomplete.
+func pinnedTorch(ctx context.Context, dir string, progress io.Writer) (*LibTorch, error) {
 	torch, err := use(ctx, dir, false)
 	if err == nil {
 		return torch, nil
@@ -110,7 +111,7 @@ func broughtOrBring(ctx context.Context, dir string, progress io.Writer) (*LibTo
 	if err := os.RemoveAll(dir); err != nil {
 		return nil, err
 	}
-	return bring(ctx, dir, progress)
+	return download(ctx, dir, progress)
 }
 
 func buildWrappers(ctx context.Context, home string, b *build, progress io.Writer) (*Installation, error) {
@@ -120,7 +121,8 @@ func buildWrappers(ctx context.Context, home string, b *build, progress io.Write
 	}
 	root := filepath.Join(home, "libtorch")
 	i := &Installation{
-		LibTorch: *b.torch, Build: filepath.Join(root, "build-"+b.hash()), Ops: opsHash(b.ops), Gotch: b.gotch, Compiler: b.compiler,
+		LibTorch: *b.torch, Build: filepath.Join(root, "build-"+b.hash()), Ops: opsHash(b.ops), Gotch: b.gotch,
+		Compiler: b.compiler,
 	}
 	if i.check() == nil && !lacksGloo(i.Build) {
 		if i.Rejected, err = readRejected(i.Build); err != nil {
@@ -151,8 +153,8 @@ func readRejected(dir string) ([]string, error) {
 	return strings.Fields(string(data)), err
 }
 
-// cxxCompiler returns the user's C++ compiler in words: the one that the go command would call, or, where that is already
-// our wrapper, the one behind it.
+// cxxCompiler returns the C++ compiler of the go command, with its arguments. If that is our wrapper, it returns the
+// compiler behind the wrapper.
 func cxxCompiler(ctx context.Context, home string) ([]string, error) {
 	env, err := goEnv(ctx, "CXX")
 	if err != nil {
@@ -171,7 +173,7 @@ func cxxCompiler(ctx context.Context, home string) ([]string, error) {
 	if _, err := exec.LookPath(words[0]); err != nil {
 		return nil, fmt.Errorf("no C++ compiler (%s): install one (Debian: apt install g++), or set CXX", words[0])
 	}
-	if filepath.Base(words[0]) != words[0] { // it is called in other folders too
+	if filepath.Base(words[0]) != words[0] { // builds call it from other folders
 		if words[0], err = filepath.Abs(words[0]); err != nil {
 			return nil, err
 		}
@@ -183,8 +185,8 @@ func isOurs(home, path string) bool {
 	return strings.HasPrefix(path, filepath.Join(home, "libtorch")+string(filepath.Separator))
 }
 
-// removeUnfinished removes what an installation that was killed has left. The path of root is no pattern, whatever is
-// in it.
+// removeUnfinished removes the working folders of killed installations. It avoids filepath.Glob, because root may
+// contain characters of a pattern.
 func removeUnfinished(root string) error {
 	entries, err := os.ReadDir(root)
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The tests of this file install a LibTorch and a gotch of a few lines (testdata), which takes the real compiler and the
-// real go command a second or two. The real ones are installed by "make test".
+// The tests of this file install a LibTorch and a gotch of a few lines (testdata), which takes the real compiler and
+// the real go command a second or two. The real ones are installed by "make test".
 
 func TestALeftOutOperationSaysSoAndAChangedListRebuilds(t *testing.T) {
 	m := newMachine(t)
@@ -139,7 +139,7 @@ func TestAnInterruptedInstallLeavesNothingThatLooksWhole(t *testing.T) {
 	m.progress.onWrite = nil
 	i := m.install([]string{"atg_twice"})
 	require.NoError(t, os.Remove(filepath.Join(i.Build, "torch_api.o")))
-	require.ErrorContains(t, i.check(), "not whole")
+	require.ErrorContains(t, i.check(), "incomplete")
 	require.NoError(t, m.install([]string{"atg_twice"}).check(), "and the next install mends it")
 }
 
@@ -159,7 +159,7 @@ func TestInstallSaysWhatIsMissing(t *testing.T) {
 		{"an old LibTorch", func(t *testing.T, m *machine) {
 			write(t, filepath.Join(m.torch, "include/torch/headeronly/version.h"),
 				"#define TORCH_VERSION_MAJOR 1\n#define TORCH_VERSION_MINOR 13\n#define TORCH_VERSION_PATCH 1\n")
-		}, "is LibTorch 1.13.1, the oldest that serves is 2.1"},
+		}, "is LibTorch 1.13.1, want 2.1 or newer"},
 		{"a library that nothing provides", func(t *testing.T, m *machine) {
 			lib := filepath.Join(m.torch, "lib")
 			command(t, nil, "g++", "-shared", "-o", filepath.Join(lib, "libgone.so"), "-Wl,-soname,libgone.so", "-x", "c++", os.DevNull)

@@ -9,8 +9,7 @@ import (
 	"time"
 )
 
-// lock makes this process the only one that installs into dir, and waits while another does. The lock ends with unlock
-// or with the process.
+// lock waits until no other process installs into dir. unlock or the end of the process releases the lock.
 func lock(ctx context.Context, dir string, progress io.Writer) (unlock func(), err error) {
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {

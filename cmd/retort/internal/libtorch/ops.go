@@ -18,15 +18,15 @@ import (
 //go:embed ops.txt
 var opsFile string
 
-// Ops returns the C functions of gotch that Retort calls, sorted. "go generate ./cmd/retort/internal/libtorch" writes the list from
-// Retort's source.
+// Ops returns the C functions of gotch that Retort calls, sorted. "go generate ./cmd/retort/internal/libtorch" writes
+// the list.
 func Ops() []string { return strings.Fields(opsFile) }
 
 const libtchImport = "github.com/sugarme/gotch/libtch"
 
-// UsedOps returns the C functions that the Go files under root call through gotch's package libtch, whose source lies in
-// the folder libtch, and those that the C code of such files names. Build tags are not looked at, tests are read too,
-// testdata is not.
+// UsedOps returns the C functions that Go files under root call through gotch's package libtch, and the C functions in
+// their C code. The folder libtch holds the source of the package. UsedOps ignores build tags and testdata, and
+// includes tests.
 func UsedOps(root, libtch string) ([]string, error) {
 	calls, err := cCalls(libtch)
 	if err != nil {
@@ -54,7 +54,7 @@ func UsedOps(root, libtch string) ([]string, error) {
 	return slices.Sorted(maps.Keys(ops)), nil
 }
 
-// addOps adds what one Go file calls.
+// addOps adds the functions that one Go file calls.
 func addOps(ops map[string]bool, path string, calls map[string][]string) error {
 	file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution|parser.ParseComments)
 	if err != nil {
@@ -78,7 +78,7 @@ func addOps(ops map[string]bool, path string, calls map[string][]string) error {
 	return nil
 }
 
-// importName returns the name by which the file knows the imported package, "" where it does not import it.
+// importName returns the local name of the imported package, or "" without the import.
 func importName(file *ast.File, path string) string {
 	for _, imp := range file.Imports {
 		if p, err := strconv.Unquote(imp.Path.Value); err != nil || p != path {
@@ -92,7 +92,7 @@ func importName(file *ast.File, path string) string {
 	return ""
 }
 
-// inPreamble matches gotch's C functions in C code. What else is named so costs nothing: no wrapper has the name.
+// inPreamble matches gotch's C functions in C code. A false match is harmless, because no wrapper has the name.
 var inPreamble = regexp.MustCompile(`\b(at|atg|atm|ati|ato|ats|atc)_\w+`)
 
 // preamble returns the C code above a file's import "C".
@@ -109,14 +109,14 @@ func preamble(file *ast.File) string {
 	return ""
 }
 
-// cCalls maps each Go function of package libtch to the C functions that it calls, through other Go functions too.
+// cCalls maps each Go function of package libtch to the C functions that it calls, directly or not.
 func cCalls(libtch string) (map[string][]string, error) {
 	paths, err := filepath.Glob(filepath.Join(libtch, "*.go"))
 	if err != nil {
 		return nil, err
 	}
 	if len(paths) == 0 {
-		return nil, fmt.Errorf("%s holds no Go files", libtch)
+		return nil, fmt.Errorf("%s has no Go files", libtch)
 	}
 	direct, inner := map[string][]string{}, map[string][]string{}
 	for _, path := range paths {
@@ -168,7 +168,7 @@ func selectors(node ast.Node, pkg string) []string {
 	return names
 }
 
-// identifiers returns the plain names that are called below the node.
+// identifiers returns the unqualified names that are called below the node.
 func identifiers(node ast.Node) []string {
 	var names []string
 	ast.Inspect(node, func(n ast.Node) bool {

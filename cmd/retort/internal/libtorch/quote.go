@@ -8,7 +8,7 @@ import (
 // shellQuote returns s as one word for sh.
 func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
-// goQuote returns s as one word of CXX, CGO_LDFLAGS or GOFLAGS, in which the go command knows quotes but no escapes.
+// goQuote returns s as one word of CXX, CGO_LDFLAGS or GOFLAGS. The go command supports quotes there, but no escapes.
 func goQuote(s string) (string, error) {
 	switch {
 	case s != "" && !strings.ContainsAny(s, " \t\n\r'\""):
@@ -18,7 +18,7 @@ func goQuote(s string) (string, error) {
 	case !strings.Contains(s, `"`):
 		return `"` + s + `"`, nil
 	}
-	return "", fmt.Errorf("%s holds both kinds of quotes, for which the go command has no way", s)
+	return "", fmt.Errorf("%s contains both kinds of quotes, which the go command does not support", s)
 }
 
 func goJoin(words []string) (string, error) {
@@ -33,14 +33,14 @@ func goJoin(words []string) (string, error) {
 	return strings.Join(quoted, " "), nil
 }
 
-// goSplit splits a value as the go command does: blanks part the words, a word may stand in quotes of either kind.
+// goSplit splits a value at white space, except in quotes, as the go command does.
 func goSplit(s string) ([]string, error) {
 	var words []string
 	for s = strings.TrimLeft(s, " \t\n\r"); s != ""; s = strings.TrimLeft(s, " \t\n\r") {
 		if q := s[0]; q == '\'' || q == '"' {
 			end := strings.IndexByte(s[1:], q)
 			if end < 0 {
-				return nil, fmt.Errorf("a quote is never closed in %s", s)
+				return nil, fmt.Errorf("unclosed quote in %s", s)
 			}
 			words, s = append(words, s[1:end+1]), s[end+2:]
 			continue

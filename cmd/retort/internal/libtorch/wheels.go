@@ -14,12 +14,13 @@ import (
 	"github.com/retort-ir/retort/cmd/retort/internal/pypi"
 )
 
-// pinned is the LibTorch that Install brings where none is found. Its libtorch_cpu.so is linked against two small CUDA
-// libraries that no CPU program calls; they come from NVIDIA's wheels of the CUDA release that it was built with.
+// pinned is the version of LibTorch that Install downloads. Its libtorch_cpu.so is linked against two small CUDA
+// libraries that no CPU program calls. They come from NVIDIA's wheels for the same CUDA release.
 const pinned = "2.15.0"
 
 var manylinux = []string{
-	"manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux_2_25_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64",
+	"manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux_2_25_x86_64", "manylinux_2_17_x86_64",
+	"manylinux2014_x86_64",
 }
 
 var wheels = []pypi.Wheel{
@@ -37,19 +38,19 @@ var wheels = []pypi.Wheel{
 	},
 }
 
-// spaceToBring is the disk space in bytes that bringing the wheels takes at its height: pip's own copy of the torch wheel
-// and ours, then ours and what is unpacked of it.
-const spaceToBring = 1_300_000_000
+// spaceToDownload is the maximum disk space in bytes during the download: two copies of the torch wheel, one by pip,
+// and later one copy and its unpacked files.
+const spaceToDownload = 1_300_000_000
 
-// bring downloads the pinned wheels and unpacks the CPU libraries and headers to dir, which appears whole or not at all.
-func bring(ctx context.Context, dir string, progress io.Writer) (*LibTorch, error) {
+// download downloads the pinned wheels and unpacks the CPU libraries and headers. It creates dir only if it succeeds.
+func download(ctx context.Context, dir string, progress io.Writer) (*LibTorch, error) {
 	if platform() != "linux/amd64" {
-		return nil, fmt.Errorf("no LibTorch is pinned for %s: install one (python3 -m pip install torch), or point LIBTORCH to one", platform())
+		return nil, fmt.Errorf("no LibTorch is pinned for %s: run python3 -m pip install torch, or set LIBTORCH", platform())
 	}
 	if _, err := pypi.Python(ctx); err != nil {
 		return nil, err
 	}
-	if err := checkSpace(filepath.Dir(dir), spaceToBring); err != nil {
+	if err := checkSpace(filepath.Dir(dir), spaceToDownload); err != nil {
 		return nil, err
 	}
 	temp, err := os.MkdirTemp(filepath.Dir(dir), temporary)
@@ -72,7 +73,7 @@ func bring(ctx context.Context, dir string, progress io.Writer) (*LibTorch, erro
 		}
 	}
 	if _, err := use(ctx, whole, false); err != nil {
-		return nil, fmt.Errorf("LibTorch as downloaded does not serve: %w", err)
+		return nil, fmt.Errorf("the downloaded LibTorch is unusable: %w", err)
 	}
 	if err := os.Rename(whole, dir); err != nil {
 		return nil, err
@@ -80,7 +81,7 @@ func bring(ctx context.Context, dir string, progress io.Writer) (*LibTorch, erro
 	return use(ctx, dir, false)
 }
 
-// place says where a member of the wheels goes.
+// place returns the path of a member of the wheels.
 func place(member string) string {
 	if rest, ok := strings.CutPrefix(member, "torch/include/"); ok {
 		return "include/" + rest
@@ -101,7 +102,7 @@ func place(member string) string {
 	return ""
 }
 
-// checkSpace says how much room is missing on dir's disk, if any.
+// checkSpace fails if the disk of dir has less than need bytes free.
 func checkSpace(dir string, need uint64) error {
 	free, err := freeSpace(dir)
 	if errors.Is(err, errors.ErrUnsupported) {
@@ -111,7 +112,7 @@ func checkSpace(dir string, need uint64) error {
 		return err
 	}
 	if free < need {
-		return fmt.Errorf("%s has %.1f GB free, %.1f GB are needed: free some, or set RETORT_HOME to a folder on another disk",
+		return fmt.Errorf("%s has %.1f GB free, want %.1f GB: free some space, or set RETORT_HOME to another disk",
 			dir, float64(free)/1e9, float64(need)/1e9)
 	}
 	return nil

@@ -10,10 +10,10 @@ import (
 // function is a function definition at the top level of a C++ file.
 type function struct {
 	name         string
-	result       string // what stands before the name
+	result       string // text before the name
 	isTemplate   bool
 	start        int // offset of the definition
-	open, end    int // offsets of its "{" and of what follows its "}"
+	open, end    int // offsets of its "{" and after its "}"
 	line, toLine int // first and last line, from 1
 }
 
@@ -26,7 +26,7 @@ func (f *function) isOperation() bool { return !f.isTemplate && exported.MatchSt
 // preprocessor lines, declarations; no classes, namespaces or raw strings.
 func functions(src string) ([]function, error) {
 	var found []function
-	line, start := 1, -1 // start of the definition or declaration that is being read
+	line, start := 1, -1 // start of the current definition or declaration
 	for i := 0; i < len(src); {
 		next, isCode := skip(src, i, start < 0)
 		switch {
@@ -60,8 +60,8 @@ func functions(src string) ([]function, error) {
 	return found, nil
 }
 
-// skip returns the offset after the blank, comment, literal or, where a line may begin one, directive at i, and whether
-// what it skips is code; it returns i for anything else.
+// skip returns the offset after the white space, comment, literal or directive at i, and whether the skipped text is
+// code. It returns i for anything else.
 func skip(src string, i int, directives bool) (next int, isCode bool) {
 	until := func(end string) int {
 		if n := strings.Index(src[i:], end); n >= 0 {
@@ -101,7 +101,7 @@ func skip(src string, i int, directives bool) (next int, isCode bool) {
 	return i, false
 }
 
-// closing returns the offset after the brace that closes the one at open.
+// closing returns the offset after the closing brace of the brace at open.
 func closing(src string, open int) (int, error) {
 	depth := 0
 	for i := open; i < len(src); {
@@ -119,7 +119,7 @@ func closing(src string, open int) (int, error) {
 		}
 		i++
 	}
-	return 0, fmt.Errorf("a brace is never closed")
+	return 0, fmt.Errorf("unclosed brace")
 }
 
 var head = regexp.MustCompile(`(?s)^(template\s*<[^>]*>\s*)?([\w:<>,\s*&]*?[\s*&])(\w+)\s*\(`)
@@ -137,8 +137,8 @@ type sources struct {
 	api, generated, header string
 }
 
-// trimmed returns the files with every operation that keep does not name replaced by one that reports an error. rejected
-// names those of which the error says that this LibTorch has no such operation. Signatures stay as they are.
+// trimmed replaces the body of every operation outside keep by one that reports an error. For operations in rejected
+// the error says that this LibTorch has no such operation.
 func (s sources) trimmed(keep func(name string) bool, rejected []string) (sources, error) {
 	used, err := s.usedHelpers(keep)
 	if err != nil {
@@ -177,7 +177,7 @@ func (s sources) trimmed(keep func(name string) bool, rejected []string) (source
 	return out, nil
 }
 
-// usedHelpers names the template helpers that kept operations call, through other helpers too.
+// usedHelpers returns the template helpers that kept operations call, directly or not.
 func (s sources) usedHelpers(keep func(name string) bool) (map[string]bool, error) {
 	fs, err := functions(s.api)
 	if err != nil {
@@ -202,7 +202,7 @@ func (s sources) usedHelpers(keep func(name string) bool) (map[string]bool, erro
 	return used, nil
 }
 
-// rewrite replaces each function definition of src by what change returns for it.
+// rewrite replaces each function definition of src by the result of change.
 func rewrite(src string, change func(f *function, text string) string) (string, error) {
 	fs, err := functions(src)
 	if err != nil {
@@ -236,7 +236,8 @@ static void retort_rejected(const char *name) {
 }
 `
 
-// heavy matches what needs more of LibTorch's headers than tensors and autograd: optimizers, TorchScript, images, files.
+// heavy matches what needs more of LibTorch's headers than tensors and autograd: optimizers, TorchScript, images,
+// files.
 var heavy = regexp.MustCompile(`torch::(optim|jit|ivalue|serialize|save|load|nn)\b|c10::(Dict|AnyType)|\b(optimizer|ivalue|module)\b|\bstbir?_`)
 
 const leanHeaders = `#include <torch/types.h>
@@ -256,7 +257,7 @@ var (
 	heavyHandle = regexp.MustCompile(`typedef torch::[\w:]+ \*(optimizer|module|ivalue);`)
 )
 
-// lean asks for the headers of tensors and autograd only, which halves the time to compile.
+// lean includes only the headers of tensors and autograd, which halves the time to compile.
 func (s sources) lean() sources {
 	s.api = include.ReplaceAllString(s.api, "")
 	s.header = strings.Replace(s.header, "#include <torch/torch.h>", leanHeaders, 1)
@@ -264,7 +265,7 @@ func (s sources) lean() sources {
 	return s
 }
 
-// operationAt returns the operation whose definition holds the line.
+// operationAt returns the operation whose definition includes the line.
 func operationAt(fs []function, line int) string {
 	for i := range fs {
 		if f := &fs[i]; f.line <= line && line <= f.toLine && f.isOperation() {

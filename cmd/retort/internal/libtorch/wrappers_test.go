@@ -28,7 +28,7 @@ func TestFunctionsAreFoundAmongCommentsLiteralsAndDirectives(t *testing.T) {
 
 func TestAnUnclosedBraceIsAnError(t *testing.T) {
 	_, err := functions("\nint f() { if (x) { }")
-	require.EqualError(t, err, "line 2: a brace is never closed")
+	require.EqualError(t, err, "line 2: unclosed brace")
 }
 
 func TestTrimmingKeepsSignaturesAndDropsWhatIsNotAskedFor(t *testing.T) {

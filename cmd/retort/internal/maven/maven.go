@@ -1,5 +1,5 @@
-// Package maven brings pinned artifacts from a Maven repository: the user's mvn downloads the jar, so that the user's own
-// mirrors, proxy and certificates apply, and its SHA-256 is checked.
+// Package maven downloads pinned artifacts from a Maven repository and checks their SHA-256. The user's mvn downloads
+// them, so that the user's mirrors, proxy and certificates apply.
 package maven
 
 import (
@@ -16,7 +16,7 @@ import (
 	"github.com/retort-ir/retort/cmd/retort/internal/artifact"
 )
 
-// Artifact is one jar, pinned.
+// Artifact is a pinned jar.
 type Artifact struct {
 	Group, Name, Version string
 	SHA256               string // of the jar, in hex
@@ -26,11 +26,11 @@ type Artifact struct {
 // String returns the coordinates.
 func (a Artifact) String() string { return a.Group + ":" + a.Name + ":" + a.Version }
 
-// ErrNoMaven says that there is no Maven, and how to get one.
+// ErrNoMaven means that mvn is not installed.
 var ErrNoMaven = errors.New("mvn (Maven) is needed to download this model: install it (Debian: apt install maven)")
 
-// Download brings the jar into the folder dir, which exists, and returns its path. A file whose SHA-256 is not the pinned
-// one is removed and reported; mvn's own store of downloads may still hold it.
+// Download downloads the jar to the existing folder dir and returns its path. It removes a file with another SHA-256
+// and fails; mvn's local repository may keep the file.
 func Download(ctx context.Context, a Artifact, dir string) (string, error) {
 	mvn, err := exec.LookPath("mvn")
 	if err != nil {
@@ -45,8 +45,8 @@ func Download(ctx context.Context, a Artifact, dir string) (string, error) {
 	}
 	cmd := exec.CommandContext(ctx, mvn, "--batch-mode", "--quiet", "-Dstyle.color=never", "dependency:copy",
 		"-Dartifact="+a.String(), "-DoutputDirectory="+dest)
-	cmd.Dir = dest // not in a folder with a pom.xml of the user's
-	// mvn looks for a folder .mvn, whose files may name code to load, here and then in every folder above.
+	cmd.Dir = dest // mvn would read a pom.xml of the working folder
+	// Without a folder .mvn here, mvn would look for one in every parent folder. Its files may name code to load.
 	if err := os.Mkdir(filepath.Join(dest, ".mvn"), 0o755); err != nil {
 		return "", err
 	}
@@ -62,7 +62,7 @@ func Download(ctx context.Context, a Artifact, dir string) (string, error) {
 	}
 	jar := filepath.Join(dest, a.Name+"-"+a.Version+".jar")
 	if _, err := os.Stat(jar); err != nil {
-		return "", fmt.Errorf("mvn dependency:copy %s: it brought no jar: %w", a, err)
+		return "", fmt.Errorf("mvn dependency:copy %s: downloaded no jar: %w", a, err)
 	}
 	if err := artifact.Check(jar, a.SHA256); err != nil {
 		os.Remove(jar)
@@ -71,7 +71,7 @@ func Download(ctx context.Context, a Artifact, dir string) (string, error) {
 	return jar, nil
 }
 
-// firstLines are what mvn says before its advice.
+// firstLines returns the start of the output. The rest is generic advice.
 func firstLines(s string, n int) string {
 	lines := strings.Split(strings.TrimSpace(s), "\n")
 	return strings.Join(lines[:min(n, len(lines))], "\n")

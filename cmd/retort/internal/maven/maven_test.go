@@ -33,9 +33,9 @@ func TestDownloadChecksAndReturnsTheJar(t *testing.T) {
 
 func TestDownloadErrors(t *testing.T) {
 	for _, c := range []struct{ name, maven, want string }{
-		{"another file", `printf changed >"$dest/model-1.0.jar"`, "the pinned one is "},
+		{"another file", `printf changed >"$dest/model-1.0.jar"`, ", want "},
 		{"no such artifact", `echo "[ERROR] Could not find artifact"; exit 1`, "org.example:model:1.0: exit status 1\n[ERROR] Could not find artifact"},
-		{"nothing downloaded", `true`, "it brought no jar"},
+		{"nothing downloaded", `true`, "downloaded no jar"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			fakeMaven(t, c.maven)
@@ -59,7 +59,7 @@ func TestNoFolderAboveTellsMavenWhatToLoad(t *testing.T) {
 	require.NoError(t, os.Mkdir(filepath.Join(here, "models"), 0o755))
 	t.Chdir(here)
 	_, err := Download(t.Context(), wanted, "models")
-	require.ErrorContains(t, err, "it brought no jar")
+	require.ErrorContains(t, err, "downloaded no jar")
 	raw, err := os.ReadFile(found)
 	require.NoError(t, err)
 	require.Regexp(t, `/models/jar-[0-9]+\n$`, string(raw), "the folder, and nothing in its .mvn")

@@ -13,16 +13,16 @@ import (
 	"github.com/retort-ir/retort/internal/safetensors"
 )
 
-// sentenceModel is what an ONNX file does not say about a BERT sentence embedding model.
+// sentenceModel holds the properties of a BERT sentence embedding model that its ONNX file lacks.
 type sentenceModel struct {
-	heads                      int    // of attention
-	tokens                     int    // the length limit of a text
+	heads                      int    // attention heads
+	tokens                     int    // maximum length of a text
 	pooling                    string // mean or cls
 	queryPrompt, passagePrompt string
 	lowerCase                  bool
 }
 
-// convert writes a BERT model that PyTorch exported to ONNX, with its tokenizer.json, as a folder that sentence-transformers
+// convert converts a BERT model in PyTorch's ONNX format and its tokenizer.json to a folder that sentence-transformers
 // and encoder/bert load. dir exists.
 func convert(dir, onnxPath, tokenizerPath string, s sentenceModel) (err error) {
 	m, err := onnx.Open(onnxPath)
@@ -67,7 +67,7 @@ func convert(dir, onnxPath, tokenizerPath string, s sentenceModel) (err error) {
 	return nil
 }
 
-// bertConfig is config.json of a BertModel with these parameters.
+// bertConfig returns the config.json of a BertModel with these parameters.
 func bertConfig(parameters []onnx.Parameter, s sentenceModel) (map[string]any, error) {
 	shapes := map[string][]int{}
 	for _, p := range parameters {
@@ -120,7 +120,7 @@ func (s sentenceModel) tokenizerConfig() map[string]any {
 	}
 }
 
-// modules lists the modules by the names that sentence-transformers 5 wrote and 6 still reads.
+// modules lists the modules. It uses the type names of sentence-transformers 5, which version 6 reads too.
 func modules() []map[string]any {
 	var list []map[string]any
 	for i, m := range [][2]string{{"", "Transformer"}, {"1_Pooling", "Pooling"}, {"2_Normalize", "Normalize"}} {

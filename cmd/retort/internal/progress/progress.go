@@ -1,6 +1,5 @@
-// Package progress shows how far the stages of a long job are: stage, done / total, rate, time left. On a terminal it
-// rewrites one line in place; elsewhere it writes a plain line a minute, so that a log stays short; or it writes JSON for
-// programs.
+// Package progress shows the stages of a long job: done / total, rate, time left. On a terminal it redraws one line. In
+// a file or pipe it writes one line a minute, so that a log stays short. For programs it writes JSON.
 package progress
 
 import (
@@ -15,10 +14,10 @@ import (
 	"unicode/utf8"
 )
 
-// Quiet is a writer on which nothing is shown.
+// Quiet is a writer that makes a Progress show nothing.
 var Quiet io.Writer = io.Discard
 
-// How often a stage is shown at most.
+// The minimum times between two displays of a stage.
 const (
 	terminalEvery = 200 * time.Millisecond
 	plainEvery    = time.Minute
@@ -26,23 +25,22 @@ const (
 	tickEvery     = time.Second
 )
 
-// Progress shows stages on one writer, and is itself a writer, for lines that stand above what is rewritten in place. It is
-// safe for concurrent use, and so are its stages. What the writer refuses is lost: a job does not fail because nobody can
-// watch it.
+// Progress shows stages on a writer. It is also a writer, for lines above the redrawn line. A Progress and its stages
+// are safe for concurrent use. Progress ignores write errors, because a job must not fail for lack of a display.
 type Progress struct {
 	mu    sync.Mutex
 	w     io.Writer
 	now   func() time.Time
-	width func() int    // of the terminal, in columns; nil where the writer is none
-	json  *json.Encoder // nil where people read
-	drawn int           // columns of the line in place
-	shown time.Time     // when the line in place was written last
-	begun []byte        // of a line that Write has not seen the end of; for JSON
-	last  *Stage        // that was shown in place last
-	ticks bool          // show a stage again when time has passed, though nothing is done
+	width func() int    // columns of the terminal; nil for another writer
+	json  *json.Encoder // nil for plain text
+	drawn int           // columns of the redrawn line
+	shown time.Time     // last drawing of the line
+	begun []byte        // start of an incomplete line; for JSON
+	last  *Stage        // last drawn stage
+	ticks bool          // redraw a stage without progress from time to time
 }
 
-// New returns a Progress that writes to w, usually os.Stderr; w itself where that is a Progress. On Quiet it does nothing.
+// New returns a Progress that writes to w, usually os.Stderr. If w is a Progress, New returns w.
 func New(w io.Writer) *Progress {
 	if p, ok := w.(*Progress); ok {
 		return p
@@ -50,23 +48,23 @@ func New(w io.Writer) *Progress {
 	return &Progress{w: w, now: time.Now, width: terminalWidth(w), ticks: w != Quiet}
 }
 
-// NewJSON returns a Progress that writes an Event a line.
+// NewJSON returns a Progress that writes one Event per line.
 func NewJSON(w io.Writer) *Progress {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	return &Progress{w: w, now: time.Now, json: enc, ticks: true}
 }
 
-// Event is a line of JSON: how far a stage is, at its beginning, once a second, and at its end; or a message.
+// Event is a line of JSON: the progress of a stage when it starts, once a second, and when it ends.
 type Event struct {
 	Type string `json:"type"` // "progress" or "message"
 
 	Stage       string  `json:"stage,omitempty"`
 	Done        int     `json:"done"`
-	Total       int     `json:"total,omitempty"`        // 0: not known
-	Rate        float64 `json:"rate,omitempty"`         // units a second
+	Total       int     `json:"total,omitempty"`        // 0: unknown
+	Rate        float64 `json:"rate,omitempty"`         // units per second
 	SecondsLeft float64 `json:"seconds_left,omitempty"` // at this rate
-	Seconds     float64 `json:"seconds"`                // since the stage began
+	Seconds     float64 `json:"seconds"`                // since the start of the stage
 	Ended       bool    `json:"ended,omitempty"`
 	Note        string  `json:"note,omitempty"` // such as "loss 0.42"
 }
@@ -77,7 +75,7 @@ type message struct {
 	Text string `json:"text"`
 }
 
-// Stage begins a stage of total units of work; total < 1 means that their number is not known.
+// Stage starts a stage of total units of work; total < 1 means an unknown number.
 func (p *Progress) Stage(name string, total int) *Stage {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -89,10 +87,10 @@ func (p *Progress) Stage(name string, total int) *Stage {
 	return s
 }
 
-// Print writes a line of its own, above the line that is rewritten in place.
+// Print writes a line above the redrawn line.
 func (p *Progress) Print(line string) { fmt.Fprintln(p, line) }
 
-// Write writes text above the line that is rewritten in place. It never fails.
+// Write writes text above the redrawn line. It never fails.
 func (p *Progress) Write(text []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -119,8 +117,7 @@ func (p *Progress) writeMessages(text []byte) {
 	}
 }
 
-// Close shows no stage any more. What is drawn of an unfinished one it leaves on a line of its own, so that others can
-// write to the terminal.
+// Close stops the display. It ends the line of an unfinished stage, so that other text can follow.
 func (p *Progress) Close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -134,13 +131,13 @@ func (p *Progress) Close() {
 	}
 }
 
-// Stage is one part of a job. It ends with Done.
+// Stage is a part of a job. Done ends it.
 type Stage struct {
 	p       *Progress
 	name    string
 	total   int
 	done    int
-	skipped int // units that were there when the stage began
+	skipped int // units done before the stage started
 	note    string
 	began   time.Time
 	shown   time.Time
@@ -148,17 +145,17 @@ type Stage struct {
 	timer   *time.Timer
 }
 
-// Set says how many units are done since the beginning of the job, those of Skip included.
+// Set sets the number of done units, including skipped units.
 func (s *Stage) Set(done int) { s.update(func() { s.done = done }) }
 
-// Skip says that n units were there already, from an earlier run: they count as done, but not in the rate.
+// Skip sets the number of units that an earlier call has done. They count as done, but not in the rate.
 func (s *Stage) Skip(n int) { s.update(func() { s.done, s.skipped = n, n }) }
 
-// Note sets what stands at the end of the stage's line, for instance "loss 0.42".
+// Note sets the end of the stage's line, for example "loss 0.42".
 func (s *Stage) Note(text string) { s.update(func() { s.note = text }) }
 
-// Done ends the stage and writes its last line. Call it after a failure too, it says how far the stage got. Calling it
-// twice is harmless.
+// Done ends the stage and writes its last line. Call it after a failure too, so that the line shows the progress. A
+// second call does nothing.
 func (s *Stage) Done() {
 	s.p.mu.Lock()
 	defer s.p.mu.Unlock()
@@ -190,7 +187,7 @@ func (s *Stage) update(change func()) {
 	s.showIfDue()
 }
 
-// tick shows that the stage is still at work. In place it does not write over another stage.
+// tick redraws a stage without progress, unless the line shows another stage.
 func (s *Stage) tick() {
 	s.p.mu.Lock()
 	defer s.p.mu.Unlock()
@@ -232,7 +229,7 @@ func (s *Stage) show(now time.Time) {
 	}
 }
 
-// speed returns the units a second and the time left, which are 0 where they are not known.
+// speed returns the units per second and the time left, 0 if unknown.
 func (s *Stage) speed(now time.Time) (perSecond float64, left time.Duration) {
 	elapsed := now.Sub(s.began)
 	fresh := s.done - s.skipped
@@ -257,7 +254,6 @@ func (s *Stage) event(now time.Time) Event {
 
 func tenths(d time.Duration) float64 { return math.Round(d.Seconds()*10) / 10 }
 
-// line is what is known of the stage.
 func (s *Stage) line(now time.Time) string {
 	parts := []string{s.name}
 	switch {
@@ -266,7 +262,7 @@ func (s *Stage) line(now time.Time) string {
 	case s.done > 0:
 		parts = append(parts, grouped(s.done))
 	case !s.ended && now.Sub(s.began) >= time.Second:
-		parts = append(parts, short(now.Sub(s.began))) // all that can be told
+		parts = append(parts, short(now.Sub(s.began)))
 	}
 	if perSecond, left := s.speed(now); perSecond > 0 {
 		parts = append(parts, rate(perSecond))
@@ -283,7 +279,7 @@ func (s *Stage) line(now time.Time) string {
 	return strings.Join(parts, "  ")
 }
 
-// rewrite puts a line, cut to the terminal's width, in the place of the one before.
+// rewrite replaces the redrawn line. It cuts the new line to the width of the terminal.
 func (p *Progress) rewrite(line string, now time.Time) {
 	if most := p.width() - 1; utf8.RuneCountInString(line) > most {
 		line = string([]rune(line)[:max(most, 0)])
@@ -293,7 +289,7 @@ func (p *Progress) rewrite(line string, now time.Time) {
 	p.drawn, p.shown = columns, now
 }
 
-// erase clears the line in place.
+// erase clears the redrawn line.
 func (p *Progress) erase() {
 	if p.drawn == 0 {
 		return
@@ -302,7 +298,7 @@ func (p *Progress) erase() {
 	p.drawn, p.shown = 0, time.Time{}
 }
 
-// grouped writes a number with a comma between thousands.
+// grouped formats 12345 as 12,345.
 func grouped(n int) string {
 	text := fmt.Sprint(n)
 	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
@@ -322,7 +318,7 @@ func rate(perSecond float64) string {
 	}
 }
 
-// short writes a time as 0.4s, 12s, 3m05s or 2h07m.
+// short formats a time as 0.4s, 12s, 3m05s or 2h07m.
 func short(d time.Duration) string {
 	switch s := int(d.Round(time.Second).Seconds()); {
 	case d < 10*time.Second:

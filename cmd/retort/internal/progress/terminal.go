@@ -7,16 +7,16 @@ import (
 	"golang.org/x/term"
 )
 
-// IsTerminal says whether w is a terminal on which a line can be rewritten.
+// IsTerminal reports whether w is a terminal that can redraw a line.
 func IsTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
 }
 
-// Colours says whether w is to be coloured: a terminal, and NO_COLOR (https://no-color.org) is not set.
+// Colours reports whether text on w may have colours: w is a terminal and NO_COLOR (https://no-color.org) is not set.
 func Colours(w io.Writer) bool { return IsTerminal(w) && os.Getenv("NO_COLOR") == "" }
 
-// terminalWidth returns a function that asks for the width of the terminal behind w, or nil where there is none.
+// terminalWidth returns a function that returns the width of the terminal w, or nil if w is not a terminal.
 func terminalWidth(w io.Writer) func() int {
 	if !IsTerminal(w) {
 		return nil

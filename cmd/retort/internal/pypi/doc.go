@@ -1,4 +1,3 @@
-// Package pypi brings pinned packages from the Python Package Index: pip downloads the wheel, so that the user's own
-// index, proxy and certificates apply, and its SHA-256 is checked. pip runs isolated: no file of the working folder is
-// imported.
+// Package pypi downloads pinned packages from the Python Package Index and checks their SHA-256. The user's pip
+// downloads them, so that the user's index, proxy and certificates apply. pip imports no file of the working folder.
 package pypi

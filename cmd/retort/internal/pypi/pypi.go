@@ -15,7 +15,7 @@ import (
 	"github.com/retort-ir/retort/cmd/retort/internal/isolated"
 )
 
-// Wheel is one file of the index, pinned.
+// Wheel is a pinned file of the index.
 type Wheel struct {
 	Project, Version string
 	SHA256           string   // of the wheel, in hex
@@ -23,10 +23,11 @@ type Wheel struct {
 	Platforms        []string // pip's platform tags; nil for a wheel that runs anywhere
 }
 
-// ErrNoPip says that there is no Python with pip, and how to get one.
-var ErrNoPip = errors.New("python3 with pip is needed to download a package: install it (Debian: apt install python3-pip)")
+// ErrNoPip means that no Python with pip is installed.
+var ErrNoPip = errors.New(
+	"python3 with pip is needed to download a package: install it (Debian: apt install python3-pip)")
 
-// Python returns the path of a Python 3 that has pip, or ErrNoPip.
+// Python returns the path of a Python 3 with pip, or ErrNoPip.
 func Python(ctx context.Context) (string, error) {
 	for _, name := range []string{"python3", "python"} {
 		path, err := exec.LookPath(name)
@@ -49,8 +50,8 @@ func Python(ctx context.Context) (string, error) {
 	return "", ErrNoPip
 }
 
-// Download brings the wheel into the folder dir, which exists, and returns its path. pip's temporary files lie in dir too.
-// A file whose SHA-256 is not the pinned one is removed and reported.
+// Download downloads the wheel to the existing folder dir and returns its path. pip's temporary files are in dir too.
+// Download removes a file with another SHA-256 and fails.
 func Download(ctx context.Context, w Wheel, dir string) (string, error) {
 	python, err := Python(ctx)
 	if err != nil {
@@ -93,8 +94,8 @@ func Download(ctx context.Context, w Wheel, dir string) (string, error) {
 	return wheels[0], nil
 }
 
-// wheelsIn returns the paths of a folder's wheels. The folder's own path may hold what matches other names in a
-// pattern.
+// wheelsIn returns the paths of the wheels in a folder. It avoids filepath.Glob, because the path may contain
+// characters of a pattern.
 func wheelsIn(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

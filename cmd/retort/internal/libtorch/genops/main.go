@@ -1,5 +1,5 @@
-// Command genops writes ops.txt, the C functions of gotch that Retort calls, from Retort's source. It runs in the folder of
-// package libtorch, by go generate.
+// Command genops lists the C functions of gotch that Retort's source calls in ops.txt. "go generate" runs it in the
+// folder of package libtorch.
 package main
 
 import (
@@ -24,7 +24,8 @@ func run() error {
 	if err != nil {
 		return fmt.Errorf("find gotch: %w", err)
 	}
-	ops, err := libtorch.UsedOps(filepath.Join("..", "..", "..", ".."), filepath.Join(strings.TrimSpace(string(out)), "libtch"))
+	root, libtch := filepath.Join("..", "..", "..", ".."), filepath.Join(strings.TrimSpace(string(out)), "libtch")
+	ops, err := libtorch.UsedOps(root, libtch)
 	if err != nil {
 		return err
 	}

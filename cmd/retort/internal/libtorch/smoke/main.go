@@ -1,7 +1,7 @@
 //go:build libtorch
 
-// Command smoke multiplies two matrices with LibTorch. "retort libtorch doctor" builds and runs its source in a module of
-// its own, so it imports gotch and nothing else.
+// Command smoke multiplies two matrices with LibTorch. "retort libtorch doctor" builds and runs its source in a module
+// of its own, so it imports gotch and nothing else.
 package main
 
 import (
