@@ -1,5 +1,3 @@
-// Package metrics has listeners for the events of a training run: a [Writer] writes CSV files and an event file for
-// TensorBoard, and a [Profile] sums the time of each phase.
 package metrics
 
 import (

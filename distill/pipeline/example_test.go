@@ -11,6 +11,7 @@ import (
 	"github.com/retort-ir/retort/distill"
 	"github.com/retort-ir/retort/distill/pipeline"
 	"github.com/retort-ir/retort/encoder/encodertest"
+	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/generate"
 )
 
@@ -26,24 +27,40 @@ func guide() (*retort.MemoryCorpus, error) {
 	return retort.NewCorpus(passages)
 }
 
-// Specialise leaves the best student that it met in the student, and says which one that is. A real program opens the
-// student with bert.Open.
+// Judged queries choose the best student. A real program opens the student with bert.Open.
 func ExampleSpecialise() {
+	ctx := context.Background()
 	corpus, err := guide()
 	if err != nil {
 		log.Fatal(err)
+	}
+	judged := &eval.Collection{Corpus: corpus, Qrels: eval.Qrels{}}
+	for i := range corpus.Len() {
+		p, err := corpus.At(i)
+		if err != nil {
+			log.Fatal(err)
+		}
+		q := retort.Query{ID: "q" + p.ID, Text: "what " + p.Title}
+		judged.Queries, judged.Qrels[q.ID] = append(judged.Queries, q), map[string]int{p.ID: 1}
 	}
 	student, err := encodertest.New(encodertest.Options{})
 	if err != nil {
 		log.Fatal(err)
 	}
-	outcome, err := pipeline.Specialise(context.Background(), student, corpus, pipeline.Recipe{})
+	outcome, err := pipeline.Specialise(ctx, student, corpus, pipeline.Recipe{
+		Judged:   judged,
+		Training: pipeline.Training{Schedule: distill.Schedule{Epochs: 5, QueriesPerStep: 8, LR: 0.01}},
+	})
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(outcome.Funnel.Lists, "lists")
-	fmt.Println(outcome.Verdict)
+	fmt.Println("the teacher is better:", outcome.Check[0].Better())
+	fmt.Println("chosen by:", outcome.ChosenBy)
+	fmt.Println("a trained student was kept:", outcome.Kept)
 	// Output:
+	// the teacher is better: true
+	// chosen by: nDCG@10 of the judged queries
+	// a trained student was kept: true
 }
 
 // A run in a folder is called twice. The second call finds everything done; after a kill it would go on where the first
@@ -77,13 +94,15 @@ func ExampleRecipe() {
 		fmt.Println(steps, "steps;", outcome.Verdict)
 	}
 	// Output:
+	// 14 steps; The last student was kept, after 14 of 14 steps: none was chosen.
+	// 0 steps; The last student was kept, after 14 of 14 steps: none was chosen.
 }
 
 // MakeQueries shows what a student would be trained on.
 func ExampleMakeQueries() {
 	corpus, err := retort.NewCorpus([]retort.Passage{
-		{ID: "open", Title: "Open", Text: "Open opens the named file for reading."},
-		{ID: "split", Title: "Split", Text: "Split slices a string into all substrings that a separator separates."},
+		{ID: "open", Title: "Open", Text: "Open opens the named file for reading. The caller closes the file after use."},
+		{ID: "split", Title: "Split", Text: "Split slices a string at each separator. The result holds the text between the separators."},
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -101,18 +120,20 @@ func ExampleMakeQueries() {
 		fmt.Printf("%s: %s\n", q.Source, q.Text)
 	}
 	// Output:
+	// open: The caller closes the file after use
+	// split: The result holds the text between the separators
 }
 
 // ParseTeacher reads the text that the command takes for a teacher.
 func ExampleParseTeacher() {
-	expression, err := pipeline.ParseTeacher("bm25+2*crossencoder:models/reranker")
+	expression, err := pipeline.ParseTeacher("bm25+2*crossencoder:models/minilm")
 	if err != nil {
 		log.Fatal(err)
 	}
 	for _, m := range expression {
-		fmt.Println(m.Weight, m.Kind, m.Arg)
+		fmt.Println(m.Name(), "weighs", m.Weight)
 	}
 	// Output:
-	// 1 bm25
-	// 2 crossencoder models/reranker
+	// bm25 weighs 1
+	// crossencoder minilm weighs 2
 }
