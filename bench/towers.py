@@ -7,7 +7,7 @@ godoc is searched by BM25's analyzer for code. Everything is kept under FOLDER: 
 again, and one that was cut off goes on. The table goes to standard output, or between the lines "<!-- towers:begin -->" and
 "<!-- towers:end -->" of a Markdown file. "make towers" runs this.
 
-Every cell is one "retort distill -keep last", so that the last model is measured, whatever the guard of "-keep best" would
+Every cell is one "retort distill -keep last", so that the last model is measured, whatever the test of "-keep best" would
 say. What that would say is measured the same way: 1,000 generated queries of a type that is not trained on, each of
 which should find its passage among 1,000, by MRR@10.
 """
@@ -85,7 +85,7 @@ class Collection:
         return self.retort(
             "distill", "-corpus", os.path.join(self.path, "corpus.jsonl"), "-out", self.run, *self.encoder(self.args.model),
             "-towers", towers, *losses, "-batch", str(batch), "-lr", str(rate), "-epochs", "1", "-keep", "last",
-            "-max-lists", str(self.args.lists), "-top", "5", "-sample", "3", "-min-list", str(PASSAGES), "-gate-queries", "0",
+            "-max-lists", str(self.args.lists), "-top", "5", "-sample", "3", "-min-list", str(PASSAGES), "-check-queries", "0",
             "-analyzer", "code" if self.name == "godoc" else "english", "-json",
         )
 
@@ -94,7 +94,7 @@ class Collection:
             "eval", "-collection", collection, *self.encoder(model), "-metrics", "ndcg@10,recall@100,mrr@10", "-run", run, "-json", *more))
 
     def prepare(self):
-        """Writes the known items and measures the untouched model."""
+        """Writes the held-out items and measures the untouched model."""
         settings = {"model": os.path.abspath(self.args.model), "lists": self.args.lists, "tokens": self.args.tokens, "precision": self.args.precision}
         if not os.path.exists(self.file("settings.json")):
             write(self.file("settings.json"), json.dumps(settings))
@@ -111,7 +111,7 @@ class Collection:
                 write(self.file(f"before-{name}.json"), json.dumps(before))
 
     def hold_out(self):
-        """Makes a collection of known items: queries of one passage each, and among those passages."""
+        """Makes a collection of held-out items: queries of one passage each, and among those passages."""
         generated = self.file("keywords.jsonl")
         self.retort("generate", "-corpus", os.path.join(self.path, "corpus.jsonl"), "-types", "keywords", "-out", generated)
         by_source = {q["source"]: q for q in map(json.loads, open(generated))}
@@ -179,7 +179,7 @@ class Collection:
         return [[title if i == 0 else ""] + row for i, row in enumerate(rows)]
 
 
-HEAD = ["collection", "towers", "loss", "steps, rate", "nDCG@10", "difference", "95% interval", "p", "known items, MRR@10", "the guard keeps", "training, s"]
+HEAD = ["collection", "towers", "loss", "steps, rate", "nDCG@10", "difference", "95% interval", "p", "held-out items, MRR@10", "the test keeps", "training, s"]
 
 
 def table(collections):

@@ -298,7 +298,7 @@ func (p *program) distilTables(_ context.Context, w io.Writer) error {
 				figure(mean(r.After)), signed(r.Difference.Delta), interval(r.Difference), pValue(r.Difference.P), pValue(adjusted[i]),
 				signed(r.KnownItems.Delta)+" ("+pValue(r.KnownItems.P)+")", r.Cost.Seconds))
 		}
-		err := writeTable(w, lines, "| cell | learnt from, beside itself | queries | lists | nDCG@10 | difference | 95% interval | p | p (Holm) | known items (p) | s |",
+		err := writeTable(w, lines, "| cell | learnt from, beside itself | queries | lists | nDCG@10 | difference | 95% interval | p | p (Holm) | held-out items (p) | s |",
 			"|---|---|---|---|---|---|---|---|---|---|---|")
 		if err != nil {
 			return err
