@@ -78,12 +78,3 @@ func TestAModelThatIsThereIsNotFetchedAgain(t *testing.T) {
 	require.Equal(t, exitOK, run(ctx, []string{"fetch-model", "-out", dir, "minilm"}, &stdout, &stderr), stderr.String())
 	require.Equal(t, dir+"\n", stdout.String())
 }
-
-func TestDocsListEveryCommand(t *testing.T) {
-	text := readString(t, filepath.Join("..", "..", "docs", "command.md"))
-	for _, c := range commands() {
-		if !c.hidden {
-			require.Contains(t, text, "\n| `retort "+c.name+"` | ")
-		}
-	}
-}
