@@ -57,7 +57,7 @@ func TestLoadCollectionNamesTheBadFile(t *testing.T) {
 		"empty corpus":      {"corpus.jsonl", "\n", "corpus.jsonl: no records"},
 		"malformed corpus":  {"corpus.jsonl", "{}\n{", "corpus.jsonl:1"},
 		"no queries":        {"queries.jsonl", "", "queries.jsonl"},
-		"repeated query":    {"queries.jsonl", `{"_id":"q","text":"x"}` + "\n" + `{"_id":"q","text":"x"}`, `id "q" is taken`},
+		"repeated query":    {"queries.jsonl", `{"_id":"q","text":"x"}` + "\n" + `{"_id":"q","text":"x"}`, `id "q" is already used`},
 		"malformed qrels":   {"qrels/test.tsv", "q1\ta\tx\n", "test.tsv:1: grade"},
 		"unknown passage":   {"qrels/test.tsv", "q1\tz\t1\n", `test.tsv: the qrels name 1 passages`},
 		"judgement unasked": {"qrels/test.tsv", "q9\ta\t1\n", `test.tsv: the qrels name 1 queries`},

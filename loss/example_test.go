@@ -65,5 +65,5 @@ func ExampleLoss() {
 	fmt.Println(err)
 	// Output:
 	// 0.3179 [-7.0726 6.8226 0.0000] <nil>
-	// loss of query "q1": list column 7 of 3 similarities
+	// loss of query "q1": list column 7 is out of range: there are 3 similarities
 }

@@ -196,8 +196,8 @@ func TestAPromptThatTheUserSetsIsNotMissed(t *testing.T) {
 	})
 	passage, query := "p", "s"
 	for want, o := range map[string]Options{
-		`prompts names "passage", "sts", which`: {},
-		`prompts names "sts", which`:            {PassagePrompt: &passage},
+		`prompts has "passage", "sts", which`: {},
+		`prompts has "sts", which`:            {PassagePrompt: &passage},
 	} {
 		f, err := ReadFolder(dir, o)
 		require.NoError(t, err)

@@ -27,5 +27,5 @@ func TestOnlyWhatACPUBuildNeedsIsUnpacked(t *testing.T) {
 
 func TestAFullDiskIsSaid(t *testing.T) {
 	require.NoError(t, checkSpace(t.TempDir(), 1))
-	require.ErrorContains(t, checkSpace(t.TempDir(), math.MaxInt64), "set RETORT_HOME to a folder on another disk")
+	require.ErrorContains(t, checkSpace(t.TempDir(), math.MaxInt64), "set RETORT_HOME to another disk")
 }
