@@ -222,7 +222,7 @@ func TestScoreAllRefusesABatchTeacherThatMiscounts(t *testing.T) {
 		each []int
 		want []string // a list's error
 	}{
-		{"left out", []int{0, 2}, []string{"", `"q1": the teacher left it out`, ""}},
+		{"left out", []int{0, 2}, []string{"", `"q1": the teacher did not answer this item of a batch`, ""}},
 		{"twice", []int{2, 2, 0}, []string{`"q0": the teacher answered item 2 of a batch twice`, `"q1": the teacher answered`, ""}},
 		{"beyond", []int{1, 3}, []string{`"q0": the teacher answered item 3 of a batch of 3`, "", `"q2": the teacher answered item 3`}},
 		{"below", []int{-1}, []string{"item -1 of", "item -1 of", "item -1 of"}},

@@ -37,7 +37,7 @@ func TestBadGGUFFilesAreNamedErrors(t *testing.T) {
 				data[at+len(name)+4+8] = 24 // behind the number of dimensions and the one dimension: the type
 				return data
 			},
-			"is of type I8; F32, F16",
+			"has type I8, which is not supported; use a file with types among F32, F16",
 		},
 		{
 			"a missing tensor",
