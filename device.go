@@ -10,9 +10,6 @@ import (
 // "cuda:N" for CUDA device N, counted from 0.
 type Device string
 
-// CPU is the processor.
-const CPU Device = "cpu"
-
 // Validate returns an error for a malformed device name. It does not check whether the machine has the device; opening
 // a model on the device does.
 func (d Device) Validate() error {

@@ -9,7 +9,7 @@ import (
 )
 
 func TestDevicesAndPrecisionsAreValidatedByName(t *testing.T) {
-	for _, d := range []retort.Device{"", retort.CPU, "cuda", "cuda:3"} {
+	for _, d := range []retort.Device{"", "cpu", "cuda", "cuda:3"} {
 		require.NoError(t, d.Validate(), string(d))
 	}
 	require.ErrorContains(t, retort.Device("gpu").Validate(),

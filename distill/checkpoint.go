@@ -62,9 +62,9 @@ func identity(student encoder.Encoder, train, dev []retort.List, passages string
 	} {
 		id[name] = fmt.Sprint(value)
 	}
-	// Omitted if they have no effect, so that runs of earlier versions can resume.
-	if o.Selection.ChooseBy != ByNDCG {
-		id["ChooseBy"] = o.Selection.ChooseBy.String()
+	// Left out where they have no say, so that an older run goes on.
+	if o.Selection.ByLoss {
+		id["ChooseBy"] = "loss"
 	}
 	if o.Retention.Evaluate != nil {
 		id["Retention"] = fmt.Sprintf("a drop of %v, shares %v", o.Retention.MaxDrop, o.Retention.DrawBack)

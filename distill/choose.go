@@ -10,27 +10,6 @@ import (
 	"github.com/retort-ir/retort/internal/training"
 )
 
-// ChooseBy is the measure on held-out lists that the best student is chosen by.
-type ChooseBy uint8
-
-const (
-	// ByNDCG chooses the highest nDCG@10 with the teacher's scores as gains. It depends only on the student's ranking.
-	ByNDCG ChooseBy = iota
-	// ByLoss chooses the lowest training loss, computed in steps of QueriesPerStep held-out lists. It also depends on
-	// the distances between scores. Evaluation.Score is the negative loss.
-	ByLoss
-)
-
-func (c ChooseBy) String() string {
-	switch c {
-	case ByNDCG:
-		return "nDCG@10"
-	case ByLoss:
-		return "loss"
-	}
-	return fmt.Sprintf("ChooseBy(%d)", uint8(c))
-}
-
 // Evaluate is the loop's.
 func (t *trainer) Evaluate(ctx context.Context, now *training.Evaluation) (undo func() error, err error) {
 	if undo, err = t.checkRetention(ctx, now); err == nil {
@@ -53,7 +32,7 @@ func (t *trainer) evaluated(e training.Evaluation) {
 }
 
 func (t *trainer) score(ctx context.Context) (float64, error) {
-	if t.opts.Selection.Evaluate == nil && t.opts.Selection.ChooseBy == ByLoss {
+	if t.opts.Selection.Evaluate == nil && t.opts.Selection.ByLoss {
 		loss, err := t.stepper.meanLoss(ctx, t.stepper.data.dev, t.opts.Schedule.QueriesPerStep)
 		return -loss, err
 	}

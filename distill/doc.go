@@ -61,7 +61,7 @@
 // or every EvalSteps steps, the student ranks all passages of the held-out lists for each held-out query. The best
 // student has the highest nDCG@10, with the teacher's scores of its ten best passages as gains. Training stops after
 // Patience evaluations in a row without a better student. This measures agreement with the teacher, which can mislead;
-// see Selection.DevFraction. Selection.ChooseBy selects the loss on the held-out lists instead, and Selection.Evaluate
+// see Selection.DevFraction. Selection.ByLoss selects the loss on the held-out lists instead, and Selection.Evaluate
 // replaces the measure.
 //
 // Selection.Interpolate also evaluates weights between the initial and the best student. [Retention] guards against

@@ -163,7 +163,7 @@ func TestAGroupTrainsLikeOneWorker(t *testing.T) {
 		{"a text a micro-batch", func(o *Options) { o.Memory.MicroBatchTokens = 1 }},
 		{"fewer queries than workers", func(o *Options) { o.Schedule.QueriesPerStep = 1; o.Schedule.Epochs = 1 }},
 		{"no evaluation", func(o *Options) { o.Selection.DevFraction, o.Selection.EvalSteps = 0, 0 }},
-		{"chosen by loss", func(o *Options) { o.Selection.ChooseBy = ByLoss }},
+		{"chosen by loss", func(o *Options) { o.Selection.ByLoss = true }},
 		{"a checkpoint a step", func(o *Options) { o.Checkpoints.Every = 0 }},
 		{"patience", func(o *Options) { o.Selection.Patience, o.Schedule.LR = 1, 0.5 }},
 		{"interpolation", func(o *Options) { o.Selection.Interpolate = []float64{0.3, 0.7} }},

@@ -113,8 +113,9 @@ type Selection struct {
 	Dev []retort.List
 	// Evaluate replaces nDCG@10 on held-out lists; nothing is held out. Higher is better.
 	Evaluate func(ctx context.Context, student encoder.Encoder) (float64, error)
-	// ChooseBy is the measure on held-out lists.
-	ChooseBy ChooseBy
+	// ByLoss chooses by the lowest loss on held-out lists, in steps of QueriesPerStep of them, instead of the highest
+	// nDCG@10 with the teacher's scores as gains: the loss also sees how far apart the scores are.
+	ByLoss bool
 	// EvalSteps is the number of steps between evaluations; 0 means an epoch.
 	EvalSteps int
 	// Patience ends training after this many evaluations in a row without a better score; 0 means never.
@@ -228,7 +229,6 @@ func (s Selection) validate() error {
 		number{"Selection.DevFraction", s.DevFraction, s.DevFraction >= 0 && s.DevFraction < 1, "in [0,1)"},
 		number{field: "Selection.EvalSteps", value: float64(s.EvalSteps)}.finite(0),
 		number{field: "Selection.Patience", value: float64(s.Patience)}.finite(0),
-		number{"Selection.ChooseBy", float64(s.ChooseBy), s.ChooseBy <= ByLoss, "ByNDCG or ByLoss"},
 	)
 	if err != nil {
 		return err
@@ -239,10 +239,10 @@ func (s Selection) validate() error {
 		}
 	}
 	switch {
-	case s.Evaluate != nil && s.ChooseBy == ByLoss:
-		return errors.New("Selection.ChooseBy ByLoss needs held-out lists, but Evaluate replaces them; set only one of them")
-	case !s.evaluates() && s.ChooseBy == ByLoss:
-		return errors.New("Selection.ChooseBy needs held-out lists: set DevFraction or Dev")
+	case s.Evaluate != nil && s.ByLoss:
+		return errors.New("Selection.ByLoss needs held-out lists, but Evaluate replaces them; set only one of them")
+	case !s.evaluates() && s.ByLoss:
+		return errors.New("Selection.ByLoss needs held-out lists: set DevFraction or Dev")
 	case s.Evaluate != nil && len(s.Dev) > 0:
 		return errors.New("Selection.Dev and Selection.Evaluate are mutually exclusive")
 	case !s.evaluates() && len(s.Interpolate) > 0:

@@ -127,7 +127,7 @@ func TestInterpolationRetains(t *testing.T) {
 func TestTheLossOfHeldOutListsChooses(t *testing.T) {
 	corpus, lists := world(t)
 	opts := quick()
-	opts.Selection.ChooseBy, opts.Selection.Dev = ByLoss, lists
+	opts.Selection.ByLoss, opts.Selection.Dev = true, lists
 	e := newStudent(t)
 	result, err := Train(background, e, corpus, lists, opts)
 	require.NoError(t, err)
@@ -137,11 +137,8 @@ func TestTheLossOfHeldOutListsChooses(t *testing.T) {
 		require.LessOrEqual(t, h.Score, result.Best.Score)
 	}
 
-	opts.Selection.Evaluate, opts.Selection.Dev = func(context.Context, encoder.Encoder) (float64, error) {
-		return 0,
-			nil
-	}, nil
-	require.ErrorContains(t, opts.Validate(), "Options.Selection.ChooseBy")
+	opts.Selection.Evaluate, opts.Selection.Dev = func(context.Context, encoder.Encoder) (float64, error) { return 0, nil }, nil
+	require.ErrorContains(t, opts.Validate(), "Options.Selection.ByLoss")
 }
 
 // killedAt trains until a step has been made and reported, and ends there as a kill would.

@@ -130,7 +130,7 @@ func newTrainer(ctx context.Context, student encoder.Trainable, corpus retort.Co
 	if err := t.readStart(); err != nil { // after prepare, which splits the towers
 		return nil, errors.Join(err, t.close())
 	}
-	if len(data.dev) > 0 && opts.Selection.ChooseBy == ByNDCG && w.leads() {
+	if len(data.dev) > 0 && !opts.Selection.ByLoss && w.leads() {
 		if t.evaluator, err = newEvaluator(t.stepper); err != nil {
 			return nil, errors.Join(err, t.close())
 		}

@@ -131,7 +131,7 @@ func bigRun(queries, hits int) (Qrels, Run) {
 		for j := range hits {
 			run[query] = append(run[query], Hit{fmt.Sprint("passage-", 37*i+j), float32(random.NormFloat64())})
 		}
-		Rank(run[query])
+		rankHits(run[query])
 		for range 20 {
 			qrels[query][fmt.Sprint("passage-", 37*i+random.IntN(2*hits))] = random.IntN(4)
 		}

@@ -25,8 +25,8 @@ type Hit struct {
 	Score float32
 }
 
-// Rank sorts hits as trec_eval ranks them: by score, highest first, equal scores by id in descending byte order.
-func Rank(hits []Hit) {
+// rankHits sorts hits as trec_eval ranks them: by score, highest first, equal scores by id in descending byte order.
+func rankHits(hits []Hit) {
 	slices.SortFunc(hits, func(a, b Hit) int {
 		if c := cmp.Compare(b.Score, a.Score); c != 0 {
 			return c
@@ -191,6 +191,6 @@ func (r *ranker) rank(hits []Hit) ([]Hit, error) {
 		r.seen[hit.ID] = true
 	}
 	r.hits = append(r.hits[:0], hits...)
-	Rank(r.hits)
+	rankHits(r.hits)
 	return r.hits, nil
 }

@@ -53,7 +53,7 @@ func TestSavedRunComesBackWhole(t *testing.T) {
 	run["query-0"][0].Score = math.MaxFloat32
 	run["query-0"][49].Score = -math.SmallestNonzeroFloat32
 	for _, hits := range run {
-		Rank(hits)
+		rankHits(hits)
 	}
 	path := filepath.Join(t.TempDir(), "a.trec")
 	require.NoError(t, SaveRun(path, run, "tag"))
@@ -120,7 +120,7 @@ func FuzzReadRun(f *testing.F) {
 		again, err := readRun(&written, "again")
 		require.NoError(t, err)
 		for _, hits := range run {
-			Rank(hits)
+			rankHits(hits)
 		}
 		require.Equal(t, run, again)
 	})
@@ -154,10 +154,10 @@ func BenchmarkWriteRun(b *testing.B) {
 
 func TestRankIsATotalOrder(t *testing.T) {
 	hits := []Hit{{"a", 1}, {"é", 1}, {"z", 1}, {"top", 2}, {"zz", 1}}
-	Rank(hits)
+	rankHits(hits)
 	require.Equal(t, []Hit{{"top", 2}, {"é", 1}, {"zz", 1}, {"z", 1}, {"a", 1}}, hits)
 	shuffled := slices.Clone(hits)
 	slices.Reverse(shuffled)
-	Rank(shuffled)
+	rankHits(shuffled)
 	require.Equal(t, hits, shuffled)
 }

@@ -59,7 +59,7 @@ func (j *job) makeLists(ctx context.Context) ([]retort.List, error) {
 // queries returns those that are ranked.
 func (j *job) queries(ctx context.Context) ([]retort.Query, error) {
 	if j.Generator == nil && len(j.Queries) == 0 {
-		return nil, errNoQueries
+		return nil, errNothingToMine
 	}
 	j.funnel.Own = len(j.Queries)
 	made, err := j.generate(ctx)
@@ -167,7 +167,7 @@ func (j *job) lists(ctx context.Context, queries []retort.Query) ([]retort.List,
 		return nil, err
 	}
 	if len(queries) == 0 {
-		return nil, fmt.Errorf("%w: %d passages gave none", ErrNoQueries, j.Corpus.Len())
+		return nil, fmt.Errorf("%w: %d passages gave none", errNoQueries, j.Corpus.Len())
 	}
 	rankings, err := j.rank(ctx, queries)
 	if err != nil {

@@ -217,8 +217,8 @@ func (p *stages) watched() watched {
 	return p.events
 }
 
-// ErrNoQueries says that there is nothing to make lists for: a corpus of which a generator makes no query, such as very
+// errNoQueries says that there is nothing to make lists for: a corpus of which a generator makes no query, such as very
 // short passages, or, of an extractive generator, passages in a script that it does not read.
-var ErrNoQueries = errors.New("pipeline: no queries to train on")
+var errNoQueries = errors.New("pipeline: no queries to train on")
 
-var errNoQueries = errors.New("pipeline: stages has neither Generator nor Queries")
+var errNothingToMine = errors.New("pipeline: stages has neither Generator nor Queries")

@@ -29,13 +29,6 @@ type Client struct {
 	refusals *refusals
 }
 
-// Totals are what a client has sent so far.
-type Totals struct {
-	Requests int64 `json:"requests"` // retries counted
-	Retries  int64 `json:"retries"`
-	Refused  int   `json:"refused"` // passages that the server would not score, as a rule since they are too long
-}
-
 // New returns a client. It sends nothing yet: see Check.
 func New(o Options) (*Client, error) {
 	if err := o.Validate(); err != nil {
@@ -70,11 +63,11 @@ func (c *Client) Fingerprint() string {
 	return fingerprint
 }
 
-// Totals returns what was sent so far.
-func (c *Client) Totals() Totals {
-	counts := c.http.Counts()
-	return Totals{counts.Requests, counts.Retries, c.refusals.count()}
-}
+// Requests returns how many requests were sent so far, retries counted.
+func (c *Client) Requests() int64 { return c.http.Counts().Requests }
+
+// Retries returns how many of the requests were retries.
+func (c *Client) Retries() int64 { return c.http.Counts().Retries }
 
 // Refused is how many passages the server has refused to score, for those who count what scores cost.
 func (c *Client) Refused() int { return c.refusals.count() }

@@ -69,8 +69,8 @@ func TestALongListIsSentInPartsAndScoredAlike(t *testing.T) {
 		if most > 0 {
 			parts = (25 + most - 1) / most
 		}
-		require.EqualValues(t, parts, c.Totals().Requests-c.Totals().Retries)
-		require.EqualValues(t, 2, c.Totals().Retries)
+		require.EqualValues(t, parts, c.Requests()-c.Retries())
+		require.EqualValues(t, 2, c.Retries())
 	}
 }
 
@@ -177,7 +177,7 @@ func TestFaultsOnTheWayAreRetried(t *testing.T) {
 	got, err := c.Score(t.Context(), query, passages("aaa", "b"))
 	require.NoError(t, err)
 	require.Equal(t, []float64{3.5, 1.5}, got)
-	require.Equal(t, Totals{Requests: 5, Retries: 4}, c.Totals())
+	require.Equal(t, []int64{5, 4}, []int64{c.Requests(), c.Retries()})
 
 	p = faultproxy.New(t, server, faultproxy.Hang(), faultproxy.HangMidBody())
 	got, err = newClient(t, Options{URL: p.URL, Timeout: 500 * time.Millisecond}).Score(t.Context(), query, passages("aaa", "b"))
@@ -357,7 +357,7 @@ func TestLlamaCppReranks(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, got, 3)
 	require.NotEqual(t, got[0], got[1])
-	require.EqualValues(t, 2, c.Totals().Retries)
+	require.EqualValues(t, 2, c.Retries())
 	// The scores of a model that is no reranker differ from call to call, so that only their number is looked at.
 	alone := newClient(t, Options{URL: url, Kind: kindVLLM, Model: llamacpptest.Model, MaxDocuments: 2})
 	lists := []teacher.Work{{Query: query, Passages: texts}, {Query: query, Passages: texts[:1]}}
@@ -365,7 +365,7 @@ func TestLlamaCppReranks(t *testing.T) {
 		require.NoError(t, result.Err)
 		require.Len(t, result.Scores, len(lists[i].Passages))
 	}
-	require.EqualValues(t, 3, alone.Totals().Requests)
+	require.EqualValues(t, 3, alone.Requests())
 	require.NoError(t, alone.Check(t.Context()))
 }
 
@@ -375,7 +375,7 @@ func TestLlamaCppWithoutARerankerSaysSo(t *testing.T) {
 	c := newClient(t, Options{URL: url, Kind: kindJina, KeyVariable: "RETORT_RERANKAPI_TEST_KEY"})
 	_, err := c.Score(t.Context(), query, passages("a"))
 	require.ErrorContains(t, err, `rerankapi: query "q7": POST `+url+"/v1/rerank: HTTP 501 Not Implemented: This server does not support reranking.")
-	require.EqualValues(t, 0, c.Totals().Retries)
+	require.EqualValues(t, 0, c.Retries())
 	require.ErrorContains(t, newClient(t, Options{URL: url, Kind: kindJina}).Check(t.Context()), "the server wants a key")
 	require.ErrorContains(t, newClient(t, Options{URL: url, Kind: kindVLLMScore, KeyVariable: "RETORT_RERANKAPI_TEST_KEY"}).Check(t.Context()), `of the kind "vllm-score"`)
 }

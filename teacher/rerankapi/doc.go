@@ -8,7 +8,7 @@
 // something else than numbers is an error: a wrong score never gets through.
 //
 // A passage that is too long for the server's model has no score (NaN), which teacher.Score takes for the lowest
-// of its list. The client finds it by cutting the request in halves, names it in the log and counts it ([Totals]).
+// of its list. The client finds it by cutting the request in halves, names it in the log and counts it ([Client.Refused]).
 // Where many passages are too long scoring ends with an error: set [Options].Truncate.
 //
 // The API key is read from an environment variable and sent to that server only. No error or log line holds it. Put

@@ -54,7 +54,7 @@ func Example() {
 		})
 		fmt.Println(scores, err)
 	}
-	fmt.Println(client.Totals().Requests, "request")
+	fmt.Println(client.Requests(), "request")
 	// Output:
 	// [-3.5 7.25] <nil>
 	// [-3.5 7.25] <nil>

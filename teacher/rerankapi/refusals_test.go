@@ -72,7 +72,7 @@ func TestAPassageThatIsTooLongIsNamedAndGoesWithoutAScore(t *testing.T) {
 			require.True(t, math.IsNaN(got[2]))
 			got[2] = -1
 			require.Equal(t, []float64{3.5, 2.5, -1, 1.5, 2.5}, got)
-			require.Equal(t, 1, client.Totals().Refused)
+			require.Equal(t, 1, client.Refused())
 			require.Contains(t, log.String(), "passage=p2")
 			require.Contains(t, log.String(), "query=q7")
 			require.Contains(t, log.String(), c.message[:10])
@@ -142,7 +142,7 @@ func TestAFewLongPassagesOfManyAreForgiven(t *testing.T) {
 		_, err := client.Score(t.Context(), query, list)
 		require.NoError(t, err)
 	}
-	require.Equal(t, 2*forgivenRefusals, client.Totals().Refused)
+	require.Equal(t, 2*forgivenRefusals, client.Refused())
 }
 
 func TestAQueryThatIsTooLongIsNamed(t *testing.T) {
@@ -153,7 +153,7 @@ func TestAQueryThatIsTooLongIsNamed(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, math.IsNaN(got[0]) && math.IsNaN(got[1]) && math.IsNaN(got[2]))
 	require.Contains(t, log.String(), "query=q8")
-	require.Zero(t, client.Totals().Refused)
+	require.Zero(t, client.Refused())
 }
 
 func TestTheFirstProbeWaitsWhenTheServerAsksForIt(t *testing.T) {
