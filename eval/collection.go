@@ -14,20 +14,20 @@ import (
 // Collection is a corpus with queries and the judgements of one split, for instance "test".
 type Collection struct {
 	Corpus  retort.Corpus
-	Queries []retort.Query // those with judgements, in the order of the file
+	Queries []retort.Query // queries with judgements, in the order of the file
 	Qrels   Qrels
 
-	// Itself holds the ids of the queries that are the passage of that id themselves. A ranking leaves that passage
-	// out: see SetIdentical. nil means that there are none.
+	// Itself holds the ids of the queries that are a passage of the corpus with the same id. Rankings omit that
+	// passage: see SetIdentical. nil means that there are none.
 	Itself map[string]bool
-	// Missing is what the judgements spoke of and the corpus or the queries lacked.
+	// Missing holds the judged passages and queries that are not in the corpus or the queries.
 	Missing Gaps
 }
 
-// NewCollection joins a corpus, queries and judgements. Queries without judgements and judgements without their query
-// are left out; a judged passage that the corpus lacks stays among the judgements, as in trec_eval and BEIR, so that
-// recall and nDCG count it as not found. Missing says what was missing. Judgements none of whose passages, or none of
-// whose queries, are there are an error. Itself is set by IgnoreSameText.
+// NewCollection joins a corpus, queries and judgements. It drops queries without judgements and judgements without
+// their query. It keeps judgements of passages that are not in the corpus, like trec_eval and BEIR, so that recall and
+// nDCG count these passages as not found. Missing lists both. If none of the judged passages or none of the judged
+// queries exists, it returns an error. Itself is set by the rule IgnoreSameText.
 func NewCollection(corpus retort.Corpus, queries []retort.Query, qrels Qrels) (*Collection, error) {
 	c := &Collection{Corpus: corpus, Qrels: qrels, Missing: qrels.gaps(corpus, queries)}
 	if err := c.Missing.checkOverlap(qrels); err != nil {
@@ -48,9 +48,9 @@ func NewCollection(corpus retort.Corpus, queries []retort.Query, qrels Qrels) (*
 	return c, err
 }
 
-// LoadCollection reads a collection from a folder in BEIR layout: corpus.jsonl, queries.jsonl, which holds the queries
-// of every split, and qrels/SPLIT.tsv. What is missing among them is reported and treated as by [NewCollection]. Where
-// the split is absent, the error lists the splits that are there.
+// LoadCollection reads a collection from a folder in BEIR layout: corpus.jsonl, queries.jsonl with the queries of all
+// splits, and qrels/SPLIT.tsv. It treats missing passages and queries like [NewCollection]. If the split does not
+// exist, the error lists the existing splits.
 //
 // Reference: Thakur et al. (2021), "BEIR: A Heterogeneous Benchmark for Zero-shot Evaluation of Information Retrieval
 // Models", arXiv 2104.08663.
@@ -81,11 +81,11 @@ func LoadCollection(dir, split string) (*Collection, error) {
 func noSplit(dir, split string, cause error) error {
 	files, err := filepath.Glob(filepath.Join(dir, "qrels", "*.tsv"))
 	if err != nil || len(files) == 0 {
-		return fmt.Errorf("%s is no collection in BEIR layout (corpus.jsonl, queries.jsonl, qrels/SPLIT.tsv): %w", dir,
+		return fmt.Errorf("%s is not a collection in BEIR layout (corpus.jsonl, queries.jsonl, qrels/SPLIT.tsv): %w", dir,
 			cause)
 	}
 	for i, file := range files {
 		files[i] = strings.TrimSuffix(filepath.Base(file), ".tsv")
 	}
-	return fmt.Errorf("%s has no split %q but %s: %w", dir, split, strings.Join(files, ", "), cause)
+	return fmt.Errorf("%s has no split %q, only %s: %w", dir, split, strings.Join(files, ", "), cause)
 }

@@ -43,11 +43,11 @@ func TestLoadCollectionKeepsTheQueriesOfTheSplit(t *testing.T) {
 
 func TestLoadCollectionListsTheSplits(t *testing.T) {
 	_, err := LoadCollection(writeCollection(t, nil), "dev")
-	require.ErrorContains(t, err, `has no split "dev" but test, train`)
+	require.ErrorContains(t, err, `has no split "dev", only test, train`)
 	require.ErrorIs(t, err, fs.ErrNotExist)
 
 	_, err = LoadCollection(t.TempDir(), "test")
-	require.ErrorContains(t, err, "is no collection in BEIR layout")
+	require.ErrorContains(t, err, "is not a collection in BEIR layout")
 	require.ErrorIs(t, err, fs.ErrNotExist)
 }
 

@@ -14,49 +14,48 @@ type Comparison struct {
 	Delta  float64 `json:"delta"` // mean of after - before
 	Low    float64 `json:"low"`   // 95% confidence interval of Delta
 	High   float64 `json:"high"`
-	P      float64 `json:"p"`       // two-sided, in (0,1]: how often chance alone gives a Delta as large
+	P      float64 `json:"p"`       // two-sided p-value, in (0,1]
 	Better int     `json:"better"`  // queries that gained
 	Worse  int     `json:"worse"`   // queries that lost
-	N      int     `json:"queries"` // all of them
+	N      int     `json:"queries"` // number of queries
 }
 
 const (
 	flips    = 100_000 // random sign assignments of the randomisation test
-	exactMax = 20      // differences up to which all 2^n assignments are looked at
+	exactMax = 20      // largest number of differences with all 2^n assignments enumerated
 	samples  = 9_999   // of the bootstrap: with it the 2.5% and 97.5% points are the 250th and the 9,750th value
 )
 
-// Compare compares one metric of two reports, which must be over the same queries. See [Paired].
+// Compare compares one metric of two reports with [Paired]. The reports must cover the same queries.
 func Compare(ctx context.Context, before, after *Report, m Metric, seed uint64) (Comparison, error) {
 	if !slices.Equal(before.Queries, after.Queries) {
-		return Comparison{}, errors.New("compare: the reports are over different queries")
+		return Comparison{}, errors.New("compare: the reports cover different queries")
 	}
 	a, b := before.Of(m), after.Of(m)
 	if a == nil || b == nil {
-		return Comparison{}, fmt.Errorf("compare: a report lacks %s", m.Name)
+		return Comparison{}, fmt.Errorf("compare: a report has no metric %s", m.Name)
 	}
 	return Paired(ctx, a, b, seed)
 }
 
 // Paired compares two systems by their values for the same queries in the same order.
 //
-// P is the p-value of the paired randomisation test (Fisher's): if the two systems were alike, each query's difference
-// could as well have the other sign, so P is the share of the 2^n assignments of signs for which the mean difference is
-// at least as far from 0 as Delta. Up to 20 differences other than 0 all assignments are looked at; beyond, 100,000
-// random ones and the observed one, (1 + hits) / (1 + 100,000), so that P is never 0.
+// P is the p-value of the paired randomisation test (Fisher's). Under the null hypothesis the sign of each query's
+// difference is arbitrary, so P is the share of the 2^n assignments of signs for which the mean difference is at least
+// as far from 0 as Delta. For up to 20 nonzero differences all assignments are enumerated. For more, P is (1 + hits) /
+// (1 + 100,000) over 100,000 random assignments, so P is never 0.
 //
 // Low and High are the percentile bootstrap interval: the 2.5% and 97.5% points of the mean difference over 9,999
 // samples of n queries drawn with replacement.
 //
-// Equal arguments give an equal outcome; the seed chooses the random numbers. Values must be finite. It takes about
-// a tenth of a second a thousand queries.
+// Equal arguments, seed included, give equal results. Values must be finite.
 //
 // References: Smucker, Allan, Carterette (2007), "A comparison of statistical significance tests for information
 // retrieval evaluation", CIKM. Efron, Tibshirani (1993), "An Introduction to the Bootstrap", sections 13.3 and 15.
 // Phipson, Smyth (2010), "Permutation p-values should never be zero", arXiv 1603.05766.
 func Paired(ctx context.Context, before, after []float64, seed uint64) (Comparison, error) {
 	if len(before) != len(after) {
-		return Comparison{}, fmt.Errorf("compare: %d and %d values", len(before), len(after))
+		return Comparison{}, fmt.Errorf("compare: got %d and %d values, want equal numbers", len(before), len(after))
 	}
 	if len(before) == 0 {
 		return Comparison{}, errors.New("compare: no queries")
@@ -94,7 +93,7 @@ func randomisation(ctx context.Context, diffs []float64, random *rand.Rand) (flo
 	for _, d := range diffs {
 		size += math.Abs(d)
 	}
-	observed -= 1e-12 * size // sums that are equal but for rounding are equal
+	observed -= 1e-12 * size // sums that differ only by rounding count as equal
 
 	hits := 0
 	if len(diffs) <= exactMax {

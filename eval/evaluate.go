@@ -12,7 +12,7 @@ import (
 )
 
 // Report holds the value of every metric for every judged query. Its JSON form holds the means:
-// {"ndcg@10":0.41,...,"queries":111}, metrics in the order in which they were asked for.
+// {"ndcg@10":0.41,...,"queries":111}, in the order of Metrics.
 type Report struct {
 	Metrics []string    // names
 	Queries []string    // ids, ascending
@@ -47,7 +47,7 @@ func Evaluate(qrels Qrels, run Run, metrics ...Metric) (*Report, error) {
 		for j, m := range metrics {
 			value := m.Value(ranking)
 			if math.IsNaN(value) || math.IsInf(value, 0) {
-				return nil, fmt.Errorf("evaluate: query %q: %s is %v", query, m.Name, value)
+				return nil, fmt.Errorf("evaluate: query %q: metric %s is %v, want a finite number", query, m.Name, value)
 			}
 			report.Values[j][i] = value
 		}
@@ -55,7 +55,7 @@ func Evaluate(qrels Qrels, run Run, metrics ...Metric) (*Report, error) {
 	return report, nil
 }
 
-// Of returns the metric's values, one a query, aligned with Queries, or nil when the report lacks the metric.
+// Of returns the metric's values, one per query in the order of Queries, or nil if the report does not have the metric.
 func (r Report) Of(m Metric) []float64 {
 	i := slices.Index(r.Metrics, m.Name)
 	if i < 0 {
@@ -64,7 +64,7 @@ func (r Report) Of(m Metric) []float64 {
 	return r.Values[i]
 }
 
-// Mean returns the metric's mean over all judged queries, or NaN when the report lacks the metric.
+// Mean returns the metric's mean over all judged queries, or NaN if the report does not have the metric.
 func (r Report) Mean(m Metric) float64 {
 	return mean(r.Of(m))
 }
@@ -96,14 +96,14 @@ func (r *Report) addMetric(m Metric) error {
 	case m.Value == nil:
 		return fmt.Errorf("metric %s has no function; a rank after @ must be at least 1", m.Name)
 	case slices.Contains(r.Metrics, m.Name):
-		return fmt.Errorf("metric %s is asked for twice", m.Name)
+		return fmt.Errorf("metric %s is given twice", m.Name)
 	}
 	r.Metrics = append(r.Metrics, m.Name)
 	r.Values = append(r.Values, make([]float64, len(r.Queries)))
 	return nil
 }
 
-// fill sets the ranking of one query in the memory of the one before.
+// fill sets the ranking of one query, reusing the memory of the previous one.
 func (r *Ranking) fill(hits []Hit, grades map[string]int) {
 	r.Grades, r.Relevant = r.Grades[:0], r.Relevant[:0]
 	for _, hit := range hits {

@@ -11,13 +11,13 @@ import (
 	"github.com/retort-ir/retort"
 )
 
-// Gaps are what the judgements of a collection speak of and its other files lack.
+// Gaps are the judged passages and queries that are not in the other files of a collection.
 type Gaps struct {
-	Passages []string // ids, ascending; no search can return them: they count as relevant and not found
-	Queries  []string // ids, ascending; they are left out of the evaluation
+	Passages []string // ids, ascending; no search can return them, and they count as not found
+	Queries  []string // ids, ascending; the evaluation ignores them
 }
 
-// gaps returns what the corpus and the queries lack of what is judged.
+// gaps returns the judged passages and queries that are not in the corpus and the queries.
 func (q Qrels) gaps(corpus retort.Corpus, queries []retort.Query) Gaps {
 	known := make(map[string]bool, len(queries))
 	for _, query := range queries {
@@ -37,33 +37,35 @@ func (q Qrels) gaps(corpus retort.Corpus, queries []retort.Query) Gaps {
 	return Gaps{slices.Sorted(maps.Keys(unknownPassages)), slices.Sorted(maps.Keys(unknownQueries))}
 }
 
-// Err returns an error that names the first few of each kind, nil where nothing is missing.
+// Err returns an error that names the first few of each kind, or nil if nothing is missing.
 func (g Gaps) Err() error {
 	return errors.Join(unknown("passages", "the corpus", g.Passages), unknown("queries", "the queries", g.Queries))
 }
 
-// Warnings say what is missing and what becomes of it, one line a kind.
+// Warnings returns one line per kind that says what is missing and how the evaluation treats it.
 func (g Gaps) Warnings() []string {
 	var lines []string
 	if len(g.Passages) > 0 {
 		lines = append(lines,
-			fmt.Sprintf("the corpus lacks %d judged passages (%s): no search can find them, and they count as not found",
+			fmt.Sprintf("%d judged passages are not in the corpus (%s): no search can find them, and they count as not found",
 				len(g.Passages), firstFew(g.Passages)))
 	}
 	if len(g.Queries) > 0 {
-		lines = append(lines, fmt.Sprintf("the queries lack %d judged ones (%s), which are left out", len(g.Queries),
-			firstFew(g.Queries)))
+		lines = append(lines,
+			fmt.Sprintf("%d judged queries are not among the queries (%s): the evaluation ignores them", len(g.Queries),
+				firstFew(g.Queries)))
 	}
 	return lines
 }
 
-// Check returns an error when the judgements speak of passages that the corpus lacks or of queries that are not among
-// queries, with their number and the first few ids.
+// Check returns an error, with the number and the first few ids, if there are judgements of passages that are not in
+// the corpus or of queries that are not in queries.
 func (q Qrels) Check(corpus retort.Corpus, queries []retort.Query) error {
 	return q.gaps(corpus, queries).Err()
 }
 
-// checkOverlap refuses judgements of another corpus or of other queries: of those none is known.
+// checkOverlap returns an error if no judged passage or no judged query exists: the judgements belong to another
+// collection.
 func (g Gaps) checkOverlap(q Qrels) error {
 	passages := map[string]bool{}
 	for _, grades := range q {

@@ -6,13 +6,13 @@ import (
 	"slices"
 )
 
-// Holm returns the p-values adjusted for how many there are, in the order given: an adjusted value of at most alpha is
-// significant, and the chance that any of these is so by chance alone is at most alpha, however the tests depend on
-// each other. With the m values sorted ascending it is the step-down procedure
+// Holm adjusts p-values for multiple tests and returns them in the given order. If adjusted values of at most alpha
+// count as significant, the probability of one or more false positives is at most alpha, for any dependence between the
+// tests. With the m values sorted ascending it is the step-down procedure
 //
 //	adjusted(i) = min(1, max over j <= i of (m - j + 1) · p(j)),  i, j = 1..m
 //
-// Values are in [0,1]; NaN marks a test that could not be made: it stays NaN and does not count in m.
+// Values must be in [0,1]. NaN marks a missing test: it stays NaN and does not count in m.
 //
 // Reference: Holm (1979), "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics
 // 6(2).

@@ -6,22 +6,23 @@ import (
 	"github.com/retort-ir/retort"
 )
 
-// IdenticalIDs says which queries of a collection are passages themselves. Such a passage is left out of its query's
-// ranking: a search finds it first and it answers nothing.
+// IdenticalIDs is a rule for queries of a collection that are themselves passages. The ranking of such a query omits
+// the passage, because a search finds it first although it does not answer the query.
 type IdenticalIDs int
 
 // The rules.
 const (
-	// IgnoreSameText takes a query for the passage of its id where the text is the same too (retort.Query.Is), unless
-	// the judgements say that this passage answers the query. It is the rule of a new Collection.
+	// IgnoreSameText omits a passage with the same id and the same text as the query (retort.Query.Is), unless it is
+	// judged relevant to the query. It is the default of a new Collection.
 	IgnoreSameText IdenticalIDs = iota
-	// IgnoreSameID looks at the ids only, as the evaluation of BEIR does.
+	// IgnoreSameID omits a passage with the same id as the query, like the evaluation of BEIR.
 	IgnoreSameID
-	// IgnoreNone leaves every passage in the rankings, as trec_eval does.
+	// IgnoreNone keeps all passages in the rankings, like trec_eval.
 	IgnoreNone
 )
 
-// SetIdentical sets Itself by the rule, and returns how many queries have the id of a passage and are not taken for it.
+// SetIdentical sets Itself by the rule. It returns the number of queries that have the id of a passage but are not in
+// Itself.
 func (c *Collection) SetIdentical(rule IdenticalIDs) (others int, err error) {
 	c.Itself = nil
 	for _, q := range c.Queries {
@@ -49,12 +50,12 @@ func (c *Collection) SetIdentical(rule IdenticalIDs) (others int, err error) {
 	return others, nil
 }
 
-// IsItself reports whether the query is that passage, which its ranking leaves out.
+// IsItself reports whether the query is the passage with the given id, so that its ranking must omit the passage.
 func (c *Collection) IsItself(q retort.Query, passageID string) bool {
 	return q.ID == passageID && c.Itself[q.ID]
 }
 
-// Strip takes the passages that are their query out of a run, which it changes.
+// Strip removes the passages that are their query from run.
 func (c *Collection) Strip(run Run) {
 	for query := range c.Itself {
 		kept := run[query][:0]

@@ -116,8 +116,8 @@ func TestJudgementsOfAnotherCorpusAreRefused(t *testing.T) {
 func TestIDsThatARunCannotHoldAreFoundBeforeTheRanking(t *testing.T) {
 	for _, c := range []struct{ query, passage, want string }{
 		{"q", "a", ""},
-		{"q 1", "a", `query id "q 1" holds white space`},
-		{"q", "a\tb", `passage id "a\tb" holds white space`},
+		{"q 1", "a", `query id "q 1" contains white space`},
+		{"q", "a\tb", `passage id "a\tb" contains white space`},
 		{"q", "a\u00a0b", ""},
 	} {
 		corpus, err := retort.NewCorpus([]retort.Passage{{ID: c.passage, Text: "x"}})

@@ -13,11 +13,11 @@ import (
 	"github.com/retort-ir/retort/internal/textfile"
 )
 
-// maxLine guards against files that are no text of one record a line.
+// maxLine guards against files without lines.
 const maxLine = 1 << 20
 
-// readLines calls parse with every line of r that is not blank, without its end (LF or CRLF). What is packed is
-// unpacked. Errors name the stream and the line.
+// readLines calls parse with every line of r that is not blank, without its end (LF or CRLF). It decompresses gzip and
+// zstd. Errors name the stream and the line.
 func readLines(r io.Reader, name string, parse func(line []byte) error) error {
 	text, err := textfile.NewReader(r)
 	if err != nil {
@@ -82,7 +82,7 @@ func columns(dst [][]byte, line []byte) [][]byte {
 	return dst
 }
 
-// checkID says why an id cannot be in a file whose columns are separated by the separators.
+// checkID returns an error if an id cannot be in a file whose columns are separated by the separators.
 func checkID(what, id, separators string) error {
 	switch {
 	case id == "":
@@ -90,7 +90,7 @@ func checkID(what, id, separators string) error {
 	case !utf8.ValidString(id):
 		return fmt.Errorf("%s %q is invalid UTF-8", what, id)
 	case strings.ContainsAny(id, separators):
-		return fmt.Errorf("%s %q holds white space that separates columns in this format", what, id)
+		return fmt.Errorf("%s %q contains white space, which separates columns in this format", what, id)
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ type Metric struct {
 	Value func(Ranking) float64
 }
 
-// Ranking is what a metric sees of one query.
+// Ranking is the input of a metric for one query.
 type Ranking struct {
 	// Grades holds the grades of the retrieved passages, best rank first; 0 for a passage without judgement.
 	Grades []int
@@ -25,9 +25,9 @@ type Ranking struct {
 	Relevant []int
 }
 
-// RankedBy returns the ranking of a list of passages with these grades by these scores, highest first, of equal scores
-// the earlier passage first. missed are grades of relevant passages that the list lacks. It is for lists in memory;
-// [Evaluate] ranks a [Run], with trec_eval's rule for equal scores.
+// RankedBy ranks the passages of a list by scores, highest first; equal scores keep the order of the list. grades has
+// one grade per passage, and missed the grades of relevant passages that are not in the list. It is for lists in
+// memory; [Evaluate] ranks a [Run] with trec_eval's rule for equal scores.
 func RankedBy(scores []float64, grades, missed []int) Ranking {
 	order := make([]int, len(scores))
 	for i := range order {
@@ -79,8 +79,8 @@ func averagePrecision() Metric {
 	}}
 }
 
-// MRR is the reciprocal rank of the first relevant passage, 0 where the first k ranks hold none. Its mean over the
-// queries is MRR@k. It is trec_eval's recip_rank with -M k. k is at least 1.
+// MRR is the reciprocal rank of the first relevant passage, in [0,1]; 0 if the first k ranks have none. Its mean over
+// the queries is MRR@k. It is trec_eval's recip_rank with -M k. k is at least 1.
 func MRR(k int) Metric {
 	return atRank("mrr", k, func(r Ranking) float64 {
 		for i, grade := range first(r.Grades, k) {
@@ -92,7 +92,8 @@ func MRR(k int) Metric {
 	})
 }
 
-// Recall is the share of the relevant passages that the first k ranks hold: trec_eval's recall_k. k is at least 1.
+// Recall is the share of the relevant passages that are in the first k ranks, in [0,1]: trec_eval's recall_k. k is at
+// least 1.
 func Recall(k int) Metric {
 	return atRank("recall", k, func(r Ranking) float64 {
 		return ratio(relevant(first(r.Grades, k)), float64(len(r.Relevant)))
@@ -107,7 +108,7 @@ func precision(k int) Metric {
 	})
 }
 
-// ParseMetric returns the metric of that name: ndcg@k, recall@k, mrr@k, precision@k or map.
+// ParseMetric returns the metric with the given name: ndcg@k, recall@k, mrr@k, precision@k or map.
 func ParseMetric(name string) (Metric, error) {
 	if name == "map" {
 		return averagePrecision(), nil
@@ -122,7 +123,7 @@ func ParseMetric(name string) (Metric, error) {
 	return at(k), nil
 }
 
-// atRank names a metric of the first k ranks. Below 1 it gets no function, which Evaluate reports.
+// atRank returns a metric of the first k ranks. For k < 1 it has no function, and Evaluate returns an error.
 func atRank(kind string, k int, value func(Ranking) float64) Metric {
 	m := Metric{Name: fmt.Sprintf("%s@%d", kind, k)}
 	if k >= 1 {
@@ -145,7 +146,7 @@ func first(grades []int, k int) []int {
 	return grades[:min(k, len(grades))]
 }
 
-// ratio is a / b, and 0 where nothing is relevant and b therefore 0.
+// ratio returns a / b, or 0 if b is 0 because nothing is relevant.
 func ratio(a, b float64) float64 {
 	if b == 0 {
 		return 0

@@ -14,8 +14,8 @@ import (
 	"github.com/retort-ir/retort/internal/atomicfile"
 )
 
-// Qrels are relevance judgements: query id to passage id to grade. 1 and above is relevant, the higher the more; 0 and
-// below is judged and not relevant. A passage that is absent was not judged.
+// Qrels are relevance judgements: they map query id to passage id to grade. A grade of 1 or more is relevant, and
+// higher is more relevant; 0 or less is not relevant. A passage that is absent was not judged.
 type Qrels map[string]map[string]int
 
 // readQrels reads judgements, one a line, in either of two formats, told apart by the number of columns of the first
@@ -59,12 +59,15 @@ func readQrels(r io.Reader, name string) (Qrels, error) {
 	return qrels, nil
 }
 
-// LoadQrels is readQrels over a file.
+// LoadQrels reads judgements from a file in BEIR's format (query-id, corpus-id, score, separated by tabs, with a
+// header) or in TREC's format (query-id, iteration, passage-id, grade). Files compressed with gzip or zstd are
+// decompressed. A file without judgements and a passage that is judged twice for a query are errors. Errors give the
+// file and the line.
 func LoadQrels(path string) (Qrels, error) {
 	return readFile(path, readQrels)
 }
 
-// SaveQrels writes judgements in BEIR's format, ordered by query and passage id. The file appears whole or not at all.
+// SaveQrels writes judgements in BEIR's format, ordered by query and passage id. It replaces the file atomically.
 func SaveQrels(path string, qrels Qrels) error {
 	return atomicfile.Write(path, func(w io.Writer) error { return writeQrels(w, qrels) })
 }
@@ -100,7 +103,7 @@ func (q Qrels) add(j judgement) error {
 		return fmt.Errorf("grade %q is not an integer of 32 bits", j.grade)
 	}
 	if _, twice := q[j.query][j.passage]; twice {
-		return fmt.Errorf("passage %q is judged twice for query %q", j.passage, j.query)
+		return fmt.Errorf("query %[2]q has two judgements of passage %[1]q", j.passage, j.query)
 	}
 	if q[j.query] == nil {
 		q[j.query] = map[string]int{}

@@ -60,7 +60,7 @@ func TestReadQrelsRefusesBadInput(t *testing.T) {
 		"no grade, no header":    {"q\ta\thigh\nq\tb\t1\n", `qrels:1: grade "high"`},
 		"grades below 1":         {"q\ta\t1.5\n", `qrels:1: grade "1.5"`},
 		"a second header":        {"qid\tdid\trel\nq\ta\t1\nqid\tdid\trel\n", `qrels:3: grade "rel"`},
-		"judged twice":           {"q\ta\t1\n\nq\ta\t1\n", `qrels:3: passage "a" is judged twice for query "q"`},
+		"judged twice":           {"q\ta\t1\n\nq\ta\t1\n", `qrels:3: query "q" has two judgements of passage "a"`},
 		"empty passage id":       {"q\ta\t1\nq\t\t1\n", "qrels:2: empty query or passage id"},
 		"invalid UTF-8":          {"q\ta\t1\nq\t\xff\t1\n", "qrels:2: invalid UTF-8"},
 	} {
@@ -84,7 +84,7 @@ func TestWriteQrelsOrdersLinesAndRefusesBadIDs(t *testing.T) {
 	var b bytes.Buffer
 	require.NoError(t, writeQrels(&b, Qrels{"q2": {"a": 1}, "q1": {"b": 3, "a": -1}}))
 	require.Equal(t, "query-id\tcorpus-id\tscore\nq1\ta\t-1\nq1\tb\t3\nq2\ta\t1\n", b.String())
-	for id, want := range map[string]string{"": "empty", "a\tb": "holds white space", "a\n": "white space", "\xff": "UTF-8"} {
+	for id, want := range map[string]string{"": "empty", "a\tb": "contains white space", "a\n": "white space", "\xff": "UTF-8"} {
 		require.ErrorContains(t, writeQrels(&b, Qrels{id: {"a": 1}}), want)
 		require.ErrorContains(t, writeQrels(&b, Qrels{"q": {id: 1}}), want)
 	}
@@ -116,7 +116,7 @@ func FuzzReadQrels(f *testing.F) {
 		require.NotEmpty(t, qrels)
 		var written bytes.Buffer
 		if err := writeQrels(&written, qrels); err != nil {
-			require.ErrorContains(t, err, "holds white space")
+			require.ErrorContains(t, err, "contains white space")
 			return
 		}
 		again, err := readQrels(&written, "again")

@@ -15,17 +15,16 @@ import (
 	"github.com/retort-ir/retort/internal/atomicfile"
 )
 
-// Run is what a system returned: query id to hits, each passage at most once a query, in any order.
+// Run holds the results of a system: it maps a query id to hits in any order, each passage at most once per query.
 type Run map[string][]Hit
 
-// Hit is one retrieved passage. The score is in single precision because trec_eval ranks by such scores: what differs
-// only beyond it is a tie.
+// Hit is one retrieved passage. The score has single precision because trec_eval ranks by scores in single precision.
 type Hit struct {
-	ID    string // of the passage
+	ID    string // id of the passage
 	Score float32
 }
 
-// rankHits sorts hits as trec_eval ranks them: by score, highest first, equal scores by id in descending byte order.
+// rankHits sorts hits in the order of trec_eval: by score, highest first, equal scores by id in descending byte order.
 func rankHits(hits []Hit) {
 	slices.SortFunc(hits, func(a, b Hit) int {
 		if c := cmp.Compare(b.Score, a.Score); c != 0 {
@@ -77,12 +76,14 @@ func readRun(r io.Reader, name string) (Run, error) {
 	return run, nil
 }
 
-// LoadRun is readRun over a file.
+// LoadRun reads a run from a file in TREC's format: query-id, Q0, passage-id, rank, score, tag, separated by blanks.
+// Files compressed with gzip or zstd are decompressed. A file without hits, a passage that occurs twice for a query and
+// a score that is not finite are errors. Errors give the file and the line.
 func LoadRun(path string) (Run, error) {
 	return readFile(path, readRun)
 }
 
-// SaveRun writes a run in TREC's format. The file appears whole or not at all.
+// SaveRun writes a run in TREC's format. It replaces the file atomically. tag names the system.
 func SaveRun(path string, run Run, tag string) error {
 	return atomicfile.Write(path, func(w io.Writer) error { return writeRun(w, run, tag) })
 }
@@ -122,8 +123,8 @@ func writeRun(w io.Writer, run Run, tag string) error {
 	return bw.Flush()
 }
 
-// CheckRunIDs returns an error where writeRun could not write a run of the collection: an id of a query or passage is
-// empty or holds white space, which parts the columns.
+// CheckRunIDs returns an error if SaveRun could not write a run of the collection, because an id of a query or passage
+// is empty or contains white space, which separates columns.
 func (c *Collection) CheckRunIDs() error {
 	for _, q := range c.Queries {
 		if err := checkID("query id", q.ID, blanks+"\n"); err != nil {

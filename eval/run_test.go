@@ -73,9 +73,9 @@ func TestRefusedRunLeavesTheOldFile(t *testing.T) {
 	}{
 		"no hits":             {Run{"q": nil}, "t", "no hits"},
 		"empty tag":           {good, "", "empty tag"},
-		"tag of two words":    {good, "a b", `tag "a b" holds white space`},
+		"tag of two words":    {good, "a b", `tag "a b" contains white space`},
 		"empty query id":      {Run{"": {{"a", 1}}}, "t", "empty query id"},
-		"passage of two rows": {Run{"q": {{"a\nb", 1}}}, "t", `query "q": passage id "a\nb" holds white space`},
+		"passage of two rows": {Run{"q": {{"a\nb", 1}}}, "t", `query "q": passage id "a\nb" contains white space`},
 		"passage no UTF-8":    {Run{"q": {{"\xff", 1}}}, "t", `is invalid UTF-8`},
 		"repeated passage":    {Run{"q": {{"a", 1}, {"a", 1}}}, "t", `query "q": passage "a" occurs twice`},
 		"NaN":                 {Run{"q": {{"a", float32(math.NaN())}}}, "t", "has score NaN"},

@@ -12,16 +12,17 @@ import (
 	"github.com/blevesearch/bleve/v2/analysis/tokenizer/unicode"
 )
 
-// Analyzer cuts a text into the terms that are indexed and searched. Implementations are deterministic and safe for
-// concurrent use.
+// Analyzer splits a text into terms for indexing and search. Implementations are deterministic and safe for concurrent
+// use.
 type Analyzer interface {
 	// Terms returns the terms in the order of the text, repeated where the text repeats them.
 	Terms(text string) []string
 }
 
-// English returns an analyzer that does what Lucene's EnglishAnalyzer does: words by the Unicode rules (UAX #29), a
-// final 's removed, lower case, Lucene's 33 stop words removed, stemmed by Porter's algorithm (1980, with the two
-// departures of his own C version). Words are cut after 255 characters. Bytes that are not UTF-8 separate words.
+// English returns an analyzer that is equivalent to Lucene's EnglishAnalyzer: it splits words by the Unicode rules (UAX
+// #29), removes a final 's, converts to lower case, removes Lucene's stop words and stems by Porter's algorithm (1980,
+// with the two changes of Porter's C version). Words are split after 255 characters. Bytes that are not UTF-8 separate
+// words.
 func English() Analyzer {
 	stopWords := analysis.NewTokenMap()
 	for _, w := range strings.Fields(englishStopWords) {
@@ -38,10 +39,10 @@ func English() Analyzer {
 	}
 }
 
-// Code returns the analyzer for English text that holds identifiers of program code. It first replaces each identifier
-// by its words, then does what [English] does: "net/http.Server.ListenAndServe" has the terms net, http, server, listen
-// and serv. Words are separated by every dot, slash, colon, dash and underscore, and by camelCase: "ReadAll" has two
-// words, "HTTPServer" has HTTP and Server; "utf8", "URLs" and "IPv4" are one word each, and "3.14" stays one number.
+// Code returns an analyzer for English text with identifiers of program code. It splits each identifier into words and
+// then applies [English]: "net/http.Server.ListenAndServe" has the terms net, http, server, listen and serv. Dots,
+// slashes, colons, dashes, underscores and camelCase separate words: "HTTPServer" has the words HTTP and Server.
+// "utf8", "URLs" and "IPv4" are one word each, and "3.14" stays one number.
 func Code() Analyzer { return code{English()} }
 
 // englishStopWords are the stop words of Lucene's EnglishAnalyzer.
@@ -68,8 +69,8 @@ func (a english) Terms(text string) []string {
 	return terms
 }
 
-// cutLongWords cuts words after every 255 characters, as Lucene does. The stemmer recurses over a row of y's: a word of
-// megabytes would overflow the stack.
+// cutLongWords splits words after every 255 characters, like Lucene. The stemmer recurses over repeated y's, so a word
+// of megabytes would overflow the stack.
 func cutLongWords(tokens analysis.TokenStream) analysis.TokenStream {
 	const longest = 255
 	if !slices.ContainsFunc(tokens, func(t *analysis.Token) bool { return len(t.Term) > longest }) {

@@ -14,8 +14,11 @@ func TestEnglishDoesWhatLuceneDoes(t *testing.T) {
 	for _, c := range []struct{ name, text, terms string }{
 		{"empty", "", ""},
 		{"blank", " \t\n", ""},
-		{"all 33 stop words", "a an and are as at be but by for if in into is it no not of on or such that the their then there " +
-			"these they this to was will with", ""},
+		{
+			"all 33 stop words",
+			"a an and are as at be but by for if in into is it no not of on or such that the their then there " +
+				"these they this to was will with", "",
+		},
 		{"stop words of longer lists stay", "from have we you", "from have we you"},
 		{"stop words in upper case", "The NOT", ""},
 		{"possessive, three apostrophes", "steven's steven\u2019s steven\uFF07s", "steven steven steven"},
@@ -95,7 +98,8 @@ func TestEnglishLeavesIdentifiersWhole(t *testing.T) {
 func FuzzAnalyzers(f *testing.F) {
 	for _, s := range []string{
 		"", "net/http.Server.ListenAndServe", "The wing's boundary layers", "\xff\xfe's", "'s 's", "ȺȾ ΣΑΣ İ", "中文カタカナ",
-		strings.Repeat("ing", 4000), "y yy yyy ied eed ational", "\u0300\u200d\U0001F469\u200d\U0001F4BB", "A.B.C._/-", "1.2.a.3",
+		strings.Repeat("ing",
+			4000), "y yy yyy ied eed ational", "\u0300\u200d\U0001F469\u200d\U0001F4BB", "A.B.C._/-", "1.2.a.3",
 	} {
 		f.Add(s)
 	}

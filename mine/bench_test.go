@@ -13,7 +13,8 @@ import (
 )
 
 func BenchmarkEnglish(b *testing.B) {
-	text := strings.Repeat("The aircraft's wings were vibrating violently in the boundary layers of hypersonic flows. ", 20)
+	text := strings.Repeat("The aircraft's wings were vibrating violently in the boundary layers of hypersonic flows. ",
+		20)
 	a := mine.English()
 	b.SetBytes(int64(len(text)))
 	for b.Loop() {

@@ -9,7 +9,7 @@ import (
 	"github.com/retort-ir/retort/internal/mmap"
 )
 
-// blob is a row of bytes in memory or in a mapped file. The zero value is empty.
+// blob is a byte sequence in memory or in a mapped file. The zero value is empty.
 type blob struct {
 	memory []byte
 	mapped *mmap.File
@@ -30,7 +30,7 @@ func (b blob) close() error {
 	return errors.Join(b.mapped.Close(), b.file.close())
 }
 
-// blobWriter makes a blob: in memory, or in a file where it has one.
+// blobWriter writes a blob to its file, or to memory if it has no file.
 type blobWriter struct {
 	memory  []byte
 	file    *tempFile
@@ -68,8 +68,8 @@ func (w *blobWriter) finish() (blob, error) {
 	return blob{mapped: mapped, file: w.file}, nil
 }
 
-// tempFile is a file that is gone once it is closed: on Unix it loses its name as soon as it is open, so that it is
-// gone too when the program is killed.
+// tempFile is a file that is removed when it is closed. On Unix its name is removed at once, so that a killed program
+// leaves no file behind.
 type tempFile struct {
 	*os.File
 	named bool

@@ -14,20 +14,20 @@ import (
 	"github.com/retort-ir/retort/internal/parallel"
 )
 
-// BM25Options are the settings of a BM25 index. The zero value is ready to use.
+// BM25Options are the settings of a BM25 index. The zero value has the defaults.
 type BM25Options struct {
-	// K1 >= 0 says how soon more occurrences of a term stop counting, B in [0,1] how much a passage's length counts.
-	// Where both are 0 they are .9 and .4, the values that Anserini uses; Lucene's own are 1.2 and .75.
+	// K1 >= 0 controls the saturation of term frequency, and B in [0,1] the influence of passage length. If both are 0,
+	// they are 0.9 and 0.4, the defaults of Anserini; Lucene's are 1.2 and 0.75.
 	K1, B float64
-	// Analyzer makes the terms of passages and queries; nil means English().
+	// Analyzer splits passages and queries into terms; nil means English().
 	Analyzer Analyzer
-	// MemoryBudget is how many bytes the index may take in memory while it is built, about; 0 means 512 MiB, and other
-	// values are at least 1 MiB. An index that needs more is built by runs on disk and searched there, with the same
-	// scores. Beside it go 8 bytes a passage.
+	// MemoryBudget is the approximate number of bytes of memory for building the index; 0 means 512 MiB, and other
+	// values are at least 1 MiB. An index that needs more is built and searched on disk, with the same scores. The
+	// index needs 8 bytes more per passage.
 	MemoryBudget int64
-	// Dir is the folder for the files of an index on disk; "" means os.TempDir(), which on some systems is itself in
-	// memory. The files need about twice the size of the index while it is built. On Unix they have no name once they
-	// are open, so that a killed program leaves none behind; elsewhere Close removes them.
+	// Dir is the directory for the files of an index on disk; "" means os.TempDir(), which is in memory on some
+	// systems. During the build the files take about twice the size of the index. On Unix the files are unlinked at
+	// once, so that a killed program leaves no file behind; elsewhere Close removes them.
 	Dir string
 }
 
@@ -36,7 +36,7 @@ const (
 	leastMemoryBudget   = 1 << 20
 )
 
-// Validate names the first field that is wrong.
+// Validate returns an error that names the first invalid field.
 func (o BM25Options) Validate() error {
 	if !(o.K1 >= 0) || math.IsInf(o.K1, 0) {
 		return fmt.Errorf("BM25Options.K1 is %v: must be a finite number >= 0", o.K1)
@@ -70,12 +70,12 @@ func (o BM25Options) withDefaults() BM25Options {
 //	score(q, p) = sum over the terms t of q of qf(t) idf(t) tf(t,p) / (tf(t,p) + k1 (1 - b + b |p| / avg))
 //	idf(t)      = ln(1 + (N - df(t) + .5) / (df(t) + .5))
 //
-// qf and tf are the term's frequencies in query and passage, df the number of passages that hold it, |p| the number of
-// terms of the passage, N the number of passages that have any term, and avg their mean length. |p| is exact, where
-// Lucene keeps one byte of it. A posting (a term in a passage) takes one to two bytes in most corpora.
+// qf and tf are the frequencies of the term in query and passage, df is the number of passages that contain it, |p| the
+// number of terms in the passage, N the number of passages that have any term, and avg the mean length of these
+// passages. |p| is exact, whereas Lucene stores it in one byte.
 //
-// The index is in memory, or on disk where it is larger than BM25Options.MemoryBudget: then Close it. It is safe for
-// concurrent use.
+// The index is in memory, or on disk if it exceeds BM25Options.MemoryBudget. The caller should call Close. It is safe
+// for concurrent use.
 type BM25 struct {
 	analyzer Analyzer
 	norms    []float64 // of each passage: k1 (1 - b + b |p| / avg)
@@ -86,11 +86,11 @@ type BM25 struct {
 	closed bool
 }
 
-// errClosedIndex is the error of a BM25 that is used after Close.
+// errClosedIndex is the error of a search after Close.
 var errClosedIndex = errors.New("bm25: the index is closed")
 
-// NewBM25 indexes the Content of every passage. An empty corpus is an error. An index that does not fit in the memory
-// budget is written to options.Dir; errors of the disk name the file.
+// NewBM25 indexes the Content of every passage. An empty corpus is an error. An index that exceeds the memory budget is
+// written to options.Dir; write errors name the file.
 func NewBM25(ctx context.Context, corpus retort.Corpus, options BM25Options) (*BM25, error) {
 	if err := options.Validate(); err != nil {
 		return nil, err
@@ -101,7 +101,7 @@ func NewBM25(ctx context.Context, corpus retort.Corpus, options BM25Options) (*B
 		return nil, errors.New("bm25: the corpus is empty")
 	}
 	if uint64(n) > math.MaxUint32 {
-		return nil, fmt.Errorf("bm25: %d passages: at most %d fit", n, uint32(math.MaxUint32))
+		return nil, fmt.Errorf("bm25: the corpus has %d passages, want at most %d", n, uint32(math.MaxUint32))
 	}
 	b := newIndexBuilder(options.Dir, options.MemoryBudget)
 	defer b.discard()
@@ -118,7 +118,7 @@ func NewBM25(ctx context.Context, corpus retort.Corpus, options BM25Options) (*B
 	return x, nil
 }
 
-// addPassages adds every passage to the index in the making and returns their lengths in terms.
+// addPassages adds every passage to the builder and returns the passages' lengths in terms.
 func addPassages(
 	ctx context.Context, b *indexBuilder, corpus retort.Corpus, analyzer Analyzer,
 ) (lengths []float64, err error) {
@@ -145,7 +145,7 @@ func addPassages(
 	return lengths, nil
 }
 
-// normalise turns the lengths in x.norms into what the formula needs of them.
+// normalise replaces the lengths in x.norms by the norms of the formula.
 func (x *BM25) normalise(options BM25Options) {
 	var total float64
 	for _, length := range x.norms {
@@ -163,8 +163,8 @@ func (x *BM25) normalise(options BM25Options) {
 	}
 }
 
-// Close frees the files of an index on disk; later searches are errors. It waits for running searches. Closing
-// twice, and not closing an index in memory, are harmless.
+// Close waits for running searches and removes the files of an index on disk. Later searches return an error. A second
+// Close does nothing. An index in memory need not be closed.
 func (x *BM25) Close() error {
 	x.open.Lock()
 	defer x.open.Unlock()
@@ -178,11 +178,11 @@ func (x *BM25) Close() error {
 // Len returns the number of passages.
 func (x *BM25) Len() int { return len(x.norms) }
 
-// OnDisk says whether the index was larger than the memory budget.
+// OnDisk reports whether the index is on disk because it exceeded the memory budget.
 func (x *BM25) OnDisk() bool { return x.index.onDisk }
 
-// Search returns for each query its k best passages that share a term with it: none for a query without
-// terms. k < 1 is an error.
+// Search returns for each query its k best passages that share a term with it; none for a query without terms. k < 1 is
+// an error.
 func (x *BM25) Search(ctx context.Context, queries []retort.Query, k int) ([][]Hit, error) {
 	if err := checkK(k); err != nil {
 		return nil, fmt.Errorf("bm25: %w", err)
@@ -227,12 +227,12 @@ func (x *BM25) ScoreAll(ctx context.Context, queries []retort.Query) (blas32.Gen
 	return scores, nil
 }
 
-// Score returns the score of the query for each of the passages with those indices, the very numbers that Search gives;
-// 0 where a passage has none of its terms.
+// Score returns the score of the query for each passage in indices, equal to the scores of Search; 0 for a passage that
+// shares no term with the query.
 func (x *BM25) Score(query string, indices []int) ([]float64, error) {
 	for _, i := range indices {
 		if i < 0 || i >= x.Len() {
-			return nil, fmt.Errorf("bm25: score passage %d of a corpus of %d", i, x.Len())
+			return nil, fmt.Errorf("bm25: passage index %d is out of range: the corpus has %d passages", i, x.Len())
 		}
 	}
 	x.open.RLock()
@@ -275,9 +275,10 @@ func (x *BM25) eachQuery(
 	return nil
 }
 
-// parse appends the postings of the query's terms that the index has, in the order of their first occurrence.
+// parse appends the postings of the query's terms, in the order of their first occurrence. It skips terms that are not
+// in the index.
 func (x *BM25) parse(query string, terms []postings) []postings {
-	seen := map[string]int{} // term to its place in terms, -1 where the index lacks it
+	seen := map[string]int{} // maps a term to its position in terms, -1 if it is not in the index
 	for _, term := range x.analyzer.Terms(query) {
 		if at, ok := seen[term]; ok {
 			if at >= 0 {
@@ -301,7 +302,7 @@ func (x *BM25) idf(df int) float64 {
 	return math.Log1p((x.nonEmpty - float64(df) + .5) / (float64(df) + .5))
 }
 
-// impact is what one occurrence of a term in a query adds to the score: above 0.
+// impact returns the contribution of one occurrence of a query term to the score, above 0.
 func impact(idf float64, tf uint32, norm float64) float32 {
 	return float32(idf * float64(tf) / (float64(tf) + norm))
 }

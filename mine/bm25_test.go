@@ -62,7 +62,10 @@ func TestBM25BreaksTiesByAscendingIndex(t *testing.T) {
 }
 
 func TestBM25ReadsTitleAndText(t *testing.T) {
-	corpus, err := retort.NewCorpus([]retort.Passage{{ID: "a", Title: "Wings"}, {ID: "b", Title: "Tails", Text: "not a wing"}})
+	corpus, err := retort.NewCorpus([]retort.Passage{
+		{ID: "a", Title: "Wings"},
+		{ID: "b", Title: "Tails", Text: "not a wing"},
+	})
 	require.NoError(t, err)
 	x, err := mine.NewBM25(context.Background(), corpus, mine.BM25Options{})
 	require.NoError(t, err)
@@ -195,8 +198,8 @@ func TestBM25BadInputIsAnError(t *testing.T) {
 		{"b not a number", build(corpus, mine.BM25Options{K1: 1, B: math.NaN()}), "BM25Options.B"},
 		{"k of 0", search(0), "k is 0"},
 		{"negative k", search(-3), "k is -3"},
-		{"index too high", score(2), "passage 2 of a corpus of 2"},
-		{"negative index", score(-1), "passage -1 of a corpus of 2"},
+		{"index too high", score(2), "passage index 2 is out of range: the corpus has 2 passages"},
+		{"negative index", score(-1), "passage index -1 is out of range: the corpus has 2 passages"},
 	} {
 		t.Run(c.name, func(t *testing.T) { require.ErrorContains(t, c.err, c.says) })
 	}

@@ -36,7 +36,8 @@ func TestBM25OnDiskGivesTheScoresOfTheIndexInMemoryBitForBit(t *testing.T) {
 	require.True(t, disk.OnDisk())
 	require.Equal(t, memory.Fingerprint(), disk.Fingerprint())
 
-	queries := queriesOf(append(randomTexts(12, 20, 6), "everywhere here also", "everywhere w1 w2 w1 here", "w9999 nothing")...)
+	queries := queriesOf(append(randomTexts(12, 20, 6), "everywhere here also", "everywhere w1 w2 w1 here",
+		"w9999 nothing")...)
 	for _, k := range []int{10, 2 * n} {
 		want, err := memory.Search(ctx, queries, k)
 		require.NoError(t, err)

@@ -5,14 +5,13 @@ import (
 	"encoding/binary"
 )
 
-// windowSize is how many passages are scored at a time: their scores stay in the processor's first cache, whatever the
-// size of the corpus.
+// windowSize is the number of passages scored at a time, so that their scores fit into the first-level cache.
 const windowSize = 4096
 
 // window holds the scores of consecutive passages and which of them are not 0: every impact is above 0.
 type window struct {
 	score   [windowSize]float64
-	touched [windowSize + 1]uint16 // with room for one more: the next place is written before it is known to count
+	touched [windowSize + 1]uint16 // one element more: the next element is written before it is known to count
 	n       int                    // of touched
 }
 
@@ -23,9 +22,9 @@ func (w *window) reset() {
 	w.n = 0
 }
 
-// accumulate adds up the scores of every passage that has one of the terms, a window at a time, and calls yield with
-// the index of the window's first passage. A passage's sum takes the terms in their order, so that it is the same
-// number everywhere. The terms' postings are used up.
+// accumulate computes the scores of all passages that contain one of the terms, one window at a time, and calls yield
+// with the index of the window's first passage. It adds the terms in order, so that every method returns the same sum
+// for a passage. It consumes the postings.
 func (x *BM25) accumulate(ctx context.Context, terms []postings, sums *window, yield func(first uint32)) error {
 	for i := range terms {
 		terms[i].advance()
@@ -49,7 +48,7 @@ func (x *BM25) accumulate(ctx context.Context, terms []postings, sums *window, y
 	}
 }
 
-// nextPassage returns the lowest passage that one of the terms is at.
+// nextPassage returns the lowest current passage of the terms.
 func nextPassage(terms []postings) (passage uint32, some bool) {
 	for i := range terms {
 		if t := &terms[i]; !t.ended && (!some || t.passage < passage) {
@@ -59,8 +58,8 @@ func nextPassage(terms []postings) (passage uint32, some bool) {
 	return passage, some
 }
 
-// accumulateTerm adds what a term gives to the passages of the window. It is [postings.advance] in a loop, by hand: all
-// of a search's time goes here.
+// accumulateTerm adds the contribution of a term to the passages of the window. It inlines [postings.advance], because
+// a search spends its time here.
 func (x *BM25) accumulateTerm(t *postings, sums *window, first uint32) {
 	norms := x.norms[first:min(int(first)+windowSize, len(x.norms))]
 	if t.ended || int(t.passage-first) >= len(norms) {

@@ -49,7 +49,8 @@ func TestBM25ReachesLuceneFiguresOnJudgedCollections(t *testing.T) {
 				ndcg += n / float64(len(queries))
 				recall += r / float64(len(queries))
 			}
-			t.Logf("nDCG@10 %.4f (reference %.4f), R@100 %.4f (reference %.4f), %d queries", ndcg, c.ndcg, recall, c.recall, len(queries))
+			t.Logf("nDCG@10 %.4f (reference %.4f), R@100 %.4f (reference %.4f), %d queries", ndcg, c.ndcg, recall, c.recall,
+				len(queries))
 			require.InDelta(t, c.ndcg, ndcg, .005, "nDCG@10")
 			require.InDelta(t, c.recall, recall, .005, "R@100")
 		})

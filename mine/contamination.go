@@ -17,13 +17,13 @@ const (
 	reasonTestSource    Reason = "source is relevant to a test query"
 )
 
-// TestQueries drops the queries that copy one of test: who trains on what is measured later measures memory. All given
-// are looked at, a person's too.
+// TestQueries drops the queries that copy a test query, because training on test queries invalidates the evaluation. It
+// checks all queries, including queries that a person wrote.
 //
-// An exact copy (ReasonTestQuery) has the same text, spaces around it aside. A near-copy (ReasonNearTestQuery) has the
-// same words in the same order: both texts are brought to Unicode's form NFKC, their case is folded (Unicode's full
-// case folding), characters that show nothing (category Cf, such as a soft hyphen) are removed, and whatever is no
-// letter, digit or mark parts words. A text without words is compared as it is. A paraphrase is no copy.
+// An exact copy (ReasonTestQuery) has the same text apart from surrounding spaces. A near-copy (ReasonNearTestQuery)
+// has the same words in the same order after normalisation: Unicode form NFKC, full case folding, removal of invisible
+// characters (category Cf, such as a soft hyphen), and all characters except letters, digits and marks as separators. A
+// text without words is compared unchanged. A paraphrase does not count as a copy.
 func TestQueries(queries, test []retort.Query) Selection {
 	exact, near := make(map[string]bool, len(test)), make(map[string]bool, len(test))
 	for _, q := range test {
@@ -42,10 +42,9 @@ func TestQueries(queries, test []retort.Query) Selection {
 	return selectAll(len(queries), dropped)
 }
 
-// TestSources drops the queries whose source is one of the passages, given by id, that are relevant to test queries, so
-// that no passage is shared by training and test. It is the stricter protocol: a search is usually specialised on the
-// very corpus that it is to find things in, without judgements, and then such sources are fair. Copies of a passage
-// under another id are not looked for.
+// TestSources drops the queries whose source is relevant to a test query, so that training and test share no passage.
+// relevant holds the ids of these passages. This protocol is stricter than usual: specialising a retriever on the
+// corpus that it searches, without judgements, is legitimate. It does not detect copies of a passage under another id.
 func TestSources(queries []retort.Query, relevant map[string]bool) Selection {
 	dropped := map[int]Drop{}
 	for i, q := range queries {
@@ -56,8 +55,8 @@ func TestSources(queries []retort.Query, relevant map[string]bool) Selection {
 	return selectAll(len(queries), dropped)
 }
 
-// sameText is equal for texts with the same words in the same order, with their accents or without; a text without
-// words is compared as it is. Marks of other scripts are letters of words, and stay.
+// sameText returns a key that is equal for texts with the same words in the same order, ignoring accents. A text
+// without words is its own key. Marks of other scripts belong to the words and are kept.
 func sameText(text string) string {
 	folded := norm.NFKD.String(cases.Fold().String(norm.NFKC.String(text)))
 	shown := strings.Map(func(r rune) rune {
@@ -76,5 +75,5 @@ func showsNothing(r rune) bool {
 	return unicode.In(r, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point)
 }
 
-// isAccent knows the marks of Latin, Greek and Cyrillic letters, which many people don't type.
+// isAccent reports whether r is a combining mark of Latin, Greek or Cyrillic letters, which many people omit.
 func isAccent(r rune) bool { return r >= 0x300 && r <= 0x36F }

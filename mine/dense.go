@@ -16,19 +16,19 @@ import (
 	"github.com/retort-ir/retort/internal/parallel"
 )
 
-// Dense ranks passages by the inner product of their vectors with the query's: by cosine similarity, since encoders
-// return normalised vectors, but for encoders that say otherwise (encoder.Normalizer). The search is exact. It is safe
-// for concurrent use.
+// Dense ranks passages by the inner product of their vectors with the query's vector, which is the cosine similarity
+// unless the encoder returns unnormalised vectors (encoder.Normalizer). The search is exact. It is safe for concurrent
+// use.
 type Dense struct {
 	encoder encoder.Encoder
 	vectors blas32.General
 	largest float32
-	file    *npy.Mapped // of the vectors, where they are in one
+	file    *npy.Mapped // mapped file of the vectors; nil if they are in memory
 }
 
-// NewDense encodes the Content of every passage. progress, which may be nil, gets the number of passages that are done
-// after every 128 of them. An empty corpus is an error. [WriteVectors] and [OpenDense] do the same for a corpus whose
-// vectors are larger than memory.
+// NewDense encodes the Content of every passage. It calls progress, which may be nil, with the number of encoded
+// passages after every 128 passages. An empty corpus is an error. Use [WriteVectors] and [OpenDense] for vectors that
+// do not fit into memory.
 func NewDense(
 	ctx context.Context, enc encoder.Encoder, corpus retort.Corpus, progress func(done, total int),
 ) (*Dense, error) {
@@ -52,10 +52,10 @@ func NewDense(
 	return NewDenseVectors(enc, vectors)
 }
 
-// OpenDense returns a Dense over the vectors in a .npy file of float32, one row a passage [n x d] in the order of the
-// corpus, as [WriteVectors] and numpy.save write it. The file is mapped: the vectors take no memory of the program's
-// own and come from the disk as they are read (where files cannot be mapped they are read at once). While it is open
-// the file may be replaced by a rename, but must not shrink. Close it. Errors are as for [NewDenseVectors].
+// OpenDense returns a Dense over the vectors in a .npy file of float32, [n x d], row-major, in the order of the corpus,
+// as written by [WriteVectors] and numpy.save. It maps the file into memory; on systems without memory mapping it reads
+// the file. While it is open, the file may be replaced by a rename but must not shrink. The caller must call Close.
+// Errors are the same as for [NewDenseVectors].
 func OpenDense(enc encoder.Encoder, path string) (*Dense, error) {
 	file, err := npy.Map(path)
 	if err != nil {
@@ -70,8 +70,8 @@ func OpenDense(enc encoder.Encoder, path string) (*Dense, error) {
 	return x, nil
 }
 
-// Close gives a file that [OpenDense] mapped back. Nothing may use x, nor a matrix that Vectors returned, after that or
-// at the same time. Closing any other Dense is harmless.
+// Close unmaps the file of [OpenDense]. Neither x nor a matrix returned by Vectors may be used during or after Close.
+// For any other Dense it does nothing.
 func (x *Dense) Close() error {
 	if x.file == nil {
 		return nil
@@ -79,10 +79,9 @@ func (x *Dense) Close() error {
 	return x.file.Close()
 }
 
-// NewDenseVectors returns a Dense over vectors that exist already, one row a passage [n x d] in the order of the
-// corpus. It keeps them without a copy: do not change them afterwards. enc encodes the queries; it may be nil where
-// only SearchVectors and Score are called. No vectors, values that are not finite and a width other than enc.Dim() are
-// errors.
+// NewDenseVectors returns a Dense over existing vectors, [n x d], row-major, in the order of the corpus. It does not
+// copy the vectors: do not change them afterwards. enc encodes the queries; it may be nil if only SearchVectors and
+// Score are called. An empty matrix, values that are not finite and a width other than enc.Dim() are errors.
 func NewDenseVectors(enc encoder.Encoder, vectors blas32.General) (*Dense, error) {
 	if vectors.Rows == 0 {
 		return nil, errors.New("dense: the corpus is empty")
@@ -92,7 +91,8 @@ func NewDenseVectors(enc encoder.Encoder, vectors blas32.General) (*Dense, error
 		return nil, fmt.Errorf("dense: %w", err)
 	}
 	if enc != nil && vectors.Cols != enc.Dim() {
-		return nil, fmt.Errorf("dense: passages have %d dimensions, the encoder makes %d", vectors.Cols, enc.Dim())
+		return nil, fmt.Errorf("dense: passage vectors have %d dimensions, but the encoder returns %d", vectors.Cols,
+			enc.Dim())
 	}
 	return &Dense{encoder: enc, vectors: vectors, largest: largest}, nil
 }
@@ -100,7 +100,7 @@ func NewDenseVectors(enc encoder.Encoder, vectors blas32.General) (*Dense, error
 // Len returns the number of passages.
 func (x *Dense) Len() int { return x.vectors.Rows }
 
-// Vectors returns the passages' vectors [n x d]. Do not change them.
+// Vectors returns the vectors of the passages [n x d]. The caller must not change them.
 func (x *Dense) Vectors() blas32.General { return x.vectors }
 
 // Search encodes the queries and returns the k best passages of each. k < 1 is an error.
@@ -115,7 +115,7 @@ func (x *Dense) Search(ctx context.Context, queries []retort.Query, k int) ([][]
 	return x.SearchVectors(ctx, vectors, k)
 }
 
-// SearchVectors is Search for queries [n x d] that are encoded already.
+// SearchVectors does the work of Search for encoded queries [n x d].
 func (x *Dense) SearchVectors(ctx context.Context, queries blas32.General, k int) ([][]Hit, error) {
 	if err := checkK(k); err != nil {
 		return nil, fmt.Errorf("dense: %w", err)
@@ -126,8 +126,7 @@ func (x *Dense) SearchVectors(ctx context.Context, queries blas32.General, k int
 	return topK(ctx, queries, x.vectors, k)
 }
 
-// Score returns the score of an encoded query [d] for each of the passages with those indices, the very numbers that
-// Search gives.
+// Score returns the score of an encoded query [d] for each passage in indices, equal to the scores of Search.
 func (x *Dense) Score(query []float32, indices []int) ([]float64, error) {
 	q := blas32.General{Rows: 1, Cols: len(query), Stride: len(query), Data: query}
 	if err := checkQueries(q, x.vectors.Cols, x.largest); err != nil {
@@ -137,9 +136,10 @@ func (x *Dense) Score(query []float32, indices []int) ([]float64, error) {
 	var scratch products
 	for j, i := range indices {
 		if i < 0 || i >= x.vectors.Rows {
-			return nil, fmt.Errorf("dense: score passage %d of a corpus of %d", i, x.vectors.Rows)
+			return nil, fmt.Errorf("dense: passage index %d is out of range: the corpus has %d passages", i, x.vectors.Rows)
 		}
-		err := scratch.each(context.Background(), q, x.vectors, i, i+1, func(_, _ int, s []float32) { scores[j] = float64(s[0]) })
+		err := scratch.each(context.Background(), q, x.vectors, i, i+1,
+			func(_, _ int, s []float32) { scores[j] = float64(s[0]) })
 		if err != nil {
 			return nil, fmt.Errorf("dense: %w", err)
 		}
@@ -185,23 +185,25 @@ func (x *Dense) encode(ctx context.Context, queries []retort.Query) (blas32.Gene
 		for i, q := range block {
 			texts[i] = q.Text
 		}
-		if err := encodeInto(ctx, x.encoder, encoder.Query, texts, slab(vectors, start, len(block)), func(int) {}); err != nil {
+		if err := encodeInto(ctx, x.encoder, encoder.Query, texts, slab(vectors, start, len(block)),
+			func(int) {}); err != nil {
 			return blas32.General{}, fmt.Errorf("dense: queries %d to %d: %w", start, start+len(block)-1, err)
 		}
 	}
 	return vectors, nil
 }
 
-// Of encodeBlock texts, texts of similar length are given to the encoder together, encodeBatch at a time: enough for it
-// to fill its own batches, few enough for progress that moves and a prompt end.
+// Each block of encodeBlock texts is sorted by length and encoded in batches of encodeBatch texts: enough texts to fill
+// the encoder's own batches, and few enough for frequent progress and a prompt end of ctx.
 const (
 	encodeBlock = 1024
 	encodeBatch = 128
 )
 
-// encodeInto copies one vector a text to the rows of out. progress gets the number of texts that are done.
+// encodeInto writes one vector per text to the rows of out. It calls progress with the number of encoded texts.
 func encodeInto(
-	ctx context.Context, enc encoder.Encoder, role encoder.Role, texts []string, out blas32.General, progress func(done int),
+	ctx context.Context, enc encoder.Encoder, role encoder.Role, texts []string, out blas32.General,
+	progress func(done int),
 ) error {
 	order := make([]int, len(texts))
 	for i := range order {
@@ -239,7 +241,7 @@ func encodeBatchOf(
 		return blas32.General{}, err
 	}
 	if got.Rows != len(texts) || got.Cols != dim {
-		return blas32.General{}, fmt.Errorf("the encoder made %d x %d numbers for %d texts of %d dimensions", got.Rows,
+		return blas32.General{}, fmt.Errorf("the encoder returned a [%d x %d] matrix for %d texts of %d dimensions", got.Rows,
 			got.Cols, len(texts), dim)
 	}
 	_, err = checkMatrix("vectors", got)

@@ -124,12 +124,17 @@ func TestTopKBadInputIsAnError(t *testing.T) {
 		says              string
 	}{
 		{"k of 0", ok, ok, 0, "k is 0"},
-		{"widths differ", matrix(1, 3), ok, 1, "queries have 3 dimensions, passages 2"},
+		{"widths differ", matrix(1, 3), ok, 1, "queries have 3 dimensions, but passages have 2"},
 		{"no width", matrix(1, 0), matrix(1, 0), 1, "no dimensions"},
 		{"NaN in a passage", ok, matrix(2, 2, 1, 0, 0, nan), 1, "passages: vector 1 holds NaN at 1"},
 		{"infinite query", matrix(1, 2, inf, 0), ok, 1, "queries: vector 0 holds +Inf at 0"},
 		{"overflow", matrix(1, 2, 1e20, 0), matrix(1, 2, 1e20, 0), 1, "overflow"},
-		{"too little data", ok, blas32.General{Rows: 3, Cols: 2, Stride: 2, Data: make([]float32, 5)}, 1, "do not fit in 5 numbers"},
+		{
+			"too little data", ok,
+			blas32.General{Rows: 3, Cols: 2, Stride: 2, Data: make([]float32, 5)},
+			1,
+			"do not fit in 5 numbers",
+		},
 		{"stride below width", ok, blas32.General{Rows: 3, Cols: 2, Stride: 1, Data: make([]float32, 6)}, 1, "stride 1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -207,17 +212,26 @@ func TestDenseBadInputIsAnError(t *testing.T) {
 	}{
 		{"no file", last(mine.OpenDense(nil, filepath.Join(t.TempDir(), "none.npy"))), "none.npy"},
 		{"no passages", last(mine.NewDense(ctx, wordHash{2}, corpusOf(t), nil)), "the corpus is empty"},
-		{"vectors of another width than said", build(matrix(2, 3)), "made 2 x 3 numbers for 2 texts of 2 dimensions"},
-		{"too few vectors", build(matrix(1, 2)), "made 1 x 2 numbers for 2 texts"},
-		{"vectors not finite", build(matrix(2, 2, 0, 0, 0, float32(math.NaN()))), "passages 0 to 1: vectors: vector 1 holds NaN"},
+		{"vectors of another width than said", build(matrix(2, 3)), "returned a [2 x 3] matrix for 2 texts of 2 dimensions"},
+		{"too few vectors", build(matrix(1, 2)), "returned a [1 x 2] matrix for 2 texts"},
+		{
+			"vectors not finite", build(matrix(2, 2, 0, 0, 0, float32(math.NaN()))),
+			"passages 0 to 1: vectors: vector 1 holds NaN",
+		},
 		{"given vectors not finite", last(mine.NewDenseVectors(nil, matrix(1, 1, float32(math.Inf(-1))))), "holds -Inf"},
-		{"given vectors of another width", last(mine.NewDenseVectors(wordHash{3}, ok)), "passages have 2 dimensions, the encoder makes 3"},
+		{
+			"given vectors of another width", last(mine.NewDenseVectors(wordHash{3}, ok)),
+			"passage vectors have 2 dimensions, but the encoder returns 3",
+		},
 		{"no encoder", last(bare.Search(ctx, queriesOf("cat"), 1)), "no encoder"},
 		{"k of 0", last(x.Search(ctx, queriesOf("cat"), 0)), "k is 0"},
 		{"k of 0 for vectors", last(x.SearchVectors(ctx, ok, 0)), "k is 0"},
-		{"query vectors of another width", last(x.SearchVectors(ctx, matrix(1, 3), 1)), "queries have 3 dimensions, passages 2"},
-		{"query of another width", last(x.Score(make([]float32, 3), []int{0})), "queries have 3 dimensions, passages 2"},
-		{"index too high", last(x.Score(make([]float32, 2), []int{2})), "passage 2 of a corpus of 2"},
+		{
+			"query vectors of another width", last(x.SearchVectors(ctx, matrix(1, 3), 1)),
+			"queries have 3 dimensions, but passages have 2",
+		},
+		{"query of another width", last(x.Score(make([]float32, 3), []int{0})), "queries have 3 dimensions, but passages have 2"},
+		{"index too high", last(x.Score(make([]float32, 2), []int{2})), "passage index 2 is out of range: the corpus has 2 passages"},
 	} {
 		t.Run(c.name, func(t *testing.T) { require.ErrorContains(t, c.err, c.says) })
 	}

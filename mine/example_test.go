@@ -15,7 +15,10 @@ import (
 func Example() {
 	ctx := context.Background()
 	corpus, err := retort.NewCorpus([]retort.Passage{
-		{ID: "io.ReadAll", Title: "io.ReadAll", Text: "ReadAll reads from r until an error or EOF and returns the data it read."},
+		{
+			ID: "io.ReadAll", Title: "io.ReadAll",
+			Text: "ReadAll reads from r until an error or EOF and returns the data it read.",
+		},
 		{ID: "os.ReadFile", Title: "os.ReadFile", Text: "ReadFile reads the named file and returns the contents."},
 		{ID: "sort.Ints", Title: "sort.Ints", Text: "Ints sorts a slice of ints in increasing order."},
 	})

@@ -6,26 +6,26 @@ import (
 	"github.com/retort-ir/retort"
 )
 
-// Reason says why a filter dropped something.
+// Reason is the reason why a filter dropped a query or list.
 type Reason string
 
 // reasonNotInTopK is the reason of RoundTrip.
 const reasonNotInTopK Reason = "source not in the top k"
 
-// Selection is what a filter kept and dropped, by index in what it was given, both ascending.
+// Selection is the outcome of a filter: the indices in its input that it kept and dropped, both ascending.
 type Selection struct {
 	Kept    []int
 	Dropped []Drop
 }
 
-// Drop is one passage or query that a filter dropped.
+// Drop is one query or list that a filter dropped.
 type Drop struct {
 	Index  int
 	Reason Reason
-	Of     int // of a near-duplicate: the query that it repeats; otherwise -1
+	Of     int // index of the query that a near-duplicate repeats; otherwise -1
 }
 
-// Counts returns how many were dropped for each reason.
+// Counts returns the number of drops for each reason.
 func (s Selection) Counts() map[Reason]int {
 	counts := map[Reason]int{}
 	for _, d := range s.Dropped {
@@ -34,7 +34,7 @@ func (s Selection) Counts() map[Reason]int {
 	return counts
 }
 
-// Queries returns the queries that a selection among them, all of them, kept.
+// Queries returns the queries that the selection kept. queries must be the input of the filter.
 func (s Selection) Queries(queries []retort.Query) []retort.Query {
 	kept := make([]retort.Query, len(s.Kept))
 	for i, at := range s.Kept {
@@ -43,7 +43,7 @@ func (s Selection) Queries(queries []retort.Query) []retort.Query {
 	return kept
 }
 
-// selectAll keeps what is not dropped.
+// selectAll returns the selection that keeps everything except dropped.
 func selectAll(n int, dropped map[int]Drop) Selection {
 	var s Selection
 	for i := range n {
@@ -56,16 +56,16 @@ func selectAll(n int, dropped map[int]Drop) Selection {
 	return s
 }
 
-// RoundTrip keeps the queries whose source is among the first k of their ranking, so that somebody who asks the query
-// finds the passage it was made from (Tamber et al. 2025 take k = 20 of the student's ranking). Queries without a
-// source are kept. A passage that is the query itself (retort.Query.Is) is not counted. There is one ranking a query; a
-// source that the corpus lacks and k < 1 are errors.
+// RoundTrip keeps the queries whose source is among the k best passages of their ranking, so that a search with the
+// query finds the passage that it was generated from (Tamber et al. 2025 use the student's ranking and k = 20). It
+// keeps queries without a source. A passage that is the query itself (retort.Query.Is) does not count. rankings has one
+// ranking per query. A source that is not in the corpus and k < 1 are errors.
 func RoundTrip(corpus retort.Corpus, queries []retort.Query, rankings [][]Hit, k int) (Selection, error) {
 	if err := checkK(k); err != nil {
 		return Selection{}, fmt.Errorf("round trip: %w", err)
 	}
 	if len(queries) != len(rankings) {
-		return Selection{}, fmt.Errorf("round trip: %d queries and %d rankings", len(queries), len(rankings))
+		return Selection{}, fmt.Errorf("round trip: %d queries, but %d rankings", len(queries), len(rankings))
 	}
 	dropped := map[int]Drop{}
 	for i, q := range queries {
@@ -87,7 +87,7 @@ func RoundTrip(corpus retort.Corpus, queries []retort.Query, rankings [][]Hit, k
 	return selectAll(len(queries), dropped), nil
 }
 
-// sourceOf returns the index of the query's source, -1 where it has none.
+// sourceOf returns the index of the query's source, -1 if it has none.
 func sourceOf(corpus retort.Corpus, q retort.Query) (int, error) {
 	if q.Source == "" {
 		return -1, nil

@@ -44,7 +44,7 @@ func TestRoundTripBadInputIsAnError(t *testing.T) {
 	_, err := mine.RoundTrip(corpus, lost, [][]mine.Hit{{}}, 20)
 	require.ErrorContains(t, err, `query "q": its source "gone" is not in the corpus`)
 	_, err = mine.RoundTrip(corpus, lost, nil, 20)
-	require.ErrorContains(t, err, "1 queries and 0 rankings")
+	require.ErrorContains(t, err, "1 queries, but 0 rankings")
 	_, err = mine.RoundTrip(corpus, nil, nil, 0)
 	require.ErrorContains(t, err, "k is 0")
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/retort-ir/retort/internal/matrix"
 )
 
-// Fingerprint implements [encoder.Fingerprinter]: it is a hash of the terms, the postings and their impacts, so of the
-// corpus, k1 and b, and does not depend on whether the index is on disk. Of the analyzer it holds the type, and its own
-// fingerprint where it has one. It reads the whole index. After Close it is "".
+// Fingerprint implements [encoder.Fingerprinter]: it returns a hash of the terms, the postings and their impacts, and
+// so of the corpus, K1 and B. It covers the type of the analyzer and the analyzer's fingerprint if it has one. It does
+// not depend on whether the index is on disk. It reads the whole index. After Close it returns "".
 func (x *BM25) Fingerprint() string {
 	x.open.RLock()
 	defer x.open.RUnlock()
@@ -42,8 +42,8 @@ func (x *BM25) Fingerprint() string {
 	return fmt.Sprintf("bm25:%x", h.Sum(nil))
 }
 
-// Fingerprint implements [encoder.Fingerprinter]: it is a hash of the vectors, the encoder's type, and its
-// fingerprint where it has one. It reads all vectors.
+// Fingerprint implements [encoder.Fingerprinter]: it returns a hash of the vectors, the encoder's type, and the
+// encoder's fingerprint if it has one. It reads all vectors.
 func (x *Dense) Fingerprint() string {
 	h := sha256.New()
 	fmt.Fprintf(h, "dense %d %d %T %q\n", x.vectors.Rows, x.vectors.Cols, x.encoder, fingerprintOf(x.encoder))
@@ -53,7 +53,7 @@ func (x *Dense) Fingerprint() string {
 	return fmt.Sprintf("dense:%x", h.Sum(nil))
 }
 
-// Fingerprint implements [encoder.Fingerprinter] by the fingerprints of the rankers.
+// Fingerprint implements [encoder.Fingerprinter]: it returns a hash of the fingerprints of the rankers.
 func (f *ZScoreFusion) Fingerprint() string {
 	h := sha256.New()
 	fmt.Fprintf(h, "z-score %d\n", f.depth)
@@ -63,7 +63,7 @@ func (f *ZScoreFusion) Fingerprint() string {
 	return fmt.Sprintf("z-score:%x", h.Sum(nil))
 }
 
-// fingerprintOf returns the fingerprint of what has one, "" otherwise.
+// fingerprintOf returns the fingerprint of v, or "" if v has none.
 func fingerprintOf(v any) string {
 	if f, ok := v.(encoder.Fingerprinter); ok {
 		return f.Fingerprint()

@@ -9,20 +9,20 @@ import (
 	"github.com/retort-ir/retort"
 )
 
-// Funnel says what each filter, in the order in which they ran, kept and dropped by query type. The zero value is
-// ready. It belongs to one goroutine. Its JSON form is read back to the same value.
+// Funnel counts what each filter kept and dropped by query type, in the order in which the filters ran. The zero value
+// is ready to use. It is not safe for concurrent use. It can be marshalled to JSON and back.
 type Funnel struct {
 	Filters []FilterCount `json:"filters"`
 }
 
-// FilterCount is what one filter did.
+// FilterCount holds the counts of one filter.
 type FilterCount struct {
 	Name    string               `json:"name"`
-	Types   map[string]TypeCount `json:"types"`             // by query type; "" is a person's
-	Reasons map[Reason]int       `json:"reasons,omitempty"` // how many were dropped for each
+	Types   map[string]TypeCount `json:"types"`             // by query type; "" for queries that a person wrote
+	Reasons map[Reason]int       `json:"reasons,omitempty"` // number of drops for each reason
 }
 
-// TypeCount is what one filter did to the queries of one type. Both together are what it was given.
+// TypeCount holds the counts of one filter for one query type.
 type TypeCount struct {
 	Kept    int `json:"kept"`
 	Dropped int `json:"dropped"`
@@ -38,8 +38,8 @@ func (c FilterCount) Total() TypeCount {
 	return total
 }
 
-// Queries returns the queries that the selection among them kept, and counts what the filter did. A selection of
-// something else, in which a query is missing, twice or too many, is an error, and nothing is counted.
+// Queries returns the queries that the selection kept, and counts the selection. A selection that does not contain each
+// query exactly once is an error, and nothing is counted.
 func (f *Funnel) Queries(filter string, queries []retort.Query, s Selection) ([]retort.Query, error) {
 	if err := f.count(filter, len(queries), func(i int) string { return queries[i].Type }, s); err != nil {
 		return nil, err
@@ -47,7 +47,7 @@ func (f *Funnel) Queries(filter string, queries []retort.Query, s Selection) ([]
 	return s.Queries(queries), nil
 }
 
-// Lists returns the lists that the selection among them, or among their queries, kept, and counts as Queries does.
+// Lists returns the lists that the selection of the lists, or of their queries, kept, and counts like Queries.
 func (f *Funnel) Lists(filter string, lists []retort.List, s Selection) ([]retort.List, error) {
 	if err := f.count(filter, len(lists), func(i int) string { return lists[i].Query.Type }, s); err != nil {
 		return nil, err
@@ -77,15 +77,15 @@ func (f *Funnel) count(filter string, n int, typeOf func(i int) string, s Select
 	return nil
 }
 
-// check returns an error unless each of n is kept or dropped, once.
+// check returns an error unless each of n indices is either kept or dropped, exactly once.
 func (s Selection) check(n int) error {
 	if len(s.Kept)+len(s.Dropped) != n {
-		return fmt.Errorf("the selection keeps %d and drops %d of %d", len(s.Kept), len(s.Dropped), n)
+		return fmt.Errorf("the selection keeps %d and drops %d, but there are %d", len(s.Kept), len(s.Dropped), n)
 	}
 	seen := make([]bool, n)
 	mark := func(i int) error {
 		if i < 0 || i >= n || seen[i] {
-			return fmt.Errorf("the selection names %d, which is out of range or named twice, among %d", i, n)
+			return fmt.Errorf("the selection contains %d, which is out of range or a duplicate, for %d elements", i, n)
 		}
 		seen[i] = true
 		return nil
@@ -103,7 +103,7 @@ func (s Selection) check(n int) error {
 	return nil
 }
 
-// Types returns the query types that any filter was given, ascending.
+// Types returns the query types of all counts, ascending.
 func (f *Funnel) Types() []string {
 	var types []string
 	for _, c := range f.Filters {
@@ -117,8 +117,8 @@ func (f *Funnel) Types() []string {
 	return types
 }
 
-// Print writes the funnel as a table: a row a filter, a column a query type, in each cell what was kept and, where
-// anything was, what was dropped. A person's queries are called "own".
+// Print writes the funnel as a table with one row per filter and one column per query type. Each cell has the number
+// kept and, if not 0, the number dropped. Queries that a person wrote have the type "own".
 func (f *Funnel) Print(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	types := f.Types()
@@ -140,7 +140,7 @@ func (f *Funnel) Print(w io.Writer) error {
 	return table.Flush()
 }
 
-// String returns "80 (-20)", or "100" where nothing was dropped.
+// String returns "80 (-20)", or "100" if nothing was dropped.
 func (c TypeCount) String() string {
 	if c.Dropped == 0 {
 		return fmt.Sprint(c.Kept)

@@ -75,8 +75,8 @@ func TestFunnelRefusesASelectionOfSomethingElse(t *testing.T) {
 		s    mine.Selection
 		says string
 	}{
-		{"too few", mine.Selection{Kept: []int{0}}, "keeps 1 and drops 0 of 2"},
-		{"too many", mine.Selection{Kept: []int{0, 1}, Dropped: drop(2)}, "keeps 2 and drops 1 of 2"},
+		{"too few", mine.Selection{Kept: []int{0}}, "keeps 1 and drops 0, but there are 2"},
+		{"too many", mine.Selection{Kept: []int{0, 1}, Dropped: drop(2)}, "keeps 2 and drops 1, but there are 2"},
 		{"twice", mine.Selection{Kept: []int{0, 0}}, "names 0, which is out of range or named twice, among 2"},
 		{"kept and dropped", mine.Selection{Kept: []int{1}, Dropped: drop(1)}, "names 1"},
 		{"out of range", mine.Selection{Kept: []int{0}, Dropped: drop(2)}, "names 2"},

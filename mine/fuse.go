@@ -41,16 +41,15 @@ func standardise(hits []Hit) zscore.Scale {
 	return zscore.Of(len(hits), func(i int) float64 { return float64(hits[i].Score) })
 }
 
-// ZScoreFusion ranks by the sum of several rankers' standardised scores over the whole corpus: for each query
-// (score - mean) / standard deviation, both over the ranker's own best Depth passages (the population's deviation). A
-// ranker that gives all of those the same score adds 0. BM25 and a dense encoder fused so are a teacher that beats
-// either. It is safe for concurrent use.
+// ZScoreFusion ranks the whole corpus by the sum of the standardised scores of several rankers. For each query and
+// ranker the standardised score is (score - mean) / (population standard deviation), both over the ranker's depth best
+// passages. A ranker that gives these passages the same score adds 0. It is safe for concurrent use.
 type ZScoreFusion struct {
 	rankers []Scorer
 	depth   int
 	chunk   int
 
-	// From so many passages on a search goes by threshold, over so many candidates of each ranker.
+	// With at least large passages, Search uses the threshold algorithm with this number of candidates of each ranker.
 	large, candidates int
 }
 
@@ -77,7 +76,8 @@ func NewZScoreFusion(depth int, rankers ...Scorer) (*ZScoreFusion, error) {
 	n := rankers[0].Len()
 	for r, ranker := range rankers {
 		if ranker.Len() != n {
-			return nil, fmt.Errorf("z-score: ranker %d has %d passages, ranker 0 has %d: they must rank one corpus", r,
+			return nil, fmt.Errorf("z-score: ranker %d has %d passages, but ranker 0 has %d: the rankers must share one corpus",
+				r,
 				ranker.Len(), n)
 		}
 	}
@@ -114,7 +114,7 @@ func (f *ZScoreFusion) Search(ctx context.Context, queries []retort.Query, k int
 	return rankings, nil
 }
 
-// searchUnsettled fills in the rankings that are nil.
+// searchUnsettled computes the rankings that are nil.
 func (f *ZScoreFusion) searchUnsettled(ctx context.Context, queries []retort.Query, rankings [][]Hit, k int) error {
 	var unsettled []retort.Query
 	for q, ranking := range rankings {
@@ -162,7 +162,7 @@ func (f *ZScoreFusion) ScoreAll(ctx context.Context, queries []retort.Query) (bl
 			return blas32.General{}, fmt.Errorf("z-score: ranker %d: %w", r, err)
 		}
 		if scores.Rows != sum.Rows || scores.Cols != sum.Cols {
-			return blas32.General{}, fmt.Errorf("z-score: ranker %d gave %d x %d scores for %d queries and %d passages",
+			return blas32.General{}, fmt.Errorf("z-score: ranker %d returned [%d x %d] scores for %d queries and %d passages",
 				r, scores.Rows, scores.Cols, sum.Rows, sum.Cols)
 		}
 		if _, err := checkMatrix("scores", scores); err != nil {

@@ -36,7 +36,8 @@ func (f fixedScores) ScoreAll(_ context.Context, queries []retort.Query) (blas32
 // By hand, depth 2: the best two of the first ranker, 4 and 2, have mean 3 and deviation 1; those of the second, 10 and
 // 0, have mean 5 and deviation 5. So the z-scores are -2+1, 1-1, -1-1 and -2-1.
 func TestZScoreFusionByHand(t *testing.T) {
-	f, err := mine.NewZScoreFusion(2, fixedScores{scores: []float32{1, 4, 2, 1}}, fixedScores{scores: []float32{10, 0, 0, 0}})
+	f, err := mine.NewZScoreFusion(2, fixedScores{scores: []float32{1, 4, 2, 1}},
+		fixedScores{scores: []float32{10, 0, 0, 0}})
 	require.NoError(t, err)
 	rankings, err := f.Search(context.Background(), queriesOf("a", "b"), 3)
 	require.NoError(t, err)
@@ -124,10 +125,16 @@ func TestZScoreFusionBadInputIsAnError(t *testing.T) {
 	}{
 		{"depth below 0", last(mine.NewZScoreFusion(-1, ok)), "depth is -1"},
 		{"no rankers", last(mine.NewZScoreFusion(100)), "no rankers"},
-		{"different corpora", last(mine.NewZScoreFusion(100, ok, fixedScores{scores: make([]float32, 3)})), "ranker 1 has 3 passages"},
+		{
+			"different corpora", last(mine.NewZScoreFusion(100, ok, fixedScores{scores: make([]float32, 3)})),
+			"ranker 1 has 3 passages",
+		},
 		{"k of 0", search(ctx, 0, ok), "k is 0"},
 		{"a ranker fails", search(ctx, 1, failing), "ranker 1: out of order"},
-		{"a score not finite", search(ctx, 1, fixedScores{scores: []float32{0, float32(math.Inf(1))}}), "ranker 1: scores: vector 0 holds +Inf"},
+		{
+			"a score not finite", search(ctx, 1, fixedScores{scores: []float32{0, float32(math.Inf(1))}}),
+			"ranker 1: scores: vector 0 holds +Inf",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) { require.ErrorContains(t, c.err, c.says) })
 	}

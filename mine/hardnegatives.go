@@ -11,16 +11,16 @@ import (
 	"github.com/retort-ir/retort"
 )
 
-// HardNegatives draws negatives for contrastive training from a query's ranking: passages that a ranker takes for
-// relevant and that most likely are not. The first few hits are the likeliest to be relevant though nobody has said so,
-// and what stands far down teaches little; between them the choice is at random. The zero value is ready.
+// HardNegatives draws negatives for contrastive training from a query's ranking: passages that rank high but are
+// probably not relevant. It skips the first hits, which may be relevant without a judgement, and hits far down, which
+// are too easy, and draws at random in between. The zero value has the defaults.
 type HardNegatives struct {
-	// From and To are the ranks that are drawn from, counted from 1 among the hits that are no positives; 0 means 2 and
-	// 30.
+	// From and To are the first and last rank to draw from, counted from 1 among the hits that are not positives; 0
+	// means 2 and 30.
 	From, To int
-	// Count is how many are drawn; 0 means 7.
+	// Count is the number of negatives to draw; 0 means 7.
 	Count int
-	// Seed chooses, together with the query's id: a query's negatives do not depend on other queries.
+	// Seed seeds the draw together with the query's id, so the negatives of a query do not depend on other queries.
 	Seed uint64
 }
 
@@ -38,9 +38,9 @@ func (h HardNegatives) Validate() error {
 	return nil
 }
 
-// Draw returns negatives of the query out of hits, its ranking, best first, in the ranking's order. positive says which
-// passages of the corpus are relevant, or so like a relevant one that they may be. There are fewer than Count where the
-// ranking does not have as many between the ranks, and none of settings that are not valid.
+// Draw returns negatives of the query from hits, the query's ranking, best first, in the order of the ranking. positive
+// reports whether a passage of the corpus is relevant or similar to a relevant passage. Draw returns fewer than Count
+// negatives if there are fewer between the ranks, and none if the settings are invalid.
 func (h HardNegatives) Draw(q retort.Query, hits []Hit, positive func(index int) bool) []Hit {
 	if h.Validate() != nil {
 		return nil

@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// best keeps the k best of the hits it is offered, in a binary heap with the worst of them on top.
+// best keeps the k best offered hits in a binary heap with the worst hit on top.
 type best struct {
 	k    int
 	hits []Hit
@@ -25,7 +25,8 @@ func (b *best) offer(h Hit) {
 	}
 }
 
-// floor returns the score that a hit must exceed, or equal with a lower index, to be kept; false while there is room.
+// floor returns the score that a hit must exceed, or equal with a lower index, to be kept; false if the heap is not
+// full.
 func (b *best) floor() (float32, bool) {
 	if len(b.hits) < b.k {
 		return 0, false
@@ -33,7 +34,7 @@ func (b *best) floor() (float32, bool) {
 	return b.hits[0].Score, true
 }
 
-// ranked returns the hits best first; the heap is used up.
+// ranked returns the hits best first. The heap must not be used afterwards.
 func (b *best) ranked() []Hit {
 	slices.SortFunc(b.hits, compareHits)
 	return b.hits
@@ -68,7 +69,7 @@ func (b *best) down() {
 	}
 }
 
-// better says whether a ranks before b: by descending score, then by ascending index.
+// better reports whether a ranks before b: by descending score, then by ascending index.
 func better(a, b Hit) bool {
 	return a.Score > b.Score || a.Score == b.Score && a.Index < b.Index
 }
@@ -82,7 +83,7 @@ func compareHits(a, b Hit) int {
 
 func checkK(k int) error {
 	if k < 1 {
-		return fmt.Errorf("k is %d: ask for at least 1 passage", k)
+		return fmt.Errorf("k is %d, want at least 1", k)
 	}
 	return nil
 }

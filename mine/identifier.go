@@ -24,7 +24,7 @@ func splitIdentifiers(text string) string {
 	return b.String()
 }
 
-// separates says whether rune i stands between the words of a name. A dot between digits belongs to a number.
+// separates reports whether rune i separates the words of a name. A dot between digits belongs to a number.
 func separates(runes []rune, i int) bool {
 	switch runes[i] {
 	case '/', '\\', ':', '-', '_':
@@ -35,8 +35,8 @@ func separates(runes []rune, i int) bool {
 	return false
 }
 
-// startsWord says whether camelCase begins a word at rune i: at an upper-case letter after a lower-case letter or a
-// digit (read|All, utf8|String), and at the last of several upper-case letters when a word follows (HTTP|Server). A
+// startsWord reports whether a word of camelCase begins at rune i: at an upper-case letter after a lower-case letter or
+// a digit (read|All, utf8|String), and at the last of several upper-case letters when a word follows (HTTP|Server). A
 // single lower-case letter is no word: the plural of URLs and the v of IPv4 belong to the letters before them.
 func startsWord(runes []rune, i int) bool {
 	if !unicode.IsUpper(runes[i]) {

@@ -13,9 +13,9 @@ import (
 	"strings"
 )
 
-// indexBuilder makes an invertedIndex of passages that come by ascending index. Where their postings need more memory
-// than its budget, it writes what it has to a file as one run, sorted by term, and goes on with nothing; in the end it
-// merges the runs into an index on disk (Witten, Moffat and Bell 1999, "Managing Gigabytes", section 5.3).
+// indexBuilder builds an invertedIndex from passages in ascending order of index. When the postings exceed the memory
+// budget, it writes them to a file as a run sorted by term and starts again; at the end it merges the runs into an
+// index on disk (Witten, Moffat and Bell 1999, "Managing Gigabytes", section 5.3).
 type indexBuilder struct {
 	budget int64
 	create func() (*tempFile, error)
@@ -27,7 +27,8 @@ type indexBuilder struct {
 	runs runFile
 }
 
-// growingList holds the postings of a term. The last is not among data as long as its passage may have the term again.
+// growingList holds the postings of a term. The last posting is not in data until the passage is complete, because the
+// passage may contain the term again.
 type growingList struct {
 	data    []byte
 	df      int
@@ -36,8 +37,8 @@ type growingList struct {
 	tf      uint32
 }
 
-// termBytes is what a term takes beside its own letters and its postings: in the map, in lists, and in the sorted list
-// of terms.
+// termBytes is the memory of a term besides its text and postings: in the map, in lists, and in the sorted list of
+// terms.
 const termBytes = 160
 
 func newIndexBuilder(dir string, budget int64) *indexBuilder {
@@ -54,7 +55,7 @@ func (b *indexBuilder) add(ctx context.Context, passage uint32, terms []string) 
 		id, ok := b.ids[term]
 		if !ok {
 			id = int32(len(b.lists))
-			b.ids[strings.Clone(term)] = id // the term may be a part of the whole text
+			b.ids[strings.Clone(term)] = id // a substring would keep the whole text in memory
 			b.lists = append(b.lists, growingList{before: math.MaxUint32, passage: passage, tf: 1})
 			b.used += termBytes + int64(len(term))
 			continue
@@ -82,7 +83,7 @@ func (l *growingList) flush() {
 	l.df++
 }
 
-// finish returns the index of all that was added.
+// finish returns the index of all added passages.
 func (b *indexBuilder) finish(ctx context.Context) (*invertedIndex, error) {
 	if b.runs.file == nil {
 		return b.inMemory(ctx)
@@ -133,7 +134,7 @@ func (w *postingsWriter) addAll(data []byte, df int) {
 	}
 }
 
-// spill writes all postings as a run, and forgets them.
+// spill writes all postings as a run and clears them.
 func (b *indexBuilder) spill(ctx context.Context) error {
 	if b.runs.file == nil {
 		file, err := b.create()
@@ -293,7 +294,7 @@ func noEOF(err error) error {
 	return err
 }
 
-// runHeap has the run with the lowest term on top, of equal ones that with the lowest passages.
+// runHeap has the run with the lowest term on top; among equal terms, the run with the lowest passages.
 type runHeap []*run
 
 func (h runHeap) Len() int { return len(h) }

@@ -7,12 +7,12 @@ import (
 	"sort"
 )
 
-// invertedIndex finds the postings of a term. Its two rows of bytes are in memory or mapped files: the postings of all
-// terms, and the dictionary, which has for each term, in ascending order,
+// invertedIndex finds the postings of a term. It has two blobs: the postings of all terms, and the dictionary, which
+// has for each term, in ascending order,
 //
 //	uvarint length of the term, the term, uvarint number of postings, uvarint bytes of the postings
 //
-// Of every dictionaryStep-th term the place is held in memory.
+// The position of every dictionaryStep-th term is in memory.
 type invertedIndex struct {
 	postings   blob
 	dictionary blob
@@ -22,7 +22,7 @@ type invertedIndex struct {
 
 const dictionaryStep = 32
 
-// dictionaryMark is the place of a term in the dictionary and of its postings.
+// dictionaryMark is the position of a term in the dictionary and of its postings.
 type dictionaryMark struct {
 	term                 string
 	dictionary, postings int64

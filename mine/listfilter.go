@@ -17,7 +17,7 @@ const (
 	reasonDisagreement   Reason = "the teachers disagree"
 )
 
-// Lists returns the lists that a selection among them, all of them, kept.
+// Lists returns the lists that the selection kept. lists must be the input of the filter.
 func (s Selection) Lists(lists []retort.List) []retort.List {
 	kept := make([]retort.List, len(s.Kept))
 	for i, at := range s.Kept {
@@ -26,11 +26,10 @@ func (s Selection) Lists(lists []retort.List) []retort.List {
 	return kept
 }
 
-// SourceFirst keeps the scored lists in which no passage has a higher score than the query's source, so that the
-// teacher agrees with the generator about what answers the query (Tamber et al. 2025). Lists whose query has no source
-// are kept, and so are lists of extractive queries that hold no source: it was taken out so that they do not learn to
-// find a verbatim sentence (see [ListOptions]). Any other list that lacks its source is dropped. Lists without scores
-// are an error.
+// SourceFirst keeps the scored lists in which no passage has a higher score than the query's source, so that teacher
+// and generator agree on the passage that answers the query (Tamber et al. 2025). It keeps lists whose query has no
+// source, and lists of extractive queries without their source (see ListOptions.KeepSource). It drops every other list
+// that does not contain the source. Lists without scores are an error.
 func SourceFirst(lists []retort.List) (Selection, error) {
 	dropped := map[int]Drop{}
 	for i, l := range lists {
@@ -53,11 +52,11 @@ func SourceFirst(lists []retort.List) (Selection, error) {
 }
 
 // TopScore drops the lists whose highest score is below the p-th percentile, 0 <= p <= 100, of all scores of all lists
-// with the same query type: queries that nothing in the corpus answers well. Tamber et al. 2025 take p = 25.
+// with the same query type, because no passage answers the query well. Tamber et al. 2025 use p = 25.
 //
-// Percentiles are interpolated linearly between the closest ranks, as numpy.percentile does. The scores must be the
-// teacher's own, comparable between lists: once each list is scaled to [0,1] by itself, every list has the same top. An
-// empty list is dropped; lists without scores are an error.
+// Percentiles are interpolated linearly between the closest ranks, as numpy.percentile does. The scores must be
+// comparable between lists: do not scale each list to [0,1] separately before. An empty list is dropped; lists without
+// scores are an error.
 func TopScore(lists []retort.List, p float64) (Selection, error) {
 	if !(0 <= p && p <= 100) {
 		return Selection{}, fmt.Errorf("top score: percentile is %v: must be in [0,100]", p)
@@ -87,8 +86,8 @@ func TopScore(lists []retort.List, p float64) (Selection, error) {
 	return selectAll(len(lists), dropped), nil
 }
 
-// ListLength drops the lists of fewer than least passages. Tamber et al. 2025 take 20. The lists need no scores; least
-// < 1 is an error.
+// ListLength drops the lists of fewer than least passages. Tamber et al. 2025 use 20. The lists need no scores; least <
+// 1 is an error.
 func ListLength(lists []retort.List, least int) (Selection, error) {
 	if least < 1 {
 		return Selection{}, fmt.Errorf("list length: the least is %d: must be at least 1", least)
@@ -102,12 +101,11 @@ func ListLength(lists []retort.List, least int) (Selection, error) {
 	return selectAll(len(lists), dropped), nil
 }
 
-// TeachersAgree drops the lists on which several teachers agree less than least, which is in [0,1]. agreement has one
-// value a list, in [0,1]: teacher.Scored.Agreement (1/2 for teachers that have nothing to do with each other), or
-// another confidence.
+// TeachersAgree drops the lists whose agreement is below least, in [0,1]. agreement has one value per list, in [0,1]:
+// teacher.Scored.Agreement (1/2 for uncorrelated teachers) or another measure of confidence.
 func TeachersAgree(lists []retort.List, agreement []float64, least float64) (Selection, error) {
 	if len(agreement) != len(lists) {
-		return Selection{}, fmt.Errorf("teachers agree: %d values for %d lists", len(agreement), len(lists))
+		return Selection{}, fmt.Errorf("teachers agree: %d agreements for %d lists", len(agreement), len(lists))
 	}
 	if !(0 <= least && least <= 1) {
 		return Selection{}, fmt.Errorf("teachers agree: the least is %v: must be in [0,1]", least)
@@ -128,16 +126,16 @@ func TeachersAgree(lists []retort.List, agreement []float64, least float64) (Sel
 // topScore returns the highest score of a list, -Inf for an empty one.
 func topScore(l retort.List) (float64, error) {
 	if len(l.Scores) != len(l.IDs) {
-		what := fmt.Sprintf("%d passages and %d scores", len(l.IDs), len(l.Scores))
+		what := fmt.Sprintf("%d passages, but %d scores", len(l.IDs), len(l.Scores))
 		if l.Scores == nil {
-			what = "no scores: a teacher must score it first"
+			what = "no scores; score it with a teacher first"
 		}
 		return 0, fmt.Errorf("list of query %q has %s", l.Query.ID, what)
 	}
 	top := math.Inf(-1)
 	for i, s := range l.Scores {
 		if math.IsNaN(s) || math.IsInf(s, 0) {
-			return 0, fmt.Errorf("list of query %q has score %v for passage %q", l.Query.ID, s, l.IDs[i])
+			return 0, fmt.Errorf("list of query %q has score %v for passage %q, want a finite number", l.Query.ID, s, l.IDs[i])
 		}
 		top = max(top, s)
 	}

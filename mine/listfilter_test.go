@@ -46,7 +46,8 @@ func TestSourceFirstKeepsWhatTheTeacherPutsFirst(t *testing.T) {
 			if c.kept {
 				require.Equal(t, mine.Selection{Kept: []int{0}}, s)
 			} else {
-				require.Equal(t, mine.Selection{Dropped: []mine.Drop{{Index: 0, Reason: "source not the teacher's first", Of: -1}}}, s)
+				require.Equal(t, mine.Selection{Dropped: []mine.Drop{{Index: 0, Reason: "source not the teacher's first", Of: -1}}},
+					s)
 			}
 		})
 	}
@@ -101,8 +102,8 @@ func TestListFiltersBadInputIsAnError(t *testing.T) {
 		list retort.List
 		says string
 	}{
-		{"no scores", unscored, `list of query "u" has no scores: a teacher must score it first`},
-		{"fewer scores", short, `list of query "s" has 2 passages and 1 scores`},
+		{"no scores", unscored, `list of query "u" has no scores; score it with a teacher first`},
+		{"fewer scores", short, `list of query "s" has 2 passages, but 1 scores`},
 		{"NaN", scoredList("n", 1, math.NaN()), `list of query "n" has score NaN for passage "b"`},
 		{"infinite", scoredList("n", math.Inf(1)), `score +Inf for passage "a"`},
 	} {
@@ -137,7 +138,7 @@ func TestTeachersAgreeDropsTheListsOnWhichTheyDoNot(t *testing.T) {
 		least     float64
 		want      string
 	}{
-		{[]float64{1, 1}, .5, "2 values for 3 lists"},
+		{[]float64{1, 1}, .5, "2 agreements for 3 lists"},
 		{[]float64{1, 1, 1}, 1.5, "the least is 1.5"},
 		{[]float64{1, math.NaN(), 1}, .5, `list of query "b" has agreement NaN`},
 		{[]float64{1, 2, 1}, .5, `list of query "b" has agreement 2`},

@@ -11,22 +11,22 @@ import (
 	"github.com/retort-ir/retort"
 )
 
-// ListOptions say which passages of a ranking make a query's list.
+// ListOptions define the passages of a ranking that form a query's list.
 type ListOptions struct {
-	Top    int    // the first so many are taken,
-	Sample int    // and so many drawn at random, each with equal chance,
-	Depth  int    // from those after the top and up to this rank; where they are fewer, all of them
-	Seed   uint64 // of the draw; each query has a draw of its own, whatever the other queries are
+	Top    int    // number of best passages to take
+	Sample int    // number of passages to draw uniformly at random
+	Depth  int    // last rank of the draw, which starts after Top; at least Top + Sample
+	Seed   uint64 // seed of the draw, which also depends on the query's id but not on other queries
 
-	// KeepSource has the query's source in its list wherever the ranking has it down to Depth, in the place of the last
-	// passage where it was not picked; otherwise it is never there. A ranker of words finds the source of an extractive
-	// query by far, and with its scores as they are the list teaches nothing but that.
+	// KeepSource includes the query's source in its list if its rank is at most Depth; it replaces the last passage if
+	// it was not selected. If false, lists never contain the source. A lexical ranker gives the source of an extractive
+	// query by far the highest score, so that the list teaches nothing else.
 	KeepSource bool
-	// WithScores writes the ranking's scores to the lists, for a ranking that is the teacher's own.
+	// WithScores copies the scores of the ranking to the lists, for a ranking by the teacher.
 	WithScores bool
 }
 
-// Validate names the first field that is wrong.
+// Validate returns an error that names the first invalid field.
 func (o ListOptions) Validate() error {
 	switch {
 	case o.Top < 0:
@@ -41,16 +41,16 @@ func (o ListOptions) Validate() error {
 	return nil
 }
 
-// Lists makes one candidate list a query from its ranking, in the ranking's order. Ranks are counted without the source
-// unless KeepSource is set, and always without a passage that is the query itself (retort.Query.Is). A list is shorter
-// where the ranking is, and may be empty. There is one ranking a query; a passage outside the corpus or ranked twice
-// and a source that the corpus lacks are errors.
+// Lists returns one candidate list per query, selected from the query's ranking and in the order of the ranking. Ranks
+// do not count the source unless KeepSource is set, and never count a passage that is the query itself
+// (retort.Query.Is). A short ranking gives a short list, which may be empty. rankings has one ranking per query. A
+// passage that is outside the corpus or ranked twice, and a source that is not in the corpus, are errors.
 func Lists(corpus retort.Corpus, queries []retort.Query, rankings [][]Hit, options ListOptions) ([]retort.List, error) {
 	if err := options.Validate(); err != nil {
 		return nil, err
 	}
 	if len(queries) != len(rankings) {
-		return nil, fmt.Errorf("lists: %d queries and %d rankings", len(queries), len(rankings))
+		return nil, fmt.Errorf("lists: %d queries, but %d rankings", len(queries), len(rankings))
 	}
 	lists := make([]retort.List, len(queries))
 	for i, q := range queries {
@@ -95,7 +95,7 @@ func (o ListOptions) list(corpus retort.Corpus, q retort.Query, ranking []Hit) (
 	return list, nil
 }
 
-// withoutItself returns the ranking without the passage that the query is.
+// withoutItself returns the ranking without the passage that is the query itself.
 func withoutItself(corpus retort.Corpus, q retort.Query, ranking []Hit) ([]Hit, error) {
 	itself, err := itselfOf(corpus, q)
 	if err != nil || itself < 0 {
@@ -104,7 +104,7 @@ func withoutItself(corpus retort.Corpus, q retort.Query, ranking []Hit) ([]Hit, 
 	return slices.DeleteFunc(slices.Clone(ranking), func(h Hit) bool { return h.Index == itself }), nil
 }
 
-// itselfOf returns the index of the passage that the query is, -1 where it is none.
+// itselfOf returns the index of the passage that is the query itself, or -1.
 func itselfOf(corpus retort.Corpus, q retort.Query) (int, error) {
 	index, ok := corpus.Index(q.ID)
 	if !ok {
@@ -120,8 +120,8 @@ func itselfOf(corpus retort.Corpus, q retort.Query) (int, error) {
 	return index, nil
 }
 
-// WithoutThemselves returns the lists without the passages that are the list's query itself, and how many lists had
-// one. The lists that are given stay as they are.
+// WithoutThemselves returns copies of the lists without the passages that are the list's query itself, and the number
+// of lists that had such a passage. It does not change lists.
 func WithoutThemselves(corpus retort.Corpus, lists []retort.List) ([]retort.List, int, error) {
 	out, changed := slices.Clone(lists), 0
 	for i, l := range lists {
@@ -145,7 +145,7 @@ func WithoutThemselves(corpus retort.Corpus, lists []retort.List) ([]retort.List
 	return out, changed, nil
 }
 
-// Themselves counts the queries that are passages of the corpus themselves.
+// Themselves returns the number of queries that are passages of the corpus (retort.Query.Is).
 func Themselves(corpus retort.Corpus, queries []retort.Query) (int, error) {
 	n := 0
 	for _, q := range queries {
@@ -160,7 +160,7 @@ func Themselves(corpus retort.Corpus, queries []retort.Query) (int, error) {
 	return n, nil
 }
 
-// pick returns the top and the sample of the ranking, in its order.
+// pick returns the top and the sample of the ranking, in the order of the ranking.
 func (o ListOptions) pick(queryID string, ranking []Hit) []Hit {
 	top := min(o.Top, len(ranking))
 	next := ranking[top:max(top, min(o.Depth, len(ranking)))]
@@ -178,7 +178,7 @@ func (o ListOptions) pick(queryID string, ranking []Hit) []Hit {
 	return picked
 }
 
-// withSource puts the source in the place of the last hit where the ranking has it and the picked hits do not.
+// withSource replaces the last hit by the source if the ranking contains the source and the picked hits do not.
 func withSource(picked, ranking []Hit, source int) []Hit {
 	isSource := func(h Hit) bool { return h.Index == source }
 	at := slices.IndexFunc(ranking, isSource)

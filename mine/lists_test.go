@@ -111,10 +111,21 @@ func TestListsBadInputIsAnError(t *testing.T) {
 		{"negative sample", q, [][]mine.Hit{ranking}, mine.ListOptions{Sample: -1}, "ListOptions.Sample"},
 		{"empty lists", q, [][]mine.Hit{ranking}, mine.ListOptions{Depth: 5}, "lists would be empty"},
 		{"too shallow", q, [][]mine.Hit{ranking}, mine.ListOptions{Top: 5, Sample: 3, Depth: 7}, "ListOptions.Depth is 7"},
-		{"no ranking", q, nil, ok, "1 queries and 0 rankings"},
-		{"passage outside the corpus", q, [][]mine.Hit{{hit(3, 1)}}, ok, `query "q0": passage index 3 is out of range: the corpus has 3 passages`},
+		{"no ranking", q, nil, ok, "1 queries, but 0 rankings"},
+		{
+			"passage outside the corpus", q,
+			[][]mine.Hit{{hit(3, 1)}},
+			ok,
+			`query "q0": passage index 3 is out of range: the corpus has 3 passages`,
+		},
 		{"passage twice", q, [][]mine.Hit{{hit(2, 1), hit(2, 1)}}, ok, `query "q0": passage 2 is ranked twice`},
-		{"source unknown", []retort.Query{{ID: "q", Source: "gone"}}, [][]mine.Hit{ranking}, ok, `its source "gone" is not in the corpus`},
+		{
+			"source unknown",
+			[]retort.Query{{ID: "q", Source: "gone"}},
+			[][]mine.Hit{ranking},
+			ok,
+			`its source "gone" is not in the corpus`,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := mine.Lists(corpus, c.queries, c.rankings, c.options)

@@ -9,7 +9,7 @@ import (
 	"github.com/retort-ir/retort/internal/matrix"
 )
 
-// checkMatrix says whether the matrix is well formed and finite, and returns its largest absolute value.
+// checkMatrix returns an error unless the matrix is well formed and finite, and returns its largest absolute value.
 func checkMatrix(name string, m blas32.General) (largest float32, err error) {
 	if m.Rows < 0 || m.Cols < 0 || m.Rows > 0 && (m.Stride < m.Cols || len(m.Data) < (m.Rows-1)*m.Stride+m.Cols) {
 		return 0, fmt.Errorf("%s: %d x %d with stride %d do not fit in %d numbers", name, m.Rows, m.Cols, m.Stride,
@@ -29,7 +29,7 @@ func checkMatrix(name string, m blas32.General) (largest float32, err error) {
 // with infinities and NaN above all numbers.
 func largestBits(row []float32) uint32 {
 	const sign = 1 << 31
-	var a, b, c, d uint32 // four at a time: none waits for another
+	var a, b, c, d uint32 // four independent chains, for instruction-level parallelism
 	for len(row) >= 4 {
 		a = max(a, math.Float32bits(row[0])&^sign)
 		b = max(b, math.Float32bits(row[1])&^sign)

@@ -16,8 +16,8 @@ type Hit struct {
 
 // Retriever ranks a corpus. Implementations are safe for concurrent use.
 type Retriever interface {
-	// Search returns for each query its k best passages, best first, ties by ascending index; fewer where the corpus or
-	// the retriever has fewer.
+	// Search returns for each query its k best passages, best first, ties by ascending index. It returns fewer than k
+	// if the corpus or the retriever has fewer.
 	Search(ctx context.Context, queries []retort.Query, k int) ([][]Hit, error)
 }
 
@@ -25,7 +25,7 @@ type Retriever interface {
 type Scorer interface {
 	// Len returns the number of passages n.
 	Len() int
-	// ScoreAll returns a row of scores a query, [len(queries) x n], owned by the caller. It is as large as that, so
-	// give it few queries at a time.
+	// ScoreAll returns one row of scores per query, [len(queries) x n], row-major, owned by the caller. Pass few
+	// queries at a time to bound the memory.
 	ScoreAll(ctx context.Context, queries []retort.Query) (blas32.General, error)
 }

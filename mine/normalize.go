@@ -9,12 +9,13 @@ import (
 	"github.com/retort-ir/retort/internal/matrix"
 )
 
-// unitTolerance is how far from 1 the length of a vector may lie that was normalised in single or half precision.
+// unitTolerance is the largest deviation from 1 of the norm of a vector that was normalised in single or half
+// precision.
 const unitTolerance = 1e-3
 
-// NormalizeRows divides every row by its L2 norm, in place, and returns how many were not. Rows of length 1 keep their
-// bits. A row that is zero, or holds a value that is not finite, has no direction and is an error that names the row,
-// from 0.
+// NormalizeRows divides every row by its L2 norm, in place, and returns the number of rows that were not normalised.
+// Rows of norm 1 do not change by a single bit. A zero row or a row with a value that is not finite is an error that
+// names the row, counted from 0.
 func NormalizeRows(m blas32.General) (changed int, err error) {
 	for i := range m.Rows {
 		row := matrix.Row(m, i)
@@ -25,9 +26,9 @@ func NormalizeRows(m blas32.General) (changed int, err error) {
 		length := math.Sqrt(sum)
 		switch {
 		case math.IsNaN(length) || math.IsInf(length, 0):
-			return changed, fmt.Errorf("the vector in row %d holds a value that is not finite", i)
+			return changed, fmt.Errorf("the vector in row %d has a value that is not finite", i)
 		case length == 0:
-			return changed, fmt.Errorf("the vector in row %d is zero, which is like no query", i)
+			return changed, fmt.Errorf("the vector in row %d is zero and cannot be normalised", i)
 		case math.Abs(length-1) <= unitTolerance:
 			continue
 		}

@@ -6,28 +6,29 @@ import (
 	"sort"
 )
 
-// The postings of a term are a row of bytes. For each passage that has the term, by ascending index, there is a uvarint
+// The postings of a term are a byte sequence. For each passage that contains the term, by ascending index, there is a
+// uvarint
 //
 //	2 (index - index before - 1) + (1 if tf = 1, else 0)
 //
 // where the index before the first is -1, followed by the uvarint tf - 2 where tf > 1. Where there are more than
-// skipInterval postings, a table precedes them with 12 bytes for each skipInterval of them but the first: the
-// index before them, uint32, and the place of their bytes behind the table, uint64, little-endian.
+// skipInterval postings, a table precedes them with 12 bytes for each skipInterval of them but the first: the index
+// before them, uint32, and the place of their bytes behind the table, uint64, little-endian.
 const (
 	skipInterval = 128
 	skipBytes    = 12
 )
 
-// postings is a term in a query, and a cursor over the passages that have it.
+// postings is a term of a query with a cursor over the passages that contain it.
 type postings struct {
-	weight float64 // how often the term is in the query
+	weight float64 // frequency of the term in the query
 	idf    float64
 	df     int
 
 	table []byte // of skips
 	data  []byte // all postings
-	rest  []byte // those still to come
-	left  int    // how many these are
+	rest  []byte // remaining postings
+	left  int    // number of remaining postings
 
 	passage uint32
 	tf      uint32
@@ -43,7 +44,7 @@ func newPostings(df int, data []byte) postings {
 	}
 }
 
-// advance goes to the next passage.
+// advance moves to the next passage.
 func (p *postings) advance() {
 	if p.left == 0 {
 		p.ended = true
@@ -66,7 +67,7 @@ func (p *postings) advance() {
 	p.rest = rest
 }
 
-// frequency returns how often the passage has the term. It moves the cursor.
+// frequency returns the frequency of the term in the passage. It moves the cursor.
 func (p *postings) frequency(passage uint32) uint32 {
 	skips := len(p.table) / skipBytes
 	block := sort.Search(skips, func(i int) bool { return p.skip(i).before >= passage })
@@ -86,7 +87,7 @@ func (p *postings) frequency(passage uint32) uint32 {
 	return 0
 }
 
-// skip says how to go on after some postings.
+// skip is an entry point into the postings.
 type skip struct {
 	before uint32 // the index of the passage before
 	offset uint64 // behind the table
@@ -97,7 +98,7 @@ func (p *postings) skip(i int) skip {
 	return skip{binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint64(b[4:])}
 }
 
-// postingsWriter makes the bytes of one term after the other. Its buffers are used again.
+// postingsWriter encodes the postings of one term after another and reuses its buffers.
 type postingsWriter struct {
 	table, data []byte
 	df          int
@@ -118,7 +119,7 @@ func (w *postingsWriter) add(passage, tf uint32) {
 	w.df++
 }
 
-// appendPosting appends a posting; before is the passage of the posting before, math.MaxUint32 where there is none.
+// appendPosting appends a posting; before is the passage of the previous posting, math.MaxUint32 for the first.
 func appendPosting(data []byte, before, passage, tf uint32) []byte {
 	code := uint64(passage-before-1) << 1
 	if tf == 1 {

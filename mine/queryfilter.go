@@ -19,9 +19,9 @@ const (
 	reasonManyWords     Reason = "too many words"
 )
 
-// QueryLength drops the generated queries of fewer than least words or more than most; most 0 means no limit. Words are
-// what white space separates. Tamber et al. 2025 keep queries under 20 words. Queries without a source are a person's
-// and are kept.
+// QueryLength drops the generated queries of fewer than least or more than most words, separated by white space; most =
+// 0 means no limit. Tamber et al. 2025 keep queries of fewer than 20 words. It keeps queries without a source, which a
+// person wrote.
 func QueryLength(queries []retort.Query, least, most int) (Selection, error) {
 	if least < 0 || most < 0 || most > 0 && most < least {
 		return Selection{},
@@ -44,24 +44,23 @@ func QueryLength(queries []retort.Query, least, most int) (Selection, error) {
 	return selectAll(len(queries), dropped), nil
 }
 
-// NearDuplicateQueries drops each query whose words are nearly the words of an earlier query that stays. How near is
-// the overlap of their sets of words, letter case, punctuation and order aside:
+// NearDuplicateQueries drops each query that nearly repeats an earlier kept query. It compares the sets A and B of
+// their words, ignoring case, punctuation and order, by the Jaccard coefficient:
 //
 //	|A ∩ B| / |A ∪ B| >= overlap, 0 < overlap <= 1
 //
-// (the Jaccard coefficient); 1 asks for the same words. What a query repeats is Drop.Of. A query without letters and
-// digits is kept.
+// overlap = 1 requires equal sets. Drop.Of is the repeated query. A query without letters and digits is kept.
 //
-// Every query is compared with all that can be near enough, found by their rarest words: where sets of n words overlap
-// so far, they share one of the rarest n - ceil(overlap·n) + 1 of either. References: Chaudhuri, Ganti, Kaushik (2006),
-// "A primitive operator for similarity joins in data cleaning", ICDE; Bayardo, Ma, Srikant (2007), "Scaling up all
-// pairs similarity search", WWW.
+// The result is exact. Candidates are found by their rarest words: two sets with this overlap share one of the rarest n
+// - ceil(overlap·n) + 1 words of each set of n words. References: Chaudhuri, Ganti, Kaushik (2006), "A primitive
+// operator for similarity joins in data cleaning", ICDE; Bayardo, Ma, Srikant (2007), "Scaling up all pairs similarity
+// search", WWW.
 func NearDuplicateQueries(ctx context.Context, queries []retort.Query, overlap float64) (Selection, error) {
 	if !(overlap > 0 && overlap <= 1) {
 		return Selection{}, fmt.Errorf("near-duplicate queries: overlap is %v: must be above 0 and at most 1", overlap)
 	}
 	sets := wordSets(queries)
-	holders := map[int32][]int{} // word to the queries that stay and have it among their rarest
+	holders := map[int32][]int{} // maps a word to the kept queries that have it among their rarest words
 	compared := make([]int, len(queries))
 	dropped := map[int]Drop{}
 	for i, set := range sets {
@@ -80,7 +79,8 @@ func NearDuplicateQueries(ctx context.Context, queries []retort.Query, overlap f
 	return selectAll(len(queries), dropped), nil
 }
 
-// firstNear returns the first query that stays and is near the i-th, or -1. compared marks what was looked at for it.
+// firstNear returns the first kept query that is near query i, or -1. compared marks the queries that were compared
+// with it.
 func firstNear(sets [][]int32, i int, rarest []int32, holders map[int32][]int, compared []int, overlap float64) int {
 	first := -1
 	for _, word := range rarest {
@@ -100,7 +100,7 @@ func firstNear(sets [][]int32, i int, rarest []int32, holders map[int32][]int, c
 	return first
 }
 
-// wordSets returns each query's distinct words as their ranks by frequency, the rarest first.
+// wordSets returns the distinct words of each query as ranks by frequency, rarest first.
 func wordSets(queries []retort.Query) [][]int32 {
 	words := make([][]string, len(queries))
 	count := map[string]int{}
@@ -131,9 +131,9 @@ func wordSets(queries []retort.Query) [][]int32 {
 	return sets
 }
 
-// rarestWords returns how many of a set's n words must be looked at: n - ceil(overlap·n) + 1.
+// rarestWords returns the number of a set's n words to look up: n - ceil(overlap·n) + 1.
 func rarestWords(n int, overlap float64) int {
-	// The product may be a rounding above a whole number; one word more costs time and nothing else.
+	// Rounding may put the product just above an integer; one word more costs only time.
 	return min(n, n-int(math.Ceil(overlap*float64(n)-1e-9))+1)
 }
 

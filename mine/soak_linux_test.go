@@ -190,7 +190,8 @@ func (s *soak) makeLists(corpus retort.Corpus, bm25 *mine.BM25, dense *mine.Dens
 
 	vectors, err := teacher.FromVectors(encoderOf(t), corpus, dense.Vectors())
 	require.NoError(t, err)
-	ensemble, err := teacher.NewEnsemble(teacher.Member{Teacher: wordsTeacher(corpus, bm25)}, teacher.Member{Teacher: vectors})
+	ensemble, err := teacher.NewEnsemble(teacher.Member{Teacher: wordsTeacher(corpus, bm25)},
+		teacher.Member{Teacher: vectors})
 	require.NoError(t, err)
 	for i := range lists {
 		passages := make([]retort.Passage, len(lists[i].IDs))

@@ -62,7 +62,7 @@ func TestRowsAreBroughtToLengthOne(t *testing.T) {
 	require.Equal(t, []float32{.6, .8, -1, .6, .8, -1, 1, 0, -1}, m.Data)
 	for want, v := range map[string]float32{
 		"is zero": 0, "not finite": float32(math.NaN()),
-		"holds a value that is not finite": float32(math.Inf(-1)),
+		"has a value that is not finite": float32(math.Inf(-1)),
 	} {
 		_, err := NormalizeRows(blas32.General{Rows: 2, Cols: 1, Stride: 1, Data: []float32{1, v}})
 		require.ErrorContains(t, err, want)

@@ -12,21 +12,21 @@ import (
 	"github.com/retort-ir/retort/internal/zscore"
 )
 
-// A fused search of a large corpus does not need the scores of all passages: the best stand among the first of at least
-// one ranker, or else no better than the sum of the scores at which those were cut off. This is the threshold algorithm
-// of Fagin, Lotem and Naor (2003), "Optimal aggregation algorithms for middleware". It is exact: queries that it cannot
-// settle are searched with the scores of all passages.
+// A fused search of a large corpus does not need the scores of all passages: a passage that is in no ranker's
+// candidates cannot exceed the sum of the lowest scores of the candidates. This is the threshold algorithm of Fagin,
+// Lotem and Naor (2003), "Optimal aggregation algorithms for middleware". It is exact: queries that it cannot settle
+// are searched with the scores of all passages.
 const (
-	thresholdPassages = 200_000 // in a smaller corpus all scores come sooner
-	thresholdDepth    = 1000    // of each ranker; or 10 k
+	thresholdPassages = 200_000 // for a smaller corpus computing all scores is faster
+	thresholdDepth    = 1000    // candidates of each ranker; at least 10 k
 	thresholdBatch    = 100     // candidates that are scored together
 )
 
-// candidateRanker is a Scorer that can be fused so.
+// candidateRanker is a Scorer that supports the threshold algorithm.
 type candidateRanker interface {
 	Scorer
-	// candidates returns the best passages of each query, and what scores any passage of query q; both give the numbers
-	// that ScoreAll gives. Where there are fewer than depth, all others score 0.
+	// candidates returns the best passages of each query, and a function that scores any passage for query q. Both
+	// return the same scores as ScoreAll. If there are fewer than depth candidates, all other passages score 0.
 	candidates(ctx context.Context, queries []retort.Query, depth int) (rankings [][]Hit, score scoreFunc, err error)
 }
 
@@ -46,7 +46,7 @@ func (x *Dense) candidates(ctx context.Context, queries []retort.Query, depth in
 	return rankings, func(q int, indices []int) ([]float64, error) { return x.Score(matrix.Row(vectors, q), indices) }, err
 }
 
-// candidateRankers returns the rankers if all of them can be fused by threshold.
+// candidateRankers returns the rankers if all of them support the threshold algorithm.
 func (f *ZScoreFusion) candidateRankers() ([]candidateRanker, bool) {
 	rankers := make([]candidateRanker, len(f.rankers))
 	for r := range f.rankers {
@@ -91,16 +91,16 @@ func (f *ZScoreFusion) searchByThreshold(
 type threshold struct {
 	k      int
 	scales []zscore.Scale
-	unseen []float32 // of each ranker: the highest standardised score of a passage that is not in its ranking
+	unseen []float32 // per ranker: upper bound of the standardised score of a passage outside its ranking
 	seen   map[int]*candidate
 }
 
-// candidate is a passage in one ranking at least.
+// candidate is a passage in at least one ranking.
 type candidate struct {
 	index int
-	z     []float32 // of each ranker, where known
+	z     []float32 // per ranker, if known
 	known []bool
-	most  float32 // the sum of z, with unseen for what is not known
+	most  float32 // the sum of z, with unseen in place of unknown values
 }
 
 func newThreshold(rankers, k int) *threshold {
@@ -110,7 +110,7 @@ func newThreshold(rankers, k int) *threshold {
 	}
 }
 
-// addRanking adds what a ranker found when it was asked for depth passages. Its scale comes from its first scaleDepth
+// addRanking adds a ranker's result of a search for depth passages. The scale is computed from its first scaleDepth
 // passages.
 func (t *threshold) addRanking(r int, ranking []Hit, depth, scaleDepth int) {
 	first := slices.Clone(ranking[:min(scaleDepth, len(ranking))])
@@ -133,8 +133,8 @@ func (t *threshold) addRanking(r int, ranking []Hit, depth, scaleDepth int) {
 	}
 }
 
-// search scores candidates, the most promising first, until no other can be among the k best. It returns nil where a
-// passage that no ranker found could be.
+// search scores candidates by descending upper bound until no other candidate can be among the k best. It returns nil
+// if a passage outside all rankings could be among them.
 func (t *threshold) search(passages int, score func(r int, indices []int) ([]float64, error)) ([]Hit, error) {
 	top := best{k: min(t.k, passages)}
 	candidates := t.byPromise()
@@ -176,7 +176,7 @@ func (t *threshold) byPromise() []*candidate {
 	return candidates
 }
 
-// complete asks the rankers for what is not known of the candidates.
+// complete computes the unknown scores of the candidates.
 func (t *threshold) complete(batch []*candidate, score func(r int, indices []int) ([]float64, error)) error {
 	for r := range t.scales {
 		var indices []int
@@ -198,7 +198,8 @@ func (t *threshold) complete(batch []*candidate, score func(r int, indices []int
 	return nil
 }
 
-// sum32 adds as ZScoreFusion.ScoreAll does. Rounding keeps order, so that a sum of upper bounds is one.
+// sum32 adds in the same order as ZScoreFusion.ScoreAll. Rounding is monotonic, so the sum of upper bounds is an upper
+// bound.
 func sum32(z []float32) float32 {
 	var sum float32
 	for _, v := range z {

@@ -26,7 +26,8 @@ func thresholdCorpus(t testing.TB, n int) (retort.Corpus, []retort.Query) {
 		words := strings.Fields(texts[r.IntN(n)])
 		queries = append(queries, retort.Query{ID: "q", Text: strings.Join(words[:len(words)/2], " ")})
 	}
-	return corpusOfTexts(t, texts), append(queries, retort.Query{ID: "q", Text: "unknown"}, retort.Query{ID: "q"}, retort.Query{ID: "q", Text: "w2900"})
+	return corpusOfTexts(t, texts), append(queries, retort.Query{ID: "q", Text: "unknown"}, retort.Query{ID: "q"},
+		retort.Query{ID: "q", Text: "w2900"})
 }
 
 func thresholdFusion(t testing.TB, corpus retort.Corpus, depth int) *ZScoreFusion {
@@ -60,7 +61,8 @@ func TestFusionByThresholdIsTheFusionOfAllScores(t *testing.T) {
 				for q, ranking := range found {
 					if ranking != nil {
 						settled++
-						require.Equal(t, want[q], ranking, "depth %d, k %d, %d candidates, query %q", depth, k, candidates, queries[q].Text)
+						require.Equal(t, want[q], ranking, "depth %d, k %d, %d candidates, query %q", depth, k, candidates,
+							queries[q].Text)
 					}
 				}
 				f.large = 0
@@ -124,7 +126,8 @@ func TestFusionByThresholdOnJudgedCollections(t *testing.T) {
 				require.Equal(t, want[q], ranking)
 			}
 		}
-		t.Logf("%s: %d of %d queries settled by the first %d of each ranker of %d passages", name, settled, len(queries), thresholdDepth, corpus.Len())
+		t.Logf("%s: %d of %d queries settled by the first %d of each ranker of %d passages", name, settled, len(queries),
+			thresholdDepth, corpus.Len())
 	}
 }
 

@@ -14,16 +14,16 @@ import (
 	"github.com/retort-ir/retort/internal/parallel"
 )
 
-// Queries and passages are multiplied in blocks of this many, small enough for the processor's cache.
+// Sizes of the blocks of queries and passages, which fit into the processor's cache.
 const (
 	queryBlock   = 64
 	passageBlock = 64
 )
 
 // TopK returns for each query [n x d] the k passages [m x d] with the largest inner products, best first, ties by
-// ascending index; all passages where k > m. The search is exact, takes memory for n*k hits and a few blocks, and reads
-// the passages once. Equal vectors have equal scores wherever they stand. k < 1, different widths and values that are
-// not finite are errors.
+// ascending index; all passages if k > m. The search is exact, needs memory for n*k hits and a few blocks, and reads
+// the passages once. Equal vectors have equal scores regardless of their position. k < 1, different widths and values
+// that are not finite are errors.
 func TopK(ctx context.Context, queries, passages blas32.General, k int) ([][]Hit, error) {
 	if err := checkK(k); err != nil {
 		return nil, fmt.Errorf("dense top-k: %w", err)
@@ -38,32 +38,32 @@ func TopK(ctx context.Context, queries, passages blas32.General, k int) ([][]Hit
 	return topK(ctx, queries, passages, k)
 }
 
-// checkQueries says whether the queries are well formed, as wide as the passages, and whether no inner product with a
-// passage can overflow.
+// checkQueries returns an error unless the queries are well formed and as wide as the passages and no inner product can
+// overflow.
 func checkQueries(queries blas32.General, d int, largestPassage float32) error {
 	largest, err := checkMatrix("queries", queries)
 	if err != nil {
 		return err
 	}
 	if queries.Rows > 0 && queries.Cols != d {
-		return fmt.Errorf("queries have %d dimensions, passages %d", queries.Cols, d)
+		return fmt.Errorf("queries have %d dimensions, but passages have %d", queries.Cols, d)
 	}
 	if queries.Rows > 0 && d == 0 {
 		return errors.New("vectors have no dimensions")
 	}
 	if float64(largest)*float64(largestPassage)*float64(d) > math.MaxFloat32 {
-		return fmt.Errorf("queries up to %g and passages up to %g: products overflow: normalise the vectors", largest,
+		return fmt.Errorf("inner products of queries up to %g and passages up to %g overflow; normalise the vectors", largest,
 			largestPassage)
 	}
 	return nil
 }
 
-// slabBytes is how much of the passages' vectors all queries are multiplied with before the next come: vectors on disk
-// are read once, however many queries there are.
+// slabBytes is the size of the part of the passage vectors that is multiplied with all queries before the next part, so
+// that vectors on disk are read only once.
 const slabBytes = 32 << 20
 
-// topK splits the work into slabs of passages, one after the other, and each of these into blocks of queries and, where
-// blocks are fewer than the processors, shards of passages.
+// topK processes slabs of passages one after another. It splits each slab into blocks of queries and, if there are
+// fewer blocks than processors, shards of passages.
 func topK(ctx context.Context, queries, passages blas32.General, k int) ([][]Hit, error) {
 	k = min(k, passages.Rows)
 	blocks := ceilDiv(queries.Rows, queryBlock)
@@ -124,7 +124,7 @@ func offerAll(top *best, first int, scores []float32) {
 }
 
 // products multiplies a block of queries with passages. It first copies both into rows that begin at a multiple of 16
-// bytes, because gonum's kernels sum in an order that depends on the address, and then the result would too.
+// bytes, because the order of summation in gonum's kernels, and so the result, depends on the address.
 type products struct {
 	queries, passages, scores []float32
 }

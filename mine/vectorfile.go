@@ -23,17 +23,17 @@ import (
 )
 
 // WriteVectors encodes the Content of every passage into a .npy file of float32 [n x d], row-major, in the order of the
-// corpus, for [OpenDense], numpy.load and most other tools. It holds the vectors of 1,024 passages at a time. The file
-// appears whole or not at all.
+// corpus, for [OpenDense], numpy.load and most other tools. It holds the vectors of 1,024 passages in memory at a time.
+// It creates the file atomically.
 //
-// What was done stays in path.partial and path.partial.jsonl when the work is cut off: by an error, the end of ctx, or
-// the end of the process. The next call with that path goes on after the last 1,024 passages that were done, with the
-// same bits. It does so only where the encoder implements [encoder.Fingerprinter] and fingerprint, passages and stored
-// vectors are all what they were; from the first difference on it encodes again. Two calls at a time for one path are
-// an error.
+// If the work is interrupted by an error, the end of ctx or the end of the process, the finished vectors stay in
+// path.partial and path.partial.jsonl. The next call with the same path resumes after the last complete block of 1,024
+// passages, with the same bits. This requires that the encoder implements [encoder.Fingerprinter] and that fingerprint,
+// passages and stored vectors are unchanged; from the first difference on WriteVectors encodes again. Concurrent calls
+// for one path are an error.
 //
-// progress, which may be nil, gets the number of passages that are done: once for what need not be done again, then
-// after every 128 of them. An empty corpus is an error.
+// WriteVectors calls progress, which may be nil, with the number of finished passages: once at the start of a resumed
+// call, then after every 128 passages. An empty corpus is an error.
 func WriteVectors(
 	ctx context.Context, enc encoder.Encoder, corpus retort.Corpus, path string, progress func(done, total int),
 ) error {
@@ -55,8 +55,8 @@ func WriteVectors(
 	return nil
 }
 
-// vectorFile is a matrix that is written block by block, and a journal of the blocks beside it. Both are hashed, so
-// that nothing needs to be synced before the end.
+// vectorFile is a matrix that is written block by block, with a journal of the blocks. The journal has hashes of the
+// blocks, so that nothing needs to be synced before the end.
 type vectorFile struct {
 	path    string
 	encoder encoder.Encoder
@@ -65,17 +65,17 @@ type vectorFile struct {
 	journal *os.File
 }
 
-// journalHeader is the first line of the journal: what must be the same for a partial file to be of use.
+// journalHeader is the first line of the journal. A partial file is usable only if the header is the same.
 type journalHeader struct {
 	Encoder  string `json:"encoder"` // its fingerprint
 	Passages int    `json:"passages"`
 	Dim      int    `json:"dim"`
 }
 
-// journalBlock is one of the lines after it.
+// journalBlock is one of the lines after the header.
 type journalBlock struct {
-	Texts   string `json:"texts"`   // SHA-256 of what was encoded
-	Vectors string `json:"vectors"` // and of its rows in the file
+	Texts   string `json:"texts"`   // SHA-256 of the encoded texts
+	Vectors string `json:"vectors"` // SHA-256 of the rows in the file
 }
 
 func openVectorFile(path string, enc encoder.Encoder, corpus retort.Corpus) (_ *vectorFile, err error) {
@@ -85,7 +85,7 @@ func openVectorFile(path string, enc encoder.Encoder, corpus retort.Corpus) (_ *
 			w.close()
 		}
 	}()
-	// Whoever has the journal has both: it is locked before the other is opened.
+	// The lock of the journal protects both files: it is taken before the matrix is opened.
 	if w.journal, err = regular.OpenFile(path+".partial.jsonl", os.O_RDWR|os.O_CREATE, 0o644); err != nil {
 		return nil, err
 	}
@@ -136,7 +136,7 @@ func (w *vectorFile) run(ctx context.Context, progress func(done, total int)) er
 	return err
 }
 
-// writeBlock encodes and writes the passages from start, and notes them in the journal.
+// writeBlock encodes and writes the passages from start and records them in the journal.
 func (w *vectorFile) writeBlock(ctx context.Context, rows *npy.Writer, start int, progress func(done int)) error {
 	texts, err := contents(w.corpus, start, min(start+encodeBlock, w.corpus.Len()))
 	if err != nil {
@@ -166,7 +166,7 @@ func (w *vectorFile) note(v any) error {
 	return err
 }
 
-// resume returns how many passages are done, and leaves both files at their end. It forgets what cannot be used.
+// resume returns the number of finished passages and moves both files to their ends. It discards unusable blocks.
 func (w *vectorFile) resume(ctx context.Context) (done int, err error) {
 	fingerprint := fingerprintOf(w.encoder)
 	header := journalHeader{fingerprint, w.corpus.Len(), w.encoder.Dim()}
@@ -210,7 +210,7 @@ func (w *vectorFile) resume(ctx context.Context) (done int, err error) {
 	return done, errors.Join(truncate(w.journal, int64(kept)), truncate(w.vectors, end))
 }
 
-// writeHeader writes what precedes the vectors, of which the journal has no hash.
+// writeHeader writes the header of the matrix again, because the journal has no hash of it.
 func (w *vectorFile) writeHeader() error {
 	var header bytes.Buffer
 	rows, err := npy.NewWriter(&header, w.corpus.Len(), w.encoder.Dim())
@@ -224,8 +224,7 @@ func (w *vectorFile) writeHeader() error {
 	return err
 }
 
-// holds says whether the block of passages from start is in the file as the journal says, and the passages are what
-// they were.
+// holds reports whether the block from start in the file matches the journal and the passages are unchanged.
 func (w *vectorFile) holds(ctx context.Context, block journalBlock, start int) (bool, error) {
 	if err := ctx.Err(); err != nil {
 		return false, err
@@ -252,7 +251,7 @@ func hashTexts(texts []string) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// truncate cuts the file and goes to its end.
+// truncate truncates the file and moves to its end.
 func truncate(f *os.File, size int64) error {
 	_, err := f.Seek(size, io.SeekStart)
 	return errors.Join(f.Truncate(size), err)

@@ -107,14 +107,26 @@ func TestWriteVectorsGoesOnWhereItStopped(t *testing.T) {
 		{"as it was", func(string) error { return nil }, vectorPassages - 2048},
 		{"a torn journal line", func(p string) error { return cut(p+".partial.jsonl", 10) }, vectorPassages - 1024},
 		{"torn vectors", func(p string) error { return cut(p+".partial", 1) }, vectorPassages - 1024},
-		{"vectors after the last journal line", func(p string) error { return lengthen(p+".partial", "half a block") }, vectorPassages - 2048},
-		{"half a journal line more", func(p string) error { return lengthen(p+".partial.jsonl", `{"texts":"`) }, vectorPassages - 2048},
+		{
+			"vectors after the last journal line", func(p string) error { return lengthen(p+".partial", "half a block") },
+			vectorPassages - 2048,
+		},
+		{
+			"half a journal line more", func(p string) error { return lengthen(p+".partial.jsonl", `{"texts":"`) },
+			vectorPassages - 2048,
+		},
 		{"other numbers in the first block", func(p string) error { return overwrite(p+".partial", 500) }, vectorPassages},
-		{"other numbers in the second block", func(p string) error { return overwrite(p+".partial", 128+1024*8*4+5) }, vectorPassages - 1024},
+		{
+			"other numbers in the second block", func(p string) error { return overwrite(p+".partial", 128+1024*8*4+5) },
+			vectorPassages - 1024,
+		},
 		{"another header", func(p string) error { return overwrite(p+".partial", 20) }, vectorPassages - 2048},
 		{"no journal", func(p string) error { return os.Remove(p + ".partial.jsonl") }, vectorPassages},
 		{"no vectors", func(p string) error { return os.Remove(p + ".partial") }, vectorPassages},
-		{"no journal to speak of", func(p string) error { return os.WriteFile(p+".partial.jsonl", []byte("\n\x00"), 0o644) }, vectorPassages},
+		{
+			"no journal to speak of", func(p string) error { return os.WriteFile(p+".partial.jsonl", []byte("\n\x00"), 0o644) },
+			vectorPassages,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "v.npy")
@@ -165,7 +177,9 @@ func TestWriteVectorsGoesOnOnlyWithTheSameEncoderAndPassages(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 128, goOn(corpusOf(t, texts...), other))
 
-	require.ErrorIs(t, mine.WriteVectors(ctx, &stoppingEncoder{Encoder: newEncoder(t), left: 2500}, corpusOf(t, texts...), path, nil), errStopped)
+	require.ErrorIs(t,
+		mine.WriteVectors(ctx, &stoppingEncoder{Encoder: newEncoder(t), left: 2500}, corpusOf(t, texts...), path,
+			nil), errStopped)
 	require.Equal(t, 128, goOn(corpusOf(t, texts...), wordHash{8}), "without a fingerprint nobody knows")
 }
 
@@ -174,9 +188,11 @@ func TestWriteVectorsBadInputIsAnError(t *testing.T) {
 	corpus := corpusOf(t, "cat", "dog")
 	dir := t.TempDir()
 	path := filepath.Join(dir, "v.npy")
-	require.EqualError(t, mine.WriteVectors(ctx, newEncoder(t), corpusOf(t), path, nil), "write vectors: the corpus is empty")
+	require.EqualError(t, mine.WriteVectors(ctx, newEncoder(t), corpusOf(t), path, nil),
+		"write vectors: the corpus is empty")
 	require.ErrorIs(t, mine.WriteVectors(ctx, newEncoder(t), brokenCorpus{corpus}, path, nil), errUnreadable)
-	require.ErrorContains(t, mine.WriteVectors(ctx, brokenEncoder{8, matrix(2, 3), nil}, corpus, path, nil), "passages 0 to 1: the encoder made 2 x 3 numbers")
+	require.ErrorContains(t, mine.WriteVectors(ctx, brokenEncoder{8, matrix(2, 3), nil}, corpus, path, nil),
+		"passages 0 to 1: the encoder returned a [2 x 3] matrix")
 	require.ErrorIs(t, mine.WriteVectors(cancelled(), newEncoder(t), corpus, path, nil), context.Canceled)
 	missing := filepath.Join(dir, "missing", "v.npy")
 	require.ErrorContains(t, mine.WriteVectors(ctx, newEncoder(t), corpus, missing, nil), missing)

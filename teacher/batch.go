@@ -8,43 +8,42 @@ import (
 	"github.com/retort-ir/retort/internal/parallel"
 )
 
-// BatchTeacher is a Teacher that works faster on several lists at once. ScoreAll makes use of it.
+// BatchTeacher is a Teacher that is faster on several lists at once. ScoreAll uses it.
 type BatchTeacher interface {
 	Teacher
-	// BatchSize is how many lists it would like to get at once, >= 1. It takes any number.
+	// BatchSize returns the preferred number of lists per call, >= 1. ScoreBatch accepts any number.
 	BatchSize() int
-	// ScoreBatch yields the outcome of every list under its index, once each and in the order in which they finish. The
-	// scores equal those of Score, whatever the other lists are. A list that fails does not affect the others. When the
-	// context ends so does the sequence; what is missing then has not been scored.
+	// ScoreBatch yields the index and the outcome of every list once, in the order of completion. The scores equal the
+	// scores of Score and do not depend on the other lists. An error of one list does not affect the other lists. When
+	// ctx ends the sequence ends; lists without an outcome have not been scored.
 	ScoreBatch(ctx context.Context, lists []Work) iter.Seq2[int, Scored]
 }
 
-// Work is a list to be scored.
+// Work is a list to score.
 type Work struct {
 	Query    retort.Query
 	Passages []retort.Passage
 }
 
-// Scored is the outcome of one list: one score a passage, as Teacher.Score returns them, or an error.
+// Scored is the outcome of one list: one score per passage, as from Teacher.Score, or an error.
 type Scored struct {
 	Scores []float64
 	Err    error
-	// Agreement is a confidence in the list, from an Ensemble of two members or more: 1 where all of them rank its
-	// passages alike, 0 where two rank them the other way round, and about 1/2 where they have nothing to do with each
-	// other. It is the mean over the pairs of members of (1 + tau_b) / 2, with Kendall's tau-b, which takes equal
-	// scores into account (Kendall 1945, "The treatment of ties in ranking problems", Biometrika 33). A pair of which
-	// one member ranks nothing above anything else counts 1/2. It is 0 where nobody says.
+	// Agreement is the agreement of the members of an Ensemble on the list, in [0,1]: 1 if all members rank the
+	// passages equally, 0 if two members rank them in opposite orders, and about 1/2 if the rankings are uncorrelated.
+	// It is the mean of (1 + tau_b) / 2 over the pairs of members, with Kendall's tau-b, which handles ties (Kendall
+	// 1945, "The treatment of ties in ranking problems", Biometrika 33). A pair counts 1/2 if one member gives all
+	// passages the same score. It is 0 if the teacher is not an Ensemble of two or more members.
 	Agreement float64
 }
 
-// ScoreAll yields every list with its scores, in the order of lists, whatever finishes first. Scores are checked and
-// filled as Score does. workers lists are worked on at the same time, or workers batches of a BatchTeacher; 0 means one
-// a processor. Only as many lists are held as are being worked on and a few more, so lists may be a stream of any
-// length; it is read from another goroutine.
+// ScoreAll yields every list with its scores, in the order of lists. It checks and fills scores like Score. It scores
+// workers lists at a time, or workers batches of a BatchTeacher; 0 means one per processor. It keeps only a bounded
+// number of lists in memory, so lists may be a stream of any length; it is read from another goroutine.
 //
-// A list that fails gives an error that names its query, and the sequence goes on, as it does after an error of lists
-// itself: whoever wants to stop at the first error leaves the loop. When the context ends, what is scored already still
-// comes, up to the first list that is not, and then the context's error. No goroutine outlives the loop.
+// A failed list, or an error of lists itself, yields an error that names the query, and the sequence continues; leave
+// the loop to stop at the first error. When the context ends, ScoreAll yields the lists that are already scored, up to
+// the first list that is not, and then the context's error. No goroutine outlives the loop.
 func ScoreAll(ctx context.Context, t Teacher, lists iter.Seq2[Work, error], workers int) iter.Seq2[Work, Scored] {
 	return func(yield func(Work, Scored) bool) {
 		all := func(yield func(listed) bool) {

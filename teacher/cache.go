@@ -13,16 +13,16 @@ import (
 	"github.com/retort-ir/retort/encoder"
 )
 
-// Cached returns t with a memory: a score is computed once and then read from the store, keyed by t's fingerprint, the
-// query's text and the passage's content. Missing scores (NaN) are remembered too. Only what the store lacks is asked
-// of t, in one call, so t must score a passage alike whatever the other passages are. t must implement
+// Cached returns a teacher that computes each score of t once and stores it, keyed by t's fingerprint, the query's text
+// and the passage's content. Missing scores (NaN) are stored too. It asks t only for the scores that are not in the
+// store, in one call, so t's score of a passage must not depend on the other passages. t must implement
 // encoder.Fingerprinter (see WithFingerprint).
 //
-// An Ensemble comes back as an ensemble of cached members, since its scores depend on the list: raw scores are cached,
-// never fused ones. The members must then have fingerprints.
+// For an Ensemble, Cached returns an ensemble of cached members, because fused scores depend on the list. The members
+// must have fingerprints.
 //
-// Several teachers may share one store. The result is safe for concurrent use; two calls that lack the same score at
-// the same time may both ask t, and the first answer is kept.
+// Several teachers may share one store. The result is safe for concurrent use; two concurrent calls may both ask t for
+// the same score, and the first answer is stored.
 func Cached(t Teacher, store *Store) (Teacher, error) {
 	if store == nil {
 		return nil, errors.New("cache a teacher: no store")
@@ -33,7 +33,8 @@ func Cached(t Teacher, store *Store) (Teacher, error) {
 	if f, ok := t.(fingerprinted); ok {
 		if _, ok := f.Teacher.(*Ensemble); ok {
 			return nil,
-				errors.New("cache a teacher: an ensemble's scores depend on the list: give its members the fingerprints")
+				errors.New("cache a teacher: the scores of an ensemble depend on the list; give fingerprints to its members " +
+					"instead")
 		}
 	}
 	f, ok := t.(encoder.Fingerprinter)

@@ -162,7 +162,7 @@ func TestCachedNeedsAFingerprint(t *testing.T) {
 		{"none", fixed(1), "has no fingerprint: see teacher.WithFingerprint"},
 		{"empty", WithFingerprint(fixed(1), ""), "is empty"},
 		{"member", e, "member plain of the ensemble: cache a teacher: teacher.Func has no fingerprint"},
-		{"fused", WithFingerprint(e, "fused"), "an ensemble's scores depend on the list"},
+		{"fused", WithFingerprint(e, "fused"), "the scores of an ensemble depend on the list"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := Cached(c.teacher, s)

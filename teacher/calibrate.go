@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// MinMax scales one list's scores to [0,1]: (s - min) / (max - min). Where all are the same, all are 1: they tie for
-// the best. Scores must be finite.
+// MinMax scales the scores of one list to [0,1]: (s - min) / (max - min). If all scores are equal, the result is 1 for
+// each. Scores must be finite.
 func MinMax(scores []float64) ([]float64, error) {
 	if err := checkFinite(scores); err != nil {
 		return nil, err
@@ -19,10 +19,10 @@ func MinMax(scores []float64) ([]float64, error) {
 	return rescale(scores, slices.Min(scores), slices.Max(scores)), nil
 }
 
-// PercentileMinMax scales the scores of many lists to [0,1] by one range: from the lo-th to the hi-th percentile of all
-// of them, what lies outside clipped. Tamber et al. 2025 (arXiv 2502.19712) use 1 and 99, once per collection, query
-// type and retriever. Percentiles are in [0,100] and interpolated linearly, as numpy.percentile does. Unlike MinMax it
-// keeps apart lists that hold a good passage and lists that hold none. Scores must be finite.
+// PercentileMinMax scales the scores of many lists to [0,1] by one range, from the lo-th to the hi-th percentile of all
+// scores, and clips scores outside. Tamber et al. 2025 (arXiv 2502.19712) use 1 and 99, once per collection, query type
+// and retriever. Percentiles are in [0,100] and interpolated linearly, like numpy.percentile. Unlike MinMax it
+// preserves the difference between lists with and without a good passage. Scores must be finite.
 func PercentileMinMax(lists [][]float64, lo, hi float64) ([][]float64, error) {
 	if err := checkPercentiles(lo, hi); err != nil {
 		return nil, err
@@ -41,23 +41,23 @@ func PercentileMinMax(lists [][]float64, lo, hi float64) ([][]float64, error) {
 	return scaled, nil
 }
 
-// OnStudentScale returns the target s0 + tau*gamma*z of one list, where s0 are the similarities of the student as it
-// was before training, z the teacher's z-scores (of ZScores or an Ensemble) and tau the student's temperature. Used
-// with teacher temperature = student temperature = tau it is the distribution
+// OnStudentScale returns the target s0 + tau*gamma*z of one list, where s0 are the similarities of the initial student,
+// z the teacher's z-scores (from ZScores or an Ensemble) and tau the student's temperature. With teacher temperature =
+// student temperature = tau it is the distribution
 //
 //	softmax((s0 + tau*gamma*z) / tau) = softmax(s0/tau + gamma*z)
 //
-// so training starts with a divergence that comes only from what the teacher knows better: gamma 0 asks for no change
-// at all. The targets are not confined to [0,1].
+// so the initial divergence comes only from the teacher's corrections; with gamma 0 it is 0. The targets are not
+// limited to [0,1].
 func OnStudentScale(s0, z []float64, tau, gamma float64) ([]float64, error) {
 	if len(s0) != len(z) {
-		return nil, fmt.Errorf("%d similarities and %d z-scores", len(s0), len(z))
+		return nil, fmt.Errorf("%d similarities, but %d z-scores", len(s0), len(z))
 	}
 	if err := checkTemperature(tau); err != nil {
 		return nil, err
 	}
 	if gamma < 0 || math.IsNaN(gamma) || math.IsInf(gamma, 0) {
-		return nil, fmt.Errorf("gamma is %v, want it finite and >= 0", gamma)
+		return nil, fmt.Errorf("gamma is %v, want a finite number of at least 0", gamma)
 	}
 	if err := errors.Join(checkFinite(s0), checkFinite(z)); err != nil {
 		return nil, err
@@ -88,7 +88,7 @@ func rescale(scores []float64, lo, hi float64) []float64 {
 func checkFinite(scores []float64) error {
 	for i, s := range scores {
 		if math.IsNaN(s) || math.IsInf(s, 0) {
-			return fmt.Errorf("score %d is %v, want it finite", i, s)
+			return fmt.Errorf("score %d is %v, want a finite number", i, s)
 		}
 	}
 	return nil
@@ -103,7 +103,7 @@ func checkPercentiles(lo, hi float64) error {
 
 func checkTemperature(tau float64) error {
 	if !(tau > 0) || math.IsInf(tau, 0) {
-		return fmt.Errorf("temperature is %v, want it finite and > 0", tau)
+		return fmt.Errorf("temperature is %v, want a finite number above 0", tau)
 	}
 	return nil
 }

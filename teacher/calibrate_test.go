@@ -70,7 +70,7 @@ func TestCalibrationsRefuseBadInput(t *testing.T) {
 		{"PercentileMinMax Inf", second(PercentileMinMax([][]float64{{1}, {math.Inf(1)}}, 1, 99)), "list 1: score 0 is +Inf"},
 		{"PercentileMinMax order", second(PercentileMinMax(nil, 99, 1)), "percentiles 99 and 1"},
 		{"PercentileMinMax range", second(PercentileMinMax(nil, 0, 101)), "percentiles 0 and 101"},
-		{"OnStudentScale lengths", second(OnStudentScale([]float64{1}, nil, .05, 1)), "1 similarities and 0 z-scores"},
+		{"OnStudentScale lengths", second(OnStudentScale([]float64{1}, nil, .05, 1)), "1 similarities, but 0 z-scores"},
 		{"OnStudentScale tau", second(OnStudentScale(nil, nil, 0, 1)), "temperature is 0"},
 		{"OnStudentScale gamma", second(OnStudentScale(nil, nil, .05, -1)), "gamma is -1"},
 		{"OnStudentScale NaN", second(OnStudentScale([]float64{1}, []float64{nan}, .05, 1)), "score 0 is NaN"},

@@ -7,7 +7,7 @@ import (
 	"github.com/retort-ir/retort/internal/percentile"
 )
 
-// Range is the range by which percentile min-max scales, with what it does to the scores that it was found from.
+// Range is the range of percentile min-max scaling, with its effect on the scores that it was computed from.
 type Range struct {
 	LowPercentile  float64 `json:"low_percentile"`
 	HighPercentile float64 `json:"high_percentile"`
@@ -19,9 +19,9 @@ type Range struct {
 	Above          int     `json:"above"` // scores clipped to 1
 }
 
-// PercentileRange finds the range of PercentileMinMax, for use on other lists too (the lists of a dev split by the
-// range of the training lists) and to say what was done. Arguments and errors are as for PercentileMinMax; no scores
-// are an error.
+// PercentileRange returns the range of PercentileMinMax, to report it or to scale other lists with it (such as held-out
+// lists with the range of the training lists). Arguments and errors are the same as for PercentileMinMax; no scores are
+// an error too.
 func PercentileRange(lists [][]float64, lo, hi float64) (Range, error) {
 	if err := checkPercentiles(lo, hi); err != nil {
 		return Range{}, err
@@ -46,8 +46,8 @@ func PercentileRange(lists [][]float64, lo, hi float64) (Range, error) {
 	return r, nil
 }
 
-// Scale returns (s - Low) / (High - Low) of one list's scores, clipped to [0,1]. Where Low and High are the same, what
-// reaches them is 1. Scores must be finite.
+// Scale returns (s - Low) / (High - Low) for the scores of one list, clipped to [0,1]. If Low equals High, scores of at
+// least Low become 1 and lower scores 0. Scores must be finite.
 func (r Range) Scale(scores []float64) ([]float64, error) {
 	if err := checkFinite(scores); err != nil {
 		return nil, err
@@ -55,8 +55,9 @@ func (r Range) Scale(scores []float64) ([]float64, error) {
 	return rescale(scores, r.Low, r.High), nil
 }
 
-// String says in one line what was done.
+// String describes the scaling in one line.
 func (r Range) String() string {
-	return fmt.Sprintf("percentile min-max of %d scores in %d lists: %.4g (percentile %g) to 0, %.4g (percentile %g) to 1; clipped %d below, %d above",
+	return fmt.Sprintf("percentile min-max of %d scores in %d lists: %.4g (percentile %g) to 0, %.4g (percentile %g) "+
+		"to 1; clipped %d below, %d above",
 		r.Scores, r.Lists, r.Low, r.LowPercentile, r.High, r.HighPercentile, r.Below, r.Above)
 }

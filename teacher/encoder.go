@@ -13,19 +13,18 @@ import (
 	"github.com/retort-ir/retort/internal/matrix"
 )
 
-// FromEncoder returns a bi-encoder as a teacher: the score is the inner product of the query's and the passage's
-// vector, in [-1,1] where they are normalised (encoder.Normalizer). It encodes a passage once that is in several
-// lists of a batch. The teacher has a fingerprint where the encoder has one; then it also remembers the vectors of
-// passages, up to 256 MiB of them, until the encoder's weights change. The last bits of a passage's vector depend on
-// the passages that it was encoded with: where two runs must agree in them, whichever lists they begin with, take
-// FromVectors.
+// FromEncoder returns a bi-encoder as a teacher: the score is the inner product of the vectors of query and passage, in
+// [-1,1] if the vectors are normalised (encoder.Normalizer). It encodes a passage that is in several lists of a batch
+// only once. If the encoder has a fingerprint, the teacher has one too, and it caches the vectors of passages, up to
+// 256 MiB, until the encoder's weights change. The rounding of a passage's vector depends on the passages that are
+// encoded with it. Use FromVectors if the scores must be reproducible to the bit.
 func FromEncoder(enc encoder.Encoder) Teacher {
 	return withEncoderFingerprint(enc, &biEncoder{enc: enc, remembered: vectorMemory{enc: enc}})
 }
 
-// FromVectors is FromEncoder for a corpus whose passages are encoded already: row i of vectors [corpus.Len() x
-// enc.Dim()] is the vector of passage i. Only queries, and passages that the corpus does not hold with the same
-// content, are encoded. The vectors are not copied: do not change them afterwards.
+// FromVectors is FromEncoder with precomputed passage vectors: row i of vectors [corpus.Len() x enc.Dim()] is the
+// vector of passage i. It encodes only queries, and passages that are not in the corpus with the same content. It does
+// not copy the vectors: do not change them afterwards.
 func FromVectors(enc encoder.Encoder, corpus retort.Corpus, vectors blas32.General) (Teacher, error) {
 	if vectors.Rows != corpus.Len() || vectors.Cols != enc.Dim() {
 		return nil, fmt.Errorf("vectors are [%d x %d], want [%d x %d] for this corpus and encoder",
@@ -36,8 +35,8 @@ func FromVectors(enc encoder.Encoder, corpus retort.Corpus, vectors blas32.Gener
 	}), nil
 }
 
-// WithFingerprint returns t with a fingerprint, so that Cached accepts it. The fingerprint must change whenever t's
-// scores could: with its weights, prompts, limits and, where the scores depend on one (BM25), the corpus.
+// WithFingerprint returns t with a fingerprint, for Cached. The fingerprint must cover everything that affects t's
+// scores: weights, prompts, limits and, if the scores depend on it (BM25), the corpus.
 func WithFingerprint(t Teacher, fingerprint string) Teacher {
 	return fingerprinted{Teacher: t, fingerprint: fingerprint}
 }

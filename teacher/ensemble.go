@@ -20,14 +20,14 @@ type Member struct {
 	Weight  float64 // 0 means 1
 }
 
-// Fusion says how an Ensemble puts its members' scores of a list on one scale.
+// Fusion is the method by which an Ensemble converts its members' scores of a list to one scale.
 type Fusion uint8
 
 const (
 	// ZScore standardises them: (s - mean) / sd, with mean and population standard deviation over the list.
 	ZScore Fusion = iota
-	// ReciprocalRank takes 1 / (60 + rank), rank 1 being the highest score; equal scores share the mean of their ranks.
-	// The top ranks count most, and how far apart scores are does not. Cormack, Clarke, Büttcher (2009),
+	// ReciprocalRank uses 1 / (60 + rank), where rank 1 is the highest score and equal scores share the mean of their
+	// ranks. The top ranks count most, and the distances between scores do not count. Cormack, Clarke, Büttcher (2009),
 	// "Reciprocal rank fusion outperforms Condorcet and individual rank learning methods", SIGIR.
 	ReciprocalRank
 )
@@ -39,15 +39,15 @@ func (f Fusion) String() string {
 	return "z-scores"
 }
 
-// Ensemble is the weighted sum of its members' scores, each brought to the same scale within the list:
+// Ensemble is the weighted sum of its members' scores, converted to one scale within the list:
 //
 //	score(q, p) = sum_m weight_m * f(s_m(q, p))
 //
-// with f the Fusion's, over the passages of the call, so a passage's score depends on its list. A score
-// that a member lacks counts as that member's lowest score in the list; a member that scores all passages of a list
-// alike, or none, prefers none of them.
+// where f is the function of the Fusion over the passages of the call, so the score of a passage depends on its list. A
+// missing score counts as the member's lowest score in the list. A member that gives all passages the same score, or no
+// score, does not affect the order. It is safe for concurrent use.
 //
-// An ensemble has no fingerprint, for the same reason: Cached caches what its members say, never the sum.
+// Therefore an ensemble has no fingerprint: Cached caches the scores of the members.
 type Ensemble struct {
 	members []Member
 	fusion  Fusion
@@ -62,7 +62,7 @@ func NewRankFusion(members ...Member) (*Ensemble, error) { return newEnsemble(Re
 
 func newEnsemble(fusion Fusion, members []Member) (*Ensemble, error) {
 	if len(members) == 0 {
-		return nil, errors.New("an ensemble needs a member")
+		return nil, errors.New("an ensemble needs at least one member")
 	}
 	members = slices.Clone(members)
 	for i := range members {
@@ -86,10 +86,10 @@ func newEnsemble(fusion Fusion, members []Member) (*Ensemble, error) {
 // Members returns a copy of the members, names and weights filled in.
 func (e *Ensemble) Members() []Member { return slices.Clone(e.members) }
 
-// Fusion says how the members' scores are fused.
+// Fusion returns the method of fusion.
 func (e *Ensemble) Fusion() Fusion { return e.fusion }
 
-// Score returns the fused scores; they are finite. Members are asked one after the other.
+// Score returns the fused scores, which are finite. It calls the members one after another.
 func (e *Ensemble) Score(ctx context.Context, q retort.Query, passages []retort.Passage) ([]float64, error) {
 	opinions := make([][]float64, len(e.members))
 	for i, m := range e.members {
@@ -105,7 +105,7 @@ func (e *Ensemble) Score(ctx context.Context, q retort.Query, passages []retort.
 	return e.fuse(opinions, len(passages)), nil
 }
 
-// BatchSize is the largest of the members'.
+// BatchSize returns the largest batch size of the members.
 func (e *Ensemble) BatchSize() int {
 	size := 1
 	for _, m := range e.members {
@@ -114,8 +114,7 @@ func (e *Ensemble) BatchSize() int {
 	return size
 }
 
-// ScoreBatch asks each member for all lists at once. With two members or more it says in Scored.Agreement how far they
-// agree.
+// ScoreBatch calls each member with all lists at once. With two or more members it sets Scored.Agreement.
 func (e *Ensemble) ScoreBatch(ctx context.Context, lists []Work) iter.Seq2[int, Scored] {
 	return func(yield func(int, Scored) bool) {
 		opinions := make([][][]float64, len(lists)) // [list][member][passage]
@@ -177,8 +176,8 @@ func (m Member) failed(err error) error {
 	return fmt.Errorf("member %s of the ensemble: %w", m.Name, err)
 }
 
-// ZScores returns (s - mean) / sd of one list's scores, sd being the population standard deviation. Where the scores
-// are all the same but for rounding, all are 0. The scores must be finite.
+// ZScores returns (s - mean) / sd for the scores of one list, where sd is the population standard deviation. If all
+// scores are equal up to rounding, the result is 0 for each. The scores must be finite.
 func ZScores(scores []float64) []float64 {
 	scale := zscore.Of(len(scores), func(i int) float64 { return scores[i] })
 	z := make([]float64, len(scores))

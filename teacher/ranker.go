@@ -8,13 +8,13 @@ import (
 	"github.com/retort-ir/retort/encoder"
 )
 
-// IndexScorer scores passages of its corpus by their indices, one score an index; mine.BM25 is one.
+// IndexScorer scores passages of its corpus by index, one score per index; mine.BM25 implements it.
 type IndexScorer interface {
 	Score(query string, indices []int) ([]float64, error)
 }
 
-// FromIndex returns a ranker over the corpus as a teacher of that corpus's passages; a passage that the corpus does not
-// hold is an error. The teacher has a fingerprint where the ranker has one.
+// FromIndex returns a ranker over the corpus as a teacher. Passages must be in the corpus; another passage is an error.
+// The teacher has a fingerprint if the ranker has one.
 func FromIndex(corpus retort.Corpus, ranker IndexScorer) Teacher {
 	t := Func(func(ctx context.Context, q retort.Query, passages []retort.Passage) ([]float64, error) {
 		if err := ctx.Err(); err != nil {

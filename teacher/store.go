@@ -14,10 +14,10 @@ import (
 	"github.com/retort-ir/retort/internal/ledger"
 )
 
-// Store keeps scores in one append-only file: JSON Lines, each with a score, its key and a checksum. A score is in the
-// file before the call that computed it returns, so it survives the end of the process, however it ends; a power cut
-// can take the last two seconds. A store holds an index of about 50 bytes a score in memory. It is safe for concurrent
-// use. One process at a time can have the file open.
+// Store keeps scores in one append-only file of JSON Lines, each with a score, its key and a checksum. It writes a
+// score before the call that computed the score returns, so scores survive a kill of the process; a power failure can
+// lose the last two seconds. The index of all scores is in memory. It is safe for concurrent use. Only one process at a
+// time can have the file open.
 type Store struct {
 	path string
 
@@ -75,9 +75,9 @@ func parseRecord(body []byte) (r record, err error) {
 	return r, nil
 }
 
-// OpenStore opens the store at path, which it creates where there is none. It cuts off a record that a kill or power
-// cut left unfinished at the end, and reports that to log (nil: slog.Default()). Other damage is retort.ErrDamaged and
-// names the line. A store that is open elsewhere is retort.ErrInUse.
+// OpenStore opens the store at path and creates it if it does not exist. It removes an incomplete record at the end of
+// the file, which a kill can leave, and logs a warning to log (nil: slog.Default()). Other damage is retort.ErrDamaged,
+// with the line. If the store is open elsewhere, the error is retort.ErrInUse.
 func OpenStore(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
 	s := &Store{path: path, scores: map[key]float64{}}
 	var err error

@@ -10,12 +10,12 @@ import (
 
 // Teacher scores passages for a query. Implementations are safe for concurrent use.
 type Teacher interface {
-	// Score returns one score a passage, in their order; higher is better. The scale is the teacher's own. NaN says
-	// that the teacher cannot score that passage; a failure that may pass (a timeout, a full disk) is an error instead.
+	// Score returns one score per passage, in order; higher is better. Each teacher has its own scale. NaN means that
+	// the teacher cannot score the passage. A temporary failure (a timeout, a full disk) must be an error instead.
 	Score(ctx context.Context, q retort.Query, passages []retort.Passage) ([]float64, error)
 }
 
-// Func is a function as a Teacher. Give it a fingerprint with WithFingerprint to cache its scores.
+// Func is a function that implements Teacher. Use WithFingerprint to cache its scores.
 type Func func(ctx context.Context, q retort.Query, passages []retort.Passage) ([]float64, error)
 
 // Score calls f.
@@ -23,9 +23,9 @@ func (f Func) Score(ctx context.Context, q retort.Query, passages []retort.Passa
 	return f(ctx, q, passages)
 }
 
-// Score calls t and checks what comes back: as many scores as passages, none infinite. A missing score (NaN) becomes
-// the lowest of the list's other scores, since what a teacher cannot score is as bad as the worst that it has seen
-// there; all are 0 where every score is missing. So the result is finite. Errors name the query and the passage.
+// Score calls t and checks the result: one score per passage, none infinite. It replaces a missing score (NaN) by the
+// lowest other score of the list, or by 0 if all scores are missing, so the result is finite. Errors name the query and
+// the passage.
 func Score(ctx context.Context, t Teacher, q retort.Query, passages []retort.Passage) ([]float64, error) {
 	scores, err := rawScores(ctx, t, q, passages)
 	if err != nil {

@@ -129,7 +129,7 @@ func TestNewEnsembleNamesTheWrongField(t *testing.T) {
 		members []Member
 		want    string
 	}{
-		{"empty", nil, "an ensemble needs a member"},
+		{"empty", nil, "an ensemble needs at least one member"},
 		{"no teacher", []Member{{Name: "bm25"}}, "member bm25 of the ensemble: no Teacher"},
 		{"negative", []Member{{Name: "bm25", Teacher: fixed(), Weight: -1}}, "member bm25 of the ensemble: Weight is -1"},
 		{"NaN", []Member{{Teacher: fixed(), Weight: nan}}, "member 0 of the ensemble: Weight is NaN"},

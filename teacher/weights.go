@@ -11,19 +11,19 @@ import (
 	"github.com/retort-ir/retort/eval"
 )
 
-// Judged is a list of a dev split: what each teacher says of its passages, and which of them answer the query.
+// Judged is a list of a dev split with the scores of each teacher and the judgements of its passages.
 type Judged struct {
 	Scores [][]float64 // one slice a teacher, one score a passage; NaN: missing
-	Grades []int       // of the passages; 0 or below: not relevant
-	Missed []int       // grades of relevant passages that the list lacks: they count in the ideal of nDCG
+	Grades []int       // one grade per passage; 0 or less: not relevant
+	Missed []int       // grades of relevant passages outside the list, which count in the ideal DCG
 }
 
-// WeightOptions say what is fitted. Split and Names must be set.
+// WeightOptions are the settings of FitWeights. Split and Names must be set.
 type WeightOptions struct {
 	Split  string   // the dev split, for whoever reads the result: "SciFact train, 300 queries"
 	Names  []string // of the teachers, in the order of Judged.Scores
 	Fusion Fusion
-	// Grid are the weights that are tried; nil means 0, 1/4, 1/2, 3/4, 1, 1 1/2, 2, 3, 4.
+	// Grid holds the candidate weights, >= 0; nil means 0, 1/4, 1/2, 3/4, 1, 1 1/2, 2, 3, 4.
 	Grid []float64
 	Seed uint64 // of the significance test
 }
@@ -39,8 +39,7 @@ type Weights struct {
 	Equal   float64   `json:"equal"`   // nDCG@10 on the split with all weights 1
 	Best    float64   `json:"best"`    // nDCG@10 on the split with Fitted; flattering, since it was chosen there
 	Kept    bool      `json:"kept"`    // whether Weights are Fitted
-	// CrossValidated is what weights that were fitted on four fifths of the split gain over equal ones on the other
-	// fifth.
+	// CrossValidated compares fitted with equal weights by five-fold cross-validation.
 	CrossValidated eval.Comparison `json:"cross_validated"`
 }
 
@@ -53,14 +52,13 @@ const weightP = 0.05
 // folds of the cross-validation: list i belongs to fold i mod 5.
 const folds = 5
 
-// FitWeights looks for the weights of an ensemble of which the fused scores have the highest mean nDCG@10 over the
-// lists: it starts with all 1, and for one teacher after the other takes the weight of the grid that is best with the
-// others as they are, until none changes. It keeps equal weights unless fitting pays on lists that were not fitted on:
-// five-fold, with a mean gain above 0 and p < .05 by a paired randomisation test. Equal arguments give an equal
-// outcome.
+// FitWeights fits the weights of an ensemble to maximise the mean nDCG@10 of the fused scores over the lists, by
+// coordinate ascent: it starts with all weights 1 and sets one weight after another to the best value of the grid until
+// none changes. It keeps equal weights unless five-fold cross-validation shows a mean gain above 0 with p < .05 by a
+// paired randomisation test. Equal arguments give equal results.
 //
-// The lists come from a dev split, judged queries or known items, never of the queries that are reported on. Fewer
-// lists than 10 are an error; 100 are still few.
+// The lists must come from a dev split, never from the queries that results are reported on. Fewer than 10 lists are an
+// error; even 100 are few.
 func FitWeights(ctx context.Context, lists []Judged, o WeightOptions) (*Weights, error) {
 	if o.Grid == nil {
 		o.Grid = []float64{0, .25, .5, .75, 1, 1.5, 2, 3, 4}
@@ -90,7 +88,8 @@ func FitWeights(ctx context.Context, lists []Judged, o WeightOptions) (*Weights,
 	return w, nil
 }
 
-// Ensemble returns the ensemble with these weights. teachers are in the order of Names; one of weight 0 is left out.
+// Ensemble returns the ensemble with these weights. teachers are in the order of Names; teachers of weight 0 are
+// omitted.
 func (w *Weights) Ensemble(teachers ...Teacher) (*Ensemble, error) {
 	if len(teachers) != len(w.Names) {
 		return nil, fmt.Errorf("%d teachers for the weights of %d (%s)", len(teachers), len(w.Names),
@@ -105,14 +104,15 @@ func (w *Weights) Ensemble(teachers ...Teacher) (*Ensemble, error) {
 	return newEnsemble(w.Fusion, members)
 }
 
-// String says in one line what was chosen, on what, and how sure it is.
+// String describes the weights, the split and the significance in one line.
 func (w *Weights) String() string {
 	parts := make([]string, len(w.Names))
 	for i, name := range w.Names {
 		parts[i] = fmt.Sprintf("%s %g", name, w.Fitted[i])
 	}
 	c := w.CrossValidated
-	line := fmt.Sprintf("weights of %s fitted on %s (%d queries): %s, nDCG@10 %s to %s; cross-validated %+.3f [%+.3f, %+.3f], %s",
+	line := fmt.Sprintf("weights of %s fitted on %s (%d queries): %s, nDCG@10 %s to %s; cross-validated %+.3f [%+.3f, "+
+		"%+.3f], %s",
 		w.Fusion, w.Split, w.Queries, strings.Join(parts, ", "), point(w.Equal), point(w.Best), c.Delta, c.Low, c.High,
 		pValue(c.P))
 	if !w.Kept {

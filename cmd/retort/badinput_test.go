@@ -59,7 +59,7 @@ func TestBadInputIsNamed(t *testing.T) {
 			"ids that a run cannot hold",
 			map[string]string{"corpus.jsonl": `{"_id":"a b","text":"x"}` + "\n" +
 				readString(t, collection(t, nil)+"/corpus.jsonl")},
-			eval + " -run DIR/out.trec", `cannot write DIR/out.trec: passage id "a b" holds white space`,
+			eval + " -run DIR/out.trec", `cannot write DIR/out.trec: passage id "a b" contains white space`,
 		},
 		{
 			"qrels of unknown queries",

@@ -43,7 +43,9 @@ type TrainResult struct {
 // A loss or gradient that is not finite is an error (encoder.ErrNonFinite, or the loss's own) with the step and its
 // queries, and so is a loss that explodes (TrainOptions.MaxLossRise); the model is not saved. When the context ends
 // Train stops within a micro-batch, writes a checkpoint where Dir is set, and returns the context's error.
-func Train(ctx context.Context, start, out string, corpus retort.Corpus, examples []Example, o TrainOptions) (*TrainResult, error) {
+func Train(ctx context.Context, start, out string, corpus retort.Corpus, examples []Example,
+	o TrainOptions,
+) (*TrainResult, error) {
 	t, err := newTrainer(ctx, start, out, corpus, examples, o)
 	if err != nil {
 		return nil, err
@@ -63,7 +65,9 @@ type trainer struct {
 	loop     *training.Loop
 }
 
-func newTrainer(ctx context.Context, start, out string, corpus retort.Corpus, examples []Example, o TrainOptions) (*trainer, error) {
+func newTrainer(ctx context.Context, start, out string, corpus retort.Corpus, examples []Example,
+	o TrainOptions,
+) (*trainer, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}

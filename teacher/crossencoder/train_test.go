@@ -74,8 +74,8 @@ func gradients(t *testing.T, st *stepper) map[string][]float32 {
 	return all
 }
 
-// The reference is PyTorch's autograd over transformers' model. The budgets take one window of one micro-batch, windows of
-// several, and groups whose graph does not fit, which are computed twice.
+// The reference is PyTorch's autograd over transformers' model. The budgets take one window of one micro-batch, windows
+// of several, and groups whose graph does not fit, which are computed twice.
 func TestGradientsEqualPyTorchWhateverTheMicroBatches(t *testing.T) {
 	f, err := safetensors.Open("testdata/gradients.safetensors")
 	require.NoError(t, err)
