@@ -357,7 +357,7 @@ func TestBadFoldersAreErrorsThatNameFileAndField(t *testing.T) {
 		"no hidden_size": {config("hidden_size", nil), "config.json: no hidden_size"},
 		"no layers":      {config("num_hidden_layers", 0), "num_hidden_layers is 0"},
 		"heads that do not fit": {
-			config("num_attention_heads", 5), "hidden_size 32 is no multiple of num_attention_heads 5",
+			config("num_attention_heads", 5), "hidden_size 32 is not a multiple of num_attention_heads 5",
 		},
 		"another activation":     {config("hidden_act", "silu"), `hidden_act is "silu"; gelu, `},
 		"a negative eps":         {config("layer_norm_eps", -1), "layer_norm_eps is -1"},

@@ -24,7 +24,7 @@ func (ps Parameters) GradNorm(s *torch.Scope) float64 {
 	return math.Sqrt(sum)
 }
 
-// AdamW is what one step of AdamW needs besides the gradients.
+// AdamW holds the settings of one step of AdamW.
 type AdamW struct {
 	LR          float64
 	WeightDecay float64 // decoupled: w -= LR * WeightDecay * w
@@ -43,7 +43,7 @@ type AdamW struct {
 func (ps Parameters) Step(s *torch.Scope, t int, u AdamW) {
 	correct1 := 1 - math.Pow(u.Beta1, float64(t))
 	correct2 := 1 - math.Pow(u.Beta2, float64(t))
-	// The corrections are moved to where they are numbers, not tensors.
+	// The bias corrections are folded into the rate and eps, which are numbers, not tensors.
 	a := torch.AdamW{
 		Scale: u.Scale, Weight1: 1 - u.Beta1, Weight2: 1 - u.Beta2, Keep: 1 - u.LR*u.WeightDecay,
 		Rate: u.LR * math.Sqrt(correct2) / correct1, Eps: u.Eps * math.Sqrt(correct2),
@@ -64,7 +64,7 @@ func (ps Parameters) Step(s *torch.Scope, t int, u AdamW) {
 	})
 }
 
-// Moments makes AdamW's moments at the first use.
+// Moments makes AdamW's moments on first use.
 func (p *Parameter) Moments(s *torch.Scope) {
 	if p.First != nil {
 		return
@@ -77,7 +77,7 @@ func (p *Parameter) Moments(s *torch.Scope) {
 	p.First, p.Second = s.Keep(first), s.Keep(second)
 }
 
-// ZeroGradients drops what Backward has added up.
+// ZeroGradients zeroes the gradients.
 func (ps Parameters) ZeroGradients(s *torch.Scope) {
 	for _, p := range ps {
 		if g := s.Grad(p.Value); g != nil {

@@ -16,8 +16,8 @@ type Batch struct {
 	training bool
 }
 
-// ForTraining returns the batch for a pass that Backward goes through, or one before it that is to give the same
-// numbers: its attention is computed in the type whose backward is fast.
+// ForTraining returns the batch for a pass with a backward pass, or for an earlier pass that must give the same
+// numbers: attention is computed in the type whose backward pass is fast.
 func (b Batch) ForTraining() Batch {
 	b.training = true
 	return b
@@ -30,8 +30,8 @@ func (b Batch) attentionType(s *torch.Scope, precision torch.Type) torch.Type {
 	return precision
 }
 
-// trainingAttention is float32 on CPUs: there LibTorch's attention in bfloat16 takes half the time forward, but three
-// times as long backward.
+// trainingAttention is float32 on CPUs, where LibTorch's attention in bfloat16 is faster forward, but far slower
+// backward.
 func trainingAttention(precision torch.Type, onCPU bool) torch.Type {
 	if onCPU {
 		return torch.Float32
@@ -39,7 +39,7 @@ func trainingAttention(precision torch.Type, onCPU bool) torch.Type {
 	return precision
 }
 
-// NewBatch puts texts, which are token ids, into a batch; pad fills up the shorter ones.
+// NewBatch makes a batch of texts, given as token ids, and fills up the shorter texts with pad.
 func NewBatch(texts [][]int32, pad int32) Batch {
 	b := Batch{Rows: len(texts), Lengths: make([]int, len(texts))}
 	for i, ids := range texts {
@@ -58,8 +58,8 @@ func NewBatch(texts [][]int32, pad int32) Batch {
 	return b
 }
 
-// WithSegments returns the batch with the second segment's embedding for the tokens of row i from second[i] on, as
-// BERT's pairs of texts have it.
+// WithSegments returns the batch with the second segment for the tokens of row i from second[i] on, as in BERT's
+// pairs of texts.
 func (b Batch) WithSegments(second []int) Batch {
 	b.segments = make([]int64, len(b.ids))
 	for i, from := range second {

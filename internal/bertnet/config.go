@@ -60,7 +60,8 @@ func ReadConfig(path string, modelTypes ...string) (Config, error) {
 		if len(modelTypes) > 1 {
 			verb = "are"
 		}
-		return Config{}, fmt.Errorf("%s: model_type is %q; only %s %s supported", path, j.ModelType, strings.Join(modelTypes, ", "), verb)
+		return Config{}, fmt.Errorf("%s: model_type is %q; only %s %s supported",
+			path, j.ModelType, strings.Join(modelTypes, ", "), verb)
 	}
 	if p := valueOr(j.Positions, "absolute"); p != "absolute" {
 		return Config{}, fmt.Errorf("%s: position_embedding_type is %q; only absolute is supported", path, p)
@@ -68,7 +69,9 @@ func ReadConfig(path string, modelTypes ...string) (Config, error) {
 	if j.Decoder {
 		return Config{}, fmt.Errorf("%s: is_decoder is true; only encoders are supported", path)
 	}
-	c := Config{LayerNormEps: valueOr(j.Eps, 1e-12), Activation: valueOr(j.Activation, "gelu"), TypeVocabSize: valueOr(j.Types, 2)}
+	c := Config{
+		LayerNormEps: valueOr(j.Eps, 1e-12), Activation: valueOr(j.Activation, "gelu"), TypeVocabSize: valueOr(j.Types, 2),
+	}
 	for _, field := range []struct {
 		name string
 		from *int
@@ -91,7 +94,8 @@ func ReadConfig(path string, modelTypes ...string) (Config, error) {
 		*field.to = *field.from
 	}
 	if c.HiddenSize%c.Heads != 0 {
-		return Config{}, fmt.Errorf("%s: hidden_size %d is no multiple of num_attention_heads %d", path, c.HiddenSize, c.Heads)
+		return Config{}, fmt.Errorf("%s: hidden_size %d is not a multiple of num_attention_heads %d",
+			path, c.HiddenSize, c.Heads)
 	}
 	if !(c.LayerNormEps > 0 && c.LayerNormEps < 1) {
 		return Config{}, fmt.Errorf("%s: layer_norm_eps is %v", path, c.LayerNormEps)

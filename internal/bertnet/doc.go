@@ -1,7 +1,7 @@
-// Package bertnet is the network that Retort's encoder and its cross-encoder share: BERT (Devlin et al. 2019, arXiv
-// 1810.04805) and RoBERTa, which differs in where positions begin, on LibTorch; its weights in a Hugging Face folder;
-// and their training by AdamW. What stands on top of the last layer (pooling, a classification head) is the caller's.
+// Package bertnet is the network of Retort's encoder and cross-encoder on LibTorch: BERT (Devlin et al. 2019, arXiv
+// 1810.04805) and RoBERTa, whose positions begin at another row. It reads the weights from a Hugging Face folder and
+// trains them by AdamW. The caller adds pooling or a classification head.
 //
-// It is ordinary Go. All computing happens in a scope of package torch, whose runtime a program without LibTorch cannot
-// open.
+// The package compiles without LibTorch. It computes in a scope of package torch, whose runtime a program without
+// LibTorch cannot open.
 package bertnet

@@ -2,18 +2,18 @@ package bertnet
 
 import "github.com/retort-ir/retort/internal/torch"
 
-// GraphBytes estimates what LibTorch keeps for the backward pass of texts padded to width tokens, in training (see
-// Batch.ForTraining). With h the hidden size, f the width between the feed-forward matrices, size what an element
-// takes in products (4 bytes, in bfloat16 2) and attention what it takes in attention, a token costs, in each layer,
+// GraphBytes estimates the bytes that LibTorch keeps for the backward pass of texts padded to width tokens, in
+// training (see Batch.ForTraining). With hidden size h, feed-forward width f, and the bytes of an element in products
+// (size) and in attention (attention), a token costs in each layer
 //
 //	4 (2 h) bytes              the sums before the two normalisations
 //	size (2 h + 2 f) bytes     the inputs of both halves, the feed-forward matrices' output before and after the activation
 //	attention (4 h) bytes      queries, keys, values and the mixed values
 //	size (h) bytes             the mixed values once more, where attention is computed in another type than products
 //
-// and a few numbers a head and a normalisation. Attention is counted without its matrix of tokens by tokens:
-// LibTorch's fused kernels compute that anew. The weights' copies in bfloat16 are the model's: all graphs share them.
-// A last layer of which one token is asked for keeps less.
+// and a few numbers per head and normalisation. The estimate leaves out the attention matrix, which LibTorch's fused
+// kernels recompute, and the weights' copies in bfloat16, which all graphs share. A last layer that computes one token
+// keeps less.
 func (c Config) GraphBytes(texts, width int, precision torch.Type, onCPU bool) int64 {
 	h, f, heads := int64(c.HiddenSize), int64(c.IntermediateSize), int64(c.Heads)
 	kind := trainingAttention(precision, onCPU)

@@ -127,14 +127,14 @@ func (n *Network) Clone(ctx context.Context, rt *torch.Runtime) (*Network, error
 // masked is far below every attention score, yet finite in bfloat16 too.
 const masked = -1e30
 
-// Hidden returns the last layer's hidden states [rows x width x hidden] in float32; those of padding have no meaning.
-// Matrix products are computed in precision, all else in float32, as autocast does.
+// Hidden returns the last layer's hidden states [rows x width x hidden] in float32; the states of padding are
+// undefined. It computes matrix products in precision and everything else in float32, as autocast does.
 func (n *Network) Hidden(s *torch.Scope, b Batch, precision torch.Type) torch.Tensor {
 	return n.run(s, b, len(n.layers), precision)
 }
 
-// FirstHidden returns the last layer's hidden state of each row's first token, [rows x hidden] in float32. In the
-// last layer it computes no other token's, which nobody would read.
+// FirstHidden returns the last layer's hidden state of each row's first token, [rows x hidden] in float32. The last
+// layer computes no other token.
 func (n *Network) FirstHidden(s *torch.Scope, b Batch, precision torch.Type) torch.Tensor {
 	last := len(n.layers) - 1
 	x := n.run(s, b, last, precision)
@@ -179,7 +179,7 @@ func (n *Network) embed(s *torch.Scope, b Batch) torch.Tensor {
 	return n.layerNorm(s, words, n.norm)
 }
 
-// attend computes the attention of from, hidden states that stand in x too, over x.
+// attend computes the attention of from, a part of the hidden states x, over x.
 func (n *Network) attend(s *torch.Scope, l layer, from, x torch.Tensor, m mask, precision torch.Type) torch.Tensor {
 	h, heads := int64(n.Config.HiddenSize), int64(n.Config.Heads)
 	in := s.As(x, precision)
@@ -194,7 +194,8 @@ func (n *Network) attend(s *torch.Scope, l layer, from, x torch.Tensor, m mask, 
 		}
 		return s.Transpose(s.Reshape(s.As(linear(s, in, a, precision), m.kind), shape[0], shape[1], heads, h/heads), 1, 2)
 	}
-	mixed := s.Attention(project(queries, l.query), project(in, l.key), project(in, l.value), m.tensor, 1/math.Sqrt(float64(h/heads)))
+	mixed := s.Attention(project(queries, l.query), project(in, l.key), project(in, l.value), m.tensor,
+		1/math.Sqrt(float64(h/heads)))
 	mixed = s.As(s.Transpose(mixed, 1, 2), precision)
 	if shape := s.Shape(mixed); shape != nil {
 		mixed = s.Reshape(mixed, shape[0], shape[1], h)
@@ -207,7 +208,7 @@ func (n *Network) feedForward(s *torch.Scope, l layer, x torch.Tensor, precision
 	return n.layerNorm(s, plus(s, linear(s, up, l.down, precision), x), l.norm)
 }
 
-// plus adds x, in float32, to a half's result, which nobody else reads: no memory is taken for the sum.
+// plus adds x, in float32, to a result that has no other reader, so that the sum needs no memory.
 func plus(s *torch.Scope, result, x torch.Tensor) torch.Tensor {
 	sum := s.As(result, torch.Float32)
 	s.AddInPlace(sum, x)
@@ -220,7 +221,7 @@ func (n *Network) activate(s *torch.Scope, x torch.Tensor) torch.Tensor {
 		return s.Relu(x)
 	case "gelu_new", "gelu_pytorch_tanh":
 		return s.GeluTanh(x)
-	default: // the reading of the folder lets only "gelu" through
+	default: // ReadConfig accepts no other than "gelu"
 		return s.Gelu(x)
 	}
 }
@@ -229,20 +230,19 @@ func (n *Network) layerNorm(s *torch.Scope, x torch.Tensor, a affine) torch.Tens
 	return s.LayerNorm(x, a.weight.Value, a.bias.Value, int64(n.Config.HiddenSize), n.Config.LayerNormEps)
 }
 
-// linear casts the weights as part of the graph, so that the gradient reaches the float32 ones.
+// linear casts the weights as part of the graph, so that the gradient reaches the float32 weights.
 func linear(s *torch.Scope, x torch.Tensor, a affine, precision torch.Type) torch.Tensor {
 	return s.Linear(x, a.weight.as(s, precision), a.bias.as(s, precision))
 }
 
-// mask is what attention adds to its scores, in the type that it computes in.
+// mask is added to the scores of attention, and has the type in which attention is computed.
 type mask struct {
 	tensor torch.Tensor
 	kind   torch.Type
 }
 
-// attentionMask is 0 where a key is a token and masked where it is padding, [rows x 1 x 1 x width]; LibTorch's
-// attention needs one even where nothing is masked, since gotch cannot say none. Its fused kernels take it at no cost
-// to speak of.
+// attentionMask is 0 for tokens and masked for padding, [rows x 1 x 1 x width]. It exists even if nothing is masked,
+// since gotch cannot pass an absent mask; LibTorch's fused kernels apply a mask at little cost.
 func attentionMask(s *torch.Scope, b Batch, precision torch.Type) mask {
 	kind := b.attentionType(s, precision)
 	if !b.padded() {

@@ -16,8 +16,8 @@ type Parameter struct {
 	cast cast
 }
 
-// cast is a parameter in a type that products are computed in. All passes between two changes of the weights share it:
-// LibTorch's node of a conversion keeps nothing, so that each of their graphs can go back through it.
+// cast is a parameter in the type of products. All passes between two changes of the weights share it: LibTorch's node
+// of a conversion keeps nothing, so that the backward pass of each graph can go through it.
 type cast struct {
 	tensor   torch.Tensor // nil: none
 	kind     torch.Type
@@ -42,7 +42,7 @@ func (p *Parameter) as(s *torch.Scope, kind torch.Type) torch.Tensor {
 	return t
 }
 
-// changed must be called where the weights change.
+// changed must be called when the weights change.
 func (p *Parameter) changed(s *torch.Scope) {
 	s.Free(p.cast.tensor)
 	p.cast = cast{}
@@ -86,7 +86,7 @@ func NewParameters(ctx context.Context, rt *torch.Runtime, shapes []Shape, read 
 	return params, nil
 }
 
-// Free gives back all of the tensors.
+// Free frees all tensors.
 func (ps Parameters) Free(s *torch.Scope) {
 	for _, p := range ps {
 		p.changed(s)

@@ -9,8 +9,8 @@ import (
 	"github.com/retort-ir/retort/internal/safetensors"
 )
 
-// DType returns the type of the file's tensors, by its name in transformers ("float32"), and "" where they differ or
-// transformers has none.
+// DType returns the type of the file's tensors by its name in transformers ("float32"); "" if the types differ or
+// have no name in transformers.
 func (w *Weights) DType() string {
 	kind := ""
 	for _, name := range w.File.Names() {
@@ -32,7 +32,7 @@ func (w *Weights) DType() string {
 // dtypes are transformers' names of the types that Tensor reads.
 var dtypes = map[string]string{"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
-// isIndex says whether a tensor holds numbers of positions, which old versions of transformers saved.
+// isIndex says whether a tensor holds position ids, which old versions of transformers saved.
 func isIndex(name string) bool { return strings.HasSuffix(name, "position_ids") }
 
 // CopiedConfig returns config.json of the folder for a copy of its weights, which are of the type dtype.

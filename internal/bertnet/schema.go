@@ -2,7 +2,7 @@ package bertnet
 
 import "github.com/retort-ir/retort/internal/modelfolder"
 
-// ConfigSchema is for config.json. A BertModel of transformers 5 ignores what is not listed.
+// ConfigSchema is the schema of config.json. A BertModel of transformers 5 ignores keys that are not listed.
 var ConfigSchema = modelfolder.Schema{
 	Read: []string{
 		"model_type", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "vocab_size",
@@ -11,12 +11,10 @@ var ConfigSchema = modelfolder.Schema{
 	},
 	Harmless: []string{
 		"_name_or_path", "_attn_implementation", "_attn_implementation_autoset", "_commit_hash", "architectures",
-		"attention_probs_dropout_prob",
-		"attn_implementation", "bos_token_id", "chunk_size_feed_forward", "classifier_dropout", "cls_token_id",
-		"directionality",
-		"eos_token_id", "finetuning_task", "gradient_checkpointing", "hidden_dropout_prob", "id2label", "initializer_range",
-		"label2id",
-		"mask_token_id", "max_length", "model_max_length", "name_or_path", "num_labels", "output_attentions",
+		"attention_probs_dropout_prob", "attn_implementation", "bos_token_id", "chunk_size_feed_forward",
+		"classifier_dropout", "cls_token_id", "directionality", "eos_token_id", "finetuning_task",
+		"gradient_checkpointing", "hidden_dropout_prob", "id2label", "initializer_range", "label2id", "mask_token_id",
+		"max_length", "model_max_length", "name_or_path", "num_labels", "output_attentions",
 		"output_hidden_states", "output_past", "pad_token_id", "pooler_fc_size", "pooler_num_attention_heads",
 		"pooler_num_fc_layers", "pooler_size_per_head", "pooler_type", "problem_type", "return_dict", "sep_token_id",
 		"tie_last_hidden_states", "tie_word_embeddings", "torchscript", "transformers_version", "use_bfloat16", "use_cache",

@@ -8,8 +8,8 @@ import (
 	"github.com/retort-ir/retort/internal/torch"
 )
 
-// State is what AdamW must have to go on: weights and moments, by name. Groups of parameters that learn in one step
-// have a prefix each.
+// State is the state that AdamW needs to resume: weights and moments, by name. Each group of parameters that learns in
+// one step has its own prefix.
 type State []slot
 
 // slot is one tensor of the state.
@@ -42,7 +42,7 @@ func (st State) Read(s *torch.Scope) ([]safetensors.Tensor, error) {
 	return tensors, s.Err()
 }
 
-// Check says whether f holds this state: its errors begin with "the state". Moments may be missing.
+// Check returns an error, which begins with "the state", if f does not hold this state. Moments may be missing.
 func (st State) Check(f *safetensors.File) error {
 	known := 0
 	for _, slot := range st {
@@ -60,12 +60,13 @@ func (st State) Check(f *safetensors.File) error {
 		known++
 	}
 	if n := len(f.Names()); n != known {
-		return fmt.Errorf("the state holds %d tensors, the model knows %d of them: was it saved with other towers learning?", n, known)
+		return fmt.Errorf("the state holds %d tensors, the model knows %d of them: "+
+			"was it saved with other towers learning?", n, known)
 	}
 	return nil
 }
 
-// Restore brings back what Read returned, from a file that Check has seen, and zeroes the gradients.
+// Restore restores the state from a file that Check has accepted, and zeroes the gradients.
 func (st State) Restore(s *torch.Scope, f *safetensors.File) error {
 	for _, slot := range st {
 		if slot.moment {

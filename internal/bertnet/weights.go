@@ -12,11 +12,11 @@ import (
 	"github.com/retort-ir/retort/internal/safetensors"
 )
 
-// firstWeight is there in every BERT; what stands before it in a file is the prefix of all names.
+// firstWeight exists in every BERT; the text before it in a file is the prefix of all names.
 const firstWeight = "embeddings.word_embeddings.weight"
 
-// Weights reads the parameters of a network by their names in a BertModel, whatever the file's prefix ("bert." where
-// the model was saved with a head).
+// Weights reads the parameters of a network by their names in a BertModel, whatever the file's prefix ("bert." if the
+// model was saved with a head).
 type Weights struct {
 	File   *safetensors.File
 	Prefix string
@@ -59,14 +59,16 @@ func (w *Weights) check(c Config, prefixes []string) error {
 	for _, name := range w.File.Names() {
 		if prefix, ok := strings.CutSuffix(name, firstWeight); ok {
 			if prefix != "" && !slices.Contains(prefixes, prefix) {
-				return fmt.Errorf("%s: tensor %q has the prefix %q; none and %q are supported", w.path, name, prefix, strings.Join(prefixes, ", "))
+				return fmt.Errorf("%s: tensor %q has the prefix %q; none and %q are supported",
+					w.path, name, prefix, strings.Join(prefixes, ", "))
 			}
 			w.Prefix = prefix
 		}
 	}
 	// Compared before the loop, so that a huge num_hidden_layers is refused before its names are made.
 	if names := len(w.File.Names()); c.Layers > names {
-		return fmt.Errorf("%s: %d tensors cannot be the %d layers of %s (num_hidden_layers)", w.path, names, c.Layers, ConfigFile)
+		return fmt.Errorf("%s: %d tensors cannot be the %d layers of %s (num_hidden_layers)",
+			w.path, names, c.Layers, ConfigFile)
 	}
 	for _, p := range Shapes(c) {
 		if _, err := w.find(w.Prefix+p.Name, p.Dims); err != nil {
@@ -74,12 +76,13 @@ func (w *Weights) check(c Config, prefixes []string) error {
 		}
 	}
 	if extra := fmt.Sprintf("%sencoder.layer.%d.output.dense.weight", w.Prefix, c.Layers); w.File.DType(extra) != "" {
-		return fmt.Errorf("%s: tensor %q is beyond the %d layers of %s (num_hidden_layers)", w.path, extra, c.Layers, ConfigFile)
+		return fmt.Errorf("%s: tensor %q is beyond the %d layers of %s (num_hidden_layers)",
+			w.path, extra, c.Layers, ConfigFile)
 	}
 	return nil
 }
 
-// find returns the name that a tensor has in the file: old files have gamma and beta in a LayerNorm.
+// find returns the name of a tensor in the file: old files have gamma and beta in a LayerNorm.
 func (w *Weights) find(stored string, shape []int) (string, error) {
 	if old := oldName(stored); w.File.DType(stored) == "" && w.File.DType(old) != "" {
 		stored = old
@@ -110,11 +113,12 @@ func missingWeights(dir string, err error) error {
 	}
 	switch {
 	case exists("pytorch_model.bin"):
-		return fmt.Errorf("%s: only pytorch_model.bin, which is not read; convert it to %s in Python: "+
+		return fmt.Errorf("%s: the weights are in pytorch_model.bin, which is not supported; convert it to %s in Python: "+
 			"from transformers import AutoModel; AutoModel.from_pretrained(%q).save_pretrained(%q, safe_serialization=True)",
 			dir, WeightsFile, dir, dir)
 	case exists(WeightsFile + ".index.json"):
-		return fmt.Errorf("%s: the weights are in several files, which is not supported; save them as one %s", dir, WeightsFile)
+		return fmt.Errorf("%s: the weights are in several files, which is not supported; save them as one %s",
+			dir, WeightsFile)
 	}
 	return err
 }

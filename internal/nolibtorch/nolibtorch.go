@@ -5,4 +5,5 @@ package nolibtorch
 import "errors"
 
 // Err is retort.ErrNoLibTorch.
-var Err = errors.New(`built without LibTorch: run "retort libtorch install", then eval "$(retort libtorch env)" and build again`)
+var Err = errors.New(`built without LibTorch: ` +
+	`run "retort libtorch install", then eval "$(retort libtorch env)" and build again`)

@@ -6,13 +6,13 @@ import (
 	"github.com/retort-ir/retort/internal/torch/raw"
 )
 
-// AdamW holds the numbers of one step of AdamW, which are the same for every element:
+// AdamW holds the numbers of one step of AdamW:
 //
 //	g = scale g;  m += weight1 (g - m);  v += weight2 (g² - v);  w = keep w - rate m / (sqrt(v) + eps)
 type AdamW struct{ Scale, Weight1, Weight2, Keep, Rate, Eps float64 }
 
-// AdamW takes weights, their moments and their gradient, contiguous float32 tensors of n elements, through a step, and
-// zeroes the gradient. On the CPU it goes once over memory; operations of LibTorch would go there ten times.
+// AdamW makes a step with weights w, moments m and v and gradient g, contiguous float32 tensors of n elements, and
+// zeroes the gradient. On the CPU it passes over memory once, where LibTorch's operations would each make a pass.
 func (s *Scope) AdamW(a AdamW, w, m, v, g Tensor, n int64) {
 	if !s.ready("adamw", w, m, v, g) {
 		return
@@ -22,11 +22,12 @@ func (s *Scope) AdamW(a AdamW, w, m, v, g Tensor, n int64) {
 		return
 	}
 	inParallel(s.rt.threads, n, func(start, end int64) {
-		raw.AdamW(w, m, v, g, start, end, float32(a.Scale), float32(a.Weight1), float32(a.Weight2), float32(a.Keep), float32(a.Rate), float32(a.Eps))
+		raw.AdamW(w, m, v, g, start, end,
+			float32(a.Scale), float32(a.Weight1), float32(a.Weight2), float32(a.Keep), float32(a.Rate), float32(a.Eps))
 	})
 }
 
-// adamWByOperations is for devices whose memory the processor does not see.
+// adamWByOperations is for devices whose memory the CPU cannot access.
 func (s *Scope) adamWByOperations(a AdamW, w, m, v, g Tensor) {
 	s.ScaleInPlace(g, a.Scale)
 	s.LerpInPlace(m, g, a.Weight1)
@@ -43,10 +44,10 @@ func (s *Scope) adamWByOperations(a AdamW, w, m, v, g Tensor) {
 	s.AddDivInPlace(w, m, denominator)
 }
 
-// smallest is how many elements are worth a goroutine.
+// smallest is the least number of elements per goroutine.
 const smallest = 1 << 16
 
-// inParallel cuts n elements into one run a thread and returns when f has seen all of them.
+// inParallel splits n elements into one range a thread and calls f with each range.
 func inParallel(threads int, n int64, f func(start, end int64)) {
 	runs := min(int64(threads), (n+smallest-1)/smallest)
 	var wg sync.WaitGroup

@@ -9,11 +9,11 @@ import (
 	"github.com/retort-ir/retort/internal/torch/raw"
 )
 
-// GlooOptions say how one worker of a group finds the others.
+// GlooOptions say how one worker of a group connects to the others.
 type GlooOptions = raw.GlooOptions
 
-// Gloo is a worker's end of a group over c10d's Gloo. Its operations are begun in the same order by all workers. It
-// needs no Runtime.
+// Gloo is a worker's end of a group over c10d's Gloo. All workers must begin operations in the same order. Gloo needs
+// no Runtime.
 type Gloo struct {
 	group raw.Gloo
 	mu    sync.Mutex
@@ -21,9 +21,10 @@ type Gloo struct {
 	ended bool // Free was called
 }
 
-var errNoGloo = errors.New(`LibTorch was installed without Gloo: run "retort libtorch install" again and see what it says of Gloo`)
+var errNoGloo = errors.New("LibTorch was installed without Gloo: " +
+	`run "retort libtorch install" again and read its message about Gloo`)
 
-// ConnectGloo waits until all workers have come.
+// ConnectGloo waits until all workers have connected.
 func ConnectGloo(o GlooOptions) (*Gloo, error) {
 	switch {
 	case !raw.Available:
@@ -48,17 +49,17 @@ func ConnectGloo(o GlooOptions) (*Gloo, error) {
 	return &Gloo{group: group}, nil
 }
 
-// AllReduce begins to add up the values of all workers.
+// AllReduce begins to sum the values of all workers.
 func (g *Gloo) AllReduce(values []float32) (*GlooOperation, error) {
 	return g.begin(func() (raw.GlooOperation, error) { return raw.GlooAllReduce(g.group, values) })
 }
 
-// AllGather begins to gather room values of each worker, of which this one gives those of own.
+// AllGather begins to gather room values of each worker. own are this worker's values.
 func (g *Gloo) AllGather(own []float32, room int) (*GlooOperation, error) {
 	return g.begin(func() (raw.GlooOperation, error) { return raw.GlooAllGather(g.group, own, room) })
 }
 
-// Broadcast begins to give all workers the values of root; those of the others only say how many there are.
+// Broadcast begins to send the values of root to all workers. On other workers only the number of values matters.
 func (g *Gloo) Broadcast(values []float32, root int) (*GlooOperation, error) {
 	return g.begin(func() (raw.GlooOperation, error) { return raw.GlooBroadcast(g.group, values, root) })
 }
@@ -77,7 +78,7 @@ func (g *Gloo) begin(f func() (raw.GlooOperation, error)) (*GlooOperation, error
 	return &GlooOperation{gloo: g, op: op}, nil
 }
 
-// Disconnect lets the operations of the other workers fail. One of this worker's that waits goes on waiting, until the
+// Disconnect makes the operations of other workers fail. An operation of this worker that waits does so until the
 // timeout.
 func (g *Gloo) Disconnect() error {
 	g.mu.Lock()
@@ -88,7 +89,7 @@ func (g *Gloo) Disconnect() error {
 	return raw.GlooDisconnect(g.group)
 }
 
-// Free ends the group once the operations that were begun are freed.
+// Free ends the group once all operations are freed.
 func (g *Gloo) Free() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -106,7 +107,7 @@ func (g *Gloo) freeIfDone() error {
 	return raw.GlooFree(g.group)
 }
 
-// GlooOperation is one that was begun. It must be waited for, and then freed once.
+// GlooOperation is an operation that has begun. Call Wait, then Free, once each.
 type GlooOperation struct {
 	gloo *Gloo
 	op   raw.GlooOperation
@@ -115,10 +116,10 @@ type GlooOperation struct {
 // Wait returns once the operation has ended.
 func (o *GlooOperation) Wait() error { return raw.GlooWait(o.op) }
 
-// Read copies values of the result, from the one numbered start on.
+// Read copies values of the result, beginning with number start.
 func (o *GlooOperation) Read(start int, out []float32) { raw.GlooRead(o.op, start, out) }
 
-// Free may be the last one that its group waits for.
+// Free frees the operation, and the group if it waits for this operation.
 func (o *GlooOperation) Free() error {
 	o.gloo.mu.Lock()
 	defer o.gloo.mu.Unlock()

@@ -12,14 +12,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// listen returns a socket that listens at one address of the machine, or -1 where only every address is sure to be
-// reached: another machine may know a name by another address than this one does.
+// listen returns a socket that listens at one address of the machine, or -1 if the store must listen at every address:
+// another machine may resolve a name to another address than this machine does.
 func listen(host string, port int) (int, error) {
 	if _, err := netip.ParseAddr(host); err != nil && !loopback(host) {
 		return -1, nil
 	}
 	l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
-	if errors.Is(err, unix.EADDRNOTAVAIL) { // of a machine that translates addresses on the way to this one
+	if errors.Is(err, unix.EADDRNOTAVAIL) { // the address of a machine that translates addresses
 		return -1, nil
 	}
 	if err != nil {
@@ -31,7 +31,7 @@ func listen(host string, port int) (int, error) {
 		return -1, err
 	}
 	defer file.Close()
-	// The store closes what it is given, and so does file.
+	// Both the store and file close their descriptor.
 	fd, err := unix.FcntlInt(file.Fd(), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		return -1, os.NewSyscallError("fcntl", err)

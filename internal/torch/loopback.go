@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// loopback reports whether a group at that host is on this machine alone.
+// loopback says whether a host is reachable from this machine alone.
 func loopback(host string) bool {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return ip.Unmap().IsLoopback()

@@ -10,7 +10,7 @@ func (s *Scope) Zeros(kind Type, shape ...int64) Tensor {
 	return s.own("zeros", raw.Zeros(shape, int(kind), s.rt.device))
 }
 
-// As converts to another element type; a tensor that has it already is shared.
+// As converts to another element type. It shares a tensor that has the type already.
 func (s *Scope) As(x Tensor, kind Type) Tensor {
 	if !s.ready("as", x) {
 		return nil
@@ -26,9 +26,9 @@ func (s *Scope) Embedding(weight, indices Tensor) Tensor {
 	return s.own("embedding", raw.Embedding(weight, indices, false))
 }
 
-// ParameterRows is Embedding of a parameter (see RequireGrad). On the CPU its backward adds to the gradients of those
-// rows only; that of Embedding makes, clears and adds gradients of all rows, which can be most of a small batch's
-// time.
+// ParameterRows is Embedding of a parameter (see RequireGrad). On the CPU its backward pass touches the gradients of
+// the selected rows only, while the backward pass of Embedding touches all rows, which dominates the time of a small
+// batch.
 func (s *Scope) ParameterRows(parameter, indices Tensor) Tensor {
 	sparse := s.OnCPU() && s.Recording()
 	if sparse {
@@ -109,7 +109,7 @@ func (s *Scope) Transpose(x Tensor, a, b int64) Tensor {
 	return s.own("transpose", raw.Transpose(x, a, b))
 }
 
-// Select takes one index of a dimension, which goes.
+// Select takes one index of a dimension and removes the dimension.
 func (s *Scope) Select(x Tensor, dim, index int64) Tensor {
 	if !s.ready("select", x) {
 		return nil
@@ -181,7 +181,7 @@ func (s *Scope) Sum(x Tensor) Tensor {
 	return s.own("sum", raw.Sum(x))
 }
 
-// SumDim sums along a dimension, which goes.
+// SumDim sums along a dimension and removes the dimension.
 func (s *Scope) SumDim(x Tensor, dim int64) Tensor {
 	if !s.ready("sum", x) {
 		return nil
@@ -269,8 +269,8 @@ func (s *Scope) FillAt(x, indices Tensor, v float64) {
 	}
 }
 
-// AddAt adds values [k] to the elements of x at the given indices [k] of its flattened form, each index once where the
-// order of the sums is to be certain. x must be contiguous.
+// AddAt adds values [k] to the elements of x at the given indices [k] of its flattened form. The order of the sums is
+// undefined where an index repeats. x must be contiguous.
 func (s *Scope) AddAt(x, indices, values Tensor) {
 	if flat := s.Reshape(x, -1); s.ready("scatter add", flat, indices, values) {
 		s.own("scatter add", raw.ScatterAdd_(flat, 0, indices, values))
@@ -291,7 +291,7 @@ func (s *Scope) AddDivInPlace(x, a, b Tensor) {
 	}
 }
 
-// Cat joins tensors along a dimension that they have.
+// Cat joins tensors along an existing dimension.
 func (s *Scope) Cat(dim int64, ts ...Tensor) Tensor {
 	if !s.ready("cat", ts...) {
 		return nil
@@ -323,7 +323,7 @@ func (s *Scope) Gather(x Tensor, dim int64, indices Tensor) Tensor {
 	return s.own("gather", raw.Gather(x, dim, indices))
 }
 
-// Roll moves elements along a dimension by shift places; those that leave at the end come in at the beginning.
+// Roll rotates elements along a dimension by shift places.
 func (s *Scope) Roll(x Tensor, dim, shift int64) Tensor {
 	if !s.ready("roll", x) {
 		return nil

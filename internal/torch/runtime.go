@@ -17,12 +17,12 @@ import (
 type Options struct {
 	// Threads is how many threads one operation may use; 0 means GOMAXPROCS.
 	Threads int
-	// Device is "cpu", which "" means too, "cuda" or "cuda:N".
+	// Device is "cpu" (or ""), "cuda" or "cuda:N".
 	Device string
 }
 
-// Runtime runs work on one OS thread of its own, since LibTorch keeps its last error, its gradient mode and its pool of
-// threads by thread. It is safe for concurrent use: calls of Run queue up.
+// Runtime runs work on its own OS thread, since LibTorch keeps the last error, the gradient mode and the pool of
+// threads per thread. It is safe for concurrent use: calls of Run queue up.
 type Runtime struct {
 	device  int
 	threads int // of an operation on the CPU; 0: it computes on a GPU
@@ -31,8 +31,8 @@ type Runtime struct {
 	ended   chan struct{}
 	close   sync.Once
 	live    atomic.Int64
-	// spent says that oneDNN got no memory for a kernel. It remembers so by thread, and makes no kernel on the thread
-	// any more: another takes its place. Only the runtime's thread looks at it.
+	// spent says that oneDNN got no memory for a kernel. oneDNN then makes no more kernels on the same thread, so that
+	// the runtime needs a new thread. Only the runtime's thread uses spent.
 	spent bool
 }
 
@@ -50,8 +50,8 @@ func Open(o Options) (*Runtime, error) {
 	}
 	if number != device.CPU {
 		if n := raw.CUDADevices(); number >= n {
-			return nil, fmt.Errorf("torch: there is no device %s, since LibTorch sees %d CUDA devices: is it a CUDA build, and is "+
-				"there a driver?", o.Device, n)
+			return nil, fmt.Errorf("torch: device %s does not exist, LibTorch finds %d CUDA devices: "+
+				"check that LibTorch is a CUDA build and that the driver is installed", o.Device, n)
 		}
 	}
 	threads := o.Threads
@@ -70,10 +70,9 @@ func Open(o Options) (*Runtime, error) {
 }
 
 func (rt *Runtime) loop(threads int) {
-	// Never unlocked: the thread ends with the goroutine, and LibTorch's state of it too.
+	// Never unlocked: the thread, and LibTorch's state of it, end with the goroutine.
 	runtime.LockOSThread()
-	// LibTorch gives a thread, when it first asks, the number that was last set on any thread. Asked before, it keeps
-	// ours.
+	// The first query on a thread resets the number to the last one set on any thread; query before setting ours.
 	raw.NumThreads()
 	raw.SetNumThreads(threads)
 	for {
@@ -92,8 +91,8 @@ func (rt *Runtime) loop(threads int) {
 	}
 }
 
-// Run calls f on the runtime's thread and frees the tensors of its scope when f returns. It returns f's error, or else
-// the scope's. Before it starts, the end of ctx stops it; f itself must look at ctx where it is long.
+// Run calls f on the runtime's thread and frees the tensors of f's scope afterwards. It returns the error of f, or
+// else of the scope. The end of ctx stops Run before f starts; a long f must check ctx itself.
 func (rt *Runtime) Run(ctx context.Context, f func(*Scope) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -113,7 +112,7 @@ func (rt *Runtime) Run(ctx context.Context, f func(*Scope) error) error {
 func (rt *Runtime) run(f func(*Scope) error) (err error) {
 	s := &Scope{rt: rt}
 	defer s.free()
-	// A panic on this goroutine would end the program with no chance for the caller to recover.
+	// The caller could not recover a panic on this goroutine.
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("torch: internal error: %v", p)
@@ -127,8 +126,8 @@ func (rt *Runtime) run(f func(*Scope) error) (err error) {
 	return err
 }
 
-// Close ends the runtime's thread once the work in hand is done; Run then returns ErrClosed. Tensors that were kept
-// must have been freed before. Closing twice is harmless.
+// Close ends the runtime's thread after the current call of Run; later calls return ErrClosed. Free kept tensors
+// before. Closing twice is harmless.
 func (rt *Runtime) Close() error {
 	rt.close.Do(func() { close(rt.quit) })
 	<-rt.ended
@@ -141,5 +140,5 @@ func (rt *Runtime) OnCPU() bool { return rt.threads > 0 }
 // Live returns how many tensor handles are alive.
 func (rt *Runtime) Live() int64 { return rt.live.Load() }
 
-// ErrClosed says that a runtime was closed.
+// ErrClosed says that a runtime is closed.
 var ErrClosed = errors.New("torch: the runtime is closed")

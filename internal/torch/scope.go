@@ -9,7 +9,7 @@ import (
 	"github.com/retort-ir/retort/internal/torch/raw"
 )
 
-// Tensor is a handle to a tensor; nil is none. It is freed by the scope that it was made in, unless kept.
+// Tensor is a handle to a tensor; nil: none. The scope that made a tensor frees it, unless it is kept.
 type Tensor = raw.Tensor
 
 // Type is the type of a tensor's elements.
@@ -31,8 +31,8 @@ func Precision(name string) Type {
 	return Float32
 }
 
-// Scope makes tensors and owns them. Its operations stop working at the first error: they return nil, and Err tells
-// why, so that a model's code need not check every line. A scope belongs to the function that Run gave it to.
+// Scope makes tensors and owns them. After the first error, which Err returns, all operations return nil, so that the
+// code of a model need not check every line. Use a scope only within the function that Run called.
 type Scope struct {
 	rt    *Runtime
 	owned []Tensor
@@ -42,8 +42,8 @@ type Scope struct {
 // Err returns the scope's first error.
 func (s *Scope) Err() error { return s.err }
 
-// Sub runs f in a scope of its own and frees what was made there, but for the result, which passes to s and may be
-// nil. A long computation without gradients holds little memory this way.
+// Sub runs f in a new scope and frees its tensors except the result, which s then owns and which may be nil. A long
+// computation without gradients needs little memory this way.
 func (s *Scope) Sub(f func(*Scope) Tensor) Tensor {
 	if s.err != nil {
 		return nil
@@ -60,14 +60,14 @@ func (s *Scope) Sub(f func(*Scope) Tensor) Tensor {
 	return t
 }
 
-// NoGrad runs f with the recording of gradients off, and restores what it was.
+// NoGrad runs f with the recording of gradients off.
 func (s *Scope) NoGrad(f func()) {
 	before := raw.SetGrad(false)
 	defer raw.SetGrad(before)
 	f()
 }
 
-// Recording says whether operations record what Backward needs.
+// Recording says whether operations record gradients.
 func (s *Scope) Recording() bool {
 	on := raw.SetGrad(true)
 	raw.SetGrad(on)
@@ -77,13 +77,13 @@ func (s *Scope) Recording() bool {
 // OnCPU says whether the runtime computes on the CPU.
 func (s *Scope) OnCPU() bool { return s.rt.OnCPU() }
 
-// Keep takes t out of the scope: the caller frees it, in any scope of the same runtime.
+// Keep removes t from the scope: the caller must free t, in any scope of the same runtime.
 func (s *Scope) Keep(t Tensor) Tensor {
 	s.disown(t)
 	return t
 }
 
-// Free frees tensors that were kept. Nil is skipped.
+// Free frees kept tensors. It skips nil.
 func (s *Scope) Free(ts ...Tensor) {
 	for _, t := range ts {
 		if t != nil {
@@ -121,7 +121,7 @@ func (s *Scope) ready(name string, operands ...Tensor) bool {
 	return true
 }
 
-// own takes an operation's result into the scope; nil means that LibTorch threw.
+// own adds an operation's result to the scope; nil means that LibTorch threw.
 func (s *Scope) own(name string, t Tensor) Tensor {
 	if t == nil {
 		s.fail(name)
@@ -166,7 +166,7 @@ func lackOfMemory(message string) error {
 			return ErrMemory
 		}
 	}
-	// oneDNN does not say why. What it computes here does not fail otherwise.
+	// oneDNN gives no reason. Lack of memory is the only one that is possible here.
 	for _, sign := range []string{
 		"could not create a primitive", "could not create a memory object",
 		"could not execute a primitive",
@@ -178,7 +178,7 @@ func lackOfMemory(message string) error {
 	return nil
 }
 
-// ErrMemory says that LibTorch did not get the memory that an operation needs. The runtime serves on.
+// ErrMemory says that LibTorch could not allocate the memory for an operation. The runtime stays usable.
 var ErrMemory = errors.New("not enough memory")
 
 // errKernel is an ErrMemory of oneDNN.
@@ -275,7 +275,7 @@ func (s *Scope) Backward(t Tensor) {
 	s.check("backward")
 }
 
-// Grad returns the gradient of t, or nil where none has been computed.
+// Grad returns the gradient of t; nil if there is none.
 func (s *Scope) Grad(t Tensor) Tensor {
 	if !s.ready("grad", t) {
 		return nil
@@ -287,7 +287,7 @@ func (s *Scope) Grad(t Tensor) Tensor {
 	return g
 }
 
-// MakeGrad gives a tensor that requires a gradient one of zeros, dense and of its own memory, where it has none yet.
+// MakeGrad gives a tensor that requires a gradient, and has none yet, a dense gradient of zeros in its own memory.
 func (s *Scope) MakeGrad(t Tensor) {
 	s.Sub(func(s *Scope) Tensor {
 		if s.Grad(t) == nil {

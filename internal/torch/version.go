@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// LoadedVersion returns the version of the LibTorch that this process has loaded, LibTorch's folder where its headers
-// give no version, and "" where none is loaded.
+// LoadedVersion returns the version of LibTorch in this process, LibTorch's folder if its headers give no version,
+// and "" if LibTorch is not loaded.
 func LoadedVersion() string {
 	maps, err := os.ReadFile("/proc/self/maps")
 	if err != nil {

@@ -33,8 +33,8 @@ import (
 	lib "github.com/sugarme/gotch/libtch"
 )
 
-// AdamW takes elements start to end of contiguous float32 tensors in the host's memory through a step, the numbers of
-// which are those of torch.AdamW. It throws nothing and may run on any thread.
+// AdamW makes a step with elements [start, end) of contiguous float32 tensors in the host's memory; see torch.AdamW. It
+// throws nothing and may run on any thread.
 func AdamW(w, m, v, g Tensor, start, end int64, scale, weight1, weight2, keep, rate, eps float32) {
 	at := func(t Tensor) *C.float {
 		return (*C.float)(unsafe.Add(lib.AtDataPtr(lib.Ctensor(t)), 4*start))

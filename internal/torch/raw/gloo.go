@@ -12,12 +12,12 @@ type (
 	GlooOperation unsafe.Pointer
 )
 
-// GlooOptions say how one worker of a group finds the others.
+// GlooOptions say how one worker of a group connects to the others.
 type GlooOptions struct {
 	Host       string // of the store
 	Port       int
-	Serve      bool   // this worker keeps the store
+	Serve      bool   // this worker serves the store
 	Prefix     string // of the group's keys in the store
 	Rank, Size int
-	Timeout    time.Duration // of finding each other, and of each operation
+	Timeout    time.Duration // of connecting, and of each operation
 }

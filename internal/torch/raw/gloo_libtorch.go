@@ -2,8 +2,7 @@
 
 package raw
 
-// The functions stand in cmd/retort/internal/libtorch/gloo. They are weak, since a LibTorch without Gloo leaves them
-// out.
+// The functions are in cmd/retort/internal/libtorch/gloo. They are weak, since a LibTorch without Gloo lacks them.
 
 /*
 #include <stdint.h>
@@ -25,7 +24,9 @@ static char *gloo_connect(void **out, const char *host, int port, int serve, int
 	const char *prefix, int rank, int size, int64_t ms) {
 	return retort_gloo_connect(out, host, port, serve, listen, address, prefix, rank, size, ms);
 }
-static char *gloo_allreduce(void **out, void *g, const float *data, int64_t n) { return retort_gloo_allreduce(out, g, data, n); }
+static char *gloo_allreduce(void **out, void *g, const float *data, int64_t n) {
+	return retort_gloo_allreduce(out, g, data, n);
+}
 static char *gloo_allgather(void **out, void *g, const float *data, int64_t n, int64_t room) {
 	return retort_gloo_allgather(out, g, data, n, room);
 }
@@ -48,9 +49,9 @@ import (
 // GlooAvailable says whether LibTorch was installed with Gloo.
 func GlooAvailable() bool { return C.gloo_available() != 0 }
 
-// GlooConnect waits for the other workers. Where this worker keeps the store, that takes over the bound socket listen,
-// or binds to every address of the machine where listen is -1. The worker's own connections bind to address, or where
-// that is empty to the one of the host's name.
+// GlooConnect waits for the other workers. If this worker serves the store, the store takes over the bound socket
+// listen, or binds to every address of the machine if listen is -1. The worker's own connections bind to address, or
+// if it is empty to the address of the machine's name.
 func GlooConnect(o GlooOptions, listen int, address string) (Gloo, error) {
 	h, a, p := C.CString(o.Host), C.CString(address), C.CString(o.Prefix)
 	defer C.free(unsafe.Pointer(h))
@@ -69,14 +70,14 @@ func GlooAllReduce(g Gloo, data []float32) (GlooOperation, error) {
 	return GlooOperation(op), err
 }
 
-// GlooAllGather gathers room values of each worker, of which this one gives those of data.
+// GlooAllGather gathers room values of each worker. data are this worker's values.
 func GlooAllGather(g Gloo, data []float32, room int) (GlooOperation, error) {
 	var op unsafe.Pointer
 	err := glooError(C.gloo_allgather(&op, unsafe.Pointer(g), floats(data), C.int64_t(len(data)), C.int64_t(room)))
 	return GlooOperation(op), err
 }
 
-// GlooBroadcast takes the data of the worker root.
+// GlooBroadcast sends the data of the worker root.
 func GlooBroadcast(g Gloo, data []float32, root int) (GlooOperation, error) {
 	var op unsafe.Pointer
 	err := glooError(C.gloo_broadcast(&op, unsafe.Pointer(g), floats(data), C.int64_t(len(data)), C.int(root)))
@@ -95,10 +96,10 @@ func GlooRead(op GlooOperation, start int, out []float32) {
 
 func GlooFreeOperation(op GlooOperation) { C.gloo_free_operation(unsafe.Pointer(op)) }
 
-// GlooDisconnect lets the operations of the other workers fail.
+// GlooDisconnect makes the operations of other workers fail.
 func GlooDisconnect(g Gloo) error { return glooError(C.gloo_disconnect(unsafe.Pointer(g))) }
 
-// GlooFree comes after all operations have ended.
+// GlooFree must be called after all operations have ended.
 func GlooFree(g Gloo) error { return glooError(C.gloo_free(unsafe.Pointer(g))) }
 
 func floats(data []float32) *C.float { return (*C.float)(unsafe.Pointer(unsafe.SliceData(data))) }

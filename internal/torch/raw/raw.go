@@ -1,8 +1,8 @@
-// Package raw is the one place that touches cgo and gotch: LibTorch's operations on bare pointers, at the cost of a C
-// call. Package torch above it owns threads, lifetimes and errors; nothing else imports this one.
+// Package raw holds all calls of cgo and gotch: LibTorch's operations on bare pointers, at the cost of a C call.
+// Package torch manages threads, lifetimes and errors, and is the only importer.
 //
-// An operation returns nil where LibTorch threw; [LastError] then gives the message. Both must happen on one OS thread.
-// Built without the tag libtorch every operation returns nil and [Available] is false.
+// An operation returns nil if LibTorch threw; [LastError], on the same OS thread, then returns the message. Built
+// without the tag libtorch, every operation returns nil and [Available] is false.
 package raw
 
 import "unsafe"

@@ -42,7 +42,7 @@ func NumThreads() int     { return int(C.num_threads()) }
 func SetNumThreads(n int) { C.set_num_threads(C.int(n)) }
 func CUDADevices() int    { return int(lib.AtcCudaDeviceCount()) }
 
-// SetGrad switches the recording of gradients on this thread and returns what it was.
+// SetGrad switches the recording of gradients on this thread and returns the old value.
 func SetGrad(on bool) bool { return int32(lib.AtGradSetEnabled(flagInt(on))) != 0 }
 
 func Free(t Tensor) { lib.AtFree(lib.Ctensor(t)) }
@@ -59,7 +59,7 @@ func CopyTo(t Tensor, data unsafe.Pointer, n, elementSize uint) {
 
 // Shape returns the sizes of the dimensions.
 func Shape(t Tensor) []int64 {
-	shape := make([]int64, int(lib.AtDim(lib.Ctensor(t)))+1) // one more, so that &shape[0] exists for a scalar
+	shape := make([]int64, int(lib.AtDim(lib.Ctensor(t)))+1) // + 1, so that &shape[0] exists for a scalar
 	lib.AtShape(lib.Ctensor(t), unsafe.Pointer(&shape[0]))
 	return shape[:len(shape)-1]
 }
@@ -90,7 +90,7 @@ func ToType(t Tensor, dtype int) Tensor {
 	return out(func(p *lib.Ctensor) { lib.AtgToDtype(p, lib.Ctensor(t), int32(dtype), 0, 0) })
 }
 
-// Embedding's gradient is a sparse tensor where that is asked for.
+// Embedding has a sparse gradient with sparse.
 func Embedding(weight, indices Tensor, sparse bool) Tensor {
 	return out(func(p *lib.Ctensor) {
 		lib.AtgEmbedding(p, lib.Ctensor(weight), lib.Ctensor(indices), -1, 0, int32(flagInt(sparse)))
@@ -126,7 +126,8 @@ func Tanh(x Tensor) Tensor {
 // Attention is softmax(q kᵀ * scale + mask) v; the mask must be a real tensor.
 func Attention(q, k, v, mask Tensor, scale float64) Tensor {
 	return out(func(p *lib.Ctensor) {
-		lib.AtgScaledDotProductAttention(p, lib.Ctensor(q), lib.Ctensor(k), lib.Ctensor(v), lib.Ctensor(mask), 0, 0, scale, 0)
+		lib.AtgScaledDotProductAttention(
+			p, lib.Ctensor(q), lib.Ctensor(k), lib.Ctensor(v), lib.Ctensor(mask), 0, 0, scale, 0)
 	})
 }
 
@@ -325,7 +326,7 @@ func scalar(v float64, f func(*lib.Ctensor, lib.Cscalar)) Tensor {
 	return out(func(p *lib.Ctensor) { f(p, c) })
 }
 
-// dims gives a scalar's empty shape an address for libtch, which takes that of the first element.
+// dims gives a scalar's empty shape a first element, whose address libtch takes.
 func dims(shape []int64) []int64 {
 	if len(shape) == 0 {
 		return make([]int64, 0, 1)[:1]
