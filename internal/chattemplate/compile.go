@@ -10,24 +10,24 @@ import (
 
 const maxNest = 200 // blocks within blocks, and expressions within expressions
 
-// compiler writes a template anew for the library. The first error ends it: there are no more tokens then.
+// compiler rewrites a template for the library. The first error discards all remaining tokens, which ends the compiler.
 type compiler struct {
 	tags     []tag
-	tokens   []token // of the tag that is read
+	tokens   []token // of the current tag
 	line     int
 	err      error
 	nest     int
-	loops    int               // loops around, within a macro
-	inner    bool              // within a block with names of its own
-	iterable bool              // within what a loop goes through
-	ids      int               // of such blocks
+	loops    int               // enclosing loops, within a macro
+	inner    bool              // within a block with its own names
+	iterable bool              // within the iterable of a loop
+	ids      int               // number of blocks with their own names
 	set      []map[string]bool // names that each such block sets
 	macros   map[string][]param
 }
 
 type param struct{ name, value string } // the code of its default, or ""
 
-// globals are the names that Jinja and transformers define.
+// globals are the names that Jinja and transformers define, the callables first.
 var globals = []string{
 	"range", "dict", "lipsum", "cycler", "joiner", "namespace", "raise_exception", "strftime_now", // callables
 	"loop", "self", "super", "varargs", "kwargs", "caller",
@@ -47,7 +47,7 @@ func compile(tags []tag) (string, error) {
 	for name, params := range c.macros {
 		for _, p := range params {
 			if _, macro := c.macros[p.name]; macro {
-				c.fail("the parameter %s of the macro %s, which is a macro's name too, is not supported", p.name, name)
+				c.fail("the parameter %s of the macro %s, which is also the name of a macro, is not supported", p.name, name)
 			}
 		}
 	}
@@ -125,12 +125,12 @@ func (c *compiler) target() string {
 	return name
 }
 
-// call is the code of a checked operation.
+// call returns the code of a checked operation.
 func (c *compiler) call(op string, args ...string) string {
 	return fmt.Sprintf("rt(%s)", strings.Join(append([]string{strconv.Itoa(c.line), quote(op)}, args...), ", "))
 }
 
-// refuse is the code of what is refused if a conversation gets there.
+// refuse returns code that fails when a conversation reaches it.
 func (c *compiler) refuse(format string, args ...any) string {
 	return c.call("refuse", quote(fmt.Sprintf(format, args...)))
 }
@@ -139,7 +139,7 @@ func quote(s string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(s) + "'"
 }
 
-// body compiles what stands before a tag that only a block knows.
+// body compiles everything up to a tag that ends or continues a block.
 func (c *compiler) body() string {
 	var code strings.Builder
 	if !c.enter() {
@@ -171,7 +171,7 @@ func (c *compiler) end() {
 	}
 }
 
-// tagNamed steps to the next tag, which must be one of these.
+// tagNamed reads the name of the next tag, which must be one of words.
 func (c *compiler) tagNamed(words ...string) string {
 	if c.err != nil {
 		return ""
@@ -191,7 +191,7 @@ func (c *compiler) ends(word string) {
 	c.end()
 }
 
-// tagCode is a tag of the library's with a line break, which it strips.
+// tagCode returns a tag with a line break, which the library strips.
 func tagCode(format string, args ...any) string { return fmt.Sprintf("{%% "+format+" %%}\n", args...) }
 
 func (c *compiler) statement() string {
@@ -240,14 +240,13 @@ func (c *compiler) ifBlock() string {
 	return code + tagCode("endif")
 }
 
-// scope gives a block names of its own, which the library gives a macro only: the names that it sets get their values
-// back at its end.
+// scope gives a block its own names, which the library does for macros only: it restores the names that the block sets.
 func (c *compiler) scope(block func() string) string {
 	names, id, code := c.names(block)
 	return saved(names, id) + code + restored(names, id)
 }
 
-// names returns the names that a block sets, and a number for it.
+// names compiles a block, and returns the names that the block sets, and the block's number.
 func (c *compiler) names(block func() string) (names []string, id int, code string) {
 	outer := c.inner
 	c.inner, c.set = true, append(c.set, map[string]bool{})
@@ -309,7 +308,7 @@ func (c *compiler) forBlock() string {
 		c.end()
 		return head + body + tagCode("endfor")
 	}
-	c.end() // Jinja runs else unless an iteration came to its end
+	c.end() // Jinja runs else unless an iteration finished
 	code := tagCode("set e%d = %s", id, c.call("dict")) + head + body + tagCode("set e%d.done = true", id) +
 		tagCode("endfor") + tagCode("if not e%d.done", id) + c.scope(c.body) + tagCode("endif")
 	c.ends("endfor")
@@ -340,7 +339,7 @@ func (c *compiler) setTag() string {
 	return saved(names, id) + tagCode("set v_%s", name) + body + restored(names, id) + tagCode("endset")
 }
 
-// signature notes a macro before any call is compiled.
+// signature records a macro before any call is compiled.
 func (c *compiler) signature() {
 	c.next()
 	name, params := c.target(), []param{}
@@ -348,8 +347,9 @@ func (c *compiler) signature() {
 	for c.err == nil && !c.accept(")") {
 		p := param{name: c.target()}
 		if c.accept("=") {
-			if n := c.peek(); n.kind == 'n' && !slices.Contains([]string{"true", "false", "none", "True", "False", "None"}, n.text) {
-				c.fail("a default that is no literal is not supported")
+			constants := []string{"true", "false", "none", "True", "False", "None"}
+			if n := c.peek(); n.kind == 'n' && !slices.Contains(constants, n.text) {
+				c.fail("a default that is not a literal is not supported")
 			}
 			p.value = c.primary()
 		}

@@ -6,12 +6,15 @@ import (
 	"strings"
 )
 
-// binary are the operators from the loosest to the tightest.
+// binary are the operators, lowest precedence first.
 var binary = [][]string{{"==", "!=", "<", "<=", ">", ">=", "in", "not"}, {"+", "-"}, {"~"}, {"*", "/", "//", "%", "**"}}
 
-// lazy are filters and methods whose value Python computes when it is gone through, and once.
+// lazy are the operations that return a Python iterator, which can be read once. consumers are the filters that read
+// it.
 var (
-	lazy      = []string{"map", "select", "reject", "selectattr", "rejectattr", "reverse", "items", "keys", "values", "range"}
+	lazy = []string{
+		"map", "select", "reject", "selectattr", "rejectattr", "reverse", "items", "keys", "values", "range",
+	}
 	consumers = []string{"list", "join", "first", "map", "selectattr", "rejectattr"}
 )
 
@@ -76,7 +79,7 @@ func (c *compiler) binary(level int) string {
 	return code
 }
 
-// unary binds a sign tighter than a filter, as Jinja does.
+// unary gives a sign a higher precedence than a filter, as Jinja does.
 func (c *compiler) unary(filters bool) string {
 	if !c.enter() {
 		return ""
@@ -152,7 +155,8 @@ func (c *compiler) loopMember(name string) string {
 	return c.refuse("loop.%s", name)
 }
 
-// parenthesis reads what follows "(". Python prints a tuple in another way than a list, so it is for "in" alone.
+// parenthesis reads a group or a tuple after "(". Python prints a tuple and a list differently, so that a tuple is
+// supported for "in" alone.
 func (c *compiler) parenthesis() string {
 	if c.accept(")") {
 		return c.refuse("an empty tuple")
@@ -171,7 +175,7 @@ func (c *compiler) parenthesis() string {
 	return "(" + items[0] + ")"
 }
 
-// list reads expressions up to the end.
+// list reads expressions up to the token end.
 func (c *compiler) list(end string) []string {
 	var items []string
 	for c.err == nil && !c.accept(end) {
@@ -196,7 +200,7 @@ func (c *compiler) dict() string {
 	return c.call("dict", items...)
 }
 
-// arguments reads what follows "(". named alternates names and values.
+// arguments reads the arguments after "(". named alternates names and values.
 func (c *compiler) arguments() (args, named []string) {
 	for c.err == nil && !c.accept(")") {
 		if c.is("*", "**") {
@@ -288,11 +292,11 @@ func (c *compiler) postfix(code string, filters bool) string {
 	return code
 }
 
-// callee reads the arguments of what is no macro, function, method, filter or test.
+// callee refuses a call of any other expression than a macro, function, method, filter or test.
 func (c *compiler) callee() string {
 	c.expect("(")
 	c.arguments()
-	return c.refuse("a call of what is no function")
+	return c.refuse("a call of a value other than a function")
 }
 
 func (c *compiler) member(code string) string {
@@ -316,7 +320,8 @@ func (c *compiler) filter(code string) string {
 	return c.operation("|"+name, append([]string{code}, args...), named)
 }
 
-// operation is a filter, method or test. One that the table lacks is refused; a named argument is a part of its name.
+// operation compiles a filter, method or test, and refuses it if the table lacks it. Named arguments are a part of the
+// name.
 func (c *compiler) operation(name string, args, named []string) string {
 	op := name
 	for i := 0; i < len(named); i += 2 {
@@ -334,7 +339,7 @@ func (c *compiler) operation(name string, args, named []string) string {
 		map[byte]string{'|': "filter", '.': "method", '?': "test"}[name[0]], name[1:], len(args)-1)
 }
 
-// once refuses to keep a value that can be gone through only once.
+// once refuses to store an iterator, which can be read only once.
 func (c *compiler) once(name, code string) string {
 	consumed := len(c.tokens) > 1 && c.tokens[0].text == "|" && slices.Contains(consumers, c.tokens[1].text)
 	looped := c.iterable && (len(c.tokens) == 0 || c.is("if"))
@@ -356,7 +361,7 @@ func (c *compiler) item(code string) string {
 	return c.call("item", code, from)
 }
 
-// slice reads what follows the first colon.
+// slice reads the rest of a slice after the first colon.
 func (c *compiler) slice(code, from string) string {
 	op, args := "[:]", []string{code}
 	if from != "undefined" {
@@ -387,7 +392,7 @@ func (c *compiler) test(code string) string {
 			c.fail("a test with a named argument is not supported")
 		}
 		args = append(args, more...)
-	} else if t := c.peek(); (t.kind == 's' || t.kind == 'i' || t.kind == 'n' || c.is("[", "{")) && !c.is("and", "or", "else") {
+	} else if t := c.peek(); (strings.IndexByte("sin", t.kind) >= 0 || c.is("[", "{")) && !c.is("and", "or", "else") {
 		args = append(args, c.postfix(c.primary(), false))
 	}
 	code = c.operation("?"+name, args, nil)

@@ -22,7 +22,7 @@ type token struct {
 	text string // of a string, its value
 }
 
-// space is what Python's str.strip removes and its \s matches.
+// space are the characters that Python's str.strip removes and its \s matches.
 const space = "\t\n\v\f\r\x1c\x1d\x1e\x1f \u0085\u00a0\u1680\u2000\u2001\u2002\u2003" +
 	"\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
 
@@ -49,7 +49,7 @@ type lexer struct {
 
 func lex(source string) ([]tag, error) {
 	if !utf8.ValidString(source) {
-		return nil, fmt.Errorf("it is not UTF-8")
+		return nil, fmt.Errorf("the template is not UTF-8")
 	}
 	source = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(source)
 	l := &lexer{source: strings.TrimSuffix(source, "\n"), lineStart: true}
@@ -93,7 +93,7 @@ func (l *lexer) next() error {
 	return nil
 }
 
-// strip removes what the sign of a tag, or lstrip_blocks, removes before the tag.
+// strip removes the white space before a tag that the tag's sign, or lstrip_blocks, removes.
 func (l *lexer) strip(text, sign string, block bool) string {
 	start := strings.LastIndexByte(text, '\n') + 1
 	switch {
@@ -105,7 +105,7 @@ func (l *lexer) strip(text, sign string, block bool) string {
 	return text
 }
 
-// leave steps over the end of a tag, which is at [from, to) of what is left, and the white space that it takes along.
+// leave skips the end of a tag, which is at [from, to) of the rest, and the white space after it that the tag strips.
 func (l *lexer) leave(from, to int, block bool) {
 	sign, begin := l.source[l.at+from], l.at+to
 	l.at = begin

@@ -7,10 +7,10 @@ import (
 	"github.com/ardanlabs/jinja"
 )
 
-// operation is the library's code of an operation, and the kinds of its operands a, b, c and d (w is Python's white
-// space) for which the library computes what Jinja does. Kinds are u(ndefined), n(one), T(rue), F(alse), 0, i (an
-// integer above 0), j (below 0), h (beyond 32 bits), x (a float), s(tring), e (the empty string), l(ist), p (a
-// tuple), d(ict), N(amespace) and c(allable); S is [se], I is [0ij], B is [TF].
+// operation is the library's code of an operation on operands a, b, c and d (w is Python's white space), and the
+// kinds of operands for which the library computes the same as Jinja. Kinds are u(ndefined), n(one), T(rue), F(alse),
+// 0, i (an integer above 0), j (below 0), h (beyond 32 bits), x (a float), s(tring), e (the empty string), l(ist), p
+// (a tuple), d(ict), N(amespace) and c(allable); S is [se], I is [0ij], B is [TF].
 type operation struct {
 	template *jinja.Template
 	allowed  *regexp.Regexp
@@ -55,7 +55,7 @@ var ops = compiled(map[string][2]string{
 	"?equalto/2": {"a == b", equal}, "?eq/2": {"a == b", equal}, "?ne/2": {"a != b", equal},
 })
 
-// tests are the kinds for which a test of Jinja's holds.
+// tests are the kinds for which a test of Jinja holds.
 var tests = map[string]*regexp.Regexp{
 	"defined": kinds("[^u]"), "undefined": kinds("u"), "none": kinds("n"), "boolean": kinds("B"), "true": kinds("T"),
 	"false": kinds("F"), "string": kinds("S"), "integer": kinds("I|h"), "float": kinds("x"), "number": kinds("I|h|x|B"),
@@ -65,13 +65,13 @@ var tests = map[string]*regexp.Regexp{
 // members are the names that Jinja finds in a Python dict before its keys.
 const members = " clear copy fromkeys get items keys pop popitem setdefault update values "
 
-// compiled makes the table's rows ready for use.
+// compiled compiles the rows of the table.
 func compiled(table map[string][2]string) map[string]*operation {
 	ops := map[string]*operation{}
 	for name, row := range table {
 		template, err := jinja.Compile("{{ out(" + row[0] + ") }}")
 		if err != nil {
-			panic(name + ": " + err.Error()) // the table is wrong, which every test sees
+			panic(name + ": " + err.Error()) // a mistake in the table, which every test finds
 		}
 		ops[name] = &operation{template, kinds(row[1])}
 	}

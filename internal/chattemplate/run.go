@@ -13,7 +13,7 @@ import (
 	"github.com/ardanlabs/jinja"
 )
 
-// run is one rendering. Its call is the function through which a template does everything but branch and loop.
+// run is one rendering. A template calls run.call for everything except branches and loops.
 type run struct {
 	now             func() time.Time
 	steps, maxSteps int
@@ -41,7 +41,7 @@ func (r *run) call(args []jinja.Value, _ map[string]jinja.Value) (jinja.Value, e
 	return v, nil
 }
 
-// charge counts steps. It is what bounds time and memory.
+// charge counts steps, which bounds time and memory.
 func (r *run) charge(values []jinja.Value) error {
 	r.steps++
 	for _, v := range values {
@@ -101,7 +101,7 @@ func (r *run) compute(op string, args []jinja.Value) (jinja.Value, error) {
 		return r.member(args[0], args[1].AsString())
 	case "set":
 		if r.kinds(args[0]) != "N" {
-			return jinja.Undefined(), errors.New("setting a member of what is no namespace is not supported")
+			return jinja.Undefined(), errors.New("setting a member of a value other than a namespace is not supported")
 		}
 		return args[1], nil
 	}
@@ -130,8 +130,8 @@ func (r *run) library(name string, args []jinja.Value) (out jinja.Value, err err
 	return out, err
 }
 
-// check refuses what the kinds of the operands do not show: values for which the library differs from Jinja, and
-// results that are too large.
+// check refuses operands whose kinds are allowed, but whose values make the library differ from Jinja or make the
+// result too large.
 func check(op string, args []jinja.Value) error {
 	switch op {
 	case "upper", "lower", "capitalize":
@@ -211,7 +211,7 @@ func checkRange(args []jinja.Value) error {
 	return nil
 }
 
-// checkJSON refuses values that Python writes otherwise.
+// checkJSON refuses values that Python writes differently.
 func checkJSON(v jinja.Value, depth int, size *int) error {
 	*size += 8
 	switch {
@@ -271,7 +271,7 @@ func (r *run) dict(args []jinja.Value, namespace bool) (jinja.Value, error) {
 	d := jinja.NewDict()
 	for i := 0; i < len(args); i += 2 {
 		if !args[i].IsString() {
-			return d, errors.New("a key that is no string is not supported")
+			return d, errors.New("a key that is not a string is not supported")
 		}
 		d.AsDict().Set(args[i].AsString(), args[i+1])
 	}
@@ -282,7 +282,7 @@ func (r *run) dict(args []jinja.Value, namespace bool) (jinja.Value, error) {
 	return d, nil
 }
 
-// iterable says whether a loop with so many names can go through a value as Jinja does.
+// iterable returns an error if a loop with that many names iterates over a value in another way than Jinja.
 func (r *run) iterable(names int64, v jinja.Value) error {
 	kind := r.kinds(v)
 	if !strings.Contains("lpdesu", kind) || names == 2 && !strings.Contains("lpu", kind) {
@@ -313,7 +313,7 @@ func (r *run) member(v jinja.Value, name string) (jinja.Value, error) {
 	return member, nil
 }
 
-// kinds are a letter a value, as in the table.
+// kinds returns one letter per value, as in the table.
 func (r *run) kinds(values ...jinja.Value) string {
 	var b strings.Builder
 	for _, v := range values {
@@ -363,7 +363,7 @@ func describe(kinds string) string {
 	return strings.Join(all, " and ")
 }
 
-// text is what Jinja prints.
+// text returns the text that Jinja prints for a value.
 func text(v jinja.Value) (string, error) {
 	switch {
 	case v.IsUndefined():
@@ -383,8 +383,7 @@ var layouts = map[string]string{
 	"H": "15", "I": "03", "-I": "3", "M": "04", "S": "05", "p": "PM", "F": "2006-01-02", "T": "15:04:05",
 }
 
-// strftime is in the place of the library's, which takes digits of the format for a layout and unknown directives as
-// text.
+// strftime replaces the library's function, which reads digits of the format as a layout and prints unknown directives.
 func strftime(t time.Time, format string) (string, error) {
 	var b strings.Builder
 	for i := 0; i < len(format); i++ {

@@ -11,7 +11,7 @@ import (
 
 // Message is one turn of a conversation.
 type Message struct {
-	Role    string // system, user or assistant; which ones there may be is the template's say
+	Role    string // system, user or assistant; the template decides which roles are allowed
 	Content string
 }
 
@@ -24,17 +24,17 @@ type Template struct {
 // The bounds of one rendering.
 const (
 	maxSource  = 256 << 10   // bytes of the template
-	maxSteps   = 1_000_000   // operations, and the size of their operands and results
+	maxSteps   = 1_000_000   // operations, plus the size of their operands and results
 	stepBytes  = 64          // bytes of a string that count as a step
 	stepItems  = 8           // items of a list that count as a step
-	maxText    = 16 << 20    // bytes of the output, and of a string on the way
-	maxPrinted = 4 * maxText // bytes of the output, where a macro's count twice
-	maxItems   = 100_000     // of a list; Jinja's sandbox bounds a range so
+	maxText    = 16 << 20    // bytes of the output, and of any string
+	maxPrinted = 4 * maxText // bytes of the output; the bytes of a macro count twice
+	maxItems   = 100_000     // of a list; the bound of a range in Jinja's sandbox
 	maxMacros  = 100         // macros within macros
 	maxError   = 1000        // bytes of an error's text
 )
 
-// Compile reads a template. An error names the line and what is wrong or not supported.
+// Compile reads a template. An error names the line and the mistake or the unsupported feature.
 func Compile(source string) (_ *Template, err error) {
 	if len(source) > maxSource {
 		return nil, fmt.Errorf("chat template: %d bytes, the limit is %d", len(source), maxSource)
@@ -54,14 +54,14 @@ func Compile(source string) (_ *Template, err error) {
 	return &Template{template, time.Now}, nil
 }
 
-// Render returns the text of a conversation. bos and eos are the model's tokens for the begin and the end of a text,
-// which the template places; addGenerationPrompt ends the text where the assistant's answer begins. A template can
-// refuse a conversation, say one whose roles do not alternate, with an error of its own.
+// Render returns the text of a conversation. bos and eos are the model's tokens for the beginning and the end of a
+// text, which the template places; addGenerationPrompt ends the text where the assistant's answer begins. A template
+// can refuse a conversation, such as one whose roles do not alternate, with its own error.
 func (t *Template) Render(messages []Message, bos, eos string, addGenerationPrompt bool) (string, error) {
 	list, size := make([]jinja.Value, len(messages)), 0
 	for i, m := range messages {
 		size += len(m.Role) + len(m.Content)
-		list[i] = jinja.NewDict() // of a map the library would sort the keys
+		list[i] = jinja.NewDict() // the library would sort the keys of a map
 		list[i].AsDict().Set("role", jinja.NewString(m.Role))
 		list[i].AsDict().Set("content", jinja.NewString(m.Content))
 	}
@@ -80,7 +80,7 @@ func (t *Template) Render(messages []Message, bos, eos string, addGenerationProm
 	return text, nil
 }
 
-// guarded makes an error of a panic in the library.
+// guarded turns a panic in the library into an error.
 func guarded[T any](f func() (T, error)) (_ T, err error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -152,7 +152,7 @@ func TestWhatIsNotSupportedIsNamedWithItsLine(t *testing.T) {
 		"{% set x = messages | map(attribute='role') %}":      "map other than in a loop or before the filter list is not supported",
 		"{{ loop.index }}":                                    "the variable loop other than as loop.index and so on is not supported",
 		"{% for m in messages %}{{ loop.depth }}{% endfor %}": "loop.depth is not supported",
-		"{% set x = {} %}{% set x.y = 1 %}":                   "setting a member of what is no namespace is not supported",
+		"{% set x = {} %}{% set x.y = 1 %}":                   "setting a member of a value other than a namespace is not supported",
 		"{% set a, b = [1] %}":                                `a set with "," is not supported`,
 		"{% set range = 1 %}":                                 "setting range is not supported",
 		"{%%}":                                                "an empty tag",
@@ -170,7 +170,7 @@ func TestWhatIsNotSupportedIsNamedWithItsLine(t *testing.T) {
 		"{{ ? }}":                                             "unexpected '?'",
 		"{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}":     "macros are nested more than 100 deep",
 		"{% macro a() %}{{ b() }}{% endmacro %}{% macro b() %}{{ a() }}{% endmacro %}{{ a() }}": "macros are nested more than 100 deep",
-		"\xff": "it is not UTF-8",
+		"\xff": "the template is not UTF-8",
 		"{{ " + strings.Repeat("(", 5000) + "1" + strings.Repeat(")", 5000) + " }}": "nested more than 200 deep",
 		strings.Repeat("{% if true %}", 5000):                                       "nested more than 200 deep",
 	} {
