@@ -7,7 +7,7 @@ import "github.com/retort-ir/retort/internal/torch"
 // (size) and in attention (attention), a token costs in each layer
 //
 //	4 (2 h) bytes              the sums before the two normalisations
-//	size (2 h + 2 f) bytes     the inputs of both halves, the feed-forward matrices' output before and after the activation
+//	size (2 h + 2 f) bytes     the inputs of both halves, the feed-forward output before and after the activation
 //	attention (4 h) bytes      queries, keys, values and the mixed values
 //	size (h) bytes             the mixed values once more, where attention is computed in another type than products
 //

@@ -26,7 +26,10 @@ var ConfigSchema = modelfolder.Schema{
 		{Key: "is_causal", OK: []string{"false"}, Remedy: "only attention to both sides is"},
 		{Key: "use_bidirectional_attention", OK: []string{"true"}, Remedy: "only attention to both sides is"},
 		{Key: "per_layer_config", OK: []string{"{}"}, Remedy: "all layers have the same shape"},
-		{Key: "pruned_heads", OK: []string{"{}"}, Remedy: "load and save the model with transformers 4, which cuts the heads off"},
+		{
+			Key: "pruned_heads", OK: []string{"{}"},
+			Remedy: "load and save the model with transformers 4, which cuts the heads off",
+		},
 		{Key: "quantization_config", Remedy: "save the model with weights of float32, float16 or bfloat16"},
 		{Key: "processor_class", Remedy: "the model reads more than text"},
 		{

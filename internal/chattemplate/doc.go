@@ -10,8 +10,8 @@
 // operands of these kinds. Any other operation is refused by name when it runs: a template that formats tools in an
 // unsupported way still renders a conversation without tools.
 //
-// Templates come with models from strangers. They see only the conversation, and their work is bounded: every iteration,
-// macro and operation is a step; long operands and results are several steps.
+// Templates come with models from strangers. They see only the conversation, and their work is bounded: every
+// iteration, macro and operation is a step; long operands and results are several steps.
 //
 // Reference: https://jinja.palletsprojects.com/en/stable/templates/ (language); transformers, chat_template_utils.py.
 package chattemplate

@@ -120,8 +120,8 @@ func (f *File) Tensor(name string) (Tensor, bool) {
 	return f.tensors[i], true
 }
 
-// Floats returns the values of a tensor as float32, row-major and dequantised. The slice belongs to the caller. The error
-// for an unsupported type lists the supported ones.
+// Floats returns the values of a tensor as float32, row-major and dequantised. The slice belongs to the caller. The
+// error for an unsupported type lists the supported ones.
 func (f *File) Floats(name string) ([]float32, error) {
 	t, ok := f.Tensor(name)
 	if !ok {

@@ -115,9 +115,9 @@ func (c *Client) Once() *Client {
 	return &once
 }
 
-// Do sends the request and returns an answer of status 2xx, whose whole body is in memory and is a JSON object or array.
-// Do reads the request's body once and sends it at every attempt. It returns the context's error once the request's
-// context ends.
+// Do sends the request and returns an answer of status 2xx, whose whole body is in memory and is a JSON object or
+// array. Do reads the request's body once and sends it at every attempt. It returns the context's error once the
+// request's context ends.
 func (c *Client) Do(req *http.Request) (*http.Response, error) {
 	body, err := readRequest(req)
 	if err != nil {

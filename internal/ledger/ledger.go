@@ -144,7 +144,8 @@ func (l *Ledger) failed(err error) error {
 	if errors.As(err, &named) {
 		err = named.Err // the message names the path already
 	}
-	return fmt.Errorf("write %s: %w (its %d records are safe: once the cause is gone, the same command goes on from there)",
+	return fmt.Errorf("write %s: %w (its %d records are safe: "+
+		"once the cause is gone, the same command goes on from there)",
 		filepath.Clean(l.path), err, l.state.Count)
 }
 
