@@ -64,9 +64,9 @@ func TestAManifestThatOwnsWhatIsNotItsOwnIsRefusedByName(t *testing.T) {
 func TestAManifestWhoseStagesAreNotTheProgramsIsRefusedByName(t *testing.T) {
 	for _, name := range append(hostileNames(chain(t)), "e", "A", strings.Repeat("x", 5000)) {
 		for what, change := range map[string]func(e *Entry){
-			fmt.Sprintf("has the unknown name %q", name):       func(e *Entry) { e.Name, e.File = name, name+".jsonl" },
-			fmt.Sprintf("has the file %q", name):    func(e *Entry) { e.File = name },
-			fmt.Sprintf("has the state %q", "done"): func(e *Entry) { e.State = "done" },
+			fmt.Sprintf("has the unknown name %q", name): func(e *Entry) { e.Name, e.File = name, name+".jsonl" },
+			fmt.Sprintf("has the file %q", name):         func(e *Entry) { e.File = name },
+			fmt.Sprintf("has the state %q", "done"):      func(e *Entry) { e.State = "done" },
 		} {
 			dir := chain(t)
 			precious := victimOf(t, dir)
