@@ -85,7 +85,7 @@ func serve(ctx context.Context, e encoder.Encoder, o *opening, in io.Reader, out
 
 func answerTo(ctx context.Context, request string, e encoder.Encoder, texts []string) (any, error) {
 	if request != "time" && request != "vectors" {
-		return nil, fmt.Errorf("unknown request %q: time and vectors are known", request)
+		return nil, fmt.Errorf("request is %q, want time or vectors", request)
 	}
 	start := time.Now()
 	vectors, err := e.Encode(ctx, encoder.Passage, texts)

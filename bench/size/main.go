@@ -1,4 +1,4 @@
-// Command size prints how large the house is, before and after. "make size BASE=COMMIT" runs it.
+// Command size measures the size of the repository, and compares it with a commit. "make size BASE=COMMIT" runs it.
 //
 //   - Lines of code are the lines that hold anything besides comments and blanks: all Go of the three modules, and apart from it
 //     Python, C++, make, HTML and the like. Tests and testdata do not count.
@@ -29,8 +29,8 @@ import (
 )
 
 func main() {
-	base := flag.String("base", "", "a commit to compare with; without it today's figures alone")
-	dir := flag.String("dir", "..", "the root of the repository")
+	base := flag.String("base", "", "commit to compare with")
+	dir := flag.String("dir", "..", "root of the repository")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()

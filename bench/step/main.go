@@ -39,21 +39,22 @@ import (
 
 func main() {
 	s := settings{}
-	flag.StringVar(&s.tables, "tables", "queries,small,list,tokens,distinct,graphs", "the tables to print, of "+strings.Join(tableNames(), ","))
+	flag.StringVar(&s.tables, "tables", "queries,small,list,tokens,distinct,graphs",
+		"tables to print: "+strings.Join(tableNames(), ","))
 	flag.StringVar(&s.model, "model", "", "model folder for the tables of a MiniLM; empty: random weights of its shape")
-	flag.IntVar(&s.base.Queries, "queries", 16, "of a step, in the tables that vary something else")
-	flag.IntVar(&s.base.List, "list", 20, "passages of a list, in the tables that vary something else")
-	flag.IntVar(&s.base.Tokens, "tokens", 64, "of a passage, in the tables that vary something else")
-	flag.IntVar(&s.base.Steps, "steps", 3, "measured steps of a row")
+	flag.IntVar(&s.base.Queries, "queries", 16, "queries per step, in tables that do not vary it")
+	flag.IntVar(&s.base.List, "list", 20, "passages per list, in tables that do not vary it")
+	flag.IntVar(&s.base.Tokens, "tokens", 64, "tokens per passage, in tables that do not vary it")
+	flag.IntVar(&s.base.Steps, "steps", 3, "measured steps per row")
 	flag.StringVar(&s.base.Precision, "precision", "fp32", "fp32 or bf16")
 	flag.StringVar(&s.base.Loss, "loss", "go", "where the loss is computed: go or libtorch")
 	flag.IntVar(&s.base.MicroBatchTokens, "micro-batch", 2048, "tokens of a micro-batch, padding included")
 	flag.IntVar(&s.base.Threads, "threads", 0, "threads; 0: as many as there are cores")
 	flag.StringVar(&s.base.Device, "device", "cpu", "cpu, cuda or cuda:N, counted from 0")
-	flag.IntVar(&s.gemm, "gemm", 4096, "rows, columns and depth of the matrix product that is the machine's peak")
-	flag.IntVar(&s.most, "most", 0, "leave out rows of more queries than this; 0: none")
-	flag.DurationVar(&s.limit, "limit", 10*time.Minute, "the longest that a row may take")
-	job := flag.String("job", "", "what a process of its own is to do; for benchstep itself")
+	flag.IntVar(&s.gemm, "gemm", 4096, "size of the square matrices that measure the machine's peak")
+	flag.IntVar(&s.most, "most", 0, "skip rows with more queries; 0: skip none")
+	flag.DurationVar(&s.limit, "limit", 10*time.Minute, "time limit of a row")
+	job := flag.String("job", "", "job of a child process; internal")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	var err error
@@ -93,10 +94,10 @@ func (s settings) validate() error {
 		}
 	}
 	if s.base.Precision != "fp32" && s.base.Precision != "bf16" {
-		return fmt.Errorf("-precision is %q; fp32 and bf16 are supported", s.base.Precision)
+		return fmt.Errorf("-precision is %q, want fp32 or bf16", s.base.Precision)
 	}
 	if s.base.Loss != "go" && s.base.Loss != "libtorch" {
-		return fmt.Errorf("-loss is %q; go and libtorch are supported", s.base.Loss)
+		return fmt.Errorf("-loss is %q, want go or libtorch", s.base.Loss)
 	}
 	return nil
 }

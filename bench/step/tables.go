@@ -109,7 +109,7 @@ func findTables(names string) ([]table, error) {
 	for name := range strings.SplitSeq(names, ",") {
 		i := slices.IndexFunc(tables, func(t table) bool { return t.name == name })
 		if i < 0 {
-			return nil, fmt.Errorf("-tables names %q; there are %s", name, strings.Join(tableNames(), ", "))
+			return nil, fmt.Errorf("-tables has %q, want %s", name, strings.Join(tableNames(), ", "))
 		}
 		found = append(found, tables[i])
 	}

@@ -9,7 +9,7 @@ import (
 
 // Documentation is the documentation of a Go installation. It is safe for concurrent use.
 type Documentation struct {
-	// Version is the installation's, such as "go1.26.8".
+	// Version is the version of Go, such as "go1.26.8".
 	Version string
 	// Corpus has one passage for each package and for each exported constant, variable, function, type, method and
 	// interface method that has a comment. The id and the title are the name as a programmer would qualify it with the
@@ -17,7 +17,7 @@ type Documentation struct {
 	// text, one line a paragraph. The packages are those that the machine's operating system and architecture build,
 	// without internal, vendor, testdata and cmd.
 	//
-	// Written and Examples judge against Corpus. A caller may put a part of it in its place before it calls them.
+	// Written and Examples judge against Corpus. A caller may replace Corpus by a part of it before it calls them.
 	Corpus *retort.MemoryCorpus
 
 	root string

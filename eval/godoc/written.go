@@ -53,7 +53,7 @@ type writtenQuery struct {
 // names both.
 func writtenQueries(split string, corpus retort.Corpus) (*querySet, error) {
 	if split != dev && split != test {
-		return nil, fmt.Errorf("written queries have no split %q: want %q or %q", split, dev, test)
+		return nil, fmt.Errorf("split of the written queries is %q, want %q or %q", split, dev, test)
 	}
 	queries, err := parseWritten(writtenJSONL, "written.jsonl")
 	if err != nil {
@@ -81,7 +81,7 @@ func parseWritten(data []byte, name string) ([]writtenQuery, error) {
 		}
 		q, err := decodeWritten(line)
 		if err == nil && seen[q.ID] {
-			err = fmt.Errorf("id %q is taken by an earlier line", q.ID)
+			err = fmt.Errorf("duplicate id %q", q.ID)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s:%d: %w", name, number, err)

@@ -1,9 +1,9 @@
-// Command godoc writes the documentation of the Go on this machine, with its written queries, as a folder in BEIR's
-// layout, which "retort eval -collection" and other tools read:
+// Command godoc writes the documentation of the local Go installation and its written queries as a folder in BEIR layout,
+// for "retort eval -collection" and other tools:
 //
 //	go run ./examples/godoc DIR
 //
-// DIR gets corpus.jsonl, queries.jsonl and the judgements of both halves, qrels/dev.tsv and qrels/test.tsv.
+// It writes corpus.jsonl, queries.jsonl, and the judgements of both halves to qrels/dev.tsv and qrels/test.tsv.
 package main
 
 import (

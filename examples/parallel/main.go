@@ -30,13 +30,13 @@ type settings struct {
 
 func main() {
 	s := settings{training: distill.DefaultOptions()}
-	queries := flag.Bool("query-side", false, "train the query tower alone")
+	queries := flag.Bool("query-side", false, "train only the query tower")
 	flag.IntVar(&s.training.Schedule.Epochs, "epochs", s.training.Schedule.Epochs, "passes over the lists")
 	flag.IntVar(&s.training.Schedule.QueriesPerStep, "queries-per-step", s.training.Schedule.QueriesPerStep, "lists a step, over all processes")
-	flag.Float64Var(&s.training.Schedule.LR, "lr", s.training.Schedule.LR, "peak of the learning rate")
-	flag.StringVar(&s.checkpoints, "checkpoints", "", "folder of checkpoints, which only rank 0 need see")
-	flag.IntVar(&s.threads, "threads", 0, "threads of a process; 0: its share of the machine's")
-	flag.DurationVar(&s.timeout, "timeout", 0, "longest wait for a process that is there but silent; 0: 30 minutes")
+	flag.Float64Var(&s.training.Schedule.LR, "lr", s.training.Schedule.LR, "peak learning rate")
+	flag.StringVar(&s.checkpoints, "checkpoints", "", "folder of checkpoints; only rank 0 needs access")
+	flag.IntVar(&s.threads, "threads", 0, "threads of a process; 0: an equal share of the machine")
+	flag.DurationVar(&s.timeout, "timeout", 0, "maximum wait for a silent process; 0: 30 minutes")
 	flag.Usage = func() {
 		fmt.Fprintln(flag.CommandLine.Output(), "usage: parallel [FLAGS] CORPUS.jsonl LISTS.jsonl MODEL-FOLDER NEW-FOLDER")
 		flag.PrintDefaults()
@@ -61,7 +61,7 @@ func main() {
 
 func train(ctx context.Context, s settings) (err error) {
 	if _, err := os.Stat(s.out); err == nil { // not after hours of training
-		return fmt.Errorf("%s is there already, name a folder that is not", s.out)
+		return fmt.Errorf("%s exists: choose a new folder", s.out)
 	}
 	corpus, err := retort.LoadCorpus(s.corpus)
 	if err != nil {
@@ -113,7 +113,7 @@ func train(ctx context.Context, s settings) (err error) {
 	return student.Save(s.out)
 }
 
-// localWorkers is the number of processes on this machine, as torchrun tells.
+// localWorkers returns the number of processes on this machine, which torchrun sets.
 func localWorkers() int {
 	n, err := strconv.Atoi(os.Getenv("LOCAL_WORLD_SIZE"))
 	if err != nil || n < 1 {

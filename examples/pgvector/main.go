@@ -1,5 +1,5 @@
-// Command pgvector specialises the query encoder of a search over PostgreSQL with pgvector while queries run. README.md
-// says how to run it; "make example-pgvector" does.
+// Command pgvector specialises the query encoder of a search in PostgreSQL with pgvector while queries run.
+// "make example-pgvector" runs it; README.md explains it.
 package main
 
 import (
@@ -40,13 +40,14 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("pgvector", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	dsn := flags.String("dsn", os.Getenv("RETORT_PGVECTOR_DSN"), "database, as in postgres://user@host/name; default $RETORT_PGVECTOR_DSN")
+	dsn := flags.String("dsn", os.Getenv("RETORT_PGVECTOR_DSN"),
+		"database, such as postgres://user@host/name; default $RETORT_PGVECTOR_DSN")
 	modelDir := flags.String("model", "", "folder of the model (required)")
-	passages := flags.Int("passages", 3000, "passages of the Go documentation; 0: all")
-	generated := flags.Int("generated", 2000, "most queries made of the passages for the training")
-	rate := flags.Float64("rate", 20, "queries a second")
+	passages := flags.Int("passages", 3000, "number of passages of the Go documentation; 0: all")
+	generated := flags.Int("generated", 2000, "maximum number of generated training queries")
+	rate := flags.Float64("rate", 20, "queries per second")
 	seconds := flags.Int("seconds", 5, "seconds of queries after the swap")
-	last := flags.Bool("last", false, "take the trained model whatever the held-out queries say")
+	last := flags.Bool("last", false, "use the trained model even if the held-out queries do not improve")
 	if err := flags.Parse(args); err != nil {
 		return flag.ErrHelp
 	}
@@ -84,8 +85,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return p.run(ctx)
 }
 
-// readGodoc takes the first passages of the documentation of this machine's Go, the dev half of the written queries as
-// what people ask, and the test half to measure.
+// readGodoc reads the first passages of the local Go documentation. The dev half of the written queries plays the users,
+// the test half measures the result.
 func (p *program) readGodoc(ctx context.Context, most int) error {
 	documentation, err := godoc.Load(ctx)
 	if err != nil {
@@ -109,13 +110,13 @@ func (p *program) readGodoc(ctx context.Context, most int) error {
 		return err
 	}
 	if len(dev.Queries) == 0 || len(test.Queries) == 0 {
-		return fmt.Errorf("%d passages answer no query: take more with -passages", p.corpus.Len())
+		return fmt.Errorf("the first %d passages answer no query: raise -passages", p.corpus.Len())
 	}
 	p.judged = test
 	return nil
 }
 
-// first returns the first n passages of a corpus, or the corpus where it has no more.
+// first returns the first n passages of a corpus, or the whole corpus if it has no more.
 func first(corpus *retort.MemoryCorpus, n int) (*retort.MemoryCorpus, error) {
 	if n >= corpus.Len() {
 		return corpus, nil

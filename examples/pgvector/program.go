@@ -17,7 +17,7 @@ import (
 	"github.com/retort-ir/retort/mine"
 )
 
-// model is what the program needs of an encoder: *bert.Model, or a test's.
+// model is an encoder: *bert.Model, or a fake in tests.
 type model interface {
 	encoder.Trainable
 	encoder.Fingerprinter
@@ -38,7 +38,7 @@ type program struct {
 	log     func(format string, args ...any) // progress
 }
 
-// workers is how many queries are asked at the same time, at most.
+// workers is the maximum number of concurrent queries.
 const workers = 4
 
 func (p *program) run(ctx context.Context) (err error) {
@@ -75,7 +75,7 @@ func (p *program) run(ctx context.Context) (err error) {
 	return nil
 }
 
-// specialise does the work while the traffic runs.
+// specialise writes, measures, trains and swaps while the traffic runs.
 func (p *program) specialise(ctx context.Context, db *store, queries *live.Encoder, base model, t *traffic) error {
 	start := time.Now()
 	wrote, err := db.write(ctx, p.corpus, base, func(done, total int) { p.log("vectors: %d of %d", done, total) })
@@ -127,7 +127,7 @@ func (p *program) specialise(ctx context.Context, db *store, queries *live.Encod
 	}
 }
 
-// mostAsked is the most queries of people that are trained on: the latest.
+// mostAsked is the maximum number of user queries in training. The latest queries are used.
 const mostAsked = 10_000
 
 // train specialises a second copy of the model on vectors and queries out of the database. The caller closes the
@@ -150,7 +150,7 @@ func (p *program) train(ctx context.Context, db *store) (student model, outcome 
 	return student, outcome, nil
 }
 
-// events tell of a stage's begin and end, and every ten seconds, and of notes.
+// events prints notes, and the progress of a stage when it starts, every ten seconds, and when it ends.
 func (p *program) events() retort.Events {
 	stage, told := "", time.Time{}
 	return retort.Events{
@@ -165,7 +165,7 @@ func (p *program) events() retort.Events {
 	}
 }
 
-// measure searches the database for the judged queries. It returns nil where there are none.
+// measure searches the database for the judged queries. It returns nil without judged queries.
 func (p *program) measure(ctx context.Context, db *store, e *live.Encoder) (*eval.Report, error) {
 	if p.judged == nil {
 		return nil, nil

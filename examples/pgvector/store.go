@@ -18,7 +18,7 @@ import (
 	"github.com/retort-ir/retort/generate"
 )
 
-// store keeps a corpus, its vectors and the queries that people asked in PostgreSQL. It is safe for concurrent use.
+// store keeps a corpus, its vectors and the users' queries in PostgreSQL. It is safe for concurrent use.
 type store struct {
 	pool *pgxpool.Pool
 	dim  int
@@ -50,7 +50,8 @@ func openStore(ctx context.Context, config *pgxpool.Config, dim int) (*store, er
 		return nil, fmt.Errorf("prepare the database: %w", err)
 	}
 	if width != dim {
-		return nil, fmt.Errorf("the table passages holds vectors of %d dimensions, the model makes %d: take another database, or drop the table", width, dim)
+		return nil, fmt.Errorf("the table passages has vectors of %d dimensions, but the model has %d: "+
+			"use another database, or drop the table", width, dim)
 	}
 	config = config.Copy()
 	config.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
@@ -69,7 +70,7 @@ func openStore(ctx context.Context, config *pgxpool.Config, dim int) (*store, er
 
 func (s *store) close() { s.pool.Close() }
 
-// batch is how many vectors are written in one transaction.
+// batch is the number of vectors per transaction.
 const batch = 256
 
 // write brings the table to the state of the corpus: passages that are new, changed or of another model are encoded and
@@ -218,7 +219,7 @@ func (s *store) vectors(ctx context.Context, corpus retort.Corpus) (blas32.Gener
 		return nil
 	})
 	if err == nil && read != corpus.Len() {
-		err = fmt.Errorf("the table passages holds %d of %d passages: write them first", read, corpus.Len())
+		err = fmt.Errorf("the table passages has %d of %d passages: write them first", read, corpus.Len())
 	}
 	return m, err
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/retort-ir/retort/examples/service/live"
 )
 
-// traffic asks queries all the while, as the users of a search would, and counts.
+// traffic sends queries, as the users of a search would, and counts answers and failures.
 type traffic struct {
 	store   *store
 	encoder *live.Encoder
@@ -26,7 +26,7 @@ type traffic struct {
 	phases []*phase
 }
 
-// phase is what happened to the queries that were asked while something else was going on.
+// phase holds the statistics of the queries during one phase of the program.
 type phase struct {
 	name        string
 	failed      int
@@ -35,7 +35,7 @@ type phase struct {
 	generations map[int]int // how many queries each encoder answered
 }
 
-// enter starts a phase in which every answer must have full hits; fewer are a failure.
+// enter starts a phase. An answer with fewer than full hits is a failure.
 func (t *traffic) enter(name string, full int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -43,10 +43,10 @@ func (t *traffic) enter(name string, full int) {
 	t.phases = append(t.phases, &phase{name: name, generations: map[int]int{}})
 }
 
-// k is how many passages a query asks for.
+// k is the number of passages per answer.
 const k = 10
 
-// start asks until the function that it returns is called, which waits for the last answer. ctx ends it too.
+// start sends queries until ctx ends or the returned function is called, which waits for the last answer.
 func (t *traffic) start(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
@@ -100,7 +100,7 @@ func (t *traffic) one(ctx context.Context, text string) {
 	}
 }
 
-// ask encodes a query with the encoder that is current, and searches.
+// ask encodes a query with the current encoder and searches.
 func ask(ctx context.Context, s *store, e *live.Encoder, text string) (generation int, hits []hit, err error) {
 	lease, err := e.Acquire()
 	if err != nil {

@@ -17,7 +17,7 @@ func guard(hosts []string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case !knownHost(r.Host, hosts):
-			refuse(w, http.StatusForbidden, errors.New("the Host header names no host of this service: start it with -hosts NAME"))
+			refuse(w, http.StatusForbidden, errors.New("unknown Host header: start the service with -hosts NAME"))
 		case !sameOrigin(r):
 			refuse(w, http.StatusForbidden, errors.New("requests from pages of another origin are refused"))
 		default:

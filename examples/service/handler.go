@@ -55,7 +55,7 @@ func (s *service) serveSearch(ctx context.Context, w http.ResponseWriter, r *htt
 		refuse(w, http.StatusServiceUnavailable, fmt.Errorf("no answer within %s: try again", s.SearchTime))
 	default:
 		s.Logger.Error("search", "query", text, "error", err)
-		refuse(w, http.StatusInternalServerError, errors.New("the search failed: the service's log says why"))
+		refuse(w, http.StatusInternalServerError, errors.New("the search failed: see the log of the service"))
 	}
 }
 
@@ -64,17 +64,17 @@ func parseSearch(r *http.Request) (text string, k int, err error) {
 	text = strings.TrimSpace(values.Get("q"))
 	switch {
 	case text == "":
-		return "", 0, errors.New("q is empty: ask as in /search?q=open+a+file&k=10")
+		return "", 0, errors.New("q is empty, want for example /search?q=open+a+file&k=10")
 	case !utf8.ValidString(text):
 		return "", 0, errors.New("q is not UTF-8")
 	case utf8.RuneCountInString(text) > mostCharacters:
-		return "", 0, fmt.Errorf("q has %d characters: at most %d", utf8.RuneCountInString(text), mostCharacters)
+		return "", 0, fmt.Errorf("q has %d characters, want at most %d", utf8.RuneCountInString(text), mostCharacters)
 	}
 	if !values.Has("k") {
 		return text, defaultK, nil
 	}
 	if k, err = strconv.Atoi(values.Get("k")); err != nil || k < 1 || k > mostK {
-		return "", 0, fmt.Errorf("k is %.20q: want a number from 1 to %d", values.Get("k"), mostK)
+		return "", 0, fmt.Errorf("k is %.20q, want a number from 1 to %d", values.Get("k"), mostK)
 	}
 	return text, k, nil
 }

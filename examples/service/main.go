@@ -1,8 +1,8 @@
-// Command service is a search service that specialises its own query encoder while it answers:
+// Command service is a search service that specialises its query encoder on the queries of its users:
 //
 //	go run -tags libtorch ./examples/service -model ./all-MiniLM-L6-v2 -corpus corpus.jsonl
 //
-// README.md says what it answers.
+// README.md describes its requests.
 package main
 
 import (
@@ -45,13 +45,14 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	flags := flag.NewFlagSet("service", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	address := flags.String("addr", "127.0.0.1:8080", "address to listen on")
-	hosts := flags.String("hosts", "", "names that requests may ask for, with commas between them, besides localhost and IP addresses")
-	corpusFile := flags.String("corpus", "", "passages as JSON Lines; without it the documentation of this machine's Go")
+	hosts := flags.String("hosts", "", "accepted host names, separated by commas, besides localhost and IP addresses")
+	corpusFile := flags.String("corpus", "", "passages as JSON Lines; default: the documentation of the local Go")
 	modelDir := flags.String("model", "", "folder of the model (required)")
-	dir := flags.String("dir", "runs/service", "folder of the queries asked and of the specialised model")
-	every := flags.Int("every", 0, "specialise after so many new queries; 0: only on POST /specialise")
-	generated := flags.Int("generated", pipeline.DefaultMining(distill.QueryOnly).MaxQueries, "most queries made of the passages for a training")
-	threads := flags.Int("train-threads", max(1, runtime.GOMAXPROCS(0)/2), "threads that a training may use")
+	dir := flags.String("dir", "runs/service", "folder of the users' queries and the specialised models")
+	every := flags.Int("every", 0, "specialise after this number of new queries; 0: only on POST /specialise")
+	generated := flags.Int("generated", pipeline.DefaultMining(distill.QueryOnly).MaxQueries,
+		"maximum number of generated training queries")
+	threads := flags.Int("train-threads", max(1, runtime.GOMAXPROCS(0)/2), "threads of a training")
 	if err := flags.Parse(args); err != nil {
 		return flag.ErrHelp
 	}
@@ -93,7 +94,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	return s.serve(ctx, listener)
 }
 
-// readCorpus reads the user's corpus, or makes the demo's.
+// readCorpus reads the corpus file, or the documentation of the local Go.
 func readCorpus(ctx context.Context, path string) (*retort.MemoryCorpus, error) {
 	if path != "" {
 		return retort.LoadCorpus(path)
@@ -105,10 +106,10 @@ func readCorpus(ctx context.Context, path string) (*retort.MemoryCorpus, error) 
 	return documentation.Corpus, nil
 }
 
-// patience is how long searches may go on after ctx has ended, and then how long closing waits for the last of them.
+// patience is the time that searches have after ctx has ended, and the time that closing then waits for the last search.
 const patience = 800 * time.Millisecond
 
-// serve answers until ctx ends, then lets the searches in flight finish, cancels a training, and closes the service.
+// serve answers until ctx ends. Then it finishes the running searches, cancels a training, and closes the service.
 func (s *service) serve(ctx context.Context, l net.Listener) error {
 	server := &http.Server{
 		Handler: s.handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,

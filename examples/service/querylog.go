@@ -24,7 +24,6 @@ type queryLog struct {
 	count int
 }
 
-// loggedQuery is one line.
 type loggedQuery struct {
 	ID   string    `json:"_id"`
 	Text string    `json:"text"`
@@ -89,7 +88,7 @@ func (l *queryLog) add(text string, at time.Time) (count int, err error) {
 	line = append(line, '\n')
 	if n, err := l.file.Write(line); err != nil {
 		if n > 0 {
-			err = fmt.Errorf("%w (and the torn line stays: %v)", err, l.file.Truncate(l.size))
+			err = fmt.Errorf("%w (removing the torn line: %v)", err, l.file.Truncate(l.size))
 		}
 		return l.count, err
 	}

@@ -21,7 +21,7 @@ import (
 	"github.com/retort-ir/retort/mine"
 )
 
-// model is what the service needs of an encoder: *bert.Model, or a test's.
+// model is an encoder: *bert.Model, or a fake in tests.
 type model interface {
 	encoder.Trainable
 	encoder.Fingerprinter
@@ -34,13 +34,13 @@ type settings struct {
 	Model string // the folder of the model that embeds the passages
 	// Open opens a model folder, to serve or to train.
 	Open func(ctx context.Context, dir string, train bool) (model, error)
-	// Every is how many new queries start a training; 0: only a request does.
+	// Every is the number of new queries that starts a training; 0: only a request starts one.
 	Every int
-	// SearchTime is how long a search may take.
+	// SearchTime is the time limit of a search.
 	SearchTime time.Duration
-	// Hosts are the names that it answers to, besides localhost and IP addresses.
+	// Hosts are the accepted host names, besides localhost and IP addresses.
 	Hosts []string
-	// Tune changes the recipe, where set.
+	// Tune changes the recipe if it is not nil.
 	Tune   func(*pipeline.Recipe)
 	Logger *slog.Logger
 }
@@ -64,7 +64,7 @@ type service struct {
 	state   training
 }
 
-// training is what GET /health says about it.
+// training is the state of the training in GET /health.
 type training struct {
 	Running bool     `json:"running"`
 	Stage   string   `json:"stage,omitempty"`
@@ -75,7 +75,7 @@ type training struct {
 	Error   string   `json:"error,omitempty"`
 }
 
-// outcome is what came of a training.
+// outcome is the result of a training.
 type outcome struct {
 	Verdict string `json:"verdict"`
 	Taken   bool   `json:"taken"` // the trained model answers from now on
@@ -86,12 +86,12 @@ type outcome struct {
 
 // The reasons why a training does not start.
 var (
-	errRunning = errors.New("the model is being specialised already: see /health")
-	errNothing = errors.New("no query was asked since the last training, which would have the same result")
+	errRunning = errors.New("a training is running: see /health")
+	errNothing = errors.New("there is no new query since the last training")
 	errClosing = errors.New("the service is shutting down")
 )
 
-// mostQueries is the most of people's queries that are trained on: the latest.
+// mostQueries is the maximum number of user queries in training. The latest queries are used.
 const mostQueries = 10_000
 
 // openService embeds the corpus, unless an earlier start has, and opens the newest specialised model, if there is one.
@@ -144,7 +144,7 @@ func (s *service) openNewest(ctx context.Context) error {
 	dir := s.modelDir(newest)
 	next, err := s.Open(ctx, dir, false)
 	if err != nil {
-		return fmt.Errorf("%w (remove %s to serve the model as it was)", err, dir)
+		return fmt.Errorf("%w (remove %s to serve the initial model)", err, dir)
 	}
 	closed, err := s.encoder.Swap(next)
 	if err != nil {
@@ -175,7 +175,6 @@ func (s *service) specialised() ([]int, error) {
 	return found, nil
 }
 
-// answer is one search's.
 type answer struct {
 	Query      string  `json:"query"`
 	Generation int     `json:"generation"` // of the encoder that answered: 1 is the first since the start
@@ -189,7 +188,7 @@ type found struct {
 	Score float32 `json:"score"` // cosine
 }
 
-// search answers with the encoder that is current when it begins.
+// search answers with the encoder that is current when the search starts.
 func (s *service) search(ctx context.Context, text string, k int) (*answer, error) {
 	lease, err := s.encoder.Acquire()
 	if err != nil {
@@ -215,8 +214,7 @@ func (s *service) search(ctx context.Context, text string, k int) (*answer, erro
 	return a, nil
 }
 
-// collect remembers a query that was answered, and trains where enough new ones have come. A search does not fail for
-// it.
+// collect records an answered query, and starts a training after enough new queries. Its errors do not fail the search.
 func (s *service) collect(text string) {
 	asked, err := s.queries.add(text, time.Now())
 	if err != nil {
@@ -310,7 +308,7 @@ func (s *service) train(ctx context.Context) (last *outcome, asked int, err erro
 	if err := student.Save(s.modelDir(asked)); err != nil {
 		return nil, 0, err
 	}
-	// What it needed to learn is freed before the new model is read.
+	// Closing the training first leaves its memory for the new model.
 	trained := student
 	student = nil
 	if err := trained.Close(); err != nil {
@@ -351,7 +349,7 @@ func (s *service) progress(now retort.Stage) {
 	s.state.Stage, s.state.Done, s.state.Total = now.Name, now.Done, now.Total
 }
 
-// health is what GET /health answers.
+// health is the answer of GET /health.
 type health struct {
 	Status     string   `json:"status"`
 	Passages   int      `json:"passages"`
@@ -385,7 +383,7 @@ func (s *service) stop() {
 	s.cancel()
 }
 
-// errLate says that a training had not stopped in time. Whatever is on disk is whole.
+// errLate means that a training did not stop in time. The files on disk are complete.
 var errLate = errors.New("the training did not stop in time")
 
 // close stops, waits for the training and the last search to end, and closes all. Where ctx ends first, what is in use

@@ -137,7 +137,7 @@ func (b *bench) openDense(ctx context.Context, name string) (*ranker, error) {
 func (b *bench) openEncoder(ctx context.Context, name string) (model, error) {
 	dir := b.p.settings.dir(name)
 	if dir == "" {
-		return nil, fmt.Errorf("no folder of the encoder %s is given: -student, -bge and -e5 name them", name)
+		return nil, fmt.Errorf("no folder of encoder %s: give -student, -bge or -e5", name)
 	}
 	m, err := b.p.open(ctx, dir, &b.p.settings)
 	if err != nil {

@@ -69,7 +69,7 @@ func (b *bench) candidateMembers() ([]string, error) {
 	wanted := splitNames(b.p.settings.members)
 	for _, name := range wanted {
 		if k, err := b.p.kindOf(name); err != nil || k.ensemble {
-			return nil, fmt.Errorf("-members: %q is no teacher of which an ensemble can be made", name)
+			return nil, fmt.Errorf("-members: %q cannot be a member of an ensemble", name)
 		}
 	}
 	var names []string
@@ -79,12 +79,12 @@ func (b *bench) candidateMembers() ([]string, error) {
 		}
 		c := cell{kindDev, b.c.name, k.name}
 		if done, err := b.p.done(c); err != nil || !done {
-			return nil, fmt.Errorf("run the cell %s first, or leave %s out of -members", c, k.name)
+			return nil, fmt.Errorf("run the cell %s first, or remove %s from -members", c, k.name)
 		}
 		names = append(names, k.name)
 	}
 	if len(names) < 2 {
-		return nil, fmt.Errorf("-members: of %q only %q can be had here", wanted, names)
+		return nil, fmt.Errorf("-members: only %[2]q of %[1]q have a model", wanted, names)
 	}
 	return names, nil
 }

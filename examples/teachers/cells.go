@@ -44,11 +44,11 @@ func init() {
 func parseCell(name string) (cell, error) {
 	parts := strings.Split(name, "/")
 	if len(parts) != 3 || slices.Contains(parts, "") || slices.Contains(parts, "..") {
-		return cell{}, fmt.Errorf("%q is no cell, want KIND/COLLECTION/NAME", name)
+		return cell{}, fmt.Errorf("cell is %q, want KIND/COLLECTION/NAME", name)
 	}
 	c := cell{parts[0], parts[1], parts[2]}
 	if _, ok := kinds[c.kind]; !ok {
-		return cell{}, fmt.Errorf("%q is no kind of cell", c.kind)
+		return cell{}, fmt.Errorf("unknown kind of cell %q", c.kind)
 	}
 	return c, nil
 }

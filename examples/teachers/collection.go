@@ -63,7 +63,7 @@ func openCollection(ctx context.Context, s *settings, name string) (*collection,
 // loadFolder takes the split dev for choices where there is one, else train, else the test queries that are left over.
 func (c *collection) loadFolder(_ context.Context, s *settings) error {
 	if s.collections == "" {
-		return fmt.Errorf("collection %s: name the folder that holds it with -collections", c.name)
+		return fmt.Errorf("collection %s: give its parent folder with -collections", c.name)
 	}
 	dir := filepath.Join(s.collections, c.name)
 	test, err := eval.LoadCollection(dir, "test")

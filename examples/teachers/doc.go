@@ -1,5 +1,5 @@
-// Command teachers measures what can teach a student on this machine, and what the student becomes. docs/teachers.md
-// shows its tables and explains them:
+// Command teachers measures teachers and the students that learn from them. docs/teachers.md has its tables and explains
+// them:
 //
 //	go run -tags libtorch ./examples/teachers -collections DIR -folder runs/teachers -student all-MiniLM-L6-v2
 //	go run ./examples/teachers -folder runs/teachers -table

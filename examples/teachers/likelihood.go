@@ -7,7 +7,7 @@ import (
 	"github.com/retort-ir/retort/teacher"
 )
 
-var errNoLLM = errors.New("no language model is given: -llm names it")
+var errNoLLM = errors.New("no language model: give -llm")
 
 func openLikelihood(ctx context.Context, b *bench) (teacher.Teacher, error) {
 	if b.p.settings.llm == "" {

@@ -25,7 +25,7 @@ func main() {
 	case errors.Is(err, flag.ErrHelp):
 		os.Exit(2)
 	case ctx.Err() != nil && err != nil:
-		fmt.Fprintln(os.Stderr, "teachers: stopped; the same command goes on")
+		fmt.Fprintln(os.Stderr, "teachers: stopped; run the same command to resume")
 		os.Exit(130)
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "teachers:", err)
@@ -38,17 +38,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("teachers", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	p.settings.add(flags)
-	flags.StringVar(&p.folder, "folder", "runs/teachers", "where results, vectors, scores and models are kept")
-	flags.DurationVar(&p.limit, "limit", 0, "the longest time of one cell in one call, such as 10m; 0: no limit")
-	cell := flags.String("cell", "", "run only the cells whose names begin so, such as rank/scifact/bm25 or distil/")
-	list := flags.Bool("list", false, "list the cells and which of them are done")
-	table := flags.Bool("table", false, "print the tables of the results that are there")
-	docs := flags.String("docs", "", "with -table: write the tables into this Markdown file, between its marker lines")
+	flags.StringVar(&p.folder, "folder", "runs/teachers", "folder of results, vectors, scores and models")
+	flags.DurationVar(&p.limit, "limit", 0, "time limit of a cell per call, such as 10m; 0: no limit")
+	cell := flags.String("cell", "", "run only cells with this prefix, such as rank/scifact/bm25 or distil/")
+	list := flags.Bool("list", false, "list the cells and their state")
+	table := flags.Bool("table", false, "print the tables of all results")
+	docs := flags.String("docs", "", "with -table: write the tables between the marker lines of this Markdown file")
 	if err := flags.Parse(args); err != nil {
 		return flag.ErrHelp
 	}
 	if flags.NArg() > 0 {
-		fmt.Fprintf(stderr, "what is %q?\n", flags.Arg(0))
+		fmt.Fprintf(stderr, "unexpected argument %q\n", flags.Arg(0))
 		return flag.ErrHelp
 	}
 	if err := p.settings.check(); err != nil {
@@ -101,7 +101,7 @@ func (p *program) runCells(ctx context.Context, prefix string) (err error) {
 		}
 	}
 	if len(left) > 0 {
-		return fmt.Errorf("not finished, call again to go on: %s", strings.Join(left, " "))
+		return fmt.Errorf("unfinished cells, run the same command to resume: %s", strings.Join(left, " "))
 	}
 	return nil
 }
@@ -115,7 +115,7 @@ func (p *program) choose(prefix string) ([]cell, error) {
 	}
 	c, err := parseCell(prefix)
 	if err != nil {
-		return nil, fmt.Errorf("no cell begins with %q (-list shows them)", prefix)
+		return nil, fmt.Errorf("no cell has the prefix %q (-list shows all cells)", prefix)
 	}
 	return []cell{c}, nil
 }
@@ -140,7 +140,7 @@ func (p *program) runCell(ctx context.Context, c cell) error {
 	case err == nil:
 		p.say("%s: done in %s", c, took)
 	case within.Err() != nil && ctx.Err() == nil:
-		err = fmt.Errorf("stopped at the limit of %s; what is done is kept", p.limit)
+		err = fmt.Errorf("stopped at the limit of %s; the work so far is kept", p.limit)
 	}
 	return err
 }

@@ -53,7 +53,7 @@ func (b *bench) generator(ctx context.Context, kind string) (generate.QueryGener
 	case queriesMixed:
 		return generate.Mixture(own, written)
 	}
-	return nil, fmt.Errorf("there are no queries %q, only %s, %s and %s", kind, queriesExtractive, queriesLLM, queriesMixed)
+	return nil, fmt.Errorf("queries are %q, want %s, %s or %s", kind, queriesExtractive, queriesLLM, queriesMixed)
 }
 
 // sample leaves a generator the passages that the language model is asked about: the same ones for each.
@@ -120,7 +120,7 @@ func queriesSettings(s *settings, _ cell) map[string]string {
 // asks for what is missing only.
 func queriesCell(ctx context.Context, b *bench, c cell) (err error) {
 	if c.name != teacherSmolLM2 {
-		return fmt.Errorf("%q writes no queries, only %s does", c.name, teacherSmolLM2)
+		return fmt.Errorf("%q cannot write queries, want %s", c.name, teacherSmolLM2)
 	}
 	if b.p.settings.llm == "" {
 		return errNoLLM

@@ -28,7 +28,7 @@ func (b *bench) target(ctx context.Context, c cell, r *distilled) (teacher.Teach
 	}
 	switch r.Teacher {
 	case encoderStudent:
-		return nil, errors.New("the student cannot learn from itself")
+		return nil, errors.New("the student cannot be its own teacher")
 	case teacherEnsemble:
 		r.Members = []weighted{{teacherBM25, 1}, {encoderStudent, 1}}
 	case teacherBest:
@@ -42,7 +42,7 @@ func (b *bench) target(ctx context.Context, c cell, r *distilled) (teacher.Teach
 	}
 	r.Members = slices.DeleteFunc(r.Members, func(m weighted) bool { return m.Teacher == encoderStudent })
 	if len(r.Members) == 0 {
-		return nil, fmt.Errorf("%s holds nothing but the student", r.Teacher)
+		return nil, fmt.Errorf("%s has no member besides the student", r.Teacher)
 	}
 	return b.ensemble(ctx, r.Members)
 }
@@ -52,7 +52,7 @@ func (b *bench) target(ctx context.Context, c cell, r *distilled) (teacher.Teach
 func (b *bench) nthBest(n string) (string, error) {
 	place, err := strconv.Atoi(n)
 	if err != nil || place < 1 {
-		return "", fmt.Errorf("best-%s: want a place, such as best-1", n)
+		return "", fmt.Errorf("best-%s: want a rank, such as best-1", n)
 	}
 	members := splitNames(b.p.settings.members)
 	var all []*ranked

@@ -63,7 +63,7 @@ func (p *program) kindOf(name string) (teacherKind, error) {
 			return k, nil
 		}
 	}
-	return teacherKind{}, fmt.Errorf("there is no teacher %q", name)
+	return teacherKind{}, fmt.Errorf("unknown teacher %q", name)
 }
 
 // teacher opens a teacher once. What is dear of it is remembered in the collection's store.

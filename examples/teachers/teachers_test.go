@@ -260,7 +260,7 @@ func TestALimitKeepsWhatWasScored(t *testing.T) {
 		}), func() error { return nil }, nil
 	}
 	p.limit = 2 * time.Second
-	require.ErrorContains(t, p.runCells(context.Background(), "rank/toy/smollm2"), "call again to go on: rank/toy/smollm2")
+	require.ErrorContains(t, p.runCells(context.Background(), "rank/toy/smollm2"), "run the same command to resume: rank/toy/smollm2")
 	require.Contains(t, log.String(), "stopped at the limit of 2s")
 	require.LessOrEqual(t, scored, 3)
 
@@ -334,15 +334,15 @@ func TestACellThatNeedsAnotherNamesIt(t *testing.T) {
 		{"rank/toy/best-ensemble", "run the cell dev/toy/bm25 first"},
 		{"distil/toy/best-1", "run the cell dev/toy/ensemble first"},
 		{"distil/toy/queries-mixed", "run the cell queries/toy/smollm2 first"},
-		{"distil/toy/student", "cannot learn from itself"},
-		{"rank/toy/nobody", `there is no teacher "nobody"`},
+		{"distil/toy/student", "cannot be its own teacher"},
+		{"rank/toy/nobody", `unknown teacher "nobody"`},
 		{"rank/nowhere/bm25", "nowhere"},
 	} {
 		log.Reset()
 		require.Error(t, p.runCells(context.Background(), c.cell))
 		require.Contains(t, log.String(), c.says)
 	}
-	require.ErrorContains(t, p.runCells(context.Background(), "rnk/"), "no cell begins with")
+	require.ErrorContains(t, p.runCells(context.Background(), "rnk/"), "no cell has the prefix")
 }
 
 func TestADamagedResultIsNamed(t *testing.T) {

@@ -93,7 +93,7 @@ func parseLists(line []byte) ([]teacher.Work, error) {
 
 func answerTo(ctx context.Context, request string, model teacher.BatchTeacher, lists []teacher.Work) (any, error) {
 	if request != "time" && request != "scores" {
-		return nil, fmt.Errorf("unknown request %q: time and scores are known", request)
+		return nil, fmt.Errorf("request is %q, want time or scores", request)
 	}
 	start := time.Now()
 	byList := make([][]float64, len(lists))

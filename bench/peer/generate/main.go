@@ -93,7 +93,7 @@ func serve(o *opening, in io.Reader, out io.Writer, timed func() (answer, error)
 	lines := bufio.NewScanner(in)
 	for lines.Scan() {
 		if lines.Text() != "time" {
-			return fmt.Errorf("unknown request %q: time is known", lines.Text())
+			return fmt.Errorf("request is %q, want time", lines.Text())
 		}
 		a, err := timed()
 		if err != nil {
@@ -150,7 +150,7 @@ type nameOnly struct{}
 func (nameOnly) Model() string { return "none" }
 
 func (nameOnly) Complete(context.Context, generate.Request) (generate.Completion, error) {
-	return generate.Completion{}, errors.New("this model writes nothing")
+	return generate.Completion{}, errors.New("this model only has a name")
 }
 
 // timed writes all queries with a newly opened model.

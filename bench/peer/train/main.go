@@ -31,19 +31,19 @@ import (
 
 func main() {
 	var s settings
-	flag.StringVar(&s.make, "make", "", "write a corpus and lists to this folder, and do nothing else")
+	flag.StringVar(&s.make, "make", "", "write a corpus and lists to this folder, and exit")
 	flag.IntVar(&s.count, "count", 1024, "queries that -make writes lists for")
 	flag.StringVar(&s.model, "model", "", "model folder")
 	flag.StringVar(&s.corpus, "corpus", "", "corpus.jsonl")
 	flag.StringVar(&s.lists, "lists", "", "lists, such as a run's filter.jsonl")
 	flag.StringVar(&s.precision, "precision", "fp32", "fp32 or bf16")
 	flag.StringVar(&s.loss, "loss", "joint", "joint (KL and InfoNCE) or infonce")
-	flag.Float64Var(&s.lr, "lr", 2e-5, "peak of the learning rate")
+	flag.Float64Var(&s.lr, "lr", 2e-5, "peak learning rate")
 	flag.IntVar(&s.threads, "threads", 0, "threads; 0: as many as there are cores")
-	flag.IntVar(&s.steps, "steps", 7, "steps to be ready for")
-	flag.IntVar(&s.queries, "queries", 32, "of a step")
-	flag.IntVar(&s.length, "list", 20, "passages of a list")
-	flag.IntVar(&s.tokens, "tokens", 256, "of the longest text")
+	flag.IntVar(&s.steps, "steps", 7, "maximum number of steps")
+	flag.IntVar(&s.queries, "queries", 32, "queries per step")
+	flag.IntVar(&s.length, "list", 20, "passages per list")
+	flag.IntVar(&s.tokens, "tokens", 256, "maximum tokens of a text")
 	flag.Int64Var(&s.graphBudget, "graph-budget", 0, "distill.Memory.GraphBudget, in bytes")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -78,7 +78,7 @@ func (s settings) validate() error {
 		}
 	}
 	if !(s.lr > 0 && s.lr < math.Inf(1)) {
-		return fmt.Errorf("-lr is %v, want it above 0", s.lr)
+		return fmt.Errorf("-lr is %v, want a positive number", s.lr)
 	}
 	_, err := s.trainingLoss()
 	return err
@@ -94,7 +94,7 @@ func (s settings) trainingLoss() (loss.Loss, error) {
 	case "infonce":
 		return infoNCE, nil
 	}
-	return nil, fmt.Errorf("-loss is %q; joint and infonce are known", s.loss)
+	return nil, fmt.Errorf("-loss is %q, want joint or infonce", s.loss)
 }
 
 func run(ctx context.Context, s settings, in io.Reader, out io.Writer) (err error) {

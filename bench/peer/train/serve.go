@@ -165,7 +165,7 @@ func (t *turns) wait() error {
 		return cmp.Or(t.lines.Err(), errNoMore)
 	}
 	if t.lines.Text() != "step" {
-		return fmt.Errorf("unknown request %q: step is known", t.lines.Text())
+		return fmt.Errorf("request is %q, want step", t.lines.Text())
 	}
 	t.start = time.Now()
 	return nil

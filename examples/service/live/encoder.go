@@ -9,13 +9,13 @@ import (
 	"github.com/retort-ir/retort/encoder"
 )
 
-// Model is an encoder that holds memory until it is closed, such as a *bert.Model.
+// Model is an encoder that must be closed, such as a *bert.Model.
 type Model interface {
 	encoder.Encoder
 	io.Closer
 }
 
-// ErrClosed is returned by an Encoder that was closed.
+// ErrClosed is returned by a closed Encoder.
 var ErrClosed = errors.New("live: the encoder is closed")
 
 // Encoder is an encoder that can be replaced while it is in use. Whoever acquired it keeps the model that was current
@@ -25,7 +25,7 @@ type Encoder struct {
 	current *generation // nil once closed
 }
 
-// generation is one model with its users. Encoder.mu guards it.
+// generation is a model with the number of its users. Encoder.mu guards it.
 type generation struct {
 	model   Model
 	number  int
@@ -39,7 +39,7 @@ func New(m Model) *Encoder {
 	return &Encoder{current: &generation{model: m, number: 1, closed: make(chan error, 1)}}
 }
 
-// Lease is the right to use one model until Release.
+// Lease keeps a model open until Release.
 type Lease struct {
 	encoder.Encoder
 	Generation int // 1 for the first model, 2 for the one that replaced it, and so on
@@ -127,7 +127,7 @@ func (e *Encoder) Close(ctx context.Context) error {
 	}
 }
 
-// retire says whether nobody uses the model, so that the caller must close it.
+// retire reports whether the model has no users, so that the caller must close it.
 func (g *generation) retire() bool {
 	g.retired = true
 	return g.users == 0
