@@ -466,7 +466,7 @@ func TestAModelThatIsNotBetterIsNotServed(t *testing.T) {
 	require.Empty(t, left)
 	status, text := f.post(t)
 	require.Equal(t, http.StatusConflict, status)
-	require.Contains(t, text, "no query was asked since")
+	require.Contains(t, text, "there is no new query since")
 }
 
 func TestNewQueriesStartATraining(t *testing.T) {
@@ -569,7 +569,7 @@ func TestBadRequestsGetAPlainError(t *testing.T) {
 	}{
 		{"no query", "GET", "/search", 400, "q is empty"},
 		{"blank query", "GET", "/search?q=%20%09", 400, "q is empty"},
-		{"long query", "GET", "/search?q=" + strings.Repeat("a", 1001), 400, "q has 1001 characters: at most 1000"},
+		{"long query", "GET", "/search?q=" + strings.Repeat("a", 1001), 400, "q has 1001 characters, want at most 1000"},
 		{"longest query", "GET", "/search?q=" + strings.Repeat("%C3%A9", 1000), 200, "hits"},
 		{"not UTF-8", "GET", "/search?q=%ff", 400, "not UTF-8"},
 		{"no hits", "GET", "/search?q=a&k=0", 400, `k is \"0\": want a number from 1 to 100`},

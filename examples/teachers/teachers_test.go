@@ -162,7 +162,7 @@ func TestAllCellsRunAndAreThenSkipped(t *testing.T) {
 
 	p.settings.tokens++
 	err = p.runCells(context.Background(), "rank/toy/bm25")
-	require.ErrorContains(t, err, "not finished")
+	require.ErrorContains(t, err, "unfinished cells")
 	require.Contains(t, log.String(), "was made with -tokens 160, not 161")
 }
 
