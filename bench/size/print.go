@@ -33,8 +33,10 @@ func print(out io.Writer, columns []column) error {
 	fmt.Fprintln(w)
 	row("lines of Go, without comments", func(s size) string { return fmt.Sprint(s.lines.Go) })
 	row("lines of other code", func(s size) string { return fmt.Sprint(s.lines.Other) })
-	row("imports between rooms that run upward", func(s size) string { return fmt.Sprintf("%d of %d", s.rooms.Upward, s.rooms.Pairs) })
-	row("... that testdata/rooms.txt refuses", func(s size) string { return fmt.Sprintf("%d of %d", s.rooms.Refused, s.rooms.Pairs) })
+	row("imports between rooms that run upward",
+		func(s size) string { return fmt.Sprintf("%d of %d", s.rooms.Upward, s.rooms.Pairs) })
+	row("... that testdata/rooms.txt refuses",
+		func(s size) string { return fmt.Sprintf("%d of %d", s.rooms.Refused, s.rooms.Pairs) })
 	for _, folder := range tangled(columns) {
 		row("upward between files of "+folder, func(s size) string { return s.inside[folder].String() })
 	}

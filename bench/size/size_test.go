@@ -35,7 +35,8 @@ func TestLinesOfCodeLeaveOutCommentsAndBlanks(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) { require.Equal(t, c.want, goLines([]byte(c.source))) })
 	}
-	require.Equal(t, 2, comments[".py"].count("\"\"\"Text.\n\nmore\n\"\"\"\n# no\nx = 1  # yes\n\n\"\"\"one line\"\"\"\ny = 2\n"))
+	require.Equal(t, 2,
+		comments[".py"].count("\"\"\"Text.\n\nmore\n\"\"\"\n# no\nx = 1  # yes\n\n\"\"\"one line\"\"\"\ny = 2\n"))
 	require.Equal(t, 2, comments[".cpp"].count("// no\nint x;\n/* a\nb */\nint y; /* c */\n"))
 }
 
@@ -77,8 +78,10 @@ func TestFilesUseWhatOtherFilesDeclare(t *testing.T) {
 	// a uses b and c, c uses b, d uses a.
 	require.Equal(t, references{Files: 4, Pairs: 4, Upward: 0}, found["p"])
 
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "p", "e.go"), []byte("package p\n\nfunc (T) N() { A2() }\n\nvar _ = T.M\n"), 0o644))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "p", "c.go"), []byte("package p\n\nfunc (t T) M() { t.N() }\n"), 0o644))
+	require.NoError(t,
+		os.WriteFile(filepath.Join(dir, "p", "e.go"), []byte("package p\n\nfunc (T) N() { A2() }\n\nvar _ = T.M\n"), 0o644))
+	require.NoError(t,
+		os.WriteFile(filepath.Join(dir, "p", "c.go"), []byte("package p\n\nfunc (t T) M() { t.N() }\n"), 0o644))
 	found, err = packageReferences(dir)
 	require.NoError(t, err)
 	// Now c uses e, e uses b, c and d: c -> e -> c, and c -> e -> d -> a -> c. Without c -> e nothing depends on itself.
@@ -113,7 +116,9 @@ func TestTheTreeOfACommitIsHeldAgainstTodays(t *testing.T) {
 	})
 	git := func(args ...string) {
 		t.Helper()
-		out, err := exec.Command("git", append([]string{"-C", dir, "-c", "user.name=a", "-c", "user.email=a@b"}, args...)...).CombinedOutput()
+		out, err := exec.Command(
+			"git",
+			append([]string{"-C", dir, "-c", "user.name=a", "-c", "user.email=a@b"}, args...)...).CombinedOutput()
 		require.NoError(t, err, "%s", out)
 	}
 	git("init", "-q")

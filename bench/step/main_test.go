@@ -140,7 +140,9 @@ func TestMeasureTakesTheMedianStepAfterTheWarmUp(t *testing.T) {
 }
 
 func TestMedianOfSteps(t *testing.T) {
-	steps := []retort.Step{{Encode: 9 * time.Second}, {Encode: time.Second, Backward: time.Second}, {Update: 3 * time.Second}}
+	steps := []retort.Step{
+		{Encode: 9 * time.Second}, {Encode: time.Second, Backward: time.Second}, {Update: 3 * time.Second},
+	}
 	m := median(steps)
 	require.Equal(t, 3.0, m.Seconds)
 	require.Equal(t, 3.0, m.Update)
@@ -172,7 +174,8 @@ func TestLinesSayWhatIsKnown(t *testing.T) {
 		Steps: 3, Seconds: 2, Loss: 0.5, Update: 0.2, Listed: 100, Passages: 25, Tokens: 900, Padded: 1000, Recomputed: 600,
 		Anonymous: 64 << 20, Flops: 1e9,
 	}
-	require.Equal(t, "| 32 | 2 | 450 | 25.0% | 10.0% | 60.0% | 25.0% | 10.0% | 64 | 50.0% | 60.0% |", line(r, m, 1e9, time.Minute))
+	require.Equal(t, "| 32 | 2 | 450 | 25.0% | 10.0% | 60.0% | 25.0% | 10.0% | 64 | 50.0% | 60.0% |",
+		line(r, m, 1e9, time.Minute))
 	columns := strings.Count(line(r, m, 1e9, time.Minute), "|")
 	m.Steps, m.Anonymous = 2, 0
 	require.Contains(t, line(r, m, 1e9, time.Minute), "| 2 (2 of 3 steps) |")

@@ -59,7 +59,8 @@ func (r row) run(ctx context.Context) (m measured, err error) {
 		return m, err
 	}
 	student, err := bert.Open(ctx, dir, bert.Options{
-		Precision: retort.Precision(r.Precision), QueryTokens: queryTokens, PassageTokens: r.Tokens, Threads: r.Threads, Device: retort.Device(r.Device),
+		QueryTokens: queryTokens, PassageTokens: r.Tokens, Threads: r.Threads,
+		Device: retort.Device(r.Device), Precision: retort.Precision(r.Precision),
 	})
 	if err != nil {
 		return m, err

@@ -62,13 +62,17 @@ func (s settings) printMachine(out io.Writer) {
 	if s.base.Device != "cpu" {
 		device = s.base.Device
 	}
-	fmt.Fprintf(out, "LibTorch %s, %s, %s. Where a table varies something else: %d queries x lists of %d, %d tokens, %s, loss in %s.\n\n",
-		torch.LoadedVersion(), device, runtime.Version(), s.base.Queries, s.base.List, s.base.Tokens, s.base.Precision, s.base.Loss)
+	fmt.Fprintf(out,
+		"LibTorch %s, %s, %s. Where a table varies something else: %d queries x lists of %d, %d tokens, %s, loss in %s.\n\n",
+		torch.LoadedVersion(), device, runtime.Version(), s.base.Queries, s.base.List, s.base.Tokens, s.base.Precision,
+		s.base.Loss)
 }
 
 // peaks measures and prints the speed of products of matrices in every precision that the tables need: a large one, by
 // which they are judged, and those of the model's own matrices.
-func (s settings) peaks(ctx context.Context, out io.Writer, tables []table, run func(context.Context, job, any) error) (map[string]float64, error) {
+func (s settings) peaks(
+	ctx context.Context, out io.Writer, tables []table, run func(context.Context, job, any) error,
+) (map[string]float64, error) {
 	h, f, err := s.widths()
 	if err != nil {
 		return nil, err
@@ -136,7 +140,8 @@ func line(r row, m measured, peak float64, limit time.Duration) string {
 	}
 	cells := []string{
 		r.label, seconds, fmt.Sprintf("%.0f", float64(m.Tokens)/m.Seconds), percent(m.Passages, m.Listed),
-		percent(m.Padded-m.Tokens, m.Padded), percent(m.Recomputed, m.Padded), percent(m.Loss, m.Seconds), percent(m.Update, m.Seconds),
+		percent(m.Padded-m.Tokens, m.Padded), percent(m.Recomputed, m.Padded),
+		percent(m.Loss, m.Seconds), percent(m.Update, m.Seconds),
 		memory, percent(useful, 1), percent(useful*again, 1),
 	}
 	return "| " + strings.Join(cells, " | ") + " |"

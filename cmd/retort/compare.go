@@ -318,7 +318,8 @@ func nameBefores(set string, runs []evaluatedRun, befores []*comparedSystem) (no
 		}
 	}
 	if !same {
-		return append(notes, fmt.Sprintf("set %q: the initial models differ; each run is compared with its own initial model", set))
+		return append(notes,
+			fmt.Sprintf("set %q: the initial models differ; each run is compared with its own initial model", set))
 	}
 	for _, s := range befores {
 		if s != nil {

@@ -124,7 +124,8 @@ func TestCompareOfRunsWithoutJudgedQueries(t *testing.T) {
 	out := succeed(t, "compare", filepath.Join(dir, "one"), filepath.Join(dir, "two"))
 	require.Contains(t, out, "MRR@10, paired by query")
 	require.Regexp(t, `(?m)^held-out items +two .* one `, out)
-	code, _, stderr := cli(t.Context(), "compare", "-metric", "ndcg@10", filepath.Join(dir, "one"), filepath.Join(dir, "two"))
+	code, _, stderr := cli(t.Context(), "compare", "-metric", "ndcg@10", filepath.Join(dir, "one"),
+		filepath.Join(dir, "two"))
 	require.Equal(t, exitFailure, code)
 	require.Contains(t, stderr, "it has mrr@10")
 }
@@ -174,13 +175,16 @@ func TestCompareNamesWhatIsLeftOut(t *testing.T) {
 set "judged": b lacks 13 of the 15 queries; the comparison omits q1, q10, q11, q12, q13, q14, q15, q4, q5, q6 and 3 more
 set "judged": b has no results of its initial model
 `, stderr)
-	require.Contains(t, stdout, "\nndcg@10,judged,a,1,before,0,2,2,0,1,1,1,0.5,1\nndcg@10,judged,b,1,a,1,2,0,0,0,0,0,1,1\n")
+	require.Contains(t, stdout,
+		"\nndcg@10,judged,a,1,before,0,2,2,0,1,1,1,0.5,1\nndcg@10,judged,b,1,a,1,2,0,0,0,0,0,1,1\n")
 }
 
 func TestCompareKeepsDifferentStartingModelsApart(t *testing.T) {
 	dir := t.TempDir()
-	a := saveRun(t, dir, "a", answers{"judged", "before", []float64{.1, .2}}, answers{"judged", "after", []float64{.3, .3}})
-	b := saveRun(t, dir, "b", answers{"judged", "before", []float64{.1, .3}}, answers{"judged", "after", []float64{.3, .3}})
+	a := saveRun(t, dir, "a", answers{"judged", "before", []float64{.1, .2}},
+		answers{"judged", "after", []float64{.3, .3}})
+	b := saveRun(t, dir, "b", answers{"judged", "before", []float64{.1, .3}},
+		answers{"judged", "after", []float64{.3, .3}})
 	code, stdout, stderr := cli(t.Context(), "compare", "-format", "csv", a, b)
 	require.Equal(t, exitOK, code, stderr)
 	require.Contains(t, stderr, `set "judged": the initial models differ; each run is compared with its own initial model`)

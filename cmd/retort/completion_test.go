@@ -67,8 +67,11 @@ func TestCandidates(t *testing.T) {
 	}
 	require.Empty(t, succeed(t, "__complete"))
 	require.Equal(t, "distill\t"+distillCommand.summary+"\n", succeed(t, "__complete", "dis"))
-	require.Equal(t, "-metric\tmetric of the runs: ndcg@K, recall@K, mrr@K, ... (ndcg@10; without judged queries: mrr@10)\n", succeed(t, "__complete", "compare", "-metr"))
-	require.Equal(t, "-gamma\tfactor of the teacher's z-scores in target student-scale\n", succeed(t, "__complete", "distill", "-gam"))
+	require.Equal(t,
+		"-metric\tmetric of the runs: ndcg@K, recall@K, mrr@K, ... (ndcg@10; without judged queries: mrr@10)\n",
+		succeed(t, "__complete", "compare", "-metr"))
+	require.Equal(t, "-gamma\tfactor of the teacher's z-scores in target student-scale\n",
+		succeed(t, "__complete", "distill", "-gam"))
 }
 
 // What is offered as a flag's value, the commands take, and nothing of the sort that they do not.
@@ -93,7 +96,8 @@ func TestFlagValuesAreThoseThatTheCommandsTake(t *testing.T) {
 			}
 			for _, value := range append(slices.Clone(values), "nonsense") {
 				args := append([]string{c.name}, arguments[c.name]...)
-				if ranker := map[bool]string{true: "-bm25", false: "-model=none"}[name == "analyzer"]; c.flags().Lookup("bm25") != nil {
+				ranker := map[bool]string{true: "-bm25", false: "-model=none"}[name == "analyzer"]
+				if c.flags().Lookup("bm25") != nil {
 					args = append(args, ranker)
 				}
 				if name == "generator" && value != "extractive" {

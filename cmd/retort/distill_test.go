@@ -36,7 +36,8 @@ func runFolder(t *testing.T) string {
 	for i, act := range acts {
 		for j, thing := range things {
 			id := fmt.Sprintf("p%d%d", i, j)
-			fmt.Fprintf(&corpus, `{"_id":%q,"title":"","text":"It %s the %s that the caller names. The %s is then ready for other callers."}`+"\n",
+			fmt.Fprintf(&corpus,
+				`{"_id":%q,"title":"","text":"It %s the %s that the caller names. The %s is then ready for other callers."}`+"\n",
 				id, act, thing, thing)
 			if i == j {
 				fmt.Fprintf(&queries, `{"_id":"q%d","text":"how it %s a %s"}`+"\n", i, act, thing)
@@ -45,7 +46,12 @@ func runFolder(t *testing.T) string {
 		}
 	}
 	fmt.Fprintln(&queries, `{"_id":"unjudged","text":"copies of a map"}`)
-	return collection(t, map[string]string{"corpus.jsonl": corpus.String(), "queries.jsonl": queries.String(), "qrels/test.tsv": qrels.String()})
+	return collection(
+		t,
+		map[string]string{
+			"corpus.jsonl": corpus.String(), "queries.jsonl": queries.String(), "qrels/test.tsv": qrels.String(),
+		},
+	)
 }
 
 // fakeModel stands for a model of LibTorch.
@@ -83,7 +89,11 @@ func fakeArgs(t *testing.T, dir string, more ...string) []string {
 	t.Helper()
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "model"), 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "model", "seed"), []byte("x"), 0o600))
-	return append([]string{"-corpus", dir + "/corpus.jsonl", "-model", dir + "/model", "-out", dir + "/run", "-epochs", "2", "-batch", "8"}, more...)
+	return append(
+		[]string{
+			"-corpus", dir + "/corpus.jsonl", "-model", dir + "/model", "-out", dir + "/run", "-epochs", "2", "-batch", "8",
+		},
+		more...)
 }
 
 func TestBadInputToDistillIsNamed(t *testing.T) {
@@ -155,7 +165,9 @@ func TestDistillRefusesTheFilesOfItsOwnRun(t *testing.T) {
 		require.Equal(t, exitUsage, code, stderr)
 		require.Contains(t, stderr, change[0]+" "+change[1]+" is an output of the run "+dir+"/run: choose another -out")
 	}
-	a, err := parseDistill(append(fakeArgs(t, dir), "-model", dir+"/run/model", "-corpus", dir+"/run/corpus.jsonl", "-out", dir+"/next"))
+	a, err := parseDistill(
+		append(fakeArgs(t, dir), "-model", dir+"/run/model", "-corpus", dir+"/run/corpus.jsonl", "-out", dir+"/next"),
+	)
 	require.NoError(t, err)
 	require.NoError(t, a.check())
 }
@@ -212,7 +224,8 @@ func TestASecondDistillOfARunIsRefused(t *testing.T) {
 	held, err := runfolder.Open(t.Context(), filepath.Join(dir, "run"), runfolder.Pipeline, nil)
 	require.NoError(t, err)
 	_, _, err = distillFake(t, t.Context(), args...)
-	require.EqualError(t, err, fmt.Sprintf("the run %s/run is in use by process %d: wait for it, or take another folder", dir, os.Getpid()))
+	require.EqualError(t, err,
+		fmt.Sprintf("the run %s/run is in use by process %d: wait for it, or take another folder", dir, os.Getpid()))
 	require.NoError(t, held.Close())
 	_, _, err = distillFake(t, t.Context(), args...)
 	require.NoError(t, err)
@@ -231,11 +244,17 @@ func TestDistillReportsDamageAndRepairRemovesIt(t *testing.T) {
 	damaged[len(lines[0])+12] ^= 1
 	require.NoError(t, os.WriteFile(run+"/mine.jsonl", damaged, 0o600))
 	_, _, err = distillFake(t, t.Context(), args...)
-	require.ErrorContains(t, err, fmt.Sprintf("%s/mine.jsonl:2: record at byte offset %d: checksum does not match", run, len(lines[0])))
+	require.ErrorContains(t, err,
+		fmt.Sprintf("%s/mine.jsonl:2: record at byte offset %d: checksum does not match", run, len(lines[0])))
 	require.ErrorContains(t, err, `run "retort repair `+run+`"`)
 
 	out := succeed(t, "repair", run)
-	require.Equal(t, fmt.Sprintf("%s/mine.jsonl:2: cut at byte offset %d: 1 records kept, %d to be redone\n", run, len(lines[0]), len(lines)-2), out)
+	require.Equal(
+		t,
+		fmt.Sprintf("%s/mine.jsonl:2: cut at byte offset %d: 1 records kept, %d to be redone\n", run, len(lines[0]),
+			len(lines)-2),
+		out,
+	)
 	require.Equal(t, "nothing to repair in "+run+"\n", succeed(t, "repair", run))
 	require.Regexp(t, `mine +interrupted +1 .* resumed`, succeed(t, "status", run))
 	_, log, err := distillFake(t, t.Context(), args...)
@@ -406,7 +425,12 @@ func TestDistillInterpolatesWhereThatIsBetter(t *testing.T) {
 	require.Greater(t, got.Alpha, 0.0)
 	require.Less(t, got.Alpha, 1.0, "with this rate the best student has gone too far")
 	require.Greater(t, got.AlphaScore, got.Best.Score)
-	require.Contains(t, out, fmt.Sprintf("%.4f after (average with weight %.1f of the best, after %d steps)", got.AlphaScore, got.Alpha, got.Best.Step))
+	require.Contains(
+		t,
+		out,
+		fmt.Sprintf("%.4f after (average with weight %.1f of the best, after %d steps)", got.AlphaScore, got.Alpha,
+			got.Best.Step),
+	)
 
 	records, err := results.Load(filepath.Join(dir, "run"))
 	require.NoError(t, err)
@@ -427,7 +451,11 @@ func TestDistillInterpolatesWhereThatIsBetter(t *testing.T) {
 
 func TestAWarningIsALineOfProgress(t *testing.T) {
 	var out bytes.Buffer
-	trainingEvents(progress.New(&out), "train").Warning(retort.Warning{Message: "the last checkpoint is damaged", Attrs: []slog.Attr{slog.Int("step", 2), slog.String("why", "x")}})
+	trainingEvents(progress.New(&out), "train").Warning(
+		retort.Warning{
+			Message: "the last checkpoint is damaged", Attrs: []slog.Attr{slog.Int("step", 2), slog.String("why", "x")},
+		},
+	)
 	require.Equal(t, "the last checkpoint is damaged: step 2, why x\n", out.String())
 }
 
@@ -460,7 +488,8 @@ func TestDistillHoldsTheRetention(t *testing.T) {
 	require.Contains(t, log, "retention fell below its limit", "this rate forgets")
 	require.NotContains(t, log, "retention fell below its limit\n", "with its step and score")
 	require.GreaterOrEqual(t, held.Best.Retention, held.History[0].Retention-.05)
-	require.Contains(t, out, fmt.Sprintf("retention: ndcg@10 %.4f before, %.4f after\n", held.History[0].Retention, held.Best.Retention))
+	require.Contains(t, out,
+		fmt.Sprintf("retention: ndcg@10 %.4f before, %.4f after\n", held.History[0].Retention, held.Best.Retention))
 	for _, e := range held.History {
 		require.True(t, e.Forgot || e.Retention >= held.History[0].Retention-.05, "%+v", e)
 	}

@@ -145,7 +145,9 @@ func TestBM25SettingsReachTheIndex(t *testing.T) {
 		"qrels/dev.tsv": "q1\tscan\t1\n",
 	})
 	eval := func(flags ...string) string {
-		return succeed(t, append([]string{"eval", "-collection", dir, "-split", "dev", "-bm25", "-metrics", "mrr@10"}, flags...)...)
+		return succeed(
+			t,
+			append([]string{"eval", "-collection", dir, "-split", "dev", "-bm25", "-metrics", "mrr@10"}, flags...)...)
 	}
 	require.Contains(t, eval("-analyzer", "english"), "MRR@10   0.0000", "bufio.Scanner is one word")
 	require.Contains(t, eval("-analyzer", "code"), "MRR@10   1.0000")

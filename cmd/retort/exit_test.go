@@ -49,7 +49,8 @@ func TestExitCodeOfAnError(t *testing.T) {
 func TestExitCodesAreDocumented(t *testing.T) {
 	text := readString(t, filepath.Join("..", "..", "docs", "command.md"))
 	help := succeed(t, "help", "exit-codes")
-	require.Equal(t, len(exitCodes), strings.Count(text[strings.Index(text, "| exit code |"):], "\n| "), "rows of the table")
+	require.Equal(t, len(exitCodes), strings.Count(text[strings.Index(text, "| exit code |"):], "\n| "),
+		"rows of the table")
 	for _, e := range exitCodes {
 		require.Contains(t, text, fmt.Sprintf("| %d | %s |\n", e.code, e.meaning))
 		require.Contains(t, help, fmt.Sprintf("  %-4d %s\n", e.code, e.meaning))

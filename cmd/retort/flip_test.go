@@ -141,7 +141,8 @@ func keepJournals(t *testing.T, run string) {
 	}
 	require.NoError(t, errors.Join(answers.Close(), store.Close()))
 	write := func() error {
-		return os.WriteFile(filepath.Join(run, "costs.json"), []byte(`{"score":{"lengths":{"pairs":20,"seconds":1.5}}}`), 0o600)
+		return os.WriteFile(filepath.Join(run, "costs.json"), []byte(`{"score":{"lengths":{"pairs":20,"seconds":1.5}}}`),
+			0o600)
 	}
 	require.NoError(t, runfolder.Replace(t.Context(), run, runfolder.Pipeline, write, "costs.json"))
 }

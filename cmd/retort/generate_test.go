@@ -18,7 +18,9 @@ import (
 
 // chatServer answers every chat with a question about a word of the passage, and counts the answers. What say returns
 // instead, if it is not "", is the answer to a request with that text.
-func chatServer(t *testing.T, say func(request string) (status int, answer string)) (url string, answered *atomic.Int64) {
+func chatServer(
+	t *testing.T, say func(request string) (status int, answer string),
+) (url string, answered *atomic.Int64) {
 	t.Helper()
 	t.Setenv("OPENAI_API_KEY", "")
 	answered = &atomic.Int64{}
@@ -52,8 +54,13 @@ func chatServer(t *testing.T, say func(request string) (status int, answer strin
 		answered.Add(1)
 		json.NewEncoder(w).Encode(map[string]any{
 			"id": "x", "object": "chat.completion", "model": "tiny",
-			"choices": []any{map[string]any{"index": 0, "finish_reason": "stop", "message": map[string]any{"role": "assistant", "content": answer}}},
-			"usage":   map[string]any{"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15, "cost": 0.001},
+			"choices": []any{
+				map[string]any{
+					"index": 0, "finish_reason": "stop",
+					"message": map[string]any{"role": "assistant", "content": answer},
+				},
+			},
+			"usage": map[string]any{"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15, "cost": 0.001},
 		})
 	}))
 	t.Cleanup(server.Close)
@@ -76,7 +83,8 @@ func documented(t *testing.T, r generateResult) {
 
 func TestGenerateMakesExtractiveQueries(t *testing.T) {
 	dir := runFolder(t)
-	out := succeed(t, "generate", "-corpus", dir+"/corpus.jsonl", "-types", "sentence,keywords", "-out", dir+"/made.jsonl", "-json")
+	out := succeed(t, "generate", "-corpus", dir+"/corpus.jsonl", "-types", "sentence,keywords", "-out", dir+"/made.jsonl",
+		"-json")
 	var r generateResult
 	require.NoError(t, json.Unmarshal([]byte(out), &r))
 	documented(t, r)
@@ -88,10 +96,13 @@ func TestGenerateMakesExtractiveQueries(t *testing.T) {
 	require.Nil(t, r.Answers)
 	require.NotContains(t, names(t, dir), "made.jsonl.answers")
 
-	again := succeed(t, "generate", "-corpus", dir+"/corpus.jsonl", "-types", "sentence,keywords", "-out", dir+"/again.jsonl")
-	require.Regexp(t, `^\S+again\.jsonl: \d+ queries from 48 passages \(\w+ \d+, \w+ \d+\), \d+ duplicates dropped, \d+ s\n$`, again)
+	again := succeed(t, "generate", "-corpus", dir+"/corpus.jsonl", "-types", "sentence,keywords", "-out",
+		dir+"/again.jsonl")
+	require.Regexp(t,
+		`^\S+again\.jsonl: \d+ queries from 48 passages \(\w+ \d+, \w+ \d+\), \d+ duplicates dropped, \d+ s\n$`, again)
 	require.Equal(t, readString(t, dir+"/made.jsonl"), readString(t, dir+"/again.jsonl"))
-	one := succeed(t, "generate", "-corpus", dir+"/corpus.jsonl", "-types", "sentence,keywords", "-per-passage", "1", "-out", dir+"/one.jsonl")
+	one := succeed(t, "generate", "-corpus", dir+"/corpus.jsonl", "-types", "sentence,keywords", "-per-passage", "1",
+		"-out", dir+"/one.jsonl")
 	require.NotEqual(t, again, one)
 }
 
@@ -152,15 +163,18 @@ func TestGenerateEndsWhereTheModelFailsOnMostPassages(t *testing.T) {
 		}
 		return http.StatusOK, ""
 	})
-	code, stdout, stderr := cli(t.Context(), "generate", "-corpus", dir+"/corpus.jsonl", "-generator", "llm", "-llm-url", url, "-llm-model", "tiny",
-		"-out", dir+"/made.jsonl")
+	code, stdout, stderr := cli(t.Context(), "generate", "-corpus", dir+"/corpus.jsonl", "-generator", "llm", "-llm-url",
+		url, "-llm-model", "tiny", "-out", dir+"/made.jsonl")
 	require.Equal(t, exitFailure, code)
 	require.Contains(t, stderr, "passages have failed)")
 	require.Empty(t, stdout)
 	require.NotContains(t, names(t, dir), "made.jsonl")
 
 	// In distill too, where other passages are not asked about, and all have extractive queries.
-	_, _, err := distillFake(t, t.Context(), fakeArgs(t, dir, "-generator", "both", "-llm-url", url, "-llm-model", "tiny", "-llm-passages", "24")...)
+	_, _, err := distillFake(
+		t,
+		t.Context(),
+		fakeArgs(t, dir, "-generator", "both", "-llm-url", url, "-llm-model", "tiny", "-llm-passages", "24")...)
 	require.ErrorContains(t, err, "passages have failed)")
 	require.Equal(t, exitFailure, exitCode(t.Context(), err))
 }
@@ -172,7 +186,9 @@ func TestBadInputToGenerateScoreAndTrainTeacherIsNamed(t *testing.T) {
 		return map[string]string{"lists.jsonl": `{"query":{"_id":"q1","text":"line"},"ids":[` + ids + `]}` + "\n"}
 	}
 	scored := func(scores string) map[string]string {
-		return map[string]string{"lists.jsonl": `{"query":{"_id":"q1","text":"line"},"ids":["scan","cut"],"scores":[` + scores + `]}` + "\n"}
+		return map[string]string{
+			"lists.jsonl": `{"query":{"_id":"q1","text":"line"},"ids":["scan","cut"],"scores":[` + scores + `]}` + "\n",
+		}
 	}
 	for _, c := range []struct {
 		name  string

@@ -110,7 +110,9 @@ func (g *generatorFlags) server(logger *slog.Logger) openai.Options {
 }
 
 // extractive returns the generator of extractive queries, nil with -generator llm.
-func (g *generatorFlags) extractive(ctx context.Context, corpus retort.Corpus, seed uint64) (generate.QueryGenerator, error) {
+func (g *generatorFlags) extractive(
+	ctx context.Context, corpus retort.Corpus, seed uint64,
+) (generate.QueryGenerator, error) {
 	if g.kind == generatorLLM {
 		return nil, nil
 	}

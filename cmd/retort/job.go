@@ -69,7 +69,9 @@ func (j *job) close() error {
 }
 
 // do loads the inputs with load, opens the model with open, and specialises it.
-func (j *job) do(ctx context.Context, load func() error, open func() (student, error)) (_ *pipeline.Outcome, err error) {
+func (j *job) do(
+	ctx context.Context, load func() error, open func() (student, error),
+) (_ *pipeline.Outcome, err error) {
 	if err := checkFree(ctx, j.out); err != nil {
 		return nil, err
 	}

@@ -24,7 +24,13 @@ func TestDistillLeavesARunThatTheOtherCommandsRead(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := runFolder(t)
-			command := strings.Fields(strings.ReplaceAll("distill -corpus DIR/corpus.jsonl -model "+tiny+" -out DIR/run -threads 1 -batch 4 -epochs 1 "+flags, "DIR", dir))
+			command := strings.Fields(
+				strings.ReplaceAll(
+					"distill -corpus DIR/corpus.jsonl -model "+tiny+" -out DIR/run -threads 1 -batch 4 -epochs 1 "+flags,
+					"DIR",
+					dir,
+				),
+			)
 			out := succeed(t, command...)
 			require.Contains(t, out, filepath.Join(dir, "run", "model"))
 			for _, file := range []string{"corpus.jsonl", "mine.jsonl", "filter.jsonl", "evaluate.jsonl", "vectors.npy", "results.json", "report.json", "report.html", "student/model.safetensors"} {
@@ -45,10 +51,11 @@ func TestDistillLeavesARunThatTheOtherCommandsRead(t *testing.T) {
 
 			evaluation := []string{"eval", "-collection", dir, "-threads", "1", "-model"}
 			succeed(t, append(evaluation, filepath.Join(dir, "run", "model"))...)
-			require.Equal(t, succeed(t, append(evaluation, tiny)...), succeed(t, append(evaluation, filepath.Join(dir, "run", "student"))...),
-				"the student is the model as it was")
+			require.Equal(t, succeed(t, append(evaluation, tiny)...),
+				succeed(t, append(evaluation, filepath.Join(dir, "run", "student"))...), "the student is the model as it was")
 			again := succeed(t, command...)
-			require.Equal(t, out[:strings.Index(out, " lists,")], again[:strings.Index(again, " lists,")], "a second run reuses the first")
+			require.Equal(t, out[:strings.Index(out, " lists,")], again[:strings.Index(again, " lists,")],
+				"a second run reuses the first")
 			result := succeed(t, append(command, "-json")...)
 			require.Equal(t, name == "watched", strings.Contains(result, `"alpha":`), result)
 		})
@@ -59,16 +66,25 @@ func TestDistillTrainsOnTheUsersOwnLists(t *testing.T) {
 	dir := runFolder(t)
 	lists := ""
 	for i := range 6 {
-		lists += fmt.Sprintf(`{"query":{"_id":"l%d","text":"how it works %d"},"ids":["p%d0","p%d1","p%d2"],"scores":[1,0.5,0]}`+"\n", i, i, i, i, i)
+		lists += fmt.Sprintf(
+			`{"query":{"_id":"l%d","text":"how it works %d"},"ids":["p%d0","p%d1","p%d2"],"scores":[1,0.5,0]}`+"\n",
+			i,
+			i,
+			i,
+			i,
+			i,
+		)
 	}
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "lists.jsonl"), []byte(lists), 0o600))
-	out := succeed(t, "distill", "-corpus", dir+"/corpus.jsonl", "-model", tiny, "-out", dir+"/run", "-lists", dir+"/lists.jsonl", "-batch", "2", "-epochs", "3", "-threads", "1", "-keep", "last")
+	out := succeed(t, "distill", "-corpus", dir+"/corpus.jsonl", "-model", tiny, "-out", dir+"/run", "-lists",
+		dir+"/lists.jsonl", "-batch", "2", "-epochs", "3", "-threads", "1", "-keep", "last")
 	require.Contains(t, out, "6 lists, 9 of 9 steps")
 }
 
 func TestDistillIntoAFolderThatCannotBeWrittenIsAnError(t *testing.T) {
 	dir := runFolder(t)
-	code, _, stderr := cli(t.Context(), "distill", "-corpus", dir+"/corpus.jsonl", "-model", tiny, "-out", dir+"/corpus.jsonl/run")
+	code, _, stderr := cli(t.Context(), "distill", "-corpus", dir+"/corpus.jsonl", "-model", tiny, "-out",
+		dir+"/corpus.jsonl/run")
 	require.Equal(t, exitFailure, code)
 	require.Contains(t, stderr, "corpus.jsonl")
 	require.Equal(t, 1, strings.Count(stderr, "\n"), stderr)

@@ -79,7 +79,8 @@ func TestAModelThatRanksByDotProductIsNotTrained(t *testing.T) {
 }
 
 func TestAPromptThatNothingUsesIsNamedOnce(t *testing.T) {
-	model := tinyWith(t, map[string]string{"config_sentence_transformers.json": `{"prompts":{"query":"query: ","passage":"passage: "}}`})
+	model := tinyWith(t,
+		map[string]string{"config_sentence_transformers.json": `{"prompts":{"query":"query: ","passage":"passage: "}}`})
 	code, _, stderr := cli(t.Context(), "search", "-corpus", filepath.Join(collection(t, nil), "corpus.jsonl"), "-model",
 		model, "file")
 	require.Equal(t, exitOK, code, stderr)

@@ -48,7 +48,9 @@ func TestDistillThatIsKilledEndsAsAnUndisturbedOne(t *testing.T) {
 	}
 	dir := runFolder(t)
 	args := func(out string) []string {
-		return strings.Fields("distill -threads 1 -batch 4 -epochs 6 -eval-steps 12 -patience 0 -checkpoint-every 200ms -corpus " + dir + "/corpus.jsonl -model " + tiny + " -out " + out)
+		return strings.Fields(
+			"distill -threads 1 -batch 4 -epochs 6 -eval-steps 12 -patience 0 -checkpoint-every 200ms -corpus " + dir + "/corpus.jsonl -model " + tiny + " -out " + out,
+		)
 	}
 	undisturbed := filepath.Join(dir, "undisturbed")
 	start := time.Now()
@@ -71,7 +73,8 @@ func TestDistillThatIsKilledEndsAsAnUndisturbedOne(t *testing.T) {
 			require.Equal(t, fileHash(t, filepath.Join(undisturbed, name)), fileHash(t, filepath.Join(out, name)), name)
 		}
 	}
-	t.Logf("a run takes %v, %v of it before the first stage; killed in %v", duration.Round(time.Millisecond), startup.Round(time.Millisecond), hit)
+	t.Logf("a run takes %v, %v of it before the first stage; killed in %v", duration.Round(time.Millisecond),
+		startup.Round(time.Millisecond), hit)
 }
 
 // untilTheFirstStage returns when, since start, the manifest named a stage.

@@ -64,9 +64,11 @@ func writeRecords(t *testing.T, path string, texts []string) (rows []int) {
 func TestModelCommandsAgreeWithEachOther(t *testing.T) {
 	dir := collection(t, nil)
 	vectors, runs := dir+"/corpus.npy", [2]string{dir + "/a.trec", dir + "/b.trec"}
-	require.Regexp(t, `corpus.npy: 4 x 32\n$`, succeed(t, "embed", "-model", tiny, "-role", "passage", dir+"/corpus.jsonl", "-out", vectors))
+	require.Regexp(t, `corpus.npy: 4 x 32\n$`,
+		succeed(t, "embed", "-model", tiny, "-role", "passage", dir+"/corpus.jsonl", "-out", vectors))
 	succeed(t, "eval", "-collection", dir, "-model", tiny, "-run", runs[0])
-	out := succeed(t, "eval", "-collection", dir, "-model", tiny, "-vectors", vectors, "-run", runs[1], "-compare", runs[0])
+	out := succeed(t, "eval", "-collection", dir, "-model", tiny, "-vectors", vectors, "-run", runs[1], "-compare",
+		runs[0])
 	require.Contains(t, out, "+0.0000 to +0.0000  1\n", "the same vectors, encoded or read")
 	a := loadRun(t, runs[0])
 	require.Len(t, a["q3"], 4, "a dense ranker ranks every passage")

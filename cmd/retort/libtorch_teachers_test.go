@@ -41,13 +41,16 @@ func TestTheWholeChainWithALanguageModelAndATrainedTeacher(t *testing.T) {
 	require.Equal(t, 48, made.Answers.Reused)
 
 	var scored scoreResult
-	score := []string{"score", "-corpus", at("corpus.jsonl"), "-queries", at("made.jsonl"), "-model", tiny, "-depth", "6", "-threads", "1"}
+	score := []string{
+		"score", "-corpus", at("corpus.jsonl"), "-queries", at("made.jsonl"), "-model", tiny, "-depth", "6", "-threads", "1",
+	}
 	object(&scored, append(score, "-out", at("lists.jsonl"))...)
 	require.Equal(t, made.Kept, scored.Kept)
 	require.Empty(t, scored.Costs.Score, "words and the student cost nothing")
 	crossEncoder := filepath.Join("..", "..", "teacher", "crossencoder", "testdata", "bert")
-	several := append(score, "-teacher", "bm25+student+crossencoder:"+crossEncoder+"+likelihood:"+llm+"+2*encoder:"+tiny+"-cls", "-fuse", "rrf",
-		"-out", at("several.jsonl"))
+	several := append(score, "-teacher",
+		"bm25+student+crossencoder:"+crossEncoder+"+likelihood:"+llm+"+2*encoder:"+tiny+"-cls", "-fuse", "rrf", "-out",
+		at("several.jsonl"))
 	object(&scored, several...)
 	require.Equal(t, int64(scored.Pairs), scored.Costs.Score["crossencoder bert"].Pairs)
 	require.Equal(t, int64(scored.Pairs), scored.Costs.Score["likelihood llama-tied"].Pairs)
@@ -57,8 +60,8 @@ func TestTheWholeChainWithALanguageModelAndATrainedTeacher(t *testing.T) {
 	require.Equal(t, first, readString(t, at("several.jsonl")))
 
 	var trained trainTeacherResult
-	object(&trained, "train-teacher", "-corpus", at("corpus.jsonl"), "-lists", at("several.jsonl"), "-learn", "both", "-start", tiny, "-out", at("reranker"),
-		"-epochs", "1", "-group", "4", "-dev-fraction", ".2", "-threads", "1")
+	object(&trained, "train-teacher", "-corpus", at("corpus.jsonl"), "-lists", at("several.jsonl"), "-learn", "both",
+		"-start", tiny, "-out", at("reranker"), "-epochs", "1", "-group", "4", "-dev-fraction", ".2", "-threads", "1")
 	require.Positive(t, trained.Steps)
 	require.Positive(t, trained.HeldOut)
 	require.Equal(t, "nDCG@10", trained.ChosenBy)
@@ -67,15 +70,16 @@ func TestTheWholeChainWithALanguageModelAndATrainedTeacher(t *testing.T) {
 	require.Positive(t, trained.Temperature)
 
 	var byScores trainTeacherResult // what scored lists are for, where nothing else is said
-	object(&byScores, "train-teacher", "-corpus", at("corpus.jsonl"), "-lists", at("several.jsonl"), "-start", tiny, "-out", at("by-scores"),
-		"-epochs", "1", "-group", "4", "-dev-fraction", ".2", "-threads", "1")
+	object(&byScores, "train-teacher", "-corpus", at("corpus.jsonl"), "-lists", at("several.jsonl"), "-start", tiny,
+		"-out", at("by-scores"), "-epochs", "1", "-group", "4", "-dev-fraction", ".2", "-threads", "1")
 	require.Equal(t, "scores", byScores.Learn)
 	require.Equal(t, "-loss", byScores.ChosenBy)
 	require.Equal(t, trained.Lists+trained.HeldOut, byScores.Lists+byScores.HeldOut)
 
-	out := succeed(t, "distill", "-corpus", at("corpus.jsonl"), "-model", tiny, "-generator", "both", "-types", "phrase,howto", "-llm", llm, "-llm-types", "zero-shot", "-llm-passages", "20",
-		"-teacher", "2*bm25+crossencoder:"+at("reranker"), "-min-agreement", ".2", "-out", at("run"), "-threads", "1", "-epochs", "1", "-batch", "8", "-force",
-		"-queries", at("queries.jsonl"), "-qrels", at("qrels/test.tsv"))
+	out := succeed(t, "distill", "-corpus", at("corpus.jsonl"), "-model", tiny, "-generator", "both", "-types",
+		"phrase,howto", "-llm", llm, "-llm-types", "zero-shot", "-llm-passages", "20", "-teacher",
+		"2*bm25+crossencoder:"+at("reranker"), "-min-agreement", ".2", "-out", at("run"), "-threads", "1", "-epochs", "1",
+		"-batch", "8", "-force", "-queries", at("queries.jsonl"), "-qrels", at("qrels/test.tsv"))
 	require.Regexp(t, `(?m)^scores of crossencoder reranker: [\d,]+ pairs in \d+ s`, out)
 	require.Regexp(t, `(?m)^queries: \d+ of \d+ answers kept`, out)
 	page := readString(t, at("run/report.html"))

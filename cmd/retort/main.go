@@ -155,7 +155,10 @@ var helpTopics = []struct {
 	print         func(io.Writer)
 }{
 	{"exit-codes", "list the exit codes", printExitCodes},
-	{"output", "explain standard output and error, -quiet, -json, colours", func(w io.Writer) { fmt.Fprint(w, outputHelp) }},
+	{
+		"output", "explain standard output and error, -quiet, -json, colours",
+		func(w io.Writer) { fmt.Fprint(w, outputHelp) },
+	},
 }
 
 func help(args []string, stdout, stderr io.Writer) int {

@@ -21,7 +21,9 @@ func sayCut(ctx context.Context, enc encoder.Encoder, corpus retort.Corpus, quer
 }
 
 // checkScripts warns of passages whose script does not suit extractive queries or BM25. path is the corpus file.
-func checkScripts(ctx context.Context, corpus retort.Corpus, path string, extractOnly bool, p *progress.Progress) error {
+func checkScripts(
+	ctx context.Context, corpus retort.Corpus, path string, extractOnly bool, p *progress.Progress,
+) error {
 	scripts, err := generate.ReadScripts(ctx, corpus)
 	if err != nil {
 		return err

@@ -109,7 +109,8 @@ func TestProgressAndErrorsAsJSON(t *testing.T) {
 
 	code, _, stderr = cli(t.Context(), "eval", "-json", "-quiet", "-bm26")
 	require.Equal(t, exitUsage, code)
-	require.JSONEq(t, `{"type":"error","text":"flag provided but not defined: -bm26 (did you mean -bm25?)","exit_code":2}`, stderr)
+	require.JSONEq(t, `{"type":"error","text":"flag provided but not defined: -bm26 (did you mean -bm25?)","exit_code":2}`,
+		stderr)
 }
 
 func TestOutputFlagsAreTakenFromWhereFlagsStand(t *testing.T) {

@@ -47,12 +47,18 @@ func TestScoreRanksTheCorpusForQueriesAndScoresTheirLists(t *testing.T) {
 	require.Equal(t, pairs, r.Pairs)
 
 	// The same lists, scored again on another scale, are what distill takes.
-	text := succeed(t, append(score[:len(score)-1:len(score)-1], "-lists", dir+"/lists.jsonl", "-scale", "min-max", "-out", dir+"/scaled.jsonl")...)
+	text := succeed(
+		t,
+		append(score[:len(score)-1:len(score)-1], "-lists", dir+"/lists.jsonl", "-scale", "min-max", "-out",
+			dir+"/scaled.jsonl")...)
 	require.Regexp(t, `^\S+scaled\.jsonl: 7 lists, \d+ pairs by bm25, \d+ s\nmin-max of each list\n$`, text)
 	scaled, err := loadLists(dir + "/scaled.jsonl")
 	require.NoError(t, err)
 	require.Equal(t, lists[0].IDs, scaled[0].IDs)
-	text = succeed(t, append(score[:len(score)-1:len(score)-1], "-lists", dir+"/lists.jsonl", "-scale", "percentile", "-out", dir+"/scaled.jsonl")...)
+	text = succeed(
+		t,
+		append(score[:len(score)-1:len(score)-1], "-lists", dir+"/lists.jsonl", "-scale", "percentile", "-out",
+			dir+"/scaled.jsonl")...)
 	require.Regexp(t, `percentile min-max of \d+ scores in 7 lists: `, text)
 	_, err = loadLists(dir + "/scaled.jsonl")
 	require.NoError(t, err)
@@ -78,7 +84,10 @@ func scoreFake(t *testing.T, a scoreArgs) (*scoreResult, []retort.List) {
 
 func TestScoreDropsAndWeighsListsByTheAgreementOfItsTeachers(t *testing.T) {
 	dir := runFolder(t)
-	a := scoreArgs{corpus: dir + "/corpus.jsonl", queries: dir + "/queries.jsonl", depth: 10, out: dir + "/all.jsonl", teacher: teacherFlags{spec: "bm25+student"}}
+	a := scoreArgs{
+		corpus: dir + "/corpus.jsonl", queries: dir + "/queries.jsonl", depth: 10, out: dir + "/all.jsonl",
+		teacher: teacherFlags{spec: "bm25+student"},
+	}
 	r, all := scoreFake(t, a)
 	require.Len(t, all, 7)
 	require.Equal(t, "bm25 and student, fused by z-scores", r.Teacher)
@@ -118,7 +127,9 @@ func TestDistillEndsWhereTheTeacherIsNotBetter(t *testing.T) {
 	args := fakeArgs(t, dir, "-teacher", "student", "-queries", dir+"/queries.jsonl", "-qrels", dir+"/qrels/test.tsv")
 	_, log, err := distillFake(t, t.Context(), args...)
 	require.Equal(t, exitNothing, exitCode(t.Context(), err), "%v", err)
-	require.Regexp(t, `(?m)^teacher (\.\d{3}) against student \.\d{3} nDCG@10 on 6 judged queries \(p 1\.000\): there is nothing to learn$`, log)
+	require.Regexp(t,
+		`(?m)^teacher (\.\d{3}) against student \.\d{3} nDCG@10 on 6 judged queries \(p 1\.000\): there is nothing to learn$`,
+		log)
 	require.Regexp(t, `(?m)^teacher .* nDCG@10 on \d+ held-out queries \(keywords\)`, log)
 	require.ErrorContains(t, err, "there is nothing to learn")
 	_, statErr := os.Stat(filepath.Join(dir, "run", "generate.jsonl"))
@@ -137,8 +148,9 @@ func TestDistillEndsWhereTheTeacherIsNotBetter(t *testing.T) {
 func TestDistillTakesAnEnsembleAndALanguageModel(t *testing.T) {
 	dir := runFolder(t)
 	url, answered := chatServer(t, nil)
-	args := fakeArgs(t, dir, "-generator", "both", "-llm-url", url, "-llm-model", "tiny", "-llm-types", "question", "-llm-passages", "20",
-		"-teacher", "bm25+.5*student", "-min-agreement", ".3", "-round-trip", "0", "-queries", dir+"/queries.jsonl", "-qrels", dir+"/qrels/test.tsv")
+	args := fakeArgs(t, dir, "-generator", "both", "-llm-url", url, "-llm-model", "tiny", "-llm-types", "question",
+		"-llm-passages", "20", "-teacher", "bm25+.5*student", "-min-agreement", ".3", "-round-trip", "0", "-queries",
+		dir+"/queries.jsonl", "-qrels", dir+"/qrels/test.tsv")
 	out, _, err := distillFake(t, t.Context(), args...)
 	require.NoError(t, err)
 	require.Regexp(t, `(?m)^queries: \d+ of \d+ answers kept.*; \d+ tokens read, \d+ written, \d+ s, cost 0\.0\d+$`, out)
@@ -178,7 +190,10 @@ func TestScoreAsksAServerOncePerPair(t *testing.T) {
 		json.NewEncoder(w).Encode(scores)
 	}))
 	t.Cleanup(server.Close)
-	args := []string{"score", "-corpus", dir + "/corpus.jsonl", "-queries", dir + "/queries.jsonl", "-depth", "5", "-out", dir + "/lists.jsonl"}
+	args := []string{
+		"score", "-corpus", dir + "/corpus.jsonl", "-queries", dir + "/queries.jsonl", "-depth", "5", "-out",
+		dir + "/lists.jsonl",
+	}
 	out := succeed(t, append(args, "-teacher", "rerankapi:tei:"+server.URL+"#length")...)
 	require.Regexp(t, `(?m)^scores of rerankapi length: \d+ pairs in \d+ s`, out)
 	lists, err := retort.LoadLists(dir + "/lists.jsonl")
@@ -205,7 +220,8 @@ func TestScoreStopsWhenTheContextEnds(t *testing.T) {
 	dir := runFolder(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	code, _, _ := cli(ctx, "score", "-corpus", dir+"/corpus.jsonl", "-queries", dir+"/queries.jsonl", "-teacher", "bm25", "-out", dir+"/lists.jsonl")
+	code, _, _ := cli(ctx, "score", "-corpus", dir+"/corpus.jsonl", "-queries", dir+"/queries.jsonl", "-teacher", "bm25",
+		"-out", dir+"/lists.jsonl")
 	require.Equal(t, exitInterrupted, code)
 	require.NotContains(t, names(t, dir), "lists.jsonl")
 }

@@ -14,7 +14,8 @@ func TestSearchPrintsRankScoreIDTitleAndSnippet(t *testing.T) {
   2 +\d\.\d{4}  read  os.ReadFile
      Reads the whole contents of a named file.
 $`, succeed(t, "search", "-corpus", dir+"/corpus.jsonl", "-bm25", "file lines"))
-	require.Equal(t, 2, strings.Count(succeed(t, "search", "a file", "-corpus", dir+"/corpus.jsonl", "-bm25", "-k", "1"), "\n"),
+	require.Equal(t, 2,
+		strings.Count(succeed(t, "search", "a file", "-corpus", dir+"/corpus.jsonl", "-bm25", "-k", "1"), "\n"),
 		"flags may follow the query")
 	require.Contains(t, succeed(t, "search", "-corpus", dir+"/corpus.jsonl", "-bm25", "--", "-separator"), "split")
 }

@@ -24,7 +24,8 @@ func TestEverySettingIsAFlagAndStandsInTheFileOnce(t *testing.T) {
 		}
 		count++
 		require.NotNil(t, findSetting(f.Name), f.Name)
-		require.Equal(t, 1, strings.Count(strings.ReplaceAll("\n"+text, "\n# "+f.Name+":", "\n"+f.Name+":"), "\n"+f.Name+":"), f.Name)
+		require.Equal(t, 1, strings.Count(strings.ReplaceAll("\n"+text, "\n# "+f.Name+":", "\n"+f.Name+":"), "\n"+f.Name+":"),
+			f.Name)
 	})
 	for _, g := range settingGroups() {
 		count -= len(g.settings)
@@ -47,7 +48,10 @@ func TestTheFileOfInitHasTheDefaults(t *testing.T) {
 
 	// A file of other values gives those values, whatever YAML makes of them.
 	for _, value := range []string{"query: ", "true", "a: b # c", "1e5", "null", "'", "- x", " ", "é\t", "@x", "%x", "3.5.6", "0x10", ""} {
-		set := []string{"distill", "-query-prompt", value, "-types", "title", "-lr", "3e-05", "-out", value, "-source-first", "-model", value}
+		set := []string{
+			"distill", "-query-prompt", value, "-types", "title", "-lr", "3e-05", "-out", value, "-source-first", "-model",
+			value,
+		}
 		path := filepath.Join(t.TempDir(), "retort.yaml")
 		require.NoError(t, os.WriteFile(path, []byte(succeed(t, append(set, "-init")...)), 0o600))
 		got, err := parseDistill([]string{"-c", path})
@@ -60,7 +64,16 @@ func TestTheFileOfInitHasTheDefaults(t *testing.T) {
 
 func TestFlagsWinOverTheFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "retort.yaml")
-	require.NoError(t, os.WriteFile(path, []byte("lr: 0.5 # high\nepochs: 7\ntypes: [title, phrase]\nqueries:\nquery-prompt: 'q: '\nseed: 18446744073709551615\n"), 0o600))
+	require.NoError(
+		t,
+		os.WriteFile(
+			path,
+			[]byte(
+				"lr: 0.5 # high\nepochs: 7\ntypes: [title, phrase]\nqueries:\nquery-prompt: 'q: '\nseed: 18446744073709551615\n",
+			),
+			0o600,
+		),
+	)
 	a, err := parseDistill([]string{"-epochs", "2", "-c", path})
 	require.NoError(t, err)
 	require.Equal(t, .5, a.training.Schedule.LR)
@@ -136,7 +149,9 @@ func TestSettingsOutOfRangeAreAUsageError(t *testing.T) {
 		"-depth 0", "-round-trip -1", "-near-duplicate 2", "-top-percentile 101", "-lr -1", "-epochs -1", "-warmup 2", "-gamma -1 -target student-scale",
 		"-target other", "-min-words 5 -max-words 2",
 	} {
-		code, _, stderr := cli(t.Context(), append([]string{"distill", "-corpus", "c", "-model", "m", "-out", "o"}, strings.Fields(args)...)...)
+		code, _, stderr := cli(
+			t.Context(),
+			append([]string{"distill", "-corpus", "c", "-model", "m", "-out", "o"}, strings.Fields(args)...)...)
 		require.Equal(t, exitUsage, code, args)
 		require.Contains(t, stderr, "\n\nusage: retort distill ", args)
 	}

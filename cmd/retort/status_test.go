@@ -44,14 +44,26 @@ func TestStatusForetellsWhatIsRedone(t *testing.T) {
 	args := append(fakeArgs(t, dir), "-queries", dir+"/queries.jsonl", "-retention", dir, "-retention-drop", "1")
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "othermodel"), 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "othermodel", "seed"), []byte("xx"), 0o600))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "otherqueries.jsonl"), []byte(`{"_id":"other","text":"how it sorts a channel"}`+"\n"), 0o600))
+	require.NoError(
+		t,
+		os.WriteFile(filepath.Join(dir, "otherqueries.jsonl"), []byte(`{"_id":"other","text":"how it sorts a channel"}`+"\n"),
+			0o600),
+	)
 	corpus, err := os.ReadFile(filepath.Join(dir, "corpus.jsonl"))
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "other.jsonl"), corpus[:bytes.LastIndexByte(corpus[:len(corpus)*3/4], '\n')+1], 0o600))
+	require.NoError(
+		t,
+		os.WriteFile(filepath.Join(dir, "other.jsonl"), corpus[:bytes.LastIndexByte(corpus[:len(corpus)*3/4], '\n')+1],
+			0o600),
+	)
 	floor := filepath.Join(dir, "otherfloor")
 	require.NoError(t, os.MkdirAll(filepath.Join(floor, "qrels"), 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(floor, "corpus.jsonl"), corpus, 0o600))
-	require.NoError(t, os.WriteFile(filepath.Join(floor, "queries.jsonl"), []byte(`{"_id":"other","text":"how it sorts a channel"}`+"\n"), 0o600))
+	require.NoError(
+		t,
+		os.WriteFile(filepath.Join(floor, "queries.jsonl"), []byte(`{"_id":"other","text":"how it sorts a channel"}`+"\n"),
+			0o600),
+	)
 	require.NoError(t, os.WriteFile(filepath.Join(floor, "qrels", "test.tsv"), []byte("other\tp24\t1\n"), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "tested.jsonl"),
 		[]byte(`{"_id":"tested","text":"Copies of a map?"}`+"\n"), 0o600))
@@ -118,7 +130,8 @@ func TestStatusShowsStagesAndReasons(t *testing.T) {
 	require.Regexp(t, `generate +complete +48 +\d+\.\d *\n`, out)
 	require.Regexp(t, `evaluate +complete`, out)
 
-	require.NotContains(t, succeed(t, "status", "-lr", "1e-4", dir+"/run"), "redone", "the rate that is taken where none is named")
+	require.NotContains(t, succeed(t, "status", "-lr", "1e-4", dir+"/run"), "redone",
+		"the rate that is taken where none is named")
 	out = succeed(t, "status", "-lr", "5e-5", dir+"/run")
 	require.Regexp(t, `train .* redone: lr was 0.0001, is 5e-05\n`, out)
 	require.Regexp(t, `evaluate .* redone if train changes\n`, out)
@@ -142,7 +155,11 @@ func TestStatusShowsStagesAndReasons(t *testing.T) {
 	require.NotRegexp(t, `mine .*redone`, out)
 
 	file := filepath.Join(dir, "retort.yaml")
-	require.NoError(t, os.WriteFile(file, []byte("corpus: "+dir+"/corpus.jsonl\nmodel: "+dir+"/model\nepochs: 2\nbatch: 8\nround-trip: 3\n"), 0o600))
+	require.NoError(
+		t,
+		os.WriteFile(file, []byte("corpus: "+dir+"/corpus.jsonl\nmodel: "+dir+"/model\nepochs: 2\nbatch: 8\nround-trip: 3\n"),
+			0o600),
+	)
 	out = succeed(t, "status", dir+"/run", "-c", file)
 	require.Regexp(t, `train .* redone: it reads score\n`, out)
 	require.NoError(t, os.WriteFile(dir+"/corpus.jsonl", []byte("{}"), 0o600))

@@ -60,7 +60,8 @@ func TestACorpusComesFromStandardInput(t *testing.T) {
 	}
 	p := piped(t, []byte("id,text\n1,x\n"), "generate", "-corpus", "-", "-out", filepath.Join(dir, "q"))
 	require.Equal(t, exitFailure, p.code())
-	require.Contains(t, p.stderr.String(), "standard input:1: malformed JSON: invalid character 'i' at start of value: is the file CSV?")
+	require.Contains(t, p.stderr.String(),
+		"standard input:1: malformed JSON: invalid character 'i' at start of value: is the file CSV?")
 	p = piped(t, nil, "search", "-bm25", "-corpus", "-", "x")
 	require.Equal(t, exitFailure, p.code())
 	require.Contains(t, p.stderr.String(), "standard input: no passages")

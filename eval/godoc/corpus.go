@@ -236,7 +236,9 @@ func eachDir(ctx context.Context, dirs []packageDir, work func(i int, d packageD
 
 // parseDir parses the Go files in d that this machine builds, whose name wantName and whose source wantSource (which
 // may be nil) accept.
-func parseDir(fset *token.FileSet, d packageDir, wantName func(string) bool, wantSource func([]byte) bool) ([]*ast.File, error) {
+func parseDir(
+	fset *token.FileSet, d packageDir, wantName func(string) bool, wantSource func([]byte) bool,
+) ([]*ast.File, error) {
 	platform := build.Default
 	platform.CgoEnabled = true // so that the corpus does not hang on CGO_ENABLED
 	entries, err := os.ReadDir(d.dir)

@@ -22,7 +22,8 @@ func TestQueriesAreJudgedAgainstTheCorpusInHand(t *testing.T) {
 	require.NoError(t, err)
 	examples, err = d.Examples(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, []retort.Query{{ID: "box.ExamplePack", Text: "send two books to a friend. It prints nothing."}}, examples.Queries)
+	require.Equal(t, []retort.Query{{ID: "box.ExamplePack", Text: "send two books to a friend. It prints nothing."}},
+		examples.Queries)
 	for _, split := range []string{"dev", "test"} {
 		written, err := d.Written(split)
 		require.NoError(t, err)

@@ -104,7 +104,7 @@ func TestWrittenQueriesDropWhatTheCorpusLacks(t *testing.T) {
 
 func TestWrittenQueriesOfNoSplit(t *testing.T) {
 	_, err := writtenQueries("train", &retort.MemoryCorpus{})
-	require.ErrorContains(t, err, `no split "train"`)
+	require.ErrorContains(t, err, `split of the written queries is "train"`)
 }
 
 func TestMalformedWrittenQueriesAreRefusedWithTheirLine(t *testing.T) {
@@ -114,7 +114,7 @@ func TestMalformedWrittenQueriesAreRefusedWithTheirLine(t *testing.T) {
 		{"another field", `{"_id":"text-2","txt":"q"}`, "txt"},
 		{"two values", `{"_id":"text-2","text":"q","group":"text","relevant":["a"]} {}`, "after top-level value"},
 		{"no id", `{"text":"q","group":"text","relevant":["a"]}`, "_id"},
-		{"repeated id", good, "taken"},
+		{"repeated id", good, "duplicate id"},
 		{"no text", `{"_id":"text-2","group":"text","relevant":["a"]}`, "no text"},
 		{"unknown group", `{"_id":"text-2","text":"q","group":"misc","relevant":["a"]}`, `"misc"`},
 		{"no answer", `{"_id":"text-2","text":"q","group":"text","relevant":[]}`, "no relevant"},

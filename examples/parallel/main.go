@@ -32,7 +32,8 @@ func main() {
 	s := settings{training: distill.DefaultOptions()}
 	queries := flag.Bool("query-side", false, "train only the query tower")
 	flag.IntVar(&s.training.Schedule.Epochs, "epochs", s.training.Schedule.Epochs, "passes over the lists")
-	flag.IntVar(&s.training.Schedule.QueriesPerStep, "queries-per-step", s.training.Schedule.QueriesPerStep, "lists a step, over all processes")
+	flag.IntVar(&s.training.Schedule.QueriesPerStep, "queries-per-step", s.training.Schedule.QueriesPerStep,
+		"lists a step, over all processes")
 	flag.Float64Var(&s.training.Schedule.LR, "lr", s.training.Schedule.LR, "peak learning rate")
 	flag.StringVar(&s.checkpoints, "checkpoints", "", "folder of checkpoints; only rank 0 needs access")
 	flag.IntVar(&s.threads, "threads", 0, "threads of a process; 0: an equal share of the machine")
@@ -85,8 +86,8 @@ func train(ctx context.Context, s settings) (err error) {
 	opts.Events = retort.Events{ // of rank 0 alone
 		Evaluation: func(e retort.Evaluation) { fmt.Printf("evaluation after step %d: %.4f\n", e.Step, e.Score) },
 		Step: func(s retort.Step) {
-			fmt.Printf("step %d of %d: loss %.4f, %d passages, %.0f%% of the time with the others\n", s.Step, s.Steps, s.Loss, s.Passages,
-				100*s.Exchange.Seconds()/s.Took.Seconds())
+			fmt.Printf("step %d of %d: loss %.4f, %d passages, %.0f%% of the time with the others\n", s.Step, s.Steps, s.Loss,
+				s.Passages, 100*s.Exchange.Seconds()/s.Took.Seconds())
 		},
 	}
 	leads := true
@@ -108,8 +109,8 @@ func train(ctx context.Context, s settings) (err error) {
 	if err != nil || !leads {
 		return err
 	}
-	fmt.Printf("best after step %d of %d: nDCG@10 %.4f with the held-out lists, %.4f before\n", result.Best.Step, result.Steps,
-		result.Best.Score, result.History[0].Score)
+	fmt.Printf("best after step %d of %d: nDCG@10 %.4f with the held-out lists, %.4f before\n", result.Best.Step,
+		result.Steps, result.Best.Score, result.History[0].Score)
 	return student.Save(s.out)
 }
 

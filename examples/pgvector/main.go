@@ -51,7 +51,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := flags.Parse(args); err != nil {
 		return flag.ErrHelp
 	}
-	if *dsn == "" || *modelDir == "" || flags.NArg() > 0 || *passages < 0 || *generated < 1 || !(*rate > 0) || *seconds < 0 {
+	if *dsn == "" || *modelDir == "" || flags.NArg() > 0 || *passages < 0 || *generated < 1 || !(*rate > 0) ||
+		*seconds < 0 {
 		fmt.Fprintln(stderr, "usage: pgvector -dsn DATABASE -model FOLDER [flags]; numbers must be positive")
 		flags.PrintDefaults()
 		return flag.ErrHelp

@@ -199,7 +199,8 @@ func TestSearchIsExactWithoutAnIndexAndNearlySoWithOne(t *testing.T) {
 	require.NoError(t, err)
 	dense, err := mine.NewDense(t.Context(), m, corpus, nil)
 	require.NoError(t, err)
-	queries, err := m.Encode(t.Context(), encoder.Query, []string{"opens the valve", "spare pump", "limit of the pressure", "floor"})
+	queries, err := m.Encode(t.Context(), encoder.Query,
+		[]string{"opens the valve", "spare pump", "limit of the pressure", "floor"})
 	require.NoError(t, err)
 	want, err := dense.SearchVectors(t.Context(), queries, k)
 	require.NoError(t, err)
@@ -272,7 +273,8 @@ func TestNoQueryFailsWhileTheEncoderIsSwapped(t *testing.T) {
 	for _, m := range models {
 		require.True(t, m.closed.Load())
 	}
-	require.LessOrEqual(t, models[1].passages.Load(), int64(corpus.Len()), "the trained model encodes held-out passages only")
+	require.LessOrEqual(t, models[1].passages.Load(), int64(corpus.Len()),
+		"the trained model encodes held-out passages only")
 }
 
 func TestAFailedQueryIsCountedAndEndsInAnError(t *testing.T) {
@@ -288,7 +290,8 @@ func TestAFailedQueryIsCountedAndEndsInAnError(t *testing.T) {
 		return broken{m}, nil
 	}
 	p.after = 200 * time.Millisecond
-	require.ErrorContains(t, p.run(t.Context()), "queries failed, the first one while the encoder is swapped, and after: cannot answer")
+	require.ErrorContains(t, p.run(t.Context()),
+		"queries failed, the first one while the encoder is swapped, and after: cannot answer")
 }
 
 // broken learns but cannot answer a single query.
@@ -304,7 +307,8 @@ func (b broken) Encode(ctx context.Context, role encoder.Role, texts []string) (
 func TestCancellingStopsTheProgram(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	p := &program{
-		config: database(t), corpus: newCorpus(t, handbook(300)), queries: []string{"valve"}, rate: 400, out: &bytes.Buffer{}, log: t.Logf,
+		config: database(t), corpus: newCorpus(t, handbook(300)), queries: []string{"valve"}, rate: 400,
+		out: &bytes.Buffer{}, log: t.Logf,
 		open: func(context.Context, bool) (model, error) { return newModel(t, 3), nil },
 		tune: func(r *pipeline.Recipe) { r.Training, r.KeepLast = learning(1e-4, 3000), true },
 	}

@@ -82,7 +82,8 @@ func (p *program) specialise(ctx context.Context, db *store, queries *live.Encod
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(p.out, "%d vectors written in %.0f s, %d were there\n", wrote, time.Since(start).Seconds(), p.corpus.Len()-wrote)
+	fmt.Fprintf(p.out, "%d vectors written in %.0f s, %d were there\n", wrote, time.Since(start).Seconds(),
+		p.corpus.Len()-wrote)
 	full := min(k, p.corpus.Len())
 	t.enter("the index is made", full)
 	if err := db.index(ctx); err != nil {
@@ -192,7 +193,8 @@ func (p *program) compare(ctx context.Context, before, after *eval.Report) error
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(p.out, "nDCG@10 on %d judged queries: %.4f before, %.4f after (%+.4f, 95%% interval %+.4f to %+.4f, p = %.2g)\n",
-		c.N, before.Mean(metric), after.Mean(metric), c.Delta, c.Low, c.High, c.P)
+	fmt.Fprintf(p.out,
+		"nDCG@10 on %d judged queries: %.4f before, %.4f after (%+.4f, 95%% interval %+.4f to %+.4f, p = %.2g)\n", c.N,
+		before.Mean(metric), after.Mean(metric), c.Delta, c.Low, c.High, c.P)
 	return nil
 }

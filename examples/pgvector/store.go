@@ -44,7 +44,9 @@ func openStore(ctx context.Context, config *pgxpool.Config, dim int) (*store, er
 	}
 	width := 0
 	if err == nil {
-		err = first.QueryRow(ctx, `SELECT atttypmod FROM pg_attribute WHERE attrelid = 'passages'::regclass AND attname = 'embedding'`).Scan(&width)
+		err = first.QueryRow(ctx,
+			`SELECT atttypmod FROM pg_attribute WHERE attrelid = 'passages'::regclass AND attname = 'embedding'`,
+		).Scan(&width)
 	}
 	if err := errors.Join(err, first.Close(ctx)); err != nil {
 		return nil, fmt.Errorf("prepare the database: %w", err)
@@ -142,10 +144,15 @@ func (s *store) writeBatch(ctx context.Context, m model, passages []retort.Passa
 			return err
 		}
 		columns := []string{"id", "title", "text", "digest", "embedding"}
-		_, err := tx.CopyFrom(ctx, pgx.Identifier{"passages"}, columns, pgx.CopyFromSlice(len(passages), func(i int) ([]any, error) {
-			v := vectors.Data[i*vectors.Stride : i*vectors.Stride+vectors.Cols]
-			return []any{ids[i], passages[i].Title, passages[i].Text, digests[i], pgvector.NewVector(v)}, nil
-		}))
+		_, err := tx.CopyFrom(
+			ctx,
+			pgx.Identifier{"passages"},
+			columns,
+			pgx.CopyFromSlice(len(passages), func(i int) ([]any, error) {
+				v := vectors.Data[i*vectors.Stride : i*vectors.Stride+vectors.Cols]
+				return []any{ids[i], passages[i].Title, passages[i].Text, digests[i], pgvector.NewVector(v)}, nil
+			}),
+		)
 		return err
 	})
 }
@@ -153,7 +160,8 @@ func (s *store) writeBatch(ctx context.Context, m model, passages []retort.Passa
 // index makes the HNSW index, where it is not there yet. Searches go on, exactly, until it is made. The vectors have
 // length 1, so that the inner product is the cosine.
 func (s *store) index(ctx context.Context) error {
-	_, err := s.pool.Exec(ctx, "CREATE INDEX IF NOT EXISTS passages_embedding ON passages USING hnsw (embedding vector_ip_ops)")
+	_, err := s.pool.Exec(ctx,
+		"CREATE INDEX IF NOT EXISTS passages_embedding ON passages USING hnsw (embedding vector_ip_ops)")
 	return err
 }
 
@@ -166,8 +174,9 @@ type hit struct {
 // search returns the k passages nearest to an encoded query [d]; fewer where the table has fewer.
 func (s *store) search(ctx context.Context, query []float32, k int) ([]hit, error) {
 	// <#> is the negative inner product.
-	rows, err := s.pool.Query(ctx, "SELECT id, (-(embedding <#> $1))::real FROM passages ORDER BY embedding <#> $1 LIMIT $2",
-		pgvector.NewVector(query), k)
+	rows, err := s.pool.Query(ctx,
+		"SELECT id, (-(embedding <#> $1))::real FROM passages ORDER BY embedding <#> $1 LIMIT $2", pgvector.NewVector(query),
+		k)
 	if err != nil {
 		return nil, err
 	}

@@ -137,8 +137,8 @@ func (t *traffic) print(w io.Writer) error {
 	fmt.Fprintln(table, "queries while\tasked\tfailed\tby the first encoder\tby the second\tmedian ms\t99% ms")
 	for _, p := range t.phases {
 		slices.Sort(p.times)
-		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%.1f\t%.1f\n", p.name, len(p.times), p.failed, p.generations[1], p.generations[2],
-			p.quantile(.5), p.quantile(.99))
+		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%.1f\t%.1f\n", p.name, len(p.times), p.failed, p.generations[1],
+			p.generations[2], p.quantile(.5), p.quantile(.99))
 	}
 	return table.Flush()
 }

@@ -44,7 +44,8 @@ func TestQueriesAreReadBack(t *testing.T) {
 	for _, q := range queries {
 		texts = append(texts, q.Text)
 	}
-	require.Equal(t, []string{"Open a file!", "quote \"and\"\nnewline"}, texts, "the latest first, each once, none without words")
+	require.Equal(t, []string{"Open a file!", "quote \"and\"\nnewline"}, texts,
+		"the latest first, each once, none without words")
 	queries, _, err = l.distinct(1)
 	require.NoError(t, err)
 	require.Len(t, queries, 1)

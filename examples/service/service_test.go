@@ -305,7 +305,8 @@ func searchThroughASwap(t *testing.T, f *fixture) {
 	require.Eventually(t, func() bool { return late.Load() > more || failed.Load() > 0 }, time.Minute, time.Millisecond)
 	end()
 	require.Zero(t, failed.Load())
-	t.Logf("%d searches, %d before the swap and %d after, 0 failed; %+v", asked.Load(), early.Load(), late.Load(), *h.Training.Last)
+	t.Logf("%d searches, %d before the swap and %d after, 0 failed; %+v", asked.Load(), early.Load(), late.Load(),
+		*h.Training.Last)
 
 	require.Equal(t, 2, h.Generation)
 	require.Equal(t, "specialised", h.Model)
@@ -572,7 +573,7 @@ func TestBadRequestsGetAPlainError(t *testing.T) {
 		{"long query", "GET", "/search?q=" + strings.Repeat("a", 1001), 400, "q has 1001 characters, want at most 1000"},
 		{"longest query", "GET", "/search?q=" + strings.Repeat("%C3%A9", 1000), 200, "hits"},
 		{"not UTF-8", "GET", "/search?q=%ff", 400, "not UTF-8"},
-		{"no hits", "GET", "/search?q=a&k=0", 400, `k is \"0\": want a number from 1 to 100`},
+		{"no hits", "GET", "/search?q=a&k=0", 400, `k is \"0\", want a number from 1 to 100`},
 		{"too many hits", "GET", "/search?q=a&k=101", 400, "from 1 to 100"},
 		{"k is no number", "GET", "/search?q=a&k=ten", 400, `k is \"ten\"`},
 		{"empty k", "GET", "/search?q=a&k=", 400, "from 1 to 100"},

@@ -33,7 +33,8 @@ func (s *service) embed(ctx context.Context, m model) (blas32.General, error) {
 	if !errors.Is(err, os.ErrNotExist) {
 		s.Logger.Warn("embedding anew", "error", err)
 	}
-	dense, err := mine.NewDense(ctx, m, s.corpus, func(done, total int) { s.Logger.Info("embedding", "passages", done, "of", total) })
+	dense, err := mine.NewDense(ctx, m, s.corpus,
+		func(done, total int) { s.Logger.Info("embedding", "passages", done, "of", total) })
 	if err != nil {
 		return blas32.General{}, err
 	}

@@ -114,7 +114,8 @@ func (b *bench) devScores(ctx context.Context, names []string) ([]teacher.Judged
 		}
 	}
 	// A query of which nothing is relevant says nothing about a teacher.
-	lists = slices.DeleteFunc(lists, func(l teacher.Judged) bool { return slices.Max(slices.Concat(l.Grades, l.Missed)) <= 0 })
+	lists = slices.DeleteFunc(lists,
+		func(l teacher.Judged) bool { return slices.Max(slices.Concat(l.Grades, l.Missed)) <= 0 })
 	return lists, ctx.Err()
 }
 

@@ -88,7 +88,8 @@ func (p *program) distilNames() []string {
 	for i := range bestTeachers {
 		names = append(names, fmt.Sprintf("%s%d", distilBest, i+1))
 	}
-	return append(names, distilQueries+queriesExtractive, distilQueries+queriesLLM, distilQueries+queriesFew, distilQueries+queriesMixed)
+	return append(names, distilQueries+queriesExtractive, distilQueries+queriesLLM, distilQueries+queriesFew,
+		distilQueries+queriesMixed)
 }
 
 // path is that of the cell's result.

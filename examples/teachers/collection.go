@@ -53,7 +53,7 @@ func openCollection(ctx context.Context, s *settings, name string) (*collection,
 		c.dev = c.all.without(c.test)
 	}
 	if len(c.dev.Queries) == 0 {
-		return nil, fmt.Errorf("%s: no split but test, and all its %d queries are among the -test-queries: nothing is left to choose on",
+		return nil, fmt.Errorf("%s: test is the only split, and all its %d queries are test queries: lower -test-queries",
 			name, len(c.all.Queries))
 	}
 	c.dev = c.dev.fixed(s.devQueries)

@@ -77,9 +77,13 @@ func comparedTable(ctx context.Context, w io.Writer, tables [][]paired) error {
 			if err != nil {
 				return fmt.Errorf("%s against %s on %s: %w", r.withName, r.toName, r.collection, err)
 			}
-			lines = append(lines, fmt.Sprintf("| %s | %s | %s | %d | %s | %s | %s |", r.withName, r.toName, r.collection, len(r.with),
-				signed(c.Delta), interval(c), pValue(c.P)))
+			lines = append(
+				lines,
+				fmt.Sprintf("| %s | %s | %s | %d | %s | %s | %s |", r.withName, r.toName, r.collection, len(r.with),
+					signed(c.Delta), interval(c), pValue(c.P)),
+			)
 		}
 	}
-	return writeTable(w, lines, "| this | against | collection | queries | difference in nDCG@10 | 95% interval | p |", "|---|---|---|---|---|---|---|")
+	return writeTable(w, lines, "| this | against | collection | queries | difference in nDCG@10 | 95% interval | p |",
+		"|---|---|---|---|---|---|---|")
 }

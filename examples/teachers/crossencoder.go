@@ -119,7 +119,7 @@ func trainCell(ctx context.Context, b *bench, c cell) (err error) {
 	}
 	dir := b.p.settings.dir(from.encoder)
 	if dir == "" {
-		return fmt.Errorf("no folder is given that a cross-encoder %q could be trained from: -student and -bge name them", c.name)
+		return fmt.Errorf("no initial model for cross-encoder %q: give -student or -bge", c.name)
 	}
 	begin, work := time.Now(), b.crossDir(c.name)+".work"
 	r := &trained{Cell: c.String(), Settings: trainSettings(&b.p.settings, c), Start: filepath.Base(dir)}
@@ -246,7 +246,9 @@ type foundSource struct {
 }
 
 // found yields the queries that find their source, up to as many as the settings say.
-func (b *bench) found(ctx context.Context, ranker mine.Retriever, queries []retort.Query) iter.Seq2[foundSource, error] {
+func (b *bench) found(
+	ctx context.Context, ranker mine.Retriever, queries []retort.Query,
+) iter.Seq2[foundSource, error] {
 	return func(yield func(foundSource, error) bool) {
 		left := b.p.settings.trainLists
 		for chunk := range slices.Chunk(queries, 256) {

@@ -151,7 +151,8 @@ func (b *bench) mining(c cell) (pipeline.Mining, error) {
 	if c.name == distilDefault {
 		return m, nil
 	}
-	m.MaxLists, m.List.Top, m.List.Depth = b.p.settings.lists, b.p.settings.listDepth, max(b.p.settings.listDepth, m.RoundTrip)
+	m.MaxLists, m.List.Top = b.p.settings.lists, b.p.settings.listDepth
+	m.List.Depth = max(b.p.settings.listDepth, m.RoundTrip)
 	if c.name != distilQueries+queriesFew {
 		return m, nil
 	}

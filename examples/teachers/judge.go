@@ -15,7 +15,8 @@ import (
 // 1,000 passages. Their passages are trained on by other queries: the items choose no student and decide nothing.
 func (b *bench) heldOutItems(ctx context.Context) (*eval.Collection, error) {
 	const size = 1000
-	others, err := generate.NewExtractive(ctx, b.c.corpus, generate.Options{Types: []string{generate.TypeKeywords}, Seed: b.p.settings.seed})
+	others, err := generate.NewExtractive(ctx, b.c.corpus,
+		generate.Options{Types: []string{generate.TypeKeywords}, Seed: b.p.settings.seed})
 	if err != nil {
 		return nil, err
 	}

@@ -34,7 +34,10 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	p := &program{settings: defaultSettings(), open: openBERT, openLLM: openCausalLM, openLikelihood: openLikelihoodTeacher, crossEncoders: torchCrossEncoders{}, log: stderr}
+	p := &program{
+		settings: defaultSettings(), open: openBERT, openLLM: openCausalLM, openLikelihood: openLikelihoodTeacher,
+		crossEncoders: torchCrossEncoders{}, log: stderr,
+	}
 	flags := flag.NewFlagSet("teachers", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	p.settings.add(flags)

@@ -29,7 +29,8 @@ const (
 // extractive returns the generator of "retort distill".
 func (b *bench) extractive(ctx context.Context) (generate.QueryGenerator, error) {
 	return generate.NewExtractive(ctx, b.c.corpus, generate.Options{
-		Types: []string{generate.TypeSentence, generate.TypeTitle, generate.TypePhrase, generate.TypeHowTo}, Seed: b.p.settings.seed,
+		Types: []string{generate.TypeSentence, generate.TypeTitle, generate.TypePhrase, generate.TypeHowTo},
+		Seed:  b.p.settings.seed,
 	})
 }
 
@@ -154,7 +155,8 @@ func (b *bench) askLLM(ctx context.Context, r *written) (_ []retort.Query, err e
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	answers, err := generate.OpenAnswers(ctx, filepath.Join(dir, b.c.name+".jsonl"), slog.New(slog.NewTextHandler(b.p.log, nil)))
+	answers, err := generate.OpenAnswers(ctx, filepath.Join(dir, b.c.name+".jsonl"),
+		slog.New(slog.NewTextHandler(b.p.log, nil)))
 	if err != nil {
 		return nil, err
 	}

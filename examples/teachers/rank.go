@@ -79,7 +79,8 @@ func rankCell(ctx context.Context, b *bench, c cell) error {
 			return err
 		}
 	}
-	b.p.say("  nDCG@10 %.4f, %+.4f against BM25 and the student together, p %.2g", r.Mean, r.Difference.Delta, r.Difference.P)
+	b.p.say("  nDCG@10 %.4f, %+.4f against BM25 and the student together, p %.2g", r.Mean, r.Difference.Delta,
+		r.Difference.P)
 	return writeJSON(b.p.path(c), r)
 }
 
@@ -180,7 +181,9 @@ func (b *bench) reference(ctx context.Context, lists []teacher.Work) ([][]float6
 }
 
 // measure fills in what the scores are worth.
-func (r *ranked) measure(ctx context.Context, qrels eval.Qrels, lists []teacher.Work, scores, reference [][]float64) error {
+func (r *ranked) measure(
+	ctx context.Context, qrels eval.Qrels, lists []teacher.Work, scores, reference [][]float64,
+) error {
 	best := make([][]float64, len(lists))
 	for i, l := range lists {
 		of, _ := grades(qrels[l.Query.ID], l.Passages)
@@ -200,7 +203,8 @@ func (r *ranked) measure(ctx context.Context, qrels eval.Qrels, lists []teacher.
 	if r.Difference, err = eval.Compare(ctx, reports["reference"], reports["teacher"], metric, 1); err != nil {
 		return err
 	}
-	r.Queries, r.NDCG, r.Reference = reports["teacher"].Queries, reports["teacher"].Of(metric), reports["reference"].Of(metric)
+	r.Queries, r.NDCG = reports["teacher"].Queries, reports["teacher"].Of(metric)
+	r.Reference = reports["reference"].Of(metric)
 	r.Mean, r.Best = reports["teacher"].Mean(metric), reports["best"].Mean(metric)
 	return nil
 }

@@ -56,7 +56,8 @@ func (s *settings) add(f *flag.FlagSet) {
 	f.StringVar(&s.llm, "llm", s.llm, "SmolLM2-135M-Instruct, a GGUF file or a folder")
 	f.StringVar(&s.precision, "precision", s.precision, "fp32, bf16, or auto: bf16 where the processor has it")
 	f.IntVar(&s.tokens, "tokens", s.tokens, "longest passage, and longest pair of a cross-encoder, in tokens")
-	f.IntVar(&s.testQueries, "test-queries", s.testQueries, "test queries a collection, the first by the hash of their ids")
+	f.IntVar(&s.testQueries, "test-queries", s.testQueries,
+		"test queries a collection, the first by the hash of their ids")
 	f.IntVar(&s.devQueries, "dev-queries", s.devQueries, "queries a collection that choices are made on, chosen so too")
 	f.IntVar(&s.depth, "depth", s.depth, "candidates a query")
 	f.IntVar(&s.llmQueries, "llm-queries", s.llmQueries, "queries that a language model ranks the candidates of")
@@ -64,7 +65,8 @@ func (s *settings) add(f *flag.FlagSet) {
 	f.StringVar(&s.members, "members", s.members, "teachers that the best ensemble is chosen from")
 	f.IntVar(&s.trainLists, "train-lists", s.trainLists, "lists that a cross-encoder is trained on, 8 passages of each")
 	f.StringVar(&s.trainQueries, "train-queries", s.trainQueries, "what those are made for: extractive, smollm2 or mixed")
-	f.StringVar(&s.trainLearn, "train-learn", s.trainLearn, "what it learns of them: scores, of BM25, the student and bge-small together, or positives, the queries' sources")
+	f.StringVar(&s.trainLearn, "train-learn", s.trainLearn,
+		"what it learns of them: scores, of BM25, the student and bge-small together, or positives, the queries' sources")
 	f.IntVar(&s.lists, "lists", s.lists, "lists that a student is trained on")
 	f.IntVar(&s.listDepth, "list-depth", s.listDepth, "passages of each of a student's lists")
 	f.StringVar(&s.distilled, "distil", s.distilled, "collections that students are trained on, by comma")
@@ -99,7 +101,8 @@ func (s *settings) check() error {
 		return fmt.Errorf("-precision is %q, want auto, fp32 or bf16", s.precision)
 	}
 	if !slices.Contains([]string{queriesExtractive, queriesLLM, queriesMixed}, s.trainQueries) {
-		return fmt.Errorf("-train-queries is %q, want %s, %s or %s", s.trainQueries, queriesExtractive, queriesLLM, queriesMixed)
+		return fmt.Errorf("-train-queries is %q, want %s, %s or %s", s.trainQueries, queriesExtractive, queriesLLM,
+			queriesMixed)
 	}
 	if !slices.Contains([]string{learnPositives, learnScores}, s.trainLearn) {
 		return fmt.Errorf("-train-learn is %q, want %s or %s", s.trainLearn, learnScores, learnPositives)

@@ -112,10 +112,11 @@ func (p *program) rankTable(w io.Writer, name string, kinds []teacherKind, rows 
 		}
 		difference := "| | |"
 		if kinds[i].name != teacherEnsemble {
-			difference = fmt.Sprintf("%s | %s | %s | %s", signed(r.Difference.Delta), interval(r.Difference), pValue(r.Difference.P), pValue(adjusted[i]))
+			difference = fmt.Sprintf("%s | %s | %s | %s", signed(r.Difference.Delta), interval(r.Difference),
+				pValue(r.Difference.P), pValue(adjusted[i]))
 		}
-		_, err = fmt.Fprintf(w, "| %s%s | %s | %s | %s | %s |\n", kinds[i].title, note(kinds[i]), devMean(dev), figure(r.Mean),
-			difference, seconds)
+		_, err = fmt.Fprintf(w, "| %s%s | %s | %s | %s | %s |\n", kinds[i].title, note(kinds[i]), devMean(dev),
+			figure(r.Mean), difference, seconds)
 		if err != nil {
 			return err
 		}
@@ -204,14 +205,20 @@ func (p *program) trainTable(_ context.Context, w io.Writer) error {
 				continue
 			}
 			t := r.Training
-			lines = append(lines, fmt.Sprintf("| %s | %s | %d %s | %s | %d at %g | %d of %d | %s | %s | %s | %.0f |", name, s.title, t.Examples,
-				r.Settings["train-queries"], r.Settings["train-learn"], t.Epochs, t.LR, t.BestStep, t.Steps, t.Metric, figure(t.Before), figure(t.After),
-				r.Cost.Seconds))
+			lines = append(
+				lines,
+				fmt.Sprintf("| %s | %s | %d %s | %s | %d at %g | %d of %d | %s | %s | %s | %.0f |", name, s.title, t.Examples,
+					r.Settings["train-queries"], r.Settings["train-learn"], t.Epochs, t.LR, t.BestStep, t.Steps, t.Metric,
+					figure(t.Before), figure(t.After), r.Cost.Seconds),
+			)
 		}
 	}
-	return writeTable(w, lines,
+	return writeTable(
+		w,
+		lines,
 		"| collection | trained from | queries | learnt | epochs | best step | held-out synthetic lists by | before | after | s |",
-		"|---|---|---|---|---|---|---|---|---|---|")
+		"|---|---|---|---|---|---|---|---|---|---|",
+	)
 }
 
 // weightTable says of what the best ensembles are made.
@@ -230,12 +237,16 @@ func (p *program) weightTable(_ context.Context, w io.Writer) error {
 		if fit.Kept {
 			outcome = "fitted weights taken"
 		}
-		lines = append(lines, fmt.Sprintf("| %s | %s (%d) | %s | %s | %s | %s (p %s) | %s |", name, fit.Split, fit.Queries,
-			strings.Join(of.From, ", "), membersText(of.Members), figure(fit.Equal), signed(fit.CrossValidated.Delta), pValue(fit.CrossValidated.P), outcome))
+		lines = append(lines, fmt.Sprintf("| %s | %s (%d) | %s | %s | %s | %s (p %s) | %s |",
+			name, fit.Split, fit.Queries, strings.Join(of.From, ", "), membersText(of.Members), figure(fit.Equal),
+			signed(fit.CrossValidated.Delta), pValue(fit.CrossValidated.P), outcome))
 	}
-	return writeTable(w, lines,
+	return writeTable(
+		w,
+		lines,
 		"| collection | dev queries | chosen among | members and weights | dev nDCG@10, equal weights | fitted weights, cross-validated | outcome |",
-		"|---|---|---|---|---|---|---|")
+		"|---|---|---|---|---|---|---|",
+	)
 }
 
 func membersText(members []weighted) string {
@@ -262,10 +273,14 @@ func (p *program) queryTable(_ context.Context, w io.Writer) error {
 		for _, reason := range sortedKeys(r.Dropped) {
 			dropped = append(dropped, fmt.Sprintf("%s %d", reason, r.Dropped[reason]))
 		}
-		lines = append(lines, fmt.Sprintf("| %s | %d | %d | %s | %d | %.2g |", name, r.Asked, r.Kept, strings.Join(dropped, ", "),
-			r.Tokens, float64(r.Kept)/max(r.Cost.Seconds, 1e-9)))
+		lines = append(
+			lines,
+			fmt.Sprintf("| %s | %d | %d | %s | %d | %.2g |", name, r.Asked, r.Kept, strings.Join(dropped, ", "),
+				r.Tokens, float64(r.Kept)/max(r.Cost.Seconds, 1e-9)),
+		)
 	}
-	return writeTable(w, lines, "| collection | asked for | kept | dropped | tokens written | kept queries a second |", "|---|---|---|---|---|---|")
+	return writeTable(w, lines, "| collection | asked for | kept | dropped | tokens written | kept queries a second |",
+		"|---|---|---|---|---|---|")
 }
 
 // distilTables writes a table a collection.
@@ -294,9 +309,13 @@ func (p *program) distilTables(_ context.Context, w io.Writer) error {
 		fmt.Fprintf(w, "%s; the untouched student has %s.\n\n", text, figure(mean(rows[0].Before)))
 		var lines []string
 		for i, r := range rows {
-			lines = append(lines, fmt.Sprintf("| %s | %s | %s | %d | %s | %s | %s | %s | %s | %s | %.0f |", names[i], taught(r), r.KindOfQuery, r.Lists,
-				figure(mean(r.After)), signed(r.Difference.Delta), interval(r.Difference), pValue(r.Difference.P), pValue(adjusted[i]),
-				signed(r.KnownItems.Delta)+" ("+pValue(r.KnownItems.P)+")", r.Cost.Seconds))
+			lines = append(
+				lines,
+				fmt.Sprintf("| %s | %s | %s | %d | %s | %s | %s | %s | %s | %s | %.0f |",
+					names[i], taught(r), r.KindOfQuery, r.Lists, figure(mean(r.After)), signed(r.Difference.Delta),
+					interval(r.Difference), pValue(r.Difference.P), pValue(adjusted[i]),
+					signed(r.KnownItems.Delta)+" ("+pValue(r.KnownItems.P)+")", r.Cost.Seconds),
+			)
 		}
 		err := writeTable(w, lines, "| cell | learnt from, beside itself | queries | lists | nDCG@10 | difference | 95% interval | p | p (Holm) | held-out items (p) | s |",
 			"|---|---|---|---|---|---|---|---|---|---|---|")

@@ -42,7 +42,9 @@ func (f fakeLLM) Complete(_ context.Context, r generate.Request) (generate.Compl
 		return generate.Completion{}, errors.New("the lights went out")
 	}
 	words := strings.Fields(r.Prompt.Own)
-	return generate.Completion{Text: fmt.Sprintf("what about %s and %s", words[len(words)/3], words[len(words)/2]), Tokens: 5}, nil
+	return generate.Completion{
+		Text: fmt.Sprintf("what about %s and %s", words[len(words)/3], words[len(words)/2]), Tokens: 5,
+	}, nil
 }
 
 // testProgram has a collection of 60 passages and 40 queries, of which 12 are the fixed test queries.
@@ -66,7 +68,9 @@ func testProgram(t *testing.T) (*program, *bytes.Buffer) {
 	return p, &log
 }
 
-var toyWords = strings.Fields("wing flow heat shock layer plate body wave nose cone jet pressure velocity angle boundary drag lift wake rotor blade")
+var toyWords = strings.Fields(
+	"wing flow heat shock layer plate body wave nose cone jet pressure velocity angle boundary drag lift wake rotor blade",
+)
 
 func writeCollection(t *testing.T, dir string, passages, queries int) {
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "qrels"), 0o755))
@@ -218,7 +222,8 @@ func TestTablesHoldEveryCell(t *testing.T) {
 	}
 	require.Contains(t, out.String(), "**toy**: 12 queries (test), 10 candidates each")
 	for _, line := range strings.Split(out.String(), "\n") {
-		if strings.HasPrefix(line, "| BM25") || strings.HasPrefix(line, "| best ensemble") || strings.HasPrefix(line, "| teacher") {
+		if strings.HasPrefix(line, "| BM25") || strings.HasPrefix(line, "| best ensemble") ||
+			strings.HasPrefix(line, "| teacher") {
 			require.Equal(t, 9, strings.Count(line, "|"), "columns of %q", line)
 		}
 	}
@@ -260,7 +265,8 @@ func TestALimitKeepsWhatWasScored(t *testing.T) {
 		}), func() error { return nil }, nil
 	}
 	p.limit = 2 * time.Second
-	require.ErrorContains(t, p.runCells(context.Background(), "rank/toy/smollm2"), "run the same command to resume: rank/toy/smollm2")
+	require.ErrorContains(t, p.runCells(context.Background(), "rank/toy/smollm2"),
+		"run the same command to resume: rank/toy/smollm2")
 	require.Contains(t, log.String(), "stopped at the limit of 2s")
 	require.LessOrEqual(t, scored, 3)
 
@@ -393,25 +399,29 @@ func TestResultsAreReadBack(t *testing.T) {
 	require.Equal(t, "test", r.Split)
 	require.Equal(t, 12*10, r.Cost.Pairs)
 	require.InDelta(t, r.Mean-mean(r.Reference), r.Difference.Delta, 1e-9)
-	require.Equal(t, map[string]string{"precision": "fp32", "tokens": "160", "seed": "1", "queries": "12", "depth": "10"}, r.Settings)
+	require.Equal(t, map[string]string{"precision": "fp32", "tokens": "160", "seed": "1", "queries": "12", "depth": "10"},
+		r.Settings)
 }
 
 // wordTeacher counts the words that query and passage share.
 func wordTeacher(name string, wait func(context.Context) error) teacher.Teacher {
-	return teacher.WithFingerprint(teacher.Func(func(ctx context.Context, q retort.Query, passages []retort.Passage) ([]float64, error) {
-		if wait != nil {
-			if err := wait(ctx); err != nil {
-				return nil, err
+	return teacher.WithFingerprint(
+		teacher.Func(func(ctx context.Context, q retort.Query, passages []retort.Passage) ([]float64, error) {
+			if wait != nil {
+				if err := wait(ctx); err != nil {
+					return nil, err
+				}
 			}
-		}
-		scores := make([]float64, len(passages))
-		for i, p := range passages {
-			for _, w := range strings.Fields(q.Text) {
-				scores[i] += float64(strings.Count(p.Content(), w))
+			scores := make([]float64, len(passages))
+			for i, p := range passages {
+				for _, w := range strings.Fields(q.Text) {
+					scores[i] += float64(strings.Count(p.Content(), w))
+				}
 			}
-		}
-		return scores, nil
-	}), name)
+			return scores, nil
+		}),
+		name,
+	)
 }
 
 // fakeCrossEncoders write the number of lists that they were trained on.
@@ -424,9 +434,16 @@ func (fakeCrossEncoders) open(_ context.Context, dir string, _ *settings) (teach
 
 func (fakeCrossEncoders) train(_ context.Context, job trainingJob) (*training, error) {
 	for _, l := range job.lists {
-		if !slices.Contains(l.IDs, l.Query.Source) || l.Scores == nil && len(l.IDs) > trainList || l.Scores != nil && len(l.Scores) != len(l.IDs) {
-			return nil, fmt.Errorf("list of %s: %d passages and %d scores, want the source, and scores or at most %d passages", l.Query.ID, len(l.IDs), len(l.Scores), trainList)
+		if !slices.Contains(l.IDs, l.Query.Source) || l.Scores == nil && len(l.IDs) > trainList ||
+			l.Scores != nil && len(l.Scores) != len(l.IDs) {
+			return nil, fmt.Errorf("list of %s: %d passages and %d scores, want the source, and scores or at most %d passages",
+				l.Query.ID, len(l.IDs), len(l.Scores), trainList)
 		}
 	}
-	return &training{Examples: len(job.lists), Epochs: 1, LR: 1e-4, Steps: 2, Before: .5, After: .75}, writeFile(filepath.Join(job.dir, "lists"), []byte(fmt.Sprint(len(job.lists))))
+	return &training{
+		Examples: len(job.lists), Epochs: 1, LR: 1e-4, Steps: 2, Before: .5, After: .75,
+	}, writeFile(
+		filepath.Join(job.dir, "lists"),
+		[]byte(fmt.Sprint(len(job.lists))),
+	)
 }

@@ -27,7 +27,8 @@ func openCausalLM(ctx context.Context, s *settings) (generate.Completer, func() 
 const likelihoodContext = 2
 
 func openLikelihoodTeacher(ctx context.Context, s *settings) (teacher.Teacher, func() error, error) {
-	m, err := causallm.Open(ctx, s.llm, causallm.Options{Precision: retort.Precision(s.precision), ContextLength: likelihoodContext * s.tokens})
+	m, err := causallm.Open(ctx, s.llm,
+		causallm.Options{Precision: retort.Precision(s.precision), ContextLength: likelihoodContext * s.tokens})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -42,7 +43,8 @@ func openLikelihoodTeacher(ctx context.Context, s *settings) (teacher.Teacher, f
 type torchCrossEncoders struct{}
 
 func (torchCrossEncoders) open(ctx context.Context, dir string, s *settings) (teacher.Teacher, func() error, error) {
-	m, err := crossencoder.Open(ctx, dir, crossencoder.Options{MaxTokens: s.tokens, Precision: retort.Precision(s.precision)})
+	m, err := crossencoder.Open(ctx, dir,
+		crossencoder.Options{MaxTokens: s.tokens, Precision: retort.Precision(s.precision)})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -72,7 +74,8 @@ func (torchCrossEncoders) train(ctx context.Context, job trainingJob) (*training
 		return nil, err
 	}
 	t := &training{
-		Examples: len(examples), HeldOut: len(o.Dev), Epochs: o.Epochs, LR: o.LR, QueriesPerStep: o.QueriesPerStep, GroupSize: o.GroupSize,
+		Examples: len(examples), HeldOut: len(o.Dev),
+		Epochs: o.Epochs, LR: o.LR, QueriesPerStep: o.QueriesPerStep, GroupSize: o.GroupSize,
 		Steps: result.Steps, BestStep: result.Best.Step, Metric: result.Metric, After: result.Best.Score,
 	}
 	if len(result.History) > 0 { // without held-out lists there is none

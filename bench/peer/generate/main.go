@@ -155,7 +155,8 @@ func (nameOnly) Complete(context.Context, generate.Request) (generate.Completion
 
 // timed writes all queries with a newly opened model.
 func timed(ctx context.Context, s settings, requests []generate.Request) (a answer, err error) {
-	model, err := causallm.Open(ctx, s.model, causallm.Options{Precision: retort.Precision(s.precision), Threads: s.threads})
+	model, err := causallm.Open(ctx, s.model,
+		causallm.Options{Precision: retort.Precision(s.precision), Threads: s.threads})
 	if err != nil {
 		return answer{}, err
 	}

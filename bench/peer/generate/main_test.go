@@ -20,7 +20,8 @@ func TestServeSpeaksWhatTheScriptReads(t *testing.T) {
 	require.NoError(t, serve(o, strings.NewReader("time\ntime\n"), &out, timed))
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	require.Len(t, lines, 3)
-	require.JSONEq(t, `{"go":"go1.24","libtorch":"2.15.0","max_tokens":50,"prompts":["Passage: tea\nQuestion:"]}`, lines[0])
+	require.JSONEq(t, `{"go":"go1.24","libtorch":"2.15.0","max_tokens":50,"prompts":["Passage: tea\nQuestion:"]}`,
+		lines[0])
 	require.JSONEq(t, `{"seconds":1.5,"texts":[" why"],"tokens":2}`, lines[1])
 	require.Equal(t, lines[1], lines[2])
 }

@@ -26,7 +26,9 @@ func world(t *testing.T, n int) (*retort.MemoryCorpus, []retort.List) {
 	for i := range n {
 		passages = append(passages, retort.Passage{ID: fmt.Sprint("p", i), Text: fmt.Sprintf("passage number%d of all", i)})
 		l := retort.List{
-			Query:  retort.Query{ID: fmt.Sprint("q", i), Text: fmt.Sprint("number", i), Source: fmt.Sprint("p", i), Origin: retort.OriginExtractive},
+			Query: retort.Query{
+				ID: fmt.Sprint("q", i), Text: fmt.Sprint("number", i), Source: fmt.Sprint("p", i), Origin: retort.OriginExtractive,
+			},
 			Scores: []float64{5, 4, 3, 1},
 		}
 		for _, j := range []int{1, 0, 2, 3} {
@@ -153,7 +155,10 @@ func TestMadeListsAreGoodEnoughToChooseFrom(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "given.jsonl")
 	require.NoError(t, retort.SaveCorpus(path, corpus))
-	s := settings{make: filepath.Join(dir, "made"), corpus: path, loss: "joint", lr: 1, count: 10, steps: 1, queries: 1, length: 5, tokens: 8}
+	s := settings{
+		make: filepath.Join(dir, "made"), corpus: path, loss: "joint", lr: 1, count: 10, steps: 1, queries: 1, length: 5,
+		tokens: 8,
+	}
 	require.NoError(t, run(t.Context(), s, nil, nil))
 
 	made, err := retort.LoadCorpus(filepath.Join(s.make, "corpus.jsonl"))

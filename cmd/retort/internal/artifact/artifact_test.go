@@ -80,7 +80,8 @@ func TestUnpackFollowsNoLinkOutOfItsFolder(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, z.Close())
 	require.NoError(t, f.Close())
-	require.ErrorContains(t, Unpack(t.Context(), archive, t.TempDir(), under("p/")), `member "p/link" is not a regular file`)
+	require.ErrorContains(t, Unpack(t.Context(), archive, t.TempDir(), under("p/")),
+		`member "p/link" is not a regular file`)
 }
 
 func TestUnpackRefusesTwoMembersForOnePlace(t *testing.T) {

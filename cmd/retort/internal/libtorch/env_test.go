@@ -28,10 +28,17 @@ func TestAddTagKeepsTheUsersFlags(t *testing.T) {
 }
 
 func TestOurLinkFlagsComeFirst(t *testing.T) {
-	i := &Installation{Build: "/home/me/libtorch/build-2", LibTorch: LibTorch{Lib: "/python/torch/lib", LinkDirs: []string{"/python/cu"}}}
-	got, err := mergeLDFlags(i.ldFlags(), "-O2 -g -L/home/me/libtorch/build-1/stubs -Wl,-rpath,/home/me/libtorch/2.15.0-cpu/lib -lmine", "/home/me")
+	i := &Installation{
+		Build: "/home/me/libtorch/build-2", LibTorch: LibTorch{Lib: "/python/torch/lib", LinkDirs: []string{"/python/cu"}},
+	}
+	got, err := mergeLDFlags(i.ldFlags(),
+		"-O2 -g -L/home/me/libtorch/build-1/stubs -Wl,-rpath,/home/me/libtorch/2.15.0-cpu/lib -lmine", "/home/me")
 	require.NoError(t, err)
-	require.Equal(t, "-L/home/me/libtorch/build-2/stubs -L/python/torch/lib -Wl,-rpath,/python/torch/lib -Wl,-rpath-link,/python/cu -O2 -g -lmine", got)
+	require.Equal(
+		t,
+		"-L/home/me/libtorch/build-2/stubs -L/python/torch/lib -Wl,-rpath,/python/torch/lib -Wl,-rpath-link,/python/cu -O2 -g -lmine",
+		got,
+	)
 }
 
 func TestACUDABuildLinksTheRealLibraries(t *testing.T) {

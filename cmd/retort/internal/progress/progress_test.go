@@ -158,7 +158,8 @@ func TestAStageThatStandsStillIsShownAgain(t *testing.T) {
 	p.width = func() int { return 80 }
 	outer := p.Stage("train", 10)
 	s := p.Stage("evaluate", 0)
-	require.Eventually(t, func() bool { return strings.Contains(out.String(), "\revaluate  1.") }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(out.String(), "\revaluate  1.") }, 10*time.Second,
+		10*time.Millisecond)
 	require.Equal(t, 1, strings.Count(out.String(), "train"), "the line belongs to the later stage")
 	s.Done()
 	outer.Done()

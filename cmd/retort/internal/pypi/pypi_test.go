@@ -20,7 +20,13 @@ func TestDownloadChecksAndReturnsTheWheel(t *testing.T) {
 	fakePip(t, `cp "`+wheel+`" "$dest/p-1.0-py3-none-any.whl"`)
 	dir := filepath.Join(t.TempDir(), "a [b]*") // no pattern
 	require.NoError(t, os.Mkdir(dir, 0o755))
-	got, err := Download(t.Context(), Wheel{Project: "p", Version: "1.0", SHA256: artifacttest.SHA256(t, wheel), Platforms: []string{"manylinux_2_28_x86_64"}}, dir)
+	got, err := Download(
+		t.Context(),
+		Wheel{
+			Project: "p", Version: "1.0", SHA256: artifacttest.SHA256(t, wheel), Platforms: []string{"manylinux_2_28_x86_64"},
+		},
+		dir,
+	)
 	require.NoError(t, err)
 	require.NoError(t, artifact.Check(got, artifacttest.SHA256(t, wheel)))
 	asked, err := os.ReadFile(filepath.Join(filepath.Dir(wheel), "asked"))
