@@ -55,7 +55,7 @@ func TestServeSpeaksWhatTheScriptReads(t *testing.T) {
 		"":                       "no lists",
 		"{}":                     "the lists: ",
 		"[[]]":                   "list 0 has no query",
-		"[[\"q\"]]\nsomething\n": `unknown request "something"`,
+		"[[\"q\"]]\nsomething\n": `request is "something", want`,
 	} {
 		require.ErrorContains(t, serve(t.Context(), lengths{}, strings.NewReader(in), &out), want)
 	}
