@@ -62,7 +62,7 @@ func identity(student encoder.Encoder, train, dev []retort.List, passages string
 	} {
 		id[name] = fmt.Sprint(value)
 	}
-	// Left out where they have no say, so that an older run goes on.
+	// Omitted if they have no effect, so that runs of earlier versions can resume.
 	if o.Selection.ByLoss {
 		id["ChooseBy"] = "loss"
 	}
