@@ -112,7 +112,7 @@ func TestCompareNeedsTheSameQueriesAndMetric(t *testing.T) {
 	require.Equal(t, Comparison{Delta: .5, Low: .5, High: .5, P: 1, Better: 1, N: 1}, c)
 
 	_, err = Compare(context.Background(), before, after, averagePrecision(), 1)
-	require.ErrorContains(t, err, "lacks map")
+	require.ErrorContains(t, err, "has no metric map")
 	other, err := Evaluate(Qrels{"q": {"a": 1}}, run, MRR(10))
 	require.NoError(t, err)
 	_, err = Compare(context.Background(), before, other, MRR(10), 1)

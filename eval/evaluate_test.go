@@ -89,8 +89,8 @@ func TestEvaluateRefusesBadInput(t *testing.T) {
 		"metric named as the count": {
 			qrels, Run{}, []Metric{{Name: "queries", Value: averagePrecision().Value}}, `cannot be named "queries"`,
 		},
-		"metric twice":       {qrels, Run{}, []Metric{averagePrecision(), averagePrecision()}, "map is asked for twice"},
-		"metric of no value": {qrels, Run{}, []Metric{nan}, `query "q": nan is NaN`},
+		"metric twice":       {qrels, Run{}, []Metric{averagePrecision(), averagePrecision()}, "map is given twice"},
+		"metric of no value": {qrels, Run{}, []Metric{nan}, `query "q": metric nan is NaN`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Evaluate(c.qrels, c.run, c.metrics...)
