@@ -77,10 +77,10 @@ func TestFunnelRefusesASelectionOfSomethingElse(t *testing.T) {
 	}{
 		{"too few", mine.Selection{Kept: []int{0}}, "keeps 1 and drops 0, but there are 2"},
 		{"too many", mine.Selection{Kept: []int{0, 1}, Dropped: drop(2)}, "keeps 2 and drops 1, but there are 2"},
-		{"twice", mine.Selection{Kept: []int{0, 0}}, "names 0, which is out of range or named twice, among 2"},
-		{"kept and dropped", mine.Selection{Kept: []int{1}, Dropped: drop(1)}, "names 1"},
-		{"out of range", mine.Selection{Kept: []int{0}, Dropped: drop(2)}, "names 2"},
-		{"negative", mine.Selection{Kept: []int{-1, 0}}, "names -1"},
+		{"twice", mine.Selection{Kept: []int{0, 0}}, "contains 0, which is out of range or a duplicate, for 2 elements"},
+		{"kept and dropped", mine.Selection{Kept: []int{1}, Dropped: drop(1)}, "contains 1"},
+		{"out of range", mine.Selection{Kept: []int{0}, Dropped: drop(2)}, "contains 2"},
+		{"negative", mine.Selection{Kept: []int{-1, 0}}, "contains -1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var f mine.Funnel

@@ -71,8 +71,8 @@ func TestBadInputIsNamed(t *testing.T) {
 		{"no such corpus", nil, strings.Replace(eval, "corpus.jsonl", "gone.jsonl", 1), "DIR/gone.jsonl: no such file"},
 		{"no such queries", nil, strings.Replace(eval, "queries.jsonl", "gone.jsonl", 1), "DIR/gone.jsonl: no such file"},
 		{"no such qrels", nil, strings.Replace(eval, "test.tsv", "gone.tsv", 1), "DIR/qrels/gone.tsv: no such file"},
-		{"no such split", nil, "eval -bm25 -collection DIR -split dev", `DIR has no split "dev" but test`},
-		{"no collection", nil, "eval -bm25 -collection DIR/qrels", "DIR/qrels is no collection"},
+		{"no such split", nil, "eval -bm25 -collection DIR -split dev", `DIR has no split "dev", only test`},
+		{"no collection", nil, "eval -bm25 -collection DIR/qrels", "DIR/qrels is not a collection"},
 		{"no such run", nil, eval + " -compare DIR/gone.trec", "DIR/gone.trec: no such file"},
 		{"a malformed run", map[string]string{"bad.trec": "q1 scan 1\n"}, eval + " -compare DIR/bad.trec", "DIR/bad.trec:1: 3 columns, want 6"},
 		{

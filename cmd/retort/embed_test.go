@@ -161,7 +161,7 @@ func TestDenseVectorsThatDoNotFitAreRefused(t *testing.T) {
 		want       string
 	}{
 		{"too few", 3, enc.Dim(), "has 3 vectors, but the corpus has 4 passages"},
-		{"too wide", 4, enc.Dim() + 1, fmt.Sprintf("passages have %d dimensions, the encoder makes %d", enc.Dim()+1, enc.Dim())},
+		{"too wide", 4, enc.Dim() + 1, fmt.Sprintf("passage vectors have %d dimensions, but the encoder returns %d", enc.Dim()+1, enc.Dim())},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "vectors.npy")

@@ -124,7 +124,7 @@ func TestDevSplitIsTakenWhereThereIsOne(t *testing.T) {
 	p.settings.testQueries = 40
 	require.NoError(t, os.Remove(filepath.Join(dir, "train.tsv")))
 	_, err = openCollection(context.Background(), &p.settings, "toy")
-	require.ErrorContains(t, err, "nothing is left to choose on")
+	require.ErrorContains(t, err, "all its 40 queries are test queries")
 }
 
 func TestAllCellsRunAndAreThenSkipped(t *testing.T) {
