@@ -49,7 +49,7 @@ func (s Sum) Validate() error {
 
 func (t Term) validate() error {
 	if t.Loss == nil {
-		return errors.New("Loss is nil")
+		return errors.New("no Loss")
 	}
 	if !finite(t.Weight) {
 		return fmt.Errorf("Weight is %v, want a finite number", t.Weight)

@@ -74,7 +74,7 @@ func TestAModelThatRanksByDotProductIsNotTrained(t *testing.T) {
 		"-out", filepath.Join(t.TempDir(), "run"))
 	require.Equal(t, exitFailure, code, stderr)
 	require.Contains(t, stderr, "similarity_fn_name is dot and the vectors are not normalised")
-	require.Contains(t, stderr, "set cosine")
+	require.Contains(t, stderr, "add a Normalize module")
 	require.NotContains(t, stderr, "encode passages")
 }
 

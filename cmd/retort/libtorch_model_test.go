@@ -102,7 +102,7 @@ func TestModelInputThatDoesNotFitIsNamed(t *testing.T) {
 	wide := blas32.General{Rows: 4, Cols: 5, Stride: 5, Data: make([]float32, 20)}
 	require.NoError(t, npy.WriteFile(dir+"/wide.npy", wide))
 	for _, c := range []struct{ name, flags, want string }{
-		{"vectors of the wrong width", "-vectors DIR/wide.npy", "DIR/wide.npy: dense: passages have 5 dimensions, the encoder makes 32"},
+		{"vectors of the wrong width", "-vectors DIR/wide.npy", "DIR/wide.npy: dense: passage vectors have 5 dimensions, but the encoder returns 32"},
 		{"vectors that are none", "-vectors DIR/corpus.jsonl", "DIR/corpus.jsonl: not a .npy file"},
 		{"no such vectors", "-vectors DIR/gone.npy", "DIR/gone.npy: no such file"},
 		{"a limit beyond the model's positions", "-query-tokens 4000", "4000"},

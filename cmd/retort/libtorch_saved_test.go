@@ -59,7 +59,7 @@ func TestDistillTakesAModelOfLinks(t *testing.T) {
 		"base_model: \"tiny\"\nlibrary_name: sentence-transformers\npipeline_tag: \"sentence-similarity\"\n",
 		"# tiny, specialised by Retort",
 		"- Towers: two, a sentence-transformers Router", "- Corpus: 48 passages\n",
-		"- Queries made by: cutting them out of the passages: sentence, title, phrase, howto\n",
+		"- Queries made by: extracted from the passages: sentence, title, phrase, howto\n",
 		"- Teacher: bm25\n", "retort export -tower query",
 	} {
 		require.Contains(t, card, want)

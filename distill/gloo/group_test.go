@@ -151,7 +151,7 @@ func TestAGroupNeverHangs(t *testing.T) {
 		start := time.Now()
 		_, err := Connect(context.Background(), options)
 		require.ErrorContains(t, err,
-			fmt.Sprintf("gloo: worker 0 of 2 does not find the others at 127.0.0.1:%d: ", options.Port))
+			fmt.Sprintf("gloo: worker 0 of 2 cannot find the other workers at 127.0.0.1:%d: ", options.Port))
 		require.Less(t, time.Since(start), 10*time.Second)
 
 		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)

@@ -103,10 +103,7 @@ func (j *job) begin(name string, s settings, reads []string) (*runfolder.Stage, 
 	if v := j.Versions[name]; v != "" {
 		s["version"] = v
 	}
-	spec := runfolder.Spec{Name: name, Settings: s}
-	for _, stage := range reads {
-		spec.Inputs = append(spec.Inputs, stage)
-	}
+	spec := runfolder.Spec{Name: name, Settings: s, Inputs: reads}
 	stage, err := j.folder.Begin(spec)
 	if err != nil {
 		return nil, fmt.Errorf("pipeline: %w", err)

@@ -28,7 +28,7 @@ func (r *run) generatorName() string {
 	}
 	var parts []string
 	if types := r.trainedTypes(); types != nil {
-		parts = append(parts, "cutting them out of the passages: "+strings.Join(types, ", "))
+		parts = append(parts, "extracted from the passages: "+strings.Join(types, ", "))
 	} else if r.extractive != nil {
 		parts = append(parts, fmt.Sprintf("%T", r.extractive))
 	}

@@ -171,7 +171,7 @@ func TestBadArgumentsAreErrors(t *testing.T) {
 		})
 	}
 	for name, o := range map[string]Options{
-		"Threads": {Threads: -1}, `device "gpu"`: {Device: "gpu"}, "no device cuda:999": {Device: "cuda:999"},
+		"Threads": {Threads: -1}, `device "gpu"`: {Device: "gpu"}, "device cuda:999 does not exist": {Device: "cuda:999"},
 	} {
 		_, err := Open(o)
 		require.ErrorContains(t, err, name)

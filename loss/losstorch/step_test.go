@@ -325,7 +325,7 @@ func TestStepsNameWhatIsWrong(t *testing.T) {
 		change func(*data)
 		want   []string
 	}{
-		"a list column out of range": {func(s *data) { s.rows[3].List[0] = 30 }, []string{`"query 3"`, "column 30 of 30"}},
+		"a list column out of range": {func(s *data) { s.rows[3].List[0] = 30 }, []string{`"query 3"`, "column 30 is out of range: there are 30"}},
 		"a positive out of range":    {func(s *data) { s.rows[3].Positive = -2 }, []string{`"query 3"`, "column -2"}},
 		"an ignored column":          {func(s *data) { s.rows[3].Ignore = []int32{99} }, []string{`"query 3"`, "column 99"}},
 		"teacher NaN":                {func(s *data) { s.rows[3].Teacher[1] = math.NaN() }, []string{`"query 3"`, "NaN"}},
