@@ -60,7 +60,7 @@ func TestValidateNamesTheWrongField(t *testing.T) {
 		{loss.MarginMSE{Scale: -2}, "MarginMSE.Scale is -2"},
 		{loss.Sum{}, "a sum without terms"},
 		{loss.Sum{{Weight: 1, Loss: loss.InfoNCE{}}, {Weight: 1}}, "term 1 of a loss.Sum: no Loss"},
-		{loss.Sum{{Weight: nan, Loss: loss.InfoNCE{}}}, "term 0 of a loss.Sum: Weight is NaN"},
+		{loss.Sum{{Weight: nan, Loss: loss.InfoNCE{}}}, "term 0 of a loss.Sum: the Weight is NaN"},
 		{loss.Sum{{Weight: 1, Loss: loss.MarginMSE{Scale: inf}}}, "term 0 of a loss.Sum: loss: MarginMSE.Scale is +Inf"},
 	} {
 		require.ErrorContains(t, test.loss.Validate(), test.want)

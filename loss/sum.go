@@ -52,7 +52,7 @@ func (t Term) validate() error {
 		return errors.New("no Loss")
 	}
 	if !finite(t.Weight) {
-		return fmt.Errorf("Weight is %v, want a finite number", t.Weight)
+		return fmt.Errorf("the Weight is %v, want a finite number", t.Weight)
 	}
 	if v, ok := t.Loss.(interface{ Validate() error }); ok {
 		return v.Validate()
