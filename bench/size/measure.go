@@ -25,8 +25,8 @@ type roomImports struct {
 	Refused int // that the table does not allow, those upward among them
 }
 
-// measure measures a tree. The table of the rooms is that of the folder dir, so that two trees are held against the
-// same.
+// measure measures a tree. The table of the rooms is read from the folder dir, so that two trees are compared with
+// the same table.
 func measure(ctx context.Context, dir, tree string) (s size, err error) {
 	if s.lines, err = countLines(tree); err != nil {
 		return s, err

@@ -170,8 +170,7 @@ func loadRun(t *testing.T, path string) eval.Run {
 	return run
 }
 
-// The figures are those of Lucene's formula with its English analysis, computed by another program (title and text, k1
-// .9 b .4); the folder holds the BEIR collections.
+// Another program computed the figures by Lucene's formula with its English analysis (title and text, k1 .9 b .4); the folder holds the BEIR collections.
 func TestEvalOfJudgedCollections(t *testing.T) {
 	dir := os.Getenv("RETORT_COLLECTIONS")
 	if dir == "" {

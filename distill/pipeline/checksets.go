@@ -108,8 +108,8 @@ func (r *run) heldOutSet(ctx context.Context) (*checkSet, error) {
 	return nil, nil
 }
 
-// heldOutTitles look for passages whose titles are taken away, so both words and vectors are those of other texts than the
-// corpus's.
+// heldOutTitles searches for passages by their titles. The passages have no titles then, so the set needs an index and
+// vectors of its own.
 func (r *run) heldOutTitles(ctx context.Context, g generate.QueryGenerator) (*checkSet, error) {
 	p := stages{Corpus: r.corpus, Generator: g, Mining: Mining{MaxQueries: r.TeacherCheck.Queries, seed: r.Seed}}
 	queries, err := p.MakeQueries(ctx, nil)

@@ -86,25 +86,6 @@ func (j *job) checkSeparated(given, left int, what string) error {
 	return nil
 }
 
-// separateQueries drops what the separation drops.
-func (j *job) separateQueries(queries []retort.Query) ([]retort.Query, error) {
-	left := queries
-	for _, f := range j.separation() {
-		if !f.wanted {
-			continue
-		}
-		s, err := f.filter(left)
-		// Where there was nothing left to drop MakeQueries has counted the filter already.
-		if err == nil && len(s.Dropped) > 0 {
-			left, err = j.funnel.Queries(f.name, left, s)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("pipeline: %w", err)
-		}
-	}
-	return left, j.checkSeparated(len(queries), len(left), "queries")
-}
-
 // separateLists drops the lists whose query the separation drops, or whose positive is a passage that it keeps out.
 func (j *job) separateLists(lists []retort.List) ([]retort.List, error) {
 	if !j.separates() {

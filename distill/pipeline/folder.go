@@ -68,9 +68,9 @@ func hashCorpus(ctx context.Context, c retort.Corpus) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// records returns a stage's records: those that the folder has, and from there on those that make emits, which is told how
-// many there are. identity is asked where there is a folder only, since it may read much. What make emits is read back, so
-// that an undisturbed run and one that goes on see the same.
+// records returns the records of a stage. The folder has the first of them, and make, which gets their number, emits the
+// rest. identity is called only with a folder, since it may read much. The records that make emits are read back, so that
+// an undisturbed run and a resumed run see the same records.
 func records[T any](ctx context.Context, j *job, name string, reads []string, identity func() settings,
 	make func(have int, emit func(T) error) error,
 ) ([]T, error) {
@@ -122,7 +122,7 @@ func readAll[T any](ctx context.Context, stage *runfolder.Stage) ([]T, error) {
 	return values, nil
 }
 
-// rankerFingerprint is that of the Ranker as it is before training.
+// rankerFingerprint is the fingerprint of the Ranker before training.
 func (j *job) rankerFingerprint() string {
 	if j.ranker == "" {
 		j.ranker = fingerprint(j.Ranker)

@@ -5,10 +5,9 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/retort-ir/retort/internal/runfolder"
-
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/generate"
+	"github.com/retort-ir/retort/internal/runfolder"
 )
 
 // reportEvery is the number of passages between two reports of progress.

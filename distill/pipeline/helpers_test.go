@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -93,4 +94,43 @@ func weightsOf(t testing.TB, e encoder.Encoder) distill.Weights {
 	w, err := distill.ReadWeights(e)
 	require.NoError(t, err)
 	return w
+}
+
+// MakeLists ranks the corpus for the queries, drops those that do not find their source or that the tests exclude, and
+// returns scored lists. It reads and writes no Folder. funnel may be nil.
+func (p *stages) MakeLists(ctx context.Context, queries []retort.Query, funnel *Funnel) ([]retort.List, error) {
+	ctx = encoder.Alone(ctx)
+	if err := p.Mining.Validate(); err != nil {
+		return nil, err
+	}
+	j := p.inMemory(funnel)
+	queries, err := j.separateQueries(queries)
+	if err != nil {
+		return nil, err
+	}
+	return j.lists(ctx, queries)
+}
+
+// separateQueries drops what the separation drops.
+func (j *job) separateQueries(queries []retort.Query) ([]retort.Query, error) {
+	left := queries
+	for _, f := range j.separation() {
+		if !f.wanted {
+			continue
+		}
+		s, err := f.filter(left)
+		// Where there was nothing left to drop MakeQueries has counted the filter already.
+		if err == nil && len(s.Dropped) > 0 {
+			left, err = j.funnel.Queries(f.name, left, s)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("pipeline: %w", err)
+		}
+	}
+	return left, j.checkSeparated(len(queries), len(left), "queries")
+}
+
+// measureAlone measures the sets of the check. It refuses nothing, and reads and writes no Folder.
+func (p *stages) measureAlone(ctx context.Context) ([]CheckResult, error) {
+	return p.inMemory(nil).measureCheck(encoder.Alone(ctx))
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/retort-ir/retort/internal/runfolder"
 )
 
-// The names in a run folder besides those of the stages.
+// The names in a run folder besides the names of the stages.
 const (
 	runCorpus  = "corpus.jsonl"
 	runStudent = "student"     // the student as it was

@@ -15,7 +15,7 @@ import (
 
 // LanguageModel is a language model that is asked for queries.
 type LanguageModel struct {
-	// Completer answers the prompts. The costs of one with a method Usage() generate.Usage are those of its server.
+	// Completer answers the prompts. If it has a method Usage() generate.Usage, that method counts the costs.
 	Completer generate.Completer
 	// Prompts say what it is asked; the zero value asks for all types. Observe is called too where it is set.
 	Prompts generate.PromptOptions
@@ -30,7 +30,7 @@ func (m *LanguageModel) validate() error {
 	case m.Completer == nil:
 		return errors.New("there is no Completer")
 	case m.Passages < 0:
-		return fmt.Errorf("of %d passages, want at least 0", m.Passages)
+		return fmt.Errorf("the number of Passages is %d, want at least 0", m.Passages)
 	}
 	return m.Prompts.Validate()
 }
@@ -46,9 +46,9 @@ type Asked struct {
 }
 
 // Ask returns a generator that asks the language model about passages of a corpus of n, drawn by seed. Its answers are
-// kept in the file answers, with which a later call of the same model goes on. A passage that the model gives an error
-// for has no queries, and logger is told so, unless many have: then the error of the passage is that. The caller closes
-// the generator.
+// kept in the file answers, and a later call with the same model goes on from them. If the model fails for a passage, the
+// passage has no queries and logger gets a warning. If the model fails for many passages, the generator returns the
+// error. The caller closes the generator.
 func (m LanguageModel) Ask(ctx context.Context, answers string, n int, seed uint64, logger *slog.Logger) (*Asked, error) {
 	if err := m.validate(); err != nil {
 		return nil, fmt.Errorf("pipeline: LanguageModel: %w", err)

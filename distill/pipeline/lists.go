@@ -7,10 +7,9 @@ import (
 	"math"
 	"slices"
 
-	"github.com/retort-ir/retort/internal/runfolder"
-
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/generate"
+	"github.com/retort-ir/retort/internal/runfolder"
 	"github.com/retort-ir/retort/mine"
 	"github.com/retort-ir/retort/teacher"
 )

@@ -66,7 +66,7 @@ func (r *run) measureAll(ctx context.Context, trained bool, have int, emit func(
 func (m *measurement) systems(ctx context.Context, order []string) (map[string]mine.Retriever, error) {
 	systems := map[string]mine.Retriever{results.BM25: m.bm25, results.Before: m.dense, results.Teacher: m.fusion}
 	if m.Teacher != nil && m.target != nil {
-		systems[results.Teacher] = reranker{m.fusion, m.target, m.corpus, reRankedDepth}
+		systems[results.Teacher] = reranker{m.fusion, m.target, m.corpus, rerankedDepth}
 	}
 	if !slices.Contains(order, results.After) || len(m.measuredSets()) == 0 {
 		return systems, nil
@@ -183,8 +183,8 @@ const (
 	setHeldOut = "held-out items"
 )
 
-// reRankedDepth is how many passages of a ranking a teacher of one's own choice puts in its order where it is measured.
-const reRankedDepth = 50
+// rerankedDepth is how many passages of a ranking a teacher of one's own choice puts in its order where it is measured.
+const rerankedDepth = 50
 
 // topKept is how many passages of a ranking are kept beside its metrics.
 const topKept = 10

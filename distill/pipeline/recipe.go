@@ -29,7 +29,8 @@ type Recipe struct {
 	// Towers says which side of the student learns.
 	Towers distill.Towers
 
-	// Generator makes queries of the passages; nil: generate.Extractive with the types of defaultTypes.
+	// Generator makes queries of the passages; nil: extractive queries of sentences, titles, phrases and
+	// how-to questions.
 	Generator generate.QueryGenerator
 	// LanguageModel asks a language model for queries too; nil: none is asked.
 	LanguageModel *LanguageModel

@@ -8,8 +8,6 @@ import (
 	"math"
 	"slices"
 
-	"github.com/retort-ir/retort/internal/runfolder"
-
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/distill"
 	"github.com/retort-ir/retort/distill/pipeline/internal/report"
@@ -18,6 +16,7 @@ import (
 	"github.com/retort-ir/retort/internal/counted"
 	"github.com/retort-ir/retort/internal/matrix"
 	"github.com/retort-ir/retort/internal/results"
+	"github.com/retort-ir/retort/internal/runfolder"
 )
 
 // How many lists the student's similarities are shown of: enough for a smooth outline, and few enough that to encode their

@@ -25,14 +25,14 @@ import (
 // The student must implement encoder.Splitter where the recipe's Towers are QueryOnly, and encoder.Parametric. With a
 // Folder it should implement encoder.Fingerprinter, so that a run that goes on notices another student.
 //
-// Errors: retort.ErrInUse where another process works in the Folder, retort.ErrDamaged where a file of it is not as it was written,
-// a *nothingToLearnError where the teacher is not better than the student. It returns soon after ctx ends, and the same
-// call goes on from there.
+// Errors: retort.ErrInUse if another process works in the Folder, retort.ErrDamaged if a file of the Folder has changed
+// since it was written, ErrNothingToLearn if the teacher is not better than the student. Specialise returns soon after
+// ctx ends, and the same call goes on from there.
 func Specialise(ctx context.Context, student encoder.Trainable, corpus retort.Corpus, recipe Recipe) (_ *Outcome, err error) {
 	if err := recipe.Validate(); err != nil {
 		return nil, err
 	}
-	r := &run{Recipe: recipe.WithDefaults(), ctx: encoder.Alone(ctx), student: student, corpus: withLookup(corpus)}
+	r := &run{Recipe: recipe.WithDefaults(), student: student, corpus: withLookup(corpus)}
 	if r.Folder == "" {
 		if r.Folder, err = os.MkdirTemp("", "retort-*"); err != nil {
 			return nil, fmt.Errorf("pipeline: %w", err)
@@ -41,13 +41,12 @@ func Specialise(ctx context.Context, student encoder.Trainable, corpus retort.Co
 		r.temporary = true
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
-	return r.specialise(r.ctx)
+	return r.specialise(encoder.Alone(ctx))
 }
 
 // run is one call of Specialise.
 type run struct {
 	Recipe
-	ctx       context.Context
 	events    watched
 	student   encoder.Trainable
 	corpus    retort.Corpus
@@ -182,12 +181,8 @@ func (r *run) stages(ctx context.Context) (*stages, error) {
 			s.Training.Selection.Interpolate = averages
 		}
 		if r.Retention.Collection != nil {
-			hash, err := HashCollection(ctx, r.Retention.Collection)
-			if err != nil {
-				return nil, err
-			}
 			s.Training.Retention = distill.Retention{Evaluate: r.retained(), MaxDrop: r.Retention.MaxDrop, DrawBack: drawnBack}
-			chosen += ", retention " + hash
+			chosen += ", retention " + r.inputs[inputRetention]
 		}
 	}
 	if r.held != nil {

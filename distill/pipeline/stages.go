@@ -151,21 +151,6 @@ func (p *stages) MakeQueries(ctx context.Context, funnel *Funnel) ([]retort.Quer
 	return p.inMemory(funnel).queries(ctx)
 }
 
-// MakeLists ranks the corpus for the queries, drops those that do not find their source or that the tests exclude, and
-// returns scored lists. It reads and writes no Folder. funnel may be nil.
-func (p *stages) MakeLists(ctx context.Context, queries []retort.Query, funnel *Funnel) ([]retort.List, error) {
-	ctx = encoder.Alone(ctx)
-	if err := p.Mining.Validate(); err != nil {
-		return nil, err
-	}
-	j := p.inMemory(funnel)
-	queries, err := j.separateQueries(queries)
-	if err != nil {
-		return nil, err
-	}
-	return j.lists(ctx, queries)
-}
-
 func (p *stages) trainingOptions() distill.Options {
 	o := p.Training
 	o.Events = p.watched().Events

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/retort-ir/retort/internal/runfolder"
-
 	"github.com/stretchr/testify/require"
 
 	"github.com/retort-ir/retort"
@@ -17,6 +15,7 @@ import (
 	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/generate"
 	"github.com/retort-ir/retort/internal/matrix"
+	"github.com/retort-ir/retort/internal/runfolder"
 	"github.com/retort-ir/retort/mine"
 	"github.com/retort-ir/retort/teacher"
 )

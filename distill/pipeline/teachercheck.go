@@ -8,11 +8,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/retort-ir/retort/internal/runfolder"
-
 	"github.com/retort-ir/retort"
-	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/eval"
+	"github.com/retort-ir/retort/internal/runfolder"
 	"github.com/retort-ir/retort/mine"
 	"github.com/retort-ir/retort/teacher"
 )
@@ -80,7 +78,7 @@ func (r CheckResult) String() string {
 
 func point(v float64) string { return strings.TrimPrefix(fmt.Sprintf("%.3f", v), "0") }
 
-// ErrNothingToLearn is what a nothingToLearnError is.
+// ErrNothingToLearn is the error of a run whose teacher is not better than the student.
 var ErrNothingToLearn = errors.New("the teacher is not better than the student")
 
 // nothingToLearnError says that the first set of the teacher check does not show the teacher above the student.
@@ -175,11 +173,6 @@ func newTrial(c *eval.Collection, q retort.Query, candidates map[int]bool) (tria
 	}
 	slices.Sort(t.Missed)
 	return t, nil
-}
-
-// measureAlone measures the sets of the check. It refuses nothing, and reads and writes no Folder.
-func (p *stages) measureAlone(ctx context.Context) ([]CheckResult, error) {
-	return p.inMemory(nil).measureCheck(encoder.Alone(ctx))
 }
 
 // passCheck returns a nothingToLearnError where the run should not go on.
