@@ -96,7 +96,7 @@ bench: libtorch ## run the Go benchmarks
 
 .PHONY: bench-callers
 bench-callers: libtorch model ## measure queries per second, p50 and p99 with 1, 8 and 64 callers of one model
-	$(TORCH) RETORT_MODEL='$(abspath $(MODEL))' go test -count=3 -run '^$$' -bench Callers -benchtime 3s ./encoder/bert
+	$(TORCH) RETORT_MODEL='$(abspath $(MODEL))' go test -count=3 -run '^$$' -bench Callers -benchtime 3s ./encoder/transformer
 
 .PHONY: bench-step
 bench-step: libtorch ## measure time and memory of a training step (an hour; BENCH_STEP_ARGS="-tables list" lists parts)

@@ -6,7 +6,7 @@
 // is BM25, whose scores move the encoder's own similarities.
 //
 //	corpus, err := retort.LoadCorpus("corpus.jsonl")
-//	student, err := bert.Open(ctx, "all-MiniLM-L6-v2", bert.Options{})
+//	student, err := transformer.Open(ctx, "all-MiniLM-L6-v2", transformer.Options{})
 //	outcome, err := pipeline.Specialise(ctx, student, corpus, pipeline.Recipe{Folder: "runs/mine"})
 //	fmt.Println(outcome.Verdict)
 //
@@ -25,7 +25,7 @@
 //     candidate lists from the rankings.
 //   - Package teacher scores each list and calibrates the scores; teacher/crossencoder, teacher/likelihood and
 //     teacher/rerankapi are stronger teachers than BM25 and the student.
-//   - Package encoder defines the interface of the student; package encoder/bert implements it for BERT models on
+//   - Package encoder defines the interface of the student; package encoder/transformer implements it for BERT models on
 //     LibTorch.
 //   - Packages loss and distill train the student to reproduce the scores. Package distill/pipeline runs all stages in
 //     order.
@@ -36,7 +36,7 @@
 //
 // # LibTorch
 //
-// Models (encoder/bert, teacher/crossencoder, generate/causallm) need LibTorch and a program built with the tag
+// Models (encoder/transformer, teacher/crossencoder, generate/causallm) need LibTorch and a program built with the tag
 // libtorch. Without the tag everything compiles, and opening a model returns [ErrNoLibTorch]. The command installs
 // LibTorch and prints the build environment:
 //

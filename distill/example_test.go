@@ -10,7 +10,7 @@ import (
 )
 
 // A student that has never seen the words "walk through" learns from a teacher's scores which passage they go to. The
-// student here is the small one for tests; with LibTorch it is encoder/bert.
+// student here is the small one for tests; with LibTorch it is encoder/transformer.
 func Example() {
 	corpus, err := retort.NewCorpus([]retort.Passage{
 		{ID: "bufio.Scanner", Text: "reads a file line by line"},

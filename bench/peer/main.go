@@ -21,7 +21,7 @@ import (
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder"
-	"github.com/retort-ir/retort/encoder/bert"
+	"github.com/retort-ir/retort/encoder/transformer"
 	"github.com/retort-ir/retort/eval/godoc"
 	"github.com/retort-ir/retort/internal/torch"
 )
@@ -56,7 +56,7 @@ func run(ctx context.Context, dir string, n, threads int, in io.Reader, out io.W
 	if err != nil {
 		return err
 	}
-	model, err := bert.Open(ctx, dir, bert.Options{Threads: threads})
+	model, err := transformer.Open(ctx, dir, transformer.Options{Threads: threads})
 	if err != nil {
 		return err
 	}

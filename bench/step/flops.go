@@ -1,6 +1,6 @@
 package main
 
-import "github.com/retort-ir/retort/internal/bertnet"
+import "github.com/retort-ir/retort/internal/encodernet"
 
 // flops counts the floating point operations of a step, a multiplication and an addition as two. A text of n tokens
 // through a layer of width h, with f between its feed-forward matrices, whose matrices hold P = 4 h² + 2 h f weights,
@@ -13,7 +13,7 @@ import "github.com/retort-ir/retort/internal/bertnet"
 // computes anew in its backward is not counted, nor are padding, embeddings, normalisations, activations and AdamW:
 // that is time, but no use. The loss adds the similarities and the products with their gradient, 6 queries x distinct
 // passages x h.
-func flops(c bertnet.Config, lengths []int, queries, passages int) float64 {
+func flops(c encodernet.Config, lengths []int, queries, passages int) float64 {
 	h, f := float64(c.HiddenSize), float64(c.IntermediateSize)
 	var forward float64
 	for _, length := range lengths {

@@ -13,9 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/retort-ir/retort"
-	"github.com/retort-ir/retort/encoder/bert"
 	"github.com/retort-ir/retort/encoder/encodertest"
-	"github.com/retort-ir/retort/internal/bertnet"
+	"github.com/retort-ir/retort/encoder/transformer"
+	"github.com/retort-ir/retort/internal/encodernet"
 	"github.com/retort-ir/retort/internal/tokenizer"
 )
 
@@ -66,7 +66,7 @@ func TestWorkHasTheDistinctShareAndTheLengthsOfItsRow(t *testing.T) {
 
 // 6 P + 12 n h a token and layer, and 6 q p h.
 func TestFlopsByHand(t *testing.T) {
-	c := bertnet.Config{HiddenSize: 2, IntermediateSize: 3, Layers: 5}
+	c := encodernet.Config{HiddenSize: 2, IntermediateSize: 3, Layers: 5}
 	const weights = 4*2*2 + 2*2*3
 	require.InDelta(t, 5*10*(6*weights+12*10*2), flops(c, []int{10}, 0, 0), 1e-9)
 	require.InDelta(t, 2*5*10*(6*weights+12*10*2)+6*7*11*2, flops(c, []int{10, 10}, 7, 11), 1e-9)
@@ -76,7 +76,7 @@ func TestFlopsByHand(t *testing.T) {
 func TestWrittenModelsTokeniseTheirWordsToOneTokenEach(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, writeModel(dir, shapes["2x64"]))
-	folder, err := bert.ReadFolder(dir, bert.Options{})
+	folder, err := transformer.ReadFolder(dir, transformer.Options{})
 	require.NoError(t, err)
 	require.Equal(t, 64, folder.Dim())
 	all, err := vocabulary(dir)

@@ -13,8 +13,8 @@ import (
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/distill"
 	"github.com/retort-ir/retort/encoder"
-	"github.com/retort-ir/retort/encoder/bert"
-	"github.com/retort-ir/retort/internal/bertnet"
+	"github.com/retort-ir/retort/encoder/transformer"
+	"github.com/retort-ir/retort/internal/encodernet"
 	"github.com/retort-ir/retort/loss"
 	"github.com/retort-ir/retort/loss/losstorch"
 )
@@ -46,7 +46,7 @@ func (r row) run(ctx context.Context) (m measured, err error) {
 			return m, err
 		}
 	}
-	config, err := bertnet.ReadConfig(filepath.Join(dir, bertnet.ConfigFile), "bert")
+	config, err := encodernet.ReadConfig(filepath.Join(dir, encodernet.ConfigFile), "bert")
 	if err != nil {
 		return m, err
 	}
@@ -58,7 +58,7 @@ func (r row) run(ctx context.Context) (m measured, err error) {
 	if err != nil {
 		return m, err
 	}
-	student, err := bert.Open(ctx, dir, bert.Options{
+	student, err := transformer.Open(ctx, dir, transformer.Options{
 		QueryTokens: queryTokens, PassageTokens: r.Tokens, Threads: r.Threads,
 		Device: retort.Device(r.Device), Precision: retort.Precision(r.Precision),
 	})

@@ -8,15 +8,15 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/retort-ir/retort/internal/bertnet"
+	"github.com/retort-ir/retort/internal/encodernet"
 	"github.com/retort-ir/retort/internal/safetensors"
 )
 
 // writeModel writes a model folder with random weights, and a vocabulary of words that are a token each.
-func writeModel(dir string, c bertnet.Config) error {
+func writeModel(dir string, c encodernet.Config) error {
 	c.MaxPositions, c.TypeVocabSize, c.LayerNormEps, c.Activation = 512, 2, 1e-12, "gelu"
 	return errors.Join(
-		writeJSON(filepath.Join(dir, bertnet.ConfigFile), map[string]any{
+		writeJSON(filepath.Join(dir, encodernet.ConfigFile), map[string]any{
 			"model_type": "bert", "hidden_size": c.HiddenSize, "num_hidden_layers": c.Layers, "num_attention_heads": c.Heads,
 			"intermediate_size": c.IntermediateSize, "vocab_size": c.VocabSize, "max_position_embeddings": c.MaxPositions,
 		}),
@@ -29,7 +29,7 @@ func writeModel(dir string, c bertnet.Config) error {
 			"word_embedding_dimension": c.HiddenSize, "pooling_mode_mean_tokens": true,
 		}),
 		os.WriteFile(filepath.Join(dir, "vocab.txt"), []byte(strings.Join(words(c.VocabSize), "\n")+"\n"), 0o666),
-		writeWeights(filepath.Join(dir, bertnet.WeightsFile), c),
+		writeWeights(filepath.Join(dir, encodernet.WeightsFile), c),
 	)
 }
 
@@ -52,10 +52,10 @@ func words(n int) []string {
 
 func letter(i int) byte { return 'a' + byte(i%26) }
 
-func writeWeights(path string, c bertnet.Config) error {
+func writeWeights(path string, c encodernet.Config) error {
 	rng := rand.New(rand.NewPCG(3, 4))
 	var tensors []safetensors.Tensor
-	for _, shape := range bertnet.Shapes(c) {
+	for _, shape := range encodernet.Shapes(c) {
 		size := 1
 		for _, d := range shape.Dims {
 			size *= d

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/retort-ir/retort/internal/bertnet"
+	"github.com/retort-ir/retort/internal/encodernet"
 	"github.com/retort-ir/retort/internal/torch"
 )
 
@@ -105,7 +105,7 @@ func (s settings) peaks(
 func (s settings) widths() (hidden, inner int64, err error) {
 	c := shapes[s.base.Shape]
 	if s.model != "" {
-		if c, err = bertnet.ReadConfig(filepath.Join(s.model, bertnet.ConfigFile), "bert"); err != nil {
+		if c, err = encodernet.ReadConfig(filepath.Join(s.model, encodernet.ConfigFile), "bert"); err != nil {
 			return 0, 0, err
 		}
 	}

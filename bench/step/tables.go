@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/retort-ir/retort/internal/bertnet"
+	"github.com/retort-ir/retort/internal/encodernet"
 )
 
 // row is a step that is measured.
@@ -30,7 +30,7 @@ type row struct {
 }
 
 // The shapes of random models.
-var shapes = map[string]bertnet.Config{
+var shapes = map[string]encodernet.Config{
 	"MiniLM":   {HiddenSize: 384, Layers: 6, Heads: 12, IntermediateSize: 1536, VocabSize: 30522},
 	"2x64":     {HiddenSize: 64, Layers: 2, Heads: 2, IntermediateSize: 256, VocabSize: 4096},
 	"bge-base": {HiddenSize: 768, Layers: 12, Heads: 12, IntermediateSize: 3072, VocabSize: 30522},

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/retort-ir/retort/encoder/bert"
+	"github.com/retort-ir/retort/encoder/transformer"
 )
 
 var exportCommand = command{
@@ -48,7 +48,7 @@ func runExport(ctx context.Context, args []string, stdout, _ io.Writer) error {
 	if err := checkPooling(*pooling); err != nil {
 		return err
 	}
-	folder, err := bert.ReadFolder(*dir, bert.Options{Pooling: *pooling})
+	folder, err := transformer.ReadFolder(*dir, transformer.Options{Pooling: *pooling})
 	if err != nil {
 		return withFlag(err)
 	}

@@ -9,18 +9,18 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/retort-ir/retort/encoder"
-	"github.com/retort-ir/retort/encoder/bert"
+	"github.com/retort-ir/retort/encoder/transformer"
 )
 
 func TestExportWritesOneTower(t *testing.T) {
 	router := filepath.Join("..", "..", "encoder", "bert", "testdata", "tiny-router")
-	was, err := bert.ReadFolder(router, bert.Options{})
+	was, err := transformer.ReadFolder(router, transformer.Options{})
 	require.NoError(t, err)
 	for _, role := range []encoder.Role{encoder.Query, encoder.Passage} {
 		out := filepath.Join(t.TempDir(), "tower")
 		require.Equal(t, out+"\n", succeed(t, "export", "-tower", role.String(), "-model", router, "-out", out))
 		require.NoFileExists(t, filepath.Join(out, "router_config.json"))
-		is, err := bert.ReadFolder(out, bert.Options{})
+		is, err := transformer.ReadFolder(out, transformer.Options{})
 		require.NoError(t, err)
 		require.True(t, is.Shared())
 		for _, r := range []encoder.Role{encoder.Query, encoder.Passage} {

@@ -12,7 +12,7 @@ import (
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/cmd/retort/internal/progress"
 	"github.com/retort-ir/retort/distill/pipeline"
-	"github.com/retort-ir/retort/encoder/bert"
+	"github.com/retort-ir/retort/encoder/transformer"
 	"github.com/retort-ir/retort/generate"
 	"github.com/retort-ir/retort/internal/counted"
 )
@@ -45,7 +45,7 @@ type generateArgs struct {
 	corpus, out string
 	generatorFlags
 	seed    uint64
-	machine bert.Options
+	machine transformer.Options
 }
 
 func runGenerate(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -80,13 +80,13 @@ func runGenerate(ctx context.Context, args []string, stdout, stderr io.Writer) e
 }
 
 // addMachine declares the flags of a local model other than the encoder.
-func addMachine(flags *flag.FlagSet, o *bert.Options) {
+func addMachine(flags *flag.FlagSet, o *transformer.Options) {
 	flags.IntVar(&o.Threads, "threads", 0, "")
 	flags.StringVar((*string)(&o.Device), "device", "cpu", "")
 	flags.StringVar((*string)(&o.Precision), "precision", "fp32", "")
 }
 
-func checkMachine(o bert.Options) error {
+func checkMachine(o transformer.Options) error {
 	if o.Threads < 0 {
 		return fmt.Errorf("%w: -threads is %d, want at least 0", errUsage, o.Threads)
 	}

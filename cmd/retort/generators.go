@@ -11,7 +11,7 @@ import (
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/distill/pipeline"
-	"github.com/retort-ir/retort/encoder/bert"
+	"github.com/retort-ir/retort/encoder/transformer"
 	"github.com/retort-ir/retort/generate"
 	"github.com/retort-ir/retort/generate/causallm"
 	"github.com/retort-ir/retort/generate/openai"
@@ -122,7 +122,7 @@ func (g *generatorFlags) extractive(
 }
 
 // languageModel opens the language model, nil with -generator extractive. The caller closes it.
-func (g *generatorFlags) languageModel(ctx context.Context, machine bert.Options, logger *slog.Logger,
+func (g *generatorFlags) languageModel(ctx context.Context, machine transformer.Options, logger *slog.Logger,
 ) (_ *pipeline.LanguageModel, closeModel func() error, err error) {
 	if !g.asksModel() {
 		return nil, func() error { return nil }, nil

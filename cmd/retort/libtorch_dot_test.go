@@ -32,7 +32,7 @@ func tinyWith(t *testing.T, files map[string]string) string {
 }
 
 // The order is the order of sentence-transformers' SentenceTransformer.similarity, which differs by cosine:
-// encoder/bert/testdata/keys/make_keys.py.
+// encoder/transformer/testdata/keys/make_keys.py.
 func TestSearchRanksByDotProductWhereTheFolderSaysSo(t *testing.T) {
 	var golden struct {
 		Queries, Passages []string

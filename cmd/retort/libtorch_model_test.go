@@ -18,7 +18,7 @@ import (
 	"github.com/retort-ir/retort/internal/npy"
 )
 
-// The vectors are those of sentence-transformers, from the golden files of encoder/bert.
+// The vectors are those of sentence-transformers, from the golden files of encoder/transformer.
 func TestEmbedEqualsSentenceTransformers(t *testing.T) {
 	text, err := os.ReadFile(tiny + ".json")
 	require.NoError(t, err)

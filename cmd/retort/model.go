@@ -14,7 +14,7 @@ import (
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/cmd/retort/internal/progress"
 	"github.com/retort-ir/retort/encoder"
-	"github.com/retort-ir/retort/encoder/bert"
+	"github.com/retort-ir/retort/encoder/transformer"
 	"github.com/retort-ir/retort/internal/npy"
 	"github.com/retort-ir/retort/internal/runfolder"
 	"github.com/retort-ir/retort/mine"
@@ -23,7 +23,7 @@ import (
 // modelFlags are the flags of every command that opens a model.
 type modelFlags struct {
 	dir     string
-	options bert.Options
+	options transformer.Options
 	opened  bool // open has printed the warnings of the folder
 }
 
@@ -77,11 +77,11 @@ func checkPooling(pooling string) error {
 	if pooling == "" {
 		return nil
 	}
-	return oneOf("-pooling", pooling, string(bert.Mean), string(bert.CLS))
+	return oneOf("-pooling", pooling, string(transformer.Mean), string(transformer.CLS))
 }
 
 // open reads the model. The first call prints warnings about the folder to p. The caller closes the model.
-func (m *modelFlags) open(ctx context.Context, p *progress.Progress) (*bert.Model, error) {
+func (m *modelFlags) open(ctx context.Context, p *progress.Progress) (*transformer.Model, error) {
 	if err := checkModelOfRun(ctx, m.dir); err != nil {
 		return nil, err
 	}
@@ -89,7 +89,7 @@ func (m *modelFlags) open(ctx context.Context, p *progress.Progress) (*bert.Mode
 	if !m.opened {
 		options.Logger = slog.New(optionFlags{lineHandler{p}})
 	}
-	model, err := bert.Open(ctx, m.dir, options)
+	model, err := transformer.Open(ctx, m.dir, options)
 	if err != nil {
 		return nil, withFlag(err)
 	}

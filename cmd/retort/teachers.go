@@ -12,7 +12,7 @@ import (
 	"strings"
 
 	"github.com/retort-ir/retort/distill/pipeline"
-	"github.com/retort-ir/retort/encoder/bert"
+	"github.com/retort-ir/retort/encoder/transformer"
 	"github.com/retort-ir/retort/generate/causallm"
 	"github.com/retort-ir/retort/internal/httpretry"
 	"github.com/retort-ir/retort/internal/strictjson"
@@ -145,7 +145,7 @@ func (t *teacherFlags) fusion() teacher.Fusion {
 // opener opens the models and servers of a teacher.
 type opener struct {
 	by      teacherFlags
-	machine bert.Options
+	machine transformer.Options
 	logger  *slog.Logger
 	closers []func() error
 }
@@ -166,7 +166,7 @@ func (o *opener) close() error {
 func (o *opener) member(ctx context.Context, m pipeline.ExpressionMember) (teacher.Teacher, error) {
 	switch m.Kind {
 	case "encoder":
-		model, err := bert.Open(ctx, m.Arg, bert.Options{
+		model, err := transformer.Open(ctx, m.Arg, transformer.Options{
 			Threads: o.machine.Threads, Device: o.machine.Device, Precision: o.machine.Precision, Logger: o.logger,
 		})
 		if err != nil {

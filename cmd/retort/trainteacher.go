@@ -20,7 +20,7 @@ import (
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/cmd/retort/internal/progress"
-	"github.com/retort-ir/retort/encoder/bert"
+	"github.com/retort-ir/retort/encoder/transformer"
 	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/internal/counted"
 	"github.com/retort-ir/retort/mine"
@@ -77,7 +77,7 @@ type trainTeacherArgs struct {
 	temperature                      float64 // 0 until the lists are read
 	devFraction                      float64
 	options                          crossencoder.TrainOptions
-	machine                          bert.Options
+	machine                          transformer.Options
 }
 
 func runTrainTeacher(ctx context.Context, args []string, stdout, stderr io.Writer) error {

@@ -18,6 +18,6 @@
 // PyTorch. Between machines, use a private network.
 //
 // A process can connect only once, because the keys of a group stay in the store. Workers on one machine should divide
-// its cores (bert.Options.Threads). GLOO_SOCKET_IFNAME selects the network interface; the default is the interface of
+// its cores (transformer.Options.Threads). GLOO_SOCKET_IFNAME selects the network interface; the default is the interface of
 // the host name.
 package gloo

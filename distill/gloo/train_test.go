@@ -24,7 +24,7 @@ import (
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/distill"
 	"github.com/retort-ir/retort/encoder"
-	"github.com/retort-ir/retort/encoder/bert"
+	"github.com/retort-ir/retort/encoder/transformer"
 )
 
 // jobVariable is the environment variable with the job that makes this test binary a worker.
@@ -100,8 +100,8 @@ func (j job) options() distill.Options {
 }
 
 func (j job) train(ctx context.Context, opts distill.Options) (out outcome, err error) {
-	model, err := bert.Open(ctx, filepath.Join("..", "..", "encoder", "bert", "testdata", "tiny"),
-		bert.Options{Threads: 1})
+	model, err := transformer.Open(ctx, filepath.Join("..", "..", "encoder", "bert", "testdata", "tiny"),
+		transformer.Options{Threads: 1})
 	if err != nil {
 		return outcome{}, err
 	}

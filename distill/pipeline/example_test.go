@@ -27,7 +27,7 @@ func guide() (*retort.MemoryCorpus, error) {
 	return retort.NewCorpus(passages)
 }
 
-// Judged queries choose the best student. A real program opens the student with bert.Open.
+// Judged queries choose the best student. A real program opens the student with transformer.Open.
 func ExampleSpecialise() {
 	ctx := context.Background()
 	corpus, err := guide()

@@ -17,7 +17,7 @@ import (
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/distill"
 	"github.com/retort-ir/retort/distill/gloo"
-	"github.com/retort-ir/retort/encoder/bert"
+	"github.com/retort-ir/retort/encoder/transformer"
 )
 
 type settings struct {
@@ -75,7 +75,7 @@ func train(ctx context.Context, s settings) (err error) {
 	if s.threads == 0 {
 		s.threads = max(1, runtime.GOMAXPROCS(0)/localWorkers())
 	}
-	student, err := bert.Open(ctx, s.model, bert.Options{Threads: s.threads})
+	student, err := transformer.Open(ctx, s.model, transformer.Options{Threads: s.threads})
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ import (
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/distill/pipeline"
-	"github.com/retort-ir/retort/encoder/bert"
+	"github.com/retort-ir/retort/encoder/transformer"
 	"github.com/retort-ir/retort/eval/godoc"
 )
 
@@ -69,13 +69,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			r.Mining.MaxQueries = *generated
 		},
 		open: func(ctx context.Context, train bool) (model, error) {
-			o := bert.Options{BatchTokens: 512} // a query waits for one batch of passages, not for 256 of them
+			o := transformer.Options{BatchTokens: 512} // a query waits for one batch of passages, not for 256 of them
 			if train {
 				o.Threads = max(1, runtime.GOMAXPROCS(0)/2)
 			}
-			m, err := bert.Open(ctx, *modelDir, o)
+			m, err := transformer.Open(ctx, *modelDir, o)
 			if err != nil {
-				return nil, err // not m: a nil *bert.Model is no nil model
+				return nil, err // not m: a nil *transformer.Model is no nil model
 			}
 			return m, nil
 		},

@@ -17,7 +17,7 @@ import (
 	"github.com/retort-ir/retort/mine"
 )
 
-// model is an encoder: *bert.Model, or a fake in tests.
+// model is an encoder: *transformer.Model, or a fake in tests.
 type model interface {
 	encoder.Trainable
 	encoder.Fingerprinter

@@ -11,13 +11,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/retort-ir/retort/distill/pipeline"
-	"github.com/retort-ir/retort/encoder/bert"
+	"github.com/retort-ir/retort/encoder/transformer"
 )
 
 var tiny = filepath.Join("..", "..", "encoder", "bert", "testdata", "tiny")
 
 func openTiny(ctx context.Context, dir string) (model, error) {
-	m, err := bert.Open(ctx, dir, bert.Options{Threads: 1})
+	m, err := transformer.Open(ctx, dir, transformer.Options{Threads: 1})
 	if err != nil {
 		return nil, err
 	}

@@ -23,7 +23,7 @@ import (
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/distill"
 	"github.com/retort-ir/retort/distill/pipeline"
-	"github.com/retort-ir/retort/encoder/bert"
+	"github.com/retort-ir/retort/encoder/transformer"
 	"github.com/retort-ir/retort/eval/godoc"
 )
 
@@ -69,13 +69,13 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		Dir: *dir, Model: *modelDir, Every: *every, SearchTime: 10 * time.Second, Hosts: hostNames(*hosts),
 		Logger: slog.New(slog.NewTextHandler(stderr, nil)),
 		Open: func(ctx context.Context, dir string, train bool) (model, error) {
-			var o bert.Options
+			var o transformer.Options
 			if train {
 				o.Threads, o.BatchTokens = *threads, 1024 // the end of a context is seen between batches
 			}
-			m, err := bert.Open(ctx, dir, o)
+			m, err := transformer.Open(ctx, dir, o)
 			if err != nil {
-				return nil, err // not m: a nil *bert.Model is no nil model
+				return nil, err // not m: a nil *transformer.Model is no nil model
 			}
 			return m, nil
 		},

@@ -9,12 +9,12 @@ import (
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/distill/pipeline"
-	"github.com/retort-ir/retort/encoder/bert"
+	"github.com/retort-ir/retort/encoder/transformer"
 )
 
 func main() {
 	corpus := must(retort.LoadCorpus("corpus.jsonl"))
-	student := must(bert.Open(context.Background(), "all-MiniLM-L6-v2", bert.Options{}))
+	student := must(transformer.Open(context.Background(), "all-MiniLM-L6-v2", transformer.Options{}))
 	outcome := must(pipeline.Specialise(context.Background(), student, corpus, pipeline.Recipe{Folder: "runs/mine"}))
 	log.Println(outcome.Verdict) // better, by how much and on what; or kept as it was, and why
 }

@@ -14,7 +14,7 @@ import (
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder"
-	"github.com/retort-ir/retort/encoder/bert"
+	"github.com/retort-ir/retort/encoder/transformer"
 	"github.com/retort-ir/retort/mine"
 	"github.com/retort-ir/retort/teacher"
 )
@@ -29,7 +29,7 @@ type model interface {
 }
 
 func openBERT(ctx context.Context, dir string, s *settings) (model, error) {
-	m, err := bert.Open(ctx, dir, bert.Options{Precision: retort.Precision(s.precision), PassageTokens: s.tokens})
+	m, err := transformer.Open(ctx, dir, transformer.Options{Precision: retort.Precision(s.precision), PassageTokens: s.tokens})
 	if err != nil {
 		return nil, err
 	}

@@ -12,10 +12,10 @@ import (
 	"github.com/retort-ir/retort/internal/safetensors"
 )
 
-// tiny.onnx is what PyTorch's exporter writes for encoder/bert/testdata/tiny: testdata/make_golden.py.
+// tiny.onnx is what PyTorch's exporter writes for encoder/transformer/testdata/tiny: testdata/make_golden.py.
 
 func TestParametersEqualThoseThatWereExported(t *testing.T) {
-	want, err := safetensors.Open("../../encoder/bert/testdata/tiny/model.safetensors")
+	want, err := safetensors.Open("../../encoder/transformer/testdata/tiny/model.safetensors")
 	require.NoError(t, err)
 	defer want.Close()
 	m, err := Open("testdata/tiny.onnx")

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/retort-ir/retort/internal/bertnet"
 	"github.com/retort-ir/retort/internal/checkpoint"
+	"github.com/retort-ir/retort/internal/encodernet"
 	"github.com/retort-ir/retort/internal/safetensors"
 	"github.com/retort-ir/retort/internal/torch"
 )
@@ -48,7 +48,7 @@ var differences = map[string]string{
 }
 
 // learning is what a checkpoint holds: weights and moments.
-func (t *trainer) learning() bertnet.State { return bertnet.State{}.Add("", t.net.params) }
+func (t *trainer) learning() encodernet.State { return encodernet.State{}.Add("", t.net.params) }
 
 // Save is the loop's.
 func (t *trainer) Save(w io.Writer) error {

@@ -60,7 +60,7 @@ func ExampleTrain() {
 	}
 	defer os.RemoveAll(dir)
 	// Any BERT will do as a start, here a bi-encoder.
-	result, err := crossencoder.Train(ctx, "../../encoder/bert/testdata/tiny", filepath.Join(dir, "model"), corpus, examples, options)
+	result, err := crossencoder.Train(ctx, "../../encoder/transformer/testdata/tiny", filepath.Join(dir, "model"), corpus, examples, options)
 	if errors.Is(err, retort.ErrNoLibTorch) {
 		fmt.Println("2 steps") // what a program with LibTorch prints
 		return

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"github.com/retort-ir/retort/internal/bertnet"
+	"github.com/retort-ir/retort/internal/encodernet"
 	"github.com/retort-ir/retort/internal/jsonfile"
 	"github.com/retort-ir/retort/internal/modelcheck"
 	"github.com/retort-ir/retort/internal/tokenizer"
@@ -32,7 +32,7 @@ var (
 type folder struct {
 	dir           string
 	family        family
-	config        bertnet.Config
+	config        encodernet.Config
 	firstPosition int
 	pad           int32
 	labels        int // of the classification head; 0: there is none
@@ -46,9 +46,9 @@ func readFolder(dir string, maxTokens int) (*folder, error) {
 		return nil, err
 	}
 	f := &folder{dir: dir}
-	path := filepath.Join(dir, bertnet.ConfigFile)
+	path := filepath.Join(dir, encodernet.ConfigFile)
 	var err error
-	if f.config, err = bertnet.ReadConfig(path, "bert", "roberta", "xlm-roberta"); err != nil {
+	if f.config, err = encodernet.ReadConfig(path, "bert", "roberta", "xlm-roberta"); err != nil {
 		return nil, err
 	}
 	var j struct {
@@ -150,7 +150,7 @@ func (f *folder) checkWeights() (err error) {
 	}
 	if len(shape) != 2 || shape[0] < 1 || shape[0] > 2 {
 		return fmt.Errorf("%s: %s.weight has shape %v: heads of one or two labels are supported, [1 x %d] and [2 x %d]",
-			filepath.Join(f.dir, bertnet.WeightsFile), f.family.out, shape, f.config.HiddenSize, f.config.HiddenSize)
+			filepath.Join(f.dir, encodernet.WeightsFile), f.family.out, shape, f.config.HiddenSize, f.config.HiddenSize)
 	}
 	f.labels = shape[0]
 	for _, p := range f.headShapes(f.labels) {
@@ -161,14 +161,14 @@ func (f *folder) checkWeights() (err error) {
 	return nil
 }
 
-func (f *folder) openWeights() (*bertnet.Weights, error) {
-	return bertnet.OpenWeights(f.dir, f.config, f.family.prefix)
+func (f *folder) openWeights() (*encodernet.Weights, error) {
+	return encodernet.OpenWeights(f.dir, f.config, f.family.prefix)
 }
 
 // headShapes lists the head's weights by their whole names, in the order dense, out.
-func (f *folder) headShapes(labels int) []bertnet.Shape {
+func (f *folder) headShapes(labels int) []encodernet.Shape {
 	h := f.config.HiddenSize
-	return []bertnet.Shape{
+	return []encodernet.Shape{
 		{Name: f.family.dense + ".weight", Dims: []int{h, h}},
 		{Name: f.family.dense + ".bias", Dims: []int{h}},
 		{Name: f.family.out + ".weight", Dims: []int{labels, h}},

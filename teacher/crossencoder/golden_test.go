@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/retort-ir/retort"
-	"github.com/retort-ir/retort/internal/bertnet"
+	"github.com/retort-ir/retort/internal/encodernet"
 	"github.com/retort-ir/retort/internal/jsonfile"
 	"github.com/retort-ir/retort/internal/safetensors"
 	"github.com/retort-ir/retort/internal/tokenizer"
@@ -88,7 +88,7 @@ func TestBrokenFoldersAreRefusedByFileAndField(t *testing.T) {
 	config := func(key string, value any) func(*testing.T, string) {
 		return func(t *testing.T, dir string) {
 			var j map[string]any
-			path := filepath.Join(dir, bertnet.ConfigFile)
+			path := filepath.Join(dir, encodernet.ConfigFile)
 			require.NoError(t, jsonfile.Read(path, &j))
 			j[key] = value
 			require.NoError(t, jsonfile.Write(path, j))
@@ -156,12 +156,12 @@ func TestOpenNamesTheWrongOption(t *testing.T) {
 		_, err := Open(t.Context(), "testdata/bert", o)
 		require.ErrorContains(t, err, want)
 	}
-	_, err := Open(t.Context(), "../../encoder/bert/testdata/tiny", Options{})
+	_, err := Open(t.Context(), "../../encoder/transformer/testdata/tiny", Options{})
 	require.ErrorContains(t, err, "no classification head")
 }
 
 func changeWeights(t *testing.T, dir string, change func([]safetensors.Tensor) []safetensors.Tensor) {
-	path := filepath.Join(dir, bertnet.WeightsFile)
+	path := filepath.Join(dir, encodernet.WeightsFile)
 	f, err := safetensors.Open(path)
 	require.NoError(t, err)
 	var all []safetensors.Tensor

@@ -11,14 +11,14 @@ import (
 	"strings"
 
 	"github.com/retort-ir/retort/encoder"
-	"github.com/retort-ir/retort/internal/bertnet"
+	"github.com/retort-ir/retort/internal/encodernet"
 	"github.com/retort-ir/retort/internal/torch"
 )
 
 // network is the model on the device: out(tanh(dense(h))) of the first token's hidden state h.
 type network struct {
-	body      *bertnet.Network
-	params    bertnet.Parameters // the body's, and the head's four
+	body      *encodernet.Network
+	params    encodernet.Parameters // the body's, and the head's four
 	pad       int32
 	precision torch.Type
 }
@@ -33,13 +33,13 @@ func loadNetwork(
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
-	body, err := bertnet.New(ctx, rt, f.config, w.Read)
+	body, err := encodernet.New(ctx, rt, f.config, w.Read)
 	if err != nil {
 		return nil, err
 	}
 	body.FirstPosition = f.firstPosition
 	n = &network{body: body, params: body.Params, pad: f.pad, precision: precision}
-	head, err := bertnet.NewParameters(ctx, rt, f.headShapes(1), func(name string, shape []int) ([]float32, error) {
+	head, err := encodernet.NewParameters(ctx, rt, f.headShapes(1), func(name string, shape []int) ([]float32, error) {
 		return f.readHead(w, name, shape, fresh)
 	})
 	if err != nil {
@@ -53,7 +53,7 @@ func loadNetwork(
 const initialDeviation = 0.02
 
 // readHead returns a weight of the head. Two labels become one: their difference.
-func (f *folder) readHead(w *bertnet.Weights, name string, shape []int, fresh *rand.Rand) ([]float32, error) {
+func (f *folder) readHead(w *encodernet.Weights, name string, shape []int, fresh *rand.Rand) ([]float32, error) {
 	isOut := strings.HasPrefix(name, f.family.out+".")
 	switch {
 	case isOut && f.labels == 2:
@@ -76,7 +76,7 @@ func (f *folder) readHead(w *bertnet.Weights, name string, shape []int, fresh *r
 			return w.ReadStored(stored, shape)
 		}
 	}
-	values := make([]float32, (&bertnet.Parameter{Shape: shape}).Size())
+	values := make([]float32, (&encodernet.Parameter{Shape: shape}).Size())
 	if strings.HasSuffix(name, ".weight") {
 		for i := range values {
 			values[i] = float32(initialDeviation * fresh.NormFloat64())
@@ -86,13 +86,13 @@ func (f *folder) readHead(w *bertnet.Weights, name string, shape []int, fresh *r
 }
 
 // batch makes a micro-batch of rows of all.
-func (n *network) batch(all pairs, rows []int) bertnet.Batch {
+func (n *network) batch(all pairs, rows []int) encodernet.Batch {
 	texts := make([][]int32, len(rows))
 	second := make([]int, len(rows))
 	for i, r := range rows {
 		texts[i], second[i] = all[r].ids, all[r].second
 	}
-	b := bertnet.NewBatch(texts, n.pad)
+	b := encodernet.NewBatch(texts, n.pad)
 	if second[0] > 0 {
 		b = b.WithSegments(second)
 	}
@@ -100,7 +100,7 @@ func (n *network) batch(all pairs, rows []int) bertnet.Batch {
 }
 
 // logits returns the logits of a micro-batch, [b.Rows x 1]. The head is computed in float32.
-func (n *network) logits(s *torch.Scope, b bertnet.Batch) torch.Tensor {
+func (n *network) logits(s *torch.Scope, b encodernet.Batch) torch.Tensor {
 	first := n.body.FirstHidden(s, b, n.precision)
 	return s.Sub(func(s *torch.Scope) torch.Tensor {
 		head := n.params[len(n.params)-4:]

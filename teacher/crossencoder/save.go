@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/retort-ir/retort/internal/atomicfile"
-	"github.com/retort-ir/retort/internal/bertnet"
+	"github.com/retort-ir/retort/internal/encodernet"
 	"github.com/retort-ir/retort/internal/jsonfile"
 	"github.com/retort-ir/retort/internal/modelcard"
 	"github.com/retort-ir/retort/internal/safetensors"
@@ -44,7 +44,7 @@ func saveFolder(dir string, f *folder, weights []safetensors.Tensor, facts [][2]
 				return err
 			}
 		}
-		return atomicfile.Write(filepath.Join(dir, bertnet.WeightsFile), func(w io.Writer) error {
+		return atomicfile.Write(filepath.Join(dir, encodernet.WeightsFile), func(w io.Writer) error {
 			return safetensors.Write(w, weights, map[string]string{"format": "pt"})
 		})
 	})
@@ -71,7 +71,7 @@ func copyTokenizerFile(dir string, f *folder, name string) error {
 
 // writeConfigs writes the configurations as they were read, but for what the model is now.
 func writeConfigs(dir string, f *folder) error {
-	config, err := bertnet.TrainedConfig(f.dir, f.family.architecture)
+	config, err := encodernet.TrainedConfig(f.dir, f.family.architecture)
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func writeConfigs(dir string, f *folder) error {
 	config["id2label"] = json.RawMessage(`{"0": "LABEL_0"}`)
 	config["label2id"] = json.RawMessage(`{"LABEL_0": 0}`)
 	config["sentence_transformers"] = json.RawMessage(`{"activation_fn": "torch.nn.modules.linear.Identity"}`)
-	if err := jsonfile.Write(filepath.Join(dir, bertnet.ConfigFile), config); err != nil {
+	if err := jsonfile.Write(filepath.Join(dir, encodernet.ConfigFile), config); err != nil {
 		return err
 	}
 	own, err := readObject(filepath.Join(f.dir, tokenizer.ConfigFile))

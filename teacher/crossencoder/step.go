@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/retort-ir/retort/encoder"
-	"github.com/retort-ir/retort/internal/bertnet"
+	"github.com/retort-ir/retort/internal/encodernet"
 	"github.com/retort-ir/retort/internal/torch"
 	"github.com/retort-ir/retort/loss"
 	"github.com/retort-ir/retort/teacher"
@@ -40,7 +40,7 @@ func (st *stepper) step(ctx context.Context, groups []group, u encoder.Update) (
 		if math.IsNaN(norm) || math.IsInf(norm, 0) {
 			return encoder.ErrNonFinite
 		}
-		adamW := bertnet.AdamW{LR: u.LR, WeightDecay: u.WeightDecay, Beta1: u.Beta1, Beta2: u.Beta2, Eps: u.Eps, Scale: 1}
+		adamW := encodernet.AdamW{LR: u.LR, WeightDecay: u.WeightDecay, Beta1: u.Beta1, Beta2: u.Beta2, Eps: u.Eps, Scale: 1}
 		if u.ClipNorm > 0 && norm > u.ClipNorm {
 			adamW.Scale = u.ClipNorm / norm
 		}

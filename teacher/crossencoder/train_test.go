@@ -18,7 +18,7 @@ import (
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder"
-	"github.com/retort-ir/retort/internal/bertnet"
+	"github.com/retort-ir/retort/internal/encodernet"
 	"github.com/retort-ir/retort/internal/jsonfile"
 	"github.com/retort-ir/retort/internal/modelcard"
 	"github.com/retort-ir/retort/internal/safetensors"
@@ -216,10 +216,10 @@ func TestABiEncoderGetsAHeadAndTheSeedDecidesIt(t *testing.T) {
 		o := trainOptions()
 		o.Seed, o.LR, o.Epochs = seed, lr, 1
 		out := filepath.Join(t.TempDir(), "model")
-		_, err := Train(t.Context(), "../../encoder/bert/testdata/tiny", out, corpus, examples, o)
+		_, err := Train(t.Context(), "../../encoder/transformer/testdata/tiny", out, corpus, examples, o)
 		require.NoError(t, err)
 		openModel(t, out, Options{})
-		raw, err := os.ReadFile(filepath.Join(out, bertnet.WeightsFile))
+		raw, err := os.ReadFile(filepath.Join(out, encodernet.WeightsFile))
 		require.NoError(t, err)
 		return raw
 	}
@@ -285,7 +285,7 @@ func TestAResumedRunComesToTheSameBytes(t *testing.T) {
 			got, err := Train(t.Context(), "testdata/bert", out, corpus, examples[:16], o)
 			require.NoError(t, err)
 			require.Equal(t, want.History, got.History)
-			requireSameFile(t, filepath.Join(whole, bertnet.WeightsFile), filepath.Join(out, bertnet.WeightsFile))
+			requireSameFile(t, filepath.Join(whole, encodernet.WeightsFile), filepath.Join(out, encodernet.WeightsFile))
 
 			o.LR = 2e-3
 			_, err = Train(t.Context(), "testdata/bert", out, corpus, examples[:16], o)
@@ -364,7 +364,7 @@ func TestBFloat16TrainsFloat32Weights(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "model")
 	_, err := Train(t.Context(), "testdata/bert", out, corpus, examples, o)
 	require.NoError(t, err)
-	f, err := safetensors.Open(filepath.Join(out, bertnet.WeightsFile))
+	f, err := safetensors.Open(filepath.Join(out, encodernet.WeightsFile))
 	require.NoError(t, err)
 	defer f.Close()
 	require.Equal(t, "F32", f.DType("classifier.weight"))
@@ -375,16 +375,16 @@ func TestBFloat16TrainsFloat32Weights(t *testing.T) {
 func TestATrainedModelForSentenceTransformers(t *testing.T) {
 	start := os.Getenv("RETORT_MODEL")
 	if start == "" {
-		start = "../../encoder/bert/testdata/tiny"
+		start = "../../encoder/transformer/testdata/tiny"
 	}
 	halves := filepath.Join(t.TempDir(), "halves")
 	require.NoError(t, os.CopyFS(halves, os.DirFS(start)))
 	var config map[string]any
-	require.NoError(t, jsonfile.Read(filepath.Join(halves, bertnet.ConfigFile), &config))
+	require.NoError(t, jsonfile.Read(filepath.Join(halves, encodernet.ConfigFile), &config))
 	delete(config, "dtype")
 	config["torch_dtype"], config["_name_or_path"], config["transformers_version"] = "bfloat16", "/home/somebody/model",
 		"4.0.0"
-	require.NoError(t, jsonfile.Write(filepath.Join(halves, bertnet.ConfigFile), config))
+	require.NoError(t, jsonfile.Write(filepath.Join(halves, encodernet.ConfigFile), config))
 
 	corpus, examples := boats(t, 8)
 	o := trainOptions()
@@ -394,7 +394,7 @@ func TestATrainedModelForSentenceTransformers(t *testing.T) {
 	_, err := Train(t.Context(), halves, out, corpus, examples, o)
 	require.NoError(t, err)
 	config = nil
-	require.NoError(t, jsonfile.Read(filepath.Join(out, bertnet.ConfigFile), &config))
+	require.NoError(t, jsonfile.Read(filepath.Join(out, encodernet.ConfigFile), &config))
 	require.Equal(t, "float32", config["dtype"])
 	for _, key := range []string{"torch_dtype", "_name_or_path", "transformers_version"} {
 		require.NotContains(t, config, key)

@@ -24,7 +24,7 @@ import (
 	"os/signal"
 
 	"github.com/retort-ir/retort"
-	"github.com/retort-ir/retort/encoder/bert"
+	"github.com/retort-ir/retort/encoder/transformer"
 	"github.com/retort-ir/retort/internal/torch"
 	"github.com/retort-ir/retort/loss"
 )
@@ -115,7 +115,7 @@ func run(ctx context.Context, s settings, in io.Reader, out io.Writer) (err erro
 	if lists, err = choose(corpus, lists, s.steps*s.queries, s.length); err != nil {
 		return fmt.Errorf("%s: %w", s.lists, err)
 	}
-	model, err := bert.Open(ctx, s.model, bert.Options{
+	model, err := transformer.Open(ctx, s.model, transformer.Options{
 		Threads: s.threads, Precision: retort.Precision(s.precision), QueryTokens: s.tokens, PassageTokens: s.tokens,
 	})
 	if err != nil {

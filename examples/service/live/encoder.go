@@ -9,7 +9,7 @@ import (
 	"github.com/retort-ir/retort/encoder"
 )
 
-// Model is an encoder that must be closed, such as a *bert.Model.
+// Model is an encoder that must be closed, such as a *transformer.Model.
 type Model interface {
 	encoder.Encoder
 	io.Closer

@@ -1,4 +1,4 @@
-"""Writes tiny.onnx: the network of encoder/bert/testdata/tiny as PyTorch's TorchScript exporter writes it. Needs torch,
+"""Writes tiny.onnx: the network of encoder/transformer/testdata/tiny as PyTorch's TorchScript exporter writes it. Needs torch,
 transformers and onnx:
 
     python3 make_golden.py
@@ -10,7 +10,7 @@ import torch
 from transformers import BertModel
 
 here = pathlib.Path(__file__).parent
-source = here.parent.parent.parent / "encoder/bert/testdata/tiny"
+source = here.parent.parent.parent / "encoder/transformer/testdata/tiny"
 model = BertModel.from_pretrained(source, add_pooling_layer=False, attn_implementation="eager").eval()
 
 

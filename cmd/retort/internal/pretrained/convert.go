@@ -23,7 +23,7 @@ type sentenceModel struct {
 }
 
 // convert converts a BERT model in PyTorch's ONNX format and its tokenizer.json to a folder that sentence-transformers
-// and encoder/bert load. dir exists.
+// and encoder/transformer load. dir exists.
 func convert(dir, onnxPath, tokenizerPath string, s sentenceModel) (err error) {
 	m, err := onnx.Open(onnxPath)
 	if err != nil {

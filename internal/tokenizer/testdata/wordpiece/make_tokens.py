@@ -85,7 +85,7 @@ def main():
                 files["tokenizer.json"] = spec
             for file, value in files.items():
                 (d / file).write_text(json.dumps(value))
-            shutil.copy(here.parents[3] / "encoder/bert/testdata/bert_config.json", d / "config.json")
+            shutil.copy(here.parents[3] / "encoder/transformer/testdata/bert_config.json", d / "config.json")
             cases.append({
                 "name": name, "config": config or {}, "added": added or [], "vocab_only": vocab_only, "limit": limit,
                 "ids": encode(d, limit),

@@ -1,0 +1,57 @@
+package transformer
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/retort-ir/retort/encoder"
+)
+
+// CountTruncated returns the number of texts that Encode truncates in the given role, because they have more tokens
+// than limit, prompt and special tokens included. It computes no vectors. It is safe for concurrent use.
+func (m *Model) CountTruncated(ctx context.Context, role encoder.Role, texts []string) (cut, limit int, err error) {
+	return m.folder.countTruncated(ctx, role, texts)
+}
+
+// encode returns the tokens of a text with the role's prompt, and whether it was cut.
+func (s *Side) encode(text string) (ids []int32, cut bool, err error) {
+	ids, cut, err = s.Tower.tokenizer.EncodeText(s.Prompt+text, s.Tokens)
+	if err != nil {
+		err = fmt.Errorf("transformer: text %.60q: %w", text, err)
+	}
+	return ids, cut, err
+}
+
+func (f *Folder) countTruncated(ctx context.Context, role encoder.Role, texts []string) (cut, limit int, err error) {
+	if role != encoder.Query && role != encoder.Passage {
+		return 0, 0, fmt.Errorf("transformer: role %d is neither query nor passage", role)
+	}
+	side := f.Side(role)
+	var n atomic.Int64
+	var failed atomic.Pointer[error]
+	var wg sync.WaitGroup
+	workers := runtime.GOMAXPROCS(0)
+	for w := range workers {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for i := w; i < len(texts) && ctx.Err() == nil; i += workers {
+				_, cut, err := side.encode(texts[i])
+				if err != nil {
+					failed.Store(&err)
+				}
+				if cut {
+					n.Add(1)
+				}
+			}
+		}()
+	}
+	wg.Wait()
+	if err := failed.Load(); err != nil {
+		return 0, 0, *err
+	}
+	return int(n.Load()), side.Tokens, ctx.Err()
+}

@@ -1,0 +1,323 @@
+package transformer
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"path/filepath"
+	"slices"
+
+	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/internal/encodernet"
+	"github.com/retort-ir/retort/internal/jsonfile"
+	"github.com/retort-ir/retort/internal/modelcheck"
+	"github.com/retort-ir/retort/internal/tokenizer"
+)
+
+// Options override the settings of a model folder or supply missing ones. The zero value uses the folder's settings.
+type Options struct {
+	// QueryPrompt and PassagePrompt are prepended to every text of the role, with no space between; nil uses the
+	// folder's.
+	QueryPrompt, PassagePrompt *string
+	// QueryTokens and PassageTokens limit the length of a text in tokens, [CLS], [SEP] and the prompt included. They
+	// are at least 3 and at most the number of the model's positions; 0 uses the folder's limit.
+	QueryTokens, PassageTokens int
+	// Pooling is "mean" or "cls"; empty uses the folder's. A folder without modules.json does not define it.
+	Pooling string
+
+	// Precision is the precision of the matrix products. With retort.BF16, training on a CPU still computes attention
+	// in float32, because the backward pass of attention in bfloat16 is slow on CPUs.
+	Precision retort.Precision
+	// BatchTokens is the largest number of tokens in one micro-batch of Encode, padding included; 0 means 4,096.
+	BatchTokens int
+	// Threads is the number of threads that the model may use; 0 means GOMAXPROCS.
+	Threads int
+	// Device is the device that the model computes on.
+	Device retort.Device
+	// Logger receives a message from Open about settings of the folder that have no effect; nil logs nothing.
+	Logger *slog.Logger
+}
+
+// Folder is the content of a model folder in the layout of Hugging Face or sentence-transformers, except for the values
+// of the weights.
+type Folder struct {
+	Dir            string
+	Query, Passage Side
+	similarity     similarity
+	truncateDim    int // number of leading values that a vector keeps; 0: all
+	// notes are sentences about settings that encode_query and encode_document of sentence-transformers ignore,
+	// although the folder's author may have intended otherwise.
+	notes []string
+}
+
+// similarity is the function that passages are ranked by.
+type similarity string
+
+// The similarities.
+const (
+	cosine similarity = "cosine"
+	dot    similarity = "dot"
+)
+
+// Side holds the tower, prompt and length limit of one role. Both roles may share a tower.
+type Side struct {
+	Tower  *Tower
+	Prompt string // prepended to each text, with no space between
+	Tokens int    // the length limit, special tokens and prompt included
+}
+
+// Tower is one BERT network with its tokenizer and pooling.
+type Tower struct {
+	Pooling Pooling
+	// Normalize reports whether the folder's last module normalises embeddings. The embeddings of a model that ranks by
+	// cosine are normalised in any case.
+	Normalize bool
+	// Dir is the folder of config.json and model.safetensors.
+	Dir string
+
+	config    encodernet.Config
+	tokenizer *tokenizer.Tokenizer
+	pad       int32 // token that pads the shorter rows of a batch
+	sbert     sentenceBERT
+	notes     []string
+}
+
+// Pooling is the function that combines the vectors of a text's tokens into its embedding.
+type Pooling string
+
+// The poolings.
+const (
+	Mean Pooling = "mean" // the mean over all tokens, special ones included
+	CLS  Pooling = "cls"  // the first token
+)
+
+// Side returns the side of a role.
+func (f *Folder) Side(role encoder.Role) *Side {
+	if role == encoder.Query {
+		return &f.Query
+	}
+	return &f.Passage
+}
+
+// Shared reports whether both roles have the same tower.
+func (f *Folder) Shared() bool { return f.Query.Tower == f.Passage.Tower }
+
+// Dim returns the width of the vectors.
+func (f *Folder) Dim() int {
+	hidden := f.Query.Tower.config.HiddenSize
+	if f.truncateDim > 0 {
+		return min(f.truncateDim, hidden)
+	}
+	return hidden
+}
+
+// Normalized reports whether all vectors have L2 norm 1. It can be false for a model that ranks by dot product.
+func (f *Folder) Normalized() bool {
+	unit := f.Query.Tower.Normalize && f.Passage.Tower.Normalize && f.Dim() == f.Query.Tower.config.HiddenSize
+	return f.similarity == cosine || unit
+}
+
+// ReadFolder reads and checks a model folder without LibTorch and without reading the values of the weights. The model
+// must be a BERT with absolute positions and mean or CLS pooling. It has one tower or, as a sentence-transformers
+// Router, one tower for each of the routes query and document.
+//
+// Prompts, length limits, special tokens, similarity and dimensions match encode_query and encode_document of
+// sentence-transformers 6, except that Options and retort_config.json, which Save writes, may set other limits. An
+// unsupported key that would change the vectors is an error that names the key; docs/model-folders.md lists all keys.
+func ReadFolder(dir string, o Options) (*Folder, error) {
+	if err := modelcheck.Folder(dir, configJSON, modulesJSON); err != nil {
+		return nil, err
+	}
+	routes, err := readModules(dir)
+	if err != nil {
+		return nil, err
+	}
+	f := &Folder{Dir: dir}
+	if f.Query.Tower, err = readTower(dir, routes.query, o); err != nil {
+		return nil, err
+	}
+	if routes.missing {
+		if err := checkNoModules(dir); err != nil {
+			return nil, err
+		}
+	}
+	f.Passage.Tower = f.Query.Tower
+	if !routes.shared() {
+		if f.Passage.Tower, err = readTower(dir, routes.document, o); err != nil {
+			return nil, err
+		}
+	}
+	if q, p := f.Query.Tower.config.HiddenSize, f.Passage.Tower.config.HiddenSize; q != p {
+		return nil, fmt.Errorf("%s: hidden_size is %d in the query tower and %d in the document tower", dir, q, p)
+	}
+	if err := f.readSentenceTransformers(o); err != nil {
+		return nil, err
+	}
+	if err := f.readLimits(o); err != nil {
+		return nil, err
+	}
+	for _, tower := range []*Tower{f.Query.Tower, f.Passage.Tower} {
+		for _, note := range tower.notes {
+			if !slices.Contains(f.notes, note) {
+				f.notes = append(f.notes, note)
+			}
+		}
+	}
+	return f, nil
+}
+
+// readTower reads the modules of one route.
+func readTower(root string, modules []module, o Options) (*Tower, error) {
+	t := &Tower{Pooling: Pooling(o.Pooling)}
+	if len(modules) == 0 || modules[0].kind != "Transformer" {
+		return nil, fmt.Errorf("%s: the first module is not a Transformer", filepath.Join(root, modulesJSON))
+	}
+	t.Dir = modules[0].dir
+	for i, m := range modules[1:] {
+		switch {
+		case m.kind == "Pooling" && i == 0:
+			pooling, err := readPooling(m.dir)
+			if err != nil {
+				return nil, err
+			}
+			if t.Pooling == "" {
+				t.Pooling = pooling
+			}
+		case m.kind == "Normalize" && i == len(modules)-2:
+			if err := checkFile(filepath.Join(m.dir, configJSON), normalizeSchema); err != nil {
+				return nil, err
+			}
+			t.Normalize = true
+		default:
+			return nil, fmt.Errorf("%s: module %s (%s) is not supported at this position; supported are Transformer, "+
+				"Pooling, Normalize",
+				filepath.Join(root, modulesJSON), m.kind, m.dir)
+		}
+	}
+	switch t.Pooling {
+	case Mean, CLS:
+	case "":
+		return nil, fmt.Errorf("%s: the folder has no %s, so the pooling is unknown; set Options.Pooling to mean or cls",
+			root,
+			modulesJSON)
+	default:
+		return nil, fmt.Errorf("%s: pooling %q is not supported; mean and cls are", root, t.Pooling)
+	}
+	return t, t.read()
+}
+
+// read reads the Transformer's folder.
+func (t *Tower) read() error {
+	var err error
+	if t.notes, err = checkNetwork(t.Dir); err != nil {
+		return err
+	}
+	if t.config, err = encodernet.ReadConfig(filepath.Join(t.Dir, configJSON), "bert"); err != nil {
+		return err
+	}
+	if t.sbert, err = readSentenceBERT(t.Dir); err != nil {
+		return err
+	}
+	if err := t.readTokenizer(); err != nil {
+		return err
+	}
+	w, err := t.openWeights()
+	if err != nil {
+		return err
+	}
+	return w.Close()
+}
+
+func (t *Tower) readTokenizer() (err error) {
+	t.tokenizer, err = tokenizer.Load(t.Dir, tokenizer.Options{
+		Classes: []string{"BertTokenizer"}, Lowercase: t.sbert.LowerCase,
+	})
+	if err != nil {
+		return err
+	}
+	t.notes = append(t.notes, t.tokenizer.Notes()...)
+	if err := checkTokenizerClass(t.Dir); err != nil {
+		return err
+	}
+	var ok bool
+	if t.pad, ok = t.tokenizer.PadID(); !ok {
+		return fmt.Errorf("%s: the padding token is unknown; set pad_token", filepath.Join(t.Dir,
+			tokenizer.ConfigFile))
+	}
+	return t.tokenizer.CheckRows(filepath.Join(t.Dir, configJSON)+": vocab_size", t.config.VocabSize)
+}
+
+// openWeights opens the tower's weights and checks their shapes. The caller closes them.
+func (t *Tower) openWeights() (*encodernet.Weights, error) {
+	return encodernet.OpenWeights(t.Dir, t.config, "bert.")
+}
+
+// readLimits sets the length limits of both roles.
+func (f *Folder) readLimits(o Options) error {
+	path := filepath.Join(f.Dir, retortJSON)
+	var own retortConfig
+	if err := jsonfile.Read(path, &own); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, role := range []struct {
+		role            encoder.Role
+		tower           *Tower
+		to              *int
+		own, option     int
+		field, optioned string
+	}{
+		{
+			encoder.Query, f.Query.Tower, &f.Query.Tokens, own.QueryTokens, o.QueryTokens, "query_tokens",
+			"Options.QueryTokens",
+		},
+		{
+			encoder.Passage, f.Passage.Tower, &f.Passage.Tokens, own.PassageTokens, o.PassageTokens, "passage_tokens",
+			"Options.PassageTokens",
+		},
+	} {
+		limit, source := role.tower.limit(role.role)
+		if role.own != 0 {
+			limit, source = role.own, path+": "+role.field
+		}
+		if role.option != 0 {
+			limit, source = role.option, f.Dir+": "+role.optioned
+		}
+		if limit < 3 {
+			return fmt.Errorf("%s is %d; at least 3 are needed", source, limit)
+		}
+		if most := role.tower.config.MaxPositions; limit > most {
+			return fmt.Errorf("%s is %d; the model has %d positions (max_position_embeddings)", source, limit, most)
+		}
+		*role.to = limit
+	}
+	return nil
+}
+
+// limit returns the length limit of a role from the tower's own folder, and the setting that it comes from.
+func (t *Tower) limit(role encoder.Role) (limit int, source string) {
+	j := t.sbert
+	forRole, key := j.QueryLength, "query_length"
+	if role == encoder.Passage {
+		forRole, key = j.DocumentLength, "document_length"
+	}
+	for _, given := range []struct {
+		value *int
+		key   string
+	}{
+		{j.CallLength, "processing_kwargs: max_length"},
+		{forRole, key},
+		{j.ModelMaxLength, "model_max_length"},
+		{j.MaxSeqLength, "max_seq_length"},
+	} {
+		if given.value != nil {
+			return *given.value, j.path + ": " + given.key
+		}
+	}
+	limit = t.config.MaxPositions
+	if n, ok := t.tokenizer.ModelMaxLength(); ok {
+		limit = min(limit, n)
+	}
+	return limit, filepath.Join(t.Dir, tokenizer.ConfigFile) + ": model_max_length"
+}

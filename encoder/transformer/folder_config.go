@@ -1,0 +1,327 @@
+package transformer
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/retort-ir/retort/internal/encodernet"
+	"github.com/retort-ir/retort/internal/jsonfile"
+	"github.com/retort-ir/retort/internal/modelfolder"
+	"github.com/retort-ir/retort/internal/safetensors"
+)
+
+// The files of a model folder, beside the tokenizer's.
+const (
+	configJSON               = encodernet.ConfigFile
+	modulesJSON              = "modules.json"
+	routerJSON               = "router_config.json"
+	sentenceBERTJSON         = "sentence_bert_config.json"
+	sentenceTransformersJSON = "config_sentence_transformers.json"
+	weightsFile              = encodernet.WeightsFile
+	retortJSON               = "retort_config.json" // settings that sentence-transformers has no key for
+)
+
+// readPooling reads the pooling from the folder of the module: pooling_mode, or a boolean for each mode as older
+// versions of sentence-transformers wrote it.
+func readPooling(dir string) (Pooling, error) {
+	path := filepath.Join(dir, configJSON)
+	j, err := modelfolder.Read(path)
+	if err != nil {
+		return "", err
+	}
+	if _, err := poolingSchema.Check(j); err != nil {
+		return "", err
+	}
+	modes, err := poolingModes(j)
+	if err != nil {
+		return "", err
+	}
+	if len(modes) != 1 || modes[0] != string(Mean) && modes[0] != string(CLS) {
+		return "", fmt.Errorf("%s: pooling %s is not supported; mean and cls are", path, strings.Join(modes, " + "))
+	}
+	return Pooling(modes[0]), nil
+}
+
+func poolingModes(j modelfolder.Settings) ([]string, error) {
+	var one string
+	var modes []string
+	if j.Has("pooling_mode") {
+		if _, err := j.Get("pooling_mode", &modes); err == nil {
+			slices.Sort(modes)
+			return modes, nil
+		}
+		_, err := j.Get("pooling_mode", &one)
+		return []string{one}, err
+	}
+	for key, name := range legacyPooling {
+		on := false
+		if _, err := j.Get(key, &on); err != nil {
+			return nil, err
+		}
+		if on {
+			modes = append(modes, name)
+		}
+	}
+	if len(modes) == 0 {
+		modes = []string{string(Mean)}
+	}
+	slices.Sort(modes)
+	return modes, nil
+}
+
+var legacyPooling = map[string]string{
+	"pooling_mode_cls_token":            "cls",
+	"pooling_mode_mean_tokens":          "mean",
+	"pooling_mode_max_tokens":           "max",
+	"pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
+	"pooling_mode_weightedmean_tokens":  "weightedmean",
+	"pooling_mode_lasttoken":            "lasttoken",
+}
+
+// module is one step of a sentence-transformers model.
+type module struct {
+	kind string // the class's last name: Transformer, Pooling, Normalize, ...
+	dir  string
+}
+
+// modulePaths holds the modules that each role's texts go through.
+type modulePaths struct {
+	query, document []module
+	missing         bool // there is no modules.json
+}
+
+// shared says whether both roles go through the same modules.
+func (r modulePaths) shared() bool { return slices.Equal(r.query, r.document) }
+
+// readModules reads modules.json, and the routes of a Router in it. Without modules.json the folder is one Transformer,
+// and nothing says how to pool.
+func readModules(dir string) (modulePaths, error) {
+	path := filepath.Join(dir, modulesJSON)
+	var list []json.RawMessage
+	err := jsonfile.Read(path, &list)
+	if errors.Is(err, fs.ErrNotExist) {
+		alone := []module{{kind: "Transformer", dir: dir}}
+		return modulePaths{query: alone, document: alone, missing: true}, nil
+	}
+	if err != nil {
+		return modulePaths{}, err
+	}
+	var r modulePaths
+	names := map[string]bool{}
+	for i, raw := range list {
+		m, err := readModule(fmt.Sprintf("%s: module %d", path, i), dir, raw, names)
+		if err != nil {
+			return modulePaths{}, err
+		}
+		if m.kind == "Router" || m.kind == "Asym" {
+			if i > 0 {
+				return modulePaths{}, fmt.Errorf("%s: module %d: a Router must be the first module", path, i)
+			}
+			if r, err = readRouter(m.dir); err != nil {
+				return modulePaths{}, err
+			}
+			continue
+		}
+		identity, err := isIdentity(m.kind, m.dir)
+		if err != nil {
+			return modulePaths{}, err
+		}
+		if !identity {
+			r.query = append(r.query, m)
+			r.document = append(r.document, m)
+		}
+	}
+	return r, nil
+}
+
+// readModule reads an entry of modules.json and adds its name to names.
+func readModule(where, dir string, raw []byte, names map[string]bool) (module, error) {
+	s, err := modelfolder.Parse(where, raw)
+	if err != nil {
+		return module{}, err
+	}
+	if _, err := moduleSchema.Check(s); err != nil {
+		return module{}, err
+	}
+	var path, class, name string
+	for key, to := range map[string]*string{"path": &path, "type": &class, "name": &name} {
+		if _, err := s.Get(key, to); err != nil {
+			return module{}, err
+		}
+	}
+	if s.IsSet("name") && names[name] {
+		return module{}, s.Errorf("name", "%q is also the name of an earlier module, which sentence-transformers would drop",
+			name)
+	}
+	names[name] = true
+	at, err := modelfolder.Join(dir, path)
+	if err != nil {
+		return module{}, fmt.Errorf("%s: %w", where, err)
+	}
+	kind, err := moduleKind(class)
+	if err != nil {
+		return module{}, fmt.Errorf("%s: %w", where, err)
+	}
+	return module{kind, at}, nil
+}
+
+// moduleKind returns the last name of a class of sentence-transformers. A class of the folder's own may do anything.
+func moduleKind(class string) (string, error) {
+	if !strings.HasPrefix(class, "sentence_transformers.") {
+		return "", fmt.Errorf("type %q is not a class of sentence_transformers; Retort does not run code from a model folder",
+			class)
+	}
+	return lastName(class), nil
+}
+
+func readRouter(dir string) (modulePaths, error) {
+	path := filepath.Join(dir, routerJSON)
+	j, err := modelfolder.ReadOptional(path)
+	if err == nil && j.Len() == 0 {
+		path = filepath.Join(dir, configJSON) // of older versions
+		j, err = modelfolder.Read(path)
+	}
+	if err != nil {
+		return modulePaths{}, err
+	}
+	if _, err := routerSchema.Check(j); err != nil {
+		return modulePaths{}, err
+	}
+	types, structure := map[string]string{}, map[string][]string{}
+	if _, err := j.Get("types", &types); err != nil {
+		return modulePaths{}, err
+	}
+	if _, err := j.Get("structure", &structure); err != nil {
+		return modulePaths{}, err
+	}
+	route := func(name string) ([]module, error) {
+		ids, ok := structure[name]
+		if !ok {
+			return nil, fmt.Errorf("%s: structure has no route %q", path, name)
+		}
+		var modules []module
+		for _, id := range ids {
+			class, ok := types[id]
+			if !ok {
+				return nil, fmt.Errorf("%s: types lacks %q, which route %q names", path, id, name)
+			}
+			at, err := modelfolder.Join(dir, id)
+			if err != nil {
+				return nil, fmt.Errorf("%s: types: %w", path, err)
+			}
+			kind, err := moduleKind(class)
+			if err != nil {
+				return nil, fmt.Errorf("%s: types: %s: %w", path, id, err)
+			}
+			identity, err := isIdentity(kind, at)
+			if err != nil {
+				return nil, err
+			}
+			if !identity {
+				modules = append(modules, module{kind, at})
+			}
+		}
+		return modules, nil
+	}
+	var r modulePaths
+	if r.query, err = route("query"); err != nil {
+		return r, err
+	}
+	if r.document, err = route("document"); err != nil {
+		return r, err
+	}
+	return r, checkRouterParameters(j, structure)
+}
+
+func checkRouterParameters(j modelfolder.Settings, structure map[string][]string) error {
+	parameters, err := j.Object("parameters")
+	if err != nil {
+		return err
+	}
+	if _, err := routerParametersSchema.Check(parameters); err != nil {
+		return err
+	}
+	var route string
+	if _, err := parameters.Get("default_route", &route); err != nil {
+		return err
+	}
+	if parameters.IsSet("default_route") && structure[route] == nil {
+		return parameters.Errorf("default_route", "is %q, but structure has no such route", route)
+	}
+	return nil
+}
+
+// isIdentity reports whether a module changes nothing: a Dropout, or a Dense with the identity matrix, no bias and no
+// activation.
+func isIdentity(kind, dir string) (bool, error) {
+	if kind == "Dropout" {
+		return true, checkFile(filepath.Join(dir, configJSON), dropoutSchema)
+	}
+	if kind != "Dense" {
+		return false, nil
+	}
+	j, err := modelfolder.Read(filepath.Join(dir, configJSON))
+	if err != nil {
+		return false, err
+	}
+	if _, err := denseSchema.Check(j); err != nil {
+		return false, err
+	}
+	var activation string
+	if _, err := j.Get("activation_function", &activation); err != nil {
+		return false, err
+	}
+	refused := fmt.Errorf("%s: a Dense module that is not the identity is not supported", dir)
+	if !strings.HasPrefix(activation, "torch.") || lastName(activation) != "Identity" {
+		return false, refused
+	}
+	f, err := safetensors.Open(filepath.Join(dir, weightsFile))
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	for _, name := range f.Names() {
+		shape, values, err := f.Tensor(name)
+		if err != nil {
+			return false, err
+		}
+		isMatrix := len(shape) == 2
+		if isMatrix && shape[0] != shape[1] {
+			return false, refused
+		}
+		for i, v := range values {
+			if isMatrix && i/shape[1] == i%shape[1] {
+				v--
+			}
+			if v != 0 {
+				return false, refused
+			}
+		}
+	}
+	return true, nil
+}
+
+// checkFile checks a file of settings, which may be missing.
+func checkFile(path string, schema modelfolder.Schema) error {
+	s, err := modelfolder.ReadOptional(path)
+	if err != nil {
+		return err
+	}
+	_, err = schema.Check(s)
+	return err
+}
+
+// lastName returns what follows the last dot.
+func lastName(class string) string { return class[strings.LastIndexByte(class, '.')+1:] }
+
+func valueOr[T any](p *T, otherwise T) T {
+	if p == nil {
+		return otherwise
+	}
+	return *p
+}

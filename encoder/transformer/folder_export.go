@@ -1,0 +1,21 @@
+package transformer
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/retort-ir/retort/encoder"
+)
+
+// Export writes the tower of one role to its own folder, for tools that do not support a Router. It needs no LibTorch,
+// because it copies weights and tokenizer. The folder has only the role's prompt, as the default prompt, so encode,
+// encode_query and encode_document of sentence-transformers all return the role's vectors. As for Save, dir must not
+// exist, or be empty or written by Retort, and cannot be the folder that f was read from.
+func (f *Folder) Export(ctx context.Context, dir string, role encoder.Role) error {
+	if role != encoder.Query && role != encoder.Passage {
+		return fmt.Errorf("transformer: role %d is neither query nor passage", role)
+	}
+	side := *f.Side(role)
+	one := &Folder{Dir: f.Dir, Query: side, Passage: side, similarity: f.similarity, truncateDim: f.truncateDim}
+	return folderWriter{Folder: one, role: &role}.save(ctx, dir)
+}

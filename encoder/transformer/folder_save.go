@@ -1,0 +1,327 @@
+package transformer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/internal/atomicfile"
+	"github.com/retort-ir/retort/internal/encodernet"
+	"github.com/retort-ir/retort/internal/jsonfile"
+	"github.com/retort-ir/retort/internal/safetensors"
+)
+
+// retortConfig is retort_config.json: the length limits of the roles, because sentence-transformers has only one limit
+// per tower, and the model's origin for the model card.
+type retortConfig struct {
+	QueryTokens   int    `json:"query_tokens"`
+	PassageTokens int    `json:"passage_tokens"`
+	BaseModel     string `json:"base_model,omitempty"` // the model's name before training
+}
+
+// saveFolder writes the model of f as a folder that sentence-transformers 5 and 6 load and ReadFolder reads: one
+// tower as Transformer, Pooling, Normalize, two as a Router with the routes query and document. trained holds the
+// weights of the towers that have changed, by their names in a BertModel, which are written as float32. Where none
+// has changed each file is copied byte by byte, else the other tower is written as float32 too: sentence-transformers
+// computes in the type that it reads, and one model computes in one type. The folder appears whole or not at all; dir
+// must not exist, or be an empty folder or one that saveFolder wrote, which is replaced; it cannot be the one that
+// the model was opened from.
+//
+// In sentence-transformers the length limit of a single tower is the larger one of the two roles'.
+func saveFolder(dir string, f *Folder, trained map[*Tower][]safetensors.Tensor, card *encoder.Card) error {
+	return folderWriter{Folder: f, trained: trained, card: card}.save(context.Background(), dir)
+}
+
+// folderWriter writes a model's folder.
+type folderWriter struct {
+	*Folder
+	trained map[*Tower][]safetensors.Tensor
+	card    *encoder.Card // nil: nothing is known of how the model came about
+	role    *encoder.Role // the only one that the folder is for; nil: both
+}
+
+func (w folderWriter) save(ctx context.Context, dir string) error {
+	if err := atomicfile.CheckFolder(dir, w.Dir, retortJSON); err != nil {
+		return fmt.Errorf("save model: %w", err)
+	}
+	err := atomicfile.WriteFolder(dir, func(temporary string) error { return w.write(ctx, temporary) })
+	if err != nil {
+		return fmt.Errorf("save model %s: %w", filepath.Clean(dir), err)
+	}
+	return nil
+}
+
+func (w folderWriter) write(ctx context.Context, dir string) error {
+	if w.Shared() {
+		if err := w.writeTower(ctx, dir, w.Query.Tower, max(w.Query.Tokens, w.Passage.Tokens)); err != nil {
+			return err
+		}
+		classes := savedClasses(w.Folder, w.Query.Tower)
+		if err := writeJSON(dir, modulesJSON, moduleList([]string{"", "1_Pooling", "2_Normalize"}, classes)); err != nil {
+			return err
+		}
+		if err := writePooling(dir, "1_Pooling", "2_Normalize", w.Query.Tower); err != nil {
+			return err
+		}
+	} else if err := w.writeRouter(ctx, dir); err != nil {
+		return err
+	}
+	own := retortConfig{w.Query.Tokens, w.Passage.Tokens, w.baseModel()}
+	if err := writeJSON(dir, retortJSON, own); err != nil {
+		return err
+	}
+	if err := w.writePrompts(dir); err != nil {
+		return err
+	}
+	return w.writeCard(ctx, dir)
+}
+
+func (w folderWriter) writePrompts(dir string) error {
+	prompts, otherwise, err := w.prompts()
+	if err != nil {
+		return err
+	}
+	config := map[string]any{
+		"model_type":          "SentenceTransformer",
+		"prompts":             prompts,
+		"default_prompt_name": otherwise,
+		"similarity_fn_name":  w.similarity,
+	}
+	if w.truncateDim > 0 {
+		config["truncate_dim"] = w.truncateDim
+	}
+	return writeJSON(dir, sentenceTransformersJSON, config)
+}
+
+// prompts returns all prompts of the folder that the model was read from, so that callers can still use prompts by
+// other names. The prompts of the two roles come from f, because Options may have changed them. A folder for one role
+// has only the prompt of that role.
+func (w folderWriter) prompts() (prompts map[string]string, otherwise *string, err error) {
+	prompts = map[string]string{"query": w.Query.Prompt, "document": w.Passage.Prompt}
+	if w.role != nil {
+		names := map[encoder.Role]string{encoder.Query: "query", encoder.Passage: "document"}
+		if name := names[*w.role]; prompts[name] != "" {
+			otherwise = &name
+		}
+		return prompts, otherwise, nil
+	}
+	var j struct {
+		Prompts map[string]*string `json:"prompts"`
+		Default *string            `json:"default_prompt_name"`
+	}
+	err = jsonfile.Read(filepath.Join(w.Dir, sentenceTransformersJSON), &j)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, err
+	}
+	for name, prompt := range j.Prompts {
+		switch name {
+		case "query", "document":
+		case "passage", "corpus": // other names of a document's prompt
+			prompts[name] = w.Passage.Prompt
+		default:
+			prompts[name] = valueOr(prompt, "")
+		}
+	}
+	return prompts, j.Default, nil
+}
+
+// The classes by the names that sentence-transformers 5 wrote and 6 still reads.
+const (
+	transformerClass = "sentence_transformers.models.Transformer"
+	poolingClass     = "sentence_transformers.models.Pooling"
+	normalizeClass   = "sentence_transformers.models.Normalize"
+	routerClass      = "sentence_transformers.models.Router"
+)
+
+type moduleEntry struct {
+	Index int    `json:"idx"`
+	Name  string `json:"name"`
+	Path  string `json:"path"`
+	Type  string `json:"type"`
+}
+
+// savedClasses returns the modules that a tower is saved as. It omits Normalize for a model that ranks unnormalised
+// vectors by dot product.
+func savedClasses(f *Folder, t *Tower) []string {
+	classes := []string{transformerClass, poolingClass}
+	if f.similarity == cosine || t.Normalize {
+		classes = append(classes, normalizeClass)
+	}
+	return classes
+}
+
+func moduleList(paths, classes []string) []moduleEntry {
+	var list []moduleEntry
+	for i, class := range classes {
+		list = append(list, moduleEntry{i, fmt.Sprint(i), paths[i], class})
+	}
+	return list
+}
+
+func (w folderWriter) writeRouter(ctx context.Context, dir string) error {
+	types, structure := map[string]string{}, map[string][]string{}
+	for _, route := range []struct {
+		name   string
+		tower  *Tower
+		tokens int
+	}{{"query", w.Query.Tower, w.Query.Tokens}, {"document", w.Passage.Tower, w.Passage.Tokens}} {
+		ids := []string{route.name + "_0_Transformer", route.name + "_1_Pooling", route.name + "_2_Normalize"}
+		classes := savedClasses(w.Folder, route.tower)
+		for i, class := range classes {
+			types[ids[i]] = class
+		}
+		structure[route.name] = ids[:len(classes)]
+		if err := w.writeTower(ctx, filepath.Join(dir, ids[0]), route.tower, route.tokens); err != nil {
+			return err
+		}
+		if err := writePooling(dir, ids[1], ids[2], route.tower); err != nil {
+			return err
+		}
+	}
+	if err := writeJSON(dir, modulesJSON, []moduleEntry{{0, "0", "", routerClass}}); err != nil {
+		return err
+	}
+	return writeJSON(dir, routerJSON, map[string]any{
+		"types":     types,
+		"structure": structure,
+		"parameters": map[string]any{
+			"default_route": "document", "allow_empty_key": true,
+		},
+	})
+}
+
+// writePooling writes both forms of the mode: the booleans of sentence-transformers up to 5, and the newer one.
+func writePooling(dir, pooling, normalize string, t *Tower) error {
+	config := map[string]any{
+		"word_embedding_dimension":          t.config.HiddenSize,
+		"pooling_mode_cls_token":            t.Pooling == CLS,
+		"pooling_mode_mean_tokens":          t.Pooling == Mean,
+		"pooling_mode_max_tokens":           false,
+		"pooling_mode_mean_sqrt_len_tokens": false,
+		"include_prompt":                    true,
+	}
+	if err := writeJSON(filepath.Join(dir, pooling), configJSON, config); err != nil {
+		return err
+	}
+	// sentence-transformers 5 requires the folder; 6 reads the configuration if there is one.
+	return writeJSON(filepath.Join(dir, normalize), configJSON, map[string]any{})
+}
+
+// writeTower writes the folder of a Transformer.
+func (w folderWriter) writeTower(ctx context.Context, dir string, t *Tower, tokens int) error {
+	if err := writeJSON(dir, sentenceBERTJSON, map[string]any{
+		"max_seq_length": tokens,
+		"do_lower_case":  t.sbert.LowerCase,
+	}); err != nil {
+		return err
+	}
+	if err := t.tokenizer.Save(dir, tokens); err != nil {
+		return err
+	}
+	return w.writeWeights(ctx, dir, t)
+}
+
+// writeWeights writes model.safetensors, and config.json with the type of the weights.
+func (w folderWriter) writeWeights(ctx context.Context, dir string, t *Tower) (err error) {
+	was, err := t.openWeights()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, was.Close()) }()
+	target := filepath.Join(dir, weightsFile)
+	if dtype := was.DType(); len(w.trained) == 0 && dtype != "" || dtype == "float32" && w.trained[t] == nil {
+		config, err := encodernet.CopiedConfig(t.Dir, dtype)
+		if err != nil {
+			return err
+		}
+		if err := writeJSON(dir, configJSON, config); err != nil {
+			return err
+		}
+		return atomicfile.Copy(ctx, target, filepath.Join(t.Dir, weightsFile))
+	}
+	config, err := encodernet.TrainedConfig(t.Dir, "BertModel")
+	if err != nil {
+		return err
+	}
+	if err := writeJSON(dir, configJSON, config); err != nil {
+		return err
+	}
+	weights, err := w.weightsOf(t, was)
+	if err != nil {
+		return err
+	}
+	return atomicfile.Write(target, func(to io.Writer) error {
+		return safetensors.Write(to, weights, map[string]string{"format": "pt"})
+	})
+}
+
+// weightsOf returns a tower's weights and its original pooler. Embeddings do not use the pooler, but without it
+// transformers initialises a random one and warns.
+func (w folderWriter) weightsOf(t *Tower, was *encodernet.Weights) ([]safetensors.Tensor, error) {
+	weights, err := w.trained[t], error(nil)
+	if weights == nil {
+		if weights, err = t.storedWeights(was); err != nil {
+			return nil, err
+		}
+	}
+	pooler, err := was.ReadAll(func(name string) bool { return strings.HasPrefix(name, "pooler.") })
+	return slices.Concat(weights, pooler), err
+}
+
+// storedWeights reads the parameters of the tower's network.
+func (t *Tower) storedWeights(was *encodernet.Weights) ([]safetensors.Tensor, error) {
+	var all []safetensors.Tensor
+	for _, p := range encodernet.Shapes(t.config) {
+		values, err := was.Read(p.Name, p.Dims)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, safetensors.Tensor{Name: p.Name, Shape: p.Dims, Values: values})
+	}
+	return all, nil
+}
+
+// holds reports whether the tower's folder contains these weights.
+func (t *Tower) holds(weights []safetensors.Tensor) (same bool, err error) {
+	was, err := t.openWeights()
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, was.Close()) }()
+	for _, now := range weights {
+		values, err := was.Read(now.Name, now.Shape)
+		if err != nil || !slices.Equal(values, now.Values) {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// changed returns the towers in weights that differ from the files that they were read from. If the towers of a split
+// model do not differ, the returned folder has one tower again.
+func (f *Folder) changed(weights map[*Tower][]safetensors.Tensor) (*Folder, map[*Tower][]safetensors.Tensor, error) {
+	trained := map[*Tower][]safetensors.Tensor{}
+	for tower, values := range weights {
+		same, err := tower.holds(values)
+		if err != nil {
+			return nil, nil, err
+		}
+		if !same {
+			trained[tower] = values
+		}
+	}
+	if len(trained) > 0 || f.Query.Tower.Dir != f.Passage.Tower.Dir {
+		return f, trained, nil
+	}
+	whole := *f
+	whole.Query.Tower = f.Passage.Tower
+	return &whole, trained, nil
+}
+
+func writeJSON(dir, name string, v any) error { return jsonfile.Write(filepath.Join(dir, name), v) }
