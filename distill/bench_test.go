@@ -17,8 +17,16 @@ func BenchmarkStepLoss(b *testing.B) {
 	for _, size := range []struct {
 		queries, passages int
 		passagesLearn     bool
-	}{{16, 125, true}, {32, 7612, false}, {256, 5000, true}} {
-		b.Run(fmt.Sprintf("%dx%d", size.queries, size.passages), func(b *testing.B) {
+		widths            []int
+	}{
+		{16, 125, true, nil},
+		{16, 125, true, []int{384, 256, 128, 64}},
+		{32, 7612, false, nil},
+		{32, 7612, false, []int{384, 256, 128, 64}},
+		{256, 5000, true, nil},
+		{256, 5000, true, []int{384, 256, 128, 64}},
+	} {
+		b.Run(fmt.Sprintf("%dx%d/widths%v", size.queries, size.passages, len(size.widths)), func(b *testing.B) {
 			r := rand.New(rand.NewPCG(1, 2))
 			q, p := randomMatrix(r, size.queries, 384), randomMatrix(r, size.passages, 384)
 			rows := make([]loss.Row, size.queries)
@@ -30,7 +38,8 @@ func BenchmarkStepLoss(b *testing.B) {
 				dp = matrix.New(size.passages, 384)
 			}
 			for b.Loop() {
-				if _, _, err := stepLoss(context.Background(), DefaultLoss(), rows, q, p, dq, dp, blockElements); err != nil {
+				_, _, err := nestedLoss(context.Background(), DefaultLoss(), rows, q, p, dq, dp, blockElements, size.widths)
+				if err != nil {
 					b.Fatal(err)
 				}
 			}

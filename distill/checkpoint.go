@@ -66,6 +66,9 @@ func identity(student encoder.Encoder, train, dev []retort.List, passages string
 	if o.Selection.ByLoss {
 		id["ChooseBy"] = "loss"
 	}
+	if len(o.Widths) > 0 {
+		id["Widths"] = fmt.Sprint(o.Widths)
+	}
 	if o.Retention.Evaluate != nil {
 		id["Retention"] = fmt.Sprintf("a drop of %v, shares %v", o.Retention.MaxDrop, o.Retention.DrawBack)
 	}

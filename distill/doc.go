@@ -39,6 +39,13 @@
 // activations per layer either: graphs take at most GraphBudget plus one micro-batch, and a micro-batch can be as small
 // as one text.
 //
+// # Nested widths
+//
+// Options.Widths trains vectors that can be truncated (Matryoshka representation learning: Kusupati et al. 2022, arXiv
+// 2205.13147). The second stage of a step then runs once for each width w, on the leading w values of the vectors,
+// L2-normalised. Losses and gradients are summed. The student encodes each text once, as without widths. It equals
+// MatryoshkaLoss of sentence-transformers with weights of 1.
+//
 // # Several workers
 //
 // With Options.Group several workers train one student, and each worker has a copy of it. Workers are goroutines of one

@@ -89,13 +89,25 @@ func topGains(scores []float64, asTheyAre bool) []float64 {
 //	DCG@10 = sum over ranks r = 1..10 of gain(r) / log2(r+1),  nDCG@10 = DCG@10 / DCG@10 of the best order
 //
 // (Järvelin and Kekäläinen 2002, ACM TOIS 20(4)). Equal similarities keep the order of the pool. The source of an
-// extractive query is ranked only if its list contains it.
+// extractive query is ranked only if its list contains it. With Options.Widths it is the mean over the widths, which
+// orders students as the sum does.
 func (e *evaluator) score(ctx context.Context) (float64, error) {
 	pool, queries, err := e.encode(ctx)
 	if err != nil {
 		return 0, err
 	}
-	return e.rank(ctx, pool, queries)
+	if len(e.stepper.widths) == 0 {
+		return e.rank(ctx, pool, queries)
+	}
+	var sum float64
+	for _, w := range e.stepper.widths {
+		score, err := e.rank(ctx, pool.atWidth(w), queries.atWidth(w))
+		if err != nil {
+			return 0, err
+		}
+		sum += score
+	}
+	return sum / float64(len(e.stepper.widths)), nil
 }
 
 func (e *evaluator) rank(ctx context.Context, pool, queries *side) (float64, error) {

@@ -41,6 +41,14 @@ func TestGradientEqualsCentralDifferencesOfTheDefinition(t *testing.T) {
 			lists[0].Query.Origin, lists[4].Query.Origin = "extractive", "extractive/sentence"
 		}},
 		{"kept graphs", func(o *Options, _ []retort.List) { o.Memory.GraphBudget = math.MaxInt64 }},
+		{"nested widths", func(o *Options, _ []retort.List) { o.Widths = []int{4, 3, 2} }},
+		{"nested widths, query side", func(o *Options, _ []retort.List) { o.Towers, o.Widths = QueryOnly, []int{4, 3, 2} }},
+		{"nested widths, whole corpus", func(o *Options, _ []retort.List) {
+			o.Towers, o.WholeCorpus, o.Widths = QueryOnly, true, []int{4, 2}
+		}},
+		{"nested widths without the whole vectors, counts", func(o *Options, _ []retort.List) {
+			o.Widths, o.CountDuplicates = []int{3, 2}, true
+		}},
 		{"some graphs kept", func(o *Options, _ []retort.List) { o.Memory.GraphBudget = 500 }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -81,6 +89,9 @@ func TestMicroBatchesAndBlocksDoNotChangeTheGradient(t *testing.T) {
 			for budget := 1; budget < 400; budget += 1 + budget/10 {
 				opts := quick()
 				opts.Towers, opts.Memory.MicroBatchTokens, opts.Loss, opts.CountDuplicates = towers, budget, masking, budget%2 == 0
+				if budget%3 == 0 {
+					opts.Widths = []int{8, 5, 3}
+				}
 				s := stepperFor(t, newStudent(t), corpus, lists[:9], opts)
 				s.graphBudget, s.block = keep, budget
 				c, err := s.check(context.Background(), everything(s))
@@ -295,14 +306,24 @@ func (r reference) loss() float64 {
 			vectors[p.ID] = r.vector(passageParams, 1, p.Content())
 		}
 	}
+	widths := r.opts.Widths
+	if widths == nil {
+		widths = []int{r.dim}
+	}
 	var sum float64
-	for _, l := range r.lists {
-		q := r.vector(r.params, 0, l.Query.Text)
-		weight := l.Weight
-		if weight == 0 {
-			weight = 1
+	for _, width := range widths {
+		at := map[string][]float64{}
+		for id, v := range vectors {
+			at[id] = unit(v[:width])
 		}
-		sum += weight * (r.kl(l, q, vectors) + 0.5*r.infoNCE(l, q, vectors, count))
+		for _, l := range r.lists {
+			q := unit(r.vector(r.params, 0, l.Query.Text)[:width])
+			weight := l.Weight
+			if weight == 0 {
+				weight = 1
+			}
+			sum += weight * (r.kl(l, q, at) + 0.5*r.infoNCE(l, q, at, count))
+		}
 	}
 	return sum / float64(len(r.lists))
 }
@@ -378,11 +399,15 @@ func (r reference) vector(params [][]float64, role int, text string) []float64 {
 		}
 		y[j] = math.Tanh(z)
 	}
-	norm := math.Sqrt(product(y, y))
-	for j := range y {
-		y[j] /= norm
+	return unit(y)
+}
+
+func unit(v []float64) []float64 {
+	norm, u := math.Sqrt(product(v, v)), make([]float64, len(v))
+	for i, x := range v {
+		u[i] = x / norm
 	}
-	return y
+	return u
 }
 
 func product(a, b []float64) float64 {

@@ -155,6 +155,8 @@ func TestAGroupTrainsLikeOneWorker(t *testing.T) {
 		{"whole corpus", func(o *Options) { o.Towers, o.WholeCorpus = QueryOnly, true }},
 		{"counts and masks", func(o *Options) { o.CountDuplicates, o.Loss = true, masking }},
 		{"counts and masks, query side", func(o *Options) { o.Towers, o.CountDuplicates, o.Loss = QueryOnly, true, masking }},
+		{"nested widths", func(o *Options) { o.Widths = []int{8, 5, 3} }},
+		{"nested widths, query side", func(o *Options) { o.Towers, o.Widths = QueryOnly, []int{8, 5, 3} }},
 		{"loss of whole steps", func(o *Options) { o.Loss = wholeStep{DefaultLoss()} }},
 		{"no graph kept", func(o *Options) { o.Memory.GraphBudget = -1 }},
 		{"some graphs kept", func(o *Options) { o.Memory.GraphBudget = 700 }},
@@ -319,6 +321,9 @@ func TestAnotherRunOnAWorkerIsRefusedAtTheStart(t *testing.T) {
 	}{
 		"option": {
 			func(o *Options, _ *[]retort.List, _ encoder.Parametric) { o.Schedule.LR = 0.5 }, `LR is "0.5", want "0.02"`,
+		},
+		"widths": {
+			func(o *Options, _ *[]retort.List, _ encoder.Parametric) { o.Widths = []int{8, 4} }, `Widths is "[8 4]", want ""`,
 		},
 		"loss":  {func(o *Options, _ *[]retort.List, _ encoder.Parametric) { o.Loss = loss.ListwiseKL{} }, "Loss is"},
 		"lists": {func(_ *Options, l *[]retort.List, _ encoder.Parametric) { *l = (*l)[:20] }, "other held-out lists"},

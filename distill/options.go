@@ -44,6 +44,12 @@ type Options struct {
 	// CountDuplicates sets loss.Row.Count to the number of the step's lists that contain a passage, as loss.Paper
 	// requires. If false, a passage counts once.
 	CountDuplicates bool
+	// Widths are nested widths to train at (Matryoshka representation learning: Kusupati et al. 2022, arXiv 2205.13147):
+	// the loss of a step is the sum of its losses at these widths. The vectors of width w are the leading w values of
+	// the student's vectors, L2-normalised. Widths are at least 1 and at most the student's Dim, distinct, the largest
+	// first. Include Dim to train the whole vectors too. Empty trains the whole vectors only. The score on held-out
+	// lists is the mean over the widths, and their loss the sum.
+	Widths []int
 	// WholeCorpus gives the loss a column for every passage of the corpus instead of the passages of the step's lists.
 	// It requires QueryOnly.
 	WholeCorpus bool
@@ -176,6 +182,9 @@ func (o Options) Validate() error {
 	}
 	if o.Retention.Evaluate != nil && !o.Selection.evaluates() {
 		return errors.New("distill: Options.Retention needs an evaluation: set Selection.DevFraction, Dev or Evaluate")
+	}
+	if err := o.validateWidths(); err != nil {
+		return err
 	}
 	return o.validateColumns()
 }

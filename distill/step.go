@@ -19,6 +19,7 @@ type stepper struct {
 	student encoder.Trainable
 	data    *dataset
 	loss    loss.Loss
+	widths  []int          // at which the loss is summed; none: the whole vectors only
 	queries encoder.Inputs // of data.queries
 
 	queryOnly bool
@@ -122,9 +123,9 @@ func (s *stepper) forward(ctx context.Context, p *plan) (retort.Step, error) {
 	}
 	var parts []float64
 	var err error
-	report.Loss, parts, err = stepLoss(ctx, s.loss, p.rows, p.queries.vectors, p.passages.vectors, p.queries.grad,
-		p.passages.grad, s.block)
-	names := partNames(s.loss)
+	report.Loss, parts, err = nestedLoss(ctx, s.loss, p.rows, p.queries.vectors, p.passages.vectors, p.queries.grad,
+		p.passages.grad, s.block, s.widths)
+	names := nestedNames(s.loss, s.widths)
 	for i, value := range parts {
 		report.Parts = append(report.Parts, retort.LossPart{Name: names[i], Value: value})
 	}

@@ -96,6 +96,12 @@ func newTrainer(ctx context.Context, student encoder.Trainable, corpus retort.Co
 	}
 	opts.Events = opts.Events.WithDefaults()
 	opts.Events.Stage(retort.Stage{Name: retort.StageSetup, Total: 1})
+	if n := len(opts.Widths); n > 0 && opts.Widths[0] < student.Dim() {
+		opts.Events.Warning(retort.Warning{
+			Message: "the whole vectors are not trained, only their leading values: their width is not among Options.Widths",
+			Attrs:   []slog.Attr{slog.Int("width", student.Dim()), slog.Any("Options.Widths", opts.Widths)},
+		})
+	}
 	train, dev, err := opts.split(lists)
 	if err != nil {
 		return nil, err
@@ -191,12 +197,15 @@ func newStepper(student encoder.Trainable, corpus retort.Corpus, data *dataset, 
 			return nil, fmt.Errorf("distill: Options.Vectors: %w", err)
 		}
 	}
+	if err := o.checkWidths(student.Dim()); err != nil {
+		return nil, err
+	}
 	w := o.workers()
 	if err := w.check(student); err != nil {
 		return nil, err
 	}
 	return &stepper{
-		student: student, data: data, loss: o.loss(), queryOnly: o.Towers == QueryOnly,
+		student: student, data: data, loss: o.loss(), widths: o.Widths, queryOnly: o.Towers == QueryOnly,
 		microBatch: o.Memory.MicroBatchTokens, block: blockElements, count: o.CountDuplicates, wholeCorpus: o.WholeCorpus,
 		workers: &w,
 	}, nil

@@ -250,6 +250,7 @@ func TestARunThatWasEndedGoesOnToTheSameBits(t *testing.T) {
 		{"killed, both towers", 60, false, func(*Options) {}},
 		{"killed, query side", 20, false, func(o *Options) { o.Towers = QueryOnly }},
 		{"killed, checkpoints at evaluations only", 150, false, func(o *Options) { o.Checkpoints.Every = time.Hour }},
+		{"killed, nested widths", 60, false, func(o *Options) { o.Widths = []int{8, 4} }},
 		{"killed, kept graphs", 30, false, func(o *Options) { o.Memory.GraphBudget = 1 << 30 }},
 		{"killed, early stop and interpolation", 25, false, func(o *Options) {
 			o.Selection.Patience, o.Schedule.LR, o.Selection.Interpolate = 1, 0.3, []float64{0.25, 0.5}
@@ -361,6 +362,7 @@ func TestACheckpointOfAnotherRunIsRefusedByName(t *testing.T) {
 		{"Towers is both in the checkpoint and query in this run", func(o *Options) { o.Towers = QueryOnly }},
 		{"Seed is 0 in the checkpoint and 3 in this run", func(o *Options) { o.Schedule.Seed = 3 }},
 		{"Epochs is 4 in the checkpoint and 5 in this run", func(o *Options) { o.Schedule.Epochs = 5 }},
+		{"Widths is unset in the checkpoint and [8 4] in this run", func(o *Options) { o.Widths = []int{8, 4} }},
 		{"Loss is", func(o *Options) { o.Loss = loss.ListwiseKL{} }},
 		{"Loss is", func(o *Options) { o.Loss = loss.ListwiseKL{StudentTemperature: 0.1} }},
 		{"other held-out lists", func(o *Options) { o.Selection.DevFraction = 0.5 }},
@@ -377,6 +379,19 @@ func TestACheckpointOfAnotherRunIsRefusedByName(t *testing.T) {
 	require.NoError(t, err)
 	_, err = Train(background, e, corpus, lists, opts)
 	require.ErrorContains(t, err, "another student")
+
+	// Settings that this run leaves out are differences too.
+	opts.Checkpoints.Dir, opts.Widths, opts.Selection.ByLoss = t.TempDir(), []int{8, 4}, true
+	_, err = Train(background, newStudent(t), corpus, lists, opts)
+	require.NoError(t, err)
+	plain := opts
+	plain.Widths = nil
+	_, err = Train(background, newStudent(t), corpus, lists, plain)
+	require.ErrorContains(t, err, "Widths is [8 4] in the checkpoint and unset in this run")
+	plain = opts
+	plain.Selection.ByLoss = false
+	_, err = Train(background, newStudent(t), corpus, lists, plain)
+	require.ErrorContains(t, err, "ChooseBy is loss in the checkpoint and unset in this run")
 }
 
 func TestWithoutAFolderNothingIsLeftBehind(t *testing.T) {
@@ -587,6 +602,10 @@ func TestOptionsValidateNamesTheWrongField(t *testing.T) {
 		{"Loss", func(o *Options) { o.Loss = loss.InfoNCE{Temperature: -1} }},
 		{"WholeCorpus", func(o *Options) { o.WholeCorpus = true }},
 		{"CountDuplicates", func(o *Options) { o.Towers, o.WholeCorpus, o.CountDuplicates = QueryOnly, true, true }},
+		{"Widths[0] is 0, want at least 1", func(o *Options) { o.Widths = []int{0} }},
+		{"Widths[1] is -4, want at least 1", func(o *Options) { o.Widths = []int{8, -4} }},
+		{"Widths[1] is 8, want less than Widths[0], 4", func(o *Options) { o.Widths = []int{4, 8} }},
+		{"Widths[2] is 4, want less than Widths[1], 4", func(o *Options) { o.Widths = []int{8, 4, 4} }},
 		{"Vectors", func(o *Options) { o.Vectors = matrix.New(1, 1) }},
 		{"Selection.Interpolate", func(o *Options) { o.Selection.Interpolate = []float64{1.5} }},
 		{"Selection.Interpolate", func(o *Options) { o.Selection.DevFraction, o.Selection.Interpolate = 0, []float64{0.5} }},

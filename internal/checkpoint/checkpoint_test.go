@@ -185,7 +185,11 @@ func TestACheckpointThatCannotBeWrittenLeavesTheOldOne(t *testing.T) {
 func TestCheckSameRunSaysWhatDiffers(t *testing.T) {
 	ours := map[string]string{"LR": "0.1", "lists": "1f"}
 	what := map[string]string{"lists": "other lists"}
-	require.NoError(t, CheckSameRun(map[string]string{"LR": "0.1", "lists": "1f", "of a later version": "x"}, ours, what))
+	require.NoError(t, CheckSameRun(map[string]string{"LR": "0.1", "lists": "1f"}, ours, what))
+	require.EqualError(t, CheckSameRun(map[string]string{"LR": "0.1", "lists": "1f", "Widths": "[8 4]"}, ours, what),
+		"Widths is [8 4] in the checkpoint and unset in this run")
+	require.EqualError(t, CheckSameRun(map[string]string{"lists": "1f"}, ours, what),
+		"LR is unset in the checkpoint and 0.1 in this run")
 	require.EqualError(t, CheckSameRun(map[string]string{"LR": "0.2", "lists": "1f"}, ours, what), "LR is 0.2 in the checkpoint and 0.1 in this run")
 	require.EqualError(t, CheckSameRun(map[string]string{"LR": "0.1"}, ours, what), "other lists")
 }

@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,17 +10,20 @@ import (
 )
 
 // CheckSameRun returns an error that names the first difference between the run of a checkpoint and this one. theirs
-// and ours hold, by name, everything that decides the result. what holds messages for values that no person can read,
+// and ours hold, by name, everything that decides the result; a setting may be left out where it is off. what holds messages for values that no person can read,
 // such as hashes.
 func CheckSameRun(theirs, ours, what map[string]string) error {
-	for _, name := range slices.Sorted(maps.Keys(ours)) {
+	all := maps.Clone(ours)
+	maps.Copy(all, theirs)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
 		if theirs[name] == ours[name] {
 			continue
 		}
 		if said, ok := what[name]; ok {
 			return errors.New(said)
 		}
-		return fmt.Errorf("%s is %s in the checkpoint and %s in this run", name, theirs[name], ours[name])
+		return fmt.Errorf("%s is %s in the checkpoint and %s in this run", name, cmp.Or(theirs[name], "unset"),
+			cmp.Or(ours[name], "unset"))
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ package matrix
 
 import (
 	"fmt"
+	"math"
 
 	"gonum.org/v1/gonum/blas/blas32"
 )
@@ -31,6 +32,24 @@ func Dot(a, b []float32) float64 {
 		sum += float64(x) * float64(b[i])
 	}
 	return sum
+}
+
+// Leading returns a copy of the first width elements of each row, L2-normalised, and their norms before. A row whose
+// leading elements are all 0 stays 0.
+func Leading(m blas32.General, width int) (blas32.General, []float64) {
+	cut, norms := New(m.Rows, width), make([]float64, m.Rows)
+	for i := range norms {
+		from, to := Row(m, i)[:width], Row(cut, i)
+		norms[i] = math.Sqrt(Dot(from, from))
+		if norms[i] == 0 {
+			continue
+		}
+		scale := 1 / norms[i]
+		for k, x := range from {
+			to[k] = float32(float64(x) * scale)
+		}
+	}
+	return cut, norms
 }
 
 // Check returns an error if m is not [rows x cols] or its data are too short.
