@@ -123,24 +123,60 @@ func (f *File) Tensor(name string) (Tensor, bool) {
 // Floats returns the values of a tensor as float32, row-major and dequantised. The slice belongs to the caller. The
 // error for an unsupported type lists the supported ones.
 func (f *File) Floats(name string) ([]float32, error) {
+	m, err := f.Matrix(name)
+	if err != nil {
+		return nil, err
+	}
+	values := make([]float32, m.Rows*m.Columns)
+	m.Read(values, 0, m.Rows)
+	return values, nil
+}
+
+// Matrix is a tensor in the form in which the file keeps it, whose rows are read one by one. The bytes are those of the
+// file: do not use a Matrix after Close.
+type Matrix struct {
+	Rows, Columns int // of a tensor of more than two dimensions Columns is the last one
+	Type          Type
+
+	data   []byte
+	format format
+}
+
+// Matrix returns a tensor without reading its values.
+func (f *File) Matrix(name string) (Matrix, error) {
 	t, ok := f.Tensor(name)
 	if !ok {
-		return nil, fmt.Errorf("%s: no tensor %q", f.path, name)
+		return Matrix{}, fmt.Errorf("%s: no tensor %q", f.path, name)
 	}
 	format := formats[t.Type]
 	if format.read == nil {
-		return nil, fmt.Errorf("%s: tensor %q has type %s, which is not supported; use a file with types among %s",
+		return Matrix{}, fmt.Errorf("%s: tensor %q has type %s, which is not supported; use a file with types among %s",
 			f.path, name, t.Type, strings.Join(readable(), ", "))
 	}
 	if f.data == nil && t.size > 0 {
-		return nil, fmt.Errorf("%s: tensor %q is read after Close", f.path, name)
+		return Matrix{}, fmt.Errorf("%s: tensor %q is read after Close", f.path, name)
 	}
-	blocks := f.data[t.begin : t.begin+t.size]
-	values := make([]float32, len(blocks)/format.bytes*format.values)
-	for i, j := 0, 0; i < len(blocks); i, j = i+format.bytes, j+format.values {
-		format.read(values[j:j+format.values], blocks[i:i+format.bytes])
+	m := Matrix{
+		Columns: t.Shape[len(t.Shape)-1], Type: t.Type, data: f.data[t.begin : t.begin+t.size], format: format,
 	}
-	return values, nil
+	if values := int(t.size) / format.bytes * format.values; values > 0 {
+		m.Rows = values / m.Columns
+	}
+	return m, nil
+}
+
+// Bytes returns the matrix as it is stored. Do not change them.
+func (m Matrix) Bytes() []byte { return m.data }
+
+// Read writes n rows from row on, dequantised, to dst [n x Columns].
+func (m Matrix) Read(dst []float32, row, n int) {
+	width, size := m.format.values, m.format.bytes
+	rowBytes := m.Columns / width * size
+	blocks := m.data[row*rowBytes : (row+n)*rowBytes]
+	for len(blocks) > 0 {
+		m.format.read(dst[:width], blocks[:size])
+		dst, blocks = dst[width:], blocks[size:]
+	}
 }
 
 // elements returns the number of values of a shape.

@@ -41,6 +41,46 @@ func TestTensorsEqualPythons(t *testing.T) {
 	}
 }
 
+func TestRowsAreReadOneByOne(t *testing.T) {
+	f := openGolden(t)
+	for _, entry := range f.Tensors() {
+		m, err := f.Matrix(entry.Name)
+		if entry.Name == "iq1_s.weight" {
+			require.ErrorContains(t, err, "not supported")
+			continue
+		}
+		require.NoError(t, err)
+		whole, err := f.Floats(entry.Name)
+		require.NoError(t, err)
+		require.Len(t, whole, m.Rows*m.Columns)
+		require.Equal(t, entry.Type.Quantised(), m.Type.Quantised())
+		for row := range m.Rows {
+			one := make([]float32, m.Columns)
+			m.Read(one, row, 1)
+			require.Equal(t, whole[row*m.Columns:(row+1)*m.Columns], one, "%s row %d", entry.Name, row)
+		}
+	}
+}
+
+func BenchmarkRead(b *testing.B) {
+	f, err := Open("testdata/golden.gguf")
+	require.NoError(b, err)
+	defer f.Close()
+	for _, entry := range f.Tensors() {
+		m, err := f.Matrix(entry.Name)
+		if err != nil || !m.Type.Quantised() {
+			continue
+		}
+		b.Run(m.Type.String(), func(b *testing.B) {
+			values := make([]float32, m.Rows*m.Columns)
+			for b.Loop() {
+				m.Read(values, 0, m.Rows)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(values)), "ns/value")
+		})
+	}
+}
+
 func TestMetadataOfEveryType(t *testing.T) {
 	f := openGolden(t)
 	for key, want := range map[string]uint64{"u8": 255, "u16": 65535, "u32": 4294967295, "u64": math.MaxUint64} {
@@ -90,9 +130,9 @@ func TestMetadataOfEveryType(t *testing.T) {
 
 func TestATypeThatCannotBeReadIsNamedBesideThoseThatCan(t *testing.T) {
 	f := openGolden(t)
-	_, err := f.Floats("q4_k.weight")
-	require.EqualError(t, err, `testdata/golden.gguf: tensor "q4_k.weight" has type Q4_K, which is not supported; `+
-		`use a file with types among F32, F16, Q4_0, Q4_1, Q8_0, Q6_K, BF16`)
+	_, err := f.Floats("iq1_s.weight")
+	require.EqualError(t, err, `testdata/golden.gguf: tensor "iq1_s.weight" has type IQ1_S, which is not supported; `+
+		`use a file with types among F32, F16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS, BF16`)
 	_, err = f.Floats("missing")
 	require.EqualError(t, err, `testdata/golden.gguf: no tensor "missing"`)
 	require.NoError(t, f.Close())

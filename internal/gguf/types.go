@@ -2,13 +2,9 @@ package gguf
 
 import (
 	"cmp"
-	"encoding/binary"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
-
-	"github.com/retort-ir/retort/internal/half"
 )
 
 // Type is the type of a tensor's values, by ggml's number.
@@ -16,13 +12,21 @@ type Type uint32
 
 // The types that can be read.
 const (
-	F32  Type = 0
-	F16  Type = 1
-	Q4_0 Type = 2
-	Q4_1 Type = 3
-	Q8_0 Type = 8
-	Q6_K Type = 14
-	BF16 Type = 30
+	F32    Type = 0
+	F16    Type = 1
+	Q4_0   Type = 2
+	Q4_1   Type = 3
+	Q5_0   Type = 6
+	Q5_1   Type = 7
+	Q8_0   Type = 8
+	Q2_K   Type = 10
+	Q3_K   Type = 11
+	Q4_K   Type = 12
+	Q5_K   Type = 13
+	Q6_K   Type = 14
+	IQ4_NL Type = 20
+	IQ4_XS Type = 23
+	BF16   Type = 30
 )
 
 // String returns ggml's name of the type.
@@ -47,25 +51,26 @@ var formats = map[Type]format{
 	BF16: {"BF16", 1, 2, readBF16},
 	Q4_0: {"Q4_0", 32, 18, readQ4_0},
 	Q4_1: {"Q4_1", 32, 20, readQ4_1},
+	Q5_0: {"Q5_0", 32, 22, readQ5_0},
+	Q5_1: {"Q5_1", 32, 24, readQ5_1},
 	Q8_0: {"Q8_0", 32, 34, readQ8_0},
-	Q6_K: {"Q6_K", 256, 210, readQ6_K},
 
-	6:  {"Q5_0", 32, 22, nil},
-	7:  {"Q5_1", 32, 24, nil},
+	Q2_K:   {"Q2_K", 256, 84, readQ2_K},
+	Q3_K:   {"Q3_K", 256, 110, readQ3_K},
+	Q4_K:   {"Q4_K", 256, 144, readQ4_K},
+	Q5_K:   {"Q5_K", 256, 176, readQ5_K},
+	Q6_K:   {"Q6_K", 256, 210, readQ6_K},
+	IQ4_NL: {"IQ4_NL", 32, 18, readIQ4_NL},
+	IQ4_XS: {"IQ4_XS", 256, 136, readIQ4_XS},
+
 	9:  {"Q8_1", 32, 36, nil},
-	10: {"Q2_K", 256, 84, nil},
-	11: {"Q3_K", 256, 110, nil},
-	12: {"Q4_K", 256, 144, nil},
-	13: {"Q5_K", 256, 176, nil},
 	15: {"Q8_K", 256, 292, nil},
 	16: {"IQ2_XXS", 256, 66, nil},
 	17: {"IQ2_XS", 256, 74, nil},
 	18: {"IQ3_XXS", 256, 98, nil},
 	19: {"IQ1_S", 256, 50, nil},
-	20: {"IQ4_NL", 32, 18, nil},
 	21: {"IQ3_S", 256, 110, nil},
 	22: {"IQ2_S", 256, 82, nil},
-	23: {"IQ4_XS", 256, 136, nil},
 	24: {"I8", 1, 1, nil},
 	25: {"I16", 1, 2, nil},
 	26: {"I32", 1, 4, nil},
@@ -77,6 +82,9 @@ var formats = map[Type]format{
 	39: {"MXFP4", 32, 17, nil},
 }
 
+// Quantised says whether the type keeps its values in blocks that share a scale.
+func (t Type) Quantised() bool { return formats[t].values > 1 }
+
 // readable lists the types that can be read.
 func readable() []string {
 	var names []string
@@ -87,54 +95,3 @@ func readable() []string {
 	}
 	return names
 }
-
-func readF32(dst []float32, b []byte) {
-	dst[0] = math.Float32frombits(binary.LittleEndian.Uint32(b))
-}
-
-func readF16(dst []float32, b []byte) { dst[0] = float16(b) }
-
-func readBF16(dst []float32, b []byte) { dst[0] = half.FromBFloat16(binary.LittleEndian.Uint16(b)) }
-
-// readQ8_0: a scale d, then 32 signed bytes; value = d q.
-func readQ8_0(dst []float32, b []byte) {
-	d := float16(b)
-	for i, q := range b[2:34] {
-		dst[i] = d * float32(int8(q))
-	}
-}
-
-// readQ4_0: a scale d, then 16 bytes whose low halves are values 0 to 15 and high halves 16 to 31; value = d (q - 8).
-func readQ4_0(dst []float32, b []byte) {
-	d := float16(b)
-	for i, q := range b[2:18] {
-		dst[i] = d * float32(int(q&15)-8)
-		dst[i+16] = d * float32(int(q>>4)-8)
-	}
-}
-
-// readQ4_1: a scale d, a minimum m, then halves as in Q4_0; value = d q + m. The conversion keeps a processor from
-// fusing the two steps, which would give other bits.
-func readQ4_1(dst []float32, b []byte) {
-	d, m := float16(b), float16(b[2:])
-	for i, q := range b[4:20] {
-		dst[i] = float32(d*float32(q&15)) + m
-		dst[i+16] = float32(d*float32(q>>4)) + m
-	}
-}
-
-// readQ6_K: 128 bytes with the low four bits, 64 with the high two, 16 signed scales of 16 values each, and a scale d
-// of all; value = (d scale) (q - 32). Each half of 128 values has its bits in 64 and 32 bytes of their own.
-func readQ6_K(dst []float32, b []byte) {
-	d := float16(b[208:])
-	for part := range 2 {
-		low, high, scales, out := b[64*part:], b[128+32*part:], b[192+8*part:], dst[128*part:]
-		for i := range 128 {
-			q := low[i%64] >> (i / 64 * 4) & 15
-			q |= high[i%32] >> (i / 32 * 2) & 3 << 4
-			out[i] = float32(d*float32(int8(scales[i/16]))) * float32(int(q)-32)
-		}
-	}
-}
-
-func float16(b []byte) float32 { return half.Float32(binary.LittleEndian.Uint16(b)) }

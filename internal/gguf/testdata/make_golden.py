@@ -47,18 +47,31 @@ def add(name, data, kind):
 
 values = rng.normal(size=(3, 64)).astype(np.float32)
 values[0, :5] = [0, 65504, -65504, 1e-7, 3e-5]
-for kind in (T.F32, T.F16, T.BF16, T.Q8_0, T.Q4_0, T.Q4_1):
+for kind in (T.F32, T.F16, T.BF16, T.Q8_0, T.Q4_0, T.Q4_1, T.Q5_0, T.Q5_1):
     with np.errstate(over="ignore"):
         add(kind.name.lower() + ".weight", gguf.quants.quantize(values, kind), kind)
 
-# The package cannot quantise to Q6_K: any bits with a finite scale are a valid block.
-block = rng.integers(0, 256, size=(2, 2, 210), dtype=np.uint8)
-block[..., 208:] = np.array([0.0123, -7.5e-6, 1.5, 3e-7], dtype=np.float16).view(np.uint8).reshape(2, 2, 2)
-add("q6_k.weight", block.reshape(2, 420), T.Q6_K)
+# The package cannot quantise to the others: any bits with finite scales are a valid block.
+SCALES = np.array([0.0123, -7.5e-6, 1.5, 3e-7], dtype=np.float16)
+
+
+def add_random(kind, *scales):
+    """Two rows of two blocks; scales are where a block keeps its 16-bit numbers."""
+    values, size = gguf.GGML_QUANT_SIZES[kind]
+    block = rng.integers(0, 256, size=(2, 2, size), dtype=np.uint8)
+    for i, at in enumerate(scales):
+        block[..., at : at + 2] = np.roll(SCALES, i).view(np.uint8).reshape(2, 2, 2)
+    add(kind.name.lower() + ".weight", block.reshape(2, 2 * size), kind)
+
+
+for kind, scales in {
+    T.Q2_K: (80, 82), T.Q3_K: (108,), T.Q4_K: (0, 2), T.Q5_K: (0, 2), T.Q6_K: (208,), T.IQ4_NL: (0,), T.IQ4_XS: (0,),
+}.items():
+    add_random(kind, *scales)
 add("norm", rng.normal(size=7).astype(np.float32), T.F32)
 add("cube", rng.normal(size=(2, 3, 4)).astype(np.float32), T.F32)
 
-w.add_tensor("q4_k.weight", np.zeros((1, 144), dtype=np.uint8), raw_dtype=T.Q4_K)
+w.add_tensor("iq1_s.weight", np.zeros((1, 50), dtype=np.uint8), raw_dtype=T.IQ1_S)
 w.write_header_to_file()
 w.write_kv_data_to_file()
 w.write_tensors_to_file()
