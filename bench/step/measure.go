@@ -46,7 +46,7 @@ func (r row) run(ctx context.Context) (m measured, err error) {
 			return m, err
 		}
 	}
-	config, err := encodernet.ReadConfig(filepath.Join(dir, encodernet.ConfigFile), "bert")
+	config, err := encodernet.ReadConfig(filepath.Join(dir, encodernet.ConfigFile))
 	if err != nil {
 		return m, err
 	}

@@ -105,7 +105,7 @@ func (s settings) peaks(
 func (s settings) widths() (hidden, inner int64, err error) {
 	c := shapes[s.base.Shape]
 	if s.model != "" {
-		if c, err = encodernet.ReadConfig(filepath.Join(s.model, encodernet.ConfigFile), "bert"); err != nil {
+		if c, err = encodernet.ReadConfig(filepath.Join(s.model, encodernet.ConfigFile)); err != nil {
 			return 0, 0, err
 		}
 	}

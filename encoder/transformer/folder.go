@@ -214,7 +214,7 @@ func (t *Tower) read() error {
 	if t.notes, err = checkNetwork(t.Dir); err != nil {
 		return err
 	}
-	if t.config, err = encodernet.ReadConfig(filepath.Join(t.Dir, configJSON), "bert"); err != nil {
+	if t.config, err = encodernet.ReadConfig(filepath.Join(t.Dir, configJSON)); err != nil {
 		return err
 	}
 	if t.sbert, err = readSentenceBERT(t.Dir); err != nil {
@@ -251,7 +251,7 @@ func (t *Tower) readTokenizer() (err error) {
 
 // openWeights opens the tower's weights and checks their shapes. The caller closes them.
 func (t *Tower) openWeights() (*encodernet.Weights, error) {
-	return encodernet.OpenWeights(t.Dir, t.config, "bert.")
+	return encodernet.OpenWeights(t.Dir, t.config)
 }
 
 // readLimits sets the length limits of both roles.

@@ -245,7 +245,7 @@ func (w folderWriter) writeWeights(ctx context.Context, dir string, t *Tower) (e
 		}
 		return atomicfile.Copy(ctx, target, filepath.Join(t.Dir, weightsFile))
 	}
-	config, err := encodernet.TrainedConfig(t.Dir, "BertModel")
+	config, err := encodernet.TrainedConfig(t.Dir, t.config.Family().Architecture)
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ func TestFolderAsSentenceTransformersSavesIt(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, f.Shared())
 	require.Equal(t, encodernet.Config{
-		HiddenSize: 32, Layers: 2, Heads: 4, IntermediateSize: 64, VocabSize: 400, MaxPositions: 64, TypeVocabSize: 2,
+		ModelType: "bert", HiddenSize: 32, Layers: 2, Heads: 4, IntermediateSize: 64, VocabSize: 400, MaxPositions: 64, TypeVocabSize: 2,
 		LayerNormEps: 1e-12, Activation: "gelu",
 	}, f.Query.Tower.config)
 	require.Equal(t, Mean, f.Query.Tower.Pooling)
@@ -342,14 +342,14 @@ func TestBadFoldersAreErrorsThatNameFileAndField(t *testing.T) {
 		"malformed config.json": {file(configJSON, "{\n\"hidden_size\": 32,\n}"), "config.json: line 2: malformed JSON: "},
 		"a number that is text": {
 			config("hidden_size", "32"),
-			"config.json: line 1: \"/hidden_size\": a string where an integer is wanted",
+			"config.json: hidden_size: a string where an integer is wanted",
 		},
 		"a number twice": {
 			file(configJSON, "{\n\"hidden_size\": 32,\n\"hidden_size\": 64\n}"),
 			`config.json: line 3: the name "hidden_size" occurs twice`,
 		},
 		"another case":  {file(configJSON, `{"model_type":"bert","HIDDEN_SIZE":32}`), "config.json: no hidden_size"},
-		"another model": {config("model_type", "roberta"), `config.json: model_type is "roberta"; only bert`},
+		"another model": {config("model_type", "t5"), `config.json: model_type is "t5"; supported are bert (`},
 		"relative positions": {
 			config("position_embedding_type", "relative_key"), `position_embedding_type is "relative_key"`,
 		},
@@ -359,7 +359,7 @@ func TestBadFoldersAreErrorsThatNameFileAndField(t *testing.T) {
 		"heads that do not fit": {
 			config("num_attention_heads", 5), "hidden_size 32 is not a multiple of num_attention_heads 5",
 		},
-		"another activation":     {config("hidden_act", "silu"), `hidden_act is "silu"; gelu, `},
+		"another activation":     {config("hidden_act", "mish"), `hidden_act is "mish"; gelu, `},
 		"a negative eps":         {config("layer_norm_eps", -1), "layer_norm_eps is -1"},
 		"a vocabulary too small": {config("vocab_size", 300), "vocab_size is 300, the tokenizer has ids up to 399"},
 		"a vocabulary too large": {
@@ -369,7 +369,7 @@ func TestBadFoldersAreErrorsThatNameFileAndField(t *testing.T) {
 		"more layers":      {config("num_hidden_layers", 3), `no tensor "encoder.layer.2.`},
 		"very many layers": {config("num_hidden_layers", 1<<29), "cannot be the 536870912 layers"},
 		"fewer layers": {
-			config("num_hidden_layers", 1), `"encoder.layer.1.output.dense.weight" is beyond the 1 layers`,
+			config("num_hidden_layers", 1), `"encoder.layer.1.attention.output.LayerNorm.bias" is beyond the 1 layers`,
 		},
 		"a tensor too few": {
 			drop("embeddings.LayerNorm.bias"), `model.safetensors: no tensor "embeddings.LayerNorm.bias"`,

@@ -170,7 +170,11 @@ func checkNetwork(dir string) (notes []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	unknown, err := encodernet.ConfigSchema.Check(s)
+	family, err := encodernet.FamilyOf(s)
+	if err != nil {
+		return nil, err
+	}
+	unknown, err := family.Schema.Check(s)
 	if err != nil {
 		return nil, err
 	}

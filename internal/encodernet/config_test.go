@@ -9,14 +9,14 @@ import (
 	"github.com/retort-ir/retort/internal/jsonfile"
 )
 
-func TestAModelTypeThatIsNotAskedForIsNamed(t *testing.T) {
+func TestAModelTypeThatIsNotSupportedIsNamed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), ConfigFile)
+	require.NoError(t, jsonfile.Write(path, map[string]any{"model_type": "deberta-v2"}))
+	_, err := ReadConfig(path)
+	require.ErrorContains(t, err, `config.json: model_type is "deberta-v2"; supported are bert (MiniLM, `)
+	require.ErrorContains(t, err, "; mpnet (all-mpnet-base-v2, ")
 	require.NoError(t, jsonfile.Write(path, map[string]any{"model_type": "roberta"}))
-	_, err := ReadConfig(path, "bert")
-	require.ErrorContains(t, err, `config.json: model_type is "roberta"; only bert is supported`)
-	_, err = ReadConfig(path, "bert", "xlm-roberta")
-	require.ErrorContains(t, err, "only bert, xlm-roberta are supported")
-	_, err = ReadConfig(path, "roberta")
+	_, err = ReadConfig(path)
 	require.ErrorContains(t, err, "no hidden_size")
 }
 

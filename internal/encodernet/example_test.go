@@ -9,12 +9,12 @@ import (
 // A folder's weights are checked against its configuration, and can be read, without LibTorch.
 func Example() {
 	const dir = "../../encoder/transformer/testdata/tiny"
-	config, err := encodernet.ReadConfig(dir+"/"+encodernet.ConfigFile, "bert")
+	config, err := encodernet.ReadConfig(dir+"/"+encodernet.ConfigFile)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	weights, err := encodernet.OpenWeights(dir, config, "bert.")
+	weights, err := encodernet.OpenWeights(dir, config)
 	if err != nil {
 		fmt.Println(err)
 		return

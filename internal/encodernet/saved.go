@@ -32,8 +32,10 @@ func (w *Weights) DType() string {
 // dtypes are transformers' names of the types that Tensor reads.
 var dtypes = map[string]string{"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
-// isIndex says whether a tensor holds position ids, which old versions of transformers saved.
-func isIndex(name string) bool { return strings.HasSuffix(name, "position_ids") }
+// isIndex says whether a tensor holds what the configuration determines, which old versions of models saved.
+func isIndex(name string) bool {
+	return strings.HasSuffix(name, "position_ids") || strings.HasSuffix(name, "inv_freq")
+}
 
 // CopiedConfig returns config.json of the folder for a copy of its weights, which are of the type dtype.
 func CopiedConfig(dir, dtype string) (map[string]json.RawMessage, error) {

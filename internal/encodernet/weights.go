@@ -7,16 +7,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/retort-ir/retort/internal/safetensors"
 )
 
-// firstWeight exists in every BERT; the text before it in a file is the prefix of all names.
-const firstWeight = "embeddings.word_embeddings.weight"
-
-// Weights reads the parameters of a network by their names in a BertModel, whatever the file's prefix ("bert." if the
-// model was saved with a head).
+// Weights reads the parameters of a network by their names in a model without a head, whatever the file's prefix
+// (BERT's is "bert." if the model was saved with a head).
 type Weights struct {
 	File   *safetensors.File
 	Prefix string
@@ -24,14 +22,14 @@ type Weights struct {
 }
 
 // OpenWeights opens a folder's model.safetensors and checks that it holds every parameter of the configuration in its
-// shape. Names have one prefix, of prefixes, or none. The caller closes it.
-func OpenWeights(dir string, c Config, prefixes ...string) (*Weights, error) {
+// shape, and no other in its layers. Names have the family's prefix or none. The caller closes it.
+func OpenWeights(dir string, c Config) (*Weights, error) {
 	w := &Weights{path: filepath.Join(dir, WeightsFile)}
 	var err error
 	if w.File, err = safetensors.Open(w.path); err != nil {
 		return nil, missingWeights(dir, err)
 	}
-	if err := w.check(c, prefixes); err != nil {
+	if err := w.check(c); err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
 	return w, nil
@@ -55,29 +53,56 @@ func (w *Weights) ReadStored(name string, shape []int) ([]float32, error) {
 	return values, err
 }
 
-func (w *Weights) check(c Config, prefixes []string) error {
-	for _, name := range w.File.Names() {
-		if prefix, ok := strings.CutSuffix(name, firstWeight); ok {
-			if prefix != "" && !slices.Contains(prefixes, prefix) {
-				return fmt.Errorf("%s: tensor %q has the prefix %q; none and %q are supported",
-					w.path, name, prefix, strings.Join(prefixes, ", "))
-			}
-			w.Prefix = prefix
-		}
+func (w *Weights) check(c Config) error {
+	family := c.Family()
+	if err := w.findPrefix(family); err != nil {
+		return err
 	}
 	// Compared before the loop, so that a huge num_hidden_layers is refused before its names are made.
 	if names := len(w.File.Names()); c.Layers > names {
 		return fmt.Errorf("%s: %d tensors cannot be the %d layers of %s (num_hidden_layers)",
 			w.path, names, c.Layers, ConfigFile)
 	}
+	known := map[string]bool{}
 	for _, p := range Shapes(c) {
-		if _, err := w.find(w.Prefix+p.Name, p.Dims); err != nil {
+		stored, err := w.find(w.Prefix+p.Name, p.Dims)
+		if err != nil {
 			return err
 		}
+		known[stored] = true
 	}
-	if extra := fmt.Sprintf("%sencoder.layer.%d.output.dense.weight", w.Prefix, c.Layers); w.File.DType(extra) != "" {
-		return fmt.Errorf("%s: tensor %q is beyond the %d layers of %s (num_hidden_layers)",
-			w.path, extra, c.Layers, ConfigFile)
+	return w.checkLayers(c, known)
+}
+
+// findPrefix finds the text before all names by the weight that every network has.
+func (w *Weights) findPrefix(f *Family) error {
+	for _, name := range w.File.Names() {
+		prefix, ok := strings.CutSuffix(name, f.names.words+".weight")
+		if !ok {
+			continue
+		}
+		if prefix != "" && prefix != f.Prefix {
+			return fmt.Errorf("%s: tensor %q has the prefix %q; none and %q are supported", w.path, name, prefix, f.Prefix)
+		}
+		w.Prefix = prefix
+	}
+	return nil
+}
+
+// checkLayers refuses tensors of layers that the network lacks, whether whole layers or their biases.
+func (w *Weights) checkLayers(c Config, known map[string]bool) error {
+	list, _, _ := strings.Cut(w.Prefix+c.Family().names.layer, "%d")
+	for _, name := range w.File.Names() {
+		inner, ok := strings.CutPrefix(name, list)
+		if !ok || known[name] || isIndex(name) {
+			continue
+		}
+		number, _, _ := strings.Cut(inner, ".")
+		if i, err := strconv.Atoi(number); err == nil && i >= c.Layers {
+			return fmt.Errorf("%s: tensor %q is beyond the %d layers of %s (num_hidden_layers)",
+				w.path, name, c.Layers, ConfigFile)
+		}
+		return fmt.Errorf("%s: tensor %q has no place in a %s by %s", w.path, name, c.Family().Architecture, ConfigFile)
 	}
 	return nil
 }

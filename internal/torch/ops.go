@@ -40,9 +40,9 @@ func (s *Scope) ParameterRows(parameter, indices Tensor) Tensor {
 	return s.own("embedding", raw.Embedding(parameter, indices, sparse))
 }
 
-// LayerNorm normalises over the last dimension, of the given width.
+// LayerNorm normalises over the last dimension, of the given width; a nil bias is none.
 func (s *Scope) LayerNorm(x, weight, bias Tensor, width int64, eps float64) Tensor {
-	if !s.ready("layer norm", x, weight, bias) {
+	if !s.ready("layer norm", x, weight) {
 		return nil
 	}
 	return s.own("layer norm", raw.LayerNorm(x, []int64{width}, weight, bias, eps))

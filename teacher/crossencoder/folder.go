@@ -3,7 +3,10 @@ package crossencoder
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/retort-ir/retort/internal/encodernet"
 	"github.com/retort-ir/retort/internal/jsonfile"
@@ -48,7 +51,7 @@ func readFolder(dir string, maxTokens int) (*folder, error) {
 	f := &folder{dir: dir}
 	path := filepath.Join(dir, encodernet.ConfigFile)
 	var err error
-	if f.config, err = encodernet.ReadConfig(path, "bert", "roberta", "xlm-roberta"); err != nil {
+	if f.config, err = encodernet.ReadConfig(path); err != nil {
 		return nil, err
 	}
 	var j struct {
@@ -58,7 +61,11 @@ func readFolder(dir string, maxTokens int) (*folder, error) {
 	if err := jsonfile.Read(path, &j); err != nil {
 		return nil, err
 	}
-	f.family = families[j.ModelType]
+	var ok bool
+	if f.family, ok = families[j.ModelType]; !ok {
+		return nil, fmt.Errorf("%s: model_type is %q; cross-encoders of %s are supported", path, j.ModelType,
+			strings.Join(slices.Sorted(maps.Keys(families)), ", "))
+	}
 	if err := f.readPositions(path, j.Pad); err != nil {
 		return nil, err
 	}
@@ -162,7 +169,7 @@ func (f *folder) checkWeights() (err error) {
 }
 
 func (f *folder) openWeights() (*encodernet.Weights, error) {
-	return encodernet.OpenWeights(f.dir, f.config, f.family.prefix)
+	return encodernet.OpenWeights(f.dir, f.config)
 }
 
 // headShapes lists the head's weights by their whole names, in the order dense, out.

@@ -103,7 +103,7 @@ func TestBrokenFoldersAreRefusedByFileAndField(t *testing.T) {
 		change    func(*testing.T, string)
 		want      string
 	}{
-		"another architecture": {"bert", 0, config("model_type", "deberta-v2"), `model_type is "deberta-v2"; only bert, roberta, xlm-roberta are supported`},
+		"another architecture": {"bert", 0, config("model_type", "deberta-v2"), `model_type is "deberta-v2"; supported are bert`},
 		"padding outside":      {"roberta", 0, config("pad_token_id", 5000), "pad_token_id is 5000, outside the vocabulary"},
 		"no positions left":    {"roberta", 0, config("pad_token_id", 47), "2 are left after pad_token_id 47"},
 		"small vocabulary":     {"xlmr", 0, config("vocab_size", 20), "vocab_size is 20, the tokenizer has ids up to"},

@@ -37,7 +37,6 @@ func loadNetwork(
 	if err != nil {
 		return nil, err
 	}
-	body.FirstPosition = f.firstPosition
 	n = &network{body: body, params: body.Params, pad: f.pad, precision: precision}
 	head, err := encodernet.NewParameters(ctx, rt, f.headShapes(1), func(name string, shape []int) ([]float32, error) {
 		return f.readHead(w, name, shape, fresh)
