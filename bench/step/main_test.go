@@ -82,7 +82,7 @@ func TestWrittenModelsTokeniseTheirWordsToOneTokenEach(t *testing.T) {
 	all, err := vocabulary(dir)
 	require.NoError(t, err)
 	require.Len(t, all, shapes["2x64"].VocabSize-5)
-	words, err := tokenizer.Load(dir, tokenizer.Options{Classes: []string{"BertTokenizer"}})
+	words, err := tokenizer.Load(dir, tokenizer.Options{Class: "BertTokenizer"})
 	require.NoError(t, err)
 	distinct := map[int32]bool{}
 	for _, word := range all {

@@ -232,7 +232,7 @@ func (t *Tower) read() error {
 
 func (t *Tower) readTokenizer() (err error) {
 	t.tokenizer, err = tokenizer.Load(t.Dir, tokenizer.Options{
-		Classes: []string{"BertTokenizer"}, Lowercase: t.sbert.LowerCase,
+		Class: "BertTokenizer", Lowercase: t.sbert.LowerCase,
 	})
 	if err != nil {
 		return err

@@ -2,12 +2,18 @@ package tokenizer
 
 import (
 	"fmt"
-	"reflect"
 	"slices"
+	"strings"
 )
 
 // bertTokens are the special tokens that every BertTokenizer has.
 type bertTokens struct{ unk, sep, pad, cls, mask string }
+
+// The special tokens of a folder that names none.
+var (
+	usualBERT  = bertTokens{"[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"}
+	usualMPNet = bertTokens{"[UNK]", "</s>", "<pad>", "<s>", "<mask>"}
+)
 
 func (b *bertTokens) fields() map[string]*string {
 	return map[string]*string{
@@ -24,9 +30,13 @@ func (b bertTokens) byKey() map[string]string {
 	return all
 }
 
-// applyBERT replaces the settings of tokenizer.json by a BertTokenizer's, and notes where they differ.
+// applyBERT replaces the settings of tokenizer.json by those of a BertTokenizer or MPNetTokenizer, and notes where they
+// differ.
 func (r *reader) applyBERT() error {
-	b := bertTokens{"[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"}
+	b, templatesOf := usualBERT, bertTemplates
+	if r.class == classMPNet {
+		b, templatesOf = usualMPNet, robertaTemplates
+	}
 	fields := b.fields()
 	for _, key := range namedTokens {
 		to, ok := fields[key]
@@ -47,17 +57,17 @@ func (r *reader) applyBERT() error {
 		stripAccents: valueOr(r.switches.accents, lower),
 	}}
 	d := r.description
-	bert := bertTemplates(b.cls, b.sep, nil)
+	templates := templatesOf(b.cls, b.sep, nil)
 	if r.source == File {
 		r.noteUnused([]member{
 			{"normalizer", slices.Equal(d.normalizer, normalizer)},
-			{"post_processor", d.templates.single == nil || reflect.DeepEqual(d.templates.single, bert.single)},
+			{"post_processor", d.templates.sameSingle(templates)},
 			{"model.unk_token", valueOr(d.model.UnkToken, "[UNK]") == b.unk},
 			{"model.continuing_subword_prefix", valueOr(d.model.Prefix, "##") == "##"},
 			{"model.max_input_chars_per_word", valueOr(d.model.MaxChars, usualChars) == usualChars},
 		})
 	}
-	d.normalizer, d.stages, d.templates = normalizer, []preTokenizer{bertWords{}}, bert
+	d.normalizer, d.stages, d.templates = normalizer, []preTokenizer{bertWords{}}, templates
 	d.model = jsonModel{Type: "WordPiece", UnkToken: &b.unk}
 	r.bert = b
 	return nil
@@ -69,12 +79,13 @@ type member struct {
 	same bool
 }
 
-// noteUnused notes the members of tokenizer.json that a BertTokenizer overrides.
+// noteUnused notes the members of tokenizer.json that the class overrides.
 func (r *reader) noteUnused(members []member) {
 	for _, m := range members {
 		if !m.same {
 			r.notes = append(r.notes, fmt.Sprintf(
-				"%s: %s differs from %s: the BertTokenizer's value counts, as in transformers 5", r.path(File), m.name, ConfigFile))
+				"%s: %s differs from %s: the %s's value counts, as in transformers 5", r.path(File), m.name, ConfigFile,
+				strings.TrimSuffix(r.className, "Fast")))
 		}
 	}
 }

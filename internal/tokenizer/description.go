@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 
 	"github.com/retort-ir/retort/internal/strictjson"
@@ -133,6 +134,18 @@ func bertTemplates(cls, sep string, specials map[string][]int64) templates {
 	single := []jsonPart{specialPart(cls, 0), textPart("A", 0), specialPart(sep, 0)}
 	pair := append(slices.Clone(single), textPart("B", 1), specialPart(sep, 1))
 	return templates{single, pair, specials}
+}
+
+// robertaTemplates are RoBERTa's.
+func robertaTemplates(cls, sep string, specials map[string][]int64) templates {
+	single := []jsonPart{specialPart(cls, 0), textPart("A", 0), specialPart(sep, 0)}
+	pair := append(slices.Clone(single), specialPart(sep, 0), textPart("B", 0), specialPart(sep, 0))
+	return templates{single, pair, specials}
+}
+
+// sameSingle reports whether the template of one text, if there is one, is that of other.
+func (t templates) sameSingle(other templates) bool {
+	return t.single == nil || reflect.DeepEqual(t.single, other.single)
 }
 
 // inSequence calls read for each section of a Sequence.

@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,13 +16,15 @@ import (
 
 // Options configure a tokenizer. The zero value is for an encoder of any class.
 type Options struct {
-	// Classes are the tokenizer classes of transformers that the model may have beside the general ones
-	// (PreTrainedTokenizerFast and TokenizersBackend). A folder that names no class has the first. Nil accepts any class,
-	// and a folder that names none is read as its tokenizer.json says.
-	Classes []string
+	// Class is the tokenizer class of transformers that a folder has that names none. Where it is set, only the classes of
+	// encoders are accepted. Where it is empty, any class is, and a folder that names none is read as its tokenizer.json
+	// says.
+	Class string
 	// Prompts says that texts are prompts of a language model: the caller cuts them and adds special tokens, and never
 	// pads them.
 	Prompts bool
+	// AnySide accepts padding on the left: the positions of the model are relative to each other.
+	AnySide bool
 	// Lowercase turns texts to lower case before anything else. Accents stay.
 	Lowercase bool
 }
@@ -29,9 +32,11 @@ type Options struct {
 // Load reads the tokenizer of a model folder as transformers 5 does: tokenizer.json, or vocab.txt if a BertTokenizer
 // has no tokenizer.json. tokenizer_config.json names the class, which decides what counts:
 //
-//   - For a BertTokenizer, tokenizer.json gives only the vocabulary and the added tokens. do_lower_case (default true),
-//     strip_accents, tokenize_chinese_chars and the special tokens come from tokenizer_config.json and
-//     special_tokens_map.json.
+//   - For a BertTokenizer, DistilBertTokenizer and MPNetTokenizer, tokenizer.json gives only the vocabulary and the added
+//     tokens. do_lower_case (default true), strip_accents, tokenize_chinese_chars and the special tokens come from
+//     tokenizer_config.json and special_tokens_map.json.
+//   - For a RobertaTokenizer, XLMRobertaTokenizer and CamembertTokenizer, tokenizer.json gives the model, the added tokens
+//     and a Precompiled normalizer. add_prefix_space comes from tokenizer_config.json.
 //   - For a general class, tokenizer.json gives everything except further special tokens, which transformers adds, and
 //     the side to cut.
 //   - Any other class is read like a general class, but a special token that tokenizer.json does not list is an error.
@@ -77,9 +82,10 @@ func fromFiles(dir string, files []file, o Options) (t *Tokenizer, err error) {
 // reader makes a tokenizer from the files of a folder.
 type reader struct {
 	Options
-	dir   string
-	data  map[string][]byte
-	class class
+	dir       string
+	data      map[string][]byte
+	class     class
+	className string
 
 	config, specialsMap, added modelfolder.Settings
 
@@ -89,7 +95,7 @@ type reader struct {
 	other       []token // of added_tokens_decoder, or of added_tokens.json
 	decoder     bool    // other are of added_tokens_decoder
 	switches    switches
-	bert        bertTokens // of a BertTokenizer
+	bert        bertTokens // of a BertTokenizer or MPNetTokenizer
 	notes       []string
 }
 
@@ -97,10 +103,32 @@ type reader struct {
 type class int
 
 const (
-	classBERT    class = iota // vocabulary and added tokens
-	classGeneral              // all, and further special tokens
-	classOther                // all
+	classBERT       class = iota // vocabulary and added tokens
+	classMPNet                   // vocabulary and added tokens
+	classRoBERTa                 // all but the normalizer, the pre-tokenizer and the post-processor
+	classXLMRoBERTa              // all but the pre-tokenizer, the post-processor and most normalizers
+	classGeneral                 // all, and further special tokens
+	classOther                   // all
 )
+
+// wordPiece reports whether only vocabulary and added tokens count.
+func (c class) wordPiece() bool { return c == classBERT || c == classMPNet }
+
+// classes are the classes of encoders. transformers' older names of the first seven end in Fast.
+var classes = []struct {
+	name  string
+	class class
+}{
+	{"BertTokenizer", classBERT},
+	{"DistilBertTokenizer", classBERT},
+	{"MPNetTokenizer", classMPNet},
+	{"RobertaTokenizer", classRoBERTa},
+	{"XLMRobertaTokenizer", classXLMRoBERTa},
+	{"CamembertTokenizer", classXLMRoBERTa},
+	{"Qwen2Tokenizer", classOther},
+	{"PreTrainedTokenizerFast", classGeneral},
+	{"TokenizersBackend", classGeneral},
+}
 
 func newReader(dir string, files []file, o Options) (*reader, error) {
 	r := &reader{Options: o, dir: dir, data: map[string][]byte{}}
@@ -132,20 +160,19 @@ func (r *reader) readClass() error {
 	if _, err := r.config.Get(key, &name); err != nil {
 		return err
 	}
-	if name == "" && len(r.Classes) > 0 {
-		name = r.Classes[0]
-	}
-	switch name {
-	case "BertTokenizer", "BertTokenizerFast":
-		r.class = classBERT
-	case "PreTrainedTokenizerFast", "TokenizersBackend":
-		r.class = classGeneral
-	default:
-		if len(r.Classes) > 0 && !slices.Contains(r.Classes, name) {
-			return r.config.Errorf(key, "is %s; only %s, PreTrainedTokenizerFast and TokenizersBackend are supported", name,
-				strings.Join(r.Classes, ", "))
+	r.className = cmp.Or(name, r.Class)
+	var names []string
+	for _, c := range classes {
+		if r.className == c.name || r.className == c.name+"Fast" {
+			r.class = c.class
+			return nil
 		}
-		r.class = classOther
+		names = append(names, c.name)
+	}
+	r.class = classOther
+	if r.Class != "" {
+		return r.config.Errorf(key, "is %s; supported are %s; load and save the tokenizer with transformers' AutoTokenizer, "+
+			"and set PreTrainedTokenizerFast", name, strings.Join(names, ", "))
 	}
 	return nil
 }
@@ -157,10 +184,8 @@ func (r *reader) tokenizer() (*Tokenizer, error) {
 	if err := r.readConfig(); err != nil {
 		return nil, err
 	}
-	if r.class == classBERT {
-		if err := r.applyBERT(); err != nil {
-			return nil, err
-		}
+	if err := r.applyClass(); err != nil {
+		return nil, err
 	}
 	if r.Lowercase {
 		r.description.normalizer = r.description.normalizer.lowerFirst()
@@ -178,17 +203,17 @@ func (r *reader) describe() (err error) {
 	switch {
 	case r.data[File] != nil:
 		r.description, err = describe(r.data[File])
-	case r.class == classBERT && r.data[vocabFile] != nil:
+	case r.class.wordPiece() && r.data[vocabFile] != nil:
 		r.source = vocabFile
 		r.description, err = describeVocab(r.data[vocabFile])
-	case r.class == classBERT:
+	case r.class.wordPiece():
 		return fmt.Errorf("%s: neither %s nor %s", r.dir, File, vocabFile)
 	default:
-		return fmt.Errorf("%s: %w; a tokenizer.model alone is not read: load and save the tokenizer with transformers' "+
-			"AutoTokenizer", r.path(File), fs.ErrNotExist)
+		return fmt.Errorf("%s: %w; vocab.json or a tokenizer.model alone is not read: load and save the tokenizer with "+
+			"transformers' AutoTokenizer", r.path(File), fs.ErrNotExist)
 	}
-	if err == nil && r.class == classBERT {
-		err = r.description.checkBERT()
+	if err == nil && r.class.wordPiece() {
+		err = r.description.checkBERT(strings.TrimSuffix(r.className, "Fast"))
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", r.path(r.source), err)
@@ -196,23 +221,24 @@ func (r *reader) describe() (err error) {
 	return nil
 }
 
-// checkBERT refuses a tokenizer.json whose model, normalizer or pre-tokenizer a BertTokenizer would ignore.
-func (d *description) checkBERT() error {
+// checkBERT refuses a tokenizer.json whose model, normalizer or pre-tokenizer a BertTokenizer, or a class that is one in
+// other words, would ignore.
+func (d *description) checkBERT(class string) error {
 	if d.model.Type != "WordPiece" {
-		return fmt.Errorf("model.type is %s; a BertTokenizer has WordPiece", d.model.Type)
+		return fmt.Errorf("model.type is %s; a %s has WordPiece", d.model.Type, class)
 	}
 	if d.stages == nil && d.normalizer == nil { // of vocab.txt
 		return nil
 	}
 	if len(d.stages) != 1 || d.stages[0] != preTokenizer(bertWords{}) {
-		return errors.New("pre_tokenizer is not a BertPreTokenizer, the only one of a BertTokenizer")
+		return fmt.Errorf("pre_tokenizer is not a BertPreTokenizer, the only one of a %s", class)
 	}
 	if len(d.normalizer) == 1 {
 		if _, ok := d.normalizer[0].(bertNormalizer); ok {
 			return nil
 		}
 	}
-	return errors.New("normalizer is not a BertNormalizer, the only one of a BertTokenizer")
+	return fmt.Errorf("normalizer is not a BertNormalizer, the only one of a %s", class)
 }
 
 // readConfig reads tokenizer_config.json, special_tokens_map.json and added_tokens.json. The last two count only if
@@ -245,7 +271,7 @@ func (r *reader) build() (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if d.padding != nil && d.padding.Direction != "Right" && !r.Prompts {
+	if d.padding != nil && d.padding.Direction != "Right" && !r.Prompts && !r.AnySide {
 		return nil, fmt.Errorf("padding.direction is %q, which is not supported; %s", d.padding.Direction, leftPadding)
 	}
 	t, err := d.build(r.addedTokens)
@@ -261,7 +287,7 @@ func (r *reader) build() (*Tokenizer, error) {
 
 // finish sets the templates and the padding.
 func (r *reader) finish(t *Tokenizer) error {
-	if r.class == classBERT {
+	if r.class.wordPiece() {
 		if err := r.bert.setTemplates(r.description, t); err != nil {
 			return err
 		}
@@ -287,7 +313,7 @@ func (r *reader) finish(t *Tokenizer) error {
 }
 
 func (r *reader) padToken() string {
-	if r.class == classBERT {
+	if r.class.wordPiece() {
 		return r.bert.pad
 	}
 	if named, ok := r.names.named["pad_token"]; ok {
@@ -295,6 +321,9 @@ func (r *reader) padToken() string {
 	}
 	if padding := r.description.padding; padding != nil && padding.Token != "" {
 		return padding.Token
+	}
+	if r.class == classRoBERTa || r.class == classXLMRoBERTa {
+		return "<pad>"
 	}
 	return "[PAD]"
 }
@@ -329,7 +358,7 @@ func (r *reader) addedTokens() ([]token, error) {
 		if listed[token.Content] { // equal names may match differently: the last one counts
 			continue
 		}
-		if r.class == classOther {
+		if !r.class.wordPiece() && r.class != classGeneral {
 			return nil, fmt.Errorf("%s names %q, which added_tokens lacks; load and save the tokenizer with transformers' "+
 				"AutoTokenizer, or remove the token", token.source, token.Content)
 		}
@@ -360,11 +389,11 @@ func (d *description) checkAdded() error {
 // listed returns the tokens that files list, in the order in which transformers adds the tokens.
 func (r *reader) listed() []token {
 	added := r.description.added
-	if r.class == classOther {
-		return added
-	}
-	if r.class == classGeneral {
+	switch {
+	case r.class == classGeneral:
 		return slices.Concat(added, r.other)
+	case !r.class.wordPiece():
+		return added
 	}
 	if r.decoder {
 		return r.other
@@ -381,24 +410,28 @@ func (r *reader) listed() []token {
 	return tokens
 }
 
-// specials returns the special tokens that the files name, and the five default tokens of a BertTokenizer.
+// specials returns the special tokens that the files name, and the five default tokens of a BertTokenizer or
+// MPNetTokenizer.
 func (r *reader) specials() []token {
 	names := r.names
 	if r.Prompts {
 		names = names.without("pad_token")
 	}
-	switch r.class {
-	case classBERT:
+	switch {
+	case r.class == classGeneral:
+		return names.list()
+	case r.class.wordPiece():
 		return names.with(r.bert.byKey()).list()
-	case classOther:
-		return slices.Concat(names.list(), r.other)
 	}
-	return names.list()
+	return slices.Concat(names.list(), r.other)
 }
 
 // checkConfig refuses what the schema refuses, and notes what it does not know.
 func (r *reader) checkConfig(file modelfolder.Settings) error {
 	var named []string
+	if r.AnySide {
+		named = append(named, "padding_side")
+	}
 	for _, key := range file.Keys() {
 		if strings.HasSuffix(key, "_token") && (isToken(file.Raw(key)) || slices.Contains(namedTokens, key)) {
 			named = append(named, key)

@@ -148,14 +148,7 @@ func (d *description) postProcessor(section json.RawMessage) error {
 	case "BertProcessing":
 		return d.setTemplates(bertTemplates(cls, sep, ids))
 	case "RobertaProcessing":
-		return d.setTemplates(templates{
-			[]jsonPart{specialPart(cls, 0), textPart("A", 0), specialPart(sep, 0)},
-			[]jsonPart{
-				specialPart(cls, 0), textPart("A", 0), specialPart(sep, 0), specialPart(sep, 0), textPart("B", 0),
-				specialPart(sep, 0),
-			},
-			ids,
-		})
+		return d.setTemplates(robertaTemplates(cls, sep, ids))
 	case "TemplateProcessing":
 		specials := make(map[string][]int64, len(p.Specials))
 		for name, special := range p.Specials {

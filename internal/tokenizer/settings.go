@@ -16,7 +16,7 @@ var ConfigSchema = modelfolder.Schema{
 		"model_specific_special_tokens", "model_input_names",
 	},
 	Harmless: []string{
-		"_commit_hash", "add_prefix_space", "backend", "chat_template", "clean_up_tokenization_spaces",
+		"_commit_hash", "add_prefix_space", "backend", "chat_template", "clean_up_tokenization_spaces", "errors", "trim_offsets",
 		"clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output", "do_basic_tokenize", "files_loaded",
 		"is_local", "legacy", "local_files_only", "max_length", "name_or_path", "never_split", "pad_to_multiple_of",
 		"pad_token_type_id", "padding", "response_schema", "response_template", "special_tokens_map_file", "stride",
@@ -72,7 +72,8 @@ type switches struct {
 	maxLength *int  // model_max_length; nil where no file gives one
 	cutLeft   *bool // truncation_side; nil where no file gives one
 
-	lower, accents, chinese *bool // of a BertTokenizer
+	lower, accents, chinese *bool // of a BertTokenizer or MPNetTokenizer
+	prefixSpace             *bool // of a RobertaTokenizer, XLMRobertaTokenizer or CamembertTokenizer
 }
 
 func readSwitches(f settingsFiles) (s switches, err error) {
@@ -102,7 +103,12 @@ func readSwitches(f settingsFiles) (s switches, err error) {
 	for _, of := range []struct {
 		key string
 		to  **bool
-	}{{"do_lower_case", &s.lower}, {"strip_accents", &s.accents}, {"tokenize_chinese_chars", &s.chinese}} {
+	}{
+		{"do_lower_case", &s.lower},
+		{"strip_accents", &s.accents},
+		{"tokenize_chinese_chars", &s.chinese},
+		{"add_prefix_space", &s.prefixSpace},
+	} {
 		if err := f.get(of.key, of.to); err != nil {
 			return s, err
 		}

@@ -278,8 +278,12 @@ func TestBadTokenizersAreErrorsThatNameFileAndField(t *testing.T) {
 		},
 		"another class": {append(top(func(map[string]any) {}), file{
 			ConfigFile,
+			[]byte(`{"tokenizer_class":"AlbertTokenizer"}`),
+		}), "tokenizer_class is AlbertTokenizer; supported are BertTokenizer, "},
+		"a class of another model": {append(top(func(map[string]any) {}), file{
+			ConfigFile,
 			[]byte(`{"tokenizer_class":"XLMRobertaTokenizer"}`),
-		}), "tokenizer_class is XLMRobertaTokenizer"},
+		}), "dir/tokenizer.json: model.type is WordPiece; a XLMRobertaTokenizer has Unigram"},
 		"vocab.txt lacks [UNK]": {
 			[]file{{vocabFile, []byte("[PAD]\n[CLS]\n[SEP]\n")}},
 			"dir/vocab.txt: model: the vocabulary lacks the unknown token [UNK]",
@@ -303,7 +307,7 @@ func TestBadTokenizersAreErrorsThatNameFileAndField(t *testing.T) {
 		},
 		"a general vocab.txt": {
 			[]file{{vocabFile, testVocab(t)}, {ConfigFile, []byte(`{"tokenizer_class":"TokenizersBackend"}`)}},
-			"tokenizer.json: file does not exist; a tokenizer.model alone is not read",
+			"tokenizer.json: file does not exist; vocab.json or a tokenizer.model alone is not read",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -373,7 +377,7 @@ func BenchmarkWordPiece(b *testing.B) {
 }
 
 // bertOptions are those of a network of BERT's.
-var bertOptions = Options{Classes: []string{"BertTokenizer"}}
+var bertOptions = Options{Class: "BertTokenizer"}
 
 func loadBERT(dir string, files []file) (*Tokenizer, error) {
 	return fromFiles(dir, files, bertOptions)

@@ -109,7 +109,7 @@ func (f *folder) positions() int { return f.config.MaxPositions - f.firstPositio
 func (f *folder) readTokenizer(path string) error {
 	var o tokenizer.Options
 	if f.family == bertFamily {
-		o.Classes = []string{"BertTokenizer"}
+		o.Class = "BertTokenizer"
 	}
 	var err error
 	if f.tokenizer, err = tokenizer.Load(f.dir, o); err != nil {
