@@ -14,6 +14,7 @@ import (
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/generate"
 	"github.com/retort-ir/retort/internal/device"
+	"github.com/retort-ir/retort/internal/gguf"
 	"github.com/retort-ir/retort/internal/torch"
 )
 
@@ -72,11 +73,17 @@ func (o Options) withDefaults(context int) Options {
 	o.TopP = cmp.Or(o.TopP, 1)
 	o.ContextLength = cmp.Or(o.ContextLength, min(context, longestContext))
 	o.Rows = cmp.Or(o.Rows, 64)
-	if number, err := device.Parse(string(o.Device)); err == nil && number != device.CPU {
+	if !onCPU(o.Device) {
 		o.BatchTokens = cmp.Or(o.BatchTokens, 16384)
 	}
 	o.BatchTokens = cmp.Or(o.BatchTokens, 1024)
 	return o
+}
+
+// onCPU says whether a valid device is the CPU.
+func onCPU(d retort.Device) bool {
+	number, err := device.Parse(string(d))
+	return err != nil || number == device.CPU
 }
 
 // Model is a language model on LibTorch. It is safe for concurrent use: calls queue up.
@@ -86,7 +93,8 @@ type Model struct {
 	name     string
 	text     *text
 	network  *network
-	prefixes *prefixes // touched on the runtime's thread only
+	prefixes *prefixes  // touched on the runtime's thread only
+	file     *gguf.File // of the weights that stay quantised; nil: none do
 	cuts     atomic.Int64
 }
 
@@ -94,6 +102,9 @@ var _ generate.BatchCompleter = (*Model)(nil)
 
 // Open reads a model from a Hugging Face folder (config.json, tokenizer.json, model.safetensors or its shards) or a
 // GGUF file and puts its weights on the device. Close must be called once it is no longer needed.
+//
+// Quantised matrices of a GGUF file stay in the mapped file, which must not shrink while the model is open, if the device
+// is the CPU: a product dequantises some rows at a time. A GPU gets them dequantised.
 func Open(ctx context.Context, path string, o Options) (_ *Model, err error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -105,7 +116,12 @@ func Open(ctx context.Context, path string, o Options) (_ *Model, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, d.close()) }()
+	m := &Model{options: o.withDefaults(d.config.context), name: cmp.Or(o.Name, nameOf(path)), text: d.text}
+	defer func() {
+		if m.file == nil {
+			err = errors.Join(err, d.close())
+		}
+	}()
 	if o.ContextLength > d.config.context {
 		return nil, fmt.Errorf("%s: Options.ContextLength is %d; the model has %d positions", path, o.ContextLength,
 			d.config.context)
@@ -118,14 +134,20 @@ func Open(ctx context.Context, path string, o Options) (_ *Model, err error) {
 		return nil, fmt.Errorf("%s: Options.Chat is set, and the model has no chat template; unset it (-llm-api completions)",
 			path)
 	}
-	m := &Model{options: o.withDefaults(d.config.context), name: cmp.Or(o.Name, nameOf(path)), text: d.text}
 	m.prefixes = newPrefixes()
-	if m.rt, err = torch.Open(torch.Options{Threads: o.Threads, Device: string(o.Device)}); err != nil {
+	threads := o.Threads
+	if d.quantised() && onCPU(o.Device) {
+		threads = 1 // OpenMP's threads would wait in loops on the cores of the team that multiplies by packed matrices
+	}
+	if m.rt, err = torch.Open(torch.Options{Threads: threads, Device: string(o.Device)}); err != nil {
 		return nil, err
 	}
 	if m.network, err = newNetwork(ctx, m.rt, d.config, d.weights, torch.Precision(string(o.Precision)),
-		m.options.ContextLength); err != nil {
+		m.options.ContextLength, o.Threads); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), m.Close())
+	}
+	if m.network.team != nil {
+		m.file = d.file
 	}
 	return m, nil
 }
@@ -140,9 +162,13 @@ func (m *Model) Close() error {
 		return nil
 	})
 	if errors.Is(err, torch.ErrClosed) {
-		err = nil
+		return nil
 	}
-	return errors.Join(err, m.rt.Close())
+	err = errors.Join(err, m.rt.Close())
+	if m.file != nil {
+		err = errors.Join(err, m.network.team.close(), m.file.Close())
+	}
+	return err
 }
 
 // Model implements generate.Completer: Options.Name, or the name of the folder or file.

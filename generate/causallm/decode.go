@@ -146,7 +146,7 @@ func (n *network) step(s *torch.Scope, c *cache, tokens []int64) torch.Tensor {
 		positions[i] = int64(min(p, n.positions-1))
 	}
 	logits := s.Sub(func(s *torch.Scope) torch.Tensor {
-		x := n.embed(s, s.FromInts(tokens, int64(c.rows)))
+		x := n.embed(s, tokens)
 		a := n.angles(s, s.FromInts(positions, int64(c.rows)))
 		column := int64(c.used)
 		mask := s.Narrow(c.mask, 3, 0, column+1)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 
 	"github.com/retort-ir/retort/internal/gguf"
 	"github.com/retort-ir/retort/internal/jsonfile"
@@ -27,6 +28,11 @@ func (d *description) close() error {
 		err = errors.Join(err, d.file.Close())
 	}
 	return err
+}
+
+// quantised says whether some of the weights are.
+func (d *description) quantised() bool {
+	return d.file != nil && slices.ContainsFunc(d.file.Tensors(), func(t gguf.Tensor) bool { return t.Type.Quantised() })
 }
 
 // describe reads a folder or a GGUF file.

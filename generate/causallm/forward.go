@@ -91,7 +91,7 @@ func (b block) mask(s *torch.Scope, precision torch.Type) torch.Tensor {
 // the keys and values of its own tokens, which the caller frees. ctx is looked at between layers.
 func (n *network) forward(ctx context.Context, s *torch.Scope, b block) (torch.Tensor, *keyValues) {
 	rows, width := int64(b.rows), int64(b.width)
-	x := n.embed(s, s.FromInts(b.ids, rows*width))
+	x := n.embed(s, b.ids)
 	a := n.angles(s, s.FromInts(b.positions, rows*width))
 	mask := b.mask(s, n.precision)
 	kept := &keyValues{length: b.width}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash"
 	"math"
@@ -20,10 +21,11 @@ type network struct {
 	config    config
 	precision torch.Type
 
-	tokens torch.Tensor // [vocab x hidden]
-	output torch.Tensor // [vocab x hidden], the same where they are tied
+	tokens matrix // [vocab x hidden]
+	output matrix // [vocab x hidden], the same where they are tied
 	norm   torch.Tensor
 	layers []layer
+	team   *team // multiplies by packed matrices; nil where there are none
 
 	// cos and sin are [positions x headDim]. sin's first half is negated: a vector x turns into x*cos + roll(x)*sin,
 	// where roll swaps the halves.
@@ -35,10 +37,11 @@ type network struct {
 
 type layer struct {
 	attentionNorm, norm torch.Tensor
-	qkv, qkvBias        torch.Tensor // [(heads + 2 kvHeads) headDim x hidden]; the bias is nil in Llama
-	out                 torch.Tensor // [hidden x heads headDim]
-	gateUp              torch.Tensor // [2 inner x hidden]
-	down                torch.Tensor // [hidden x inner]
+	qkv                 matrix       // [(heads + 2 kvHeads) headDim x hidden]
+	qkvBias             torch.Tensor // nil: none
+	out                 matrix       // [hidden x heads headDim]
+	gateUp              matrix       // [2 inner x hidden]
+	down                matrix       // [hidden x inner]
 }
 
 // loader puts weights on the device and remembers what it made, so that a failure half way leaves nothing behind.
@@ -47,17 +50,20 @@ type loader struct {
 	w         weights
 	precision torch.Type
 	made      []torch.Tensor
+	widest    int // columns of the packed matrices; 0: there are none
 	hash      hash.Hash
 	err       error
 }
 
-// newNetwork reads the weights. positions is how many tokens a text may have.
+// newNetwork reads the weights. positions is how many tokens a text may have, threads how many multiply by packed
+// matrices.
 func newNetwork(
-	ctx context.Context, rt *torch.Runtime, c config, w weights, precision torch.Type, positions int,
+	ctx context.Context, rt *torch.Runtime, c config, w weights, precision torch.Type, positions, threads int,
 ) (*network, error) {
 	n := &network{config: c, precision: precision, positions: positions}
+	l := &loader{w: w, precision: precision, hash: sha256.New()}
 	err := rt.Run(ctx, func(s *torch.Scope) error {
-		l := &loader{s: s, w: w, precision: precision, hash: sha256.New()}
+		l.s = s
 		s.NoGrad(func() { n.load(ctx, l) })
 		if l.err != nil || s.Err() != nil {
 			return firstError(l.err, s.Err()) // the scope frees what was made
@@ -70,6 +76,14 @@ func newNetwork(
 	})
 	if err != nil {
 		return nil, err
+	}
+	if l.widest > 0 {
+		if n.team, err = newTeam(ctx, threads, l.widest); err != nil {
+			return nil, errors.Join(err, rt.Run(context.Background(), func(s *torch.Scope) error {
+				n.free(s)
+				return nil
+			}))
+		}
 	}
 	return n, nil
 }
@@ -131,10 +145,40 @@ type part struct {
 	rows int
 }
 
-// matrix returns the parts' rows one below the other, in the model's precision.
-func (l *loader) matrix(columns int, parts ...part) torch.Tensor {
-	return l.join(parts, func(p part) []float32 { return l.read(p.name, p.rows, columns) },
-		func(rows int) []int64 { return []int64{int64(rows), int64(columns)} })
+// matrix returns the parts' rows one below the other: packed where a GGUF file has them quantised and the CPU computes,
+// otherwise as a tensor in the model's precision.
+func (l *loader) matrix(columns int, parts ...part) matrix {
+	if p := l.pack(columns, parts); p != nil {
+		return matrix{packed: p}
+	}
+	return matrix{dense: l.join(parts, func(p part) []float32 { return l.read(p.name, p.rows, columns) },
+		func(rows int) []int64 { return []int64{int64(rows), int64(columns)} })}
+}
+
+// pack returns nil where no part is quantised or the device is a GPU.
+func (l *loader) pack(columns int, parts []part) *packed {
+	w, ok := l.w.(*ggufWeights)
+	if !ok || !l.s.OnCPU() || l.err != nil {
+		return nil
+	}
+	p := &packed{columns: columns}
+	quantised := false
+	for _, part := range parts {
+		stored, err := w.packed(part.name, part.rows, columns)
+		if err != nil {
+			l.err = err
+			return nil
+		}
+		quantised = quantised || stored.Type.Quantised()
+		p.rows += part.rows
+		p.parts = append(p.parts, stored)
+	}
+	if !quantised {
+		return nil
+	}
+	l.widest = max(l.widest, columns)
+	p.digest(l.hash)
+	return p
 }
 
 func (l *loader) bias(parts ...part) torch.Tensor {
@@ -157,10 +201,7 @@ func (l *loader) join(parts []part, read func(part) []float32, shape func(rows i
 	if l.err != nil {
 		return nil
 	}
-	return l.keep(l.s.Sub(func(s *torch.Scope) torch.Tensor {
-		return s.As(s.FromFloats(values, shape(rows)...),
-			l.precision)
-	}))
+	return l.keep(l.s.Sub(func(s *torch.Scope) torch.Tensor { return s.As(s.FromFloats(values, shape(rows)...), l.precision) }))
 }
 
 // vector returns the scale of a normalisation, in float32.
@@ -196,25 +237,45 @@ func (l *loader) keep(t torch.Tensor) torch.Tensor {
 
 // free gives back all of the network's tensors.
 func (n *network) free(s *torch.Scope) {
-	if n.output != n.tokens {
-		s.Free(n.output)
+	if !n.config.tied {
+		s.Free(n.output.dense)
 	}
-	s.Free(n.tokens, n.norm, n.cos, n.sin)
+	s.Free(n.tokens.dense, n.norm, n.cos, n.sin)
 	for _, l := range n.layers {
-		s.Free(l.attentionNorm, l.norm, l.qkv, l.qkvBias, l.out, l.gateUp, l.down)
+		s.Free(l.attentionNorm, l.norm, l.qkv.dense, l.qkvBias, l.out.dense, l.gateUp.dense, l.down.dense)
 	}
 	n.layers = nil
 }
 
 // embed returns the residual stream's beginning, [tokens x hidden] in float32.
-func (n *network) embed(s *torch.Scope, ids torch.Tensor) torch.Tensor {
-	return s.As(s.Embedding(n.tokens, ids), torch.Float32)
+func (n *network) embed(s *torch.Scope, ids []int64) torch.Tensor {
+	p := n.tokens.packed
+	if p == nil {
+		return s.As(s.Embedding(n.tokens.dense, s.FromInts(ids, int64(len(ids)))), torch.Float32)
+	}
+	values := make([]float32, len(ids)*p.columns)
+	for i, id := range ids {
+		p.read(values[i*p.columns:], int(id), 1)
+	}
+	return s.FromFloats(values, int64(len(ids)), int64(p.columns))
+}
+
+// linear is x weightᵀ + bias in the model's precision; a nil bias is none.
+func (n *network) linear(s *torch.Scope, x torch.Tensor, weight matrix, bias torch.Tensor) torch.Tensor {
+	if weight.packed == nil {
+		return s.Linear(x, weight.dense, bias)
+	}
+	y := n.team.multiply(s, x, weight.packed, n.precision)
+	if bias != nil {
+		s.AddInPlace(y, bias)
+	}
+	return y
 }
 
 // logits returns [rows x vocab] in float32 of rows of the residual stream.
 func (n *network) logits(s *torch.Scope, x torch.Tensor) torch.Tensor {
 	return s.Sub(func(s *torch.Scope) torch.Tensor {
-		return s.As(s.Linear(n.normalise(s, x, n.norm), n.output, nil), torch.Float32)
+		return s.As(n.linear(s, n.normalise(s, x, n.norm), n.output, nil), torch.Float32)
 	})
 }
 
@@ -244,7 +305,7 @@ func (n *network) angles(s *torch.Scope, positions torch.Tensor) angles {
 // queries and keys are turned to their positions.
 func (n *network) project(s *torch.Scope, l layer, x torch.Tensor, a angles) (q, k, v torch.Tensor) {
 	heads, kv, width := int64(n.config.heads), int64(n.config.kvHeads), int64(n.config.headDim)
-	all := s.Reshape(s.Linear(n.normalise(s, x, l.attentionNorm), l.qkv, l.qkvBias), -1, heads+2*kv, width)
+	all := s.Reshape(n.linear(s, n.normalise(s, x, l.attentionNorm), l.qkv, l.qkvBias), -1, heads+2*kv, width)
 	straight := s.As(s.Narrow(all, 1, 0, heads+kv), torch.Float32)
 	turned := s.As(s.Add(s.Mul(straight, a.cos), s.Mul(s.Roll(straight, 2, width/2), a.sin)), n.precision)
 	return s.Narrow(turned, 1, 0, heads), s.Narrow(turned, 1, heads, kv), s.Narrow(all, 1, heads+kv, kv)
@@ -253,10 +314,10 @@ func (n *network) project(s *torch.Scope, l layer, x torch.Tensor, a angles) (q,
 // finish adds the attention's outcome [tokens x heads headDim] and the feed-forward network to the residual stream.
 func (n *network) finish(s *torch.Scope, l layer, x, mixed torch.Tensor) torch.Tensor {
 	inner := int64(n.config.inner)
-	x = s.Add(x, s.As(s.Linear(mixed, l.out, nil), torch.Float32))
-	up := s.Linear(n.normalise(s, x, l.norm), l.gateUp, nil)
+	x = s.Add(x, s.As(n.linear(s, mixed, l.out, nil), torch.Float32))
+	up := n.linear(s, n.normalise(s, x, l.norm), l.gateUp, nil)
 	up = s.Mul(s.Silu(s.Narrow(up, 1, 0, inner)), s.Narrow(up, 1, inner, inner))
-	return s.Add(x, s.As(s.Linear(up, l.down, nil), torch.Float32))
+	return s.Add(x, s.As(n.linear(s, up, l.down, nil), torch.Float32))
 }
 
 func firstError(errs ...error) error {

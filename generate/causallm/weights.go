@@ -141,38 +141,50 @@ type ggufWeights struct {
 func (w *ggufWeights) close() error { return nil } // the file belongs to who opened it
 
 func (w *ggufWeights) read(name string, shape ...int) ([]float32, error) {
-	stored := ggufName(name)
-	t, ok := w.file.Tensor(stored)
-	if !ok {
-		return nil, fmt.Errorf("%s: no tensor %q", w.file.Path(), stored)
+	p, err := w.open(name, shape)
+	if err != nil {
+		return nil, err
 	}
-	if !slices.Equal(t.Shape, shape) {
-		return nil, fmt.Errorf("%s: tensor %q has shape %v; by the file's metadata it is %v", w.file.Path(), stored, t.Shape,
-			shape)
-	}
-	values, err := w.file.Floats(stored)
-	if err != nil || w.config.arch != "llama" || len(shape) != 2 {
-		return values, err
-	}
-	if strings.HasSuffix(stored, "attn_q.weight") || strings.HasSuffix(stored, "attn_k.weight") {
-		return unpermute(values, shape[1], w.config.headDim), nil
-	}
+	values := make([]float32, p.Rows*p.Columns)
+	p.read(values, 0, p.Rows)
 	return values, nil
 }
 
-// unpermute undoes what llama.cpp's converter does to the rows of Llama's query and key matrices: a head's row 2i is
-// row i of the original, 2i+1 is row i + headDim/2, so that the two that are rotated together are side by side.
-func unpermute(values []float32, in, headDim int) []float32 {
-	out := make([]float32, len(values))
-	for row := range len(values) / in {
-		head, r := row/headDim, row%headDim
-		from := head*headDim + 2*r
-		if r >= headDim/2 {
-			from = head*headDim + 2*(r-headDim/2) + 1
-		}
-		copy(out[row*in:(row+1)*in], values[from*in:])
+// packed returns a matrix as it is stored.
+func (w *ggufWeights) packed(name string, rows, columns int) (packedPart, error) {
+	return w.open(name, []int{rows, columns})
+}
+
+func (w *ggufWeights) open(name string, shape []int) (packedPart, error) {
+	stored := ggufName(name)
+	t, ok := w.file.Tensor(stored)
+	if !ok {
+		return packedPart{}, fmt.Errorf("%s: no tensor %q", w.file.Path(), stored)
 	}
-	return out
+	if !slices.Equal(t.Shape, shape) {
+		return packedPart{}, fmt.Errorf("%s: tensor %q has shape %v; by the file's metadata it is %v", w.file.Path(), stored,
+			t.Shape, shape)
+	}
+	m, err := w.file.Matrix(stored)
+	if err != nil {
+		return packedPart{}, err
+	}
+	p := packedPart{Matrix: m}
+	if w.config.arch == "llama" && len(shape) == 2 &&
+		(strings.HasSuffix(stored, "attn_q.weight") || strings.HasSuffix(stored, "attn_k.weight")) {
+		p.headDim = w.config.headDim
+	}
+	return p, nil
+}
+
+// storedRow returns where llama.cpp's converter has put a row of Llama's query and key matrices: a head's row 2i is row
+// i of the original, 2i+1 is row i + headDim/2, so that the two that are rotated together are side by side.
+func storedRow(row, headDim int) int {
+	head, r := row/headDim*headDim, row%headDim
+	if r < headDim/2 {
+		return head + 2*r
+	}
+	return head + 2*(r-headDim/2) + 1
 }
 
 var ggufNames = strings.NewReplacer(

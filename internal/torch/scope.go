@@ -244,6 +244,19 @@ func (s *Scope) CopyFloats(dst []float32, t Tensor) {
 	s.check("to host")
 }
 
+// Memory returns the elements of a contiguous float32 tensor on the CPU without copying them. They are valid as long as
+// the tensor is.
+func (s *Scope) Memory(t Tensor) []float32 {
+	if !s.ready("memory", t) {
+		return nil
+	}
+	if !s.OnCPU() {
+		s.err = errors.New("torch: memory: the tensor is not on the CPU")
+		return nil
+	}
+	return unsafe.Slice((*float32)(raw.Memory(t)), elements(raw.Shape(t)))
+}
+
 // Doubles copies a tensor's elements to the host as float64, row-major.
 func (s *Scope) Doubles(t Tensor) []float64 {
 	t = s.As(t, Float64)

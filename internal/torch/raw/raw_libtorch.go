@@ -57,6 +57,9 @@ func CopyTo(t Tensor, data unsafe.Pointer, n, elementSize uint) {
 	lib.AtCopyData(lib.Ctensor(t), data, n, elementSize)
 }
 
+// Memory returns the address of a tensor's first element.
+func Memory(t Tensor) unsafe.Pointer { return lib.AtDataPtr(lib.Ctensor(t)) }
+
 // Shape returns the sizes of the dimensions.
 func Shape(t Tensor) []int64 {
 	shape := make([]int64, int(lib.AtDim(lib.Ctensor(t)))+1) // + 1, so that &shape[0] exists for a scalar

@@ -13,6 +13,7 @@ func SetNumThreads(int)                                         {}
 func CUDADevices() int                                          { return 0 }
 func SetGrad(bool) bool                                         { return false }
 func Free(Tensor)                                               {}
+func Memory(Tensor) unsafe.Pointer                              { return nil }
 func FromData(unsafe.Pointer, []int64, uint, int) Tensor        { return nil }
 func CopyTo(Tensor, unsafe.Pointer, uint, uint)                 {}
 func Shape(Tensor) []int64                                      { return nil }
