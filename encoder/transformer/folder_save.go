@@ -235,7 +235,8 @@ func (w folderWriter) writeWeights(ctx context.Context, dir string, t *Tower) (e
 	}
 	defer func() { err = errors.Join(err, was.Close()) }()
 	target := filepath.Join(dir, weightsFile)
-	if dtype := was.DType(); len(w.trained) == 0 && dtype != "" || dtype == "float32" && w.trained[t] == nil {
+	dtype := was.DType()
+	if was.File.IsSafetensors() && (len(w.trained) == 0 && dtype != "" || dtype == "float32" && w.trained[t] == nil) {
 		config, err := encodernet.CopiedConfig(t.Dir, dtype)
 		if err != nil {
 			return err

@@ -3,6 +3,7 @@ package transformer
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -374,7 +375,7 @@ func TestBadFoldersAreErrorsThatNameFileAndField(t *testing.T) {
 		"a tensor too few": {
 			drop("embeddings.LayerNorm.bias"), `model.safetensors: no tensor "embeddings.LayerNorm.bias"`,
 		},
-		"no weights": {missing(weightsFile), "model.safetensors: no such file"},
+		"no weights": {missing(weightsFile), "no model.safetensors or pytorch_model.bin"},
 		"truncated weights": {func(t *testing.T, dir string) {
 			require.NoError(t, os.Truncate(filepath.Join(dir, weightsFile), 50_000))
 		}, "model.safetensors: truncated: tensor"},
@@ -459,19 +460,41 @@ func TestBadRoutersAreErrors(t *testing.T) {
 	}
 }
 
-func TestWeightsInAnotherFormSayWhatToDo(t *testing.T) {
-	for name, want := range map[string]string{
-		"pytorch_model.bin":            "safe_serialization=True",
-		"model.safetensors.index.json": "save them as one model.safetensors",
-	} {
-		dir := changedFolder(t, "tiny", func(dir string) {
-			remove(t, dir, weightsFile)
-			write(t, dir, name, "x")
-		})
-		_, err := ReadFolder(dir, Options{})
-		require.ErrorContains(t, err, want)
-		require.ErrorContains(t, err, dir)
+// shard writes the weights of a model folder as two files with an index.
+func shard(t *testing.T, dir string) {
+	t.Helper()
+	path := filepath.Join(dir, weightsFile)
+	f, err := safetensors.Open(path)
+	require.NoError(t, err)
+	files, shards := map[string]string{}, map[string][]safetensors.Tensor{}
+	for i, name := range f.Names() {
+		shape, values, err := f.Tensor(name)
+		require.NoError(t, err)
+		file := fmt.Sprintf("model-%05d-of-00002.safetensors", i%2+1)
+		files[name] = file
+		shards[file] = append(shards[file], safetensors.Tensor{Name: name, Shape: shape, Values: values})
 	}
+	require.NoError(t, errors.Join(f.Close(), os.Remove(path)))
+	for file, tensors := range shards {
+		w, err := os.Create(filepath.Join(dir, file))
+		require.NoError(t, err)
+		require.NoError(t, errors.Join(safetensors.Write(w, tensors, nil), w.Close()))
+	}
+	require.NoError(t, writeJSON(dir, weightsFile+".index.json", map[string]any{"weight_map": files}))
+}
+
+func TestShardedWeightsAreReadAndSavedAsOneFile(t *testing.T) {
+	dir := changedFolder(t, "tiny", func(dir string) { shard(t, dir) })
+	folder, err := ReadFolder(dir, Options{})
+	require.NoError(t, err)
+	out := filepath.Join(t.TempDir(), "saved")
+	require.NoError(t, saveFolder(out, folder, nil, nil))
+	require.NoFileExists(t, filepath.Join(out, weightsFile+".index.json"))
+	want, err := os.ReadFile("testdata/tiny/" + weightsFile)
+	require.NoError(t, err)
+	got, err := os.ReadFile(filepath.Join(out, weightsFile))
+	require.NoError(t, err)
+	require.Equal(t, want, got)
 }
 
 func TestUnknownPrefixOfWeightsIsAnError(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 // description is all that a model's files say, with the weights still on disk.
 type description struct {
 	config  config
-	weights weights
+	weights weightReader
 	text    *text
 	file    *gguf.File // nil in a folder
 }

@@ -99,15 +99,15 @@ func TestFoldersWithMissingOrBrokenFiles(t *testing.T) {
 			remove("model.safetensors")(t, dir)
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "m.Q4_0.gguf"), nil, 0o644))
 		}, "but a GGUF file: give its path"},
-		{"pickled weights", "llama-tied", func(t *testing.T, dir string) {
+		{"weights by another name", "llama-tied", func(t *testing.T, dir string) {
 			require.NoError(t, os.Rename(filepath.Join(dir, "model.safetensors"), filepath.Join(dir, "pytorch_model.bin")))
-		}, "weights in pytorch_model.bin are not read"},
+		}, "pytorch_model.bin: the file is a safetensors file; give it the name *.safetensors"},
 		{"cut weights", "llama-tied", cut("model.safetensors", 5000), "model.safetensors"},
 		{"a cut shard", "llama3-sharded", cut("model-00002-of-00004.safetensors", 5000), "model-00002-of-00004.safetensors"},
 		{"a missing shard", "llama3-sharded", remove("model-00003-of-00004.safetensors"), "model-00003-of-00004.safetensors"},
 		{"a shard outside", "llama3-sharded", func(t *testing.T, dir string) {
 			write(t, dir, "model.safetensors.index.json", `{"weight_map": {"x": "../x.safetensors"}}`)
-		}, `"../x.safetensors", which is no file of the folder`},
+		}, `"../x.safetensors", which is no file of weights in the folder`},
 		{"a tensor elsewhere", "llama3-sharded", func(t *testing.T, dir string) {
 			write(t, dir, "model.safetensors.index.json", `{"weight_map": {"x": "model-00001-of-00004.safetensors"}}`)
 		}, `no tensor "x", which model.safetensors.index.json says it holds`},
@@ -164,9 +164,8 @@ func TestShardsHoldTheSameAsOneFile(t *testing.T) {
 	w, err := openFolderWeights("testdata/llama3-sharded")
 	require.NoError(t, err)
 	defer w.close()
-	require.Len(t, w.files, 4)
-	for name := range w.in {
-		shape, _ := w.files[w.in[name]].Shape(name)
+	for _, name := range w.folder.Names() {
+		shape, _ := w.folder.Shape(name)
 		values, err := w.read(name, shape...)
 		require.NoError(t, err)
 		require.NotEmpty(t, values)

@@ -47,7 +47,7 @@ type layer struct {
 // loader puts weights on the device and remembers what it made, so that a failure half way leaves nothing behind.
 type loader struct {
 	s         *torch.Scope
-	w         weights
+	w         weightReader
 	precision torch.Type
 	made      []torch.Tensor
 	widest    int // columns of the packed matrices; 0: there are none
@@ -58,7 +58,7 @@ type loader struct {
 // newNetwork reads the weights. positions is how many tokens a text may have, threads how many multiply by packed
 // matrices.
 func newNetwork(
-	ctx context.Context, rt *torch.Runtime, c config, w weights, precision torch.Type, positions, threads int,
+	ctx context.Context, rt *torch.Runtime, c config, w weightReader, precision torch.Type, positions, threads int,
 ) (*network, error) {
 	n := &network{config: c, precision: precision, positions: positions}
 	l := &loader{w: w, precision: precision, hash: sha256.New()}

@@ -1,135 +1,41 @@
 package causallm
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/retort-ir/retort/internal/gguf"
-	"github.com/retort-ir/retort/internal/jsonfile"
-	"github.com/retort-ir/retort/internal/safetensors"
+	"github.com/retort-ir/retort/internal/weights"
 )
 
-// weights reads a network's parameters by their names in a Hugging Face folder,
+// weightReader reads a network's parameters by their names in a Hugging Face folder,
 // "model.layers.0.self_attn.q_proj.weight".
-type weights interface {
+type weightReader interface {
 	// read returns the values of a parameter, row-major, and an error where its shape is another.
 	read(name string, shape ...int) ([]float32, error)
 	close() error
 }
 
-// folderWeights are the safetensors files of a folder.
-type folderWeights struct {
-	dir   string
-	files map[string]*safetensors.File // by their names in the folder
-	in    map[string]string            // the file of each tensor
-}
-
-const (
-	weightsFile = "model.safetensors"
-	indexFile   = weightsFile + ".index.json"
-)
+// folderWeights are the weights of a folder.
+type folderWeights struct{ folder *weights.Folder }
 
 func openFolderWeights(dir string) (*folderWeights, error) {
-	w := &folderWeights{dir: dir, files: map[string]*safetensors.File{}, in: map[string]string{}}
-	var index struct {
-		Map map[string]string `json:"weight_map"`
-	}
-	err := jsonfile.Read(filepath.Join(dir, indexFile), &index)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		err = w.openAll(nil)
-	case err == nil:
-		err = w.openAll(index.Map)
-	}
+	folder, err := weights.Open(dir)
 	if err != nil {
-		return nil, errors.Join(err, w.close())
+		return nil, err
 	}
-	return w, nil
+	return &folderWeights{folder}, nil
 }
 
-// openAll opens the one file of the folder where shards is nil, otherwise the file of each tensor.
-func (w *folderWeights) openAll(shards map[string]string) error {
-	if shards == nil {
-		if err := w.open(weightsFile); err != nil {
-			return w.explain(err)
-		}
-		for _, name := range w.files[weightsFile].Names() {
-			w.in[name] = weightsFile
-		}
-		return nil
-	}
-	for name, file := range shards {
-		if !filepath.IsLocal(file) || filepath.Base(file) != file {
-			return fmt.Errorf("%s: tensor %q is said to be in %q, which is no file of the folder", filepath.Join(w.dir,
-				indexFile), name, file)
-		}
-		if err := w.open(file); err != nil {
-			return err
-		}
-		if w.files[file].DType(name) == "" {
-			return fmt.Errorf("%s: no tensor %q, which %s says it holds", filepath.Join(w.dir, file), name, indexFile)
-		}
-		w.in[name] = file
-	}
-	return nil
-}
-
-func (w *folderWeights) open(file string) error {
-	if w.files[file] != nil {
-		return nil
-	}
-	f, err := safetensors.Open(filepath.Join(w.dir, file))
-	if err != nil {
-		return err
-	}
-	w.files[file] = f
-	return nil
-}
-
-// explain says what to do about a folder that holds its weights in another form.
-func (w *folderWeights) explain(err error) error {
-	if !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if others, _ := filepath.Glob(filepath.Join(w.dir, "*.bin")); len(others) > 0 {
-		return fmt.Errorf("%s: weights in %s are not read; save the model as safetensors: %w", w.dir,
-			filepath.Base(others[0]), err)
-	}
-	if others, _ := filepath.Glob(filepath.Join(w.dir, "*.gguf")); len(others) > 0 {
-		return fmt.Errorf("%s: no %s, but a GGUF file: give its path, %s: %w", w.dir, weightsFile, others[0], err)
-	}
-	return err
-}
+func (w *folderWeights) close() error { return w.folder.Close() }
 
 func (w *folderWeights) read(name string, shape ...int) ([]float32, error) {
-	if w.in[name] == "" { // the base model alone, without the head
-		if bare := strings.TrimPrefix(name, "model."); w.in[bare] != "" {
-			name = bare
-		}
+	if bare := strings.TrimPrefix(name, "model."); w.folder.DType(name) == "" && w.folder.DType(bare) != "" {
+		name = bare // the base model alone, without the head
 	}
-	file := w.in[name]
-	if file == "" {
-		return nil, fmt.Errorf("%s: no tensor %q", w.dir, name)
-	}
-	path := filepath.Join(w.dir, file)
-	if got, _ := w.files[file].Shape(name); !slices.Equal(got, shape) {
-		return nil, fmt.Errorf("%s: tensor %q has shape %v; by config.json it is %v", path, name, got, shape)
-	}
-	_, values, err := w.files[file].Tensor(name)
-	return values, err
-}
-
-func (w *folderWeights) close() error {
-	var err error
-	for _, f := range w.files {
-		err = errors.Join(err, f.Close())
-	}
-	return err
+	return w.folder.Read(name, shape)
 }
 
 // ggufWeights are the tensors of a GGUF file.

@@ -90,7 +90,8 @@ func (w *Weights) ReadAll(wanted func(name string) bool) ([]safetensors.Tensor, 
 		if !wanted(name) {
 			continue
 		}
-		shape, values, err := w.File.Tensor(stored)
+		shape, _ := w.File.Shape(stored)
+		values, err := w.File.Read(stored, shape)
 		if err != nil {
 			return nil, err
 		}

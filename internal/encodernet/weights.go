@@ -3,39 +3,34 @@ package encodernet
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/retort-ir/retort/internal/safetensors"
+	"github.com/retort-ir/retort/internal/weights"
 )
 
 // Weights reads the parameters of a network by their names in a model without a head, whatever the file's prefix
 // (BERT's is "bert." if the model was saved with a head).
 type Weights struct {
-	File   *safetensors.File
+	File   *weights.Folder
 	Prefix string
-	path   string
 }
 
-// OpenWeights opens a folder's model.safetensors and checks that it holds every parameter of the configuration in its
+// OpenWeights opens a folder's weights and checks that they hold every parameter of the configuration in its
 // shape, and no other in its layers. Names have the family's prefix or none. The caller closes it.
 func OpenWeights(dir string, c Config) (*Weights, error) {
-	w := &Weights{path: filepath.Join(dir, WeightsFile)}
-	var err error
-	if w.File, err = safetensors.Open(w.path); err != nil {
-		return nil, missingWeights(dir, err)
+	file, err := weights.Open(dir)
+	if err != nil {
+		return nil, err
 	}
+	w := &Weights{File: file}
 	if err := w.check(c); err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
 	return w, nil
 }
 
-// Close closes the file.
+// Close closes the files.
 func (w *Weights) Close() error { return w.File.Close() }
 
 // Read returns the values of a parameter of the network. It is a ReadFunc.
@@ -49,8 +44,7 @@ func (w *Weights) ReadStored(name string, shape []int) ([]float32, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, values, err := w.File.Tensor(stored)
-	return values, err
+	return w.File.Read(stored, shape)
 }
 
 func (w *Weights) check(c Config) error {
@@ -61,7 +55,7 @@ func (w *Weights) check(c Config) error {
 	// Compared before the loop, so that a huge num_hidden_layers is refused before its names are made.
 	if names := len(w.File.Names()); c.Layers > names {
 		return fmt.Errorf("%s: %d tensors cannot be the %d layers of %s (num_hidden_layers)",
-			w.path, names, c.Layers, ConfigFile)
+			w.File.Path(""), names, c.Layers, ConfigFile)
 	}
 	known := map[string]bool{}
 	for _, p := range Shapes(c) {
@@ -82,7 +76,7 @@ func (w *Weights) findPrefix(f *Family) error {
 			continue
 		}
 		if prefix != "" && prefix != f.Prefix {
-			return fmt.Errorf("%s: tensor %q has the prefix %q; none and %q are supported", w.path, name, prefix, f.Prefix)
+			return fmt.Errorf("%s: tensor %q has the prefix %q; none and %q are supported", w.File.Path(name), name, prefix, f.Prefix)
 		}
 		w.Prefix = prefix
 	}
@@ -100,9 +94,9 @@ func (w *Weights) checkLayers(c Config, known map[string]bool) error {
 		number, _, _ := strings.Cut(inner, ".")
 		if i, err := strconv.Atoi(number); err == nil && i >= c.Layers {
 			return fmt.Errorf("%s: tensor %q is beyond the %d layers of %s (num_hidden_layers)",
-				w.path, name, c.Layers, ConfigFile)
+				w.File.Path(name), name, c.Layers, ConfigFile)
 		}
-		return fmt.Errorf("%s: tensor %q has no place in a %s by %s", w.path, name, c.Family().Architecture, ConfigFile)
+		return fmt.Errorf("%s: tensor %q has no place in a %s by %s", w.File.Path(name), name, c.Family().Architecture, ConfigFile)
 	}
 	return nil
 }
@@ -112,38 +106,10 @@ func (w *Weights) find(stored string, shape []int) (string, error) {
 	if old := oldName(stored); w.File.DType(stored) == "" && w.File.DType(old) != "" {
 		stored = old
 	}
-	got, ok := w.File.Shape(stored)
-	if !ok {
-		return "", fmt.Errorf("%s: no tensor %q", w.path, stored)
-	}
-	if !slices.Equal(got, shape) {
-		return "", fmt.Errorf("%s: tensor %q has shape %v; by %s it is %v", w.path, stored, got, ConfigFile, shape)
-	}
-	return stored, nil
+	return stored, w.File.Check(stored, shape)
 }
 
 func oldName(name string) string {
 	name = strings.Replace(name, "LayerNorm.weight", "LayerNorm.gamma", 1)
 	return strings.Replace(name, "LayerNorm.bias", "LayerNorm.beta", 1)
-}
-
-// missingWeights says what to do about a folder that holds its weights in another form.
-func missingWeights(dir string, err error) error {
-	if !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	exists := func(name string) bool {
-		_, err := os.Stat(filepath.Join(dir, name))
-		return err == nil
-	}
-	switch {
-	case exists("pytorch_model.bin"):
-		return fmt.Errorf("%s: the weights are in pytorch_model.bin, which is not supported; convert it to %s in Python: "+
-			"from transformers import AutoModel; AutoModel.from_pretrained(%q).save_pretrained(%q, safe_serialization=True)",
-			dir, WeightsFile, dir, dir)
-	case exists(WeightsFile + ".index.json"):
-		return fmt.Errorf("%s: the weights are in several files, which is not supported; save them as one %s",
-			dir, WeightsFile)
-	}
-	return err
 }

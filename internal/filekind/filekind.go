@@ -30,6 +30,13 @@ var (
 	GGUF        = Kind{
 		Name: "a GGUF file", Remedy: "GGUF is read for language models only (-llm FILE)", TextRemedy: "name a text file",
 	}
+	PyTorch = Kind{
+		"a ZIP archive, which PyTorch's .bin and .pt files are too", `unpack it, or name PyTorch weights "pytorch_model.bin"`,
+		unpackText,
+	}
+	Pickle = Kind{
+		"a Python pickle, as older versions of PyTorch write", `name PyTorch weights "pytorch_model.bin"`, convertText,
+	}
 	JSON = Kind{Name: "JSON text", Remedy: "download or copy the file again"}
 	Text = Kind{Name: "text", Remedy: "download or copy the file again"}
 )
@@ -63,15 +70,12 @@ var signatures = []struct {
 	{0, "BZh", Kind{"compressed with bzip2", unpack, unpackText}},
 	{0, "\x04\x22\x4d\x18", Kind{"compressed with lz4", unpack, unpackText}},
 	{0, "7z\xbc\xaf\x27\x1c", Kind{"a 7z archive", unpack, unpackText}},
-	{0, "PK\x03\x04", Kind{
-		"a ZIP archive, which PyTorch's .bin and .pt files are too", "unpack it, or convert PyTorch weights to safetensors",
-		unpackText,
-	}},
+	{0, "PK\x03\x04", PyTorch},
 	{257, "ustar", Kind{"a tar archive", unpack, "unpack it (tar -xf) and name the file in it"}},
-	{0, "\x80\x02", pickle},
-	{0, "\x80\x03", pickle},
-	{0, "\x80\x04", pickle},
-	{0, "\x80\x05", pickle},
+	{0, "\x80\x02", Pickle},
+	{0, "\x80\x03", Pickle},
+	{0, "\x80\x04", Pickle},
+	{0, "\x80\x05", Pickle},
 	{0, "GGUF", GGUF},
 	{0, "PAR1", Kind{"a Parquet file", nameModel, convertText}},
 	{0, "ARROW1", Kind{"an Arrow file", nameModel, convertText}},
@@ -84,11 +88,6 @@ var signatures = []struct {
 	{0, "\x00\x00\xfe\xff", wideText("UTF-32")},
 	{0, "\xff\xfe", wideText("UTF-16")},
 	{0, "\xfe\xff", wideText("UTF-16")},
-}
-
-var pickle = Kind{
-	"a Python pickle, as older versions of PyTorch write", "convert the weights to safetensors",
-	convertText,
 }
 
 func wideText(encoding string) Kind {

@@ -148,7 +148,7 @@ func TestTensorErrors(t *testing.T) {
 	_, _, err = f.Tensor("nowhere")
 	require.EqualError(t, err, `testdata/golden.safetensors: no tensor "nowhere"`)
 	_, _, err = f.Tensor("ids <&> é")
-	require.ErrorContains(t, err, `tensor "ids <&> é" has type I64`)
+	require.ErrorContains(t, err, `tensor "ids <&> é": type I64`)
 }
 
 func TestWriteRefuses(t *testing.T) {

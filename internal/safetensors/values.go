@@ -2,6 +2,7 @@ package safetensors
 
 import (
 	"encoding/binary"
+	"fmt"
 	"io"
 	"math"
 
@@ -43,23 +44,28 @@ var converters = map[string]func(dst []float32, src []byte){
 	},
 }
 
-func readValues(data io.ReaderAt, e entry, convert func([]float32, []byte)) ([]float32, error) {
-	width := int64(widths[e.dtype])
-	values := make([]float32, (e.end-e.begin)/width)
-	buf := make([]byte, min(chunk, e.end-e.begin))
-	done := 0
-	for at := e.begin; at < e.end; {
-		part := buf[:min(int64(len(buf)), e.end-at)]
-		if _, err := data.ReadAt(part, at); err != nil {
+// Width returns the bytes of a value of a type; 0 for an unknown type.
+func Width(dtype string) int { return widths[dtype] }
+
+// Floats reads n values of a type that Tensor reads, which follow the first values of r, and returns them as float32.
+func Floats(r io.ReaderAt, dtype string, first int64, n int) ([]float32, error) {
+	convert, ok := converters[dtype]
+	if !ok {
+		return nil, fmt.Errorf("type %s; F64, F32, F16 and BF16 can be read", dtype)
+	}
+	width := widths[dtype]
+	values := make([]float32, n)
+	buf := make([]byte, min(chunk, n*width))
+	for done := 0; done < n; {
+		part := buf[:min(len(buf), (n-done)*width)]
+		if _, err := r.ReadAt(part, (first+int64(done))*int64(width)); err != nil {
 			if err == io.EOF {
 				err = io.ErrUnexpectedEOF // the file has shrunk since it was opened
 			}
 			return nil, err
 		}
-		n := len(part) / int(width)
-		convert(values[done:done+n], part)
-		done += n
-		at += int64(len(part))
+		convert(values[done:done+len(part)/width], part)
+		done += len(part) / width
 	}
 	return values, nil
 }

@@ -157,7 +157,7 @@ func (f *folder) checkWeights() (err error) {
 	}
 	if len(shape) != 2 || shape[0] < 1 || shape[0] > 2 {
 		return fmt.Errorf("%s: %s.weight has shape %v: heads of one or two labels are supported, [1 x %d] and [2 x %d]",
-			filepath.Join(f.dir, encodernet.WeightsFile), f.family.out, shape, f.config.HiddenSize, f.config.HiddenSize)
+			w.File.Path(f.family.out+".weight"), f.family.out, shape, f.config.HiddenSize, f.config.HiddenSize)
 	}
 	f.labels = shape[0]
 	for _, p := range f.headShapes(f.labels) {
