@@ -107,7 +107,7 @@ func (p *pass) attend(s *torch.Scope, l layer, from, x torch.Tensor) torch.Tenso
 	if from != x {
 		queries = s.Narrow(in, 1, 0, 1)
 	}
-	q, k, v := p.project(s, l, queries, in, from == x)
+	q, k, v := p.project(s, l, queries, in)
 	mask := p.full
 	if l.local {
 		mask = p.local
@@ -128,37 +128,55 @@ func (p *pass) attend(s *torch.Scope, l layer, from, x torch.Tensor) torch.Tenso
 	return p.normalize(s, sum, l.attentionNorm)
 }
 
-// project returns queries, keys and values, [rows x heads x tokens x head size] in the type of attention.
-func (p *pass) project(s *torch.Scope, l layer, from, x torch.Tensor, whole bool) (q, k, v torch.Tensor) {
+// project returns queries of from, x or its first token, and keys and values of x: [rows x heads x tokens x head size]
+// in the type of attention. Rotary positions leave the first token as it is.
+func (p *pass) project(s *torch.Scope, l layer, from, x torch.Tensor) (q, k, v torch.Tensor) {
 	heads, kv := int64(p.Config.Heads), int64(p.Config.kvHeads())
-	turn := p.turn
+	turned, none := p.turn, turn{}
 	if l.local {
-		turn = p.localTurn
+		turned = p.localTurn
 	}
-	part := func(in torch.Tensor, a affine, heads int64, norm affine, turned bool) torch.Tensor {
-		t := p.heads(s, p.linear(s, in, a), heads)
+	out := func(t torch.Tensor) torch.Tensor { return s.Transpose(s.As(t, p.kind), 1, 2) }
+	part := func(in, weight, bias torch.Tensor, heads int64, norm affine, turned turn) torch.Tensor {
+		t := p.heads(s, s.Linear(in, weight, bias), heads)
 		if norm.weight != nil {
 			t = p.normalize(s, t, norm)
 		}
-		if turned {
-			t = turn.apply(s, t)
+		return out(turned.apply(s, t))
+	}
+	ofQueries := turned
+	if from != x {
+		ofQueries = none
+	}
+	switch packed := l.qkv.weight != nil; {
+	case packed && from == x:
+		qkv := p.heads(s, p.linear(s, x, l.qkv), heads+2*kv)
+		both := turned.apply(s, s.Narrow(qkv, 2, 0, heads+kv))
+		q, k = out(s.Narrow(both, 2, 0, heads)), out(s.Narrow(both, 2, heads, kv))
+		v = out(s.Narrow(qkv, 2, heads+kv, kv))
+	case packed:
+		weight, bias := p.cast(s, l.qkv)
+		rows := func(first, heads int64) (w, b torch.Tensor) {
+			d := int64(p.Config.headSize())
+			if bias != nil {
+				b = s.Narrow(bias, 0, first*d, heads*d)
+			}
+			return s.Narrow(weight, 0, first*d, heads*d), b
 		}
-		return s.Transpose(s.As(t, p.kind), 1, 2)
+		w, b := rows(0, heads)
+		q = part(from, w, b, heads, affine{}, none)
+		w, b = rows(heads, kv)
+		k = part(x, w, b, kv, affine{}, turned)
+		w, b = rows(heads+kv, kv)
+		v = part(x, w, b, kv, affine{}, none)
+	default:
+		w, b := p.cast(s, l.query)
+		q = part(from, w, b, heads, l.queryNorm, ofQueries)
+		w, b = p.cast(s, l.key)
+		k = part(x, w, b, kv, l.keyNorm, turned)
+		w, b = p.cast(s, l.value)
+		v = part(x, w, b, kv, affine{}, none)
 	}
-	if l.qkv.weight == nil {
-		q = part(from, l.query, heads, l.queryNorm, true)
-		k = p.repeat(s, part(x, l.key, kv, l.keyNorm, true))
-		v = p.repeat(s, part(x, l.value, kv, affine{}, false))
-		return q, k, v
-	}
-	qkv := p.heads(s, p.linear(s, x, l.qkv), heads+2*kv)
-	turned := turn.apply(s, s.Narrow(qkv, 2, 0, heads+kv))
-	q = s.Narrow(turned, 2, 0, heads)
-	if !whole {
-		q = s.Narrow(q, 1, 0, 1)
-	}
-	out := func(t torch.Tensor) torch.Tensor { return s.Transpose(s.As(t, p.kind), 1, 2) }
-	q, k, v = out(q), out(s.Narrow(turned, 2, heads, kv)), out(s.Narrow(qkv, 2, heads+kv, kv))
 	return q, p.repeat(s, k), p.repeat(s, v)
 }
 
@@ -257,11 +275,16 @@ func (n *Network) normalize(s *torch.Scope, x torch.Tensor, a affine) torch.Tens
 	return s.LayerNorm(x, a.weight.Value, bias, int64(n.Config.HiddenSize), eps)
 }
 
-// linear casts the weights as part of the graph, so that the gradient reaches the float32 weights.
 func (p *pass) linear(s *torch.Scope, x torch.Tensor, a affine) torch.Tensor {
-	var bias torch.Tensor
+	weight, bias := p.cast(s, a)
+	return s.Linear(x, weight, bias)
+}
+
+// cast returns the weights in the type of products, as part of the graph, so that the gradient reaches the float32
+// weights.
+func (p *pass) cast(s *torch.Scope, a affine) (weight, bias torch.Tensor) {
 	if a.bias != nil {
 		bias = a.bias.as(s, p.precision)
 	}
-	return s.Linear(x, a.weight.as(s, p.precision), bias)
+	return a.weight.as(s, p.precision), bias
 }
