@@ -49,8 +49,8 @@ type Config struct {
 	Unbiased     Unbiased // linear layers without a bias
 }
 
-// Rotary says by what angles rotary position embeddings turn a pair of values (Su et al. 2021, arXiv 2104.09864): pair i
-// of a head of width d at position p turns by p Theta^(-2i/d) / Divisor. The zero value does not turn.
+// Rotary says by what angles rotary position embeddings turn a pair of values (Su et al. 2021, arXiv 2104.09864):
+// pair i of a head of width d at position p turns by p Theta^(-2i/d) / Divisor. The zero value does not turn.
 type Rotary struct{ Theta, Divisor float64 }
 
 // Norm is a kind of normalisation.

@@ -9,7 +9,7 @@ import (
 // A folder's weights are checked against its configuration, and can be read, without LibTorch.
 func Example() {
 	const dir = "../../encoder/transformer/testdata/tiny"
-	config, err := encodernet.ReadConfig(dir+"/"+encodernet.ConfigFile)
+	config, err := encodernet.ReadConfig(dir + "/" + encodernet.ConfigFile)
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -317,7 +317,8 @@ func (r *configReader) layerTypes(layers int, local string, otherwise func(int) 
 	return all
 }
 
-// mostLayers bounds the list of a folder whose num_hidden_layers is far too large; its weights do not match in any case.
+// mostLayers bounds the list of a folder whose num_hidden_layers is far too large. Its weights do not match in any
+// case.
 const mostLayers = 1 << 16
 
 // headWidth is headSize of sizes that may be wrong.

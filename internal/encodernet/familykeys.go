@@ -12,7 +12,8 @@ type familyKeys struct {
 	refused        []modelfolder.Refusal // one for a key of every model replaces the general one
 }
 
-// schema is the schema of config.json of a kind of model, such as "a BERT". Models of transformers 5 ignore keys that are not listed.
+// schema is the schema of config.json of a kind of model, such as "a BERT". Models of transformers 5 ignore keys that
+// are not listed.
 func schema(kind string, k familyKeys) modelfolder.Schema {
 	s := modelfolder.Schema{
 		Read: slices.Concat(k.read, []string{
@@ -23,7 +24,8 @@ func schema(kind string, k familyKeys) modelfolder.Schema {
 			"attention_probs_dropout_prob", "attn_implementation", "bos_token_id", "chunk_size_feed_forward", "cls_token_id",
 			"eos_token_id", "finetuning_task", "gradient_checkpointing", "hidden_dropout_prob", "id2label",
 			"initializer_range", "label2id", "mask_token_id", "max_length", "model_max_length", "name_or_path", "num_labels",
-			"output_attentions", "output_hidden_states", "output_past", "pad_token_id", "problem_type", "return_dict", "sep_token_id",
+			"output_attentions", "output_hidden_states", "output_past", "pad_token_id", "problem_type", "return_dict",
+			"sep_token_id",
 			"tie_last_hidden_states", "tie_word_embeddings", "torchscript", "transformers_version", "use_bfloat16",
 			"use_cache", "use_return_dict", "unk_token_id",
 		}),

@@ -35,8 +35,8 @@ type Shape struct {
 	Dims []int
 }
 
-// Shapes lists the weights that a network of this configuration consists of. Heads, such as BERT's pooler, are not among
-// them.
+// Shapes lists the weights that a network of this configuration consists of. Heads, such as BERT's pooler, are not
+// among them.
 func Shapes(c Config) []Shape {
 	l := shapeList{c: c, names: c.Family().names}
 	n, h := l.names, c.HiddenSize

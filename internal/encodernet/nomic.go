@@ -9,8 +9,8 @@ import (
 // nomicNames pairs the keys of transformers' nomic_bert with those of the code on the Hugging Face hub that was there
 // before it. A folder may have either, or both with the same value.
 var nomicNames = map[string]string{
-	"hidden_size": "n_embd", "num_hidden_layers": "n_layer", "num_attention_heads": "n_head", "intermediate_size": "n_inner",
-	"max_position_embeddings": "n_positions", "layer_norm_eps": "layer_norm_epsilon",
+	"hidden_size": "n_embd", "num_hidden_layers": "n_layer", "num_attention_heads": "n_head",
+	"intermediate_size": "n_inner", "max_position_embeddings": "n_positions", "layer_norm_eps": "layer_norm_epsilon",
 }
 
 var nomicSchema = schema("a nomic_bert", familyKeys{

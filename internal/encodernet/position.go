@@ -58,8 +58,8 @@ func outside(width, before, behind int) []float32 {
 	return values
 }
 
-// relativeBias returns the bias of the scores by distance, [1 x heads x width x width], nil if the network has none. All
-// layers share it. With gradients LibTorch computes attention under it by separate products and a softmax, without
+// relativeBias returns the bias of the scores by distance, [1 x heads x width x width], nil if the network has none.
+// All layers share it. With gradients LibTorch computes attention under it by separate products and a softmax, without
 // gradients by its fused kernel.
 func (p *pass) relativeBias(s *torch.Scope) torch.Tensor {
 	if p.relative == nil {
@@ -74,15 +74,15 @@ func (p *pass) relativeBias(s *torch.Scope) torch.Tensor {
 	}
 	w := int64(width)
 	bias := s.Transpose(s.Embedding(p.relative.Value, s.FromInts(ids, w, w)), 0, 2)
-	return s.Reshape(s.Reshape(bias, -1), 1, int64(p.Config.Heads), w, w) // The copy is contiguous, as the kernel needs it.
+	// The copy is contiguous, as the kernel needs it.
+	return s.Reshape(s.Reshape(bias, -1), 1, int64(p.Config.Heads), w, w)
 }
 
 // buckets are the distances that MPNet tells apart: half of them on each side.
 const buckets = 32
 
-// bucket is the bucket of the distance from a query to a key: the nearest have one each, those farther off share buckets
-// that widen logarithmically up to a distance of 128. See relative_position_bucket of transformers' MPNet, which is T5's
-// (Raffel et al. 2020, arXiv 1910.10683) with the sides exchanged.
+// bucket is the bucket of the distance from a query to a key: the nearest have one each, those farther off share
+// buckets that widen logarithmically up to a distance of 128. It is T5's (Raffel et al. 2020, arXiv 1910.10683).
 func bucket(distance int) int {
 	const side, exact, farthest = buckets / 2, buckets / 4, 128
 	first := 0
@@ -99,8 +99,8 @@ func bucket(distance int) int {
 	return first + min(exact+int(far), side-1)
 }
 
-// rotaryTables are the cosines and sines of the angles of rotary positions, for as many positions as a batch has needed.
-// They stay in the host's memory: a pass copies its part, which is small beside its other inputs.
+// rotaryTables are the cosines and sines of the angles of rotary positions, for as many positions as a batch has
+// needed. They stay in the host's memory: a pass copies its part, which is small beside the states that it turns.
 type rotaryTables map[Rotary]*rotaryTable
 
 type rotaryTable struct {

@@ -76,7 +76,8 @@ func (w *Weights) findPrefix(f *Family) error {
 			continue
 		}
 		if prefix != "" && prefix != f.Prefix {
-			return fmt.Errorf("%s: tensor %q has the prefix %q; none and %q are supported", w.File.Path(name), name, prefix, f.Prefix)
+			return fmt.Errorf("%s: tensor %q has the prefix %q; none and %q are supported", w.File.Path(name), name, prefix,
+				f.Prefix)
 		}
 		w.Prefix = prefix
 	}
@@ -96,7 +97,8 @@ func (w *Weights) checkLayers(c Config, known map[string]bool) error {
 			return fmt.Errorf("%s: tensor %q is beyond the %d layers of %s (num_hidden_layers)",
 				w.File.Path(name), name, c.Layers, ConfigFile)
 		}
-		return fmt.Errorf("%s: tensor %q has no place in a %s by %s", w.File.Path(name), name, c.Family().Architecture, ConfigFile)
+		return fmt.Errorf("%s: tensor %q has no place in a %s by %s", w.File.Path(name), name, c.Family().Architecture,
+			ConfigFile)
 	}
 	return nil
 }
