@@ -7,88 +7,141 @@ import (
 	"github.com/retort-ir/retort/internal/half"
 )
 
-// The functions below read one block each. The conversions to float32 keep a processor from fusing a product and a
-// sum, which would give other bits than llama.cpp's reference.
-
-func readF32(dst []float32, b []byte) {
-	dst[0] = math.Float32frombits(binary.LittleEndian.Uint32(b))
+// chunk is some quantised values on their way to float32: value i is scale q[i] + least, with the pair of its group of
+// 16. All quantised types are unpacked to this form, eight values at a time, whose bytes are the bytes of a uint64.
+type chunk struct {
+	q      [chunkValues]byte // signed
+	groups [chunkValues / groupValues]group
 }
 
-func readF16(dst []float32, b []byte) { dst[0] = float16(b) }
+type group struct{ scale, least float32 }
 
-func readBF16(dst []float32, b []byte) { dst[0] = half.FromBFloat16(binary.LittleEndian.Uint16(b)) }
+const chunkValues, groupValues = 256, 16
 
-// readQ8_0: a scale d, then 32 signed bytes; value = d q.
-func readQ8_0(dst []float32, b []byte) {
-	d, out, qs := float16(b), (*[32]float32)(dst), (*[32]byte)(b[2:])
-	for i, q := range qs {
-		out[i] = d * float32(int8(q))
+// none is the least of a value without one: unlike +0 it leaves -0 as it is.
+var none = math.Float32frombits(1 << 31)
+
+// put stores eight values from i on.
+func (c *chunk) put(i int, bytes uint64) { binary.LittleEndian.PutUint64(c.q[i:], bytes) }
+
+// putLess stores eight values of at most seven bits, each less n.
+func (c *chunk) putLess(i int, bytes, n uint64) {
+	const top = 0x80 * each
+	c.put(i, (bytes|top)-n*each^top)
+}
+
+// set sets the scale and the least of the 32 values from i on.
+func (c *chunk) set(i int, scale, least float32) {
+	g := (*[2]group)(c.groups[i/groupValues:])
+	g[0], g[1] = group{scale, least}, group{scale, least}
+}
+
+// each times a byte is eight of the bytes.
+const each = 0x0101010101010101
+
+// eight returns the bytes from i on.
+func eight(b []byte, i int) uint64 { return binary.LittleEndian.Uint64(b[i:]) }
+
+// spread returns the eight bits of a byte as a byte each.
+func spread(b byte) uint64 {
+	return (uint64(b)*each&0x8040201008040201 + 0x7f*each) >> 7 & each
+}
+
+// expand writes the values of a chunk to dst, as many as it is long: a multiple of groupValues.
+func expand(dst []float32, c *chunk) {
+	if haveAVX2 {
+		expandAVX2(&dst[0], c, len(dst)/groupValues)
+		return
 	}
+	expandGo(dst, c)
 }
 
-// readQ4_0: a scale d, then 16 bytes whose low halves are values 0 to 15 and high halves 16 to 31; value = d (q - 8).
-func readQ4_0(dst []float32, b []byte) {
-	d, out, qs := float16(b), (*[32]float32)(dst), (*[16]byte)(b[2:])
-	for i, q := range qs {
-		out[i] = d * float32(int(q&15)-8)
-		out[i+16] = d * float32(int(q>>4)-8)
-	}
-}
-
-// readQ4_1: a scale d, a minimum m, then halves as in Q4_0; value = d q + m.
-func readQ4_1(dst []float32, b []byte) {
-	d, m, out, qs := float16(b), float16(b[2:]), (*[32]float32)(dst), (*[16]byte)(b[4:])
-	for i, q := range qs {
-		out[i] = float32(d*float32(q&15)) + m
-		out[i+16] = float32(d*float32(q>>4)) + m
-	}
-}
-
-// readQ5_0: a scale d, 32 fifth bits, then halves as in Q4_0; value = d (q - 16).
-func readQ5_0(dst []float32, b []byte) {
-	d, out, qs := float16(b), (*[32]float32)(dst), (*[16]byte)(b[6:])
-	high := binary.LittleEndian.Uint32(b[2:])
-	for i, q := range qs {
-		out[i] = d * float32(int32(uint32(q&15)|high>>i<<4&16)-16)
-		out[i+16] = d * float32(int32(uint32(q>>4)|high>>(i+12)&16)-16)
-	}
-}
-
-// readQ5_1: a scale d, a minimum m, 32 fifth bits, then halves as in Q4_0; value = d q + m.
-func readQ5_1(dst []float32, b []byte) {
-	d, m, out, qs := float16(b), float16(b[2:]), (*[32]float32)(dst), (*[16]byte)(b[8:])
-	high := binary.LittleEndian.Uint32(b[4:])
-	for i, q := range qs {
-		out[i] = float32(d*float32(uint32(q&15)|high>>i<<4&16)) + m
-		out[i+16] = float32(d*float32(uint32(q>>4)|high>>(i+12)&16)) + m
-	}
-}
-
-// readQ2_K: 16 bytes with the scale (low half) and the minimum (high half) of 16 values each, 64 bytes of two bits a
-// value, a scale d and a scale m of the minima; value = (d scale) q - m minimum. Each half of 128 values has its bits in
-// 32 bytes of its own.
-func readQ2_K(dst []float32, b []byte) {
-	d, m := float16(b[80:]), float16(b[82:])
-	for i := range 16 {
-		scale, least := d*float32(b[i]&15), m*float32(b[i]>>4)
-		out, qs := (*[16]float32)(dst[16*i:]), (*[16]byte)(b[16+i/8*32+i%2*16:])
-		for j, q := range qs {
-			out[j] = float32(scale*float32(q>>(i/2%4*2)&3)) - least
+// expandGo is expand on any processor. The conversion keeps a processor from fusing the two steps, which would give
+// other bits than llama.cpp's reference.
+func expandGo(dst []float32, c *chunk) {
+	for i := range len(dst) / groupValues {
+		out, q, g := (*[groupValues]float32)(dst[i*groupValues:]), (*[groupValues]byte)(c.q[i*groupValues:]), c.groups[i]
+		for j, v := range q {
+			out[j] = float32(g.scale*float32(int8(v))) + g.least
 		}
 	}
 }
 
-// readQ3_K: 32 bytes with the third bit of each value, 64 bytes of two bits a value as in Q2_K, 12 bytes of 16 scales
+// The functions below unpack one block b, whose values begin at value i of the chunk.
+
+// unpackQ8_0: a scale d, then 32 signed bytes; value = d q.
+func unpackQ8_0(c *chunk, i int, b []byte) {
+	c.set(i, float16(b), none)
+	for j := 0; j < 32; j += 8 {
+		c.put(i+j, eight(b, 2+j))
+	}
+}
+
+// unpackQ4_0: a scale d, then 16 bytes whose low halves are values 0 to 15 and high halves 16 to 31; value = d (q - 8).
+func unpackQ4_0(c *chunk, i int, b []byte) {
+	c.set(i, float16(b), none)
+	for j := 0; j < 16; j += 8 {
+		x := eight(b, 2+j)
+		c.putLess(i+j, x&(15*each), 8)
+		c.putLess(i+16+j, x>>4&(15*each), 8)
+	}
+}
+
+// unpackQ4_1: a scale d, a minimum m, then halves as in Q4_0; value = d q + m.
+func unpackQ4_1(c *chunk, i int, b []byte) {
+	c.set(i, float16(b), float16(b[2:]))
+	for j := 0; j < 16; j += 8 {
+		x := eight(b, 4+j)
+		c.put(i+j, x&(15*each))
+		c.put(i+16+j, x>>4&(15*each))
+	}
+}
+
+// unpackQ5_0: a scale d, 32 fifth bits, then halves as in Q4_0; value = d (q - 16).
+func unpackQ5_0(c *chunk, i int, b []byte) {
+	c.set(i, float16(b), none)
+	for j := 0; j < 16; j += 8 {
+		x := eight(b, 6+j)
+		c.putLess(i+j, x&(15*each)|spread(b[2+j/8])<<4, 16)
+		c.putLess(i+16+j, x>>4&(15*each)|spread(b[4+j/8])<<4, 16)
+	}
+}
+
+// unpackQ5_1: a scale d, a minimum m, 32 fifth bits, then halves as in Q4_0; value = d q + m.
+func unpackQ5_1(c *chunk, i int, b []byte) {
+	c.set(i, float16(b), float16(b[2:]))
+	for j := 0; j < 16; j += 8 {
+		x := eight(b, 8+j)
+		c.put(i+j, x&(15*each)|spread(b[4+j/8])<<4)
+		c.put(i+16+j, x>>4&(15*each)|spread(b[6+j/8])<<4)
+	}
+}
+
+// unpackQ2_K: 16 bytes with the scale (low half) and the minimum (high half) of 16 values each, 64 bytes of two bits a
+// value, a scale d and a scale m of the minima; value = (d scale) q - m minimum. Each half of 128 values has its bits in
+// 32 bytes of its own.
+func unpackQ2_K(c *chunk, _ int, b []byte) {
+	d, m := float16(b[80:]), float16(b[82:])
+	for g := range 16 {
+		c.groups[g] = group{d * float32(b[g]&15), -(m * float32(b[g]>>4))}
+		from := 16 + g/8*32 + g%2*16
+		for j := 0; j < 16; j += 8 {
+			c.put(16*g+j, eight(b, from+j)>>(g/2%4*2)&(3*each))
+		}
+	}
+}
+
+// unpackQ3_K: 32 bytes with the third bit of each value, 64 bytes of two bits a value as in Q2_K, 12 bytes of 16 scales
 // of six bits, and a scale d; value = d (scale - 32) (q - 4).
-func readQ3_K(dst []float32, b []byte) {
+func unpackQ3_K(c *chunk, _ int, b []byte) {
 	d := float16(b[108:])
-	for i := range 16 {
-		six := b[96+i%8]>>(i/8*4)&15 | b[104+i%4]>>(i/4*2)&3<<4
-		scale := d * float32(int(six)-32)
-		out, qs := (*[16]float32)(dst[16*i:]), (*[16]byte)(b[32+i/8*32+i%2*16:])
-		third := (*[16]byte)(b[i%2*16:])
-		for j, q := range qs {
-			out[j] = scale * float32(int(q>>(i/2%4*2)&3|third[j]>>(i/2)&1<<2)-4)
+	for g := range 16 {
+		six := b[96+g%8]>>(g/8*4)&15 | b[104+g%4]>>(g/4*2)&3<<4
+		c.groups[g] = group{d * float32(int(six)-32), none}
+		from := 32 + g/8*32 + g%2*16
+		for j := 0; j < 16; j += 8 {
+			third := eight(b, g%2*16+j) >> (g / 2) & each
+			c.putLess(16*g+j, eight(b, from+j)>>(g/2%4*2)&(3*each)|third<<2, 4)
 		}
 	}
 }
@@ -101,68 +154,85 @@ func scaleMinK4(b []byte, i int) (scale, least byte) {
 	return b[i+4]&15 | b[i-4]>>6<<4, b[i+4]>>4 | b[i]>>6<<4
 }
 
-// readQ4_K: a scale d, a scale m of the minima, 12 bytes of scales and minima of 32 values each, then 128 bytes, of
+// unpackQ4_K: a scale d, a scale m of the minima, 12 bytes of scales and minima of 32 values each, then 128 bytes, of
 // which 32 have 32 values in their low halves and the next 32 in their high halves; value = (d scale) q - m minimum.
-func readQ4_K(dst []float32, b []byte) {
+func unpackQ4_K(c *chunk, _ int, b []byte) {
 	d, m := float16(b), float16(b[2:])
-	for i := range 8 {
-		six, min6 := scaleMinK4(b[4:16], i)
-		scale, least := d*float32(six), m*float32(min6)
-		out, qs := (*[32]float32)(dst[32*i:]), (*[32]byte)(b[16+i/2*32:])
-		for j, q := range qs {
-			out[j] = float32(scale*float32(q>>(i%2*4)&15)) - least
+	for g := range 8 {
+		scale, least := scaleMinK4(b[4:16], g)
+		c.set(32*g, d*float32(scale), -(m * float32(least)))
+		for j := 0; j < 32; j += 8 {
+			c.put(32*g+j, eight(b, 16+g/2*32+j)>>(g%2*4)&(15*each))
 		}
 	}
 }
 
-// readQ5_K: as Q4_K, with 32 bytes of fifth bits before the halves.
-func readQ5_K(dst []float32, b []byte) {
-	d, m, fifth := float16(b), float16(b[2:]), (*[32]byte)(b[16:])
-	for i := range 8 {
-		six, min6 := scaleMinK4(b[4:16], i)
-		scale, least := d*float32(six), m*float32(min6)
-		out, qs := (*[32]float32)(dst[32*i:]), (*[32]byte)(b[48+i/2*32:])
-		for j, q := range qs {
-			out[j] = float32(scale*float32(q>>(i%2*4)&15|fifth[j]>>i&1<<4)) - least
+// unpackQ5_K: as Q4_K, with 32 bytes of fifth bits before the halves.
+func unpackQ5_K(c *chunk, _ int, b []byte) {
+	d, m := float16(b), float16(b[2:])
+	for g := range 8 {
+		scale, least := scaleMinK4(b[4:16], g)
+		c.set(32*g, d*float32(scale), -(m * float32(least)))
+		for j := 0; j < 32; j += 8 {
+			fifth := eight(b, 16+j) >> g & each
+			c.put(32*g+j, eight(b, 48+g/2*32+j)>>(g%2*4)&(15*each)|fifth<<4)
 		}
 	}
 }
 
-// readQ6_K: 128 bytes with the low four bits, 64 with the high two, 16 signed scales of 16 values each, and a scale d
+// unpackQ6_K: 128 bytes with the low four bits, 64 with the high two, 16 signed scales of 16 values each, and a scale d
 // of all; value = (d scale) (q - 32). Each half of 128 values has its bits in 64 and 32 bytes of their own.
-func readQ6_K(dst []float32, b []byte) {
+func unpackQ6_K(c *chunk, _ int, b []byte) {
 	d := float16(b[208:])
-	for i := range 16 {
-		scale := d * float32(int8(b[192+i]))
-		out := (*[16]float32)(dst[16*i:])
-		low, high := (*[16]byte)(b[i/8*64+i%4*16:]), (*[16]byte)(b[128+i/8*32+i%2*16:])
-		for j, q := range low {
-			out[j] = scale * float32(int(q>>(i/4%2*4)&15|high[j]>>(i/2%4*2)&3<<4)-32)
+	for g := range 16 {
+		c.groups[g] = group{d * float32(int8(b[192+g])), none}
+		low, high := g/8*64+g%4*16, 128+g/8*32+g%2*16
+		for j := 0; j < 16; j += 8 {
+			x := eight(b, low+j) >> (g / 4 % 2 * 4) & (15 * each)
+			c.putLess(16*g+j, x|eight(b, high+j)>>(g/2%4*2)&(3*each)<<4, 32)
 		}
 	}
 }
 
 // iq4 are the 16 values of IQ4_NL and IQ4_XS, dense around zero as weights are.
-var iq4 = [16]float32{-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113}
+var iq4 = [16]int8{-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113}
 
-// readIQ4_NL: a scale d, then halves as in Q4_0; value = d iq4[q].
-func readIQ4_NL(dst []float32, b []byte) { readIQ4(dst, float16(b), b[2:]) }
+// unpackIQ4_NL: a scale d, then halves as in Q4_0; value = d iq4[q].
+func unpackIQ4_NL(c *chunk, i int, b []byte) { c.putIQ4(i, float16(b), b[2:]) }
 
-// readIQ4_XS: a scale d, eight scales of six bits, high parts first, and for each 16 bytes as in IQ4_NL; value =
+// unpackIQ4_XS: a scale d, eight scales of six bits, high parts first, and for each 16 bytes as in IQ4_NL; value =
 // d (scale - 32) iq4[q].
-func readIQ4_XS(dst []float32, b []byte) {
+func unpackIQ4_XS(c *chunk, _ int, b []byte) {
 	d, high := float16(b), binary.LittleEndian.Uint16(b[2:])
-	for i := range 8 {
-		six := b[4+i/2]>>(i%2*4)&15 | byte(high>>(2*i)&3<<4)
-		readIQ4(dst[32*i:], d*float32(int(six)-32), b[8+16*i:])
+	for g := range 8 {
+		six := b[4+g/2]>>(g%2*4)&15 | byte(high>>(2*g)&3<<4)
+		c.putIQ4(32*g, d*float32(int(six)-32), b[8+16*g:])
 	}
 }
 
-func readIQ4(dst []float32, d float32, b []byte) {
-	out := (*[32]float32)(dst)
-	for i, q := range (*[16]byte)(b) {
-		out[i] = d * iq4[q&15]
-		out[i+16] = d * iq4[q>>4]
+func (c *chunk) putIQ4(i int, scale float32, b []byte) {
+	c.set(i, scale, none)
+	out := (*[32]byte)(c.q[i:])
+	for j, q := range (*[16]byte)(b) {
+		out[j], out[j+16] = byte(iq4[q&15]), byte(iq4[q>>4])
+	}
+}
+
+func readF32(dst []float32, b []byte) {
+	for i := range dst {
+		dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
+	}
+}
+
+func readF16(dst []float32, b []byte) {
+	for i := range dst {
+		dst[i] = float16(b[2*i:])
+	}
+}
+
+func readBF16(dst []float32, b []byte) {
+	for i := range dst {
+		dst[i] = half.FromBFloat16(binary.LittleEndian.Uint16(b[2*i:]))
 	}
 }
 

@@ -149,7 +149,7 @@ func (f *File) Matrix(name string) (Matrix, error) {
 		return Matrix{}, fmt.Errorf("%s: no tensor %q", f.path, name)
 	}
 	format := formats[t.Type]
-	if format.read == nil {
+	if !format.supported() {
 		return Matrix{}, fmt.Errorf("%s: tensor %q has type %s, which is not supported; use a file with types among %s",
 			f.path, name, t.Type, strings.Join(readable(), ", "))
 	}
@@ -170,13 +170,8 @@ func (m Matrix) Bytes() []byte { return m.data }
 
 // Read writes n rows from row on, dequantised, to dst [n x Columns].
 func (m Matrix) Read(dst []float32, row, n int) {
-	width, size := m.format.values, m.format.bytes
-	rowBytes := m.Columns / width * size
-	blocks := m.data[row*rowBytes : (row+n)*rowBytes]
-	for len(blocks) > 0 {
-		m.format.read(dst[:width], blocks[:size])
-		dst, blocks = dst[width:], blocks[size:]
-	}
+	rowBytes := m.Columns / m.format.values * m.format.bytes
+	m.format.read(dst[:n*m.Columns], m.data[row*rowBytes:(row+n)*rowBytes])
 }
 
 // elements returns the number of values of a shape.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io/fs"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -58,6 +59,30 @@ func TestRowsAreReadOneByOne(t *testing.T) {
 			one := make([]float32, m.Columns)
 			m.Read(one, row, 1)
 			require.Equal(t, whole[row*m.Columns:(row+1)*m.Columns], one, "%s row %d", entry.Name, row)
+		}
+	}
+}
+
+// Every group is checked, and no value behind the last one is written.
+func TestExpandEqualsItsPlainForm(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	var c chunk
+	for i := range c.q {
+		c.q[i] = byte(rng.Uint32())
+	}
+	for i := range c.groups {
+		c.groups[i] = group{float32(rng.NormFloat64()), float32(rng.NormFloat64())}
+	}
+	c.groups[3] = group{-2, none} // 0 times it is -0
+	c.groups[5] = group{1e-44, 0}
+	c.groups[7] = group{float32(math.Inf(1)), -1}
+	c.q[3*groupValues+4], c.q[7*groupValues] = 0, 0
+	for n := groupValues; n <= chunkValues; n += groupValues {
+		want, got := make([]float32, chunkValues), make([]float32, chunkValues)
+		expandGo(want[:n], &c)
+		expand(got[:n], &c)
+		for i := range want {
+			require.Equal(t, math.Float32bits(want[i]), math.Float32bits(got[i]), "%d values: value %d", n, i)
 		}
 	}
 }
