@@ -143,8 +143,10 @@ func CutBody() Fault {
 			return
 		}
 		defer conn.Close()
-		fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
-			answer.Body.Len(), half(answer))
+		fmt.Fprintf(conn, "HTTP/1.1 %d %s\r\nContent-Length: %d\r\n", answer.Code, http.StatusText(answer.Code),
+			answer.Body.Len())
+		answer.Header().WriteSubset(conn, map[string]bool{"Content-Length": true})
+		fmt.Fprintf(conn, "\r\n%s", half(answer))
 	}
 }
 

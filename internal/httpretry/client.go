@@ -123,13 +123,19 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx := req.Context()
+	return retry(req.Context(), c, func(number int, waits *waits) (*http.Response, error) {
+		return c.attempt(req.Context(), req, body, number, waits)
+	})
+}
+
+// retry calls attempt with its number, from 1, until it succeeds or another attempt cannot help.
+func retry[T any](ctx context.Context, c *Client, attempt func(number int, waits *waits) (T, error)) (T, error) {
 	waits := newWaits(c.options)
 	attempts := 0
-	resp, err := backoff.Retry(
-		ctx, func() (*http.Response, error) {
+	result, err := backoff.Retry(
+		ctx, func() (T, error) {
 			attempts++
-			return c.attempt(ctx, req, body, attempts, waits)
+			return attempt(attempts, waits)
 		},
 		backoff.WithBackOff(waits), backoff.WithMaxTries(uint(c.options.Attempts)), backoff.WithMaxElapsedTime(0),
 		backoff.WithNotify(func(err error, wait time.Duration) {
@@ -138,18 +144,19 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 		}),
 	)
 	if err == nil {
-		return resp, nil
+		return result, nil
 	}
+	var none T
 	if ctx.Err() != nil {
-		return nil, ctx.Err()
+		return none, ctx.Err()
 	}
 	if permanent := (*backoff.PermanentError)(nil); errors.As(err, &permanent) {
-		return nil, permanent.Err
+		return none, permanent.Err
 	}
 	if attempts > 1 {
 		err = fmt.Errorf("%w (attempt %d of %[2]d)", err, attempts)
 	}
-	return nil, err
+	return none, err
 }
 
 func readRequest(req *http.Request) ([]byte, error) {
@@ -188,12 +195,7 @@ func (c *Client) attempt(
 		return nil, c.failure(req, err, isFinal(err))
 	}
 	if resp.StatusCode/100 != 2 {
-		status := c.newStatusError(resp, answer)
-		retry := isRetried(resp.StatusCode) && !isOutOfMoney(answer) && !status.TooLong()
-		if retry {
-			waits.atLeast = c.retryAfter(resp)
-		}
-		return nil, c.failure(req, status, !retry)
+		return nil, c.statusFailure(req, resp, answer, waits)
 	}
 	if err := checkJSON(answer); err != nil {
 		return nil, c.failure(req, fmt.Errorf("%w (content type %q): %q", err, resp.Header.Get("Content-Type"),
@@ -206,6 +208,16 @@ func (c *Client) attempt(
 	resp.ContentLength = int64(len(answer))
 	resp.Header.Set("Content-Type", "application/json") // some servers say otherwise
 	return resp, nil
+}
+
+// statusFailure is the failure of an answer with a status that is an error.
+func (c *Client) statusFailure(req *http.Request, resp *http.Response, answer []byte, waits *waits) error {
+	status := c.newStatusError(resp, answer)
+	retry := isRetried(resp.StatusCode) && !isOutOfMoney(answer) && !status.TooLong()
+	if retry {
+		waits.atLeast = c.retryAfter(resp)
+	}
+	return c.failure(req, status, !retry)
 }
 
 // admit waits until another request may be sent.
@@ -275,9 +287,7 @@ func (c *Client) send(ctx context.Context, req *http.Request, body []byte) (*htt
 		req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 	}
-	if key := c.key(); key != "" {
-		req.Header.Set("Authorization", "Bearer "+key)
-	}
+	c.authorize(req)
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return nil, nil, err
@@ -291,6 +301,12 @@ func (c *Client) send(ctx context.Context, req *http.Request, body []byte) (*htt
 		return nil, nil, errTooLong
 	}
 	return resp, answer, nil
+}
+
+func (c *Client) authorize(req *http.Request) {
+	if key := c.key(); key != "" {
+		req.Header.Set("Authorization", "Bearer "+key)
+	}
 }
 
 // errHoldsKey keeps a key out of what is made of answers, such as the file of a model's answers.

@@ -19,6 +19,8 @@ type Options struct {
 	// unless KeyRequired.
 	KeyVariable string
 	KeyRequired bool
+	// Key returns the API key in place of KeyVariable. It is a function, so that printing Options shows no key.
+	Key func() string
 	// Concurrency is the most requests in flight; 0 means 8.
 	Concurrency int
 	// PerMinute is the most requests a minute, evenly spread; 0 means no limit.
@@ -28,7 +30,7 @@ type Options struct {
 	// MaxRequests is the most that the client sends in its life, attempts counted; 0 means no limit. Then comes
 	// ErrMaxRequests.
 	MaxRequests int
-	// Timeout of one attempt with its body; 0 means 2 minutes.
+	// Timeout of one attempt of Do with its body, and of a pause in an answer to Stream; 0 means 2 minutes.
 	Timeout time.Duration
 	// Wait is the limit of the first wait, which doubles from attempt to attempt up to MaxWait; 0 means 1 and 60
 	// seconds. A Retry-After is cut to MaxWait too.
@@ -77,16 +79,21 @@ func (o Options) withDefaults() Options {
 
 // readKey returns the API key, "" where there is none. No error holds it.
 func (o Options) readKey() (string, error) {
-	if o.KeyVariable == "" {
+	var key string
+	source := "the environment variable " + o.KeyVariable
+	switch {
+	case o.Key != nil:
+		key, source = strings.TrimSpace(o.Key()), "Options.Key"
+	case o.KeyVariable != "":
+		key = strings.TrimSpace(os.Getenv(o.KeyVariable))
+	default:
 		return "", nil
 	}
-	key := strings.TrimSpace(os.Getenv(o.KeyVariable))
 	if key == "" && o.KeyRequired {
-		return "", fmt.Errorf("no API key: the environment variable %s is not set", o.KeyVariable)
+		return "", fmt.Errorf("no API key: %s is not set", source)
 	}
 	if strings.ContainsFunc(key, isForeign) {
-		return "", fmt.Errorf("the environment variable %s is not an API key: "+
-			"it contains spaces, control characters or non-ASCII characters", o.KeyVariable)
+		return "", fmt.Errorf("%s is not an API key: it contains spaces, control characters or non-ASCII characters", source)
 	}
 	return key, nil
 }
