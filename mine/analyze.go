@@ -3,13 +3,17 @@ package mine
 import (
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/blevesearch/bleve/v2/analysis"
 	"github.com/blevesearch/bleve/v2/analysis/lang/en"
 	"github.com/blevesearch/bleve/v2/analysis/token/lowercase"
 	"github.com/blevesearch/bleve/v2/analysis/token/porter"
 	"github.com/blevesearch/bleve/v2/analysis/token/stop"
-	"github.com/blevesearch/bleve/v2/analysis/tokenizer/unicode"
+	segment "github.com/blevesearch/bleve/v2/analysis/tokenizer/unicode"
+
+	"github.com/retort-ir/retort/internal/language"
 )
 
 // Analyzer splits a text into terms for indexing and search. Implementations are deterministic and safe for concurrent
@@ -29,7 +33,7 @@ func English() Analyzer {
 		stopWords.AddToken(w)
 	}
 	return english{
-		tokenizer: unicode.NewUnicodeTokenizer(),
+		tokenizer: segment.NewUnicodeTokenizer(),
 		filters: []analysis.TokenFilter{
 			en.NewPossessiveFilter(),
 			lowercase.NewLowerCaseFilter(),
@@ -56,8 +60,28 @@ type english struct {
 
 func (a english) Terms(text string) []string {
 	// The filters write into the bytes of the tokens, so they get a copy.
-	tokens := cutLongWords(a.tokenizer.Tokenize([]byte(strings.ToValidUTF8(text, " "))))
-	for _, f := range a.filters {
+	return termsOf(cutLongWords(a.tokenizer.Tokenize([]byte(readable(text)))), a.filters)
+}
+
+// String returns the name of the analyzer.
+func (english) String() string { return language.English }
+
+// readable returns the text as bleve can read it: bytes that are not UTF-8 are spaces, and capitals whose small letter
+// has fewer bytes (İ, ẞ, the sign of Kelvin) are small already, since bleve's filter would garble the rest of the word.
+func readable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < utf8.RuneSelf {
+			return r
+		}
+		if small := unicode.ToLower(r); utf8.RuneLen(small) < utf8.RuneLen(r) {
+			return small
+		}
+		return r
+	}, strings.ToValidUTF8(text, " "))
+}
+
+func termsOf(tokens analysis.TokenStream, filters []analysis.TokenFilter) []string {
+	for _, f := range filters {
 		tokens = f.Filter(tokens)
 	}
 	terms := make([]string, 0, len(tokens))
@@ -78,10 +102,12 @@ func cutLongWords(tokens analysis.TokenStream) analysis.TokenStream {
 	}
 	var cut analysis.TokenStream
 	for _, t := range tokens {
+		start := t.Start
 		for rest := string(t.Term); rest != ""; {
 			piece := firstChars(rest, longest)
-			cut = append(cut, &analysis.Token{Term: []byte(piece), Type: t.Type})
-			rest = rest[len(piece):]
+			end := start + len(piece)
+			cut = append(cut, &analysis.Token{Term: []byte(piece), Start: start, End: end, Type: t.Type})
+			rest, start = rest[len(piece):], end
 		}
 	}
 	return cut
@@ -98,5 +124,8 @@ func firstChars(s string, n int) string {
 }
 
 type code struct{ words Analyzer }
+
+// String returns the name of the analyzer.
+func (code) String() string { return codeName }
 
 func (a code) Terms(text string) []string { return a.words.Terms(splitIdentifiers(text)) }

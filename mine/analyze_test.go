@@ -31,6 +31,7 @@ func TestEnglishDoesWhatLuceneDoes(t *testing.T) {
 		{"not UTF-8 separates", "wing\xffbody", "wing bodi"},
 		{"ideographs are words of one", "中文 text", "中 文 text"},
 		{"long words are cut", strings.Repeat("é", 255) + "cats", strings.Repeat("é", 255) + " cat"},
+		{"small letters of fewer bytes", "İstanbul ẞx", "istanbul ßx"},
 		{"emoji and punctuation are none", "go! ... ???", "go"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

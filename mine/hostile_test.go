@@ -15,7 +15,7 @@ func TestLongTextsAreAnalysedInLinearTime(t *testing.T) {
 	const size = 1 << 20
 	for name, unit := range map[string]string{
 		"letters": "a", "words": "word ", "marks": "\u0301", "marks on a letter": "e\u0301", "spaces": " ", "full stops": ".",
-		"identifiers": "aB_c.",
+		"identifiers": "aB_c.", "Thai": "ก", "Hangul": "한", "Arabic": "ال", "elisions": "l'",
 		"apostrophes": "'s", "Chinese": "中", "kana": "カ", "joined emoji": "👩\u200d", "endings": "ational", "slashes": "a/",
 		"no UTF-8": "\xff", "flags": "🇩",
 	} {
@@ -23,6 +23,13 @@ func TestLongTextsAreAnalysedInLinearTime(t *testing.T) {
 		for what, do := range map[string]func(){
 			"english": func() { mine.English().Terms(text) },
 			"code":    func() { mine.Code().Terms(text) },
+			"the other languages": func() {
+				for _, name := range mine.AnalyzerNames() {
+					a, err := mine.AnalyzerNamed(name)
+					require.NoError(t, err)
+					a.Terms(text[:size/8])
+				}
+			},
 		} {
 			start := time.Now()
 			do()
