@@ -15,10 +15,10 @@ func (o Options) validateWidths() error {
 	for i, w := range o.Widths {
 		switch {
 		case w < 1:
-			return fmt.Errorf("distill: Options.Widths[%d] is %d, want at least 1", i, w)
+			return fmt.Errorf("distill: Options.Widths: %d, want at least 1", w)
 		case i > 0 && w >= o.Widths[i-1]:
-			return fmt.Errorf("distill: Options.Widths[%d] is %d, want less than Widths[%d], %d: widths descend and are distinct",
-				i, w, i-1, o.Widths[i-1])
+			return fmt.Errorf("distill: Options.Widths: %d follows %d, want distinct widths, the largest first", w,
+				o.Widths[i-1])
 		}
 	}
 	return nil
@@ -27,7 +27,8 @@ func (o Options) validateWidths() error {
 // checkWidths returns an error if the student's vectors of dim values are narrower than a width.
 func (o Options) checkWidths(dim int) error {
 	if len(o.Widths) > 0 && o.Widths[0] > dim {
-		return fmt.Errorf("distill: Options.Widths[0] is %d, but the student's vectors have %d values", o.Widths[0], dim)
+		return fmt.Errorf("distill: Options.Widths: %d is more than the %d values of the student's vectors", o.Widths[0],
+			dim)
 	}
 	return nil
 }

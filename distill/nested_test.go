@@ -122,7 +122,7 @@ func TestAWidthBeyondTheStudentIsRefused(t *testing.T) {
 	opts := quick()
 	opts.Widths = []int{16, 8}
 	_, err := Train(t.Context(), newStudent(t), corpus, lists, opts)
-	require.ErrorContains(t, err, "Options.Widths[0] is 16, but the student's vectors have 8 values")
+	require.ErrorContains(t, err, "Options.Widths: 16 is more than the 8 values of the student's vectors")
 }
 
 func TestWidthsWithoutTheWholeVectorsAreWarnedOf(t *testing.T) {

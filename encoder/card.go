@@ -8,6 +8,8 @@ type Card struct {
 	BaseModel string
 	// Passages is the number of passages in the corpus.
 	Passages int
+	// Widths are nested widths that the model was trained at, descending: vectors can be truncated to them. nil: none.
+	Widths []int
 	// Method describes the training, in the order of the card.
 	Method []Fact
 	// Verdict is a sentence that states the outcome.

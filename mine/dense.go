@@ -108,7 +108,7 @@ func (x *Dense) Search(ctx context.Context, queries []retort.Query, k int) ([][]
 	if err := checkK(k); err != nil {
 		return nil, fmt.Errorf("dense: %w", err)
 	}
-	vectors, err := x.encode(ctx, queries)
+	vectors, err := x.EncodeQueries(ctx, queries)
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +149,7 @@ func (x *Dense) Score(query []float32, indices []int) ([]float64, error) {
 
 // ScoreAll implements [Scorer].
 func (x *Dense) ScoreAll(ctx context.Context, queries []retort.Query) (blas32.General, error) {
-	vectors, err := x.encode(ctx, queries)
+	vectors, err := x.EncodeQueries(ctx, queries)
 	if err != nil {
 		return blas32.General{}, err
 	}
@@ -174,7 +174,8 @@ func (x *Dense) ScoreAll(ctx context.Context, queries []retort.Query) (blas32.Ge
 	return all, nil
 }
 
-func (x *Dense) encode(ctx context.Context, queries []retort.Query) (blas32.General, error) {
+// EncodeQueries returns the vectors of the queries [n x d] for SearchVectors and Score.
+func (x *Dense) EncodeQueries(ctx context.Context, queries []retort.Query) (blas32.General, error) {
 	if x.encoder == nil {
 		return blas32.General{}, errors.New("dense: no encoder for the queries: call SearchVectors with their vectors")
 	}

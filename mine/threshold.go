@@ -38,7 +38,7 @@ func (x *BM25) candidates(ctx context.Context, queries []retort.Query, depth int
 }
 
 func (x *Dense) candidates(ctx context.Context, queries []retort.Query, depth int) ([][]Hit, scoreFunc, error) {
-	vectors, err := x.encode(ctx, queries)
+	vectors, err := x.EncodeQueries(ctx, queries)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/retort-ir/retort/distill"
@@ -62,6 +63,8 @@ the stages that depend on them. "retort status RUN" shows the progress.
   -epochs N             passes over the lists (1)
   -lr R                 peak learning rate (-towers query: 1e-4, both: 5e-5)
   -batch N              lists per step (-towers query: 64, both: 16)
+  -matryoshka LIST      train at nested widths, so that vectors can be truncated to any of them: 384,256,128,64. Include
+                        the whole width. The mean over the widths chooses and tests the model
   -keep K               best: save the best model; last: save the last model (best)
   -interpolate          average the best weights with the initial weights where the evaluation improves
   -retention DIR        judged queries of another task, a folder in BEIR layout (qrels/test.tsv). A model that loses
@@ -95,6 +98,7 @@ type distillFlags struct {
 	interpolate           bool
 	mining                pipeline.Mining
 	training              pipeline.Training
+	widths                widthsFlag
 	seed                  uint64
 	model                 modelFlags
 }
@@ -149,6 +153,7 @@ func (f *distillFlags) addTraining(flags *flag.FlagSet) {
 	flags.Float64Var(&s.ClipNorm, "clip-norm", s.ClipNorm, "")
 	flags.IntVar(&t.EvalSteps, "eval-steps", t.EvalSteps, "")
 	flags.IntVar(&t.Patience, "patience", t.Patience, "")
+	flags.Var(&f.widths, "matryoshka", "")
 	flags.StringVar(&f.keep, "keep", "best", "")
 	flags.IntVar(&t.Memory.MicroBatchTokens, "micro-batch-tokens", t.Memory.MicroBatchTokens, "")
 	flags.Int64Var(&t.Memory.GraphBudget, "graph-budget", t.Memory.GraphBudget, "")
@@ -230,7 +235,7 @@ func (f *distillFlags) check() error {
 		return fmt.Errorf("%w: -check-queries is %d, want at least 0", errUsage, f.checkQueries)
 	}
 	if err := errors.Join(f.recipe().Validate(), f.checkOwn()); err != nil {
-		return fmt.Errorf("%w: %w", errUsage, err)
+		return fmt.Errorf("%w: %w", errUsage, withFlags(err))
 	}
 	return nil
 }
@@ -320,6 +325,32 @@ func writeSettings(a *distillArgs, stdout io.Writer) error {
 	})
 }
 
+// widthsFlag is the value of -matryoshka: widths, separated by commas.
+type widthsFlag []int
+
+func (w *widthsFlag) String() string {
+	texts := make([]string, len(*w))
+	for i, width := range *w {
+		texts[i] = strconv.Itoa(width)
+	}
+	return strings.Join(texts, ",")
+}
+
+func (w *widthsFlag) Set(list string) error {
+	*w = nil
+	if list == "" {
+		return nil
+	}
+	for text := range strings.SplitSeq(list, ",") {
+		width, err := strconv.Atoi(strings.TrimSpace(text))
+		if err != nil {
+			return fmt.Errorf("want widths separated by commas, such as 384,256,128,64")
+		}
+		*w = append(*w, width)
+	}
+	return nil
+}
+
 // The values of -loss.
 const (
 	lossKL    = "kl"
@@ -362,6 +393,7 @@ func (f *distillFlags) usualTeacher() string {
 func (f *distillFlags) recipe() pipeline.Recipe {
 	r := pipeline.Recipe{
 		Folder: f.out, Seed: f.seed, Analyzer: mine.English(), Mining: f.mining, Training: f.training,
+		Widths:       f.widths,
 		TeacherCheck: pipeline.TeacherCheck{Queries: cmp.Or(f.checkQueries, -1), Force: f.force},
 		Retention:    pipeline.Retention{MaxDrop: f.retentionDrop},
 		Interpolate:  f.interpolate, KeepLast: f.keep == "last",

@@ -10,6 +10,7 @@ import (
 var fieldFlags = strings.NewReplacer(
 	"Options.QueryPrompt", "-query-prompt", "Options.PassagePrompt", "-passage-prompt",
 	"Recipe.Judged", "-queries and -qrels", "Recipe.KeepLast", "-keep last", "Recipe.Interpolate", "-interpolate",
+	"Recipe.Widths", "-matryoshka", "Options.Widths", "-matryoshka",
 	"Recipe.Retention.MaxDrop", "-retention-drop",
 	"Recipe.Mining.Filters.MinAgreement and AgreementWeight", "-min-agreement and -agreement-weight",
 )

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"text/tabwriter"
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/distill"
@@ -34,6 +35,8 @@ type distillResult struct {
 	BestStep *int     `json:"best_step,omitempty"`
 	// The significance test: the chosen model against the initial model, on queries that did not choose it:
 	Test *testResult `json:"test,omitempty"`
+	// With -matryoshka, the quality at each width:
+	Widths []pipeline.WidthResult `json:"widths,omitempty"`
 	// With -retention, nDCG@10 on its queries. RetentionAfter is absent for an average, which is not measured:
 	RetentionBefore *float64 `json:"retention_before,omitempty"`
 	RetentionAfter  *float64 `json:"retention_after,omitempty"`
@@ -69,7 +72,7 @@ func (j *job) result(out *pipeline.Outcome) distillResult {
 	r := distillResult{
 		Run: j.out, Model: filepath.Join(j.out, runModel), Report: filepath.Join(j.out, runPage),
 		Verdict: out.Verdict, Lists: t.TrainLists, Steps: t.Steps, TotalSteps: t.TotalSteps, Seconds: out.Seconds,
-		Check: out.Check, Test: testOf(out),
+		Check: out.Check, Test: testOf(out), Widths: out.Widths,
 	}
 	if out.ChosenBy != "" {
 		r.ChosenBy, r.Before, r.After, r.BestStep = out.ChosenBy, &t.History[0].Score, &t.Best.Score, &t.Best.Step
@@ -105,6 +108,9 @@ func (j *job) printOutcome(w io.Writer, out *pipeline.Outcome) error {
 	if r.Test != nil {
 		fmt.Fprintln(w, r.Test)
 	}
+	if err := printWidths(w, r.Widths); err != nil {
+		return err
+	}
 	switch {
 	case r.RetentionAfter != nil:
 		fmt.Fprintf(w, "retention: ndcg@10 %.4f before, %.4f after\n", *r.RetentionBefore, *r.RetentionAfter)
@@ -117,6 +123,20 @@ func (j *job) printOutcome(w io.Writer, out *pipeline.Outcome) error {
 	}
 	fmt.Fprintf(w, "report: %s\n", r.Report)
 	return nil
+}
+
+// printWidths prints a table for each set of queries and metric.
+func printWidths(w io.Writer, all []pipeline.WidthResult) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for i, r := range all {
+		title := eval.Metric{Name: r.Metric}.Title()
+		if i == 0 || r.Set != all[i-1].Set || r.Metric != all[i-1].Metric {
+			fmt.Fprintf(table, "%s of %s, width\tbefore\tafter\tafter - before\t95%% interval\tp\n", title, r.Set)
+		}
+		fmt.Fprintf(table, "%d\t%.4f\t%.4f\t%+.4f\t%+.4f to %+.4f\t%.2g\n", r.Width, r.Before, r.After, r.Delta, r.Low,
+			r.High, r.P)
+	}
+	return table.Flush()
 }
 
 // averaged reports whether the result averages the initial and the best weights.

@@ -180,6 +180,11 @@ func settingGroups() []settingGroup {
 			{"warmup", "share of the steps in which the learning rate rises", on(trains)},
 			{"weight-decay", "weight decay of AdamW", on(trains)},
 			{"clip-norm", "maximum norm of the gradient; 0: no limit", on(trains)},
+			{
+				"matryoshka", "nested widths to train at, such as 384,256,128,64, so that vectors can be truncated to them; " +
+					`their mean chooses and tests the model; "": whole vectors only`,
+				on(trains, before, evaluates),
+			},
 			{"eval-steps", "steps between evaluations; 0: one epoch", on(trains)},
 			{"patience", "stop after this many evaluations without improvement; 0: never", on(trains)},
 			{"keep", "best: save the best model; last: save the last model", on(mines, before, trains)},

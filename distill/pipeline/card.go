@@ -28,7 +28,7 @@ func (j *job) describe(out *Outcome) {
 	}
 	card := encoder.Card{
 		BaseModel: j.Card.BaseModel, Passages: j.Corpus.Len(),
-		Method: append(j.method(out), j.Card.Method...), Verdict: j.verdict(out),
+		Widths: j.Training.Widths, Method: append(j.method(out), j.Card.Method...), Verdict: j.verdict(out),
 	}
 	if g := out.Test; g != nil {
 		card.Results = append(card.Results, encoder.Result{

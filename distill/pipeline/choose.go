@@ -25,6 +25,7 @@ func (r *run) selection(ctx context.Context) (func(context.Context, encoder.Enco
 		if r.held, err = r.holdOut(ctx); err != nil {
 			return nil, "", err
 		}
+		r.held.Choose.widths, r.held.Test.widths = r.Widths, r.Widths
 		return r.held.Choose.MRR, "held-out items " + r.held.Fingerprint(), nil
 	}
 	hash, err := hashCollection(r.Judged)
@@ -114,6 +115,9 @@ func (r *run) judgedNDCG(c *eval.Collection) func(context.Context, encoder.Encod
 		dense, err := mine.NewDenseVectors(student, vectors)
 		if err != nil {
 			return 0, err
+		}
+		if len(r.Widths) > 0 {
+			return meanNDCG(ctx, dense, c, r.Widths)
 		}
 		_, report, err := measure(ctx, dense, c)
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/eval"
 	"github.com/retort-ir/retort/generate"
+	"github.com/retort-ir/retort/internal/matrix"
 	"github.com/retort-ir/retort/mine"
 )
 
@@ -21,6 +22,7 @@ type heldOutItems struct {
 	sources []int // by number in pool
 	pool    []retort.Passage
 	fixed   bool
+	widths  []int          // of the vectors that rank; none: the whole vectors
 	vectors blas32.General // of pool, once they are encoded and fixed
 }
 
@@ -83,12 +85,37 @@ func (k *heldOutItems) MRR(ctx context.Context, student encoder.Encoder) (float6
 
 // ReciprocalRanks returns one value a source in the order in which they came, the mean reciprocal rank of its queries,
 // for a paired test of two students: queries of one passage are found or missed together, and would count as more than
-// they are.
+// they are. With widths a value is the mean over these.
 func (k *heldOutItems) ReciprocalRanks(ctx context.Context, student encoder.Encoder) ([]float64, error) {
-	rankings, err := k.Search(ctx, student)
+	queries, passages, err := k.encode(ctx, student)
 	if err != nil {
 		return nil, err
 	}
+	widths := k.widths
+	if len(widths) == 0 {
+		widths = []int{queries.Cols}
+	}
+	var sums []float64
+	for _, w := range widths {
+		rankings, err := searchAt(ctx, queries, passages, w)
+		if err != nil {
+			return nil, err
+		}
+		for i, rank := range k.ranksOf(rankings) {
+			if len(sums) == i {
+				sums = append(sums, 0)
+			}
+			sums[i] += rank
+		}
+	}
+	for i := range sums {
+		sums[i] /= float64(len(widths))
+	}
+	return sums, nil
+}
+
+// ranksOf returns the mean reciprocal rank of each source's queries.
+func (k *heldOutItems) ranksOf(rankings [][]mine.Hit) []float64 {
 	var means, counts []float64
 	at := map[int]int{} // of a source among the means
 	for i, hits := range rankings {
@@ -108,7 +135,7 @@ func (k *heldOutItems) ReciprocalRanks(ctx context.Context, student encoder.Enco
 	for i := range means {
 		means[i] /= counts[i]
 	}
-	return means, nil
+	return means
 }
 
 // Sources are the ids of the passages that the queries were made from, each once.
@@ -124,26 +151,33 @@ func (k *heldOutItems) Sources() []string {
 	return ids
 }
 
-// Search returns the ten first passages of the pool for each query, as indices in the corpus of Collection.
-func (k *heldOutItems) Search(ctx context.Context, student encoder.Encoder) ([][]mine.Hit, error) {
+// encode returns the vectors of the queries and of the pool.
+func (k *heldOutItems) encode(ctx context.Context, student encoder.Encoder) (queries, passages blas32.General, err error) {
 	ctx = encoder.Alone(ctx)
-	passages := k.vectors
+	passages = k.vectors
 	if passages.Data == nil {
 		texts := make([]string, len(k.pool))
 		for i, p := range k.pool {
 			texts[i] = p.Content()
 		}
-		var err error
 		if passages, err = student.Encode(ctx, encoder.Passage, texts); err != nil {
-			return nil, fmt.Errorf("pipeline: held-out items: %w", err)
+			return queries, passages, fmt.Errorf("pipeline: held-out items: %w", err)
 		}
 		if k.fixed {
 			k.vectors = passages
 		}
 	}
-	queries, err := student.Encode(ctx, encoder.Query, k.queries)
-	if err != nil {
-		return nil, fmt.Errorf("pipeline: held-out items: %w", err)
+	if queries, err = student.Encode(ctx, encoder.Query, k.queries); err != nil {
+		return queries, passages, fmt.Errorf("pipeline: held-out items: %w", err)
+	}
+	return queries, passages, nil
+}
+
+// searchAt returns the ten first passages for each query by the leading values, as indices in the corpus of Collection.
+func searchAt(ctx context.Context, queries, passages blas32.General, width int) ([][]mine.Hit, error) {
+	if width != queries.Cols {
+		queries, _ = matrix.Leading(queries, width)
+		passages, _ = matrix.Leading(passages, width)
 	}
 	rankings, err := mine.TopK(ctx, queries, passages, cutoff)
 	if err != nil {

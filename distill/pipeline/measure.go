@@ -112,10 +112,19 @@ func (m *measurement) block(ctx context.Context, set, system string, ranker mine
 	for _, q := range block {
 		of.Qrels[q.ID] = c.Qrels[q.ID]
 	}
+	var vectors *nested
+	if dense, ok := ranker.(*mine.Dense); ok {
+		var err error
+		if vectors, err = encodeNested(ctx, dense, block); err != nil {
+			return err
+		}
+		ranker = vectors
+	}
 	run, report, err := measure(ctx, ranker, &of)
 	if err != nil {
 		return err
 	}
+	records := make([]results.Record, len(report.Queries))
 	for i, query := range report.Queries {
 		r := results.Record{Set: set, System: system, Query: query, Metrics: results.Metrics{}, Top: []string{}}
 		for m, name := range report.Metrics {
@@ -124,8 +133,36 @@ func (m *measurement) block(ctx context.Context, set, system string, ranker mine
 		for _, h := range run[query][:min(topKept, len(run[query]))] {
 			r.Top = append(r.Top, h.ID)
 		}
+		records[i] = r
+	}
+	if vectors != nil {
+		if err := m.addNarrow(ctx, records, vectors, &of); err != nil {
+			return err
+		}
+	}
+	for _, r := range records {
 		if err := m.emit(r); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// addNarrow adds the metrics at narrower widths. The records are in the order of their queries' ids.
+func (m *measurement) addNarrow(ctx context.Context, records []results.Record, vectors *nested, c *eval.Collection) error {
+	for _, width := range m.narrow() {
+		ranker, err := vectors.at(width)
+		if err != nil {
+			return err
+		}
+		_, report, err := measure(ctx, ranker, c)
+		if err != nil {
+			return err
+		}
+		for at, metric := range measuredMetrics() {
+			for i := range records {
+				records[i].Metrics[metricAt(metric, width).Name] = report.Values[at][i]
+			}
 		}
 	}
 	return nil
@@ -138,38 +175,42 @@ func (m *measurement) heldOut(ctx context.Context, system string) error {
 	if err != nil {
 		return err
 	}
-	rankings, err := m.held.Test.Search(ctx, m.student)
+	queries, passages, err := m.held.Test.encode(ctx, m.student)
 	if err != nil {
 		return err
 	}
-	var records []results.Record
-	var counts []float64
-	at := map[string]int{} // of a source among the records
-	metric := eval.MRR(10).Name
-	for i, q := range collection.Queries {
-		record, ok := at[q.Source]
-		if !ok {
-			record = len(records)
-			at[q.Source] = record
-			r := results.Record{Set: setHeldOut, System: system, Query: q.ID, Metrics: results.Metrics{metric: 0}, Top: []string{}}
-			records, counts = append(records, r), append(counts, 0)
+	rankings, err := searchAt(ctx, queries, passages, queries.Cols)
+	if err != nil {
+		return err
+	}
+	metric := eval.MRR(10)
+	values := map[string][]float64{metric.Name: m.held.Test.ranksOf(rankings)}
+	for _, width := range m.narrow() {
+		narrow, err := searchAt(ctx, queries, passages, width)
+		if err != nil {
+			return err
 		}
-		counts[record]++
-		for rank, h := range rankings[i] {
+		values[metricAt(metric, width).Name] = m.held.Test.ranksOf(narrow)
+	}
+	record := -1
+	seen := map[string]bool{}
+	for i, q := range collection.Queries {
+		if seen[q.Source] {
+			continue
+		}
+		seen[q.Source] = true
+		record++
+		r := results.Record{Set: setHeldOut, System: system, Query: q.ID, Metrics: results.Metrics{}, Top: []string{}}
+		for name, of := range values {
+			r.Metrics[name] = of[record]
+		}
+		for _, h := range rankings[i] {
 			p, err := collection.Corpus.At(h.Index)
 			if err != nil {
 				return err
 			}
-			if records[record].Query == q.ID {
-				records[record].Top = append(records[record].Top, p.ID)
-			}
-			if p.ID == q.Source {
-				records[record].Metrics[metric] += 1 / float64(rank+1)
-			}
+			r.Top = append(r.Top, p.ID)
 		}
-	}
-	for i, r := range records {
-		r.Metrics[metric] /= counts[i]
 		if err := m.emit(r); err != nil {
 			return err
 		}
@@ -214,6 +255,9 @@ func (r *run) hashSets() (string, error) {
 	}
 	if r.Teacher != nil && r.target != nil {
 		fmt.Fprintf(h, "teacher %s\n", fingerprint(r.teacher))
+	}
+	if len(r.Widths) > 0 {
+		fmt.Fprintf(h, "widths %v\n", r.Widths)
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 }

@@ -9,7 +9,7 @@ import (
 
 // card is what the recipe tells of itself on the model card: what makes queries, what scores lists, what chose the model.
 func (r *run) card() card {
-	c := card{BaseModel: r.Names.Student, Chosen: r.chosenBy(), Tested: "MRR@10 of held-out generated queries"}
+	c := card{BaseModel: r.Names.Student, Chosen: r.chosenBy(), Tested: "MRR@10 of held-out generated queries" + r.meanOverWidths()}
 	if r.Lists != nil {
 		c.Method = append(c.Method, encoder.Fact{Name: "Teacher", Value: "scored lists that were given"})
 		return c

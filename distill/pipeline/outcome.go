@@ -38,6 +38,9 @@ type Outcome struct {
 	TestedOn string
 	// Report is what the sets of judged queries measured.
 	Report Report
+	// Widths compare before and after at the whole width and at each of Recipe.Widths, of the judged queries and of the
+	// held-out ones, by set and metric; nil without Recipe.Widths.
+	Widths []WidthResult
 	// Costs are those of the language model and the teachers, in all calls of the run.
 	Costs Costs
 	// Seconds is what this call took.
@@ -61,7 +64,7 @@ type SetReport struct {
 	TopBefore, TopAfter map[string][]string
 }
 
-// Metrics returns the metrics of the reports.
+// Metrics returns the metrics of the reports; of whole vectors only, Outcome.Widths has those of narrower ones.
 func (Report) Metrics() []eval.Metric { return measuredMetrics() }
 
 func measuredMetrics() []eval.Metric {
@@ -80,8 +83,14 @@ func (r *run) summarise(ctx context.Context, out *Outcome) error {
 	if out.Test != nil && !out.Kept {
 		r.events.note("%s", out.Verdict)
 	}
-	var err error
-	if out.Report, err = r.report(ctx, out); err != nil {
+	records, err := measuredRecords(out)
+	if err != nil {
+		return err
+	}
+	if out.Report, err = r.report(ctx, records); err != nil {
+		return err
+	}
+	if out.Widths, err = r.widthResults(ctx, records); err != nil {
 		return err
 	}
 	return r.folder.Replace(ctx, func() error {
@@ -106,6 +115,9 @@ func (out *Outcome) figures() map[string]any {
 	}
 	if out.ChosenBy != "" {
 		figures["chosen_by"] = out.ChosenBy
+	}
+	if len(out.Widths) > 0 {
+		figures["widths"] = out.Widths
 	}
 	if len(out.Report) > 0 {
 		figures["queries"] = out.Report.Figures()
@@ -155,31 +167,29 @@ func (out *Outcome) verdict() string {
 // chosenBy names what chose the best student.
 func (r *run) chosenBy() string {
 	if r.Judged != nil {
-		return "nDCG@10 of the judged queries"
+		return "nDCG@10 of the judged queries" + r.meanOverWidths()
 	}
-	return "MRR@10 of held-out queries"
+	return "MRR@10 of held-out queries" + r.meanOverWidths()
 }
 
 // testedOn names what tested the student that was chosen.
 func (r *run) testedOn() string {
-	return fmt.Sprintf("MRR@10 of queries of %s held-out passages", counted.Thousands(len(r.held.Test.Sources())))
+	return fmt.Sprintf("MRR@10 of queries of %s held-out passages%s", counted.Thousands(len(r.held.Test.Sources())),
+		r.meanOverWidths())
 }
 
 // report reads what was measured.
-func (r *run) report(ctx context.Context, out *Outcome) (Report, error) {
-	records, err := measuredRecords(out)
-	if err != nil {
-		return nil, err
-	}
+func (r *run) report(ctx context.Context, records []results.Record) (Report, error) {
 	var all Report
 	for _, set := range r.measuredSets() {
 		shown := SetReport{
 			Name: set.Name, Title: set.title(), Differences: map[string]eval.Comparison{},
-			BM25: reportOf(records, set.Name, results.BM25), Before: reportOf(records, set.Name, results.Before),
-			Teacher: reportOf(records, set.Name, results.Teacher), After: reportOf(records, set.Name, results.After),
+			BM25: r.reportOf(records, set.Name, results.BM25), Before: r.reportOf(records, set.Name, results.Before),
+			Teacher: r.reportOf(records, set.Name, results.Teacher), After: r.reportOf(records, set.Name, results.After),
 			TopBefore: topOf(records, set.Name, results.Before), TopAfter: topOf(records, set.Name, results.After),
 		}
 		for _, m := range measuredMetrics() {
+			var err error
 			if shown.Differences[m.Name], err = eval.Compare(ctx, shown.Before, shown.After, m, r.Seed); err != nil {
 				return nil, err
 			}
@@ -208,21 +218,21 @@ func topOf(records []results.Record, set, system string) map[string][]string {
 }
 
 // reportOf is what one system did with the queries of a set, nil where it was not measured.
-func reportOf(records []results.Record, set, system string) *eval.Report {
+func (r *run) reportOf(records []results.Record, set, system string) *eval.Report {
 	byQuery := results.Of(records, set, system)
 	if len(byQuery) == 0 {
 		return nil
 	}
-	r := &eval.Report{Queries: slices.Sorted(maps.Keys(byQuery))}
-	for _, m := range measuredMetrics() {
-		if _, ok := byQuery[r.Queries[0]].Metrics[m.Name]; !ok {
+	of := &eval.Report{Queries: slices.Sorted(maps.Keys(byQuery))}
+	for _, m := range r.metrics() {
+		if _, ok := byQuery[of.Queries[0]].Metrics[m.Name]; !ok {
 			continue
 		}
-		values := make([]float64, len(r.Queries))
-		for i, q := range r.Queries {
+		values := make([]float64, len(of.Queries))
+		for i, q := range of.Queries {
 			values[i] = byQuery[q].Metrics[m.Name]
 		}
-		r.Metrics, r.Values = append(r.Metrics, m.Name), append(r.Values, values)
+		of.Metrics, of.Values = append(of.Metrics, m.Name), append(of.Values, values)
 	}
-	return r
+	return of
 }

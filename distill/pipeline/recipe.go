@@ -51,6 +51,10 @@ type Recipe struct {
 	Mining Mining
 	// Training says how the student learns from the lists; the zero value means DefaultTraining(Towers).
 	Training Training
+	// Widths are nested widths to train at, so that vectors can be truncated (distill.Options.Widths). The student is then
+	// chosen and tested by the mean over these widths, and measured at each of them; Retention looks at whole vectors. nil:
+	// whole vectors only.
+	Widths []int
 
 	// Judged are judged queries, which choose the best student and are not trained on; nil: held-out queries of a type
 	// that is not trained on choose one, and others test it.
@@ -208,8 +212,13 @@ func (r Recipe) Validate() error {
 	if err := r.Mining.Validate(); err != nil {
 		return err
 	}
-	if err := r.Training.options(r.Towers).Validate(); err != nil {
+	o := r.Training.options(r.Towers)
+	if err := o.Validate(); err != nil {
 		return fmt.Errorf("pipeline: Recipe.Training: %w", err)
+	}
+	o.Widths = r.Widths
+	if err := o.Validate(); err != nil {
+		return fmt.Errorf("pipeline: Recipe: %w", err)
 	}
 	switch {
 	case !(r.Retention.MaxDrop >= 0):

@@ -80,6 +80,9 @@ func (r *reporter) head() {
 		{Name: "corpus", Value: counted.Thousands(r.corpus.Len()) + " passages"},
 		{Name: "trained", Value: fmt.Sprintf("%s, on %s lists", towers, counted.Thousands(r.out.Training.TrainLists))},
 	}
+	if len(r.Widths) > 0 {
+		r.data.Facts = append(r.data.Facts, report.Setting{Name: "trained at widths", Value: listed(r.Widths)})
+	}
 	if f := r.out.Funnel; f.Generated > 0 {
 		queries := counted.Thousands(f.Generated) + " generated"
 		if f.Own > 0 {
@@ -228,7 +231,7 @@ const heldOutNote = "Generated queries of a type that was not trained on, each w
 	"passage's queries, of which one is shown."
 
 func (r *reporter) set(ctx context.Context, set Set, note string, records []results.Record) error {
-	of := func(system string) *eval.Report { return reportOf(records, set.Name, system) }
+	of := func(system string) *eval.Report { return r.reportOf(records, set.Name, system) }
 	shown, err := report.Judged(ctx, set.title(), report.Systems{
 		BM25: of(results.BM25), Before: of(results.Before), Teacher: of(results.Teacher), After: of(results.After),
 	}, r.Seed)

@@ -86,7 +86,7 @@ func (r *run) specialise(ctx context.Context) (*Outcome, error) {
 		return nil, fmt.Errorf("pipeline: %T does not implement encoder.Parametric: a student that is not better could not "+
 			"be made what it was", r.student)
 	}
-	if err := checkTraining(r.student); err != nil {
+	if err := errors.Join(checkTraining(r.student), r.checkWidths()); err != nil {
 		return nil, err
 	}
 	r.events = watch(r.Events)
@@ -171,6 +171,7 @@ func (r *run) stages(ctx context.Context) (*stages, error) {
 		Ranker: r.fusion, Teacher: r.teacher, Vectors: r.dense.Vectors(), Mining: r.Mining,
 		Training: r.Training.options(r.Towers), Folder: r.folder, CorpusHash: r.corpusHash, Measure: r.measureAll, events: r.events,
 	}
+	s.Training.Widths = r.Widths
 	chosen := "last"
 	if !r.KeepLast {
 		var err error

@@ -39,7 +39,7 @@ func (w folderWriter) page() modelcard.Page {
 	if card.Verdict != "" {
 		p.Summary += " " + card.Verdict
 	}
-	p.Sections = []modelcard.Section{w.cardModel(base)}
+	p.Sections = []modelcard.Section{w.cardModel(base, card.Widths)}
 	if len(card.Method) > 0 || card.Passages > 0 {
 		p.Sections = append(p.Sections, cardTraining(card))
 	}
@@ -74,7 +74,7 @@ func (w folderWriter) cardTitle(base string) (title, summary string) {
 			"specialised for searching one corpus.", w.Query.Tower.config.HiddenSize)
 }
 
-func (w folderWriter) cardModel(base string) modelcard.Section {
+func (w folderWriter) cardModel(base string, widths []int) modelcard.Section {
 	facts := [][2]string{{"Base model", base}}
 	add := func(name, value string) { facts = append(facts, [2]string{name, value}) }
 	switch {
@@ -86,6 +86,10 @@ func (w folderWriter) cardModel(base string) modelcard.Section {
 		add("Towers", "two, a sentence-transformers Router with the routes query and document")
 	}
 	add("Dimensions", fmt.Sprint(w.Query.Tower.config.HiddenSize))
+	if len(widths) > 0 {
+		add("Trained at dimensions", fmt.Sprintf("%s: vectors may be truncated to any of these and normalised again "+
+			"(truncate_dim of SentenceTransformer)", strings.Trim(strings.ReplaceAll(fmt.Sprint(widths), " ", ", "), "[]")))
+	}
 	add("Similarity", "cosine")
 	for _, role := range []encoder.Role{encoder.Query, encoder.Passage} {
 		if w.role != nil && role != *w.role {

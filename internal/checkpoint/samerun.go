@@ -10,8 +10,8 @@ import (
 )
 
 // CheckSameRun returns an error that names the first difference between the run of a checkpoint and this one. theirs
-// and ours hold, by name, everything that decides the result; a setting may be left out where it is off. what holds messages for values that no person can read,
-// such as hashes.
+// and ours hold, by name, everything that decides the result. A setting that is off may be left out. what holds messages
+// for values that no person can read, such as hashes.
 func CheckSameRun(theirs, ours, what map[string]string) error {
 	all := maps.Clone(ours)
 	maps.Copy(all, theirs)
