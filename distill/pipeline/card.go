@@ -28,7 +28,10 @@ func (j *job) describe(out *Outcome) {
 	}
 	card := encoder.Card{
 		BaseModel: j.Card.BaseModel, Passages: j.Corpus.Len(),
-		Widths: j.Training.Widths, Method: append(j.method(out), j.Card.Method...), Verdict: j.verdict(out),
+		Method: append(j.method(out), j.Card.Method...), Verdict: j.verdict(out),
+	}
+	if !untouched(out.Training) {
+		card.Widths = j.Training.Widths
 	}
 	if g := out.Test; g != nil {
 		card.Results = append(card.Results, encoder.Result{

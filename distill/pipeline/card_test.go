@@ -42,6 +42,7 @@ func describedRun(t *testing.T, dir string, gain float64) encoder.Card {
 		calls++
 		return values, nil
 	}
+	p.Training.Widths = []int{8, 4}
 	p.Card = card{
 		BaseModel: "org/base", Chosen: "recall", Tested: "MRR@10",
 		Method: []encoder.Fact{{Name: "Teacher", Value: "BM25"}},
@@ -60,6 +61,7 @@ func TestTheStudentIsToldHowItCameAbout(t *testing.T) {
 	card := describedRun(t, dir, 1)
 	require.Equal(t, "org/base", card.BaseModel)
 	require.Equal(t, 40, card.Passages)
+	require.Equal(t, []int{8, 4}, card.Widths)
 	require.Len(t, card.Results, 1)
 	r := card.Results[0]
 	require.Equal(t, "MRR@10", r.Measure)
@@ -86,5 +88,6 @@ func TestTheCardSaysWhereTheModelStayedAsItWas(t *testing.T) {
 		card := describedRun(t, dir, 0)
 		require.Equal(t, "Training brought no gain beyond doubt, so the weights are those of the base model.", card.Verdict)
 		require.Zero(t, card.Results[0].Delta)
+		require.Empty(t, card.Widths)
 	}
 }

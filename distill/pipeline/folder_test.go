@@ -230,6 +230,7 @@ func TestAChangedSettingRedoesOnlyWhatDependsOnIt(t *testing.T) {
 		{"gamma", func(p *stages) { p.Mining.Gamma = .5 }, "filter train evaluate"},
 		{"the target", func(p *stages) { p.Mining.Target = MinMax }, "filter train evaluate"},
 		{"the learning rate", func(p *stages) { p.Training.Schedule.LR = .01 }, "train evaluate"},
+		{"the widths", func(p *stages) { p.Training.Widths = []int{8, 4} }, "train evaluate"},
 		{"what chooses the best", func(p *stages) { p.Versions = map[string]string{runfolder.StageTrain: "2"} }, "train"},
 		{"what is measured", func(p *stages) { p.Versions = map[string]string{runfolder.StageEvaluate: "2"} }, "evaluate"},
 		{"the time between checkpoints", func(p *stages) { p.Training.Checkpoints.Every = 1e9 }, ""},

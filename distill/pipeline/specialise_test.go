@@ -129,13 +129,15 @@ func TestGivenVectorsAreTaken(t *testing.T) {
 func TestARecipeThatCannotWorkIsNamed(t *testing.T) {
 	corpus, judged := offices(t)
 	for want, change := range map[string]func(*Recipe){
-		"Recipe.Mining.List.Depth is 1":               func(r *Recipe) { r.Mining = Mining{List: ListShape{Top: 2, Depth: 1}, Temperature: .05} },
-		"Recipe.Training: ":                           func(r *Recipe) { r.Training.Schedule.LR = -1 },
-		"Recipe.Interpolate excludes KeepLast":        func(r *Recipe) { r.KeepLast, r.Interpolate = true, true },
-		"Recipe.Retention excludes KeepLast":          func(r *Recipe) { r.KeepLast, r.Retention.Collection = true, judged },
-		"Recipe.Retention.MaxDrop is -1":              func(r *Recipe) { r.Retention.MaxDrop = -1 },
-		"Recipe.LanguageModel: there is no Completer": func(r *Recipe) { r.LanguageModel = &LanguageModel{} },
-		"Recipe.Measured[0] needs a Name":             func(r *Recipe) { r.Measured = []Set{{}} },
+		"Recipe.Mining.List.Depth is 1":                func(r *Recipe) { r.Mining = Mining{List: ListShape{Top: 2, Depth: 1}, Temperature: .05} },
+		"Recipe.Training: ":                            func(r *Recipe) { r.Training.Schedule.LR = -1 },
+		"Recipe: distill: Options.Widths: 8 follows 4": func(r *Recipe) { r.Widths = []int{4, 8} },
+		"Recipe.Widths: 16 is more than the 8 values":  func(r *Recipe) { r.Widths = []int{16, 8} },
+		"Recipe.Interpolate excludes KeepLast":         func(r *Recipe) { r.KeepLast, r.Interpolate = true, true },
+		"Recipe.Retention excludes KeepLast":           func(r *Recipe) { r.KeepLast, r.Retention.Collection = true, judged },
+		"Recipe.Retention.MaxDrop is -1":               func(r *Recipe) { r.Retention.MaxDrop = -1 },
+		"Recipe.LanguageModel: there is no Completer":  func(r *Recipe) { r.LanguageModel = &LanguageModel{} },
+		"Recipe.Measured[0] needs a Name":              func(r *Recipe) { r.Measured = []Set{{}} },
 	} {
 		var r Recipe
 		change(&r)
