@@ -68,7 +68,7 @@ type Side struct {
 	Tokens int    // the length limit, special tokens and prompt included
 }
 
-// Tower is one BERT network with its tokenizer and pooling.
+// Tower is one network with its tokenizer and pooling.
 type Tower struct {
 	Pooling Pooling
 	// Normalize reports whether the folder's last module normalises embeddings. The embeddings of a model that ranks by
@@ -120,8 +120,8 @@ func (f *Folder) Normalized() bool {
 }
 
 // ReadFolder reads and checks a model folder without LibTorch and without reading the values of the weights. The model
-// must be a BERT with absolute positions and mean or CLS pooling. It has one tower or, as a sentence-transformers
-// Router, one tower for each of the routes query and document.
+// is of one of the families in docs/models.md. It has one tower or, as a sentence-transformers Router, one tower for
+// each of the routes query and document.
 //
 // Prompts, length limits, special tokens, similarity and dimensions match encode_query and encode_document of
 // sentence-transformers 6, except that Options and retort_config.json, which Save writes, may set other limits. An
@@ -232,13 +232,13 @@ func (t *Tower) read() error {
 
 func (t *Tower) readTokenizer() (err error) {
 	t.tokenizer, err = tokenizer.Load(t.Dir, tokenizer.Options{
-		Class: "BertTokenizer", Lowercase: t.sbert.LowerCase,
+		Class: t.config.Family().Tokenizer, AnySide: t.config.Causal, Lowercase: t.sbert.LowerCase,
 	})
 	if err != nil {
 		return err
 	}
 	t.notes = append(t.notes, t.tokenizer.Notes()...)
-	if err := checkTokenizerClass(t.Dir); err != nil {
+	if err := checkTokenizerClass(t.Dir, t.config.Family().Tokenizer); err != nil {
 		return err
 	}
 	var ok bool
@@ -287,12 +287,21 @@ func (f *Folder) readLimits(o Options) error {
 		if limit < 3 {
 			return fmt.Errorf("%s is %d; at least 3 are needed", source, limit)
 		}
-		if most := role.tower.config.MaxPositions; limit > most {
-			return fmt.Errorf("%s is %d; the model has %d positions (max_position_embeddings)", source, limit, most)
+		if c := role.tower.config; limit > c.MaxTokens() && !c.Extends() {
+			return fmt.Errorf("%s is %d; the model has %d positions (max_position_embeddings%s)", source, limit, c.MaxTokens(),
+				reserved(c))
 		}
 		*role.to = limit
 	}
 	return nil
+}
+
+// reserved says how many rows of the position embeddings no text uses.
+func reserved(c encodernet.Config) string {
+	if c.FirstPosition == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" less the first %d", c.FirstPosition)
 }
 
 // limit returns the length limit of a role from the tower's own folder, and the setting that it comes from.
@@ -315,7 +324,7 @@ func (t *Tower) limit(role encoder.Role) (limit int, source string) {
 			return *given.value, j.path + ": " + given.key
 		}
 	}
-	limit = t.config.MaxPositions
+	limit = t.config.MaxTokens()
 	if n, ok := t.tokenizer.ModelMaxLength(); ok {
 		limit = min(limit, n)
 	}

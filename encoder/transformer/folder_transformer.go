@@ -188,15 +188,15 @@ func checkNetwork(dir string) (notes []string, err error) {
 	return notes, err
 }
 
-// checkTokenizerClass rejects a tokenizer class that only config.json names.
-func checkTokenizerClass(dir string) error {
+// checkTokenizerClass rejects a tokenizer class that only config.json names and that is not the usual one.
+func checkTokenizerClass(dir, usual string) error {
 	config, err := modelfolder.Read(filepath.Join(dir, configJSON))
 	if err != nil {
 		return err
 	}
 	var class string
 	isSet, err := config.Get("tokenizer_class", &class)
-	if err != nil || !isSet || class == "BertTokenizer" || class == "BertTokenizerFast" {
+	if err != nil || !isSet || class == usual || class == usual+"Fast" {
 		return err
 	}
 	beside, err := modelfolder.ReadOptional(filepath.Join(dir, tokenizer.ConfigFile))

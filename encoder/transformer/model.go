@@ -23,7 +23,7 @@ import (
 	"github.com/retort-ir/retort/internal/torch"
 )
 
-// Model is a BERT bi-encoder with one tower for both roles, or two. It implements every interface of package encoder.
+// Model is a bi-encoder with one tower for both roles, or two. It implements every interface of package encoder.
 type Model struct {
 	rt        *torch.Runtime
 	folder    *Folder

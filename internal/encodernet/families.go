@@ -8,7 +8,8 @@ import (
 
 var bert = Family{
 	ModelTypes: []string{"bert"}, Known: "MiniLM, bge-*-en-v1.5, e5, arctic-embed 1, gte 1",
-	Architecture: "BertModel", Prefix: "bert.", Schema: schema("a BERT", bertKeys), read: readBERT, names: bertNames,
+	Architecture: "BertModel", Tokenizer: "BertTokenizer",
+	Prefix: "bert.", Schema: schema("a BERT", bertKeys), read: readBERT, names: bertNames,
 }
 
 var bertNames = names{
@@ -52,22 +53,26 @@ var robertaSchema = schema("a RoBERTa", familyKeys{
 
 var roberta = Family{
 	ModelTypes: []string{"roberta"}, Known: "all-distilroberta-v1, all-roberta-large-v1",
-	Architecture: "RobertaModel", Prefix: "roberta.", Schema: robertaSchema, read: readRoBERTa, names: bertNames,
+	Architecture: "RobertaModel", Tokenizer: "RobertaTokenizer",
+	Prefix: "roberta.", Schema: robertaSchema, read: readRoBERTa, names: bertNames,
 }
 
 var xlmRoberta = Family{
 	ModelTypes: []string{"xlm-roberta"}, Known: "bge-m3, multilingual-e5, arctic-embed-l-v2.0",
-	Architecture: "XLMRobertaModel", Prefix: "roberta.", Schema: robertaSchema, read: readRoBERTa, names: bertNames,
+	Architecture: "XLMRobertaModel", Tokenizer: "XLMRobertaTokenizer",
+	Prefix: "roberta.", Schema: robertaSchema, read: readRoBERTa, names: bertNames,
 }
 
 var camembert = Family{
 	ModelTypes: []string{"camembert"}, Known: "sentence-camembert",
-	Architecture: "CamembertModel", Prefix: "roberta.", Schema: robertaSchema, read: readRoBERTa, names: bertNames,
+	Architecture: "CamembertModel", Tokenizer: "CamembertTokenizer",
+	Prefix: "roberta.", Schema: robertaSchema, read: readRoBERTa, names: bertNames,
 }
 
 var mpnet = Family{
 	ModelTypes: []string{"mpnet"}, Known: "all-mpnet-base-v2, multi-qa-mpnet",
-	Architecture: "MPNetModel", Prefix: "mpnet.",
+	Architecture: "MPNetModel", Tokenizer: "MPNetTokenizer",
+	Prefix: "mpnet.",
 	Schema: schema("an MPNet", familyKeys{
 		read: append(slices.Clone(sizeKeys), "layer_norm_eps", "hidden_act", "relative_attention_num_buckets"),
 	}),
@@ -94,7 +99,8 @@ var mpnet = Family{
 
 var distilBERT = Family{
 	ModelTypes: []string{"distilbert"}, Known: "msmarco-distilbert, multi-qa-distilbert",
-	Architecture: "DistilBertModel", Prefix: "distilbert.",
+	Architecture: "DistilBertModel", Tokenizer: "BertTokenizer",
+	Prefix: "distilbert.",
 	Schema: schema("a DistilBERT", familyKeys{
 		read: []string{"dim", "n_layers", "n_heads", "hidden_dim", "vocab_size", "max_position_embeddings", "activation"},
 		harmless: []string{
@@ -158,18 +164,21 @@ func readGTE(theta float64) func(*configReader) Config {
 }
 
 var gte = Family{
-	ModelTypes: []string{"gte"}, Known: "arctic-embed-m-v2.0", Architecture: "GteModel", Prefix: "gte.",
+	ModelTypes: []string{"gte"}, Known: "arctic-embed-m-v2.0", Architecture: "GteModel", Tokenizer: "XLMRobertaTokenizer",
+	Prefix: "gte.",
 	Schema: schema("a gte", gteKeys), read: readGTE(160_000), names: gteNames,
 }
 
 var newModel = Family{
 	ModelTypes: []string{"new"}, Known: "gte-base-en-v1.5, gte-multilingual-base", Architecture: "NewModel",
-	Prefix: "new.", Schema: schema("a gte", gteKeys), read: readGTE(10_000), names: gteNames,
+	Tokenizer: "PreTrainedTokenizerFast",
+	Prefix:    "new.", Schema: schema("a gte", gteKeys), read: readGTE(10_000), names: gteNames,
 }
 
 var modernBERT = Family{
 	ModelTypes: []string{"modernbert"}, Known: "gte-modernbert-base, modernbert-embed-base",
-	Architecture: "ModernBertModel", Prefix: "model.",
+	Architecture: "ModernBertModel", Tokenizer: "PreTrainedTokenizerFast",
+	Prefix: "model.",
 	Schema: schema("a ModernBERT", familyKeys{
 		read: append(slices.Clone(sizeKeys), "hidden_activation", "norm_eps", "norm_bias", "attention_bias", "mlp_bias",
 			"local_attention", "layer_types", "global_attn_every_n_layers", "global_rope_theta", "local_rope_theta",
@@ -226,7 +235,8 @@ func readModernBERT(r *configReader) Config {
 
 var nomicBERT = Family{
 	ModelTypes: []string{"nomic_bert"}, Known: "nomic-embed-text-v1, nomic-embed-text-v1.5",
-	Architecture: "NomicBertModel", Prefix: "nomic_bert.", Schema: nomicSchema, read: readNomic,
+	Architecture: "NomicBertModel", Tokenizer: "BertTokenizer",
+	Prefix: "nomic_bert.", Schema: nomicSchema, read: readNomic,
 	names: names{
 		words: "embeddings.word_embeddings", types: "embeddings.token_type_embeddings", norm: "emb_ln",
 		layer: "encoder.layers.%d.", qkv: "attn.Wqkv", out: "attn.out_proj", attentionNorm: "norm1",
@@ -235,7 +245,8 @@ var nomicBERT = Family{
 }
 
 var qwen3 = Family{
-	ModelTypes: []string{"qwen3"}, Known: "Qwen3-Embedding", Architecture: "Qwen3Model", Prefix: "model.",
+	ModelTypes: []string{"qwen3"}, Known: "Qwen3-Embedding", Architecture: "Qwen3Model", Tokenizer: "Qwen2Tokenizer",
+	Prefix: "model.",
 	Schema: schema("a Qwen3", familyKeys{
 		read: append(slices.Clone(sizeKeys), "num_key_value_heads", "head_dim", "rms_norm_eps", "hidden_act",
 			"attention_bias", "layer_types", "rope_theta", "rope_scaling", "rope_parameters"),

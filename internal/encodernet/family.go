@@ -15,6 +15,7 @@ type Family struct {
 	Known        string   // models that people know
 	Architecture string   // the class in transformers that has no head
 	Prefix       string   // of the names of weights that were saved with a head
+	Tokenizer    string   // the class in transformers of a folder that names none
 	Schema       modelfolder.Schema
 
 	read  func(*configReader) Config

@@ -63,13 +63,22 @@ func TrainedConfig(dir, architecture string) (map[string]json.RawMessage, error)
 	return config, setMember(config, "dtype", "float32")
 }
 
-// readConfigMembers reads config.json without auto_map, which names Python files that are not saved.
+// readConfigMembers reads config.json without an auto_map that names Python files, which are not saved. One that names
+// files of another repository stays.
 func readConfigMembers(dir string) (map[string]json.RawMessage, error) {
 	var config map[string]json.RawMessage
 	if err := jsonfile.Read(filepath.Join(dir, ConfigFile), &config); err != nil {
 		return nil, err
 	}
-	delete(config, "auto_map")
+	var files map[string]string
+	if err := json.Unmarshal(config["auto_map"], &files); err != nil {
+		delete(config, "auto_map")
+	}
+	for _, file := range files {
+		if !strings.Contains(file, "--") {
+			delete(config, "auto_map")
+		}
+	}
 	return config, nil
 }
 
