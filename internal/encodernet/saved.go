@@ -2,7 +2,9 @@ package encodernet
 
 import (
 	"encoding/json"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/retort-ir/retort/internal/jsonfile"
@@ -71,13 +73,10 @@ func readConfigMembers(dir string) (map[string]json.RawMessage, error) {
 		return nil, err
 	}
 	var files map[string]string
-	if err := json.Unmarshal(config["auto_map"], &files); err != nil {
+	err := json.Unmarshal(config["auto_map"], &files)
+	here := func(file string) bool { return !strings.Contains(file, "--") }
+	if err != nil || len(files) == 0 || slices.ContainsFunc(slices.Collect(maps.Values(files)), here) {
 		delete(config, "auto_map")
-	}
-	for _, file := range files {
-		if !strings.Contains(file, "--") {
-			delete(config, "auto_map")
-		}
 	}
 	return config, nil
 }
