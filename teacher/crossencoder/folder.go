@@ -3,7 +3,6 @@ package crossencoder
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,33 +13,14 @@ import (
 	"github.com/retort-ir/retort/internal/tokenizer"
 )
 
-// family is what the two kinds of models call things. Both heads are out(tanh(dense(h))) of the first token's hidden
-// state.
-type family struct {
-	architecture string // that ends in ForSequenceClassification
-	prefix       string // of the network's weights
-	dense, out   string // the head's
-}
-
-var (
-	bertFamily = family{"BertForSequenceClassification", "bert.", "bert.pooler.dense", "classifier"}
-	families   = map[string]family{
-		"bert":        bertFamily,
-		"roberta":     {"RobertaForSequenceClassification", "roberta.", "classifier.dense", "classifier.out_proj"},
-		"xlm-roberta": {"XLMRobertaForSequenceClassification", "roberta.", "classifier.dense", "classifier.out_proj"},
-	}
-)
-
 // folder is what a model folder says, all but the values of its weights.
 type folder struct {
-	dir           string
-	family        family
-	config        encodernet.Config
-	firstPosition int
-	pad           int32
-	labels        int // of the classification head; 0: there is none
-	maxTokens     int
-	tokenizer     *tokenizer.Tokenizer
+	dir       string
+	config    encodernet.Config
+	head      head
+	labels    int // of the classification head; 0: there is none
+	maxTokens int
+	tokenizer *tokenizer.Tokenizer
 }
 
 // readFolder reads and checks a folder. maxTokens 0 takes the folder's limit.
@@ -54,20 +34,12 @@ func readFolder(dir string, maxTokens int) (*folder, error) {
 	if f.config, err = encodernet.ReadConfig(path); err != nil {
 		return nil, err
 	}
-	var j struct {
-		ModelType string `json:"model_type"`
-		Pad       *int   `json:"pad_token_id"`
-	}
-	if err := jsonfile.Read(path, &j); err != nil {
+	if f.head, err = readHeadConfig(path, f.config); err != nil {
 		return nil, err
 	}
-	var ok bool
-	if f.family, ok = families[j.ModelType]; !ok {
-		return nil, fmt.Errorf("%s: model_type is %q; cross-encoders of %s are supported", path, j.ModelType,
-			strings.Join(slices.Sorted(maps.Keys(families)), ", "))
-	}
-	if err := f.readPositions(path, j.Pad); err != nil {
-		return nil, err
+	if f.positions() < leastTokens {
+		return nil, fmt.Errorf("%s: of max_position_embeddings %d, %d are left after pad_token_id %d; at least %d are needed",
+			path, f.config.MaxPositions, f.positions(), f.config.Pad, leastTokens)
 	}
 	if err := f.readTokenizer(path); err != nil {
 		return nil, err
@@ -78,41 +50,12 @@ func readFolder(dir string, maxTokens int) (*folder, error) {
 	return f, f.checkWeights()
 }
 
-// readPositions finds the padding token, after whose id RoBERTa's positions begin.
-func (f *folder) readPositions(path string, pad *int) error {
-	isBERT := f.family == bertFamily
-	id := 1
-	if isBERT {
-		id = 0
-	}
-	if pad != nil {
-		id = *pad
-	}
-	if id < 0 || id >= f.config.VocabSize {
-		return fmt.Errorf("%s: pad_token_id is %d, outside the vocabulary of %d", path, id, f.config.VocabSize)
-	}
-	f.pad = int32(id)
-	if isBERT {
-		return nil
-	}
-	f.firstPosition = id + 1
-	if f.positions() < leastTokens {
-		return fmt.Errorf("%s: of max_position_embeddings %d, %d are left after pad_token_id %d; at least %d are needed",
-			path, f.config.MaxPositions, f.positions(), id, leastTokens)
-	}
-	return nil
-}
-
 // positions returns how many tokens the network has positions for.
-func (f *folder) positions() int { return f.config.MaxPositions - f.firstPosition }
+func (f *folder) positions() int { return f.config.MaxTokens() }
 
 func (f *folder) readTokenizer(path string) error {
-	var o tokenizer.Options
-	if f.family == bertFamily {
-		o.Class = "BertTokenizer"
-	}
 	var err error
-	if f.tokenizer, err = tokenizer.Load(f.dir, o); err != nil {
+	if f.tokenizer, err = tokenizer.Load(f.dir, tokenizer.Options{Class: f.config.Family().Tokenizer}); err != nil {
 		return err
 	}
 	return f.tokenizer.CheckRows(path+": vocab_size", f.config.VocabSize)
@@ -151,13 +94,13 @@ func (f *folder) checkWeights() (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
-	shape, ok := w.File.Shape(f.family.out + ".weight")
-	if !ok {
-		return nil
+	shape, ok := w.File.Shape(f.head.out + ".weight")
+	if isReranker, err := f.isReranker(); err != nil || !ok || !isReranker {
+		return err
 	}
 	if len(shape) != 2 || shape[0] < 1 || shape[0] > 2 {
 		return fmt.Errorf("%s: %s.weight has shape %v: heads of one or two labels are supported, [1 x %d] and [2 x %d]",
-			w.File.Path(f.family.out+".weight"), f.family.out, shape, f.config.HiddenSize, f.config.HiddenSize)
+			w.File.Path(f.head.out+".weight"), f.head.out, shape, f.config.HiddenSize, f.config.HiddenSize)
 	}
 	f.labels = shape[0]
 	for _, p := range f.headShapes(f.labels) {
@@ -172,13 +115,14 @@ func (f *folder) openWeights() (*encodernet.Weights, error) {
 	return encodernet.OpenWeights(f.dir, f.config)
 }
 
-// headShapes lists the head's weights by their whole names, in the order dense, out.
-func (f *folder) headShapes(labels int) []encodernet.Shape {
-	h := f.config.HiddenSize
-	return []encodernet.Shape{
-		{Name: f.family.dense + ".weight", Dims: []int{h, h}},
-		{Name: f.family.dense + ".bias", Dims: []int{h}},
-		{Name: f.family.out + ".weight", Dims: []int{labels, h}},
-		{Name: f.family.out + ".bias", Dims: []int{labels}},
+// isReranker reports whether config.json says so, or nothing: the head of another task, such as the classification of
+// tokens, may have the same names.
+func (f *folder) isReranker() (bool, error) {
+	var j struct {
+		Architectures []string `json:"architectures"`
 	}
+	err := jsonfile.Read(filepath.Join(f.dir, encodernet.ConfigFile), &j)
+	return len(j.Architectures) == 0 || slices.ContainsFunc(j.Architectures, func(class string) bool {
+		return strings.HasSuffix(class, "ForSequenceClassification")
+	}), err
 }

@@ -54,9 +54,8 @@ var (
 
 // Open reads a model folder and puts its weights on the device. Close must be called once it is no longer needed.
 //
-// The folder holds config.json, model.safetensors and the tokenizer: of a BertForSequenceClassification with
-// vocab.txt or tokenizer.json, or of a RobertaForSequenceClassification or XLMRobertaForSequenceClassification with
-// tokenizer.json. The head has one label, or two.
+// The folder holds config.json, the weights and the tokenizer of a sequence classifier of transformers, of a family
+// that docs/models.md lists as a cross-encoder. The head has one label, or two.
 func Open(ctx context.Context, dir string, o Options) (*Model, error) {
 	precision, err := o.validate()
 	if err != nil {
@@ -68,7 +67,7 @@ func Open(ctx context.Context, dir string, o Options) (*Model, error) {
 	}
 	if f.labels == 0 {
 		return nil, fmt.Errorf("%s: the model has no classification head (%s); Train makes a cross-encoder of it", dir,
-			f.family.out+".weight")
+			f.head.out+".weight")
 	}
 	if o.Logger != nil {
 		for _, note := range f.tokenizer.Notes() {

@@ -8,19 +8,19 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/internal/encodernet"
 	"github.com/retort-ir/retort/internal/torch"
 )
 
-// network is the model on the device: out(tanh(dense(h))) of the first token's hidden state h.
+// network is the model on the device.
 type network struct {
-	body      *encodernet.Network
-	params    encodernet.Parameters // the body's, and the head's four
-	pad       int32
-	precision torch.Type
+	body       *encodernet.Network
+	head       head
+	headParams map[string]*encodernet.Parameter // by name
+	params     encodernet.Parameters            // the body's, and the head's
+	precision  torch.Type
 }
 
 // loadNetwork reads the weights. Those of the head that the folder lacks are drawn by fresh; where that is nil they
@@ -37,51 +37,20 @@ func loadNetwork(
 	if err != nil {
 		return nil, err
 	}
-	n = &network{body: body, params: body.Params, pad: f.pad, precision: precision}
+	n = &network{
+		body: body, head: f.head, headParams: map[string]*encodernet.Parameter{}, params: body.Params, precision: precision,
+	}
 	head, err := encodernet.NewParameters(ctx, rt, f.headShapes(1), func(name string, shape []int) ([]float32, error) {
 		return f.readHead(w, name, shape, fresh)
 	})
 	if err != nil {
 		return n, err
 	}
+	for _, p := range head {
+		n.headParams[p.Name] = p
+	}
 	n.params = append(body.Params[:len(body.Params):len(body.Params)], head...)
 	return n, nil
-}
-
-// initialDeviation is the standard deviation of BERT's weights before its training.
-const initialDeviation = 0.02
-
-// readHead returns a weight of the head. Two labels become one: their difference.
-func (f *folder) readHead(w *encodernet.Weights, name string, shape []int, fresh *rand.Rand) ([]float32, error) {
-	isOut := strings.HasPrefix(name, f.family.out+".")
-	switch {
-	case isOut && f.labels == 2:
-		stored := append([]int{2}, shape[1:]...)
-		both, err := w.ReadStored(name, stored)
-		if err != nil {
-			return nil, err
-		}
-		difference := both[len(both)/2:]
-		for i := range difference {
-			difference[i] -= both[i]
-		}
-		return difference, nil
-	case f.labels > 0:
-		return w.ReadStored(name, shape)
-	}
-	if stored := strings.TrimPrefix(name, f.family.prefix); !isOut && f.family == bertFamily {
-		// A BertModel has a pooler without a head.
-		if stored = w.Prefix + stored; w.File.DType(stored) != "" {
-			return w.ReadStored(stored, shape)
-		}
-	}
-	values := make([]float32, (&encodernet.Parameter{Shape: shape}).Size())
-	if strings.HasSuffix(name, ".weight") {
-		for i := range values {
-			values[i] = float32(initialDeviation * fresh.NormFloat64())
-		}
-	}
-	return values, nil
 }
 
 // batch makes a micro-batch of rows of all.
@@ -91,21 +60,11 @@ func (n *network) batch(all pairs, rows []int) encodernet.Batch {
 	for i, r := range rows {
 		texts[i], second[i] = all[r].ids, all[r].second
 	}
-	b := encodernet.NewBatch(texts, n.pad)
+	b := encodernet.NewBatch(texts, int32(n.body.Config.Pad))
 	if second[0] > 0 {
 		b = b.WithSegments(second)
 	}
 	return b
-}
-
-// logits returns the logits of a micro-batch, [b.Rows x 1]. The head is computed in float32.
-func (n *network) logits(s *torch.Scope, b encodernet.Batch) torch.Tensor {
-	first := n.body.FirstHidden(s, b, n.precision)
-	return s.Sub(func(s *torch.Scope) torch.Tensor {
-		head := n.params[len(n.params)-4:]
-		pooled := s.Tanh(s.Linear(first, head[0].Value, head[1].Value))
-		return s.Linear(pooled, head[2].Value, head[3].Value)
-	})
 }
 
 // score returns the logits of all pairs, computed in micro-batches of budget tokens without a graph.
@@ -135,8 +94,8 @@ func (n *network) score(ctx context.Context, rt *torch.Runtime, all pairs, budge
 // digest tells models apart that may score differently.
 func (n *network) digest(ctx context.Context, rt *torch.Runtime, f *folder) (string, error) {
 	h := sha256.New()
-	fmt.Fprintf(h, "retort crossencoder 1 %d\n%d %s %d %+v\n", n.precision, f.maxTokens, f.tokenizer.Fingerprint(),
-		f.firstPosition, f.config)
+	fmt.Fprintf(h, "retort crossencoder 2 %d\n%d %s %+v %+v\n", n.precision, f.maxTokens, f.tokenizer.Fingerprint(),
+		f.head, f.config)
 	err := rt.Run(ctx, func(s *torch.Scope) error {
 		for _, p := range n.params {
 			values := s.Floats(p.Value)

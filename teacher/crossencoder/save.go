@@ -71,7 +71,7 @@ func copyTokenizerFile(dir string, f *folder, name string) error {
 
 // writeConfigs writes the configurations as they were read, but for what the model is now.
 func writeConfigs(dir string, f *folder) error {
-	config, err := encodernet.TrainedConfig(f.dir, f.family.architecture)
+	config, err := encodernet.TrainedConfig(f.dir, f.architecture())
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func writeConfigs(dir string, f *folder) error {
 	}
 	own, err := readObject(filepath.Join(f.dir, tokenizer.ConfigFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		own, err = f.plainTokenizerConfig()
+		own, err = f.plainTokenizerConfig(), nil
 	}
 	if err != nil {
 		return err
@@ -148,27 +148,9 @@ defer model.Close()
 scores, err := model.Score(ctx, query, passages)`
 )
 
-// plainTokenizerConfig says no more than that tokenizer.json, or BERT's vocab.txt, stands for itself.
-func (f *folder) plainTokenizerConfig() (map[string]any, error) {
-	_, err := os.Stat(filepath.Join(f.dir, "tokenizer.json"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return map[string]any{"tokenizer_class": "BertTokenizer"}, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	names := map[string]any{
-		"cls_token": "<s>", "sep_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>",
-		"mask_token": "<mask>",
-	}
-	if f.family == bertFamily {
-		names = map[string]any{
-			"cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]", "unk_token": "[UNK]",
-			"mask_token": "[MASK]",
-		}
-	}
-	names["tokenizer_class"] = "PreTrainedTokenizerFast"
-	return names, nil
+// plainTokenizerConfig says no more than the class that a folder without tokenizer_config.json has.
+func (f *folder) plainTokenizerConfig() map[string]any {
+	return map[string]any{"tokenizer_class": f.config.Family().Tokenizer}
 }
 
 // readObject reads a JSON object whose members keep their bytes.

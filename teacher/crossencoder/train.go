@@ -31,9 +31,9 @@ type TrainResult struct {
 // Open, transformers (AutoModelForSequenceClassification, one label) and sentence-transformers' CrossEncoder load. out
 // must not exist, or be empty or written by Train before; it appears whole or not at all.
 //
-// start is a folder of Hugging Face's layout: a BERT of any kind, such as a bi-encoder, which gets a new classification
-// head (its pooler is kept where it has one), or a model that Open reads, which goes on learning; two labels become
-// one. Dropout is 0.
+// start is a folder of Hugging Face's layout: an encoder, such as a bi-encoder, which gets a new classification head (its
+// pooler is kept where it has one), or a model that Open reads, which goes on learning; two labels become one. Dropout
+// is 0.
 //
 // In each epoch an example is one group: a positive and GroupSize-1 others of its list, drawn anew. A step's gradient
 // is that of the mean loss over its groups, whatever the micro-batches. The order and the groups depend on Seed and the
@@ -260,7 +260,7 @@ func (t *trainer) weights() ([]safetensors.Tensor, error) {
 		for i, p := range t.net.params {
 			name := p.Name
 			if i < len(t.net.body.Params) {
-				name = t.folder.family.prefix + name
+				name = t.folder.config.Family().Prefix + name
 			}
 			all = append(all, safetensors.Tensor{Name: name, Shape: p.Shape, Values: s.Floats(p.Value)})
 		}

@@ -30,8 +30,14 @@ import (
 // goldenStepper is a stepper of the golden BERT, with the groups of the golden loss.
 func goldenStepper(t *testing.T, budget int) (*stepper, []group) {
 	t.Helper()
+	return stepperOf(t, "testdata/bert", budget)
+}
+
+// stepperOf is a stepper of a folder, with the groups of the golden loss.
+func stepperOf(t *testing.T, dir string, budget int) (*stepper, []group) {
+	t.Helper()
 	g := readGolden(t)
-	f, err := readFolder("testdata/bert", 0)
+	f, err := readFolder(dir, 0)
 	require.NoError(t, err)
 	rt, err := torch.Open(torch.Options{})
 	require.NoError(t, err)
@@ -65,7 +71,7 @@ func gradients(t *testing.T, st *stepper) map[string][]float32 {
 		for i, p := range st.net.params {
 			name := p.Name
 			if i < len(st.net.body.Params) {
-				name = "bert." + name
+				name = st.folder.config.Family().Prefix + name
 			}
 			all[name] = s.Floats(s.Grad(p.Value))
 		}
@@ -242,7 +248,7 @@ func TestTheSavedModelScoresAsTheTrainedOneAndEveryHeadBecomesOneLabel(t *testin
 		var config map[string]any
 		require.NoError(t, jsonfile.Read(filepath.Join(out, "config.json"), &config))
 		require.Len(t, config["id2label"], 1)
-		require.Equal(t, []any{m.folder.family.architecture}, config["architectures"])
+		require.Equal(t, []any{m.folder.architecture()}, config["architectures"])
 	}
 }
 
