@@ -16,7 +16,7 @@ import (
 
 func openTiny(t *testing.T) *transformer.Model {
 	t.Helper()
-	m, err := transformer.Open(context.Background(), filepath.Join("..", "encoder", "bert", "testdata", "tiny"),
+	m, err := transformer.Open(context.Background(), filepath.Join("..", "encoder", "transformer", "testdata", "tiny"),
 		transformer.Options{Threads: 1})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, m.Close()) })

@@ -13,7 +13,7 @@ import (
 // Bad input gives one clear line, which names what is wrong and where; DIR stands for the collection's folder.
 func TestBadInputIsNamed(t *testing.T) {
 	corpus := collectionFiles["corpus.jsonl"]
-	tiny := filepath.Join("..", "..", "encoder", "bert", "testdata", "tiny")
+	tiny := filepath.Join("..", "..", "encoder", "transformer", "testdata", "tiny")
 	eval := "eval -bm25 -corpus DIR/corpus.jsonl -queries DIR/queries.jsonl -qrels DIR/qrels/test.tsv"
 	for _, c := range []struct {
 		name  string

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var tiny = filepath.Join("..", "..", "encoder", "bert", "testdata", "tiny")
+var tiny = filepath.Join("..", "..", "encoder", "transformer", "testdata", "tiny")
 
 // cli runs a command line.
 func cli(ctx context.Context, args ...string) (code int, stdout, stderr string) {

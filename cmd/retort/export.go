@@ -5,8 +5,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 
+	"github.com/retort-ir/retort/cmd/retort/internal/progress"
 	"github.com/retort-ir/retort/encoder/transformer"
+	"github.com/retort-ir/retort/internal/hub"
 )
 
 var exportCommand = command{
@@ -29,7 +32,7 @@ example:
 	run: runExport,
 }
 
-func runExport(ctx context.Context, args []string, stdout, _ io.Writer) error {
+func runExport(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("export", flag.ContinueOnError)
 	tower := flags.String("tower", "", "")
 	dir := flags.String("model", "", "")
@@ -48,7 +51,11 @@ func runExport(ctx context.Context, args []string, stdout, _ io.Writer) error {
 	if err := checkPooling(*pooling); err != nil {
 		return err
 	}
-	folder, err := transformer.ReadFolder(*dir, transformer.Options{Pooling: *pooling})
+	source, err := hub.Resolve(ctx, *dir, slog.New(lineHandler{progress.New(stderr)}))
+	if err != nil {
+		return err
+	}
+	folder, err := transformer.ReadFolder(source, transformer.Options{Pooling: *pooling})
 	if err != nil {
 		return withFlag(err)
 	}

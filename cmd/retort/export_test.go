@@ -13,7 +13,7 @@ import (
 )
 
 func TestExportWritesOneTower(t *testing.T) {
-	router := filepath.Join("..", "..", "encoder", "bert", "testdata", "tiny-router")
+	router := filepath.Join("..", "..", "encoder", "transformer", "testdata", "tiny-router")
 	was, err := transformer.ReadFolder(router, transformer.Options{})
 	require.NoError(t, err)
 	for _, role := range []encoder.Role{encoder.Query, encoder.Passage} {

@@ -35,7 +35,8 @@ const generatorUsage = `
   -generator G          extractive: from the words of the passages; llm: by a language model; both (extractive)
   -types LIST           types of extractive queries: sentence, title, keywords, phrase, howto
                         (sentence,title,phrase,howto)
-  -llm PATH             local language model: a GGUF file or a Hugging Face folder (Llama, SmolLM2, Qwen2)
+  -llm PATH             local language model: a GGUF file, a Hugging Face folder (Llama, SmolLM2, Qwen2), or a repository of
+                        the Hugging Face hub, such as org/model or org/model:model.gguf
   -llm-url URL          server with an OpenAI-compatible API, in place of -llm, such as http://localhost:8080/v1; the
                         environment variable OPENAI_API_KEY holds its key
   -llm-model NAME       name of the model on that server
@@ -134,7 +135,7 @@ func (g *generatorFlags) languageModel(ctx context.Context, machine transformer.
 	if g.llm != "" {
 		model, err := causallm.Open(ctx, g.llm, causallm.Options{
 			Chat:      g.llmAPI == string(openai.Chat),
-			Precision: machine.Precision, Threads: machine.Threads, Device: machine.Device,
+			Precision: machine.Precision, Threads: machine.Threads, Device: machine.Device, Logger: logger,
 		})
 		if err != nil {
 			return nil, nil, err

@@ -71,7 +71,7 @@ func TestExitCodesAndStreams(t *testing.T) {
 			"an unknown model",
 			[]string{"fetch-model", "bert"},
 			exitUsage, "",
-			`unknown model "bert", want one of minilm, bge-small, e5-small, smollm2`,
+			`unknown model "bert", want one of minilm, bge-small, e5-small, mpnet, smollm2`,
 		},
 		{"a failure", []string{"libtorch", "env"}, exitFailure, "", `run "retort libtorch install"`},
 		{

@@ -28,7 +28,8 @@ type modelFlags struct {
 }
 
 const modelUsage = `
-  -model DIR            the encoder: a folder in Hugging Face or sentence-transformers layout
+  -model DIR            the encoder: a folder in Hugging Face or sentence-transformers layout, or a repository of the
+                        Hugging Face hub, such as BAAI/bge-small-en-v1.5
   -threads N            CPU threads (one per core)
   -device D             device to compute on: cpu, cuda, or cuda:N, counted from 0 (cpu)
   -precision P          fp32 or bf16; bf16 is fast only on a GPU and on processors with AMX or AVX512_BF16 (fp32)

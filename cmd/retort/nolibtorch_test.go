@@ -15,7 +15,7 @@ func TestVersionWithoutLibTorch(t *testing.T) {
 }
 
 func TestWithoutLibTorchAModelSaysWhichCommandHelps(t *testing.T) {
-	tiny := filepath.Join("..", "..", "encoder", "bert", "testdata", "tiny")
+	tiny := filepath.Join("..", "..", "encoder", "transformer", "testdata", "tiny")
 	for _, args := range []string{
 		"eval -collection DIR -model " + tiny,
 		"search -corpus DIR/corpus.jsonl -model " + tiny + " line",

@@ -138,7 +138,7 @@ func TestCtrlCEndsACommandWith130(t *testing.T) {
 
 // Whatever stands where a file is expected, the command says so and ends.
 func TestFilesThatAreNoneAreNamed(t *testing.T) {
-	tiny := filepath.Join("..", "..", "encoder", "bert", "testdata", "tiny")
+	tiny := filepath.Join("..", "..", "encoder", "transformer", "testdata", "tiny")
 	makers := map[string]func(t *testing.T, path string){
 		"not a regular file but a named pipe": func(t *testing.T, path string) {
 			require.NoError(t, syscall.Mkfifo(path, 0o600))

@@ -52,7 +52,7 @@ func settingGroups() []settingGroup {
 	return []settingGroup{
 		{"Files and folders. Relative paths start at the current folder.", []setting{
 			{"corpus", "passages: JSON Lines with _id, title, text, also compressed with gzip or zstd; -: standard input", all},
-			{"model", "the encoder: a folder in Hugging Face or sentence-transformers layout", model},
+			{"model", "the encoder: a folder in Hugging Face or sentence-transformers layout, or a repository of the Hugging Face hub", model},
 			{"out", "folder of the run", nil},
 			{"queries", "your own queries: JSON Lines with _id, text; training adds them to the generated queries", model},
 			{"qrels", "judgements of some queries; judged queries choose the best model and are not trained on", model},
@@ -80,7 +80,7 @@ func settingGroups() []settingGroup {
 					"a type that is left out can choose the best model",
 				on(checks, generates, trains, before),
 			},
-			{"llm", "local language model: a GGUF file or a Hugging Face folder (Llama, SmolLM2, Qwen2)", on(generates)},
+			{"llm", "local language model: a GGUF file, a Hugging Face folder (Llama, SmolLM2, Qwen2), or a repository of the Hugging Face hub", on(generates)},
 			{
 				"llm-url", "URL of a server with an OpenAI-compatible API, in place of llm; " +
 					"the environment variable OPENAI_API_KEY holds its key",

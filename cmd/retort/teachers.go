@@ -185,7 +185,7 @@ func (o *opener) member(ctx context.Context, m pipeline.ExpressionMember) (teach
 		return model, nil
 	case "likelihood":
 		model, err := causallm.Open(ctx, m.Arg, causallm.Options{
-			Threads: o.machine.Threads, Device: o.machine.Device, Precision: o.machine.Precision,
+			Threads: o.machine.Threads, Device: o.machine.Device, Precision: o.machine.Precision, Logger: o.logger,
 		})
 		if err != nil {
 			return nil, err

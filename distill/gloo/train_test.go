@@ -100,7 +100,7 @@ func (j job) options() distill.Options {
 }
 
 func (j job) train(ctx context.Context, opts distill.Options) (out outcome, err error) {
-	model, err := transformer.Open(ctx, filepath.Join("..", "..", "encoder", "bert", "testdata", "tiny"),
+	model, err := transformer.Open(ctx, filepath.Join("..", "..", "encoder", "transformer", "testdata", "tiny"),
 		transformer.Options{Threads: 1})
 	if err != nil {
 		return outcome{}, err

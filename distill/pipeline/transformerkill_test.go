@@ -26,7 +26,7 @@ func init() { children[bertDir] = trainBERT }
 // trainBERT writes a checkpoint after every step, so that kills hit those too, and the model at the end.
 func trainBERT(dir string) (err error) {
 	ctx := context.Background()
-	model, err := transformer.Open(ctx, filepath.Join("..", "..", "encoder", "bert", "testdata", "tiny"), transformer.Options{Threads: 1})
+	model, err := transformer.Open(ctx, filepath.Join("..", "..", "encoder", "transformer", "testdata", "tiny"), transformer.Options{Threads: 1})
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,8 @@ type Options struct {
 	Threads int
 	// Device is the device that the model computes on.
 	Device retort.Device
-	// Logger receives a message from Open about settings of the folder that have no effect; nil logs nothing.
+	// Logger receives messages from Open about settings of the folder that have no effect, and about downloads; nil logs
+	// nothing.
 	Logger *slog.Logger
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/internal/encodernet"
+	"github.com/retort-ir/retort/internal/hub"
 	"github.com/retort-ir/retort/internal/matrix"
 	"github.com/retort-ir/retort/internal/safetensors"
 	"github.com/retort-ir/retort/internal/torch"
@@ -53,7 +54,15 @@ var (
 )
 
 // Open reads a model folder and copies its weights to the device. The caller must call Close.
+//
+// dir is a folder, or the name of a repository on the Hugging Face hub, such as BAAI/bge-small-en-v1.5 or, with a
+// revision, BAAI/bge-small-en-v1.5@main. Open downloads what is missing to the cache that Python's huggingface_hub uses.
+// The environment variables HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE apply.
 func Open(ctx context.Context, dir string, o Options) (*Model, error) {
+	dir, err := hub.Resolve(ctx, dir, o.Logger)
+	if err != nil {
+		return nil, err
+	}
 	folder, err := ReadFolder(dir, o)
 	if err != nil {
 		return nil, err

@@ -14,7 +14,7 @@ import (
 	"github.com/retort-ir/retort/encoder/transformer"
 )
 
-var tiny = filepath.Join("..", "..", "encoder", "bert", "testdata", "tiny")
+var tiny = filepath.Join("..", "..", "encoder", "transformer", "testdata", "tiny")
 
 func openTiny(ctx context.Context, dir string) (model, error) {
 	m, err := transformer.Open(ctx, dir, transformer.Options{Threads: 1})

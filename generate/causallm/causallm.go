@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"path/filepath"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/retort-ir/retort/generate"
 	"github.com/retort-ir/retort/internal/device"
 	"github.com/retort-ir/retort/internal/gguf"
+	"github.com/retort-ir/retort/internal/hub"
 	"github.com/retort-ir/retort/internal/torch"
 )
 
@@ -41,6 +43,8 @@ type Options struct {
 	Threads int
 	// Device is what the model computes on.
 	Device retort.Device
+	// Logger is told by Open of a download; nil logs nothing.
+	Logger *slog.Logger
 }
 
 // Validate returns an error that names the field with a value out of range.
@@ -103,6 +107,9 @@ var _ generate.BatchCompleter = (*Model)(nil)
 // Open reads a model from a Hugging Face folder (config.json, tokenizer.json, model.safetensors or its shards) or a
 // GGUF file and puts its weights on the device. Close must be called once it is no longer needed.
 //
+// path is a path, or the name of a repository on the Hugging Face hub, as for transformer.Open. A GGUF file in a
+// repository is named after a colon, such as org/model:model.Q4_K_M.gguf.
+//
 // Quantised matrices of a GGUF file stay in the mapped file, which must not shrink while the model is open, if the device
 // is the CPU: a product dequantises some rows at a time. A GPU gets them dequantised.
 func Open(ctx context.Context, path string, o Options) (_ *Model, err error) {
@@ -112,11 +119,15 @@ func Open(ctx context.Context, path string, o Options) (_ *Model, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	name := cmp.Or(o.Name, nameOf(path))
+	if path, err = hub.Resolve(ctx, path, o.Logger); err != nil {
+		return nil, err
+	}
 	d, err := describe(path)
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{options: o.withDefaults(d.config.context), name: cmp.Or(o.Name, nameOf(path)), text: d.text}
+	m := &Model{options: o.withDefaults(d.config.context), name: name, text: d.text}
 	defer func() {
 		if m.file == nil {
 			err = errors.Join(err, d.close())

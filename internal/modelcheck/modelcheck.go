@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/retort-ir/retort/internal/filekind"
+	"github.com/retort-ir/retort/internal/hub"
 )
 
 const configFile = "config.json"
@@ -43,20 +44,14 @@ func Folder(dir string, files ...string) error {
 
 func missing(dir string, err error) error {
 	target, linkErr := os.Readlink(dir)
-	if linkErr != nil && isHubName(dir) {
+	if linkErr != nil && hub.IsName(dir) {
 		return fmt.Errorf("model folder: %w; if this is a name on the Hugging Face Hub, download the model first "+
-			"(hf download %s --local-dir FOLDER) and give its folder", err, dir)
+			"(retort fetch-model %s) and give its folder", err, dir)
 	}
 	if linkErr != nil {
 		return fmt.Errorf("model folder: %w", err)
 	}
 	return fmt.Errorf("model folder %s is a link to %s, which does not exist: %w", dir, target, err)
-}
-
-// isHubName says whether a path reads like ORGANISATION/NAME.
-func isHubName(path string) bool {
-	organisation, name, found := strings.Cut(path, "/")
-	return found && organisation != "" && name != "" && !strings.ContainsAny(name, `/\`) && !strings.HasPrefix(path, ".")
 }
 
 func isFile(path string) error {

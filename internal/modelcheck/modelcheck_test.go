@@ -140,8 +140,8 @@ func TestANameOfTheHubSaysHowToDownloadIt(t *testing.T) {
 	t.Chdir(t.TempDir())
 	err := modelcheck.Folder("sentence-transformers/all-MiniLM-L6-v2")
 	require.ErrorIs(t, err, fs.ErrNotExist)
-	require.ErrorContains(t, err, "hf download sentence-transformers/all-MiniLM-L6-v2 --local-dir FOLDER")
+	require.ErrorContains(t, err, "retort fetch-model sentence-transformers/all-MiniLM-L6-v2")
 	for _, path := range []string{"model", "./a/b", "../a/b", "/a/b", "a/b/c", "a/"} {
-		require.NotContains(t, modelcheck.Folder(path).Error(), "hf download", path)
+		require.NotContains(t, modelcheck.Folder(path).Error(), "fetch-model", path)
 	}
 }

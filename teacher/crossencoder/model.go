@@ -13,6 +13,7 @@ import (
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/internal/hub"
 	"github.com/retort-ir/retort/internal/torch"
 	"github.com/retort-ir/retort/teacher"
 )
@@ -30,7 +31,8 @@ type Options struct {
 	Threads int
 	// Device is what the model computes on.
 	Device retort.Device
-	// Logger gets one message, from Open, about what the folder says and the model does without; nil: none.
+	// Logger gets messages, from Open, about what the folder says and the model does without, and about downloads; nil:
+	// none.
 	Logger *slog.Logger
 }
 
@@ -53,12 +55,16 @@ var (
 )
 
 // Open reads a model folder and puts its weights on the device. Close must be called once it is no longer needed.
+// dir is a folder, or the name of a repository on the Hugging Face hub, as for transformer.Open.
 //
 // The folder holds config.json, the weights and the tokenizer of a sequence classifier of transformers, of a family
 // that docs/models.md lists as a cross-encoder. The head has one label, or two.
 func Open(ctx context.Context, dir string, o Options) (*Model, error) {
 	precision, err := o.validate()
 	if err != nil {
+		return nil, err
+	}
+	if dir, err = hub.Resolve(ctx, dir, o.Logger); err != nil {
 		return nil, err
 	}
 	f, err := readFolder(dir, o.MaxTokens)

@@ -13,6 +13,7 @@ import (
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/internal/atomicfile"
 	"github.com/retort-ir/retort/internal/checkpoint"
+	"github.com/retort-ir/retort/internal/hub"
 	"github.com/retort-ir/retort/internal/safetensors"
 	"github.com/retort-ir/retort/internal/torch"
 	"github.com/retort-ir/retort/internal/training"
@@ -75,6 +76,10 @@ func newTrainer(ctx context.Context, start, out string, corpus retort.Corpus, ex
 	o.Events.Stage(retort.Stage{Name: retort.StageSetup, Total: 1})
 	if len(examples) == 0 {
 		return nil, errors.New("crossencoder: no examples to train on")
+	}
+	start, err := hub.Resolve(ctx, start, o.Model.Logger)
+	if err != nil {
+		return nil, err
 	}
 	if err := atomicfile.CheckFolder(out, start, retortJSON); err != nil {
 		return nil, fmt.Errorf("crossencoder: %w", err)
