@@ -116,6 +116,9 @@ func TestBadInputToDistillIsNamed(t *testing.T) {
 			"paper's loss of another target", nil, good + " -loss paper -target student-scale", exitUsage,
 			"-loss paper needs scores in [0,1], and -target student-scale gives others: omit -target, or use -target percentile or min-max",
 		},
+		{"a width that is no number", nil, good + " -matryoshka 8,x", exitUsage, "want widths separated by commas, such as 384,256,128,64"},
+		{"widths that ascend", nil, good + " -matryoshka 4,8", exitUsage, "-matryoshka: 8 follows 4, want distinct widths, the largest first"},
+		{"a width of nothing", nil, good + " -matryoshka 8,0", exitUsage, "-matryoshka: 0, want at least 1"},
 		{"judgements without queries", nil, good + " -qrels DIR/qrels/test.tsv", exitUsage, "-qrels needs -queries"},
 		{"no such model", nil, good, exitFailure, "DIR/none"},
 		{"empty corpus", map[string]string{"corpus.jsonl": ""}, good, exitFailure, "DIR/corpus.jsonl: no records"},
@@ -508,11 +511,40 @@ func TestDistillHoldsTheRetention(t *testing.T) {
 		want string
 	}{
 		{[]string{"-retention", floor, "-keep", "last"}, exitUsage, "-retention needs -keep best"},
-		{[]string{"-retention", floor, "-retention-drop", "-1"}, exitUsage, "Retention.MaxDrop is -1, want at least 0"},
+		{[]string{"-retention", floor, "-retention-drop", "-1"}, exitUsage, "-retention-drop is -1, want at least 0"},
 		{[]string{"-retention", dir + "/none"}, exitFailure, dir + "/none"},
 	} {
 		code, _, stderr := cli(t.Context(), append(append([]string{"distill"}, args...), c.more...)...)
 		require.Equal(t, c.code, code, stderr)
 		require.Contains(t, stderr, c.want)
 	}
+}
+
+// The quality at each width is printed, is in the JSON result, and is what the run's records say.
+func TestDistillSaysTheQualityAtEachWidth(t *testing.T) {
+	dir := runFolder(t)
+	settings := filepath.Join(dir, "retort.yaml")
+	for _, widths := range []string{"8,4,2", "[8, 4, 2]", "8, 4, 2"} {
+		require.NoError(t, os.WriteFile(settings, []byte("matryoshka: "+widths+"\n"), 0o600))
+		args := append(fakeArgs(t, dir), "-c", settings)
+		a, err := parseDistill(args)
+		require.NoError(t, err)
+		require.Equal(t, []int{8, 4, 2}, a.recipe().Widths)
+		require.Equal(t, "8,4,2", a.values()["matryoshka"])
+		stdout, log, err := distillFake(t, t.Context(), args...)
+		require.NoError(t, err, log)
+		require.Regexp(t, `MRR@10 of held-out items, width +before +after +after - before +95% interval +p\n`+
+			`8 +0\.\d{4} +0\.\d{4} +[+-]0\.\d{4} +[+-]0\.\d{4} to [+-]0\.\d{4} +\S+\n4 .*\n2 .*\n`, stdout)
+		require.Contains(t, stdout, "MRR@10 of held-out queries, the mean over widths 8, 4, 2: ")
+	}
+	var written struct{ Widths []pipeline.WidthResult }
+	data, err := os.ReadFile(filepath.Join(dir, "run", "results.json"))
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(data, &written))
+	require.Len(t, written.Widths, 3)
+	require.Equal(t, []any{"held-out items", "mrr@10", 2}, []any{written.Widths[2].Set, written.Widths[2].Metric, written.Widths[2].Width})
+
+	wide := append(fakeArgs(t, dir), "-matryoshka", "16")
+	_, _, err = distillFake(t, t.Context(), wide...)
+	require.ErrorContains(t, err, "-matryoshka: 16 is more than the 8 values of the student's vectors")
 }

@@ -20,7 +20,7 @@ var changedSettings = map[string]string{
 	"qrels": "DIR/qrels/test.tsv", "test-queries": "DIR/tested.jsonl", "towers": "both", "seed": "2",
 	"types": "sentence", "max-queries": "10", "min-words": "9", "max-words": "7", "near-duplicate": "0.5", "analyzer": "code",
 	"depth": "120", "round-trip": "1", "top": "4", "sample": "7", "keep-source": "false", "min-list": "5", "max-lists": "9", "source-first": "true",
-	"top-percentile": "100", "target": "min-max", "loss": "paper", "gamma": "2", "epochs": "3", "batch": "4", "lr": "0.01", "warmup": "0.5",
+	"top-percentile": "100", "target": "min-max", "loss": "paper", "gamma": "2", "epochs": "3", "batch": "4", "lr": "0.01", "matryoshka": "8,4", "warmup": "0.5",
 	"weight-decay": "0.5", "clip-norm": "0.1", "eval-steps": "2", "patience": "1", "keep": "last", "micro-batch-tokens": "50",
 	"graph-budget": "50", "profile": "true", "interpolate": "true", "retention": "DIR/otherfloor", "retention-drop": "0.9", "checkpoint-every": "2m0s", "threads": "1", "teacher": "2*bm25+student", "check-queries": "7", "force": "true",
 }
@@ -80,7 +80,7 @@ func TestStatusForetellsWhatIsRedone(t *testing.T) {
 			}
 			if os.Getenv("RETORT_SOAK") == "" && !slices.Contains([]string{
 				"corpus", "types", "depth", "max-lists", "target",
-				"loss", "lr", "threads", "teacher", "check-queries", "retention", "test-queries", "keep",
+				"loss", "lr", "matryoshka", "threads", "teacher", "check-queries", "retention", "test-queries", "keep",
 			}, s.name) {
 				continue
 			}

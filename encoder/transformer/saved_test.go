@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -130,6 +131,24 @@ func TestAModelThatIsAsItWasIsSavedAsItCame(t *testing.T) {
 			card, err := os.ReadFile(filepath.Join(dir, modelcard.File))
 			require.NoError(t, err)
 			require.Contains(t, string(card), "with unchanged weights. No gain.\n")
+		})
+	}
+}
+
+func TestTheCardNamesTheWidthsThatAModelWasTrainedAt(t *testing.T) {
+	for name, c := range map[string]struct {
+		widths []int
+		want   bool
+	}{"widths": {[]int{16, 8}, true}, "whole vectors": {nil, false}} {
+		t.Run(name, func(t *testing.T) {
+			m := openModel(t, "testdata/tiny", Options{})
+			train(t, m, readModelGolden(t, "tiny"))
+			m.Describe(encoder.Card{Widths: c.widths})
+			dir := filepath.Join(t.TempDir(), "model")
+			require.NoError(t, m.Save(dir))
+			card, err := os.ReadFile(filepath.Join(dir, modelcard.File))
+			require.NoError(t, err)
+			require.Equal(t, c.want, strings.Contains(string(card), "16, 8: vectors may be truncated to any of these"), string(card))
 		})
 	}
 }
