@@ -220,9 +220,13 @@ func nameOf(path string) string {
 
 // shape is what of a configuration enters the fingerprint.
 func (c config) shape() string {
-	frequencies := c.rope.frequencies(c.headDim)
-	return fmt.Sprintf("%s %d %d %d %d %d %g %v %x",
-		c.arch, c.layers, c.heads, c.kvHeads, c.headDim, c.context, c.eps, c.tied, math.Float64bits(weightedSum(frequencies)))
+	out := fmt.Sprintf("%s %d %d %d %d %d %g %v %x", c.arch, c.layers, c.heads, c.kvHeads, c.headDim, c.context, c.eps,
+		c.tied, math.Float64bits(weightedSum(c.rope.frequencies(c.headDim))))
+	if c.period > 0 {
+		out += fmt.Sprintf(" %g %g %g %d %v %x", c.scoreScale(), c.attentionCap, c.logitCap, c.window, c.local,
+			math.Float64bits(weightedSum(c.localRope.frequencies(c.headDim))))
+	}
+	return out
 }
 
 // weightedSum differs where the frequencies do, in any place.

@@ -1,6 +1,8 @@
 package causallm
 
 import (
+	"slices"
+
 	"github.com/retort-ir/retort/internal/torch"
 )
 
@@ -149,14 +151,22 @@ func (n *network) step(s *torch.Scope, c *cache, tokens []int64) torch.Tensor {
 		x := n.embed(s, tokens)
 		a := n.angles(s, s.FromInts(positions, int64(c.rows)))
 		column := int64(c.used)
-		mask := s.Narrow(c.mask, 3, 0, column+1)
+		all := stepMask{own: s.Narrow(c.mask, 3, 0, column+1)}
+		local := all
+		if w := n.config.window; n.config.local != nil && slices.Max(c.position) >= w {
+			local = n.localMask(s, c, w)
+		}
 		for i, l := range n.layers {
 			x = replace(s, x, func(s *torch.Scope) torch.Tensor {
 				q, k, v := n.project(s, l, x, a)
 				rows, kv, d := int64(c.rows), int64(n.config.kvHeads), int64(n.config.headDim)
 				s.Copy(s.Narrow(c.k[i], 2, column, 1), s.Reshape(k, rows, kv, 1, d))
 				s.Copy(s.Narrow(c.v[i], 2, column, 1), s.Reshape(v, rows, kv, 1, d))
-				return n.finish(s, l, x, n.attendCached(s, c, i, s.Scale(q, n.scale()), mask))
+				mask := all
+				if l.local {
+					mask = local
+				}
+				return n.finish(s, l, x, n.attendCached(s, c, i, s.Scale(q, n.config.scoreScale()), mask))
 			})
 		}
 		return n.logits(s, x)
@@ -168,24 +178,71 @@ func (n *network) step(s *torch.Scope, c *cache, tokens []int64) torch.Tensor {
 	return logits
 }
 
+// stepMask is 0 or masked for what one token a row sees: of its own part [rows x 1 x 1 x columns] and of each group's
+// prefix [rows x 1 x 1 x length], nil where all of it.
+type stepMask struct {
+	own    torch.Tensor
+	before []torch.Tensor
+}
+
+// localMask hides all that is as far as the window from the tokens that are read now.
+func (n *network) localMask(s *torch.Scope, c *cache, window int) stepMask {
+	columns := c.used + 1
+	own := make([]float32, c.rows*columns)
+	var m stepMask
+	row := 0
+	for _, g := range c.groups {
+		length := 0
+		if g.prefix != nil {
+			length = g.prefix.length
+		}
+		before := make([]float32, g.rows*length)
+		for i := range g.rows {
+			oldest := c.position[row] - window + 1 // that the row sees
+			for p := range min(max(oldest, 0), length) {
+				before[i*length+p] = masked
+			}
+			line := own[row*columns:][:columns]
+			for j := range line {
+				position := length + j
+				if j >= c.begin {
+					position += c.own[row] - c.begin
+				}
+				if position < oldest || j >= c.own[row] && j < c.begin {
+					line[j] = masked
+				}
+			}
+			row++
+		}
+		var t torch.Tensor
+		if g.prefix != nil {
+			t = s.As(s.FromFloats(before, int64(g.rows), 1, 1, int64(length)), n.precision)
+		}
+		m.before = append(m.before, t)
+	}
+	m.own = s.As(s.FromFloats(own, int64(c.rows), 1, 1, int64(columns)), n.precision)
+	return m
+}
+
 // attendCached is the attention of one token a row, [rows x heads headDim], over the group's prefix and the row's own
 // part. The queries of all rows of a group meet the prefix in one matrix product.
-func (n *network) attendCached(s *torch.Scope, c *cache, layer int, q, mask torch.Tensor) torch.Tensor {
+func (n *network) attendCached(s *torch.Scope, c *cache, layer int, q torch.Tensor, mask stepMask) torch.Tensor {
 	heads, kv, d := int64(n.config.heads), int64(n.config.kvHeads), int64(n.config.headDim)
 	share := heads / kv
-	used := s.Shape(mask)
+	used := s.Shape(mask.own)
 	if used == nil {
 		return nil
 	}
 	columns := used[3]
 	var parts []torch.Tensor
 	first := int64(0)
-	for _, g := range c.groups {
+	for i, g := range c.groups {
 		rows := int64(g.rows)
 		mine := s.Reshape(s.Narrow(q, 0, first, rows), rows, kv, share, d)
 		k := s.Narrow(s.Narrow(c.k[layer], 0, first, rows), 2, 0, columns)
 		v := s.Narrow(s.Narrow(c.v[layer], 0, first, rows), 2, 0, columns)
-		scores := s.Add(s.MatMul(mine, s.Transpose(k, 2, 3)), s.Narrow(mask, 0, first, rows))
+		scores := capped(s, s.MatMul(mine, s.Transpose(k, 2, 3)), n.config.attentionCap)
+		scores = s.Add(scores, s.Narrow(mask.own, 0, first, rows))
 		first += rows
 		if g.prefix == nil {
 			parts = append(parts, s.Reshape(s.MatMul(s.Softmax(scores, 3), v), rows, heads*d))
@@ -194,7 +251,10 @@ func (n *network) attendCached(s *torch.Scope, c *cache, layer int, q, mask torc
 		length := int64(g.prefix.length)
 		together := s.Reshape(s.Transpose(mine, 0, 1), kv, rows*share, d)
 		before := s.MatMul(together, s.Transpose(s.Reshape(g.prefix.k[layer], kv, length, d), 1, 2))
-		before = s.Transpose(s.Reshape(before, kv, rows, share, length), 0, 1)
+		before = capped(s, s.Transpose(s.Reshape(before, kv, rows, share, length), 0, 1), n.config.attentionCap)
+		if mask.before != nil {
+			before = s.Add(before, mask.before[i])
+		}
 		weights := s.Softmax(s.Cat(3, before, scores), 3)
 		own := s.MatMul(s.Narrow(weights, 3, length, columns), v)
 		together = s.Reshape(s.Transpose(s.Narrow(weights, 3, 0, length), 0, 1), kv, rows*share, length)

@@ -1,8 +1,10 @@
 package causallm
 
 import (
+	"cmp"
 	"context"
 	"math"
+	"slices"
 
 	"github.com/retort-ir/retort/internal/torch"
 )
@@ -66,8 +68,9 @@ func (b block) start() int {
 	return b.prefix.length
 }
 
-// mask is 0 where a token sees another and masked where it does not, [rows or 1 x 1 x width x prefix and width].
-func (b block) mask(s *torch.Scope, precision torch.Type) torch.Tensor {
+// mask is 0 where a token sees another and masked where it does not, [rows or 1 x 1 x width x prefix and width]. A token
+// sees no more than the window, which includes itself; 0 is all.
+func (b block) mask(s *torch.Scope, precision torch.Type, window int) torch.Tensor {
 	rows, sees := b.rows, b.sees
 	if sees == nil {
 		rows, sees = 1, func(_, token, other int) bool { return other <= token }
@@ -76,10 +79,16 @@ func (b block) mask(s *torch.Scope, precision torch.Type) torch.Tensor {
 	values := make([]float32, rows*b.width*keys)
 	for r := range rows {
 		for t := range b.width {
-			line := values[(r*b.width+t)*keys:][start:keys]
-			for o := range line {
-				if !sees(r, t, o) {
+			line, position := values[(r*b.width+t)*keys:][:keys], int(b.positions[r*b.width+t])
+			far := func(other int) bool { return window > 0 && position-other >= window }
+			for o := range start {
+				if far(o) {
 					line[o] = masked
+				}
+			}
+			for o := range b.width {
+				if !sees(r, t, o) || far(int(b.positions[r*b.width+o])) {
+					line[start+o] = masked
 				}
 			}
 		}
@@ -93,7 +102,11 @@ func (n *network) forward(ctx context.Context, s *torch.Scope, b block) (torch.T
 	rows, width := int64(b.rows), int64(b.width)
 	x := n.embed(s, b.ids)
 	a := n.angles(s, s.FromInts(b.positions, rows*width))
-	mask := b.mask(s, n.precision)
+	all := b.mask(s, n.precision, 0)
+	local := all
+	if w := n.config.window; n.config.local != nil && int(slices.Max(b.positions)) >= w {
+		local = b.mask(s, n.precision, w)
+	}
 	kept := &keyValues{length: b.width}
 	for i, l := range n.layers {
 		if err := ctx.Err(); err != nil {
@@ -108,6 +121,10 @@ func (n *network) forward(ctx context.Context, s *torch.Scope, b block) (torch.T
 			}
 			if b.prefix != nil {
 				k, v = n.behind(s, b.prefix.k[i], k, rows), n.behind(s, b.prefix.v[i], v, rows)
+			}
+			mask := all
+			if l.local {
+				mask = local
 			}
 			return n.finish(s, l, x, n.attend(s, q, k, v, mask, b))
 		})
@@ -150,13 +167,19 @@ func (n *network) attend(s *torch.Scope, q, k, v, mask torch.Tensor, b block) to
 		k = s.Reshape(s.Expand(s.Reshape(k, rows, kv, 1, keys, d), -1, -1, group, -1, -1), rows, heads, keys, d)
 		v = s.Reshape(s.Expand(s.Reshape(v, rows, kv, 1, keys, d), -1, -1, group, -1, -1), rows, heads, keys, d)
 	}
-	mixed := s.Attention(q, k, v, mask, n.scale())
+	var mixed torch.Tensor
+	if limit := n.config.attentionCap; limit > 0 {
+		scores := capped(s, s.MatMul(s.Scale(q, n.config.scoreScale()), s.Transpose(k, 2, 3)), limit)
+		mixed = s.MatMul(s.Softmax(s.Add(scores, mask), 3), v)
+	} else {
+		mixed = s.Attention(q, k, v, mask, n.config.scoreScale())
+	}
 	mixed = s.Transpose(s.Reshape(mixed, rows, heads, width, d), 1, 2)
 	return s.Reshape(mixed, rows*width, heads*d)
 }
 
-// scale is 1/sqrt(headDim) (Vaswani et al. 2017).
-func (n *network) scale() float64 { return 1 / math.Sqrt(float64(n.config.headDim)) }
+// scoreScale is 1/sqrt(headDim) (Vaswani et al. 2017) unless the model has another.
+func (c config) scoreScale() float64 { return cmp.Or(c.scale, 1/math.Sqrt(float64(c.headDim))) }
 
 // replace computes the next hidden state and frees the one it replaces.
 func replace(s *torch.Scope, x torch.Tensor, f func(*torch.Scope) torch.Tensor) torch.Tensor {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash"
 	"math"
+	"slices"
 	"unsafe"
 
 	"github.com/retort-ir/retort/internal/torch"
@@ -27,16 +28,18 @@ type network struct {
 	layers []layer
 	team   *team // multiplies by packed matrices; nil where there are none
 
-	// cos and sin are [positions x headDim]. sin's first half is negated: a vector x turns into x*cos + roll(x)*sin,
-	// where roll swaps the halves.
-	cos, sin  torch.Tensor
-	positions int
+	turn, localTurn angles // of each position; local layers have their own
+	positions       int
 
 	digest string // of the weights
 }
 
 type layer struct {
-	attentionNorm, norm torch.Tensor
+	attentionNorm, norm torch.Tensor // before attention and feed-forward network
+	attentionAfter      torch.Tensor // of what attention adds; nil: none
+	after               torch.Tensor // of what the feed-forward network adds; nil: none
+	headNorm            torch.Tensor // of queries and keys, [heads + kvHeads x headDim]; nil: none
+	local               bool
 	qkv                 matrix       // [(heads + 2 kvHeads) headDim x hidden]
 	qkvBias             torch.Tensor // nil: none
 	out                 matrix       // [hidden x heads headDim]
@@ -49,6 +52,7 @@ type loader struct {
 	s         *torch.Scope
 	w         weightReader
 	precision torch.Type
+	lessOne   bool // see config
 	made      []torch.Tensor
 	widest    int // columns of the packed matrices; 0: there are none
 	hash      hash.Hash
@@ -61,7 +65,7 @@ func newNetwork(
 	ctx context.Context, rt *torch.Runtime, c config, w weightReader, precision torch.Type, positions, threads int,
 ) (*network, error) {
 	n := &network{config: c, precision: precision, positions: positions}
-	l := &loader{w: w, precision: precision, hash: sha256.New()}
+	l := &loader{w: w, precision: precision, lessOne: c.lessOne, hash: sha256.New()}
 	err := rt.Run(ctx, func(s *torch.Scope) error {
 		l.s = s
 		s.NoGrad(func() { n.load(ctx, l) })
@@ -114,29 +118,48 @@ func (n *network) load(ctx context.Context, l *loader) {
 				part{p + "self_attn.v_proj.bias", kv})
 		}
 		y.out = l.matrix(q, part{p + "self_attn.o_proj.weight", c.hidden})
-		y.norm = l.vector(p+"post_attention_layernorm.weight", c.hidden)
+		y.local = c.isLocal(i)
+		if c.qkNorm {
+			y.headNorm = l.headNorm(p, c)
+		}
+		if !c.sandwich {
+			y.norm = l.vector(p+"post_attention_layernorm.weight", c.hidden)
+		} else {
+			y.attentionAfter = l.vector(p+"post_attention_layernorm.weight", c.hidden)
+			y.norm = l.vector(p+"pre_feedforward_layernorm.weight", c.hidden)
+			y.after = l.vector(p+"post_feedforward_layernorm.weight", c.hidden)
+		}
 		y.gateUp = l.matrix(c.hidden, part{p + "mlp.gate_proj.weight", c.inner}, part{p + "mlp.up_proj.weight", c.inner})
 		y.down = l.matrix(c.inner, part{p + "mlp.down_proj.weight", c.hidden})
 		n.layers = append(n.layers, y)
 	}
-	n.loadRotation(l)
+	n.turn = l.angles(c.rope.frequencies(c.headDim), n.positions)
+	if c.local != nil {
+		n.localTurn = l.angles(c.localRope.frequencies(c.headDim), n.positions)
+	}
 }
 
-func (n *network) loadRotation(l *loader) {
-	width, positions := n.config.headDim, n.positions
-	frequencies := n.config.rope.frequencies(width)
+// angles are the cosines and sines of positions, each [positions x headDim] or, for the tokens of a batch, [tokens x 1 x
+// headDim]. sin's first half is negated: a vector x turns into x*cos + roll(x)*sin, where roll swaps the halves.
+type angles struct{ cos, sin torch.Tensor }
+
+func (l *loader) angles(frequencies []float64, positions int) angles {
+	half := len(frequencies)
+	width := 2 * half
 	cos, sin := make([]float32, positions*width), make([]float32, positions*width)
 	for p := range positions {
 		for i, f := range frequencies {
 			// transformers rounds the angle to float32 and so do we: at large positions it matters.
 			angle := float64(float32(p) * float32(f))
 			at := p*width + i
-			cos[at], cos[at+width/2] = float32(math.Cos(angle)), float32(math.Cos(angle))
-			sin[at], sin[at+width/2] = -float32(math.Sin(angle)), float32(math.Sin(angle))
+			cos[at], cos[at+half] = float32(math.Cos(angle)), float32(math.Cos(angle))
+			sin[at], sin[at+half] = -float32(math.Sin(angle)), float32(math.Sin(angle))
 		}
 	}
-	n.cos = l.keep(l.s.FromFloats(cos, int64(positions), int64(width)))
-	n.sin = l.keep(l.s.FromFloats(sin, int64(positions), int64(width)))
+	return angles{
+		cos: l.keep(l.s.FromFloats(cos, int64(positions), int64(width))),
+		sin: l.keep(l.s.FromFloats(sin, int64(positions), int64(width))),
+	}
 }
 
 // part is a parameter that makes up some rows of a joined matrix.
@@ -206,14 +229,41 @@ func (l *loader) join(parts []part, read func(part) []float32, shape func(rows i
 
 // vector returns the scale of a normalisation, in float32.
 func (l *loader) vector(name string, width int) torch.Tensor {
-	values := l.read(name, width)
+	values := l.scale(name, width)
 	if l.err != nil {
 		return nil
 	}
 	return l.keep(l.s.FromFloats(values, int64(width)))
 }
 
+// headNorm returns the scales of each head of the queries and of the keys.
+func (l *loader) headNorm(prefix string, c config) torch.Tensor {
+	q, k := l.scale(prefix+"self_attn.q_norm.weight", c.headDim), l.scale(prefix+"self_attn.k_norm.weight", c.headDim)
+	if l.err != nil {
+		return nil
+	}
+	values := slices.Concat(slices.Repeat(q, c.heads), slices.Repeat(k, c.kvHeads))
+	return l.keep(l.s.FromFloats(values, int64(c.heads+c.kvHeads), int64(c.headDim)))
+}
+
+func (l *loader) scale(name string, width int) []float32 {
+	values := l.fetch(name, width)
+	if l.lessOne {
+		for i := range values {
+			values[i]++
+		}
+	}
+	l.digest(values)
+	return values
+}
+
 func (l *loader) read(name string, shape ...int) []float32 {
+	values := l.fetch(name, shape...)
+	l.digest(values)
+	return values
+}
+
+func (l *loader) fetch(name string, shape ...int) []float32 {
 	if l.err != nil {
 		return nil
 	}
@@ -222,10 +272,13 @@ func (l *loader) read(name string, shape ...int) []float32 {
 		l.err = err
 		return nil
 	}
+	return values
+}
+
+func (l *loader) digest(values []float32) {
 	if len(values) > 0 {
 		l.hash.Write(unsafe.Slice((*byte)(unsafe.Pointer(&values[0])), 4*len(values)))
 	}
-	return values
 }
 
 func (l *loader) keep(t torch.Tensor) torch.Tensor {
@@ -240,15 +293,23 @@ func (n *network) free(s *torch.Scope) {
 	if !n.config.tied {
 		s.Free(n.output.dense)
 	}
-	s.Free(n.tokens.dense, n.norm, n.cos, n.sin)
+	s.Free(n.tokens.dense, n.norm, n.turn.cos, n.turn.sin, n.localTurn.cos, n.localTurn.sin)
 	for _, l := range n.layers {
-		s.Free(l.attentionNorm, l.norm, l.qkv.dense, l.qkvBias, l.out.dense, l.gateUp.dense, l.down.dense)
+		s.Free(l.attentionNorm, l.norm, l.attentionAfter, l.after, l.headNorm, l.qkv.dense, l.qkvBias, l.out.dense, l.gateUp.dense, l.down.dense)
 	}
 	n.layers = nil
 }
 
 // embed returns the residual stream's beginning, [tokens x hidden] in float32.
 func (n *network) embed(s *torch.Scope, ids []int64) torch.Tensor {
+	x := n.rowsOf(s, ids)
+	if n.config.scaledInput {
+		x = s.Scale(x, float64(float32(math.Sqrt(float64(n.config.hidden)))))
+	}
+	return x
+}
+
+func (n *network) rowsOf(s *torch.Scope, ids []int64) torch.Tensor {
 	p := n.tokens.packed
 	if p == nil {
 		return s.As(s.Embedding(n.tokens.dense, s.FromInts(ids, int64(len(ids)))), torch.Float32)
@@ -275,38 +336,62 @@ func (n *network) linear(s *torch.Scope, x torch.Tensor, weight matrix, bias tor
 // logits returns [rows x vocab] in float32 of rows of the residual stream.
 func (n *network) logits(s *torch.Scope, x torch.Tensor) torch.Tensor {
 	return s.Sub(func(s *torch.Scope) torch.Tensor {
-		return s.As(n.linear(s, n.normalise(s, x, n.norm), n.output, nil), torch.Float32)
+		y := n.linear(s, s.As(n.normalise(s, x, n.norm), n.precision), n.output, nil)
+		return capped(s, s.As(y, torch.Float32), n.config.logitCap)
 	})
 }
 
-// normalise is RMSNorm (Zhang and Sennrich 2019, arXiv 1910.07467), x / sqrt(mean(x²) + eps) * weight, in the model's
-// precision.
+// capped is limit tanh(x/limit) (Bello et al. 2016, arXiv 1611.09940), or x where the limit is 0.
+func capped(s *torch.Scope, x torch.Tensor, limit float64) torch.Tensor {
+	if limit == 0 {
+		return x
+	}
+	return s.Scale(s.Tanh(s.Scale(x, 1/limit)), limit)
+}
+
+// normalise is RMSNorm (Zhang and Sennrich 2019, arXiv 1910.07467) over the last of two or three dimensions,
+// x / sqrt(mean(x²) + eps) * weight, in float32.
 func (n *network) normalise(s *torch.Scope, x, weight torch.Tensor) torch.Tensor {
-	square := s.MeanDim(s.Mul(x, x), 1)
+	square := s.MeanDim(s.Mul(x, x), -1)
 	if square == nil {
 		return nil
 	}
 	s.AddScalarInPlace(square, n.config.eps)
-	return s.As(s.Mul(s.Mul(x, s.Rsqrt(square)), weight), n.precision)
+	return s.Mul(s.Mul(x, s.Rsqrt(square)), weight)
 }
 
-// angles are the cosines and sines of a batch's positions, each [tokens x 1 x headDim].
-type angles struct{ cos, sin torch.Tensor }
+// batchAngles are the angles of a batch's tokens, for layers that see all tokens and for local ones.
+type batchAngles struct{ all, local angles }
 
-func (n *network) angles(s *torch.Scope, positions torch.Tensor) angles {
+func (n *network) angles(s *torch.Scope, positions torch.Tensor) batchAngles {
 	width := int64(n.config.headDim)
-	return angles{
-		cos: s.Reshape(s.Embedding(n.cos, positions), -1, 1, width),
-		sin: s.Reshape(s.Embedding(n.sin, positions), -1, 1, width),
+	of := func(a angles) angles {
+		return angles{
+			cos: s.Reshape(s.Embedding(a.cos, positions), -1, 1, width),
+			sin: s.Reshape(s.Embedding(a.sin, positions), -1, 1, width),
+		}
 	}
+	a := batchAngles{all: of(n.turn)}
+	if n.config.local != nil {
+		a.local = of(n.localTurn)
+	}
+	return a
 }
 
 // project returns the queries [tokens x heads x headDim], keys and values [tokens x kvHeads x headDim] of a layer;
 // queries and keys are turned to their positions.
-func (n *network) project(s *torch.Scope, l layer, x torch.Tensor, a angles) (q, k, v torch.Tensor) {
+func (n *network) project(s *torch.Scope, l layer, x torch.Tensor, both batchAngles) (q, k, v torch.Tensor) {
+	a := both.all
+	if l.local {
+		a = both.local
+	}
 	heads, kv, width := int64(n.config.heads), int64(n.config.kvHeads), int64(n.config.headDim)
-	all := s.Reshape(n.linear(s, n.normalise(s, x, l.attentionNorm), l.qkv, l.qkvBias), -1, heads+2*kv, width)
+	all := n.linear(s, s.As(n.normalise(s, x, l.attentionNorm), n.precision), l.qkv, l.qkvBias)
+	all = s.Reshape(all, -1, heads+2*kv, width)
 	straight := s.As(s.Narrow(all, 1, 0, heads+kv), torch.Float32)
+	if l.headNorm != nil {
+		straight = n.normalise(s, straight, l.headNorm)
+	}
 	turned := s.As(s.Add(s.Mul(straight, a.cos), s.Mul(s.Roll(straight, 2, width/2), a.sin)), n.precision)
 	return s.Narrow(turned, 1, 0, heads), s.Narrow(turned, 1, heads, kv), s.Narrow(all, 1, heads+kv, kv)
 }
@@ -314,10 +399,24 @@ func (n *network) project(s *torch.Scope, l layer, x torch.Tensor, a angles) (q,
 // finish adds the attention's outcome [tokens x heads headDim] and the feed-forward network to the residual stream.
 func (n *network) finish(s *torch.Scope, l layer, x, mixed torch.Tensor) torch.Tensor {
 	inner := int64(n.config.inner)
-	x = s.Add(x, s.As(n.linear(s, mixed, l.out, nil), torch.Float32))
-	up := n.linear(s, n.normalise(s, x, l.norm), l.gateUp, nil)
-	up = s.Mul(s.Silu(s.Narrow(up, 1, 0, inner)), s.Narrow(up, 1, inner, inner))
-	return s.Add(x, s.As(n.linear(s, up, l.down, nil), torch.Float32))
+	x = s.Add(x, n.after(s, n.linear(s, mixed, l.out, nil), l.attentionAfter))
+	up := n.linear(s, s.As(n.normalise(s, x, l.norm), n.precision), l.gateUp, nil)
+	gate := s.Narrow(up, 1, 0, inner)
+	if n.config.geluTanh {
+		gate = s.GeluTanh(gate)
+	} else {
+		gate = s.Silu(gate)
+	}
+	return s.Add(x, n.after(s, n.linear(s, s.Mul(gate, s.Narrow(up, 1, inner, inner)), l.down, nil), l.after))
+}
+
+// after is what is added to the residual stream.
+func (n *network) after(s *torch.Scope, x, norm torch.Tensor) torch.Tensor {
+	x = s.As(x, torch.Float32)
+	if norm == nil {
+		return x
+	}
+	return n.normalise(s, x, norm)
 }
 
 func firstError(errs ...error) error {

@@ -62,7 +62,7 @@ func (w *ggufWeights) packed(name string, rows, columns int) (packedPart, error)
 }
 
 func (w *ggufWeights) open(name string, shape []int) (packedPart, error) {
-	stored := ggufName(name)
+	stored := ggufName(name, w.config.family)
 	t, ok := w.file.Tensor(stored)
 	if !ok {
 		return packedPart{}, fmt.Errorf("%s: no tensor %q", w.file.Path(), stored)
@@ -100,6 +100,8 @@ var ggufNames = strings.NewReplacer(
 	"model.layers.", "blk.",
 	"input_layernorm", "attn_norm",
 	"post_attention_layernorm", "ffn_norm",
+	"self_attn.q_norm", "attn_q_norm",
+	"self_attn.k_norm", "attn_k_norm",
 	"self_attn.q_proj", "attn_q",
 	"self_attn.k_proj", "attn_k",
 	"self_attn.v_proj", "attn_v",
@@ -109,7 +111,19 @@ var ggufNames = strings.NewReplacer(
 	"mlp.down_proj", "ffn_down",
 )
 
-func ggufName(name string) string { return ggufNames.Replace(name) }
+// sandwichNames come before ggufNames where a layer has four normalisations.
+var sandwichNames = strings.NewReplacer(
+	"post_attention_layernorm", "post_attention_norm",
+	"pre_feedforward_layernorm", "ffn_norm",
+	"post_feedforward_layernorm", "post_ffw_norm",
+)
+
+func ggufName(name string, f family) string {
+	if f.sandwich {
+		name = sandwichNames.Replace(name)
+	}
+	return ggufNames.Replace(name)
+}
 
 // isFolder says whether path is a folder that could hold a model.
 func isFolder(path string) (bool, error) {

@@ -11,7 +11,9 @@ import shutil
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+from transformers import (
+    AutoModelForCausalLM, Gemma2Config, Gemma3TextConfig, GemmaConfig, LlamaConfig, PreTrainedTokenizerFast, Qwen2Config, Qwen3Config,
+)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -36,6 +38,10 @@ COMMON = dict(
     bos_token_id=0, eos_token_id=1, pad_token_id=None,
 )
 
+# Heads are wider than hidden_size / heads, and the window is shorter than the texts.
+SMALL = dict(COMMON, hidden_size=32, intermediate_size=48, num_attention_heads=4, num_key_value_heads=2, head_dim=12)
+GEMMA = dict(SMALL, tie_word_embeddings=True, hidden_activation="gelu_pytorch_tanh")
+
 
 def configs(vocab):
     llama3 = dict(rope_type="llama3", rope_theta=500000.0, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=64)
@@ -52,6 +58,17 @@ def configs(vocab):
         "llama-linear": LlamaConfig(vocab_size=vocab, num_attention_heads=4, num_key_value_heads=4, tie_word_embeddings=False, rope_parameters=linear, **COMMON),
         "qwen2-tied": Qwen2Config(vocab_size=vocab, num_attention_heads=4, num_key_value_heads=2, tie_word_embeddings=True, rope_parameters=plain, **COMMON),
         "qwen2": Qwen2Config(vocab_size=vocab, num_attention_heads=6, num_key_value_heads=2, tie_word_embeddings=False, rope_parameters=plain, **COMMON),
+        "qwen3": Qwen3Config(vocab_size=vocab, tie_word_embeddings=True, rope_parameters=dict(plain, rope_theta=1000000.0), **SMALL),
+        "gemma": GemmaConfig(vocab_size=vocab, hidden_act="gelu_pytorch_tanh", rope_parameters=plain, **GEMMA),
+        # the caps are low, so that they bend what they cap
+        "gemma2": Gemma2Config(
+            vocab_size=vocab, query_pre_attn_scalar=12, sliding_window=9, attn_logit_softcapping=5.0, final_logit_softcapping=6.0, rope_parameters=plain, **GEMMA
+        ),
+        # the last of six layers sees all tokens
+        "gemma3": Gemma3TextConfig(
+            vocab_size=vocab, query_pre_attn_scalar=12, sliding_window=9,
+            rope_parameters={"sliding_attention": plain, "full_attention": dict(linear, rope_theta=1000000.0)}, **dict(GEMMA, num_hidden_layers=6)
+        ),
     }
 
 
@@ -71,10 +88,11 @@ def tokenizer():
 
 def build(name, config, tok):
     torch.manual_seed(sum(map(ord, name)))
-    model = (LlamaForCausalLM if config.model_type == "llama" else Qwen2ForCausalLM)(config).eval()
+    # The caps of Gemma 2 are left out in transformers' other implementations.
+    model = AutoModelForCausalLM.from_config(config, attn_implementation="eager" if "gemma" in name else None).eval()
     for key, p in model.named_parameters():
-        if key.endswith("bias") or "norm" in key:  # transformers sets them to 0 and 1
-            torch.nn.init.normal_(p, mean=float("norm" in key), std=0.3)
+        if key.endswith("bias") or "norm" in key:  # transformers sets them to 0 and 1, or to 0 where it adds 1
+            torch.nn.init.normal_(p, mean=float("norm" in key and "gemma" not in name), std=0.3)
     folder = os.path.join(HERE, name)
     shutil.rmtree(folder, ignore_errors=True)
     model.save_pretrained(folder, max_shard_size="90KB" if "sharded" in name else "5GB")
