@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -44,7 +45,8 @@ func TestFoldersThatAreNoSupportedModelAreNamedErrors(t *testing.T) {
 		changes map[string]any
 		want    string
 	}{
-		{"another architecture", map[string]any{"model_type": "mamba"}, `model_type is "mamba"; llama (Llama 2 and 3, SmolLM2) and qwen2 (Qwen2, Qwen2.5) are supported`},
+		{"another architecture", map[string]any{"model_type": "mamba"}, `model_type is "mamba"; llama (Llama 2 and 3, SmolLM2), qwen2 (Qwen2, Qwen2.5), qwen3, gemma, ` +
+			`gemma2 and the text model of gemma3 are supported`},
 		{"quantised", map[string]any{"quantization_config": map[string]any{"quant_method": "awq"}}, "quantization_config is set"},
 		{"another activation", map[string]any{"hidden_act": "gelu"}, `hidden_act is "gelu"; silu is supported`},
 		{"biases", map[string]any{"attention_bias": true}, "attention_bias"},
@@ -84,6 +86,47 @@ func TestFoldersThatAreNoSupportedModelAreNamedErrors(t *testing.T) {
 			require.ErrorContains(t, err, dir)
 		})
 	}
+}
+
+func TestWhatOfGemmaIsNotComputedIsRefusedByName(t *testing.T) {
+	for _, c := range []struct {
+		name, model string
+		changes     map[string]any
+		want        string
+	}{
+		{"text and images", "gemma3", map[string]any{"model_type": "gemma3"}, `model_type is "gemma3"; `},
+		{"the exact GELU", "gemma", map[string]any{"hidden_activation": nil, "hidden_act": "gelu"}, `hidden_act is "gelu"; gelu_pytorch_tanh is supported`},
+		{"SiLU", "gemma2", map[string]any{"hidden_activation": "silu"}, `hidden_activation is "silu"; gelu_pytorch_tanh is supported`},
+		{"no caps", "gemma2", map[string]any{"attn_logit_softcapping": nil}, "attn_logit_softcapping or final_logit_softcapping is missing"},
+		{"a cap below 0", "gemma2", map[string]any{"final_logit_softcapping": -1}, "the cap of the logits is -1"},
+		{"no window", "gemma2", map[string]any{"sliding_window": 0}, "the window of local attention is 0"},
+		{"layers of another kind", "gemma3", map[string]any{"layer_types": slices.Repeat([]string{"chunked_attention"}, 6)}, `layer_types has "chunked_attention"`},
+		{"layers missing", "gemma3", map[string]any{"layer_types": []string{"full_attention"}}, "layer_types has 1 layers, the model 6"},
+		{"no scale", "gemma3", map[string]any{"query_pre_attn_scalar": 0}, "the scale of the attention's scores is +Inf"},
+		{
+			"a rotation of its own", "gemma3",
+			map[string]any{"rope_parameters": map[string]any{"sliding_attention": map[string]any{"rope_type": "yarn"}}},
+			`rope scaling "yarn" is not supported`,
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := Open(t.Context(), copyOf(t, c.model, "config.json", c.changes), Options{})
+			require.ErrorContains(t, err, c.want)
+		})
+	}
+}
+
+// Before transformers 4.50 and 5 config.json said the same in other words.
+func TestOlderConfigsOfGemmaMeanTheSame(t *testing.T) {
+	want, err := readHFConfig("testdata/gemma3")
+	require.NoError(t, err)
+	old := copyOf(t, "gemma3", "config.json", map[string]any{
+		"layer_types": nil, "sliding_window_pattern": 6, "rope_parameters": nil, "rope_theta": 1e6, "rope_local_base_freq": 1e4,
+		"rope_scaling": map[string]any{"rope_type": "linear", "factor": 2}, "tie_word_embeddings": nil,
+	})
+	got, err := readHFConfig(old)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
 }
 
 func TestFoldersWithMissingOrBrokenFiles(t *testing.T) {

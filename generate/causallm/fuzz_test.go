@@ -24,7 +24,7 @@ func ask(t *testing.T, d *description) {
 // FuzzFolder: the small files of a model folder, whatever they hold, are read or refused.
 func FuzzFolder(f *testing.F) {
 	files := []string{"config.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja"}
-	for _, model := range []string{"llama-tied", "qwen2", "llama3-sharded"} {
+	for _, model := range []string{"llama-tied", "qwen2", "llama3-sharded", "qwen3", "gemma2", "gemma3"} {
 		var data [4]string
 		for i, name := range files {
 			raw, err := os.ReadFile(filepath.Join("testdata", model, name))
@@ -55,7 +55,7 @@ func FuzzFolder(f *testing.F) {
 
 // FuzzGGUF: a file of any content is read or refused.
 func FuzzGGUF(f *testing.F) {
-	for _, name := range []string{"llama-tied.gguf", "qwen2.gguf"} {
+	for _, name := range []string{"llama-tied.gguf", "qwen2.gguf", "qwen3.gguf", "gemma2.gguf", "gemma3.gguf", "quantised.gguf"} {
 		raw, err := os.ReadFile(filepath.Join("testdata", name))
 		require.NoError(f, err)
 		f.Add(raw)

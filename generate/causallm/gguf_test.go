@@ -26,7 +26,8 @@ func TestBadGGUFFilesAreNamedErrors(t *testing.T) {
 			func(_ *testing.T, data []byte) []byte {
 				return bytes.ReplaceAll(data, []byte("llama"), []byte("mamba"))
 			},
-			`general.architecture is "mamba"; llama (Llama 2 and 3, SmolLM2) and qwen2 (Qwen2, Qwen2.5) are supported`,
+			`general.architecture is "mamba"; llama (Llama 2 and 3, SmolLM2), qwen2 (Qwen2, Qwen2.5), qwen3, gemma, ` +
+				`gemma2 and the text model of gemma3 are supported`,
 		},
 		{
 			"unknown quantisation",

@@ -96,9 +96,12 @@ func TestLogitsEqualTransformers(t *testing.T) {
 
 // The files are those of the folders, so are the numbers.
 func TestGGUFFilesComputeWhatTheirFoldersDo(t *testing.T) {
-	for _, name := range []string{"llama-tied", "qwen2"} {
-		folder, file := openModel(t, tiny(name), Options{Chat: true}), openModel(t, tiny(name+".gguf"), Options{Chat: true})
-		require.Equal(t, name, file.Model())
+	for name, stored := range map[string]string{
+		"llama-tied": "llama-tied", "qwen2": "qwen2", "llama3-sharded": "llama3", "qwen3": "qwen3", "gemma": "gemma",
+		"gemma2": "gemma2", "gemma3": "gemma3",
+	} {
+		folder, file := openModel(t, tiny(name), Options{Chat: true}), openModel(t, tiny(stored+".gguf"), Options{Chat: true})
+		require.Equal(t, stored, file.Model())
 		require.Equal(t, folder.network.digest, file.network.digest, "the same weights")
 		for _, text := range readGoldens(t)[name].Texts {
 			require.Equal(t, text.IDs, must(file.text.encode(text.Text)))
