@@ -71,7 +71,7 @@ func (w folderWriter) cardTitle(base string) (title, summary string) {
 	}
 	return base + ", specialised by Retort",
 		fmt.Sprintf("A sentence-transformers model that encodes queries and passages as vectors of %d dimensions, "+
-			"specialised for searching one corpus.", w.Query.Tower.config.HiddenSize)
+			"specialised for searching one corpus.", w.Dim())
 }
 
 func (w folderWriter) cardModel(base string, widths []int) modelcard.Section {
@@ -85,7 +85,7 @@ func (w folderWriter) cardModel(base string, widths []int) modelcard.Section {
 	default:
 		add("Towers", "two, a sentence-transformers Router with the routes query and document")
 	}
-	add("Dimensions", fmt.Sprint(w.Query.Tower.config.HiddenSize))
+	add("Dimensions", fmt.Sprint(w.Dim()))
 	if len(widths) > 0 {
 		add("Trained at dimensions", fmt.Sprintf("%s: vectors may be truncated to any of these and normalised again "+
 			"(truncate_dim of SentenceTransformer)", strings.Trim(strings.ReplaceAll(fmt.Sprint(widths), " ", ", "), "[]")))

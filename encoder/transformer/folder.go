@@ -24,7 +24,8 @@ type Options struct {
 	// QueryTokens and PassageTokens limit the length of a text in tokens, [CLS], [SEP] and the prompt included. They
 	// are at least 3 and at most the number of the model's positions; 0 uses the folder's limit.
 	QueryTokens, PassageTokens int
-	// Pooling is "mean" or "cls"; empty uses the folder's. A folder without modules.json does not define it.
+	// Pooling is one of the poolings, or several joined by "+"; empty uses the folder's. A folder without modules.json does
+	// not define it.
 	Pooling string
 
 	// Precision is the precision of the matrix products. With retort.BF16, training on a CPU still computes attention
@@ -67,6 +68,8 @@ type Side struct {
 	Tower  *Tower
 	Prompt string // prepended to each text, with no space between
 	Tokens int    // the length limit, special tokens and prompt included
+
+	promptTokens int // at the start of each text, which the pooling leaves out
 }
 
 // Tower is one network with its tokenizer and pooling.
@@ -78,21 +81,15 @@ type Tower struct {
 	// Dir is the folder of config.json and model.safetensors.
 	Dir string
 
+	withoutPrompt bool         // the pooling leaves out the prompt
+	head          []headModule // the modules between the pooling and the last Normalize
+
 	config    encodernet.Config
 	tokenizer *tokenizer.Tokenizer
 	pad       int32 // token that pads the shorter rows of a batch
 	sbert     sentenceBERT
 	notes     []string
 }
-
-// Pooling is the function that combines the vectors of a text's tokens into its embedding.
-type Pooling string
-
-// The poolings.
-const (
-	Mean Pooling = "mean" // the mean over all tokens, special ones included
-	CLS  Pooling = "cls"  // the first token
-)
 
 // Side returns the side of a role.
 func (f *Folder) Side(role encoder.Role) *Side {
@@ -107,16 +104,16 @@ func (f *Folder) Shared() bool { return f.Query.Tower == f.Passage.Tower }
 
 // Dim returns the width of the vectors.
 func (f *Folder) Dim() int {
-	hidden := f.Query.Tower.config.HiddenSize
+	width := f.Query.Tower.width()
 	if f.truncateDim > 0 {
-		return min(f.truncateDim, hidden)
+		return min(f.truncateDim, width)
 	}
-	return hidden
+	return width
 }
 
 // Normalized reports whether all vectors have L2 norm 1. It can be false for a model that ranks by dot product.
 func (f *Folder) Normalized() bool {
-	unit := f.Query.Tower.Normalize && f.Passage.Tower.Normalize && f.Dim() == f.Query.Tower.config.HiddenSize
+	unit := f.Query.Tower.Normalize && f.Passage.Tower.Normalize && f.Dim() == f.Query.Tower.width()
 	return f.similarity == cosine || unit
 }
 
@@ -150,14 +147,19 @@ func ReadFolder(dir string, o Options) (*Folder, error) {
 			return nil, err
 		}
 	}
-	if q, p := f.Query.Tower.config.HiddenSize, f.Passage.Tower.config.HiddenSize; q != p {
-		return nil, fmt.Errorf("%s: hidden_size is %d in the query tower and %d in the document tower", dir, q, p)
+	if q, p := f.Query.Tower.width(), f.Passage.Tower.width(); q != p {
+		return nil, fmt.Errorf("%s: the query tower's vectors have %d values, the document tower's %d", dir, q, p)
 	}
 	if err := f.readSentenceTransformers(o); err != nil {
 		return nil, err
 	}
 	if err := f.readLimits(o); err != nil {
 		return nil, err
+	}
+	for _, role := range []encoder.Role{encoder.Query, encoder.Passage} {
+		if err := f.Side(role).countPrompt(); err != nil {
+			return nil, fmt.Errorf("%s: %s: %w", dir, role, err)
+		}
 	}
 	for _, tower := range []*Tower{f.Query.Tower, f.Passage.Tower} {
 		for _, note := range tower.notes {
@@ -176,37 +178,53 @@ func readTower(root string, modules []module, o Options) (*Tower, error) {
 		return nil, fmt.Errorf("%s: the first module is not a Transformer", filepath.Join(root, modulesJSON))
 	}
 	t.Dir = modules[0].dir
-	for i, m := range modules[1:] {
-		switch {
-		case m.kind == "Pooling" && i == 0:
-			pooling, err := readPooling(m.dir)
-			if err != nil {
-				return nil, err
-			}
-			if t.Pooling == "" {
-				t.Pooling = pooling
-			}
-		case m.kind == "Normalize" && i == len(modules)-2:
-			if err := checkFile(filepath.Join(m.dir, configJSON), normalizeSchema); err != nil {
-				return nil, err
-			}
-			t.Normalize = true
-		default:
-			return nil, fmt.Errorf("%s: module %s (%s) is not supported at this position; supported are Transformer, "+
-				"Pooling, Normalize",
-				filepath.Join(root, modulesJSON), m.kind, m.dir)
+	rest := modules[1:]
+	if len(rest) > 0 && rest[0].kind == "Pooling" {
+		pooling, withoutPrompt, err := readPooling(rest[0].dir)
+		if err != nil {
+			return nil, err
+		}
+		t.withoutPrompt = withoutPrompt
+		if t.Pooling == "" {
+			t.Pooling = pooling
+		}
+		rest = rest[1:]
+	}
+	for _, m := range rest {
+		if m.kind != "Dense" && m.kind != "LayerNorm" && m.kind != "Normalize" {
+			return nil, fmt.Errorf("%s: module %s (%s) is not supported at this position; supported are Transformer, Pooling "+
+				"and then Dense, LayerNorm, Normalize", filepath.Join(root, modulesJSON), m.kind, m.dir)
 		}
 	}
-	switch t.Pooling {
-	case Mean, CLS:
-	case "":
-		return nil, fmt.Errorf("%s: the folder has no %s, so the pooling is unknown; set Options.Pooling to mean or cls",
-			root,
-			modulesJSON)
-	default:
-		return nil, fmt.Errorf("%s: pooling %q is not supported; mean and cls are", root, t.Pooling)
+	if t.Pooling == "" {
+		return nil, fmt.Errorf("%s: the folder has no %s, so the pooling is unknown; set Options.Pooling, to mean or cls for "+
+			"most models", root, modulesJSON)
 	}
-	return t, t.read()
+	if err := t.Pooling.Validate(); err != nil {
+		return nil, fmt.Errorf("%s: %w", root, err)
+	}
+	if err := t.read(); err != nil {
+		return nil, err
+	}
+	return t, t.readHead(rest)
+}
+
+// countPrompt counts the tokens of the prompt where the pooling leaves them out, as sentence-transformers does: those of
+// the prompt alone, with the special tokens before it.
+func (s *Side) countPrompt() error {
+	if !s.Tower.withoutPrompt || s.Prompt == "" {
+		return nil
+	}
+	ids, err := s.Tower.tokenizer.Encode(s.Prompt)
+	if err != nil {
+		return err
+	}
+	s.promptTokens = len(s.Tower.tokenizer.Prefix()) + len(ids)
+	if s.promptTokens >= s.Tokens {
+		return fmt.Errorf("the prompt, which the pooling leaves out, has %d of the %d tokens of a text; raise the limit",
+			s.promptTokens, s.Tokens)
+	}
+	return nil
 }
 
 // read reads the Transformer's folder.

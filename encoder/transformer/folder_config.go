@@ -12,7 +12,6 @@ import (
 	"github.com/retort-ir/retort/internal/encodernet"
 	"github.com/retort-ir/retort/internal/jsonfile"
 	"github.com/retort-ir/retort/internal/modelfolder"
-	"github.com/retort-ir/retort/internal/safetensors"
 )
 
 // The files of a model folder, beside the tokenizer's.
@@ -25,63 +24,6 @@ const (
 	weightsFile              = encodernet.WeightsFile
 	retortJSON               = "retort_config.json" // settings that sentence-transformers has no key for
 )
-
-// readPooling reads the pooling from the folder of the module: pooling_mode, or a boolean for each mode as older
-// versions of sentence-transformers wrote it.
-func readPooling(dir string) (Pooling, error) {
-	path := filepath.Join(dir, configJSON)
-	j, err := modelfolder.Read(path)
-	if err != nil {
-		return "", err
-	}
-	if _, err := poolingSchema.Check(j); err != nil {
-		return "", err
-	}
-	modes, err := poolingModes(j)
-	if err != nil {
-		return "", err
-	}
-	if len(modes) != 1 || modes[0] != string(Mean) && modes[0] != string(CLS) {
-		return "", fmt.Errorf("%s: pooling %s is not supported; mean and cls are", path, strings.Join(modes, " + "))
-	}
-	return Pooling(modes[0]), nil
-}
-
-func poolingModes(j modelfolder.Settings) ([]string, error) {
-	var one string
-	var modes []string
-	if j.Has("pooling_mode") {
-		if _, err := j.Get("pooling_mode", &modes); err == nil {
-			slices.Sort(modes)
-			return modes, nil
-		}
-		_, err := j.Get("pooling_mode", &one)
-		return []string{one}, err
-	}
-	for key, name := range legacyPooling {
-		on := false
-		if _, err := j.Get(key, &on); err != nil {
-			return nil, err
-		}
-		if on {
-			modes = append(modes, name)
-		}
-	}
-	if len(modes) == 0 {
-		modes = []string{string(Mean)}
-	}
-	slices.Sort(modes)
-	return modes, nil
-}
-
-var legacyPooling = map[string]string{
-	"pooling_mode_cls_token":            "cls",
-	"pooling_mode_mean_tokens":          "mean",
-	"pooling_mode_max_tokens":           "max",
-	"pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
-	"pooling_mode_weightedmean_tokens":  "weightedmean",
-	"pooling_mode_lasttoken":            "lasttoken",
-}
 
 // module is one step of a sentence-transformers model.
 type module struct {
@@ -127,11 +69,11 @@ func readModules(dir string) (modulePaths, error) {
 			}
 			continue
 		}
-		identity, err := isIdentity(m.kind, m.dir)
+		isDropout, err := m.isDropout()
 		if err != nil {
 			return modulePaths{}, err
 		}
-		if !identity {
+		if !isDropout {
 			r.query = append(r.query, m)
 			r.document = append(r.document, m)
 		}
@@ -218,12 +160,13 @@ func readRouter(dir string) (modulePaths, error) {
 			if err != nil {
 				return nil, fmt.Errorf("%s: types: %s: %w", path, id, err)
 			}
-			identity, err := isIdentity(kind, at)
+			m := module{kind, at}
+			isDropout, err := m.isDropout()
 			if err != nil {
 				return nil, err
 			}
-			if !identity {
-				modules = append(modules, module{kind, at})
+			if !isDropout {
+				modules = append(modules, m)
 			}
 		}
 		return modules, nil
@@ -256,54 +199,12 @@ func checkRouterParameters(j modelfolder.Settings, structure map[string][]string
 	return nil
 }
 
-// isIdentity reports whether a module changes nothing: a Dropout, or a Dense with the identity matrix, no bias and no
-// activation.
-func isIdentity(kind, dir string) (bool, error) {
-	if kind == "Dropout" {
-		return true, checkFile(filepath.Join(dir, configJSON), dropoutSchema)
-	}
-	if kind != "Dense" {
+// isDropout reports whether a module is a Dropout, which changes nothing.
+func (m module) isDropout() (bool, error) {
+	if m.kind != "Dropout" {
 		return false, nil
 	}
-	j, err := modelfolder.Read(filepath.Join(dir, configJSON))
-	if err != nil {
-		return false, err
-	}
-	if _, err := denseSchema.Check(j); err != nil {
-		return false, err
-	}
-	var activation string
-	if _, err := j.Get("activation_function", &activation); err != nil {
-		return false, err
-	}
-	refused := fmt.Errorf("%s: a Dense module that is not the identity is not supported", dir)
-	if !strings.HasPrefix(activation, "torch.") || lastName(activation) != "Identity" {
-		return false, refused
-	}
-	f, err := safetensors.Open(filepath.Join(dir, weightsFile))
-	if err != nil {
-		return false, err
-	}
-	defer f.Close()
-	for _, name := range f.Names() {
-		shape, values, err := f.Tensor(name)
-		if err != nil {
-			return false, err
-		}
-		isMatrix := len(shape) == 2
-		if isMatrix && shape[0] != shape[1] {
-			return false, refused
-		}
-		for i, v := range values {
-			if isMatrix && i/shape[1] == i%shape[1] {
-				v--
-			}
-			if v != 0 {
-				return false, refused
-			}
-		}
-	}
-	return true, nil
+	return true, checkFile(filepath.Join(m.dir, configJSON), dropoutSchema)
 }
 
 // checkFile checks a file of settings, which may be missing.

@@ -143,6 +143,7 @@ var keySchemas = []struct {
 	{"1_Pooling/config.json", "", poolingSchema},
 	{"2_Normalize/config.json", "", normalizeSchema},
 	{"2_Dense/config.json", "", denseSchema},
+	{"2_LayerNorm/config.json", "", layerNormSchema},
 	{sentenceTransformersJSON, "", sentenceTransformersSchema},
 	{sentenceBERTJSON, "", sentenceBERTSchema},
 	{tokenizerConfig, "", tokenizer.ConfigSchema},

@@ -62,11 +62,12 @@ func (w folderWriter) write(ctx context.Context, dir string) error {
 		if err := w.writeTower(ctx, dir, w.Query.Tower, max(w.Query.Tokens, w.Passage.Tokens)); err != nil {
 			return err
 		}
-		classes := savedClasses(w.Folder, w.Query.Tower)
-		if err := writeJSON(dir, modulesJSON, moduleList([]string{"", "1_Pooling", "2_Normalize"}, classes)); err != nil {
+		names, classes := w.savedModules(w.Query.Tower)
+		names[0] = ""
+		if err := writeJSON(dir, modulesJSON, moduleList(names, classes)); err != nil {
 			return err
 		}
-		if err := writePooling(dir, "1_Pooling", "2_Normalize", w.Query.Tower); err != nil {
+		if err := w.writeModules(dir, names, w.Query.Tower); err != nil {
 			return err
 		}
 	} else if err := w.writeRouter(ctx, dir); err != nil {
@@ -133,10 +134,8 @@ func (w folderWriter) prompts() (prompts map[string]string, otherwise *string, e
 
 // The classes by the names that sentence-transformers 5 wrote and 6 still reads.
 const (
-	transformerClass = "sentence_transformers.models.Transformer"
-	poolingClass     = "sentence_transformers.models.Pooling"
-	normalizeClass   = "sentence_transformers.models.Normalize"
-	routerClass      = "sentence_transformers.models.Router"
+	moduleClass = "sentence_transformers.models."
+	routerClass = "sentence_transformers.models.Router"
 )
 
 type moduleEntry struct {
@@ -146,14 +145,21 @@ type moduleEntry struct {
 	Type  string `json:"type"`
 }
 
-// savedClasses returns the modules that a tower is saved as. It omits Normalize for a model that ranks unnormalised
-// vectors by dot product.
-func savedClasses(f *Folder, t *Tower) []string {
-	classes := []string{transformerClass, poolingClass}
-	if f.similarity == cosine || t.Normalize {
-		classes = append(classes, normalizeClass)
+// savedModules returns the names and the classes of the modules that a tower is saved as. They end with Normalize but for
+// a model that ranks unnormalised vectors by dot product.
+func (w folderWriter) savedModules(t *Tower) (names, classes []string) {
+	kinds := []string{"Transformer", "Pooling"}
+	for _, h := range t.head {
+		kinds = append(kinds, h.kind)
 	}
-	return classes
+	if w.similarity == cosine || t.Normalize {
+		kinds = append(kinds, "Normalize")
+	}
+	for i, kind := range kinds {
+		names = append(names, fmt.Sprintf("%d_%s", i, kind))
+		classes = append(classes, moduleClass+kind)
+	}
+	return names, classes
 }
 
 func moduleList(paths, classes []string) []moduleEntry {
@@ -171,16 +177,16 @@ func (w folderWriter) writeRouter(ctx context.Context, dir string) error {
 		tower  *Tower
 		tokens int
 	}{{"query", w.Query.Tower, w.Query.Tokens}, {"document", w.Passage.Tower, w.Passage.Tokens}} {
-		ids := []string{route.name + "_0_Transformer", route.name + "_1_Pooling", route.name + "_2_Normalize"}
-		classes := savedClasses(w.Folder, route.tower)
+		ids, classes := w.savedModules(route.tower)
 		for i, class := range classes {
+			ids[i] = route.name + "_" + ids[i]
 			types[ids[i]] = class
 		}
-		structure[route.name] = ids[:len(classes)]
+		structure[route.name] = ids
 		if err := w.writeTower(ctx, filepath.Join(dir, ids[0]), route.tower, route.tokens); err != nil {
 			return err
 		}
-		if err := writePooling(dir, ids[1], ids[2], route.tower); err != nil {
+		if err := w.writeModules(dir, ids, route.tower); err != nil {
 			return err
 		}
 	}
@@ -196,21 +202,22 @@ func (w folderWriter) writeRouter(ctx context.Context, dir string) error {
 	})
 }
 
-// writePooling writes both forms of the mode: the booleans of sentence-transformers up to 5, and the newer one.
-func writePooling(dir, pooling, normalize string, t *Tower) error {
-	config := map[string]any{
-		"word_embedding_dimension":          t.config.HiddenSize,
-		"pooling_mode_cls_token":            t.Pooling == CLS,
-		"pooling_mode_mean_tokens":          t.Pooling == Mean,
-		"pooling_mode_max_tokens":           false,
-		"pooling_mode_mean_sqrt_len_tokens": false,
-		"include_prompt":                    true,
-	}
-	if err := writeJSON(filepath.Join(dir, pooling), configJSON, config); err != nil {
+// writeModules writes the folders of the modules after the Transformer, by their names.
+func (w folderWriter) writeModules(dir string, names []string, t *Tower) error {
+	if err := writeJSON(filepath.Join(dir, names[1]), configJSON, t.poolingConfig()); err != nil {
 		return err
 	}
-	// sentence-transformers 5 requires the folder; 6 reads the configuration if there is one.
-	return writeJSON(filepath.Join(dir, normalize), configJSON, map[string]any{})
+	rest := names[2:]
+	for i := range t.head {
+		if err := t.head[i].write(filepath.Join(dir, rest[i]), t, w.trained[t]); err != nil {
+			return err
+		}
+	}
+	if len(rest) == len(t.head) {
+		return nil
+	}
+	// sentence-transformers 5 requires the folder of a Normalize; 6 reads the configuration if there is one.
+	return writeJSON(filepath.Join(dir, rest[len(t.head)]), configJSON, map[string]any{})
 }
 
 // writeTower writes the folder of a Transformer.
@@ -265,7 +272,8 @@ func (w folderWriter) writeWeights(ctx context.Context, dir string, t *Tower) (e
 // weightsOf returns a tower's weights and its original pooler. Embeddings do not use the pooler, but without it
 // transformers initialises a random one and warns.
 func (w folderWriter) weightsOf(t *Tower, was *encodernet.Weights) ([]safetensors.Tensor, error) {
-	weights, err := w.trained[t], error(nil)
+	weights, err := slices.Clone(w.trained[t]), error(nil)
+	weights = slices.DeleteFunc(weights, func(p safetensors.Tensor) bool { return t.isHead(p.Name) })
 	if weights == nil {
 		if weights, err = t.storedWeights(was); err != nil {
 			return nil, err
@@ -296,7 +304,11 @@ func (t *Tower) holds(weights []safetensors.Tensor) (same bool, err error) {
 	}
 	defer func() { err = errors.Join(err, was.Close()) }()
 	for _, now := range weights {
-		values, err := was.Read(now.Name, now.Shape)
+		read := was.Read
+		if t.isHead(now.Name) {
+			read = t.readHeadWeights
+		}
+		values, err := read(now.Name, now.Shape)
 		if err != nil || !slices.Equal(values, now.Values) {
 			return false, err
 		}

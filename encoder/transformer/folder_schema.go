@@ -28,12 +28,9 @@ var routerParametersSchema = modelfolder.Schema{
 var poolingSchema = modelfolder.Schema{
 	Read: []string{
 		"pooling_mode", "pooling_mode_cls_token", "pooling_mode_mean_tokens", "pooling_mode_max_tokens",
-		"pooling_mode_mean_sqrt_len_tokens", "pooling_mode_weightedmean_tokens", "pooling_mode_lasttoken",
+		"pooling_mode_mean_sqrt_len_tokens", "pooling_mode_weightedmean_tokens", "pooling_mode_lasttoken", "include_prompt",
 	},
 	Harmless: []string{"embedding_dimension", "word_embedding_dimension"},
-	Refused: []modelfolder.Refusal{
-		{Key: "include_prompt", OK: []string{"true"}, NotNull: true, Remedy: "the pooling takes in the prompt's tokens"},
-	},
 }
 
 var normalizeSchema = modelfolder.Schema{
@@ -44,14 +41,15 @@ var normalizeSchema = modelfolder.Schema{
 }
 
 var denseSchema = modelfolder.Schema{
-	Read:     []string{"activation_function"},
-	Harmless: []string{"in_features", "out_features", "bias"}, // the weights say it
+	Read: []string{"activation_function", "in_features", "out_features", "bias"},
 	Refused: []modelfolder.Refusal{
-		{Key: "module_input_name", OK: []string{`"sentence_embedding"`}, Remedy: "only a Dense that changes nothing is"},
-		{Key: "module_output_name", OK: []string{`"sentence_embedding"`}, Remedy: "only a Dense that changes nothing is"},
-		{Key: "use_residual", OK: []string{"false"}, Remedy: "only a Dense that changes nothing is"},
+		{Key: "module_input_name", OK: []string{`"sentence_embedding"`}, Remedy: "only a Dense of sentence_embedding is"},
+		{Key: "module_output_name", OK: []string{`"sentence_embedding"`}, Remedy: "only a Dense of sentence_embedding is"},
+		{Key: "use_residual", OK: []string{"false"}, Remedy: "only a Dense without it is"},
 	},
 }
+
+var layerNormSchema = modelfolder.Schema{Read: []string{"dimension"}}
 
 var dropoutSchema = modelfolder.Schema{Harmless: []string{"dropout"}}
 

@@ -401,20 +401,18 @@ func TestBadFoldersAreErrorsThatNameFileAndField(t *testing.T) {
 			write(t, dir, modulesJSON, `[{"path":"r","type":"sentence_transformers.models.Router"}]`)
 		}, "r/config.json: no such file"},
 		"no pooling folder": {missing("1_Pooling/config.json"), "1_Pooling/config.json: no such file"},
-		"pooling by the maximum": {
-			file("1_Pooling/config.json", `{"pooling_mode":"max"}`),
-			"1_Pooling/config.json: pooling max is not supported",
+		"a pooling that nobody knows": {
+			file("1_Pooling/config.json", `{"pooling_mode":["mean","middle"]}`),
+			`1_Pooling/config.json: pooling "middle" is not supported; cls, max, mean, `,
 		},
-		"two poolings": {file("1_Pooling/config.json",
-			`{"pooling_mode_cls_token":true,"pooling_mode_mean_tokens":true}`), "pooling cls + mean is not"},
-		"two poolings, newer": {
-			file("1_Pooling/config.json", `{"pooling_mode":["mean","max"]}`),
-			"pooling max + mean is not",
+		"no pooling": {
+			file("1_Pooling/config.json", `{"pooling_mode":[]}`),
+			`1_Pooling/config.json: pooling "" is not supported`,
 		},
-		"a prompt left out": {
-			file("1_Pooling/config.json", `{"pooling_mode":"mean","include_prompt":false}`),
-			"include_prompt is false",
-		},
+		"a prompt left out that leaves no text": {func(t *testing.T, dir string) {
+			write(t, dir, "1_Pooling/config.json", `{"pooling_mode":"mean","include_prompt":false}`)
+			write(t, dir, retortJSON, `{"query_tokens":3}`)
+		}, "query: the prompt, which the pooling leaves out, has"},
 		"an unknown default": {
 			file(sentenceTransformersJSON, `{"prompts":{},"default_prompt_name":"x"}`),
 			`config_sentence_transformers.json: default_prompt_name is "x"`,

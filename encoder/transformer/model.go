@@ -32,11 +32,11 @@ type Model struct {
 	budget    int // tokens of a micro-batch of Encode, padding included
 	shared    *shared
 
-	weights        sync.RWMutex        // held for reading by Encode, which may run concurrently
-	query, passage *encodernet.Network // the same one in a model with one tower
-	frozen         bool                // the passage tower does not learn
-	steps          int                 // completed AdamW steps
-	card           *encoder.Card       // for Save; nil: Describe was not called
+	weights        sync.RWMutex  // held for reading by Encode, which may run concurrently
+	query, passage *network      // the same one in a model with one tower
+	frozen         bool          // the passage tower does not learn
+	steps          int           // completed AdamW steps
+	card           *encoder.Card // for Save; nil: Describe was not called
 
 	fingerprints sync.Mutex
 	fingerprint  string // "" after a change of weights
@@ -113,15 +113,6 @@ func (m *Model) load(ctx context.Context) (err error) {
 	}
 	m.passage, err = m.folder.Passage.Tower.load(ctx, m.rt)
 	return err
-}
-
-func (t *Tower) load(ctx context.Context, rt *torch.Runtime) (*encodernet.Network, error) {
-	w, err := t.openWeights()
-	if err != nil {
-		return nil, err
-	}
-	n, err := encodernet.New(ctx, rt, t.config, w.Read)
-	return n, errors.Join(err, w.Close())
 }
 
 // Close frees the model and ends its threads. It waits for the current micro-batch; other calls of Encode return an
@@ -317,12 +308,12 @@ func (m *Model) GraphBytes(in encoder.Inputs, rows []int) int64 {
 // compute returns the embeddings of tokenised texts [len(texts) x d]. Training uses the same kernels for both passes
 // over a micro-batch, so that they agree to the bit.
 func (m *Model) compute(s *torch.Scope, role encoder.Role, texts [][]int32, training bool) torch.Tensor {
-	tower := m.folder.Side(role).Tower
-	b := encodernet.NewBatch(texts, tower.pad)
+	side := m.folder.Side(role)
+	b := encodernet.NewBatch(texts, side.Tower.pad)
 	if training {
 		b = b.ForTraining()
 	}
-	return embed(s, m.network(role), b, m.folder, tower, m.precision)
+	return embed(s, m.network(role), b, m.folder, side, m.precision)
 }
 
 // Step implements encoder.Trainable: one step of AdamW on every trainable parameter.
@@ -381,7 +372,7 @@ func (m *Model) SplitTowers() error {
 		return torch.ErrClosed
 	}
 	if m.folder.Shared() {
-		twin, err := m.query.Clone(context.Background(), m.rt)
+		twin, err := m.folder.Query.Tower.clone(context.Background(), m.rt, m.query)
 		if err != nil {
 			return err
 		}
@@ -496,6 +487,14 @@ func (m *Model) Fingerprint() string {
 	if m.folder.similarity != cosine || m.folder.truncateDim > 0 {
 		fmt.Fprintf(h, "%s %d %t\n", m.folder.similarity, m.folder.Dim(), m.folder.Query.Tower.Normalize)
 	}
+	for _, side := range []*Side{&m.folder.Query, &m.folder.Passage} {
+		if len(side.Tower.head) > 0 || side.promptTokens > 0 {
+			fmt.Fprintf(h, "%d", side.promptTokens)
+			for _, module := range side.Tower.head {
+				fmt.Fprintf(h, " %s %s %d", module.kind, module.activation, module.out)
+			}
+		}
+	}
 	for _, n := range m.networks() {
 		for _, p := range n.Params {
 			values, err := m.parameter("", p).Value()
@@ -517,7 +516,7 @@ func (m *Model) changed() {
 	m.fingerprint = ""
 }
 
-func (m *Model) network(role encoder.Role) *encodernet.Network {
+func (m *Model) network(role encoder.Role) *network {
 	if role == encoder.Query {
 		return m.query
 	}
@@ -525,19 +524,19 @@ func (m *Model) network(role encoder.Role) *encodernet.Network {
 }
 
 // networks returns the model's one or two networks, the query's first; none once it is closed.
-func (m *Model) networks() []*encodernet.Network {
+func (m *Model) networks() []*network {
 	switch {
 	case m.query == nil && m.passage == nil:
 		return nil
 	case m.passage == nil || m.passage == m.query:
-		return []*encodernet.Network{m.query}
+		return []*network{m.query}
 	default:
-		return []*encodernet.Network{m.query, m.passage}
+		return []*network{m.query, m.passage}
 	}
 }
 
 // learning returns the networks that Step changes.
-func (m *Model) learning() []*encodernet.Network {
+func (m *Model) learning() []*network {
 	all := m.networks()
 	if m.frozen && len(all) > 0 {
 		return all[:1]

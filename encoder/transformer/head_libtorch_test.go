@@ -1,0 +1,109 @@
+//go:build libtorch
+
+package transformer
+
+import (
+	"bytes"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/internal/safetensors"
+)
+
+// The reference is sentence-transformers 6.2: testdata/make_dense.py.
+func TestModulesAfterThePoolingEqualSentenceTransformers(t *testing.T) {
+	g := readModelGolden(t, "dense")
+	m := openModel(t, denseFolder(t, func(string) {}), Options{BatchTokens: 100})
+	requireRows(t, g.Query.Embeddings, encode(t, m, encoder.Query, g.Query.Texts))
+	requireRows(t, g.Passage.Embeddings, encode(t, m, encoder.Passage, g.Passage.Texts))
+}
+
+// The reference is PyTorch's autograd through sentence-transformers' modules.
+func TestGradientsOfModulesAfterThePoolingEqualPyTorch(t *testing.T) {
+	g := readModelGolden(t, "dense")
+	m := openModel(t, denseFolder(t, func(string) {}), Options{})
+	in, err := m.Prepare(t.Context(), encoder.Passage, g.Passage.Texts)
+	require.NoError(t, err)
+	pass, err := m.Forward(t.Context(), in, span(0, len(g.Upstream)), true)
+	require.NoError(t, err)
+	require.NoError(t, pass.Backward(matrixOf(g.Upstream)))
+	require.NoError(t, pass.Close())
+	requireGradients(t, "testdata/dense-gradients.safetensors", m)
+}
+
+func requireGradients(t *testing.T, path string, m *Model) {
+	t.Helper()
+	f, err := safetensors.Open(path)
+	require.NoError(t, err)
+	defer f.Close()
+	require.Len(t, f.Names(), len(m.Parameters()))
+	for _, p := range m.Parameters() {
+		_, want, err := f.Tensor(p.Name)
+		require.NoError(t, err)
+		got, err := p.Grad()
+		require.NoError(t, err)
+		// A key's bias has no gradient but rounding: softmax does not see it.
+		require.InDelta(t, 0, distance(want, got), 1e-5*length(want)+1e-5, p.Name)
+	}
+}
+
+func TestModulesAfterThePoolingLearnAndAreSaved(t *testing.T) {
+	g := readModelGolden(t, "dense")
+	dir := denseFolder(t, func(string) {})
+	keepsTheContract(t, dir)
+	for name, split := range map[string]bool{"one tower": false, "two towers": true} {
+		t.Run(name, func(t *testing.T) {
+			m := openModel(t, dir, Options{})
+			start := encode(t, m, encoder.Passage, g.Passage.Texts)
+			print := m.Fingerprint()
+			if split {
+				require.NoError(t, m.SplitTowers())
+			}
+			train(t, m, g)
+			require.NotEqual(t, print, m.Fingerprint())
+			out := filepath.Join(t.TempDir(), "model")
+			require.NoError(t, m.Save(out))
+			again := openModel(t, out, Options{})
+			require.Equal(t, encode(t, m, encoder.Query, g.Query.Texts), encode(t, again, encoder.Query, g.Query.Texts))
+			passages := encode(t, again, encoder.Passage, g.Passage.Texts)
+			require.Equal(t, encode(t, m, encoder.Passage, g.Passage.Texts), passages)
+			if split {
+				require.Equal(t, start, passages)
+			} else {
+				require.NotEqual(t, start, passages)
+			}
+			var state bytes.Buffer
+			require.NoError(t, m.SaveState(&state))
+			other := openModel(t, dir, Options{})
+			if split {
+				require.NoError(t, other.SplitTowers())
+			}
+			require.NoError(t, other.LoadState(&state))
+			require.Equal(t, m.Fingerprint(), other.Fingerprint())
+		})
+	}
+}
+
+// The gradients are compared with finite differences.
+func TestEveryPoolingKeepsTheContract(t *testing.T) {
+	for _, config := range []string{
+		`{"pooling_mode":["max","weightedmean"]}`,
+		`{"pooling_mode":["lasttoken","mean_sqrt_len_tokens","cls"],"include_prompt":false}`,
+	} {
+		t.Run(config, func(t *testing.T) {
+			keepsTheContract(t, changedFolder(t, "tiny", func(dir string) { write(t, dir, "1_Pooling/config.json", config) }))
+		})
+	}
+}
+
+func TestPoolingDecidesTheFingerprint(t *testing.T) {
+	seen := map[string]bool{}
+	for _, config := range []string{`{}`, `{"include_prompt":false}`, `{"pooling_mode":"max"}`, `{"pooling_mode":["max","mean"]}`} {
+		dir := changedFolder(t, "tiny", func(dir string) { write(t, dir, "1_Pooling/config.json", config) })
+		seen[openModel(t, dir, Options{}).Fingerprint()] = true
+	}
+	require.Len(t, seen, 4)
+}
