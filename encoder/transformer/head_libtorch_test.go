@@ -54,9 +54,17 @@ func TestModulesAfterThePoolingLearnAndAreSaved(t *testing.T) {
 	g := readModelGolden(t, "dense")
 	dir := denseFolder(t, func(string) {})
 	keepsTheContract(t, dir)
+	reordered := denseFolder(t, func(dir string) {
+		write(t, dir, "1_Pooling/config.json", `{"pooling_mode":["max","mean"],"include_prompt":false}`)
+	})
+	var folders checked
 	for name, split := range map[string]bool{"one tower": false, "two towers": true} {
 		t.Run(name, func(t *testing.T) {
-			m := openModel(t, dir, Options{})
+			source := dir
+			if split {
+				source = reordered
+			}
+			m := openModel(t, source, Options{})
 			start := encode(t, m, encoder.Passage, g.Passage.Texts)
 			print := m.Fingerprint()
 			if split {
@@ -67,6 +75,10 @@ func TestModulesAfterThePoolingLearnAndAreSaved(t *testing.T) {
 			out := filepath.Join(t.TempDir(), "model")
 			require.NoError(t, m.Save(out))
 			again := openModel(t, out, Options{})
+			folders.add(t, out, map[string]embedded{
+				"query":   embeddedBy(t, m, encoder.Query, g.Query.Texts),
+				"passage": embeddedBy(t, m, encoder.Passage, g.Passage.Texts),
+			})
 			require.Equal(t, encode(t, m, encoder.Query, g.Query.Texts), encode(t, again, encoder.Query, g.Query.Texts))
 			passages := encode(t, again, encoder.Passage, g.Passage.Texts)
 			require.Equal(t, encode(t, m, encoder.Passage, g.Passage.Texts), passages)
@@ -77,7 +89,7 @@ func TestModulesAfterThePoolingLearnAndAreSaved(t *testing.T) {
 			}
 			var state bytes.Buffer
 			require.NoError(t, m.SaveState(&state))
-			other := openModel(t, dir, Options{})
+			other := openModel(t, source, Options{})
 			if split {
 				require.NoError(t, other.SplitTowers())
 			}
@@ -85,6 +97,7 @@ func TestModulesAfterThePoolingLearnAndAreSaved(t *testing.T) {
 			require.Equal(t, m.Fingerprint(), other.Fingerprint())
 		})
 	}
+	folders.inPython(t)
 }
 
 // The gradients are compared with finite differences.
