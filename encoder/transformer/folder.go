@@ -13,6 +13,7 @@ import (
 	"github.com/retort-ir/retort/internal/encodernet"
 	"github.com/retort-ir/retort/internal/jsonfile"
 	"github.com/retort-ir/retort/internal/modelcheck"
+	"github.com/retort-ir/retort/internal/modelfolder"
 	"github.com/retort-ir/retort/internal/tokenizer"
 )
 
@@ -47,21 +48,12 @@ type Options struct {
 type Folder struct {
 	Dir            string
 	Query, Passage Side
-	similarity     similarity
+	similarity     modelfolder.Similarity
 	truncateDim    int // number of leading values that a vector keeps; 0: all
 	// notes are sentences about settings that encode_query and encode_document of sentence-transformers ignore,
 	// although the folder's author may have intended otherwise.
 	notes []string
 }
-
-// similarity is the function that passages are ranked by.
-type similarity string
-
-// The similarities.
-const (
-	cosine similarity = "cosine"
-	dot    similarity = "dot"
-)
 
 // Side holds the tower, prompt and length limit of one role. Both roles may share a tower.
 type Side struct {
@@ -114,7 +106,7 @@ func (f *Folder) Dim() int {
 // Normalized reports whether all vectors have L2 norm 1. It can be false for a model that ranks by dot product.
 func (f *Folder) Normalized() bool {
 	unit := f.Query.Tower.Normalize && f.Passage.Tower.Normalize && f.Dim() == f.Query.Tower.width()
-	return f.similarity == cosine || unit
+	return f.similarity == modelfolder.Cosine || unit
 }
 
 // ReadFolder reads and checks a model folder without LibTorch and without reading the values of the weights. The model
@@ -172,15 +164,15 @@ func ReadFolder(dir string, o Options) (*Folder, error) {
 }
 
 // readTower reads the modules of one route.
-func readTower(root string, modules []module, o Options) (*Tower, error) {
+func readTower(root string, modules []modelfolder.Module, o Options) (*Tower, error) {
 	t := &Tower{Pooling: Pooling(o.Pooling)}
-	if len(modules) == 0 || modules[0].kind != "Transformer" {
+	if len(modules) == 0 || modules[0].Kind != "Transformer" {
 		return nil, fmt.Errorf("%s: the first module is not a Transformer", filepath.Join(root, modulesJSON))
 	}
-	t.Dir = modules[0].dir
+	t.Dir = modules[0].Dir
 	rest := modules[1:]
-	if len(rest) > 0 && rest[0].kind == "Pooling" {
-		pooling, withoutPrompt, err := readPooling(rest[0].dir)
+	if len(rest) > 0 && rest[0].Kind == "Pooling" {
+		pooling, withoutPrompt, err := readPooling(rest[0].Dir)
 		if err != nil {
 			return nil, err
 		}
@@ -191,9 +183,9 @@ func readTower(root string, modules []module, o Options) (*Tower, error) {
 		rest = rest[1:]
 	}
 	for _, m := range rest {
-		if m.kind != "Dense" && m.kind != "LayerNorm" && m.kind != "Normalize" {
+		if m.Kind != "Dense" && m.Kind != "LayerNorm" && m.Kind != "Normalize" {
 			return nil, fmt.Errorf("%s: module %s (%s) is not supported at this position; supported are Transformer, Pooling "+
-				"and then Dense, LayerNorm, Normalize", filepath.Join(root, modulesJSON), m.kind, m.dir)
+				"and then Dense, LayerNorm, Normalize", filepath.Join(root, modulesJSON), m.Kind, m.Dir)
 		}
 	}
 	if t.Pooling == "" {

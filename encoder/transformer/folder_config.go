@@ -1,7 +1,6 @@
 package transformer
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,30 +9,23 @@ import (
 	"strings"
 
 	"github.com/retort-ir/retort/internal/encodernet"
-	"github.com/retort-ir/retort/internal/jsonfile"
 	"github.com/retort-ir/retort/internal/modelfolder"
 )
 
 // The files of a model folder, beside the tokenizer's.
 const (
 	configJSON               = encodernet.ConfigFile
-	modulesJSON              = "modules.json"
+	modulesJSON              = modelfolder.ModulesFile
 	routerJSON               = "router_config.json"
 	sentenceBERTJSON         = "sentence_bert_config.json"
-	sentenceTransformersJSON = "config_sentence_transformers.json"
+	sentenceTransformersJSON = modelfolder.SentenceTransformersFile
 	weightsFile              = encodernet.WeightsFile
 	retortJSON               = "retort_config.json" // settings that sentence-transformers has no key for
 )
 
-// module is one step of a sentence-transformers model.
-type module struct {
-	kind string // the class's last name: Transformer, Pooling, Normalize, ...
-	dir  string
-}
-
 // modulePaths holds the modules that each role's texts go through.
 type modulePaths struct {
-	query, document []module
+	query, document []modelfolder.Module
 	missing         bool // there is no modules.json
 }
 
@@ -43,33 +35,27 @@ func (r modulePaths) shared() bool { return slices.Equal(r.query, r.document) }
 // readModules reads modules.json, and the routes of a Router in it. Without modules.json the folder is one Transformer,
 // and nothing says how to pool.
 func readModules(dir string) (modulePaths, error) {
-	path := filepath.Join(dir, modulesJSON)
-	var list []json.RawMessage
-	err := jsonfile.Read(path, &list)
+	list, err := modelfolder.ReadModules(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		alone := []module{{kind: "Transformer", dir: dir}}
+		alone := []modelfolder.Module{{Kind: "Transformer", Dir: dir}}
 		return modulePaths{query: alone, document: alone, missing: true}, nil
 	}
 	if err != nil {
 		return modulePaths{}, err
 	}
 	var r modulePaths
-	names := map[string]bool{}
-	for i, raw := range list {
-		m, err := readModule(fmt.Sprintf("%s: module %d", path, i), dir, raw, names)
-		if err != nil {
-			return modulePaths{}, err
-		}
-		if m.kind == "Router" || m.kind == "Asym" {
+	for i, m := range list {
+		if m.Kind == "Router" || m.Kind == "Asym" {
 			if i > 0 {
-				return modulePaths{}, fmt.Errorf("%s: module %d: a Router must be the first module", path, i)
+				return modulePaths{}, fmt.Errorf("%s: module %d: a Router must be the first module",
+					filepath.Join(dir, modulesJSON), i)
 			}
-			if r, err = readRouter(m.dir); err != nil {
+			if r, err = readRouter(m.Dir); err != nil {
 				return modulePaths{}, err
 			}
 			continue
 		}
-		isDropout, err := m.isDropout()
+		isDropout, err := isDropout(m)
 		if err != nil {
 			return modulePaths{}, err
 		}
@@ -79,46 +65,6 @@ func readModules(dir string) (modulePaths, error) {
 		}
 	}
 	return r, nil
-}
-
-// readModule reads an entry of modules.json and adds its name to names.
-func readModule(where, dir string, raw []byte, names map[string]bool) (module, error) {
-	s, err := modelfolder.Parse(where, raw)
-	if err != nil {
-		return module{}, err
-	}
-	if _, err := moduleSchema.Check(s); err != nil {
-		return module{}, err
-	}
-	var path, class, name string
-	for key, to := range map[string]*string{"path": &path, "type": &class, "name": &name} {
-		if _, err := s.Get(key, to); err != nil {
-			return module{}, err
-		}
-	}
-	if s.IsSet("name") && names[name] {
-		return module{}, s.Errorf("name", "%q is also the name of an earlier module, which sentence-transformers would drop",
-			name)
-	}
-	names[name] = true
-	at, err := modelfolder.Join(dir, path)
-	if err != nil {
-		return module{}, fmt.Errorf("%s: %w", where, err)
-	}
-	kind, err := moduleKind(class)
-	if err != nil {
-		return module{}, fmt.Errorf("%s: %w", where, err)
-	}
-	return module{kind, at}, nil
-}
-
-// moduleKind returns the last name of a class of sentence-transformers. A class of the folder's own may do anything.
-func moduleKind(class string) (string, error) {
-	if !strings.HasPrefix(class, "sentence_transformers.") {
-		return "", fmt.Errorf("type %q is not a class of sentence_transformers; Retort does not run code from a model folder",
-			class)
-	}
-	return lastName(class), nil
 }
 
 func readRouter(dir string) (modulePaths, error) {
@@ -141,12 +87,12 @@ func readRouter(dir string) (modulePaths, error) {
 	if _, err := j.Get("structure", &structure); err != nil {
 		return modulePaths{}, err
 	}
-	route := func(name string) ([]module, error) {
+	route := func(name string) ([]modelfolder.Module, error) {
 		ids, ok := structure[name]
 		if !ok {
 			return nil, fmt.Errorf("%s: structure has no route %q", path, name)
 		}
-		var modules []module
+		var modules []modelfolder.Module
 		for _, id := range ids {
 			class, ok := types[id]
 			if !ok {
@@ -156,12 +102,12 @@ func readRouter(dir string) (modulePaths, error) {
 			if err != nil {
 				return nil, fmt.Errorf("%s: types: %w", path, err)
 			}
-			kind, err := moduleKind(class)
+			kind, err := modelfolder.ModuleKind(class)
 			if err != nil {
 				return nil, fmt.Errorf("%s: types: %s: %w", path, id, err)
 			}
-			m := module{kind, at}
-			isDropout, err := m.isDropout()
+			m := modelfolder.Module{Kind: kind, Dir: at}
+			isDropout, err := isDropout(m)
 			if err != nil {
 				return nil, err
 			}
@@ -200,11 +146,11 @@ func checkRouterParameters(j modelfolder.Settings, structure map[string][]string
 }
 
 // isDropout reports whether a module is a Dropout, which changes nothing.
-func (m module) isDropout() (bool, error) {
-	if m.kind != "Dropout" {
+func isDropout(m modelfolder.Module) (bool, error) {
+	if m.Kind != "Dropout" {
 		return false, nil
 	}
-	return true, checkFile(filepath.Join(m.dir, configJSON), dropoutSchema)
+	return true, checkFile(filepath.Join(m.Dir, configJSON), dropoutSchema)
 }
 
 // checkFile checks a file of settings, which may be missing.

@@ -137,14 +137,14 @@ var keySchemas = []struct {
 	file, prefix string
 	schema       modelfolder.Schema
 }{
-	{modulesJSON, "", moduleSchema},
+	{modulesJSON, "", modelfolder.ModuleSchema},
 	{routerJSON, "", routerSchema},
 	{routerJSON, "parameters: ", routerParametersSchema},
 	{"1_Pooling/config.json", "", poolingSchema},
 	{"2_Normalize/config.json", "", normalizeSchema},
 	{"2_Dense/config.json", "", denseSchema},
 	{"2_LayerNorm/config.json", "", layerNormSchema},
-	{sentenceTransformersJSON, "", sentenceTransformersSchema},
+	{sentenceTransformersJSON, "", modelfolder.SentenceTransformersSchema},
 	{sentenceBERTJSON, "", sentenceBERTSchema},
 	{tokenizerConfig, "", tokenizer.ConfigSchema},
 	{configJSON, "", encodernet.Families()[0].Schema},

@@ -14,6 +14,7 @@ import (
 	"github.com/retort-ir/retort/internal/atomicfile"
 	"github.com/retort-ir/retort/internal/encodernet"
 	"github.com/retort-ir/retort/internal/jsonfile"
+	"github.com/retort-ir/retort/internal/modelfolder"
 	"github.com/retort-ir/retort/internal/safetensors"
 )
 
@@ -152,7 +153,7 @@ func (w folderWriter) savedModules(t *Tower) (names, classes []string) {
 	for _, h := range t.head {
 		kinds = append(kinds, h.kind)
 	}
-	if w.similarity == cosine || t.Normalize {
+	if w.similarity == modelfolder.Cosine || t.Normalize {
 		kinds = append(kinds, "Normalize")
 	}
 	for i, kind := range kinds {

@@ -8,12 +8,6 @@ import (
 // The schemas list the keys of a folder's files that sentence-transformers 6.2 and transformers 5.24 read, or that
 // earlier versions read. docs/model-folders.md documents each key; its rows come from testdata/keys/rows.json.
 
-var moduleSchema = modelfolder.Schema{
-	Read:     []string{"path", "type", "name"},
-	Harmless: []string{"idx"},
-	Refused:  []modelfolder.Refusal{{Key: "kwargs", OK: []string{"[]"}, Remedy: "no supported module takes any"}},
-}
-
 var routerSchema = modelfolder.Schema{Read: []string{"types", "structure", "parameters"}}
 
 var routerParametersSchema = modelfolder.Schema{
@@ -52,17 +46,6 @@ var denseSchema = modelfolder.Schema{
 var layerNormSchema = modelfolder.Schema{Read: []string{"dimension"}}
 
 var dropoutSchema = modelfolder.Schema{Harmless: []string{"dropout"}}
-
-var sentenceTransformersSchema = modelfolder.Schema{
-	Read:     []string{"prompts", "default_prompt_name", "similarity_fn_name", "truncate_dim"},
-	Harmless: []string{"__version__", "requirements"},
-	Refused: []modelfolder.Refusal{
-		{
-			Key: "model_type", OK: []string{`"SentenceTransformer"`}, NotNull: true,
-			Remedy: "only dense models, SentenceTransformer, are",
-		},
-	},
-}
 
 var sentenceBERTSchema = modelfolder.Schema{
 	Read: []string{

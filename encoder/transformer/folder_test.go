@@ -16,6 +16,7 @@ import (
 
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/internal/encodernet"
+	"github.com/retort-ir/retort/internal/modelfolder"
 	"github.com/retort-ir/retort/internal/safetensors"
 	"github.com/retort-ir/retort/internal/tokenizer"
 )
@@ -133,7 +134,7 @@ func TestSavedFolderKeepsSimilarityAndDimensions(t *testing.T) {
 			require.NoError(t, saveFolder(out, f, nil, nil))
 			got, err := ReadFolder(out, Options{})
 			require.NoError(t, err)
-			require.Equal(t, dot, got.similarity)
+			require.Equal(t, modelfolder.Dot, got.similarity)
 			require.Equal(t, 12, got.truncateDim)
 			require.Equal(t, 12, got.Dim())
 			require.Equal(t, normalize, got.Query.Tower.Normalize)

@@ -27,18 +27,18 @@ type headModule struct {
 }
 
 // readHead reads the modules that follow the pooling. A Normalize at the end is Tower.Normalize.
-func (t *Tower) readHead(modules []module) error {
+func (t *Tower) readHead(modules []modelfolder.Module) error {
 	width := t.config.HiddenSize * len(t.Pooling.modes())
 	for i, m := range modules {
-		h := headModule{kind: m.kind, dir: m.dir, name: fmt.Sprintf("%d_%s", i+2, m.kind), in: width, out: width}
+		h := headModule{kind: m.Kind, dir: m.Dir, name: fmt.Sprintf("%d_%s", i+2, m.Kind), in: width, out: width}
 		var err error
-		switch m.kind {
+		switch m.Kind {
 		case "Dense":
 			err = h.readDense()
 		case "LayerNorm":
 			err = h.readLayerNorm()
 		default: // Normalize
-			if err = checkFile(filepath.Join(m.dir, configJSON), normalizeSchema); err == nil && i == len(modules)-1 {
+			if err = checkFile(filepath.Join(m.Dir, configJSON), normalizeSchema); err == nil && i == len(modules)-1 {
 				t.Normalize = true
 				return nil
 			}

@@ -20,6 +20,7 @@ import (
 	"github.com/retort-ir/retort/internal/encodernet"
 	"github.com/retort-ir/retort/internal/hub"
 	"github.com/retort-ir/retort/internal/matrix"
+	"github.com/retort-ir/retort/internal/modelfolder"
 	"github.com/retort-ir/retort/internal/safetensors"
 	"github.com/retort-ir/retort/internal/torch"
 )
@@ -484,7 +485,7 @@ func (m *Model) Fingerprint() string {
 		fmt.Fprintf(h, "%q %d %s %s %+v\n", side.Prompt, side.Tokens, side.Tower.Pooling, side.Tower.tokenizer.Fingerprint(),
 			side.Tower.config)
 	}
-	if m.folder.similarity != cosine || m.folder.truncateDim > 0 {
+	if m.folder.similarity != modelfolder.Cosine || m.folder.truncateDim > 0 {
 		fmt.Fprintf(h, "%s %d %t\n", m.folder.similarity, m.folder.Dim(), m.folder.Query.Tower.Normalize)
 	}
 	for _, side := range []*Side{&m.folder.Query, &m.folder.Passage} {

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/retort-ir/retort/internal/encodernet"
+	"github.com/retort-ir/retort/internal/modelfolder"
 	"github.com/retort-ir/retort/internal/torch"
 )
 
@@ -67,13 +68,13 @@ func embed(s *torch.Scope, n *network, b encodernet.Batch, f *Folder, side *Side
 		for i := range tower.head {
 			x, params = tower.head[i].compute(s, x, params)
 		}
-		if tower.Normalize && f.similarity == dot {
+		if tower.Normalize && f.similarity == modelfolder.Dot {
 			x = normalize(s, x) // whole vectors, of which some values are then dropped
 		}
 		if dim := f.Dim(); dim < tower.width() {
 			x = s.Narrow(x, 1, 0, int64(dim))
 		}
-		if f.similarity == dot {
+		if f.similarity == modelfolder.Dot {
 			return x
 		}
 		return normalize(s, x)
