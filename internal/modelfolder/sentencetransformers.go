@@ -1,6 +1,12 @@
 package modelfolder
 
-import "path/filepath"
+import (
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+)
 
 // SentenceTransformersFile holds the settings of a whole sentence-transformers model.
 const SentenceTransformersFile = "config_sentence_transformers.json"
@@ -78,4 +84,40 @@ func (st SentenceTransformers) Prompt(name string) string {
 		return *p
 	}
 	return ""
+}
+
+// PromptNotes returns a note about the prompts that neither role uses. queryGiven and passageGiven say whether the user
+// has set Options.QueryPrompt and Options.PassagePrompt.
+func (st SentenceTransformers) PromptNotes(queryGiven, passageGiven bool) []string {
+	if queryGiven && passageGiven {
+		return nil
+	}
+	named := maps.Clone(st.Prompts)
+	if passageGiven { // the user knows
+		delete(named, "passage")
+		delete(named, "corpus")
+	}
+	var unused, texts []string
+	for _, name := range slices.Sorted(maps.Keys(named)) {
+		if text := st.Prompt(name); text != "" && name != "query" && name != "document" {
+			unused = append(unused, fmt.Sprintf("%q", name))
+			texts = append(texts, text)
+		}
+	}
+	if len(unused) == 0 {
+		return nil
+	}
+	example := ""
+	for _, name := range []string{"passage", "corpus"} {
+		if text := st.Prompt(name); !passageGiven && text != "" && st.Prompt("document") == "" {
+			example = fmt.Sprintf("; passages get no prompt: set Options.PassagePrompt to %q if they were trained with it", text)
+			break
+		}
+	}
+	if example == "" && st.Prompt("query") == "" && len(texts) == 1 {
+		example = fmt.Sprintf("; queries get no prompt: set Options.QueryPrompt to %q if they were trained with it", texts[0])
+	}
+	return []string{fmt.Sprintf("%s: prompts has %s, which neither queries nor passages use, as in "+
+		"sentence-transformers 6: "+
+		"encode_query uses \"query\", encode_document \"document\"%s", st.Settings, strings.Join(unused, ", "), example)}
 }

@@ -130,6 +130,23 @@ func (f *File) Tensor(name string) (shape []int, values []float32, err error) {
 	return slices.Clone(e.shape), values, nil
 }
 
+// Ints reads a tensor of type I64, I32, I16, I8 or U8.
+func (f *File) Ints(name string) ([]int64, error) {
+	e, ok := f.entries[name]
+	if !ok {
+		return nil, fmt.Errorf("%s: no tensor %q", f.path, name)
+	}
+	n, err := product(e.shape)
+	if err != nil {
+		return nil, fmt.Errorf("%s: tensor %q: %w", f.path, name, err)
+	}
+	values, err := Ints(io.NewSectionReader(f.data, e.begin, e.end-e.begin), e.dtype, 0, n)
+	if err != nil {
+		return nil, fmt.Errorf("%s: tensor %q: %w", f.path, name, err)
+	}
+	return values, nil
+}
+
 // Write writes tensors in the order of their names, so that equal tensors and metadata give equal bytes. The number of
 // values must match the shape, and names must be distinct.
 func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {

@@ -44,6 +44,35 @@ var converters = map[string]func(dst []float32, src []byte){
 	},
 }
 
+// integers turn the bytes of whole values into as many int64.
+var integers = map[string]func(dst []int64, src []byte){
+	"I64": func(dst []int64, src []byte) {
+		for i := range dst {
+			dst[i] = int64(binary.LittleEndian.Uint64(src[8*i:]))
+		}
+	},
+	"I32": func(dst []int64, src []byte) {
+		for i := range dst {
+			dst[i] = int64(int32(binary.LittleEndian.Uint32(src[4*i:])))
+		}
+	},
+	"I16": func(dst []int64, src []byte) {
+		for i := range dst {
+			dst[i] = int64(int16(binary.LittleEndian.Uint16(src[2*i:])))
+		}
+	},
+	"I8": func(dst []int64, src []byte) {
+		for i := range dst {
+			dst[i] = int64(int8(src[i]))
+		}
+	},
+	"U8": func(dst []int64, src []byte) {
+		for i := range dst {
+			dst[i] = int64(src[i])
+		}
+	},
+}
+
 // Width returns the bytes of a value of a type; 0 for an unknown type.
 func Width(dtype string) int { return widths[dtype] }
 
@@ -53,8 +82,20 @@ func Floats(r io.ReaderAt, dtype string, first int64, n int) ([]float32, error) 
 	if !ok {
 		return nil, fmt.Errorf("type %s; F64, F32, F16 and BF16 can be read", dtype)
 	}
-	width := widths[dtype]
-	values := make([]float32, n)
+	return read(r, widths[dtype], first, n, convert)
+}
+
+// Ints is Floats for the types I64, I32, I16, I8 and U8.
+func Ints(r io.ReaderAt, dtype string, first int64, n int) ([]int64, error) {
+	convert, ok := integers[dtype]
+	if !ok {
+		return nil, fmt.Errorf("type %s; I64, I32, I16, I8 and U8 can be read as integers", dtype)
+	}
+	return read(r, widths[dtype], first, n, convert)
+}
+
+func read[T any](r io.ReaderAt, width int, first int64, n int, convert func(dst []T, src []byte)) ([]T, error) {
+	values := make([]T, n)
 	buf := make([]byte, min(chunk, n*width))
 	for done := 0; done < n; {
 		part := buf[:min(len(buf), (n-done)*width)]

@@ -147,7 +147,7 @@ func (t *tensor) contiguous() bool {
 }
 
 // rows returns the tensor's values, row-major, of those that it spans.
-func (t *tensor) rows(spanned []float32) []float32 {
+func rows[T any](t *tensor, spanned []T) []T {
 	if len(spanned) == 0 || t.contiguous() {
 		return spanned
 	}
@@ -155,7 +155,7 @@ func (t *tensor) rows(spanned []float32) []float32 {
 	for _, d := range t.shape {
 		count *= d
 	}
-	out := make([]float32, count)
+	out := make([]T, count)
 	index := make([]int, len(t.shape))
 	at := 0
 	for i := range out {

@@ -121,7 +121,20 @@ func (f *File) Tensor(name string) (shape []int, values []float32, err error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: tensor %q: %w", f.path, name, err)
 	}
-	return slices.Clone(t.shape), t.rows(spanned), nil
+	return slices.Clone(t.shape), rows(t, spanned), nil
+}
+
+// Ints reads a tensor of integers as safetensors.File does.
+func (f *File) Ints(name string) ([]int64, error) {
+	t, ok := f.tensors[name]
+	if !ok {
+		return nil, fmt.Errorf("%s: no tensor %q", f.path, name)
+	}
+	spanned, err := safetensors.Ints(t.storage.data, string(t.storage.kind), t.offset, t.span)
+	if err != nil {
+		return nil, fmt.Errorf("%s: tensor %q: %w", f.path, name, err)
+	}
+	return rows(t, spanned), nil
 }
 
 // readArchive reads the ZIP archive that torch.save has written since PyTorch 1.6.

@@ -29,6 +29,7 @@ type File interface {
 	Shape(name string) ([]int, bool)
 	DType(name string) string
 	Tensor(name string) (shape []int, values []float32, err error)
+	Ints(name string) ([]int64, error)
 	Close() error
 }
 
@@ -179,6 +180,14 @@ func (f *Folder) Read(name string, shape []int) ([]float32, error) {
 	}
 	_, values, err := f.files[f.in[name]].Tensor(name)
 	return values, err
+}
+
+// ReadInts is Read for the types I64, I32, I16, I8 and U8.
+func (f *Folder) ReadInts(name string, shape []int) ([]int64, error) {
+	if err := f.Check(name, shape); err != nil {
+		return nil, err
+	}
+	return f.files[f.in[name]].Ints(name)
 }
 
 // Check returns an error if there is no tensor of this name and shape. want is what config.json makes of it.
