@@ -40,9 +40,11 @@ func init() {
 		}
 		fields := strings.Fields(line)
 		words := make(map[string]bool, len(fields)-1)
-		for _, w := range fields[1:] {
-			words[w] = true
-			languagesOf[w] |= 1 << len(names)
+		for _, listed := range fields[1:] {
+			for _, w := range []string{listed, commas.Replace(listed)} {
+				words[w] = true
+				languagesOf[w] |= 1 << len(names)
+			}
 		}
 		stopWords[fields[0]] = words
 		names = append(names, fields[0])
@@ -55,6 +57,9 @@ func init() {
 		stopWords[name] = words
 	}
 }
+
+// commas writes Romanian as it is written today: the list is older than these letters.
+var commas = strings.NewReplacer("ş", "ș", "ţ", "ț")
 
 // ownStopWords are of languages that need none to be told.
 var ownStopWords = map[string]string{
