@@ -93,7 +93,7 @@ func TestBadInputIsNamed(t *testing.T) {
 			"a model that does not say how it pools",
 			map[string]string{"model/config.json": "{}"},
 			"embed -model DIR/model -role query DIR/queries.jsonl -out DIR/x.npy",
-			"set Options.Pooling to mean or cls (flag -pooling)",
+			"set Options.Pooling, to mean or cls for most models (flag -pooling)",
 		},
 		{
 			"a tokenizer that is missing",
@@ -146,7 +146,7 @@ func TestWrongCommandLinesAreNamed(t *testing.T) {
 		{"search -corpus c -bm25 -k 0 x", "-k is 0"},
 		{"search -corpus c -model m -threads -1 x", "-threads is -1"},
 		{"search -corpus c -model m -precision fp8 x", `-precision is "fp8", want fp32 or bf16`},
-		{"search -corpus c -model m -pooling max x", `-pooling is "max", want mean or cls`},
+		{"search -corpus c -model m -pooling middle x", `-pooling: pooling "middle" is not supported; cls, max,`},
 		{"embed f -role query -out o", "-model is missing"},
 		{"embed -model m f -out o", "-role is missing"},
 		{"embed -model m f -role query", "-out is missing"},

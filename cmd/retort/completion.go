@@ -244,7 +244,7 @@ var flagValues = map[string][]string{
 	"types":     {"sentence", "title", "keywords", "phrase", "howto"},
 	"device":    {"cpu", "cuda", "cuda:0"},
 	"precision": {"fp32", "bf16"},
-	"pooling":   {"mean", "cls"},
+	"pooling":   {"mean", "cls", "max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"},
 	"role":      {"query", "passage"},
 	"format":    {"text", "md", "csv"},
 }

@@ -58,8 +58,8 @@ func TestExportRefusesWhatItCannotWrite(t *testing.T) {
 		"no model": {"-tower query -out DIR/x", exitUsage, "-model is missing"},
 		"a word":   {"-tower query -model " + tiny + " -out DIR/x y", exitUsage, `"y"`},
 		"an unknown pool": {
-			"-tower query -model " + tiny + " -out DIR/x -pooling max", exitUsage,
-			`-pooling is "max", want mean or cls`,
+			"-tower query -model " + tiny + " -out DIR/x -pooling middle", exitUsage,
+			`-pooling: pooling "middle" is not supported; cls, max,`,
 		},
 		"its own folder": {
 			"-tower query -model " + link + " -out " + tiny, exitFailure,

@@ -37,7 +37,8 @@ const modelUsage = `
   -passage-prompt TEXT  text before every passage (the folder's value)
   -query-tokens N       maximum length of a query in tokens, with its prompt (the folder's value)
   -passage-tokens N     maximum length of a passage in tokens, with its prompt (the folder's value)
-  -pooling P            mean or cls (the folder's value)`
+  -pooling P            mean, cls, max, mean_sqrt_len_tokens, weightedmean, lasttoken, or several joined by + (the
+                        folder's value)`
 
 func (m *modelFlags) add(flags *flag.FlagSet) {
 	flags.StringVar(&m.dir, "model", "", "")
@@ -78,7 +79,10 @@ func checkPooling(pooling string) error {
 	if pooling == "" {
 		return nil
 	}
-	return oneOf("-pooling", pooling, string(transformer.Mean), string(transformer.CLS))
+	if err := transformer.Pooling(pooling).Validate(); err != nil {
+		return fmt.Errorf("%w: -pooling: %w", errUsage, err)
+	}
+	return nil
 }
 
 // open reads the model. The first call prints warnings about the folder to p. The caller closes the model.

@@ -213,7 +213,11 @@ func settingGroups() []settingGroup {
 			{"passage-prompt", "text before every passage", model},
 			{"query-tokens", "maximum length of a query in tokens, with its prompt; 0: the folder's value", model},
 			{"passage-tokens", "maximum length of a passage in tokens, with its prompt; 0: the folder's value", model},
-			{"pooling", `mean or cls; "": the folder's value`, model},
+			{
+				"pooling",
+				`mean, cls, max, mean_sqrt_len_tokens, weightedmean, lasttoken, or several joined by +; "": the folder's value`,
+				model,
+			},
 			{"precision", "fp32 or bf16; bf16 is fast only on a GPU and on processors with AMX or AVX512_BF16", model},
 		}},
 		{"The machine.", []setting{
