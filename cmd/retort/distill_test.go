@@ -119,6 +119,7 @@ func TestBadInputToDistillIsNamed(t *testing.T) {
 		{"a width that is no number", nil, good + " -matryoshka 8,x", exitUsage, "want widths separated by commas, such as 384,256,128,64"},
 		{"widths that ascend", nil, good + " -matryoshka 4,8", exitUsage, "-matryoshka: 8 follows 4, want distinct widths, the largest first"},
 		{"a width of nothing", nil, good + " -matryoshka 8,0", exitUsage, "-matryoshka: 0, want at least 1"},
+		{"no width of the vectors", nil, good + " -dim -1", exitUsage, "-dim is -1, want at least 0"},
 		{"judgements without queries", nil, good + " -qrels DIR/qrels/test.tsv", exitUsage, "-qrels needs -queries"},
 		{"no such model", nil, good, exitFailure, "DIR/none"},
 		{"empty corpus", map[string]string{"corpus.jsonl": ""}, good, exitFailure, "DIR/corpus.jsonl: no records"},

@@ -15,7 +15,7 @@ import (
 var exportCommand = command{
 	name:    "export",
 	summary: "write one tower of a model as a folder for other tools",
-	usage: `-tower query|passage -model DIR -out DIR [-pooling P]
+	usage: `-tower query|passage -model DIR -out DIR [-pooling P] [-dim N]
 
 Writes the query tower or the passage tower of a model as a sentence-transformers folder without a Router: Transformer,
 Pooling and Normalize. From a model with one tower it copies the weights with the prompt and length limit of the role.
@@ -26,6 +26,7 @@ LibTorch is not needed.
   -out DIR              output folder; an existing folder must be empty or written by Retort
   -pooling P            mean, cls, max, mean_sqrt_len_tokens, weightedmean, lasttoken, or several joined by + (the
                         folder's value)
+  -dim N                number of leading values that a vector keeps (the folder's value, or all)
 
 example:
   retort export -tower query -model runs/mine/model -out ./query-encoder
@@ -38,7 +39,9 @@ func runExport(ctx context.Context, args []string, stdout, stderr io.Writer) err
 	tower := flags.String("tower", "", "")
 	dir := flags.String("model", "", "")
 	out := flags.String("out", "", "")
-	pooling := flags.String("pooling", "", "")
+	var options transformer.Options
+	flags.StringVar(&options.Pooling, "pooling", "", "")
+	flags.IntVar(&options.TruncateDim, "dim", 0, "")
 	if _, err := parseArgs(flags, args); err != nil {
 		return err
 	}
@@ -49,14 +52,14 @@ func runExport(ctx context.Context, args []string, stdout, stderr io.Writer) err
 	if err != nil {
 		return err
 	}
-	if err := checkPooling(*pooling); err != nil {
+	if err := checkPooling(options.Pooling); err != nil {
 		return err
 	}
 	source, err := hub.Resolve(ctx, *dir, slog.New(lineHandler{progress.New(stderr)}))
 	if err != nil {
 		return err
 	}
-	folder, err := transformer.ReadFolder(source, transformer.Options{Pooling: *pooling})
+	folder, err := transformer.ReadFolder(source, options)
 	if err != nil {
 		return withFlag(err)
 	}

@@ -66,7 +66,11 @@ func TestExportRefusesWhatItCannotWrite(t *testing.T) {
 			"is where the model was opened from",
 		},
 		"somebody's folder": {"-tower query -model " + tiny + " -out DIR", exitFailure, "was not written by Retort"},
-		"no pooling":        {"-tower query -model DIR/bare -out DIR/x", exitFailure, "(flag -pooling)"},
+		"a width beyond the vectors": {
+			"-tower query -model " + tiny + " -out DIR/x -dim 33", exitFailure,
+			"Options.TruncateDim is 33; the model's vectors have 32 values (flag -dim)",
+		},
+		"no pooling": {"-tower query -model DIR/bare -out DIR/x", exitFailure, "(flag -pooling)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, stdout, stderr := cli(t.Context(), append([]string{"export"},
@@ -77,6 +81,8 @@ func TestExportRefusesWhatItCannotWrite(t *testing.T) {
 			require.NoFileExists(t, filepath.Join(dir, "x"))
 		})
 	}
+	succeed(t, "export", "-tower", "query", "-dim", "8", "-model", tiny, "-out", filepath.Join(dir, "x"))
+	require.Contains(t, readString(t, filepath.Join(dir, "x", "config_sentence_transformers.json")), `"truncate_dim": 8`)
 	succeed(t, "export", "-tower", "query", "-pooling", "mean", "-model", bare, "-out", filepath.Join(dir, "x"))
 	succeed(t, "export", "-tower", "passage", "-model", link, "-out", filepath.Join(dir, "x")) // in the place of the other
 }

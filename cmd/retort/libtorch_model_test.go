@@ -15,6 +15,7 @@ import (
 	"gonum.org/v1/gonum/blas/blas32"
 
 	"github.com/retort-ir/retort/eval"
+	"github.com/retort-ir/retort/internal/matrix"
 	"github.com/retort-ir/retort/internal/npy"
 )
 
@@ -95,6 +96,17 @@ func TestModelOptionsReachTheModel(t *testing.T) {
 	require.NotEqual(t, passage, embed("passage", "corpus.jsonl", "-passage-tokens", "5"))
 	require.NotEqual(t, query, embed("query", "queries.jsonl", "-query-tokens", "4"))
 	require.NotEqual(t, query, embed("query", "queries.jsonl", "-pooling", "cls"))
+
+	leading, _ := matrix.Leading(passage, 8)
+	require.InDeltaSlice(t, leading.Data, embed("passage", "corpus.jsonl", "-dim", "8").Data, 1e-6)
+	vectors := filepath.Join(dir, "narrow.npy")
+	require.NoError(t, npy.WriteFile(vectors, leading))
+	search := []string{"search", "-corpus", dir + "/corpus.jsonl", "-model", tiny, "-dim", "8", "line by line"}
+	require.Equal(t, succeed(t, search...), succeed(t, append(search, "-vectors", vectors)...))
+	require.NotEqual(t, succeed(t, search...), succeed(t, append(search, "-dim", "32")...))
+	code, _, stderr := cli(t.Context(), append(search, "-dim", "33")...)
+	require.Equal(t, exitFailure, code)
+	require.Contains(t, stderr, "Options.TruncateDim is 33; the model's vectors have 32 values (flag -dim)")
 }
 
 func TestModelInputThatDoesNotFitIsNamed(t *testing.T) {

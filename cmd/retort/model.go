@@ -38,7 +38,8 @@ const modelUsage = `
   -query-tokens N       maximum length of a query in tokens, with its prompt (the folder's value)
   -passage-tokens N     maximum length of a passage in tokens, with its prompt (the folder's value)
   -pooling P            mean, cls, max, mean_sqrt_len_tokens, weightedmean, lasttoken, or several joined by + (the
-                        folder's value)`
+                        folder's value)
+  -dim N                number of leading values that a vector keeps (the folder's value, or all)`
 
 func (m *modelFlags) add(flags *flag.FlagSet) {
 	flags.StringVar(&m.dir, "model", "", "")
@@ -50,6 +51,7 @@ func (m *modelFlags) add(flags *flag.FlagSet) {
 	flags.IntVar(&m.options.QueryTokens, "query-tokens", 0, "")
 	flags.IntVar(&m.options.PassageTokens, "passage-tokens", 0, "")
 	flags.StringVar(&m.options.Pooling, "pooling", "", "")
+	flags.IntVar(&m.options.TruncateDim, "dim", 0, "")
 }
 
 // check validates the flags before the model is read.
@@ -64,6 +66,7 @@ func (m *modelFlags) check() error {
 		{"-threads", m.options.Threads},
 		{"-query-tokens", m.options.QueryTokens},
 		{"-passage-tokens", m.options.PassageTokens},
+		{"-dim", m.options.TruncateDim},
 	} {
 		if f.value < 0 {
 			return fmt.Errorf("%w: %s is %d, want at least 0", errUsage, f.name, f.value)
@@ -134,6 +137,7 @@ func (f optionFlags) Handle(ctx context.Context, r slog.Record) error {
 func withFlag(err error) error {
 	for option, name := range map[string]string{
 		"Options.Pooling": "pooling", "Options.QueryTokens": "query-tokens", "Options.PassageTokens": "passage-tokens",
+		"Options.TruncateDim": "dim",
 	} {
 		if strings.Contains(err.Error(), option) {
 			return fmt.Errorf("%w (flag -%s)", err, name)
@@ -177,7 +181,7 @@ func (r *rankerFlags) check(flags *flag.FlagSet) error {
 		ofBM25 := slices.Contains([]string{"k1", "b", "analyzer"}, f.Name)
 		ofModel := slices.Contains([]string{
 			"vectors", "threads", "device", "precision", "query-prompt", "passage-prompt", "query-tokens", "passage-tokens",
-			"pooling",
+			"pooling", "dim",
 		}, f.Name)
 		if ofBM25 && !r.bm25 || ofModel && r.bm25 {
 			wrong = fmt.Errorf("%w: -%s has no effect on this ranker", errUsage, f.Name)

@@ -218,6 +218,7 @@ func settingGroups() []settingGroup {
 				`mean, cls, max, mean_sqrt_len_tokens, weightedmean, lasttoken, or several joined by +; "": the folder's value`,
 				model,
 			},
+			{"dim", "number of leading values that a vector keeps; 0: the folder's value, or all", model},
 			{"precision", "fp32 or bf16; bf16 is fast only on a GPU and on processors with AMX or AVX512_BF16", model},
 		}},
 		{"The machine.", []setting{

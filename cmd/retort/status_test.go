@@ -28,7 +28,7 @@ var changedSettings = map[string]string{
 // unchanged are settings of which a test with a model in memory can say nothing.
 var unchanged = map[string]bool{
 	"out": true, "lists": true, "query-prompt": true, "passage-prompt": true, "query-tokens": true, "passage-tokens": true,
-	"pooling": true, "precision": true, "device": true, "generator": true, "llm": true, "llm-url": true, "llm-model": true, "llm-api": true,
+	"pooling": true, "dim": true, "precision": true, "device": true, "generator": true, "llm": true, "llm-url": true, "llm-model": true, "llm-api": true,
 	"llm-types": true, "llm-passages": true, "llm-per-passage": true,
 	"fuse": true, "min-agreement": true, "agreement-weight": true, // of several teachers, which -teacher names
 	"rerank-truncate": true, "rerank-extra": true, // of a server

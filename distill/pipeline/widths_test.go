@@ -128,7 +128,8 @@ func TestHeldOutItemsAreRankedAtEachWidth(t *testing.T) {
 
 	p := pipeline(t)
 	queries := []retort.Query{
-		{ID: "a", Text: "alpha beta number0", Source: "p0"}, {ID: "b", Text: "gamma number5", Source: "p5"},
+		{ID: "a", Text: "alpha beta number0", Source: "p0"},
+		{ID: "b", Text: "gamma number5", Source: "p5"},
 		{ID: "c", Text: "beta number1", Source: "p0"},
 	}
 	ranks := func(widths ...int) []float64 {

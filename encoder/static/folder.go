@@ -199,14 +199,8 @@ func (m *Model) readSettings(dir string, normalize bool, o Options) error {
 	}
 	m.normalizes = normalize
 	m.cosine = st.Similarity == modelfolder.Cosine
-	m.dim = m.width
-	for _, cut := range []int{st.TruncateDim, o.TruncateDim} {
-		if cut < 0 {
-			return fmt.Errorf("%s: Options.TruncateDim is %d", dir, cut)
-		}
-		if cut > 0 {
-			m.dim = min(m.dim, cut)
-		}
+	if m.dim, err = st.Dim(m.width, o.TruncateDim); err != nil {
+		return fmt.Errorf("%s: %w", dir, err)
 	}
 	m.prompts = [2]string{st.Prompt("query"), st.Prompt("document")}
 	for i, given := range []struct {

@@ -27,7 +27,7 @@ type Options struct {
 	// QueryTokens and PassageTokens limit the length of a text in tokens, the prompt included; 0 uses the limit of
 	// tokenizer.json, which may have none.
 	QueryTokens, PassageTokens int
-	// TruncateDim is the number of leading values that a vector keeps, at most the folder's; 0 keeps what the folder says.
+	// TruncateDim is the number of leading values that a vector keeps, at most all; 0 uses the folder's truncate_dim.
 	TruncateDim int
 	// Logger receives a message from Open about settings of the folder that have no effect; nil logs nothing.
 	Logger *slog.Logger

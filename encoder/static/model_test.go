@@ -87,7 +87,7 @@ func TestOptionsOverrideTheFolder(t *testing.T) {
 	for i, v := range matrix.Row(got, 0) {
 		require.InDelta(t, matrix.Row(cut, 0)[i], v, 1e-6)
 	}
-	require.Equal(t, 10, open(t, "testdata/st", Options{TruncateDim: 99}).Dim())
+	require.Equal(t, 12, open(t, "testdata/st", Options{TruncateDim: 12}).Dim())
 
 	n, limit, err := whole.CountTruncated(t.Context(), encoder.Passage, []string{text, "a"})
 	require.NoError(t, err)
@@ -187,7 +187,8 @@ func TestBadFoldersAreErrorsThatNameTheFile(t *testing.T) {
 	}
 	for want, o := range map[string]Options{
 		"Options.QueryTokens is -1": {QueryTokens: -1}, "Options.PassageTokens is -1": {PassageTokens: -1},
-		"Options.TruncateDim is -1": {TruncateDim: -1},
+		"Options.TruncateDim is -1; the model's vectors have 12 values": {TruncateDim: -1},
+		"Options.TruncateDim is 13; the model's vectors have 12 values": {TruncateDim: 13},
 	} {
 		_, err := Open("testdata/st", o)
 		require.ErrorContains(t, err, want)

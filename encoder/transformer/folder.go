@@ -28,6 +28,9 @@ type Options struct {
 	// Pooling is one of the poolings, or several joined by "+"; empty uses the folder's. A folder without modules.json does
 	// not define it.
 	Pooling string
+	// TruncateDim is the number of leading values that a vector keeps, at most all; 0 uses the folder's truncate_dim.
+	// Vectors of a model that ranks by cosine are normalised after the cut. A saved model keeps the cut.
+	TruncateDim int
 
 	// Precision is the precision of the matrix products. With retort.BF16, training on a CPU still computes attention
 	// in float32, because the backward pass of attention in bfloat16 is slow on CPUs.
@@ -49,7 +52,7 @@ type Folder struct {
 	Dir            string
 	Query, Passage Side
 	similarity     modelfolder.Similarity
-	truncateDim    int // number of leading values that a vector keeps; 0: all
+	dim            int // number of leading values that a vector keeps
 	// notes are sentences about settings that encode_query and encode_document of sentence-transformers ignore,
 	// although the folder's author may have intended otherwise.
 	notes []string
@@ -95,13 +98,7 @@ func (f *Folder) Side(role encoder.Role) *Side {
 func (f *Folder) Shared() bool { return f.Query.Tower == f.Passage.Tower }
 
 // Dim returns the width of the vectors.
-func (f *Folder) Dim() int {
-	width := f.Query.Tower.width()
-	if f.truncateDim > 0 {
-		return min(f.truncateDim, width)
-	}
-	return width
-}
+func (f *Folder) Dim() int { return f.dim }
 
 // Normalized reports whether all vectors have L2 norm 1. It can be false for a model that ranks by dot product.
 func (f *Folder) Normalized() bool {

@@ -16,6 +16,6 @@ func (f *Folder) Export(ctx context.Context, dir string, role encoder.Role) erro
 		return fmt.Errorf("transformer: role %d is neither query nor passage", role)
 	}
 	side := *f.Side(role)
-	one := &Folder{Dir: f.Dir, Query: side, Passage: side, similarity: f.similarity, truncateDim: f.truncateDim}
+	one := &Folder{Dir: f.Dir, Query: side, Passage: side, similarity: f.similarity, dim: f.dim}
 	return folderWriter{Folder: one, role: &role}.save(ctx, dir)
 }

@@ -1,6 +1,10 @@
 package transformer
 
-import "github.com/retort-ir/retort/internal/modelfolder"
+import (
+	"fmt"
+
+	"github.com/retort-ir/retort/internal/modelfolder"
+)
 
 // readSentenceTransformers reads config_sentence_transformers.json: prompts, similarity and dimensions.
 func (f *Folder) readSentenceTransformers(o Options) error {
@@ -8,7 +12,10 @@ func (f *Folder) readSentenceTransformers(o Options) error {
 	if err != nil {
 		return err
 	}
-	f.similarity, f.truncateDim = st.Similarity, st.TruncateDim
+	f.similarity = st.Similarity
+	if f.dim, err = st.Dim(f.Query.Tower.width(), o.TruncateDim); err != nil {
+		return fmt.Errorf("%s: %w", f.Dir, err)
+	}
 	f.readPrompts(st, o)
 	f.Query.Prompt = valueOr(o.QueryPrompt, f.Query.Prompt)
 	f.Passage.Prompt = valueOr(o.PassagePrompt, f.Passage.Prompt)

@@ -95,8 +95,8 @@ func (w folderWriter) writePrompts(dir string) error {
 		"default_prompt_name": otherwise,
 		"similarity_fn_name":  w.similarity,
 	}
-	if w.truncateDim > 0 {
-		config["truncate_dim"] = w.truncateDim
+	if w.dim < w.Query.Tower.width() {
+		config["truncate_dim"] = w.dim
 	}
 	return writeJSON(dir, sentenceTransformersJSON, config)
 }

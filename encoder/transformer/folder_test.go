@@ -135,7 +135,6 @@ func TestSavedFolderKeepsSimilarityAndDimensions(t *testing.T) {
 			got, err := ReadFolder(out, Options{})
 			require.NoError(t, err)
 			require.Equal(t, modelfolder.Dot, got.similarity)
-			require.Equal(t, 12, got.truncateDim)
 			require.Equal(t, 12, got.Dim())
 			require.Equal(t, normalize, got.Query.Tower.Normalize)
 			require.Equal(t, normalize, got.Passage.Tower.Normalize)
@@ -154,6 +153,44 @@ func TestOptionsOverrideTheFolder(t *testing.T) {
 	require.Equal(t, 8, f.Query.Tokens)
 	require.Equal(t, 64, f.Passage.Tokens)
 	require.Equal(t, CLS, f.Query.Tower.Pooling)
+}
+
+func TestVectorsAreCutByTheFolderOrTheOption(t *testing.T) {
+	cut := changedFolder(t, "tiny", func(dir string) { write(t, dir, sentenceTransformersJSON, `{"truncate_dim":12}`) })
+	for _, c := range []struct {
+		dir       string
+		option    int
+		dim       int
+		saved     string
+		wantError string
+	}{
+		{"testdata/tiny", 0, 32, "", ""},
+		{"testdata/tiny", 32, 32, "", ""},
+		{"testdata/tiny", 8, 8, `"truncate_dim": 8`, ""},
+		{"testdata/tiny-router", 8, 8, `"truncate_dim": 8`, ""},
+		{cut, 0, 12, `"truncate_dim": 12`, ""},
+		{cut, 8, 8, `"truncate_dim": 8`, ""},
+		{cut, 16, 16, `"truncate_dim": 16`, ""}, // as SentenceTransformer(dir, truncate_dim=16)
+		{cut, 33, 0, "", cut + ": Options.TruncateDim is 33; the model's vectors have 32 values"},
+		{cut, -1, 0, "", cut + ": Options.TruncateDim is -1; the model's vectors have 32 values"},
+	} {
+		f, err := ReadFolder(c.dir, Options{TruncateDim: c.option})
+		if c.wantError != "" {
+			require.EqualError(t, err, c.wantError)
+			continue
+		}
+		require.NoError(t, err)
+		require.Equal(t, c.dim, f.Dim())
+		out := filepath.Join(t.TempDir(), "model")
+		require.NoError(t, f.Export(t.Context(), out, encoder.Query))
+		raw, err := os.ReadFile(filepath.Join(out, sentenceTransformersJSON))
+		require.NoError(t, err)
+		if c.saved == "" {
+			require.NotContains(t, string(raw), "truncate_dim")
+		} else {
+			require.Contains(t, string(raw), c.saved)
+		}
+	}
 }
 
 func TestFolderWithoutModulesNeedsAPooling(t *testing.T) {

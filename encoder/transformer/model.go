@@ -485,7 +485,7 @@ func (m *Model) Fingerprint() string {
 		fmt.Fprintf(h, "%q %d %s %s %+v\n", side.Prompt, side.Tokens, side.Tower.Pooling, side.Tower.tokenizer.Fingerprint(),
 			side.Tower.config)
 	}
-	if m.folder.similarity != modelfolder.Cosine || m.folder.truncateDim > 0 {
+	if m.folder.similarity != modelfolder.Cosine || m.folder.Dim() < m.folder.Query.Tower.width() {
 		fmt.Fprintf(h, "%s %d %t\n", m.folder.similarity, m.folder.Dim(), m.folder.Query.Tower.Normalize)
 	}
 	for _, side := range []*Side{&m.folder.Query, &m.folder.Passage} {

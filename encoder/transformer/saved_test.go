@@ -153,6 +153,30 @@ func TestTheCardNamesTheWidthsThatAModelWasTrainedAt(t *testing.T) {
 	}
 }
 
+// The reference is sentence-transformers 6.2, which cuts vectors by the truncate_dim of a saved model.
+func TestASavedModelOfCutVectorsIsCutInPython(t *testing.T) {
+	g := readModelGolden(t, "tiny")
+	var folders checked
+	for _, towers := range []int{1, 2} {
+		m := openModel(t, "testdata/tiny", Options{TruncateDim: 12})
+		if towers == 2 {
+			require.NoError(t, m.SplitTowers())
+		}
+		train(t, m, g)
+		dir := filepath.Join(t.TempDir(), "model")
+		require.NoError(t, m.Save(dir))
+		want := map[string]embedded{
+			"query":   embeddedBy(t, m, encoder.Query, g.Query.Texts),
+			"passage": embeddedBy(t, m, encoder.Passage, g.Passage.Texts),
+		}
+		require.Len(t, want["query"].Embeddings[0], 12)
+		again := openModel(t, dir, Options{})
+		require.Equal(t, want["query"], embeddedBy(t, again, encoder.Query, g.Query.Texts))
+		folders.add(t, dir, want)
+	}
+	folders.inPython(t)
+}
+
 func TestASavedModelIsWhatIsInMemory(t *testing.T) {
 	source := changedFolder(t, "tiny", func(string) {})
 	m := openModel(t, source, Options{})

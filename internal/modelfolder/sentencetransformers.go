@@ -1,6 +1,7 @@
 package modelfolder
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -36,7 +37,7 @@ const (
 type SentenceTransformers struct {
 	Settings    Settings
 	Similarity  Similarity
-	TruncateDim int                // number of leading values that a vector keeps; 0: all
+	TruncateDim int                // number of leading values that a vector keeps, at most all; 0: all
 	Prompts     map[string]*string // by name
 }
 
@@ -76,6 +77,15 @@ func ReadSentenceTransformers(dir string) (SentenceTransformers, error) {
 		return st, s.Errorf("default_prompt_name", "is %q, but prompts has no such name", otherwise)
 	}
 	return st, nil
+}
+
+// Dim returns the number of leading values that is kept of a vector of width values: override, Options.TruncateDim, or
+// else what the file says.
+func (st SentenceTransformers) Dim(width, override int) (int, error) {
+	if override < 0 || override > width {
+		return 0, fmt.Errorf("Options.TruncateDim is %d; the model's vectors have %d values", override, width)
+	}
+	return min(cmp.Or(override, st.TruncateDim, width), width), nil
 }
 
 // Prompt returns the prompt of a name; "" if there is none.

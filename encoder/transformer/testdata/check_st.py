@@ -27,7 +27,8 @@ def check(folder, embeddings):
         if role not in given:
             continue
         want = np.asarray(given[role]["embeddings"], dtype=np.float32)
-        got = encode(given[role]["texts"], convert_to_numpy=True)
+        cut = model.truncate_dim is not None  # sentence-transformers cuts after its module Normalize
+        got = encode(given[role]["texts"], convert_to_numpy=True, normalize_embeddings=cut)
         if got.shape != want.shape:
             sys.exit(f"{role}: {got.shape} in sentence-transformers, {want.shape} given")
         difference = float(np.abs(got - want).max())
