@@ -3,10 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -219,4 +221,46 @@ func (e interrupted) Encode(ctx context.Context, role encoder.Role, texts []stri
 		return blas32.General{}, err
 	}
 	return e.Encoder.Encode(ctx, role, texts)
+}
+
+// requireEmbedsAsInPython compares embed with the golden file beside a model folder, which a script there has made.
+func requireEmbedsAsInPython(t *testing.T, model string) {
+	t.Helper()
+	var golden map[string]json.RawMessage
+	require.NoError(t, json.Unmarshal([]byte(readString(t, model+".json")), &golden))
+	for _, role := range []string{"query", "passage"} {
+		t.Run(role, func(t *testing.T) {
+			var want struct {
+				Texts      []string
+				Embeddings [][]float32
+			}
+			require.NoError(t, json.Unmarshal(golden[role], &want))
+			records, out := filepath.Join(t.TempDir(), "records.jsonl"), filepath.Join(t.TempDir(), "vectors.npy")
+			rows := writeRecords(t, records, want.Texts)
+			succeed(t, "embed", records, "-model", model, "-role", role, "-out", out, "-threads", "1")
+			got, err := npy.ReadFile(out)
+			require.NoError(t, err)
+			require.Equal(t, len(rows), got.Rows)
+			for i, row := range rows {
+				require.InDeltaSlice(t, want.Embeddings[row], got.Data[i*got.Stride:][:got.Cols], 1e-5, want.Texts[row])
+			}
+		})
+	}
+}
+
+// writeRecords writes a record a text that is one for queries and for passages, and returns their indices. A query
+// needs a text, and a passage's text is trimmed.
+func writeRecords(t *testing.T, path string, texts []string) (rows []int) {
+	t.Helper()
+	f, err := os.Create(path)
+	require.NoError(t, err)
+	defer f.Close()
+	for i, text := range texts {
+		if text == "" || text != strings.TrimSpace(text) {
+			continue
+		}
+		require.NoError(t, json.NewEncoder(f).Encode(map[string]string{"_id": string(rune('a' + i)), "text": text}))
+		rows = append(rows, i)
+	}
+	return rows
 }

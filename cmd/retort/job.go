@@ -33,7 +33,11 @@ func (m *modelFlags) student(ctx context.Context, p *progress.Progress) func() (
 		if err != nil {
 			return nil, err
 		}
-		return model, nil
+		if model, ok := model.(student); ok {
+			return model, nil
+		}
+		return nil, errors.Join(fmt.Errorf("%s: static embeddings are not trained, only used to search, eval, embed and "+
+			"score (-teacher encoder:%s): give a transformer, such as all-MiniLM-L6-v2", m.dir, m.dir), model.Close())
 	}
 }
 

@@ -4,8 +4,6 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,48 +17,7 @@ import (
 	"github.com/retort-ir/retort/internal/npy"
 )
 
-// The vectors are those of sentence-transformers, from the golden files of encoder/transformer.
-func TestEmbedEqualsSentenceTransformers(t *testing.T) {
-	text, err := os.ReadFile(tiny + ".json")
-	require.NoError(t, err)
-	var golden map[string]json.RawMessage
-	require.NoError(t, json.Unmarshal(text, &golden))
-	for _, role := range []string{"query", "passage"} {
-		t.Run(role, func(t *testing.T) {
-			var want struct {
-				Texts      []string
-				Embeddings [][]float32
-			}
-			require.NoError(t, json.Unmarshal(golden[role], &want))
-			records, out := filepath.Join(t.TempDir(), "records.jsonl"), filepath.Join(t.TempDir(), "vectors.npy")
-			rows := writeRecords(t, records, want.Texts)
-			succeed(t, "embed", records, "-model", tiny, "-role", role, "-out", out, "-threads", "1")
-			got, err := npy.ReadFile(out)
-			require.NoError(t, err)
-			require.Equal(t, len(rows), got.Rows)
-			for i, row := range rows {
-				require.InDeltaSlice(t, want.Embeddings[row], got.Data[i*got.Stride:][:got.Cols], 1e-5, want.Texts[row])
-			}
-		})
-	}
-}
-
-// writeRecords writes a record a text that is one for queries and for passages, and returns their indices. A query
-// needs a text, and a passage's text is trimmed.
-func writeRecords(t *testing.T, path string, texts []string) (rows []int) {
-	t.Helper()
-	f, err := os.Create(path)
-	require.NoError(t, err)
-	defer f.Close()
-	for i, text := range texts {
-		if text == "" || text != strings.TrimSpace(text) {
-			continue
-		}
-		require.NoError(t, json.NewEncoder(f).Encode(map[string]string{"_id": string(rune('a' + i)), "text": text}))
-		rows = append(rows, i)
-	}
-	return rows
-}
+func TestEmbedEqualsSentenceTransformers(t *testing.T) { requireEmbedsAsInPython(t, tiny) }
 
 func TestModelCommandsAgreeWithEachOther(t *testing.T) {
 	dir := collection(t, nil)

@@ -14,7 +14,9 @@ import (
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/cmd/retort/internal/progress"
 	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/encoder/static"
 	"github.com/retort-ir/retort/encoder/transformer"
+	"github.com/retort-ir/retort/internal/hub"
 	"github.com/retort-ir/retort/internal/npy"
 	"github.com/retort-ir/retort/internal/runfolder"
 	"github.com/retort-ir/retort/mine"
@@ -88,8 +90,14 @@ func checkPooling(pooling string) error {
 	return nil
 }
 
+// closableEncoder is an encoder that must be closed.
+type closableEncoder interface {
+	encoder.Encoder
+	Close() error
+}
+
 // open reads the model. The first call prints warnings about the folder to p. The caller closes the model.
-func (m *modelFlags) open(ctx context.Context, p *progress.Progress) (*transformer.Model, error) {
+func (m *modelFlags) open(ctx context.Context, p *progress.Progress) (closableEncoder, error) {
 	if err := checkModelOfRun(ctx, m.dir); err != nil {
 		return nil, err
 	}
@@ -97,11 +105,37 @@ func (m *modelFlags) open(ctx context.Context, p *progress.Progress) (*transform
 	if !m.opened {
 		options.Logger = slog.New(optionFlags{lineHandler{p}})
 	}
-	model, err := transformer.Open(ctx, m.dir, options)
+	model, err := openEncoder(ctx, m.dir, options)
 	if err != nil {
 		return nil, withFlag(err)
 	}
 	m.opened = true
+	return model, nil
+}
+
+// openEncoder opens a transformer, or static embeddings, which are computed on the CPU in float32 whatever the options.
+func openEncoder(ctx context.Context, dir string, o transformer.Options) (closableEncoder, error) {
+	dir, err := hub.Resolve(ctx, dir, o.Logger)
+	if err != nil {
+		return nil, err
+	}
+	if !static.Holds(dir) {
+		model, err := transformer.Open(ctx, dir, o)
+		if err != nil {
+			return nil, err // not model: a nil *transformer.Model is no nil encoder
+		}
+		return model, nil
+	}
+	if o.Pooling != "" {
+		return nil, fmt.Errorf("%s: static embeddings have no pooling to choose: omit -pooling", dir)
+	}
+	model, err := static.Open(ctx, dir, static.Options{
+		QueryPrompt: o.QueryPrompt, PassagePrompt: o.PassagePrompt, QueryTokens: o.QueryTokens, PassageTokens: o.PassageTokens,
+		TruncateDim: o.TruncateDim, Logger: o.Logger,
+	})
+	if err != nil {
+		return nil, err
+	}
 	return model, nil
 }
 

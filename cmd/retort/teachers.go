@@ -166,7 +166,7 @@ func (o *opener) close() error {
 func (o *opener) member(ctx context.Context, m pipeline.ExpressionMember) (teacher.Teacher, error) {
 	switch m.Kind {
 	case "encoder":
-		model, err := transformer.Open(ctx, m.Arg, transformer.Options{
+		model, err := openEncoder(ctx, m.Arg, transformer.Options{
 			Threads: o.machine.Threads, Device: o.machine.Device, Precision: o.machine.Precision, Logger: o.logger,
 		})
 		if err != nil {

@@ -9,13 +9,14 @@ import (
 )
 
 func Example() {
-	model, err := static.Open("testdata/model2vec", static.Options{})
+	ctx := context.Background()
+	model, err := static.Open(ctx, "testdata/model2vec", static.Options{})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	defer model.Close()
-	rows, err := model.Encode(context.Background(), encoder.Query, []string{"how do I close a server"})
+	rows, err := model.Encode(ctx, encoder.Query, []string{"how do I close a server"})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -14,6 +14,7 @@ import (
 	"gonum.org/v1/gonum/blas/blas32"
 
 	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/internal/hub"
 	"github.com/retort-ir/retort/internal/matrix"
 	"github.com/retort-ir/retort/internal/parallel"
 	"github.com/retort-ir/retort/internal/tokenizer"
@@ -29,7 +30,8 @@ type Options struct {
 	QueryTokens, PassageTokens int
 	// TruncateDim is the number of leading values that a vector keeps, at most all; 0 uses the folder's truncate_dim.
 	TruncateDim int
-	// Logger receives a message from Open about settings of the folder that have no effect; nil logs nothing.
+	// Logger receives messages from Open about settings of the folder that have no effect, and about downloads; nil logs
+	// nothing.
 	Logger *slog.Logger
 }
 
@@ -56,8 +58,13 @@ var (
 	_ encoder.Fingerprinter = (*Model)(nil)
 )
 
-// Open reads a model folder.
-func Open(dir string, o Options) (*Model, error) {
+// Open reads a model folder. dir is a folder, or the name of a repository on the Hugging Face hub, such as
+// minishlab/potion-base-8M, as for transformer.Open.
+func Open(ctx context.Context, dir string, o Options) (*Model, error) {
+	dir, err := hub.Resolve(ctx, dir, o.Logger)
+	if err != nil {
+		return nil, err
+	}
 	m := &Model{}
 	if err := m.read(dir, o); err != nil {
 		return nil, err

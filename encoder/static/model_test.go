@@ -34,7 +34,7 @@ func readJSON(t testing.TB, path string, v any) {
 
 func open(t testing.TB, dir string, o Options) *Model {
 	t.Helper()
-	m, err := Open(dir, o)
+	m, err := Open(t.Context(), dir, o)
 	require.NoError(t, err)
 	return m
 }
@@ -180,7 +180,7 @@ func TestBadFoldersAreErrorsThatNameTheFile(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := copyOf(t, "st", c.harm)
-			_, err := Open(dir, Options{})
+			_, err := Open(t.Context(), dir, Options{})
 			require.ErrorContains(t, err, c.want)
 			require.ErrorContains(t, err, dir)
 		})
@@ -190,12 +190,12 @@ func TestBadFoldersAreErrorsThatNameTheFile(t *testing.T) {
 		"Options.TruncateDim is -1; the model's vectors have 12 values": {TruncateDim: -1},
 		"Options.TruncateDim is 13; the model's vectors have 12 values": {TruncateDim: 13},
 	} {
-		_, err := Open("testdata/st", o)
+		_, err := Open(t.Context(), "testdata/st", o)
 		require.ErrorContains(t, err, want)
 	}
 	require.False(t, Holds("../transformer/testdata/tiny"))
 	require.False(t, Holds("testdata"))
-	_, err := Open("testdata/none", Options{})
+	_, err := Open(t.Context(), "./testdata/none", Options{})
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 

@@ -163,6 +163,10 @@ func ReadFolder(dir string, o Options) (*Folder, error) {
 // readTower reads the modules of one route.
 func readTower(root string, modules []modelfolder.Module, o Options) (*Tower, error) {
 	t := &Tower{Pooling: Pooling(o.Pooling)}
+	if len(modules) > 0 && modules[0].Kind == "StaticEmbedding" {
+		return nil, fmt.Errorf("%s: the model is static embeddings, which package encoder/static opens",
+			filepath.Join(root, modulesJSON))
+	}
 	if len(modules) == 0 || modules[0].Kind != "Transformer" {
 		return nil, fmt.Errorf("%s: the first module is not a Transformer", filepath.Join(root, modulesJSON))
 	}
