@@ -49,6 +49,51 @@ func TestAModelOfTheHubIsFetchedByName(t *testing.T) {
 	require.FileExists(t, filepath.Join(exported, "config.json"))
 }
 
+// Every command that takes a folder of a model takes a name on the hub, and shows the token nowhere.
+func TestCommandsTakeNamesOfTheHub(t *testing.T) {
+	const secret = "hf_0123456789secret"
+	private := hubtest.Folder(t, staticModel("st"))
+	private.Token = secret
+	dir := collection(t, nil)
+	commands := []string{
+		"search -corpus DIR/corpus.jsonl -model org/static line",
+		"eval -collection DIR -model org/static",
+		"embed -role passage DIR/corpus.jsonl -model org/static -out DIR/x.npy",
+		"score -corpus DIR/corpus.jsonl -queries DIR/queries.jsonl -teacher encoder:org/static -out DIR/x.jsonl",
+		"fetch-model org/static",
+	}
+	run := func(command string) (int, string) {
+		code, stdout, stderr := cli(t.Context(), strings.Fields(strings.ReplaceAll(command, "DIR", dir))...)
+		require.NotContains(t, stdout+stderr, secret, command)
+		return code, stderr
+	}
+	for _, command := range commands {
+		h := hubtest.New(t, map[string]*hubtest.Repository{"org/static": private})
+		t.Setenv("HF_TOKEN", secret)
+		code, stderr := run(command)
+		require.Equal(t, exitOK, code, stderr)
+		t.Setenv("HF_HUB_OFFLINE", "1")
+		before := len(h.Requests())
+		code, stderr = run(command)
+		require.Equal(t, exitOK, code, stderr)
+		require.Len(t, h.Requests(), before)
+	}
+	commands = append(commands, "export -tower query -model org/static -out DIR/tower",
+		"distill -corpus DIR/corpus.jsonl -model org/static -out DIR/run")
+	for _, command := range commands {
+		hubtest.New(t, map[string]*hubtest.Repository{"org/static": private})
+		t.Setenv("HF_TOKEN", secret+"-of-another")
+		code, stderr := run(command)
+		require.Equal(t, exitFailure, code)
+		require.Contains(t, stderr, "org/static: not a path here; on the Hugging Face hub: no such repository or revision, or a private one")
+		require.Contains(t, stderr, "set HF_TOKEN")
+		t.Setenv("HF_HUB_OFFLINE", "1")
+		code, stderr = run(command)
+		require.Equal(t, exitFailure, code)
+		require.Contains(t, stderr, "HF_HUB_OFFLINE is set, and the cache "+filepath.Join(os.Getenv("HF_HOME"), "hub"))
+	}
+}
+
 // sameFiles compares the files that a model needs.
 func sameFiles(t *testing.T, want, got string) {
 	t.Helper()

@@ -109,11 +109,11 @@ func (r *repository) resolve(ctx context.Context) (string, error) {
 		return cached, nil
 	}
 	if err != nil {
-		return "", explain(err)
+		return "", explain(err, false)
 	}
 	found, err := r.download(ctx, commit, files)
 	if err != nil {
-		return "", explain(err)
+		return "", explain(err, true)
 	}
 	if commit != r.revision {
 		ref, err := modelfolder.Join(filepath.Join(r.dir, "refs"), r.revision)
@@ -133,18 +133,19 @@ func isUnreachable(err error) bool {
 	return !errors.As(err, &status) || status.Code == http.StatusTooManyRequests || status.Code >= 500
 }
 
-// explain adds what to do about an error of the hub.
-func explain(err error) error {
+// explain adds what to do about an error of the hub. The hub lists the files of a gated repository for everybody, but
+// gives them to nobody without access.
+func explain(err error, listed bool) error {
 	status := (*httpretry.StatusError)(nil)
 	if !errors.As(err, &status) {
 		return err
 	}
-	switch status.Code {
-	case http.StatusUnauthorized, http.StatusNotFound:
+	switch {
+	case status.Code == http.StatusForbidden, status.Code == http.StatusUnauthorized && listed:
+		return fmt.Errorf("the repository is gated or private: %w; ask for access on its page, and set HF_TOKEN", err)
+	case status.Code == http.StatusUnauthorized, status.Code == http.StatusNotFound:
 		return fmt.Errorf("no such repository or revision, or a private one: %w; "+
 			"check the name, and set HF_TOKEN if it is private", err)
-	case http.StatusForbidden:
-		return fmt.Errorf("the repository is gated or private: %w; ask for access on its page, and set HF_TOKEN", err)
 	}
 	return err
 }

@@ -296,7 +296,9 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 			"foo/bar: not a path here; on the Hugging Face hub: no such repository or revision, or a private one: ",
 			"/api/models/foo/bar/revision/main: HTTP 401 Unauthorized: Repository not found; check the name, and set HF_TOKEN",
 		}},
-		"gated":         {gated, "org/model", []string{"the repository is gated or private", "ask for access on its page"}},
+		"gated": {gated, "org/model", []string{
+			"the repository is gated or private: ", "HTTP 401 Unauthorized; ask for access on its page, and set HF_TOKEN",
+		}},
 		"revision":      {model(), "org/model@v9", []string{"no such repository or revision", "Invalid rev id: v9"}},
 		"bad revision":  {model(), "org/model@../main", []string{"org/model@../main: not a path here"}},
 		"another model": {&hubtest.Repository{Commit: hubtest.Commit, Files: map[string]string{"a.onnx": ""}}, "org/model", []string{"holds no model that Retort reads"}},
@@ -307,8 +309,13 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 			require.ErrorContains(t, err, want, name)
 		}
 	}
-	t.Setenv("HF_ENDPOINT", "ftp://host")
+	hubtest.New(t, one(gated))
+	t.Setenv("HF_TOKEN", secret)
 	_, err := Resolve(t.Context(), "org/model", nil)
+	require.ErrorContains(t, err, "the repository is gated or private")
+	require.ErrorContains(t, err, "HTTP 403 Forbidden; ask for access on its page")
+	t.Setenv("HF_ENDPOINT", "ftp://host")
+	_, err = Resolve(t.Context(), "org/model", nil)
 	require.ErrorContains(t, err, "HF_ENDPOINT")
 }
 

@@ -30,7 +30,7 @@ type Repository struct {
 	Commit string
 	Files  map[string]string // contents by name; weights are large files
 	Token  string            // "": public
-	Gated  bool              // nobody has access
+	Gated  bool              // everybody sees the names of the files, and nobody has access to them
 }
 
 // Hub is a running hub. Change Repositories and Moved before the first request only.
@@ -127,8 +127,6 @@ func (h *Hub) serve(w http.ResponseWriter, r *http.Request) {
 
 func (r *Repository) admits(w http.ResponseWriter, request *http.Request, revision string) bool {
 	switch {
-	case r.Gated:
-		refuse(w, http.StatusForbidden, "Access to this model is restricted")
 	case r.Token != "" && request.Header.Get("Authorization") != "Bearer "+r.Token:
 		refuse(w, http.StatusUnauthorized, "Repository not found for "+request.Header.Get("Authorization"))
 	case revision != "main" && revision != "refs/pr/1" && revision != r.Commit:
@@ -164,6 +162,15 @@ func (h *Hub) serveList(w http.ResponseWriter, r *http.Request, repository *Repo
 
 func (h *Hub) serveFile(w http.ResponseWriter, r *http.Request, repository *Repository, revision, file string) {
 	if !repository.admits(w, r, revision) {
+		return
+	}
+	if repository.Gated {
+		status := http.StatusUnauthorized
+		if r.Header.Get("Authorization") != "" {
+			status = http.StatusForbidden
+		}
+		w.Header().Set("X-Error-Code", "GatedRepo")
+		refuse(w, status, "Access to this model is restricted")
 		return
 	}
 	content, found := repository.Files[file]
