@@ -146,6 +146,11 @@ towers: build model ## measure towers and losses for docs/results.md (COLLECTION
 	$(PLAIN) go run ./examples/godoc $(GODOC)
 	python3 bench/towers.py bin/retort $(MODEL_FOLDER) runs/towers '$(COLLECTIONS)/cranfield' $(GODOC) --docs docs/results.md $(TOWERS_ARGS)
 
+.PHONY: widths
+widths: libtorch model ## measure vectors trained at nested widths for docs/results.md (COLLECTIONS: BEIR folders with cranfield)
+	$(TORCH) go run ./examples/widths -folder runs/widths -collection '$(COLLECTIONS)/cranfield' -model $(MODEL_FOLDER) \
+		-docs docs/results.md $(WIDTHS_ARGS)
+
 PGSERVER := .cache/pgserver
 
 # Only the programs in the wheel are used.

@@ -36,6 +36,7 @@ type experiment struct {
 	queries, lists, tokens          int
 	log                             io.Writer
 	judged                          *eval.Collection
+	passages                        *mine.Dense // of the untouched model
 }
 
 func main() {
@@ -73,6 +74,7 @@ func (b *experiment) run(ctx context.Context, widths string) error {
 	if err != nil {
 		return err
 	}
+	defer b.passages.Close()
 	var table bytes.Buffer
 	fmt.Fprintln(&table, "| towers | width | untouched | whole width only | nested widths | nested - untouched | nested - whole only |")
 	fmt.Fprintln(&table, "|---|---|---|---|---|---|---|")
@@ -118,13 +120,26 @@ func (b *experiment) open(ctx context.Context) (*transformer.Model, error) {
 	return transformer.Open(ctx, b.model, transformer.Options{PassageTokens: b.tokens})
 }
 
-func (b *experiment) untouched(ctx context.Context) ([]*eval.Report, error) {
+// untouched returns the reports of the model before training, by width. The vectors of its passages are in a file.
+func (b *experiment) untouched(ctx context.Context) (_ []*eval.Report, err error) {
 	student, err := b.open(ctx)
 	if err != nil {
 		return nil, err
 	}
-	reports, err := b.measure(ctx, student)
-	return reports, errors.Join(err, student.Close())
+	defer func() { err = errors.Join(err, student.Close()) }()
+	vectors := filepath.Join(b.folder, "untouched.npy")
+	if _, err := os.Stat(vectors); err != nil {
+		if err := os.MkdirAll(b.folder, 0o755); err != nil {
+			return nil, err
+		}
+		if err := mine.WriteVectors(ctx, student, b.judged.Corpus, vectors, nil); err != nil {
+			return nil, err
+		}
+	}
+	if b.passages, err = mine.OpenDense(student, vectors); err != nil {
+		return nil, err
+	}
+	return b.measure(ctx, student, b.passages.Vectors())
 }
 
 // trained returns the reports of the student after the last step, by width.
@@ -135,8 +150,13 @@ func (b *experiment) trained(ctx context.Context, towers distill.Towers, widths 
 	}
 	defer func() { err = errors.Join(err, student.Close()) }()
 	name := fmt.Sprintf("%v-%d", towers, len(widths))
+	if widths != nil {
+		if err := b.begin(name, fmt.Sprintf("%v-0", towers)); err != nil {
+			return nil, err
+		}
+	}
 	recipe := pipeline.Recipe{
-		Folder: filepath.Join(b.folder, name), Towers: towers, Widths: widths, KeepLast: true,
+		Folder: filepath.Join(b.folder, name), Towers: towers, Widths: widths, KeepLast: true, Vectors: b.passages.Vectors(),
 		TestQueries: b.judged.Queries, Mining: pipeline.DefaultMining(towers), TeacherCheck: pipeline.TeacherCheck{Queries: -1},
 	}
 	recipe.Mining.MaxQueries = b.queries
@@ -155,12 +175,35 @@ func (b *experiment) trained(ctx context.Context, towers distill.Towers, widths 
 		fmt.Fprintf(b.log, "%s: %d steps, %.3f s each, of which %.3f s are similarities and losses\n", name, steps,
 			took.Seconds()/float64(steps), similarity.Seconds()/float64(steps))
 	}
-	return b.measure(ctx, student)
+	if towers == distill.QueryOnly {
+		return b.measure(ctx, student, b.passages.Vectors())
+	}
+	dense, err := mine.NewDense(ctx, student, b.judged.Corpus, nil)
+	if err != nil {
+		return nil, err
+	}
+	return b.measure(ctx, student, dense.Vectors())
 }
 
-// measure ranks the test queries at each width. Texts are encoded once.
-func (b *experiment) measure(ctx context.Context, student *transformer.Model) ([]*eval.Report, error) {
-	dense, err := mine.NewDense(ctx, student, b.judged.Corpus, nil)
+// begin copies the finished run other, unless the run name exists: queries, lists and scores do not depend on widths.
+func (b *experiment) begin(name, other string) error {
+	run := filepath.Join(b.folder, name)
+	if _, err := os.Stat(run); err == nil {
+		return nil
+	}
+	part := run + ".part"
+	if err := os.RemoveAll(part); err != nil {
+		return err
+	}
+	if err := os.CopyFS(part, os.DirFS(filepath.Join(b.folder, other))); err != nil {
+		return err
+	}
+	return os.Rename(part, run)
+}
+
+// measure ranks the test queries at each width of the vectors.
+func (b *experiment) measure(ctx context.Context, student *transformer.Model, passages blas32.General) ([]*eval.Report, error) {
+	dense, err := mine.NewDenseVectors(student, passages)
 	if err != nil {
 		return nil, err
 	}
@@ -170,7 +213,7 @@ func (b *experiment) measure(ctx context.Context, student *transformer.Model) ([
 	}
 	var reports []*eval.Report
 	for _, width := range b.widths {
-		rankings, err := mine.TopK(ctx, leading(queries, width), leading(dense.Vectors(), width), 100)
+		rankings, err := mine.TopK(ctx, leading(queries, width), leading(passages, width), 100)
 		if err != nil {
 			return nil, err
 		}
