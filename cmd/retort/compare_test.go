@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/retort-ir/retort/internal/jsonl"
 	"github.com/retort-ir/retort/internal/results"
 )
 
@@ -33,7 +35,10 @@ func saveRun(t *testing.T, dir, name string, systems ...answers) string {
 			})
 		}
 	}
-	require.NoError(t, results.Save(run, records))
+	f, err := os.Create(filepath.Join(run, results.FileName))
+	require.NoError(t, err)
+	defer f.Close()
+	require.NoError(t, jsonl.Write(f, slices.Values(records)))
 	return run
 }
 

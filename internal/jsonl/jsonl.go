@@ -11,7 +11,6 @@ import (
 	"iter"
 	"unicode/utf8"
 
-	"github.com/retort-ir/retort/internal/atomicfile"
 	"github.com/retort-ir/retort/internal/regular"
 	"github.com/retort-ir/retort/internal/strictjson"
 	"github.com/retort-ir/retort/internal/textfile"
@@ -107,11 +106,6 @@ func ReadFileWith[T any](path string, decode func(line []byte) (T, error)) iter.
 		defer f.Close()
 		ReadWith(f, path, decode)(yield)
 	}
-}
-
-// WriteFile writes one value a line. The file appears whole or not at all.
-func WriteFile[T any](path string, values iter.Seq[T]) error {
-	return atomicfile.Write(path, func(w io.Writer) error { return Write(w, values) })
 }
 
 // Write writes one value a line. An error names the record, counted from 1.

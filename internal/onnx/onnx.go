@@ -80,9 +80,6 @@ func Parse(data []byte, name string) (*Model, error) {
 // Close unmaps the file; nothing may be read afterwards. Closing twice is harmless.
 func (m *Model) Close() error { return m.close() }
 
-// Nodes returns the operations in the order in which they are computed. They belong to the model: do not change them.
-func (m *Model) Nodes() []Node { return m.nodes }
-
 // Names returns the names of the constants, in the file's order.
 func (m *Model) Names() []string { return slices.Clone(m.names) }
 

@@ -42,7 +42,7 @@ func TestTheGraph(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, []int{400, 32}, shape)
 	products := 0
-	for _, n := range m.Nodes() {
+	for _, n := range m.nodes {
 		if n.Op == "MatMul" {
 			products++
 			require.Len(t, n.Inputs, 2)

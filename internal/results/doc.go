@@ -1,3 +1,3 @@
-// Package results reads and writes the per-query results of a run's evaluation: evaluate.jsonl in the run folder, with
+// Package results reads the per-query results of a run's evaluation: evaluate.jsonl in the run folder, with
 // one record a set, system and query.
 package results

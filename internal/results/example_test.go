@@ -3,6 +3,7 @@ package results_test
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/retort-ir/retort/internal/results"
 )
@@ -14,11 +15,10 @@ func Example() {
 		return
 	}
 	defer os.RemoveAll(dir)
-	records := []results.Record{
-		{Set: "judged", System: results.Before, Query: "q1", Metrics: results.Metrics{"ndcg@10": .5}, Top: []string{"b", "a"}},
-		{Set: "judged", System: results.After, Query: "q1", Metrics: results.Metrics{"ndcg@10": 1}, Top: []string{"a", "b"}},
-	}
-	if err := results.Save(dir, records); err != nil {
+	records := `{"set":"judged","system":"before","query":"q1","metrics":{"ndcg@10":0.5},"top":["b","a"]}
+{"set":"judged","system":"after","query":"q1","metrics":{"ndcg@10":1},"top":["a","b"]}
+`
+	if err := os.WriteFile(filepath.Join(dir, results.FileName), []byte(records), 0o600); err != nil {
 		fmt.Println(err)
 		return
 	}

@@ -75,19 +75,6 @@ func Load(dir string) ([]Record, error) {
 	return records, nil
 }
 
-// Save writes the records to a run folder, which must exist. The file appears whole or not at all. A record that Load
-// would refuse is an error.
-func Save(dir string, records []Record) error {
-	path := filepath.Join(dir, FileName)
-	c := newChecker()
-	for i, r := range records {
-		if err := c.check(r); err != nil {
-			return fmt.Errorf("write %s: record %d: %w", path, i+1, err)
-		}
-	}
-	return jsonl.WriteFile(path, slices.Values(records))
-}
-
 // Sets returns the names of the sets, in the order in which they first occur.
 func Sets(records []Record) []string {
 	var sets []string
