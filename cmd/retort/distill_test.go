@@ -545,7 +545,13 @@ func TestDistillSaysTheQualityAtEachWidth(t *testing.T) {
 	require.Len(t, written.Widths, 3)
 	require.Equal(t, []any{"held-out items", "mrr@10", 2}, []any{written.Widths[2].Set, written.Widths[2].Metric, written.Widths[2].Width})
 
-	wide := append(fakeArgs(t, dir), "-matryoshka", "16")
-	_, _, err = distillFake(t, t.Context(), wide...)
-	require.ErrorContains(t, err, "-matryoshka: 16 is more than the 8 values of the student's vectors")
+	both := fakeArgs(t, dir, "-towers", "both", "-out", dir+"/both", "-matryoshka", "8,2")
+	stdout, log, err := distillFake(t, t.Context(), both...)
+	require.NoError(t, err, log)
+	require.Regexp(t, `MRR@10 of held-out items, width .*\n8 .*\n2 `, stdout)
+
+	for _, towers := range []string{"query", "both"} {
+		_, _, err = distillFake(t, t.Context(), fakeArgs(t, dir, "-towers", towers, "-matryoshka", "16")...)
+		require.ErrorContains(t, err, "-matryoshka: 16 is more than the 8 values of the student's vectors")
+	}
 }
