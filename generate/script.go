@@ -62,11 +62,11 @@ func (s Scripts) Check(extractOnly bool) (warnings []string, err error) {
 		return nil, fmt.Errorf("its %s passages are in %s, and no queries can be extracted from those: give queries of your own, "+
 			"or have a language model ask them", counted.Thousands(s.Passages), unspacedScripts)
 	case s.Unspaced > 0:
-		warnings = append(warnings, fmt.Sprintf("%s: no queries are extracted from them, and BM25 takes each of their "+
-			"characters for a word. Queries of your own or of a language model make up for the first", s.DescribeUnspaced()))
+		warnings = append(warnings, fmt.Sprintf("%s: no queries are extracted from them: give queries of your own, or have "+
+			"a language model ask them", s.DescribeUnspaced()))
 	}
 	if s.Foreign*2 > s.Passages-s.Unspaced {
-		warnings = append(warnings, fmt.Sprintf("%s of %s passages do not look English, which extractive queries and BM25's stop words and stems "+
+		warnings = append(warnings, fmt.Sprintf("%s of %s passages do not look English, which extractive queries "+
 			"are made for: expect less of them, and give judged queries to see what they are worth",
 			counted.Thousands(s.Foreign), counted.Thousands(s.Passages)))
 	}

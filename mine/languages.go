@@ -2,6 +2,7 @@ package mine
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -44,6 +45,17 @@ func LanguageAnalyzer(l retort.Language) Analyzer {
 		return English()
 	}
 	return build(string(l))
+}
+
+// DetectAnalyzer returns the [LanguageAnalyzer] of the main language of a corpus, by retort.DetectLanguages. found says
+// what it found and took: "german 80%, english 12%: analyzer german".
+func DetectAnalyzer(ctx context.Context, corpus retort.Corpus) (a Analyzer, found string, err error) {
+	languages, err := retort.DetectLanguages(ctx, corpus)
+	if err != nil {
+		return nil, "", err
+	}
+	a = LanguageAnalyzer(languages.Main())
+	return a, fmt.Sprintf("%s: analyzer %s", languages, a), nil
 }
 
 // AnalyzerNamed returns the analyzer of a name in AnalyzerNames: [English], [Code], or the analyzer of a language.

@@ -158,3 +158,28 @@ func FuzzAnalyzersOfLanguages(f *testing.F) {
 		}
 	})
 }
+
+func TestTheAnalyzerOfMostPassagesIsDetected(t *testing.T) {
+	const german, english = "Die Kanne wird mit Essig gefüllt und nach einer Stunde mit Wasser gespült.",
+		"Fill the kettle with vinegar and rinse it with water after an hour."
+	for _, c := range []struct {
+		texts           []string
+		analyzer, found string
+	}{
+		{[]string{english, english}, "english", "english 100%: analyzer english"},
+		{[]string{german, german, english, "Kanne"}, "german", "german 50%, english 25%, unknown 25%: analyzer german"},
+		{[]string{"水壶里的水垢用白醋清除。", english, "水壶里的水垢用白醋清除。"}, "cjk", "chinese 67%, english 33%: analyzer cjk"},
+		{[]string{german, "x", "x", "x", "x"}, "english", "german 20%, unknown 80%: analyzer english"},
+	} {
+		var passages []retort.Passage
+		for i, text := range c.texts {
+			passages = append(passages, retort.Passage{ID: fmt.Sprint(i), Text: text})
+		}
+		corpus, err := retort.NewCorpus(passages)
+		require.NoError(t, err)
+		analyzer, found, err := mine.DetectAnalyzer(t.Context(), corpus)
+		require.NoError(t, err)
+		require.Equal(t, c.analyzer, fmt.Sprint(analyzer))
+		require.Equal(t, c.found, found)
+	}
+}

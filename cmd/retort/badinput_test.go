@@ -133,7 +133,7 @@ func TestWrongCommandLinesAreNamed(t *testing.T) {
 		{"eval -collection d -bm25 -model m", "give either -model DIR or -bm25"},
 		{"eval -collection d -bm25 -metrics ndgc@10", `metric "ndgc@10": want ndcg@K`},
 		{"eval -collection d -bm25 -metrics map,map", "duplicate metric map"},
-		{"eval -collection d -bm25 -analyzer german", `-analyzer is "german", want english or code`},
+		{"eval -collection d -bm25 -analyzer klingon", `-analyzer is "klingon", want auto or arabic or cjk or code or danish`},
 		{"eval -collection d -bm25 -k1 -1", "-k1 is -1"},
 		{"eval -collection d -bm25 -k1 NaN", "-k1 is NaN"},
 		{"eval -collection d -bm25 -b 2", "-b is 2"},

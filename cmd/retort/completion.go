@@ -233,7 +233,7 @@ var flagValues = map[string][]string{
 	"towers":    {"query", "both"},
 	"tower":     {"query", "passage"},
 	"keep":      {"best", "last"},
-	"analyzer":  {"english", "code"},
+	"analyzer":  analyzerValues(),
 	"target":    targetNames(),
 	"loss":      {lossKL, lossPaper},
 	"generator": {"extractive", "llm", "both"},

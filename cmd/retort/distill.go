@@ -70,7 +70,8 @@ the stages that depend on them. "retort status RUN" shows the progress.
   -retention DIR        judged queries of another task, a folder in BEIR layout (qrels/test.tsv). A model that loses
                         more than -retention-drop on them is moved back towards its initial weights
   -retention-drop X     how much nDCG@10 may drop on the -retention queries (0.01)
-  -analyzer A           words for BM25: english, or code, which also splits identifiers (english)
+  -analyzer A           words for BM25: english, german and other languages, cjk, or code, which also splits identifiers;
+                        auto: by the language of most passages (auto)
   -seed N               seed of all random draws (1)
   Every other setting of the file that -init writes is a flag too.` + modelUsage + `
 
@@ -128,7 +129,7 @@ func (f *distillFlags) addMining(flags *flag.FlagSet) {
 	flags.IntVar(&m.Filters.MinWords, "min-words", m.Filters.MinWords, "")
 	flags.IntVar(&m.Filters.MaxWords, "max-words", m.Filters.MaxWords, "")
 	flags.Float64Var(&m.Filters.NearDuplicate, "near-duplicate", m.Filters.NearDuplicate, "")
-	flags.StringVar(&f.analyzer, "analyzer", "english", "")
+	flags.StringVar(&f.analyzer, "analyzer", analyzerAuto, "")
 	flags.IntVar(&m.List.Depth, "depth", m.List.Depth, "")
 	flags.IntVar(&m.RoundTrip, "round-trip", m.RoundTrip, "")
 	flags.IntVar(&m.List.Top, "top", 0, "")
@@ -223,7 +224,7 @@ func (f *distillFlags) check() error {
 		return fmt.Errorf("%w: -retention needs -keep best: the evaluations that choose the best model measure it", errUsage)
 	}
 	err := errors.Join(f.model.check(), oneOf("-towers", f.towers, "query", "both"),
-		oneOf("-keep", f.keep, "best", "last"), oneOf("-analyzer", f.analyzer, "english", "code"),
+		oneOf("-keep", f.keep, "best", "last"), oneOf("-analyzer", f.analyzer, analyzerValues()...),
 		oneOf("-loss", f.loss, lossKL, lossPaper), f.checkTarget())
 	if err != nil {
 		return err
@@ -392,7 +393,7 @@ func (f *distillFlags) usualTeacher() string {
 // recipe returns the recipe of the flags, without the parts that are read from files.
 func (f *distillFlags) recipe() pipeline.Recipe {
 	r := pipeline.Recipe{
-		Folder: f.out, Seed: f.seed, Analyzer: mine.English(), Mining: f.mining, Training: f.training,
+		Folder: f.out, Seed: f.seed, Mining: f.mining, Training: f.training,
 		Widths:       f.widths,
 		TeacherCheck: pipeline.TeacherCheck{Queries: cmp.Or(f.checkQueries, -1), Force: f.force},
 		Retention:    pipeline.Retention{MaxDrop: f.retentionDrop},
@@ -401,8 +402,8 @@ func (f *distillFlags) recipe() pipeline.Recipe {
 	if f.towers == "both" {
 		r.Towers = distill.Both
 	}
-	if f.analyzer == "code" {
-		r.Analyzer = mine.Code()
+	if f.analyzer != analyzerAuto {
+		r.Analyzer, _ = mine.AnalyzerNamed(f.analyzer) // check knows the name
 	}
 	if f.loss == lossPaper {
 		r.Training.Loss, r.Training.CountDuplicates = loss.Paper(), true

@@ -150,6 +150,7 @@ func TestBM25SettingsReachTheIndex(t *testing.T) {
 			append([]string{"eval", "-collection", dir, "-split", "dev", "-bm25", "-metrics", "mrr@10"}, flags...)...)
 	}
 	require.Contains(t, eval("-analyzer", "english"), "MRR@10   0.0000", "bufio.Scanner is one word")
+	require.Contains(t, eval("-analyzer", "auto"), "MRR@10   0.0000", "the passages are English")
 	require.Contains(t, eval("-analyzer", "code"), "MRR@10   1.0000")
 
 	score := func(flags ...string) float32 {
@@ -185,4 +186,28 @@ func TestEvalOfJudgedCollections(t *testing.T) {
 		require.NoError(t, json.Unmarshal([]byte(out), &got))
 		require.InDelta(t, want, got["ndcg@10"], .005, name)
 	}
+}
+
+func TestBM25DetectsTheLanguageOfTheCorpus(t *testing.T) {
+	dir := collection(t, map[string]string{
+		"corpus.jsonl": `{"_id":"a","text":"Die Häuser in der Straße sind alt und werden von der Stadt verkauft."}
+{"_id":"b","text":"Der Hund und die Katze schlafen in dem Garten, wenn die Sonne scheint."}
+{"_id":"c","text":"Mit dem Zug ist man in einer Stunde bei der Messe, mit dem Auto nicht."}
+`,
+		"queries.jsonl": `{"_id":"q1","text":"Haus"}` + "\n",
+		"qrels/dev.tsv": "q1\ta\t1\n",
+	})
+	eval := func(flags ...string) (stdout, stderr string) {
+		code, stdout, stderr := cli(t.Context(), append([]string{
+			"eval", "-collection", dir, "-split", "dev", "-bm25", "-metrics", "mrr@10",
+		}, flags...)...)
+		require.Zero(t, code, stderr)
+		return stdout, stderr
+	}
+	stdout, stderr := eval()
+	require.Contains(t, stdout, "MRR@10   1.0000")
+	require.Contains(t, stderr, "languages: german 100%: analyzer german")
+	stdout, stderr = eval("-analyzer", "english")
+	require.Contains(t, stdout, "MRR@10   0.0000", "Porter's stemmer does not know Häuser")
+	require.NotContains(t, stderr, "languages")
 }

@@ -194,7 +194,8 @@ const rankerUsage = modelUsage + `
   -bm25                 rank with BM25, in place of a model
   -k1 K                 k1 of BM25 (.9 as in Anserini; Lucene has 1.2)
   -b B                  b of BM25 (.4 as in Anserini; Lucene has .75)
-  -analyzer A           words for BM25: english, or code, which also splits identifiers (english)`
+  -analyzer A           words for BM25: english, german and other languages, cjk, or code, which also splits identifiers;
+                        auto: by the language of most passages (auto)`
 
 func (r *rankerFlags) add(flags *flag.FlagSet) {
 	r.model.add(flags)
@@ -202,7 +203,7 @@ func (r *rankerFlags) add(flags *flag.FlagSet) {
 	flags.BoolVar(&r.bm25, "bm25", false, "")
 	flags.Float64Var(&r.k1, "k1", .9, "")
 	flags.Float64Var(&r.b, "b", .4, "")
-	flags.StringVar(&r.analyzer, "analyzer", "english", "")
+	flags.StringVar(&r.analyzer, "analyzer", analyzerAuto, "")
 }
 
 // check validates parsed flags. It refuses flags that have no effect on the ranker.
@@ -233,7 +234,7 @@ func (r *rankerFlags) check(flags *flag.FlagSet) error {
 	if !(r.b >= 0 && r.b <= 1) {
 		return fmt.Errorf("%w: -b is %v, want a number in [0,1]", errUsage, r.b)
 	}
-	return oneOf("-analyzer", r.analyzer, "english", "code")
+	return oneOf("-analyzer", r.analyzer, analyzerValues()...)
 }
 
 // name returns the name of the ranker in a run file.
@@ -250,10 +251,11 @@ func (r *rankerFlags) open(ctx context.Context, corpus retort.Corpus, queries []
 	p *progress.Progress,
 ) (mine.Retriever, func() error, error) {
 	if r.bm25 {
-		if err := warnOfScripts(ctx, corpus, p); err != nil {
+		analyzer, err := openAnalyzer(ctx, r.analyzer, corpus, p)
+		if err != nil {
 			return nil, nil, err
 		}
-		index, err := mine.NewBM25(ctx, corpus, r.bm25Options())
+		index, err := mine.NewBM25(ctx, corpus, r.bm25Options(analyzer))
 		return index, func() error { return nil }, err
 	}
 	if err := checkVectors(r.vectors, corpus); err != nil { // cheaper than opening the model
@@ -273,13 +275,10 @@ func (r *rankerFlags) open(ctx context.Context, corpus retort.Corpus, queries []
 	return index, model.Close, nil
 }
 
-func (r *rankerFlags) bm25Options() mine.BM25Options {
-	options := mine.BM25Options{K1: r.k1, B: r.b, Analyzer: mine.English()}
+func (r *rankerFlags) bm25Options(analyzer mine.Analyzer) mine.BM25Options {
+	options := mine.BM25Options{K1: r.k1, B: r.b, Analyzer: analyzer}
 	if r.k1 == 0 && r.b == 0 {
 		options.B = 1 // b has no effect if k1 is 0, but two zeros would mean the defaults
-	}
-	if r.analyzer == "code" {
-		options.Analyzer = mine.Code()
 	}
 	return options
 }

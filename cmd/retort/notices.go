@@ -37,12 +37,3 @@ func checkScripts(
 	}
 	return nil
 }
-
-// warnOfScripts warns when BM25 alone searches passages without spaces between words.
-func warnOfScripts(ctx context.Context, corpus retort.Corpus, p *progress.Progress) error {
-	s, err := generate.ReadScripts(ctx, corpus)
-	if err == nil && s.Unspaced > 0 {
-		p.Print(s.DescribeUnspaced() + ": BM25 treats each character as a word; a model (-model DIR) may find more")
-	}
-	return err
-}

@@ -38,7 +38,8 @@ score twice.
                         (bm25+student)`) + `
   -scale S              none: the teacher's scores; min-max: scaled to [0,1] in each list, for "retort distill -lists";
                         percentile: scaled to [0,1] by the 1st and 99th percentile of all scores (none)
-  -analyzer A           words for BM25: english, or code, which also splits identifiers (english)` + modelUsage + `
+  -analyzer A           words for BM25: english, german and other languages, cjk, or code, which also splits identifiers;
+                        auto: by the language of most passages (auto)` + modelUsage + `
 
 example:
   retort score -corpus corpus.jsonl -queries queries.jsonl -model ./all-MiniLM-L6-v2 \
@@ -68,7 +69,7 @@ func runScore(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	flags.StringVar(&a.tested, "test-queries", "", "")
 	flags.IntVar(&a.depth, "depth", 50, "")
 	flags.StringVar(&a.scale, "scale", "none", "")
-	flags.StringVar(&a.analyzer, "analyzer", "english", "")
+	flags.StringVar(&a.analyzer, "analyzer", analyzerAuto, "")
 	a.teacher.add(flags, "bm25+student")
 	a.model.add(flags)
 	if _, err := parseArgs(flags, args); err != nil {
@@ -103,7 +104,7 @@ func (a *scoreArgs) check() error {
 		return fmt.Errorf("%w: -depth is %d, want at least 2", errUsage, a.depth)
 	}
 	err := errors.Join(oneOf("-scale", a.scale, "none", "min-max", "percentile"),
-		oneOf("-analyzer", a.analyzer, "english", "code"), a.teacher.check(""))
+		oneOf("-analyzer", a.analyzer, analyzerValues()...), a.teacher.check(""))
 	if err != nil {
 		return err
 	}
@@ -202,7 +203,10 @@ func (s *scorer) prepare(ctx context.Context, open func() (student, error)) erro
 		return err
 	}
 	s.closers = append(s.closers, s.scoring.Close)
-	analyzer := (&rankerFlags{analyzer: s.analyzer}).bm25Options().Analyzer
+	analyzer, err := openAnalyzer(ctx, s.analyzer, s.corpus, s.progress)
+	if err != nil {
+		return err
+	}
 	if s.bm25, err = mine.NewBM25(ctx, s.corpus, mine.BM25Options{Analyzer: analyzer}); err != nil {
 		return err
 	}

@@ -159,7 +159,7 @@ func TestCorporaThatNothingCanBeExtractedFromAreNamed(t *testing.T) {
 			[]string{"-queries", "DIR/own.jsonl"},
 			[]string{
 				"2 of 2 passages are in a script without spaces between words",
-				"BM25 takes each of their characters for a word",
+				"languages: chinese 100%: analyzer cjk",
 			},
 			"nothing can choose and test the best student, since every type of query is trained on or the corpus gives too few of it: " +
 				"set -queries and -qrels, or -keep last to take the last student untested",
@@ -199,5 +199,5 @@ func TestCorporaThatNothingCanBeExtractedFromAreNamed(t *testing.T) {
 	require.Contains(t, stderr, "no queries can be extracted")
 	code, _, stderr = cli(t.Context(), "search", "-corpus", corpus, "-bm25", "水垢")
 	require.Zero(t, code, stderr)
-	require.Contains(t, stderr, "BM25 treats each character as a word")
+	require.Contains(t, stderr, "languages: chinese 100%: analyzer cjk")
 }

@@ -133,7 +133,8 @@ func settingGroups() []settingGroup {
 		}},
 		{"Lists: the passages that a query is trained on.", []setting{
 			{
-				"analyzer", "words for BM25: english, or code, which also splits identifiers",
+				"analyzer", "words for BM25: english, german and other languages, cjk, or code, which also splits identifiers; " +
+					"auto: by the language of most passages",
 				on(checks, mines, before),
 			},
 			{"depth", "length of the rankings that the lists come from", on(mines)},

@@ -38,9 +38,6 @@ const inputRetention = "retention"
 // keepInputs copies the corpus and the student into the folder, unless they are there as they were written.
 func (r *run) keepInputs(ctx context.Context) error {
 	had := maps.Clone(r.folder.Manifest().Inputs)
-	if err := r.hashInputs(ctx); err != nil {
-		return err
-	}
 	var stale []func() error
 	known := maps.Clone(r.inputs)
 	for _, c := range []struct {
@@ -82,6 +79,9 @@ func (r *run) describe(inputs map[string]string) error {
 	settings := map[string]string{}
 	for _, s := range r.settings() {
 		settings[s.Name] = s.Value
+	}
+	if r.detected != "" {
+		settings[settingDetected] = fmt.Sprint(r.Analyzer)
 	}
 	return r.folder.Describe(r.Seed, settings, inputs)
 }

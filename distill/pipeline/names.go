@@ -59,21 +59,22 @@ func (r *run) teacherName() string {
 // settings are the caller's, or else the few of the recipe that differ most between runs.
 func (r *run) settings() []Setting {
 	if r.Names.Settings != nil {
-		return r.Names.Settings
+		return r.withAnalyzer(r.Names.Settings)
 	}
 	s := r.Training.Schedule
-	return []Setting{
+	return r.withAnalyzer([]Setting{
 		{Name: "towers", Value: r.Towers.String()},
 		{Name: "seed", Value: fmt.Sprint(r.Seed)},
 		{Name: "max-queries", Value: fmt.Sprint(r.Mining.MaxQueries)},
 		{Name: "max-lists", Value: fmt.Sprint(r.Mining.MaxLists)},
 		{Name: "round-trip", Value: fmt.Sprint(r.Mining.RoundTrip)},
 		{Name: "target", Value: r.Mining.Target.String()},
+		{Name: settingAnalyzer, Value: r.analyzerName()},
 		{Name: "top", Value: fmt.Sprint(r.Mining.List.Top)},
 		{Name: "sample", Value: fmt.Sprint(r.Mining.List.Sample)},
 		{Name: "depth", Value: fmt.Sprint(r.Mining.List.Depth)},
 		{Name: "epochs", Value: fmt.Sprint(s.Epochs)},
 		{Name: "batch", Value: fmt.Sprint(s.QueriesPerStep)},
 		{Name: "lr", Value: fmt.Sprint(s.LR)},
-	}
+	})
 }

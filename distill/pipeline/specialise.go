@@ -56,6 +56,7 @@ type run struct {
 	inputs     map[string]string // hashes for the manifest
 	corpusHash string
 	closers    []func() error
+	detected   string      // languages and analyzer, where the recipe has no analyzer
 	dense      *mine.Dense // over the student's vectors as they were
 	bm25       *mine.BM25
 	fusion     *mine.ZScoreFusion
@@ -120,6 +121,12 @@ func (r *run) prepare(ctx context.Context) error {
 		return err // before anything is paid for
 	}
 	if err := r.checkScripts(ctx); err != nil {
+		return err
+	}
+	if err := r.hashInputs(ctx); err != nil {
+		return err
+	}
+	if err := r.chooseAnalyzer(ctx); err != nil {
 		return err
 	}
 	if err := r.keepInputs(ctx); err != nil {
