@@ -9,12 +9,13 @@ import (
 	"unicode"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/internal/language"
 )
 
 // cleaner makes a query of a language model's answer, or says why there is none in it. The zero value is ready. It is
 // safe for concurrent use.
 type cleaner struct {
-	// MinWords and MaxWords limit a query; 0 means 2 and 20. In scripts without spaces two characters count as a word.
+	// MinWords and MaxWords limit a query; 0 means 2 and 20. In scripts without spaces two to four characters count as a word.
 	MinWords, MaxWords int
 	// Type is the type of query that was asked for: keywords lose the commas between them.
 	Type string
@@ -158,7 +159,7 @@ func unquote(s string) string {
 func (c cleaner) judge(query string, p retort.Passage) Reason {
 	words := strings.Fields(Normalize(query))
 	content := strings.Fields(Normalize(p.Content()))
-	switch n := countWords(query); {
+	switch n := language.CountWords(query); {
 	case refusal.MatchString(query):
 		return dropRefusal
 	case speaksOfPassage(query):
@@ -201,6 +202,7 @@ func speaksOfPassage(query string) bool {
 
 // isRepetitive finds a word three times in a row and texts of which fewer than half of the words are new.
 func isRepetitive(words []string) bool {
+	words = language.PairUnspaced(words)
 	distinct := map[string]bool{}
 	for i, w := range words {
 		distinct[w] = true
@@ -235,7 +237,11 @@ func holdsAll(words, wanted []string) bool {
 
 // copiesText reports whether four fifths of the words or more, and at least shortestCopy, are consecutive in the text.
 func copiesText(words, text []string) bool {
-	run := max(shortestCopy, (4*len(words)+4)/5)
+	shortest := shortestCopy
+	if n := len(words); language.CountWords(strings.Join(words, " ")) < n { // most of them are characters
+		shortest *= 2
+	}
+	run := max(shortest, (4*len(words)+4)/5)
 	for i := 0; i+run <= len(words); i++ {
 		if containsRun(text, words[i:i+run]) {
 			return true
@@ -264,30 +270,6 @@ func holdsIdentifier(query string, p retort.Passage) bool {
 		return true
 	}
 	return isIdentifier(p.ID) && containsRun(strings.Fields(Normalize(query)), strings.Fields(Normalize(p.ID)))
-}
-
-// countWords counts what spaces separate, except in scripts that write without them, where two characters are a word.
-func countWords(text string) int {
-	words, dense := 0, 0
-	for _, field := range strings.Fields(text) {
-		spaced := false
-		for _, r := range field {
-			switch {
-			case unicode.In(r, withoutSpaces...):
-				dense++
-			case unicode.IsLetter(r) || unicode.IsDigit(r):
-				spaced = true
-			}
-		}
-		if spaced {
-			words++
-		}
-	}
-	return words + (dense+1)/2
-}
-
-var withoutSpaces = []*unicode.RangeTable{
-	unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar,
 }
 
 // scripts are the scripts told apart. Japanese mixes the first three.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/eval"
+	"github.com/retort-ir/retort/internal/language"
 )
 
 func TestCleanTakesOffWhatModelsPutAroundAQuery(t *testing.T) {
@@ -255,8 +256,8 @@ func FuzzClean(f *testing.F) {
 		require.True(t, utf8.ValidString(query))
 		require.NotContains(t, query, "\n")
 		require.NotEmpty(t, Normalize(query))
-		require.GreaterOrEqual(t, countWords(query), defaultMinWords)
-		require.LessOrEqual(t, countWords(query), defaultMaxWords)
+		require.GreaterOrEqual(t, language.CountWords(query), defaultMinWords)
+		require.LessOrEqual(t, language.CountWords(query), defaultMaxWords)
 		again, dropped := c.clean(query, p)
 		require.Empty(t, dropped)
 		require.Equal(t, query, again)

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/internal/language"
 )
 
 // The types of query that Extractive makes.
@@ -19,7 +20,7 @@ const (
 	TypeTitle    = "title"    // a part or the content words of a heading; none of an identifier
 	TypeKeywords = "keywords" // 3 to 6 words drawn by tf-idf, in the order of the passage
 	TypePhrase   = "phrase"   // 2 to 4 consecutive content words: "breast cancer survival"
-	TypeHowTo    = "howto"    // "how to gracefully shut down the server", from "Shutdown gracefully shuts down the server"
+	TypeHowTo    = "howto"    // of English passages: "how to gracefully shut down the server", from "Shutdown gracefully shuts down the server"
 )
 
 // extractiveTypes returns all types of query that Extractive makes.
@@ -82,6 +83,8 @@ func (o Options) withDefaults() Options {
 // statistics only, never on the order of the passages or calls. It is safe for concurrent use.
 type Extractive struct {
 	options Options
+	spoken  languages
+	others  bool           // whether a passage is in another language than English
 	df      map[string]int // in how many passages of the corpus a word occurs
 	n       int            // passages of the corpus
 	// Whether most titles are identifiers: then no title is a heading.
@@ -94,7 +97,11 @@ func NewExtractive(ctx context.Context, corpus retort.Corpus, options Options) (
 	if err := options.Validate(); err != nil {
 		return nil, err
 	}
-	e := &Extractive{options: options.withDefaults(), df: map[string]int{}, n: corpus.Len()}
+	found, err := retort.DetectLanguages(ctx, corpus)
+	if err != nil {
+		return nil, err
+	}
+	e := &Extractive{options: options.withDefaults(), spoken: languagesOf(found), df: map[string]int{}, n: corpus.Len()}
 	var titled, identifiers int
 	for i := range corpus.Len() {
 		if err := ctx.Err(); err != nil {
@@ -105,7 +112,10 @@ func NewExtractive(ctx context.Context, corpus retort.Corpus, options Options) (
 			return nil, fmt.Errorf("count words: passage %d: %w", i, err)
 		}
 		seen := map[string]bool{}
-		for _, t := range tokenize(e.cut(p.Content())) {
+		content := e.cut(p.Content())
+		name := e.spoken.of(content)
+		e.others = e.others || name != language.English
+		for _, t := range wordsOf(content, name) {
 			if word := strings.ToLower(t.text); !seen[word] {
 				seen[word] = true
 				e.df[word]++
@@ -126,14 +136,10 @@ func NewExtractive(ctx context.Context, corpus retort.Corpus, options Options) (
 func (e *Extractive) ExtractiveTypes() []string { return slices.Clone(e.options.Types) }
 
 // Generate returns queries of the passage, which need not be of the corpus. Their ids are passage#type#n, with n rising
-// from 0 within the type; a number is left out where another type has made the same query. A passage most of whose
-// letters are of a script without spaces between words (Scripts.Unspaced) has none: its clauses would pass for words.
+// from 0 within the type; a number is left out where another type has made the same query.
 func (e *Extractive) Generate(ctx context.Context, p retort.Passage) ([]retort.Query, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
-	}
-	if isUnspaced(e.cut(p.Content())) {
-		return nil, nil
 	}
 	d := e.read(p)
 	order := slices.Clone(e.options.Types)
@@ -172,6 +178,7 @@ func (e *Extractive) Generate(ctx context.Context, p retort.Passage) ([]retort.Q
 // document is what the types read of a passage.
 type document struct {
 	id        string
+	language  string // "" where it is not known
 	title     string // "" where it is an identifier
 	sentences []sentence
 	own       own
@@ -182,7 +189,12 @@ type document struct {
 func (e *Extractive) read(p retort.Passage) *document {
 	title := strings.ToValidUTF8(strings.TrimSpace(e.cut(p.Title)), "")
 	text := strings.ToValidUTF8(p.Text, "")
-	d := &document{id: p.ID, options: e.options, idf: e.idf, own: ownNames(title, e.identifiers)}
+	d := &document{
+		id: p.ID, options: e.options, idf: e.idf, own: ownNames(title, e.identifiers), language: e.spoken.of(e.cut(p.Content())),
+	}
+	if d.language != language.English && strings.ContainsFunc(title, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		d.own = own{heading: d.own.heading} // a slash or dot in other languages makes no identifier
+	}
 	if d.own.symbol == "" {
 		d.title = title
 		if title == "" && isIdentifier(p.ID) {
@@ -190,7 +202,7 @@ func (e *Extractive) read(p retort.Passage) *document {
 		}
 	}
 	cut := e.cut(text)
-	sentences := sentencesOf(cut)
+	sentences := d.sentencesOf(cut)
 	if len(cut) < len(text) && len(sentences) > 1 {
 		sentences = sentences[:len(sentences)-1] // cut in the middle
 	}
@@ -200,6 +212,20 @@ func (e *Extractive) read(p retort.Passage) *document {
 		}
 	}
 	return d
+}
+
+func (d *document) sentencesOf(text string) []string {
+	if d.language == language.English {
+		return sentencesOf(text)
+	}
+	return otherSentencesOf(text, d.language)
+}
+
+func (d *document) contentWords(text string) []string {
+	if d.language == language.English {
+		return contentWords(text)
+	}
+	return otherContentWords(text, d.language)
 }
 
 // texts returns the title and the sentences without the passage's symbol.

@@ -19,6 +19,9 @@ func (e *Extractive) Fingerprint() string {
 	fmt.Fprintf(h, "extractive %d %q %d %d %d %d %d\n", extractiveVersion, o.Types, o.PerPassage, o.Seed, o.MinWords,
 		o.MaxWords, o.MaxChars)
 	fmt.Fprintf(h, "%d %t\n", e.n, e.identifiers)
+	if e.others {
+		fmt.Fprintf(h, "%q %q\n", e.spoken.main, e.spoken.frequent)
+	}
 	for _, word := range slices.Sorted(maps.Keys(e.df)) {
 		fmt.Fprintf(h, "%q %d\n", word, e.df[word])
 	}

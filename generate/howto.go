@@ -4,11 +4,16 @@ import (
 	"math/rand/v2"
 	"regexp"
 	"strings"
+
+	"github.com/retort-ir/retort/internal/language"
 )
 
 // howToQueries returns a "how to ..." of each sentence that says what something does or how to do something, in their
 // order: the first sentence of a documentation says most.
 func howToQueries(d *document, _ *rand.Rand) []string {
+	if d.language != language.English {
+		return nil // sentences, titles and phrases take their place
+	}
 	var queries []string
 	for _, s := range d.sentences {
 		if s.torn {

@@ -8,11 +8,16 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/retort-ir/retort/internal/language"
 )
 
 // sentenceQueries returns the sentences that make sense alone, in random order: first those that fit, then those
 // cut short, last those with a hole where the symbol stood.
 func sentenceQueries(d *document, rng *rand.Rand) []string {
+	if d.language != language.English {
+		return otherSentenceQueries(d, rng)
+	}
 	var whole, cut, torn []string
 	for _, s := range d.sentences {
 		if startsWithPronoun(s.text) || initials.MatchString(s.text) {
@@ -44,7 +49,7 @@ var (
 	initials = regexp.MustCompile(`(?:^|\s)\pL\. ?\pL\. ?\pL`) // of authors
 )
 
-var titleBreak = regexp.MustCompile(`: |; |\? |\. | [-–—] |—`)
+var titleBreak = regexp.MustCompile(`: |; |\? |\. | [-–—] |—|[：；｜]`)
 
 // titleQueries returns parts of a heading, then its content words without the least telling ones, more of them left out
 // each time. None is the whole heading: a part may be, and is dropped by ofType then.
@@ -54,12 +59,12 @@ func titleQueries(d *document, rng *rand.Rand) []string {
 	rng.Shuffle(len(parts), func(i, j int) { parts[i], parts[j] = parts[j], parts[i] })
 	for _, part := range parts {
 		part = trimPunctuation(part)
-		if n := len(tokenize(part)); len(contentWords(part)) >= 2 && n <= d.options.MaxWords && len(parts) > 1 {
+		if n := len(tokenize(part)); len(d.contentWords(part)) >= 2 && n <= d.options.MaxWords && len(parts) > 1 {
 			queries = append(queries, part)
 		}
 	}
 	const fewest, most = 2, 8
-	words := contentWords(d.title)
+	words := d.contentWords(d.title)
 	keep := min(most, len(words))
 	if len(words) == len(d.own.heading) {
 		keep = min(keep, len(words)-1)
@@ -92,7 +97,7 @@ func keywordQueries(d *document, rng *rand.Rand) []string {
 	tf := map[string]float64{}
 	var words []string
 	for _, text := range d.texts() {
-		for _, word := range contentWords(text) {
+		for _, word := range d.contentWords(text) {
 			if strings.EqualFold(word, d.own.symbol) {
 				continue
 			}
@@ -123,7 +128,7 @@ func keywordQueries(d *document, rng *rand.Rand) []string {
 
 // phraseQueries returns runs of 2 to 4 content words, drawn by their mean idf and how often they occur.
 func phraseQueries(d *document, rng *rand.Rand) []string {
-	const fewest, most, pool = 2, 4, 12
+	const pool = 12
 	count := map[string]float64{}
 	var phrases []string
 	texts := d.texts()
@@ -133,14 +138,11 @@ func phraseQueries(d *document, rng *rand.Rand) []string {
 		}
 	}
 	for _, text := range texts {
-		for _, run := range contentRuns(text) {
-			for n := fewest; n <= min(most, len(run)); n++ {
-				phrase := strings.Join(run[len(run)-n:], " ") // English phrases have their head at the end
-				if count[phrase] == 0 {
-					phrases = append(phrases, phrase)
-				}
-				count[phrase]++
+		for _, phrase := range d.phrasesOf(text) {
+			if count[phrase] == 0 {
+				phrases = append(phrases, phrase)
 			}
+			count[phrase]++
 		}
 	}
 	weight := func(phrase string) float64 {
@@ -157,6 +159,21 @@ func phraseQueries(d *document, rng *rand.Rand) []string {
 		queries[i] = phrases[at]
 	}
 	return queries
+}
+
+// phrasesOf returns the phrases of a text, as often as it has them.
+func (d *document) phrasesOf(text string) []string {
+	if d.language != language.English {
+		return otherPhrases(text, d.language)
+	}
+	const fewest, most = 2, 4
+	var phrases []string
+	for _, run := range contentRuns(text) {
+		for n := fewest; n <= min(most, len(run)); n++ {
+			phrases = append(phrases, strings.Join(run[len(run)-n:], " ")) // English phrases have their head at the end
+		}
+	}
+	return phrases
 }
 
 // contentRuns returns the runs of consecutive content words: no stop word, verb, number or punctuation between them.

@@ -6,6 +6,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/retort-ir/retort/internal/language"
 )
 
 // token is a word of a text: letters, digits and marks, with hyphens, apostrophes and dots inside.
@@ -52,9 +54,9 @@ func isNumber(word string) bool {
 func isStopWord(word string) bool { return stopWords[strings.ToLower(word)] }
 
 // Normalize returns the words of a text in lower case, joined by spaces, in Unicode's form NFKC: two queries with equal
-// normal forms ask the same.
+// normal forms ask the same. Each character of a script without spaces between words, such as Chinese, is a word.
 func Normalize(text string) string {
-	tokens := tokenize(strings.ToLower(norm.NFKC.String(text)))
+	tokens := tokenize(language.SplitUnspaced(strings.ToLower(norm.NFKC.String(text))))
 	words := make([]string, len(tokens))
 	for i, t := range tokens {
 		words[i] = t.text

@@ -51,3 +51,10 @@ func TestTestSourcesDropsQueriesOfPassagesOfTheTest(t *testing.T) {
 	require.Equal(t, []int{0, 2}, s.Kept)
 	require.Equal(t, []mine.Drop{{Index: 1, Reason: "source is relevant to a test query", Of: -1}}, s.Dropped)
 }
+
+func TestCopiesInScriptsWithoutSpacesAreFoundWhateverTheirSpaces(t *testing.T) {
+	test := []retort.Query{{ID: "t1", Text: "怎样清除水垢？"}, {ID: "t2", Text: "ล้างกาน้ำ อย่างไร"}}
+	s := mine.TestQueries(queriesOf("怎样 清除 水垢", "ล้างกาน้ำอย่างไร", "水垢怎样清除"), test)
+	require.Equal(t, []int{2}, s.Kept)
+	require.Equal(t, map[mine.Reason]int{mine.ReasonNearTestQuery: 2}, s.Counts())
+}

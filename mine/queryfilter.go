@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/internal/language"
 )
 
 // The reasons of the filters of queries.
@@ -20,8 +21,8 @@ const (
 )
 
 // QueryLength drops the generated queries of fewer than least or more than most words, separated by white space; most =
-// 0 means no limit. Tamber et al. 2025 keep queries of fewer than 20 words. It keeps queries without a source, which a
-// person wrote.
+// 0 means no limit. Two to four characters of scripts without spaces count as a word. Tamber et al. 2025 keep queries of
+// fewer than 20 words. It keeps queries without a source, which a person wrote.
 func QueryLength(queries []retort.Query, least, most int) (Selection, error) {
 	if least < 0 || most < 0 || most > 0 && most < least {
 		return Selection{},
@@ -34,6 +35,9 @@ func QueryLength(queries []retort.Query, least, most int) (Selection, error) {
 			continue
 		}
 		words := len(strings.Fields(q.Text))
+		if strings.ContainsFunc(q.Text, language.IsUnspaced) {
+			words = language.CountWords(q.Text)
+		}
 		switch {
 		case words < least:
 			dropped[i] = Drop{i, reasonFewWords, -1}
@@ -45,7 +49,8 @@ func QueryLength(queries []retort.Query, least, most int) (Selection, error) {
 }
 
 // NearDuplicateQueries drops each query that nearly repeats an earlier kept query. It compares the sets A and B of
-// their words, ignoring case, punctuation and order, by the Jaccard coefficient:
+// their words, or of their pairs of characters in scripts without spaces, ignoring case, punctuation and order, by the
+// Jaccard coefficient:
 //
 //	|A ∩ B| / |A ∪ B| >= overlap, 0 < overlap <= 1
 //
@@ -105,7 +110,7 @@ func wordSets(queries []retort.Query) [][]int32 {
 	words := make([][]string, len(queries))
 	count := map[string]int{}
 	for i, q := range queries {
-		words[i] = strings.Fields(lowerWords(q.Text))
+		words[i] = language.PairUnspaced(strings.Fields(lowerWords(q.Text)))
 		slices.Sort(words[i])
 		words[i] = slices.Compact(words[i])
 		for _, w := range words[i] {
@@ -153,12 +158,13 @@ func isNear(a, b []int32, overlap float64) bool {
 	return float64(shared) >= overlap*float64(len(a)+len(b)-shared)-1e-9
 }
 
-// lowerWords returns the lower-case words of a text, each with a space on both sides; "" for a text without words.
+// lowerWords returns the lower-case words of a text, each with a space on both sides; "" for a text without words. Each
+// character of a script without spaces between words is a word.
 func lowerWords(text string) string {
 	var b strings.Builder
 	b.Grow(len(text) + 2)
 	inWord := false
-	for _, r := range text {
+	for _, r := range language.SplitUnspaced(text) {
 		isWord := unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r)
 		if isWord && !inWord {
 			b.WriteByte(' ')

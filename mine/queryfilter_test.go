@@ -30,6 +30,13 @@ func TestQueryLengthCountsWords(t *testing.T) {
 	s, err = mine.QueryLength(queriesOf("asked by a person"), 5, 9)
 	require.NoError(t, err)
 	require.Equal(t, []int{0}, s.Kept)
+	unspaced := queriesOf("水垢", "怎样清除水垢", "怎样 清除 X20 的水垢", "怎样清除水壶底部的水垢", "ล้างกาน้ำ")
+	for i := range unspaced {
+		unspaced[i].Source = "p"
+	}
+	s, err = mine.QueryLength(unspaced, 3, 5)
+	require.NoError(t, err)
+	require.Equal(t, []int{1, 2, 4}, s.Kept, "two characters of Chinese are a word, four of Thai")
 	for _, limits := range [][2]int{{-1, 2}, {0, -1}, {3, 2}} {
 		_, err = mine.QueryLength(queries, limits[0], limits[1])
 		require.ErrorContains(t, err, "want 0 <= least <= most")
@@ -139,4 +146,14 @@ func BenchmarkNearDuplicateQueries(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+func TestNearDuplicateQueriesComparesPairsOfCharacters(t *testing.T) {
+	queries := queriesOf("怎样清除水壶里的水垢", "怎样 清除水壶里的水垢？", "水垢的里壶水除清样怎", "怎样清除水壶里的污垢")
+	s, err := mine.NearDuplicateQueries(t.Context(), queries, .8)
+	require.NoError(t, err)
+	require.Equal(t, []int{0, 2, 3}, s.Kept, "the third has the same characters, and other pairs")
+	s, err = mine.NearDuplicateQueries(t.Context(), queries, .6)
+	require.NoError(t, err)
+	require.Equal(t, []int{0, 2}, s.Kept)
 }

@@ -114,9 +114,6 @@ func (a *generateArgs) generate(ctx context.Context, p *progress.Progress) (_ *g
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, corpus.Close()) }()
-	if err := checkScripts(ctx, corpus, a.corpus, !a.asksModel(), p); err != nil {
-		return nil, err
-	}
 	g, asked, done, err := a.open(ctx, corpus, p)
 	if err != nil {
 		return nil, err

@@ -132,7 +132,7 @@ func TestDistillHoldsWholePassagesOut(t *testing.T) {
 	require.Positive(t, held)
 }
 
-func TestCorporaThatNothingCanBeExtractedFromAreNamed(t *testing.T) {
+func TestCorporaOfOtherLanguagesAndTinyOnes(t *testing.T) {
 	chinese := `{"_id":"a","title":"水壶","text":"白醋能去除水壶里的水垢，之后请用清水冲洗。"}
 {"_id":"b","title":"冰箱","text":"封条老化以后会漏冷气，请及时更换新的封条。"}
 `
@@ -150,36 +150,21 @@ func TestCorporaThatNothingCanBeExtractedFromAreNamed(t *testing.T) {
 		err          string
 	}{
 		{
-			"Chinese", chinese, nil, nil,
-			"DIR/corpus.jsonl: its 2 passages are in a script without spaces between words (Chinese, Japanese, Thai, Lao, Khmer or Burmese), " +
-				"and no queries can be extracted from those: give queries of your own, or have a language model ask them",
-		},
-		{
-			"Chinese with queries of one's own", chinese,
-			[]string{"-queries", "DIR/own.jsonl"},
-			[]string{
-				"2 of 2 passages are in a script without spaces between words",
-				"languages: chinese 100%: analyzer cjk",
-			},
+			"Chinese", chinese, nil,
+			[]string{"languages: chinese 100%: analyzer cjk"},
 			"nothing can choose and test the best student, since every type of query is trained on or the corpus gives too few of it: " +
 				"set -queries and -qrels, or -keep last to take the last student untested",
 		},
-		{
-			"several languages", mixed, nil,
-			[]string{"2 of 5 passages are in a script without spaces", "3 of 5 passages do not look English"},
-			"nothing can choose and test the best student",
-		},
+		{"Chinese, the last model", chinese, []string{"-keep", "last", "-force"}, nil, ""},
+		{"several languages", mixed, nil, []string{"languages: chinese 40%"}, "nothing can choose and test the best student"},
 		{"a tiny corpus", tiny, nil, nil, "nothing can choose and test the best student"},
 		{"a tiny corpus, the last model", tiny, []string{"-keep", "last"}, nil, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
 			writeIn(t, dir, "corpus.jsonl", c.corpus)
-			writeIn(t, dir, "own.jsonl", `{"_id":"q","text":"怎么清洗水壶"}`+"\n")
 			args := fakeArgs(t, dir)
-			for _, a := range c.args {
-				args = append(args, strings.ReplaceAll(a, "DIR", dir))
-			}
+			args = append(args, c.args...)
 			_, log, err := distillFake(t, t.Context(), args...)
 			for _, n := range c.notices {
 				require.Contains(t, log, n)
@@ -188,15 +173,14 @@ func TestCorporaThatNothingCanBeExtractedFromAreNamed(t *testing.T) {
 				require.NoError(t, err)
 				return
 			}
-			require.ErrorContains(t, err, strings.ReplaceAll(c.err, "DIR", dir))
+			require.ErrorContains(t, err, c.err)
 		})
 	}
 
 	dir := t.TempDir()
 	corpus := writeIn(t, dir, "corpus.jsonl", chinese)
 	code, _, stderr := cli(t.Context(), "generate", "-corpus", corpus, "-out", dir+"/queries.jsonl")
-	require.Equal(t, exitFailure, code)
-	require.Contains(t, stderr, "no queries can be extracted")
+	require.Zero(t, code, stderr)
 	code, _, stderr = cli(t.Context(), "search", "-corpus", corpus, "-bm25", "水垢")
 	require.Zero(t, code, stderr)
 	require.Contains(t, stderr, "languages: chinese 100%: analyzer cjk")

@@ -1,13 +1,11 @@
 package pipeline
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder"
-	"github.com/retort-ir/retort/generate"
 	"github.com/retort-ir/retort/internal/counted"
 	"github.com/retort-ir/retort/mine"
 )
@@ -112,22 +110,4 @@ func (r *run) tellThemselves() error {
 			counted.Thousands(n), counted.Thousands(len(r.Queries))))
 	}
 	return err
-}
-
-// checkScripts warns of passages that extractive queries and BM25 do not suit.
-func (r *run) checkScripts(ctx context.Context) error {
-	extractOnly := r.Lists == nil && r.Queries == nil && r.LanguageModel == nil &&
-		(r.Generator == nil || extractiveTypes(r.Generator) != nil)
-	scripts, err := generate.ReadScripts(ctx, r.corpus)
-	if err != nil {
-		return fmt.Errorf("pipeline: %w", err)
-	}
-	warnings, err := scripts.Check(extractOnly)
-	if err != nil {
-		return fmt.Errorf("pipeline: %s: %w", cmp.Or(r.Names.Corpus, "the corpus"), err)
-	}
-	for _, w := range warnings {
-		r.events.warn(w)
-	}
-	return nil
 }

@@ -120,9 +120,6 @@ func (r *run) prepare(ctx context.Context) error {
 	if err := r.check(ctx, runCosts); err != nil {
 		return err // before anything is paid for
 	}
-	if err := r.checkScripts(ctx); err != nil {
-		return err
-	}
 	if err := r.hashInputs(ctx); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"math/bits"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	_ "embed" // stopwords.txt
 )
@@ -66,8 +67,9 @@ var ownStopWords = map[string]string{
 	// What separates the words of a text: particles, conjunctions and pronouns.
 	Chinese: `的 了 和 与 與 及 或 是 在 把 被 吗 嗎 呢 吧 也 都 就 很 请 請 里 裡 裏 这 這 那 让 讓 从 從 而 又 地 得 着 著 使 用 其 由 于 於 以 并 為 为 可以 不能 ` +
 		`因为 因為 所以 如果 但是 然后 然後 以及 或者 应当 應當 应该 應該 需要 进行 進行 通过 通過 其中 这个 這個 那个 那個 一个 一個 一种 一種 我们 我們 他们 他們 她们 ` +
-		`它们 它們 没有 沒有 不要 不会 不會 只有 还有 還有 之后 之後 之前 时候 時候 每个 每個 许多 許多 一些 已经 已經 必须 必須 能够 能夠 可能`,
+		`它们 它們 没有 沒有 不要 不会 不會 只有 还有 還有 之后 之後 之前 以后 以後 以前 以上 以下 时候 時候 每个 每個 许多 許多 一些 已经 已經 必须 必須 能够 能夠 可能`,
 	Japanese: `こと もの これ それ あれ ため とき よう ほう ところ どこ ここ そこ`,
+	Thai:     `และ ของ หรือ โดย แล้ว ซึ่ง เพื่อ ต้อง ด้วย ที่ จาก เป็น ได้ ไม่ ให้ กับ ว่า นี้ นั้น เมื่อ จะ ใน ควร ทุก ก่อน หลัง`,
 	Korean:   `및 그리고 또는 하지만 그러나 이 그 저 수 것 등 때 더 안 못 또 매우 한 후 전 위해 있는 하는 한다 있다 합니다 있습니다 된다 됩니다 않는다 없다`,
 }
 
@@ -92,6 +94,18 @@ func WritesUnspaced(name string) bool {
 		return true
 	}
 	return false
+}
+
+// IsAlphabetUnspaced reports whether a character is of a script of IsUnspaced that is neither Chinese nor Japanese.
+func IsAlphabetUnspaced(r rune) bool { return IsUnspaced(r) && !isDense(r) }
+
+// WritesLatin reports whether a language is written in Latin letters.
+func WritesLatin(name string) bool {
+	switch name {
+	case "", Korean, "arabic", "persian", "russian", "sorani":
+		return false
+	}
+	return !WritesUnspaced(name)
 }
 
 // scripts are the scripts that tell a language. Japanese is written in the first three.
@@ -190,4 +204,71 @@ func isWordRune(r rune) bool {
 		return 'a' <= r|0x20 && r|0x20 <= 'z'
 	}
 	return unicode.IsLetter(r) || unicode.IsMark(r)
+}
+
+// CountWords counts what spaces separate and has a letter or digit. Scripts without spaces count by the usual length of
+// their words: two characters of Chinese or Japanese are a word, four of Thai, Lao, Khmer or Burmese, with their marks.
+func CountWords(text string) int {
+	const quarters = 4
+	words, unspaced := 0, 0
+	for _, field := range strings.Fields(text) {
+		spaced := false
+		for _, r := range field {
+			switch {
+			case isDense(r):
+				unspaced += 2
+			case IsUnspaced(r):
+				unspaced++
+			case unicode.IsLetter(r) || unicode.IsDigit(r):
+				spaced = true
+			}
+		}
+		if spaced {
+			words++
+		}
+	}
+	return words + (unspaced+quarters-1)/quarters
+}
+
+// isDense tells Chinese and Japanese characters from those of the alphabets of IsUnspaced.
+func isDense(r rune) bool { return unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana) }
+
+// SplitUnspaced puts a space behind every character of a script without spaces, so that each is a word of its own.
+func SplitUnspaced(text string) string {
+	if !strings.ContainsFunc(text, IsUnspaced) {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		if IsUnspaced(r) {
+			b.WriteByte(' ')
+		}
+		b.WriteRune(r)
+		if IsUnspaced(r) {
+			b.WriteByte(' ')
+		}
+	}
+	return b.String()
+}
+
+// PairUnspaced joins each of the words that is one character of a script without spaces with the next such word: a pair
+// says about as much as a word of other scripts. The last of a row is left out, unless it stands alone.
+func PairUnspaced(words []string) []string {
+	pairs := make([]string, 0, len(words))
+	for i, w := range words {
+		switch {
+		case !isOneUnspaced(w):
+			pairs = append(pairs, w)
+		case i+1 < len(words) && isOneUnspaced(words[i+1]):
+			pairs = append(pairs, w+words[i+1])
+		case i == 0 || !isOneUnspaced(words[i-1]):
+			pairs = append(pairs, w)
+		}
+	}
+	return pairs
+}
+
+func isOneUnspaced(word string) bool {
+	r, size := utf8.DecodeRuneInString(word)
+	return size == len(word) && IsUnspaced(r)
 }

@@ -59,3 +59,20 @@ func FuzzOf(f *testing.F) {
 		require.True(t, known[name], name)
 	})
 }
+
+func TestWordsOfScriptsWithoutSpacesAreCounted(t *testing.T) {
+	for text, want := range map[string]int{
+		"":                0,
+		"one two - three": 3,
+		"清除水垢":            2,
+		"清除 水垢 X20":       3,
+		"ケトルの水垢":          3,
+		"ล้างกาน้ำ":       3,
+		"주전자 물때":          2,
+	} {
+		require.Equal(t, want, CountWords(text), text)
+	}
+	require.Equal(t, "a  水  垢 b", SplitUnspaced("a 水垢b"))
+	require.Equal(t, "kettle", SplitUnspaced("kettle"))
+	require.Equal(t, []string{"a", "水垢", "垢清", "b", "水"}, PairUnspaced([]string{"a", "水", "垢", "清", "b", "水"}))
+}
