@@ -120,17 +120,27 @@ $(BENCH_PEER)/venv/bin/python:
 	$(BENCH_PEER)/venv.new/bin/python -m pip install -q torch==2.15.0 sentence-transformers==6.2.0 gguf==0.19.0 accelerate==1.15.0 datasets==5.2.0
 	rm -rf $(BENCH_PEER)/venv && mv $(BENCH_PEER)/venv.new $(BENCH_PEER)/venv
 
+# A family each: BERT, MPNet, and rotary positions, whose weights are random.
+PEER_MODELS ?= minilm mpnet gte-base
+FOLDER_gte-base := $(BENCH_PEER)/gte-base
+BENCH_PEER_ARGS ?= --texts 128 --pairs 5
+BENCH_TRAIN_ARGS ?= --queries 8 --list 10 --pairs 3
+
+$(FOLDER_gte-base): | setup $(PYTHON)
+	bin/retort-setup fetch-model -out $(FOLDER_minilm) minilm
+	$(PYTHON) bench/peer/make_rotary.py $(FOLDER_minilm) $@
+
 .PHONY: bench-peer
-bench-peer: libtorch model llm $(PYTHON) ## compare the speed with sentence-transformers (PYTHON: a Python that has it)
+bench-peer: libtorch model llm $(filter bge-small e5-small mpnet,$(PEER_MODELS)) $(filter $(BENCH_PEER)/%,$(foreach m,$(PEER_MODELS),$(FOLDER_$m))) $(PYTHON) ## compare the speed with sentence-transformers (PYTHON: a Python that has it; PEER_MODELS)
 	mkdir -p $(BENCH_PEER)
-	$(TORCH) go -C bench build -o ../$(BENCH_PEER)/benchpeer ./peer
-	$(PYTHON) bench/peer/bench_peer.py $(BENCH_PEER)/benchpeer $(MODEL_FOLDER) $(BENCH_PEER_ARGS)
-	$(TORCH) go -C bench build -o ../$(BENCH_PEER)/crossencoder-driver ./peer/crossencoder
+	$(TORCH) for d in crossencoder generate train; do go -C bench build -o ../$(BENCH_PEER)/$$d-driver ./peer/$$d; done; \
+		go -C bench build -o ../$(BENCH_PEER)/benchpeer ./peer
+	for m in $(foreach m,$(PEER_MODELS),$(or $(FOLDER_$m),$m)); do \
+		$(PYTHON) bench/peer/bench_peer.py $(BENCH_PEER)/benchpeer $$m $(BENCH_PEER_ARGS); \
+		$(PYTHON) bench/peer/bench_peer_train.py $(BENCH_PEER)/train-driver $$m $(BENCH_PEER) $(BENCH_TRAIN_ARGS); \
+	done
 	$(PYTHON) bench/peer/bench_peer_crossencoder.py $(BENCH_PEER)/benchpeer $(BENCH_PEER)/crossencoder-driver $(MODEL_FOLDER) $(BENCH_PEER) $(BENCH_CROSSENCODER_ARGS)
-	$(TORCH) go -C bench build -o ../$(BENCH_PEER)/generate-driver ./peer/generate
 	$(PYTHON) bench/peer/bench_peer_generate.py $(BENCH_PEER)/generate-driver $(LLM) $(BENCH_GENERATE_ARGS)
-	$(TORCH) go -C bench build -o ../$(BENCH_PEER)/train-driver ./peer/train
-	$(PYTHON) bench/peer/bench_peer_train.py $(BENCH_PEER)/train-driver $(MODEL_FOLDER) $(BENCH_PEER) $(BENCH_TRAIN_ARGS)
 
 TEACHERS := go run ./examples/teachers -folder runs/teachers -collections '$(COLLECTIONS)' \
 	-student $(MODEL_FOLDER) -bge $(FOLDER_bge-small) -e5 $(FOLDER_e5-small) -llm $(LLM) $(TEACHERS_ARGS)

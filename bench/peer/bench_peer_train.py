@@ -19,7 +19,8 @@ embedding of the texts; dropout is off, since Retort has none. What the peer may
               forward passes; there is no cached KL, so both sides go without
   auto        plain where it should fit into --peer-memory, else accumulate with as many queries as should
 
-The peer's process cannot take more than --peer-memory (RLIMIT_DATA), so that it cannot bring the machine down.
+The peer's process cannot take more than --peer-memory (RLIMIT_DATA), so that it cannot bring the machine down. The last
+line is a row of a Markdown table: Retort's share of the peer's time.
 "make bench-peer" runs this.
 """
 
@@ -30,6 +31,8 @@ import statistics
 import subprocess
 import sys
 import time
+
+import bench_peer
 
 NAME = "bench_peer_train.py"
 TEACHER_TEMPERATURE, STUDENT_TEMPERATURE = 0.3, 0.05
@@ -398,6 +401,9 @@ def compare(args):
     optimizer = train(args, model, loss, dataset, turns)
     driver.close()
     print_report(args, turns, opening, steps, peak_before, should_peer, should_retort, optimizer)
+    shares = [a["seconds"] / b["seconds"] for a, b in zip(turns.ours[1:], turns.theirs[1:])]
+    median = statistics.median(shares)
+    print(f"| {bench_peer.family(model)} | training step | {min(shares):.2f} | {median:.2f} | {max(shares):.2f} |")
 
 
 def print_report(args, turns, opening, steps, peak_before, should_peer, should_retort, optimizer):

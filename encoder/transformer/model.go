@@ -84,15 +84,26 @@ func Open(ctx context.Context, dir string, o Options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{rt: rt, folder: folder, precision: precision, budget: cmp.Or(o.BatchTokens, defaultBatchTokens)}
-	m.shared = newShared(m, cmp.Or(o.Threads, runtime.GOMAXPROCS(0)))
+	threads := cmp.Or(o.Threads, runtime.GOMAXPROCS(0))
+	m := &Model{rt: rt, folder: folder, precision: precision}
+	m.budget = cmp.Or(o.BatchTokens, batchTokens(folder.Passage.Tower.config.HiddenSize, threads, rt.OnCPU()))
+	m.shared = newShared(m, threads)
 	if err := m.load(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", dir, err), m.Close())
 	}
 	return m, nil
 }
 
-const defaultBatchTokens = 4096
+// batchTokens is the default of Options.BatchTokens.
+func batchTokens(width, threads int, onCPU bool) int {
+	const most, wide, ofThread, least = 4096, 768, 256, 512
+	if !onCPU || width < wide {
+		return most
+	}
+	// A batch of few tokens fills the processor with a wide network's products. More tokens bring only texts of other
+	// lengths, which are padding.
+	return min(max(ofThread*threads, least), most)
+}
 
 func (o Options) precision() (torch.Type, error) {
 	if err := o.Precision.Validate(); err != nil {
