@@ -11,7 +11,7 @@ import (
 
 // families are the folders that testdata/make_families.py wrote.
 var families = []string{
-	"mpnet", "roberta", "xlm-roberta", "distilbert", "gte", "new", "nomic_bert", "modernbert",
+	"mpnet", "roberta", "xlm-roberta", "distilbert", "gte", "new", "nomic_bert", "modernbert", "qwen3",
 }
 
 // familyFolder returns the folder of a family, below testdata.

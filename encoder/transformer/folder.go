@@ -230,7 +230,7 @@ func (t *Tower) read() error {
 	if t.config, err = encodernet.ReadConfig(filepath.Join(t.Dir, configJSON)); err != nil {
 		return err
 	}
-	if t.sbert, err = readSentenceBERT(t.Dir); err != nil {
+	if t.sbert, err = readSentenceBERT(t.Dir, t.config.Causal); err != nil {
 		return err
 	}
 	if err := t.readTokenizer(); err != nil {

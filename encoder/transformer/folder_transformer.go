@@ -28,20 +28,21 @@ var sentenceBERTNames = []string{
 	"sentence_albert_config.json", "sentence_xlm-roberta_config.json", "sentence_xlnet_config.json",
 }
 
-func readSentenceBERT(dir string) (sentenceBERT, error) {
+// readSentenceBERT reads it. anySide accepts padding on the left, as in tokenizer.Options.
+func readSentenceBERT(dir string, anySide bool) (sentenceBERT, error) {
 	for _, name := range sentenceBERTNames {
 		s, err := modelfolder.ReadOptional(filepath.Join(dir, name))
 		if err != nil {
 			return sentenceBERT{}, err
 		}
 		if s.Len() > 0 {
-			return parseSentenceBERT(s)
+			return parseSentenceBERT(s, anySide)
 		}
 	}
 	return sentenceBERT{path: filepath.Join(dir, sentenceBERTJSON)}, nil
 }
 
-func parseSentenceBERT(s modelfolder.Settings) (sentenceBERT, error) {
+func parseSentenceBERT(s modelfolder.Settings, anySide bool) (sentenceBERT, error) {
 	j := sentenceBERT{path: s.String()}
 	if _, err := sentenceBERTSchema.Check(s); err != nil {
 		return j, err
@@ -62,7 +63,7 @@ func parseSentenceBERT(s modelfolder.Settings) (sentenceBERT, error) {
 	if err := j.readCalls(s); err != nil {
 		return j, err
 	}
-	return j, j.readKwargs(s)
+	return j, j.readKwargs(s, anySide)
 }
 
 // checkModality makes sure that a text becomes the network's last hidden state.
@@ -116,7 +117,7 @@ func (j *sentenceBERT) readCalls(s modelfolder.Settings) error {
 
 // readKwargs reads the arguments that the network, its configuration and its tokenizer are loaded with. An old name
 // wins over the new one.
-func (j *sentenceBERT) readKwargs(s modelfolder.Settings) error {
+func (j *sentenceBERT) readKwargs(s modelfolder.Settings, anySide bool) error {
 	for _, kwargs := range []struct {
 		name   string
 		schema modelfolder.Schema
@@ -131,6 +132,9 @@ func (j *sentenceBERT) readKwargs(s modelfolder.Settings) error {
 		inner, err := s.Object(kwargs.name)
 		if err != nil {
 			return err
+		}
+		if anySide {
+			inner = inner.Without("padding_side")
 		}
 		if _, err := kwargs.schema.Check(inner); err != nil {
 			return err
