@@ -2,9 +2,12 @@ package static
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -166,17 +169,30 @@ func TestBadFoldersAreErrorsThatNameTheFile(t *testing.T) {
 		harm func(*testing.T, string)
 		want string
 	}{
-		"a network":              {file("modules.json", "["+module("Transformer")+"]"), "modules.json: the first module is not a StaticEmbedding"},
-		"a Dense":                {file("modules.json", "["+module("StaticEmbedding")+","+module("Dense")+"]"), "modules.json: module Dense"},
-		"code of its own":        {file("modules.json", `[{"path":"","type":"own.Model"}]`), "Retort does not run code"},
-		"no weights":             {remove("model.safetensors"), "no model.safetensors or pytorch_model.bin"},
-		"no tokenizer":           {remove("tokenizer.json"), "tokenizer.json"},
-		"no table":               {table("other", 2, 2), `model.safetensors: no tensor "embedding.weight" or "embeddings"`},
-		"a table of one line":    {table("embeddings", 400), "has shape [400]; a table of vectors is wanted"},
-		"too few rows":           {table("embeddings", 100, 4), "the number of embeddings is 100, the tokenizer has ids up to"},
-		"another similarity":     {file("config_sentence_transformers.json", `{"similarity_fn_name":"euclidean"}`), "similarity_fn_name is"},
-		"no length":              {file("tokenizer.json", `{"truncation":{"max_length":0},"model":{"type":"BPE","vocab":{"a":0},"merges":[]}}`), "tokenizer.json"},
-		"a key that nobody read": {file("config_sentence_transformers.json", `{"scale":3}`), "scale is not supported"},
+		"a network":           {file("modules.json", "["+module("Transformer")+"]"), "modules.json: the first module is not a StaticEmbedding"},
+		"a Dense":             {file("modules.json", "["+module("StaticEmbedding")+","+module("Dense")+"]"), "modules.json: module Dense"},
+		"code of its own":     {file("modules.json", `[{"path":"","type":"own.Model"}]`), "Retort does not run code"},
+		"no weights":          {remove("model.safetensors"), "no model.safetensors or pytorch_model.bin"},
+		"no tokenizer":        {remove("tokenizer.json"), "tokenizer.json"},
+		"no table":            {table("other", 2, 2), `model.safetensors: no tensor "embedding.weight" or "embeddings"`},
+		"a table of one line": {table("embeddings", 400), "has shape [400]; a table of vectors is wanted"},
+		"too few rows":        {table("embeddings", 100, 4), "the number of embeddings is 100, the tokenizer has ids up to"},
+		"another similarity":  {file("config_sentence_transformers.json", `{"similarity_fn_name":"euclidean"}`), "similarity_fn_name is"},
+		"no length":           {file("tokenizer.json", `{"truncation":{"max_length":0},"model":{"type":"BPE","vocab":{"a":0},"merges":[]}}`), "tokenizer.json"},
+		"Git LFS":             {file("model.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n"), "model.safetensors: the file is a Git LFS pointer"},
+		"weights cut off": {func(t *testing.T, dir string) {
+			require.NoError(t, os.Truncate(filepath.Join(dir, "model.safetensors"), 500))
+		}, "model.safetensors: truncated: "},
+		"no number": {func(t *testing.T, dir string) {
+			f, err := os.OpenFile(filepath.Join(dir, "model.safetensors"), os.O_RDWR, 0)
+			require.NoError(t, err)
+			defer f.Close()
+			_, err = f.Seek(-4, io.SeekEnd)
+			require.NoError(t, err)
+			require.NoError(t, binary.Write(f, binary.LittleEndian, float32(math.NaN())))
+		}, "is NaN: the weights are damaged"},
+		"a list of modules cut off": {file("modules.json", "["+module("StaticEmbedding")), "modules.json: line 1: "},
+		"a key that nobody read":    {file("config_sentence_transformers.json", `{"scale":3}`), "scale is not supported"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := copyOf(t, "st", c.harm)

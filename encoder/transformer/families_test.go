@@ -40,6 +40,26 @@ func TestEmbeddingsOfEveryFamilyEqualSentenceTransformers(t *testing.T) {
 	}
 }
 
+// Rotary positions have no table: texts may be longer than those that the model was trained on, if the user says so.
+func TestRotaryPositionsGoOnBeyondThoseOfTheFolder(t *testing.T) {
+	for _, name := range families {
+		g := readFamilyGolden(t, name)
+		if len(g.Long) == 0 {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			dir := changedFolder(t, familyFolder(name), func(dir string) {
+				changeJSON(t, dir, configJSON, func(j map[string]any) { j["max_position_embeddings"] = 64 })
+			})
+			m := openModel(t, dir, Options{QueryTokens: 64, PassageTokens: 1200})
+			for _, long := range g.Long {
+				got := encode(t, m, encoder.Passage, []string{longText(long.Words)})
+				require.InDeltaSlice(t, long.Embedding, matrix.Row(got, 0), 1e-5, "%d words", long.Words)
+			}
+		})
+	}
+}
+
 // With CLS pooling the last layer computes one token of each text. With "cls+max" it computes all of them.
 func TestTheFirstTokenAloneIsThatOfWholeTexts(t *testing.T) {
 	for _, name := range families {

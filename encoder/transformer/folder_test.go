@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +20,7 @@ import (
 	"github.com/retort-ir/retort/internal/modelfolder"
 	"github.com/retort-ir/retort/internal/safetensors"
 	"github.com/retort-ir/retort/internal/tokenizer"
+	"github.com/retort-ir/retort/internal/weights"
 )
 
 // The folders of testdata are those of sentence-transformers 6.2 and of its older layout: testdata/make_golden.py.
@@ -363,6 +365,28 @@ func TestBadFoldersAreErrorsThatNameFileAndField(t *testing.T) {
 			})
 		}
 	}
+	weight := func(change func(*safetensors.Tensor)) func(*testing.T, string) {
+		return func(t *testing.T, dir string) {
+			changeWeights(t, dir, func(all []safetensors.Tensor) []safetensors.Tensor {
+				change(&all[slices.IndexFunc(all, func(x safetensors.Tensor) bool { return x.Name == "embeddings.LayerNorm.bias" })])
+				return all
+			})
+		}
+	}
+	inFile := func(name, old, changed string) func(*testing.T, string) {
+		return func(t *testing.T, dir string) {
+			raw, err := os.ReadFile(filepath.Join(dir, name))
+			require.NoError(t, err)
+			require.Contains(t, string(raw), old)
+			write(t, dir, name, strings.ReplaceAll(string(raw), old, changed))
+		}
+	}
+	bin := func(content string) func(*testing.T, string) {
+		return func(t *testing.T, dir string) {
+			remove(t, dir, weightsFile)
+			write(t, dir, weights.PyTorchFile, content)
+		}
+	}
 	for name, c := range map[string]struct {
 		change func(*testing.T, string)
 		want   string
@@ -402,6 +426,62 @@ func TestBadFoldersAreErrorsThatNameFileAndField(t *testing.T) {
 		},
 		"a tensor too few": {
 			drop("embeddings.LayerNorm.bias"), `model.safetensors: no tensor "embeddings.LayerNorm.bias"`,
+		},
+		"a tensor too many": {
+			func(t *testing.T, dir string) {
+				changeWeights(t, dir, func(all []safetensors.Tensor) []safetensors.Tensor {
+					return append(all, safetensors.Tensor{Name: "encoder.layer.0.attention.gate.bias", Shape: []int{1}, Values: []float32{1}})
+				})
+			},
+			`tensor "encoder.layer.0.attention.gate.bias" has no place in a BertModel by config.json`,
+		},
+		"a tensor that is flat": {
+			weight(func(x *safetensors.Tensor) { x.Shape = []int{1, 32} }),
+			`model.safetensors: tensor "embeddings.LayerNorm.bias" has shape [1 32]; by config.json it is [32]`,
+		},
+		"a value that is no number": {
+			weight(func(x *safetensors.Tensor) { x.Values[3] = float32(math.NaN()) }),
+			`model.safetensors: value 3 of tensor "embeddings.LayerNorm.bias" is NaN: the weights are damaged`,
+		},
+		"an infinite value": {
+			weight(func(x *safetensors.Tensor) { x.Values[0] = float32(math.Inf(-1)) }),
+			`model.safetensors: value 0 of tensor "embeddings.LayerNorm.bias" is -Inf: the weights are damaged`,
+		},
+		"integers as weights": {
+			inFile(weightsFile, `"dtype":"F32"`, `"dtype":"I32"`),
+			`model.safetensors: tensor "embeddings.word_embeddings.weight": type I32`,
+		},
+		"8-bit floats as weights": {
+			inFile(weightsFile, `"dtype":"F32"`, `"dtype":"F8E"`),
+			`model.safetensors: tensor "embeddings.word_embeddings.weight": type F8E`,
+		},
+		"a .bin file that is none": {bin("weights"), "pytorch_model.bin: "},
+		"a .bin file of the LFS":   {bin(lfsPointer), "pytorch_model.bin: the file is a Git LFS pointer"},
+		"an empty .bin file":       {bin(""), "pytorch_model.bin: "},
+		"config.json cut off":      {file(configJSON, `{"model_type": "bert", "hidden_`), "config.json: line 1: "},
+		"config.json of a list":    {file(configJSON, `["bert"]`), "config.json: "},
+		"config.json of null":      {file(configJSON, `null`), "config.json: null is not an object"},
+		"no model_type":            {config("model_type", nil), `config.json: model_type is ""; supported are bert (`},
+		"model_type of a number":   {config("model_type", 3), "config.json: model_type: a number where a string is wanted"},
+		"a width of all memory":    {config("hidden_size", 1<<30), "has shape [400 32]; by config.json it is [400 1073741824]"},
+		"a width beyond all":       {config("hidden_size", 1<<40), "config.json: hidden_size is 1099511627776"},
+		"a width below 0":          {config("hidden_size", -32), "config.json: hidden_size is -32"},
+		"a width of a fraction":    {config("hidden_size", 32.5), "config.json: hidden_size: "},
+		"positions of all memory":  {config("max_position_embeddings", 1<<30), "by config.json it is [1073741824 32]"},
+		"a padding token outside":  {config("pad_token_id", 400), "config.json: pad_token_id is 400, outside the vocabulary of 400"},
+		"no [CLS] in the vocabulary": {
+			inFile(tokenizerJSON, `"[CLS]"`, `"[XYZ]"`), `vocab_size is 400, the tokenizer has ids up to 400: the id of "[CLS]" (cls_token of `,
+		},
+		"no [PAD] in the vocabulary": {
+			inFile(tokenizerJSON, `"[PAD]"`, `"[XYZ]"`), `vocab_size is 400, the tokenizer has ids up to 400: the id of "[PAD]" (pad_token of `,
+		},
+		"no [CLS] anywhere": {func(t *testing.T, dir string) {
+			inFile(tokenizerJSON, `"[CLS]"`, `"[XYZ]"`)(t, dir)
+			write(t, dir, tokenizerConfig, `{"tokenizer_class":"BertTokenizer"}`)
+		}, "tokenizer.json: the vocabulary lacks the class token [CLS]"},
+		"two ids for a token": {
+			inFile(tokenizerJSON, `"id": 4,`, `"id": 4000,`),
+			`tokenizer.json: added token "[MASK]" has id 4000, and 4 elsewhere in the file`,
 		},
 		"no weights": {missing(weightsFile), "no model.safetensors or pytorch_model.bin"},
 		"truncated weights": {func(t *testing.T, dir string) {
@@ -454,11 +534,30 @@ func TestBadFoldersAreErrorsThatNameFileAndField(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := changedFolder(t, "tiny", func(dir string) { c.change(t, dir) })
-			_, err := ReadFolder(dir, Options{})
+			err := readWhole(dir)
 			require.ErrorContains(t, err, c.want)
 			require.ErrorContains(t, err, dir)
 		})
 	}
+}
+
+// readWhole reads a folder and the values of its weights, as Open does.
+func readWhole(dir string) error {
+	f, err := ReadFolder(dir, Options{})
+	if err != nil {
+		return err
+	}
+	w, err := f.Query.Tower.openWeights()
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	for _, p := range encodernet.Shapes(f.Query.Tower.config) {
+		if _, err := w.Read(p.Name, p.Dims); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func TestBadRoutersAreErrors(t *testing.T) {

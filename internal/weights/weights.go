@@ -172,14 +172,23 @@ func (f *Folder) DType(name string) string {
 	return file.DType(name)
 }
 
-// Read returns the values of a tensor, row-major, which must have this shape. It reads the types F64, F32, F16 and BF16.
-// F64 rounds to the nearest; all other types convert exactly.
+// Read returns the values of a tensor, row-major, which must have this shape and be finite. It reads the types F64, F32,
+// F16 and BF16. F64 rounds to the nearest; all other types convert exactly.
 func (f *Folder) Read(name string, shape []int) ([]float32, error) {
 	if err := f.Check(name, shape); err != nil {
 		return nil, err
 	}
 	_, values, err := f.files[f.in[name]].Tensor(name)
-	return values, err
+	if err != nil {
+		return nil, err
+	}
+	for i, v := range values {
+		if v-v != 0 { // NaN or infinite
+			return nil, fmt.Errorf("%s: value %d of tensor %q is %v: the weights are damaged; download or train them again",
+				f.Path(name), i, name, v)
+		}
+	}
+	return values, nil
 }
 
 // ReadInts is Read for the types I64, I32, I16, I8 and U8.
@@ -195,7 +204,7 @@ func (f *Folder) Check(name string, want []int) error {
 	got, ok := f.Shape(name)
 	switch {
 	case !ok:
-		return fmt.Errorf("%s: no tensor %q", f.path, name)
+		return fmt.Errorf("%s: no tensor %q; by config.json there is one of shape %v", f.path, name, want)
 	case !slices.Equal(got, want):
 		return fmt.Errorf("%s: tensor %q has shape %v; by config.json it is %v", f.Path(name), name, got, want)
 	}

@@ -1,12 +1,16 @@
 package weights
 
 import (
+	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/retort-ir/retort/internal/safetensors"
 )
 
 // The golden files come from torch.save and Python's safetensors: testdata/make_golden.py.
@@ -46,8 +50,8 @@ func TestEveryFormHoldsTheSame(t *testing.T) {
 			require.ErrorContains(t, err, `tensor "a.bias": type F16; I64, I32, I16, I8 and U8 can be read as integers`)
 			_, err = f.Read("b.weight", []int{2, 1})
 			require.EqualError(t, err, f.Path("b.weight")+`: tensor "b.weight" has shape [1 1]; by config.json it is [2 1]`)
-			_, err = f.Read("c", nil)
-			require.EqualError(t, err, f.Path("c")+`: no tensor "c"`)
+			_, err = f.Read("c", []int{2})
+			require.EqualError(t, err, f.Path("c")+`: no tensor "c"; by config.json there is one of shape [2]`)
 			require.Empty(t, f.DType("c"))
 		})
 	}
@@ -108,6 +112,53 @@ func TestFoldersOfShardsThatDoNotFitAreNamedErrors(t *testing.T) {
 			require.ErrorContains(t, err, dir)
 		})
 	}
+}
+
+func TestValuesThatAreNotFiniteAreDamage(t *testing.T) {
+	for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+		dir := t.TempDir()
+		file, err := os.Create(filepath.Join(dir, SafetensorsFile))
+		require.NoError(t, err)
+		require.NoError(t, safetensors.Write(file, []safetensors.Tensor{
+			{Name: "a", Shape: []int{3}, Values: []float32{math.MaxFloat32, float32(bad), 0}},
+		}, nil))
+		require.NoError(t, file.Close())
+		f, err := Open(dir)
+		require.NoError(t, err)
+		defer f.Close()
+		_, err = f.Read("a", []int{3})
+		require.EqualError(t, err, fmt.Sprintf("%s: value 1 of tensor \"a\" is %v: the weights are damaged; download or train "+
+			"them again", f.Path("a"), bad))
+	}
+}
+
+// Whatever the index says, the folder is refused, or every tensor of it can be read.
+func FuzzIndex(f *testing.F) {
+	const index = SafetensorsFile + indexSuffix
+	raw, err := os.ReadFile(filepath.Join("testdata/shards", index))
+	require.NoError(f, err)
+	f.Add(raw)
+	f.Add([]byte(`{"weight_map": {"a.weight": "../x", "b": 1}}`))
+	shards, err := filepath.Abs("testdata/shards")
+	require.NoError(f, err)
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		dir := t.TempDir()
+		for _, name := range []string{"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"} {
+			require.NoError(t, os.Symlink(filepath.Join(shards, name), filepath.Join(dir, name)))
+		}
+		require.NoError(t, os.WriteFile(filepath.Join(dir, index), raw, 0o644))
+		w, err := Open(dir)
+		if err != nil {
+			require.ErrorContains(t, err, dir)
+			return
+		}
+		for _, name := range w.Names() {
+			shape, ok := w.Shape(name)
+			require.True(t, ok)
+			require.NoError(t, w.Check(name, shape))
+		}
+		require.NoError(t, w.Close())
+	})
 }
 
 func TestFoldersWithoutWeightsSayWhatIsWanted(t *testing.T) {

@@ -2,8 +2,10 @@ package crossencoder
 
 import (
 	"encoding/json"
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -97,6 +99,25 @@ func TestBrokenFoldersAreRefusedByFileAndField(t *testing.T) {
 	weights := func(change func([]safetensors.Tensor) []safetensors.Tensor) func(*testing.T, string) {
 		return func(t *testing.T, dir string) { changeWeights(t, dir, change) }
 	}
+	file := func(name, content string) func(*testing.T, string) {
+		return func(t *testing.T, dir string) {
+			require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644))
+		}
+	}
+	weight := func(name string, change func(*safetensors.Tensor)) func(*testing.T, string) {
+		return weights(func(all []safetensors.Tensor) []safetensors.Tensor {
+			change(&all[slices.IndexFunc(all, func(x safetensors.Tensor) bool { return x.Name == name })])
+			return all
+		})
+	}
+	bin := func(content string) func(*testing.T, string) {
+		return func(t *testing.T, dir string) {
+			require.NoError(t, os.Remove(filepath.Join(dir, encodernet.WeightsFile)))
+			file("pytorch_model.bin", content)(t, dir)
+		}
+	}
+	const lfs = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 136472\n"
+	const query = "bert.encoder.layer.0.attention.self.query.bias"
 	for name, c := range map[string]struct {
 		model     string
 		maxTokens int
@@ -126,7 +147,28 @@ func TestBrokenFoldersAreRefusedByFileAndField(t *testing.T) {
 			}
 			return kept
 		}), `no tensor "classifier.dense.weight"`},
-		"no tokenizer": {"xlmr", 0, func(t *testing.T, dir string) { require.NoError(t, os.Remove(filepath.Join(dir, "tokenizer.json"))) }, "tokenizer.json"},
+		"no tokenizer":          {"xlmr", 0, func(t *testing.T, dir string) { require.NoError(t, os.Remove(filepath.Join(dir, "tokenizer.json"))) }, "tokenizer.json"},
+		"no config.json":        {"bert", 0, func(t *testing.T, dir string) { require.NoError(t, os.Remove(filepath.Join(dir, "config.json"))) }, "it has no config.json"},
+		"config.json cut off":   {"bert", 0, file("config.json", `{"model_type": "bert", "hidden_`), "config.json: line 1: "},
+		"config.json of a list": {"bert", 0, file("config.json", `["bert"]`), "config.json: "},
+		"no model_type":         {"bert", 0, config("model_type", nil), `model_type is ""; supported are bert`},
+		"a width that is text":  {"bert", 0, config("hidden_size", "32"), "hidden_size: a string where an integer is wanted"},
+		"a width of all memory": {"bert", 0, config("hidden_size", 1<<30), "by config.json it is [260 1073741824]"},
+		"layers of all memory":  {"bert", 0, config("num_hidden_layers", 1<<30), "cannot be the 1073741824 layers"},
+		"no weights": {"bert", 0, func(t *testing.T, dir string) {
+			require.NoError(t, os.Remove(filepath.Join(dir, encodernet.WeightsFile)))
+		}, "no model.safetensors or pytorch_model.bin"},
+		"weights cut off": {"bert", 0, func(t *testing.T, dir string) {
+			require.NoError(t, os.Truncate(filepath.Join(dir, encodernet.WeightsFile), 9000))
+		}, "model.safetensors: truncated: "},
+		"weights of Git LFS":       {"bert", 0, file(encodernet.WeightsFile, lfs), "model.safetensors: the file is a Git LFS pointer"},
+		"a .bin file of Git LFS":   {"bert", 0, bin(lfs), "pytorch_model.bin: the file is a Git LFS pointer"},
+		"a .bin file that is none": {"bert", 0, bin("weights"), "pytorch_model.bin: "},
+		"a tensor too few":         {"bert", 0, weight(query, func(x *safetensors.Tensor) { x.Name = "other" }), `no tensor "` + query + `"`},
+		"a tensor too many":        {"bert", 0, weight("bert.pooler.dense.bias", func(x *safetensors.Tensor) { x.Name = "bert.encoder.layer.0.gate" }), `tensor "bert.encoder.layer.0.gate" has no place in a BertModel`},
+		"another shape":            {"bert", 0, weight(query, func(x *safetensors.Tensor) { x.Shape = []int{1, 32} }), `tensor "` + query + `" has shape [1 32]; by config.json it is [32]`},
+		"no number in the network": {"bert", 0, weight(query, func(x *safetensors.Tensor) { x.Values[1] = float32(math.NaN()) }), `value 1 of tensor "` + query + `" is NaN: the weights are damaged`},
+		"no number in the head":    {"bert", 0, weight("classifier.bias", func(x *safetensors.Tensor) { x.Values[0] = float32(math.Inf(1)) }), `value 0 of tensor "classifier.bias" is +Inf: the weights are damaged`},
 		"no limit left": {"bert", 0, func(t *testing.T, dir string) {
 			require.NoError(t, jsonfile.Write(filepath.Join(dir, tokenizer.ConfigFile), map[string]any{"model_max_length": 4}))
 		}, "model_max_length leaves 4 tokens a pair"},
@@ -137,14 +179,36 @@ func TestBrokenFoldersAreRefusedByFileAndField(t *testing.T) {
 			if c.change != nil {
 				c.change(t, dir)
 			}
-			_, err := readFolder(dir, c.maxTokens)
+			err := readWhole(dir, c.maxTokens)
 			require.ErrorContains(t, err, c.want)
+			if c.maxTokens == 0 {
+				require.ErrorContains(t, err, dir)
+			}
 		})
 	}
 	_, err := readFolder("testdata/none", 0)
 	require.ErrorContains(t, err, "testdata/none")
 	_, err = readFolder("golden_test.go", 0)
 	require.ErrorContains(t, err, "is a file")
+}
+
+// readWhole reads a folder and the values of its network's weights, as Open does.
+func readWhole(dir string, maxTokens int) error {
+	f, err := readFolder(dir, maxTokens)
+	if err != nil {
+		return err
+	}
+	w, err := f.openWeights()
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	for _, p := range encodernet.Shapes(f.config) {
+		if _, err := w.Read(p.Name, p.Dims); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func TestOpenNamesTheWrongOption(t *testing.T) {
