@@ -1,5 +1,5 @@
-// Package causallm is a language model that runs here, on LibTorch: decoder-only networks of the Llama family (Llama
-// 2 and 3, SmolLM2) and Qwen2/2.5, read from a Hugging Face folder or a GGUF file. It writes text
+// Package causallm is a language model that runs here, on LibTorch: decoder-only networks of Llama 2 and 3,
+// SmolLM2, Qwen2, Qwen2.5, Qwen3 and Gemma 1 to 3, read from a Hugging Face folder or a GGUF file. It writes text
 // (generate.Completer) and says how likely a text is (teacher/likelihood).
 //
 //	model, err := causallm.Open(ctx, "SmolLM2-135M-Instruct.Q4_1.gguf", causallm.Options{})

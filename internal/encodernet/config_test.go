@@ -293,9 +293,9 @@ func TestPositionsThatDependOnOtherTextsEndWhereTheyBegin(t *testing.T) {
 
 func TestEveryFamilyHasNamesOfItsOwn(t *testing.T) {
 	for _, f := range Families() {
-		require.NotEmpty(t, f.ModelTypes)
-		require.NotEmpty(t, f.Known, f.ModelTypes)
-		require.Same(t, f, Config{ModelType: f.ModelTypes[0]}.Family())
+		require.NotEmpty(t, f.ModelType)
+		require.NotEmpty(t, f.Known, f.ModelType)
+		require.Same(t, f, Config{ModelType: f.ModelType}.Family())
 		require.NotEmpty(t, f.Architecture)
 		require.True(t, strings.HasSuffix(f.Prefix, "."))
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 var bert = Family{
-	ModelTypes: []string{"bert"}, Known: "MiniLM, bge-*-en-v1.5, e5, arctic-embed 1, gte 1",
+	ModelType: "bert", Known: "MiniLM, bge-*-en-v1.5, e5, arctic-embed 1, gte 1",
 	Architecture: "BertModel", Tokenizer: "BertTokenizer",
 	Prefix: "bert.", Schema: schema("a BERT", bertKeys), read: readBERT, names: bertNames,
 }
@@ -52,25 +52,25 @@ var robertaSchema = schema("a RoBERTa", familyKeys{
 })
 
 var roberta = Family{
-	ModelTypes: []string{"roberta"}, Known: "all-distilroberta-v1, all-roberta-large-v1",
+	ModelType: "roberta", Known: "all-distilroberta-v1, all-roberta-large-v1",
 	Architecture: "RobertaModel", Tokenizer: "RobertaTokenizer",
 	Prefix: "roberta.", Schema: robertaSchema, read: readRoBERTa, names: bertNames,
 }
 
 var xlmRoberta = Family{
-	ModelTypes: []string{"xlm-roberta"}, Known: "bge-m3, multilingual-e5, arctic-embed-l-v2.0",
+	ModelType: "xlm-roberta", Known: "bge-m3, multilingual-e5, arctic-embed-l-v2.0",
 	Architecture: "XLMRobertaModel", Tokenizer: "XLMRobertaTokenizer",
 	Prefix: "roberta.", Schema: robertaSchema, read: readRoBERTa, names: bertNames,
 }
 
 var camembert = Family{
-	ModelTypes: []string{"camembert"}, Known: "sentence-camembert",
+	ModelType: "camembert", Known: "sentence-camembert",
 	Architecture: "CamembertModel", Tokenizer: "CamembertTokenizer",
 	Prefix: "roberta.", Schema: robertaSchema, read: readRoBERTa, names: bertNames,
 }
 
 var mpnet = Family{
-	ModelTypes: []string{"mpnet"}, Known: "all-mpnet-base-v2, multi-qa-mpnet",
+	ModelType: "mpnet", Known: "all-mpnet-base-v2, multi-qa-mpnet",
 	Architecture: "MPNetModel", Tokenizer: "MPNetTokenizer",
 	Prefix: "mpnet.",
 	Schema: schema("an MPNet", familyKeys{
@@ -98,7 +98,7 @@ var mpnet = Family{
 }
 
 var distilBERT = Family{
-	ModelTypes: []string{"distilbert"}, Known: "msmarco-distilbert, multi-qa-distilbert",
+	ModelType: "distilbert", Known: "msmarco-distilbert, multi-qa-distilbert",
 	Architecture: "DistilBertModel", Tokenizer: "BertTokenizer",
 	Prefix: "distilbert.",
 	Schema: schema("a DistilBERT", familyKeys{
@@ -164,19 +164,19 @@ func readGTE(theta float64) func(*configReader) Config {
 }
 
 var gte = Family{
-	ModelTypes: []string{"gte"}, Known: "arctic-embed-m-v2.0", Architecture: "GteModel", Tokenizer: "XLMRobertaTokenizer",
+	ModelType: "gte", Known: "arctic-embed-m-v2.0", Architecture: "GteModel", Tokenizer: "XLMRobertaTokenizer",
 	Prefix: "gte.",
 	Schema: schema("a gte", gteKeys), read: readGTE(160_000), names: gteNames,
 }
 
 var newModel = Family{
-	ModelTypes: []string{"new"}, Known: "gte-base-en-v1.5, gte-multilingual-base", Architecture: "NewModel",
+	ModelType: "new", Known: "gte-base-en-v1.5, gte-multilingual-base", Architecture: "NewModel",
 	Tokenizer: "PreTrainedTokenizerFast",
 	Prefix:    "new.", Schema: schema("a gte", gteKeys), read: readGTE(10_000), names: gteNames,
 }
 
 var modernBERT = Family{
-	ModelTypes: []string{"modernbert"}, Known: "gte-modernbert-base, modernbert-embed-base",
+	ModelType: "modernbert", Known: "gte-modernbert-base, modernbert-embed-base",
 	Architecture: "ModernBertModel", Tokenizer: "PreTrainedTokenizerFast",
 	Prefix: "model.",
 	Schema: schema("a ModernBERT", familyKeys{
@@ -234,7 +234,7 @@ func readModernBERT(r *configReader) Config {
 }
 
 var nomicBERT = Family{
-	ModelTypes: []string{"nomic_bert"}, Known: "nomic-embed-text-v1, nomic-embed-text-v1.5",
+	ModelType: "nomic_bert", Known: "nomic-embed-text-v1, nomic-embed-text-v1.5",
 	Architecture: "NomicBertModel", Tokenizer: "BertTokenizer",
 	Prefix: "nomic_bert.", Schema: nomicSchema, read: readNomic,
 	names: names{
@@ -245,7 +245,7 @@ var nomicBERT = Family{
 }
 
 var qwen3 = Family{
-	ModelTypes: []string{"qwen3"}, Known: "Qwen3-Embedding", Architecture: "Qwen3Model", Tokenizer: "Qwen2Tokenizer",
+	ModelType: "qwen3", Known: "Qwen3-Embedding", Architecture: "Qwen3Model", Tokenizer: "Qwen2Tokenizer",
 	Prefix: "model.",
 	Schema: schema("a Qwen3", familyKeys{
 		read: append(slices.Clone(sizeKeys), "num_key_value_heads", "head_dim", "rms_norm_eps", "hidden_act",

@@ -11,11 +11,11 @@ import (
 // Family is a row of the table of architectures: what config.json and the weights are called, and what their networks
 // have in common.
 type Family struct {
-	ModelTypes   []string // of config.json
-	Known        string   // models that people know
-	Architecture string   // the class in transformers that has no head
-	Prefix       string   // of the names of weights that were saved with a head
-	Tokenizer    string   // the class in transformers of a folder that names none
+	ModelType    string // of config.json
+	Known        string // models that people know
+	Architecture string // the class in transformers that has no head
+	Prefix       string // of the names of weights that were saved with a head
+	Tokenizer    string // the class in transformers of a folder that names none
 	Schema       modelfolder.Schema
 
 	read  func(*configReader) Config
@@ -41,13 +41,13 @@ func FamilyOf(s modelfolder.Settings) (*Family, error) {
 	}
 	var known []string
 	for _, f := range families {
-		known = append(known, fmt.Sprintf("%s (%s)", strings.Join(f.ModelTypes, ", "), f.Known))
+		known = append(known, fmt.Sprintf("%s (%s)", f.ModelType, f.Known))
 	}
 	return nil, fmt.Errorf("%s: model_type is %q; supported are %s", s, modelType, strings.Join(known, "; "))
 }
 
 func familyOf(modelType string) *Family {
-	i := slices.IndexFunc(families, func(f *Family) bool { return slices.Contains(f.ModelTypes, modelType) })
+	i := slices.IndexFunc(families, func(f *Family) bool { return f.ModelType == modelType })
 	if i < 0 {
 		return nil
 	}

@@ -2,6 +2,7 @@ package crossencoder
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -128,4 +129,29 @@ func TestHeadsThatCannotBeComputedAreRefused(t *testing.T) {
 	}
 	_, err := readFolder(filepath.Join(encoders, "qwen3"), 0)
 	require.ErrorContains(t, err, `model_type is "qwen3"; cross-encoders of bert, `)
+}
+
+// docs/models.md has a row for every family, in their order, with what Retort's own tables say of it.
+func TestTheDocsListEveryFamily(t *testing.T) {
+	const docs = "../../docs"
+	raw, err := os.ReadFile(filepath.Join(docs, "models.md"))
+	require.NoError(t, err)
+	var rows []string
+	for line := range strings.Lines(string(raw)) {
+		if strings.Contains(line, "/testdata/") && strings.HasPrefix(line, "| `") {
+			rows = append(rows, line)
+		}
+	}
+	require.Len(t, rows, len(encodernet.Families()))
+	for i, f := range encodernet.Families() {
+		reranks := "no"
+		if _, ok := heads[f.ModelType]; ok {
+			reranks = "yes"
+		}
+		row, golden, _ := strings.Cut(rows[i], "[")
+		require.Equal(t, fmt.Sprintf("| `%s` | %s | yes | yes | yes | %s | ", f.ModelType, f.Known, reranks), row)
+		_, golden, _ = strings.Cut(golden, "](")
+		golden, _, _ = strings.Cut(golden, ")")
+		require.FileExists(t, filepath.Join(docs, golden))
+	}
 }
