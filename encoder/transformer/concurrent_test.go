@@ -316,3 +316,22 @@ func processorTime(tb testing.TB) time.Duration {
 	require.NoError(tb, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
+
+// Rotary positions have tables that all lanes share.
+func TestCallsOfARotaryModelAtTheSameTimeAreTheSame(t *testing.T) {
+	m := openFamily(t, "modernbert", Options{Threads: 4})
+	texts := queries(64)
+	got := make([]blas32.General, len(texts))
+	var wg group
+	for i, text := range texts {
+		wg.Go(func() {
+			var err error
+			got[i], err = m.Encode(t.Context(), encoder.Passage, []string{text})
+			require.NoError(t, err)
+		})
+	}
+	wg.Wait()
+	for i, text := range texts {
+		require.InDeltaSlice(t, encodeAlone(t, m, encoder.Passage, text), got[i].Data, 1e-6, text)
+	}
+}

@@ -552,12 +552,8 @@ func readWhole(dir string) error {
 		return err
 	}
 	defer w.Close()
-	for _, p := range encodernet.Shapes(f.Query.Tower.config) {
-		if _, err := w.Read(p.Name, p.Dims); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err = f.Query.Tower.storedWeights(w)
+	return err
 }
 
 func TestBadRoutersAreErrors(t *testing.T) {
@@ -811,12 +807,8 @@ func towerWeights(t *testing.T, tower *Tower) []safetensors.Tensor {
 	w, err := tower.openWeights()
 	require.NoError(t, err)
 	defer w.Close()
-	var all []safetensors.Tensor
-	for _, p := range encodernet.Shapes(tower.config) {
-		values, err := w.Read(p.Name, p.Dims)
-		require.NoError(t, err)
-		all = append(all, safetensors.Tensor{Name: p.Name, Shape: p.Dims, Values: values})
-	}
+	all, err := tower.storedWeights(w)
+	require.NoError(t, err)
 	return all
 }
 

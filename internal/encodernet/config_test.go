@@ -5,7 +5,9 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -350,6 +352,26 @@ func TestDistancesHaveTheBucketsOfTransformers(t *testing.T) {
 			require.Equal(t, step.bucket, bucket(d), "distance %d", d)
 		}
 	}
+}
+
+// Calls of Encode that run at the same time share the tables of rotary positions.
+func TestPassesAtTheSameTimeShareRotaryTables(t *testing.T) {
+	const d, passes = 8, 64
+	var tables rotaryTables
+	global, local := Rotary{Theta: 160_000, Divisor: 1}, Rotary{Theta: 10_000, Divisor: 1}
+	want := map[Rotary]*rotaryTable{global: newRotaryTable(global, d, passes), local: newRotaryTable(local, d, passes)}
+	var wg sync.WaitGroup
+	for width := 1; width <= passes; width++ {
+		wg.Go(func() {
+			for r, whole := range want {
+				got := tables.get(r, d, width)
+				if !slices.Equal(whole.cos[:width*d], got.cos[:width*d]) || !slices.Equal(whole.sin[:width*d], got.sin[:width*d]) {
+					t.Errorf("theta %v, %d positions: other angles", r.Theta, width)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // A configuration that is accepted has shapes, whatever it says.

@@ -68,18 +68,3 @@ func (n *Network) wire() {
 		})
 	}
 }
-
-// Clone copies the weights, not the moments.
-func (n *Network) Clone(ctx context.Context, rt *torch.Runtime) (*Network, error) {
-	values := make(map[string][]float32, len(n.Params))
-	err := rt.Run(ctx, func(s *torch.Scope) error {
-		for _, p := range n.Params {
-			values[p.Name] = s.Floats(p.Value)
-		}
-		return s.Err()
-	})
-	if err != nil {
-		return nil, err
-	}
-	return New(ctx, rt, n.Config, func(name string, _ []int) ([]float32, error) { return values[name], nil })
-}

@@ -2,6 +2,7 @@ package encodernet
 
 import (
 	"math"
+	"sync"
 
 	"github.com/retort-ir/retort/internal/torch"
 )
@@ -100,8 +101,12 @@ func bucket(distance int) int {
 }
 
 // rotaryTables are the cosines and sines of the angles of rotary positions, for as many positions as a batch has
-// needed. They stay in the host's memory: a pass copies its part, which is small beside the states that it turns.
-type rotaryTables map[Rotary]*rotaryTable
+// needed. They stay in the host's memory: a pass copies its part, which is small beside the states that it turns. Several
+// lanes compute passes at the same time.
+type rotaryTables struct {
+	mu sync.Mutex
+	of map[Rotary]*rotaryTable
+}
 
 type rotaryTable struct {
 	positions int
@@ -118,16 +123,24 @@ func (t *rotaryTables) turn(s *torch.Scope, r Rotary, d, width int) turn {
 	if r.Theta == 0 {
 		return turn{}
 	}
-	if *t == nil {
-		*t = rotaryTables{}
-	}
-	table := (*t)[r]
-	if table == nil || table.positions < width {
-		table = newRotaryTable(r, d, width)
-		(*t)[r] = table
-	}
+	table := t.get(r, d, width)
 	part := func(values []float32) torch.Tensor { return s.FromFloats(values[:width*d], int64(width), 1, int64(d)) }
 	return turn{part(table.cos), part(table.sin), int64(d / 2)}
+}
+
+// get returns a table of at least width positions.
+func (t *rotaryTables) get(r Rotary, d, width int) *rotaryTable {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	table := t.of[r]
+	if table == nil || table.positions < width {
+		table = newRotaryTable(r, d, width)
+		if t.of == nil {
+			t.of = map[Rotary]*rotaryTable{}
+		}
+		t.of[r] = table
+	}
+	return table
 }
 
 // newRotaryTable rounds to float32 where transformers does: at far positions the angles depend on it.
