@@ -184,19 +184,20 @@ func (l *loader) pack(columns int, parts []part) *packed {
 	if !ok || !l.s.OnCPU() || l.err != nil {
 		return nil
 	}
-	p := &packed{columns: columns}
-	quantised := false
+	p := &packed{columns: columns, quantised: true}
+	some := false
 	for _, part := range parts {
 		stored, err := w.packed(part.name, part.rows, columns)
 		if err != nil {
 			l.err = err
 			return nil
 		}
-		quantised = quantised || stored.Type.Quantised()
+		some = some || stored.Type.Quantised()
+		p.quantised = p.quantised && stored.Type.Quantised()
 		p.rows += part.rows
 		p.parts = append(p.parts, stored)
 	}
-	if !quantised {
+	if !some {
 		return nil
 	}
 	l.widest = max(l.widest, columns)

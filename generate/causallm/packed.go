@@ -6,6 +6,7 @@ import (
 	"errors"
 	"hash"
 	"runtime"
+	"slices"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -20,9 +21,10 @@ type matrix struct {
 	packed *packed
 }
 
-// packed is a weight whose rows are dequantised when a product needs them: those of its parts, one below the other.
+// packed is a weight whose rows are unpacked when a product needs them: those of its parts, one below the other.
 type packed struct {
 	rows, columns int
+	quantised     bool // all parts are
 	parts         []packedPart
 }
 
@@ -59,6 +61,22 @@ func (p packedPart) read(dst []float32, row, n int) {
 	}
 }
 
+// unpack puts n rows from row on into a block.
+func (p *packed) unpack(block *gguf.Rows, row, n int) {
+	block.Reset(n, p.columns)
+	done := 0
+	for _, part := range p.parts {
+		for ; row < part.Rows && done < n; row, done = row+1, done+1 {
+			stored := row
+			if part.headDim > 0 {
+				stored = storedRow(row, part.headDim)
+			}
+			block.Set(done, part.Matrix, stored)
+		}
+		row -= part.Rows
+	}
+}
+
 // digest hashes the weight as it is stored.
 func (p *packed) digest(h hash.Hash) {
 	for _, part := range p.parts {
@@ -67,33 +85,37 @@ func (p *packed) digest(h hash.Hash) {
 	}
 }
 
-// scratchFloats is about how many dequantised weights a member of a team holds at once: what the caches near a core
-// hold.
-const scratchFloats = 1 << 17
+// blockWeights is about how many unpacked weights a member of a team holds at once: what the caches near a core hold.
+const blockWeights = 1 << 17
 
-// team multiplies by packed matrices on the CPU. Its members take turns at blocks of rows: each dequantises a block into
-// memory of its own and multiplies all rows of the input by it, on one thread of its own.
+// team multiplies by packed matrices on the CPU. Its members take turns at blocks of rows: each unpacks a block into
+// memory of its own and multiplies all rows of the input by it. They compute in integers (see gguf.Rows) where all of a
+// matrix is quantised and the processor can, and otherwise with LibTorch on dequantised rows.
 type team struct {
-	members []member
+	members  []*member
+	integers bool
+	floats   []float32 // the input of a product in integers, and its rounded form
+	input    gguf.Input
 }
 
 type member struct {
-	rt      *torch.Runtime
-	scratch torch.Tensor // [scratchFloats or one row]
-	memory  []float32    // of scratch
+	rt      *torch.Runtime // of one thread
+	scratch torch.Tensor   // [blockWeights or one row]
+	memory  []float32      // of scratch
+	rows    gguf.Rows
 }
 
 // newTeam starts threads members (0: GOMAXPROCS) for matrices with at most this number of columns.
 func newTeam(ctx context.Context, threads, columns int) (*team, error) {
-	t := &team{}
+	t := &team{integers: gguf.Multiplies()}
 	for range cmp.Or(threads, runtime.GOMAXPROCS(0)) {
 		rt, err := torch.Open(torch.Options{Threads: 1})
 		if err != nil {
 			return nil, errors.Join(err, t.close())
 		}
-		m := member{rt: rt}
+		m := &member{rt: rt}
 		err = rt.Run(ctx, func(s *torch.Scope) error {
-			if m.scratch = s.Zeros(torch.Float32, int64(max(scratchFloats, columns))); m.scratch != nil {
+			if m.scratch = s.Zeros(torch.Float32, int64(max(blockWeights, columns))); m.scratch != nil {
 				m.memory = s.Memory(s.Keep(m.scratch))
 			}
 			return s.Err()
@@ -124,47 +146,33 @@ func (t *team) multiply(s *torch.Scope, x torch.Tensor, p *packed, precision tor
 	if shape == nil {
 		return nil
 	}
+	if t.integers && p.quantised {
+		return s.As(t.multiplyIntegers(s, x, p, int(shape[0])), precision)
+	}
 	y := s.Zeros(precision, shape[0], int64(p.rows))
 	if y == nil {
 		return nil
 	}
 	each := t.blockRows(p)
-	var next atomic.Int64
-	work := func(m member, s *torch.Scope) {
-		for s.Err() == nil {
-			first := int(next.Add(1)-1) * each
-			if first >= p.rows {
-				return
-			}
-			m.block(s, x, p, first, min(each, p.rows-first), y, precision)
-		}
-	}
-	var g errgroup.Group
-	for _, m := range t.members {
-		g.Go(func() error {
-			return m.rt.Run(context.Background(), func(s *torch.Scope) error {
-				s.NoGrad(func() { work(m, s) })
-				return s.Err()
+	err := t.share((p.rows+each-1)/each, func(m *member, next func() (int, bool)) error {
+		return m.rt.Run(context.Background(), func(s *torch.Scope) error {
+			s.NoGrad(func() {
+				for i, ok := next(); ok && s.Err() == nil; i, ok = next() {
+					m.block(s, x, p, i*each, min(each, p.rows-i*each), y, precision)
+				}
 			})
+			return s.Err()
 		})
-	}
-	if err := g.Wait(); err != nil {
+	})
+	if err != nil {
 		s.Fail(err)
 		return nil
 	}
 	return y
 }
 
-// blockRows returns how many rows a member takes at a time, so that all members have as many blocks.
-func (t *team) blockRows(p *packed) int {
-	most := max(1, scratchFloats/p.columns)
-	turns := (p.rows + most*len(t.members) - 1) / (most * len(t.members))
-	blocks := turns * len(t.members)
-	return (p.rows + blocks - 1) / blocks
-}
-
 // block computes n columns of y from first on.
-func (m member) block(
+func (m *member) block(
 	s *torch.Scope, x torch.Tensor, p *packed, first, n int, y torch.Tensor, precision torch.Type,
 ) {
 	p.read(m.memory, first, n)
@@ -173,4 +181,56 @@ func (m member) block(
 		s.Copy(s.Narrow(y, 1, int64(first), int64(n)), s.Linear(x, s.As(weight, precision), nil))
 		return nil
 	})
+}
+
+// multiplyIntegers is multiply in float32 of a matrix that is quantised as a whole.
+func (t *team) multiplyIntegers(s *torch.Scope, x torch.Tensor, p *packed, tokens int) torch.Tensor {
+	y := s.Zeros(torch.Float32, int64(tokens), int64(p.rows))
+	out := s.Memory(y)
+	t.floats = slices.Grow(t.floats[:0], tokens*p.columns)[:tokens*p.columns]
+	s.CopyFloats(t.floats, x)
+	if s.Err() != nil {
+		return nil
+	}
+	t.input.Reset(tokens, p.columns)
+	const some = 16
+	_ = t.share((tokens+some-1)/some, func(_ *member, next func() (int, bool)) error {
+		for i, ok := next(); ok; i, ok = next() {
+			for token := i * some; token < min(tokens, (i+1)*some); token++ {
+				t.input.Set(token, t.floats[token*p.columns:(token+1)*p.columns])
+			}
+		}
+		return nil
+	})
+	each := t.blockRows(p)
+	_ = t.share((p.rows+each-1)/each, func(m *member, next func() (int, bool)) error {
+		for i, ok := next(); ok; i, ok = next() {
+			p.unpack(&m.rows, i*each, min(each, p.rows-i*each))
+			m.rows.Multiply(out[i*each:], p.rows, &t.input)
+		}
+		return nil
+	})
+	return y
+}
+
+// share lets the members take turns at n pieces of work.
+func (t *team) share(n int, work func(m *member, next func() (int, bool)) error) error {
+	var taken atomic.Int64
+	next := func() (int, bool) {
+		i := int(taken.Add(1)) - 1
+		return i, i < n
+	}
+	var g errgroup.Group
+	for _, m := range t.members {
+		g.Go(func() error { return work(m, next) })
+	}
+	return g.Wait()
+}
+
+// blockRows returns how many rows a member takes at a time, so that all members have as many blocks.
+func (t *team) blockRows(p *packed) int {
+	most := max(1, blockWeights/p.columns)
+	turns := (p.rows + most*len(t.members) - 1) / (most * len(t.members))
+	blocks := turns * len(t.members)
+	return (p.rows + blocks - 1) / blocks
 }

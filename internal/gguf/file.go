@@ -170,9 +170,11 @@ func (m Matrix) Bytes() []byte { return m.data }
 
 // Read writes n rows from row on, dequantised, to dst [n x Columns].
 func (m Matrix) Read(dst []float32, row, n int) {
-	rowBytes := m.Columns / m.format.values * m.format.bytes
-	m.format.read(dst[:n*m.Columns], m.data[row*rowBytes:(row+n)*rowBytes])
+	size := m.rowBytes()
+	m.format.read(dst[:n*m.Columns], m.data[row*size:(row+n)*size])
 }
+
+func (m Matrix) rowBytes() int { return m.Columns / m.format.values * m.format.bytes }
 
 // elements returns the number of values of a shape.
 func elements(shape []int) (uint64, error) {

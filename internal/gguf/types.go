@@ -44,6 +44,8 @@ type format struct {
 	values, bytes int
 	floats        func(dst []float32, data []byte) // all of dst
 	unpack        func(c *chunk, i int, block []byte)
+	fine          bool // a scale is for 16 values, not for 32
+	shifted       bool // groups have a least
 }
 
 func (f format) supported() bool { return f.floats != nil || f.unpack != nil }
@@ -68,40 +70,40 @@ func (f format) read(dst []float32, data []byte) {
 
 // formats are ggml's types (ggml.h, ggml-common.h).
 var formats = map[Type]format{
-	F32:  {"F32", 1, 4, readF32, nil},
-	F16:  {"F16", 1, 2, readF16, nil},
-	BF16: {"BF16", 1, 2, readBF16, nil},
-	Q4_0: {"Q4_0", 32, 18, nil, unpackQ4_0},
-	Q4_1: {"Q4_1", 32, 20, nil, unpackQ4_1},
-	Q5_0: {"Q5_0", 32, 22, nil, unpackQ5_0},
-	Q5_1: {"Q5_1", 32, 24, nil, unpackQ5_1},
-	Q8_0: {"Q8_0", 32, 34, nil, unpackQ8_0},
+	F32:  {name: "F32", values: 1, bytes: 4, floats: readF32},
+	F16:  {name: "F16", values: 1, bytes: 2, floats: readF16},
+	BF16: {name: "BF16", values: 1, bytes: 2, floats: readBF16},
+	Q4_0: {name: "Q4_0", values: 32, bytes: 18, unpack: unpackQ4_0},
+	Q4_1: {name: "Q4_1", values: 32, bytes: 20, unpack: unpackQ4_1, shifted: true},
+	Q5_0: {name: "Q5_0", values: 32, bytes: 22, unpack: unpackQ5_0},
+	Q5_1: {name: "Q5_1", values: 32, bytes: 24, unpack: unpackQ5_1, shifted: true},
+	Q8_0: {name: "Q8_0", values: 32, bytes: 34, unpack: unpackQ8_0},
 
-	Q2_K:   {"Q2_K", 256, 84, nil, unpackQ2_K},
-	Q3_K:   {"Q3_K", 256, 110, nil, unpackQ3_K},
-	Q4_K:   {"Q4_K", 256, 144, nil, unpackQ4_K},
-	Q5_K:   {"Q5_K", 256, 176, nil, unpackQ5_K},
-	Q6_K:   {"Q6_K", 256, 210, nil, unpackQ6_K},
-	IQ4_NL: {"IQ4_NL", 32, 18, nil, unpackIQ4_NL},
-	IQ4_XS: {"IQ4_XS", 256, 136, nil, unpackIQ4_XS},
+	Q2_K:   {name: "Q2_K", values: 256, bytes: 84, unpack: unpackQ2_K, fine: true, shifted: true},
+	Q3_K:   {name: "Q3_K", values: 256, bytes: 110, unpack: unpackQ3_K, fine: true},
+	Q4_K:   {name: "Q4_K", values: 256, bytes: 144, unpack: unpackQ4_K, shifted: true},
+	Q5_K:   {name: "Q5_K", values: 256, bytes: 176, unpack: unpackQ5_K, shifted: true},
+	Q6_K:   {name: "Q6_K", values: 256, bytes: 210, unpack: unpackQ6_K, fine: true},
+	IQ4_NL: {name: "IQ4_NL", values: 32, bytes: 18, unpack: unpackIQ4_NL},
+	IQ4_XS: {name: "IQ4_XS", values: 256, bytes: 136, unpack: unpackIQ4_XS},
 
-	9:  {"Q8_1", 32, 36, nil, nil},
-	15: {"Q8_K", 256, 292, nil, nil},
-	16: {"IQ2_XXS", 256, 66, nil, nil},
-	17: {"IQ2_XS", 256, 74, nil, nil},
-	18: {"IQ3_XXS", 256, 98, nil, nil},
-	19: {"IQ1_S", 256, 50, nil, nil},
-	21: {"IQ3_S", 256, 110, nil, nil},
-	22: {"IQ2_S", 256, 82, nil, nil},
-	24: {"I8", 1, 1, nil, nil},
-	25: {"I16", 1, 2, nil, nil},
-	26: {"I32", 1, 4, nil, nil},
-	27: {"I64", 1, 8, nil, nil},
-	28: {"F64", 1, 8, nil, nil},
-	29: {"IQ1_M", 256, 56, nil, nil},
-	34: {"TQ1_0", 256, 54, nil, nil},
-	35: {"TQ2_0", 256, 66, nil, nil},
-	39: {"MXFP4", 32, 17, nil, nil},
+	9:  {name: "Q8_1", values: 32, bytes: 36},
+	15: {name: "Q8_K", values: 256, bytes: 292},
+	16: {name: "IQ2_XXS", values: 256, bytes: 66},
+	17: {name: "IQ2_XS", values: 256, bytes: 74},
+	18: {name: "IQ3_XXS", values: 256, bytes: 98},
+	19: {name: "IQ1_S", values: 256, bytes: 50},
+	21: {name: "IQ3_S", values: 256, bytes: 110},
+	22: {name: "IQ2_S", values: 256, bytes: 82},
+	24: {name: "I8", values: 1, bytes: 1},
+	25: {name: "I16", values: 1, bytes: 2},
+	26: {name: "I32", values: 1, bytes: 4},
+	27: {name: "I64", values: 1, bytes: 8},
+	28: {name: "F64", values: 1, bytes: 8},
+	29: {name: "IQ1_M", values: 256, bytes: 56},
+	34: {name: "TQ1_0", values: 256, bytes: 54},
+	35: {name: "TQ2_0", values: 256, bytes: 66},
+	39: {name: "MXFP4", values: 32, bytes: 17},
 }
 
 // Quantised says whether the type keeps its values in blocks that share a scale.

@@ -1,0 +1,160 @@
+package gguf
+
+// A product of quantised rows with rows of float32 is computed in integers. The values of an input row are rounded to 16
+// bits, with a scale for each chunk of 256; the weights are the file's own integers. A group's integers are multiplied and
+// summed without rounding, and what comes out is scaled by float32:
+//
+//	Σ_chunk inputScale[chunk] Σ_group (scale[group] Σ q x + least[group] Σ x)
+//
+// So a product differs from that of the dequantised weights by no more than 2^-16 of a chunk's largest input.
+
+// Multiplies says whether this processor can compute with Input and Rows.
+func Multiplies() bool { return haveProduct }
+
+// Values are laid out for the processor in strips: stripRows rows of weights or stripInputs rows of input side by side, so
+// many values of each at a time.
+const (
+	stripRows   = 2
+	stripInputs = 4
+	stripValues = 32
+)
+
+// pieceValues is how much of a strip of input is multiplied by all rows before the next part is, so that it stays in the
+// cache beside a core.
+const pieceValues = 4 * chunkValues
+
+// Input is rows of float32 numbers, rounded to 16 bits, that quantised rows are multiplied by. Its methods must not run at
+// the same time, but Rows.Multiply may read it on many goroutines.
+type Input struct {
+	rows, columns int
+	values        []int16   // [strips x columns/stripValues x stripInputs x stripValues]
+	scales        []float32 // [strips x chunks x stripInputs]
+	sums          []float32 // [strips x columns/groupValues x stripInputs], of the values times their scale
+}
+
+// Reset makes room for rows of input of so many columns, a multiple of 32.
+func (x *Input) Reset(rows, columns int) {
+	padded := (rows + stripInputs - 1) / stripInputs * stripInputs
+	x.rows, x.columns = rows, columns
+	x.values = grow(x.values, padded*columns)
+	x.scales = grow(x.scales, padded*chunks(columns))
+	x.sums = grow(x.sums, padded*columns/groupValues)
+}
+
+// Set rounds a row of input. It may be called for different rows at the same time.
+func (x *Input) Set(row int, values []float32) {
+	strip, lane := row/stripInputs, row%stripInputs
+	out := x.values[strip*stripInputs*x.columns+lane*stripValues:]
+	scales := x.scales[strip*stripInputs*chunks(x.columns)+lane:]
+	sums := x.sums[strip*stripInputs*x.columns/groupValues+lane:]
+	for at := 0; at < x.columns; at += chunkValues {
+		n := min(chunkValues, x.columns-at)
+		roundAVX2(&out[at*stripInputs], &scales[at/chunkValues*stripInputs], &sums[at/groupValues*stripInputs], &values[at],
+			n/stripValues)
+	}
+}
+
+// Rows is a block of rows of quantised matrices, unpacked to be multiplied. It belongs to one goroutine at a time.
+type Rows struct {
+	rows, columns int
+	fine          bool      // a scale is for 16 values, not 32, in some row
+	shifted       bool      // some row has a least
+	values        []int16   // [strips x columns/stripValues x stripRows x stripValues]
+	scales        []float32 // [strips x columns/groupValues x stripRows]
+	least         []float32 // as scales
+	chunk         chunk
+}
+
+// Reset makes room for rows of so many columns, a multiple of 32.
+func (b *Rows) Reset(rows, columns int) {
+	padded := (rows + stripRows - 1) / stripRows * stripRows
+	b.rows, b.columns, b.fine, b.shifted = rows, columns, false, false
+	b.values = grow(b.values, padded*columns)
+	b.scales = grow(b.scales, padded*columns/groupValues)
+	b.least = grow(b.least, padded*columns/groupValues)
+}
+
+// Set unpacks row from of a matrix of a quantised type.
+func (b *Rows) Set(row int, m Matrix, from int) {
+	strip, lane := row/stripRows, row%stripRows
+	out := b.values[strip*stripRows*b.columns+lane*stripValues:]
+	scales := b.scales[strip*stripRows*b.columns/groupValues+lane:]
+	least := b.least[strip*stripRows*b.columns/groupValues+lane:]
+	data := m.data[from*m.rowBytes():]
+	c, f := &b.chunk, m.format
+	b.fine = b.fine || f.fine
+	b.shifted = b.shifted || f.shifted
+	for at := 0; at < b.columns; at += chunkValues {
+		n := min(chunkValues, b.columns-at)
+		for i := 0; i < n; i += f.values {
+			f.unpack(c, i, data[:f.bytes])
+			data = data[f.bytes:]
+		}
+		widenAVX2(&out[at*stripRows], c, n/stripValues)
+		for g, pair := range c.groups[:n/groupValues] {
+			i := (at/groupValues + g) * stripRows
+			scales[i], least[i] = pair.scale, pair.least
+		}
+	}
+}
+
+// Multiply sets dst[i*stride+j] to the product of row i of the input and row j of the block.
+func (b *Rows) Multiply(dst []float32, stride int, x *Input) {
+	for first := 0; first < x.rows; first += stripInputs {
+		inputs := min(stripInputs, x.rows-first)
+		for at := 0; at < b.columns; at += pieceValues {
+			for row := 0; row < b.rows; row += stripRows {
+				t := b.tile(x, first, row, at)
+				tileAVX2(&t)
+				for i := range inputs {
+					line := dst[(first+i)*stride+row:]
+					for j := range min(stripRows, b.rows-row) {
+						if at == 0 {
+							line[j] = 0
+						}
+						line[j] += t.out[j*stripInputs+i]
+					}
+				}
+			}
+		}
+	}
+}
+
+// tile is what tileAVX2 multiplies: a piece of a strip of rows and of a strip of input.
+type tile struct {
+	values, inputs *int16
+	scales         *float32
+	inputScales    *float32
+	least, sums    *float32 // nil: the rows have none
+	strips         int      // stripValues at a time
+	fine           int
+	out            [stripRows * stripInputs]float32 // [row x input]
+}
+
+func (b *Rows) tile(x *Input, input, row, at int) tile {
+	t := tile{
+		values:      &b.values[row*b.columns+at*stripRows],
+		scales:      &b.scales[(row*b.columns+at*stripRows)/groupValues],
+		inputs:      &x.values[input*x.columns+at*stripInputs],
+		inputScales: &x.scales[input*chunks(x.columns)+at/chunkValues*stripInputs],
+		strips:      min(pieceValues, b.columns-at) / stripValues,
+	}
+	if b.fine {
+		t.fine = 1
+	}
+	if b.shifted {
+		t.least = &b.least[(row*b.columns+at*stripRows)/groupValues]
+		t.sums = &x.sums[(input*x.columns+at*stripInputs)/groupValues]
+	}
+	return t
+}
+
+func chunks(columns int) int { return (columns + chunkValues - 1) / chunkValues }
+
+// grow returns a slice of n elements, s where that is long enough.
+func grow[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n)
+	}
+	return s[:n]
+}
