@@ -140,7 +140,7 @@ bench-peer: libtorch model llm $(filter bge-small e5-small mpnet,$(PEER_MODELS))
 		$(PYTHON) bench/peer/bench_peer_train.py $(BENCH_PEER)/train-driver $$m $(BENCH_PEER) $(BENCH_TRAIN_ARGS); \
 	done
 	$(PYTHON) bench/peer/bench_peer_crossencoder.py $(BENCH_PEER)/benchpeer $(BENCH_PEER)/crossencoder-driver $(MODEL_FOLDER) $(BENCH_PEER) $(BENCH_CROSSENCODER_ARGS)
-	$(PYTHON) bench/peer/bench_peer_generate.py $(BENCH_PEER)/generate-driver $(LLM) $(BENCH_GENERATE_ARGS)
+	$(PYTHON) bench/peer/bench_peer_generate.py $(BENCH_PEER)/generate-driver $(LLM) --llamacpp $(LLAMACPP) $(BENCH_GENERATE_ARGS)
 
 TEACHERS := go run ./examples/teachers -folder runs/teachers -collections '$(COLLECTIONS)' \
 	-student $(MODEL_FOLDER) -bge $(FOLDER_bge-small) -e5 $(FOLDER_e5-small) -llm $(LLM) $(TEACHERS_ARGS)
@@ -181,13 +181,13 @@ test-pgvector: $(PGSERVER) ## run the tests of examples/pgvector, which need a d
 
 LLAMACPP := .cache/xllamacpp
 
-# The server of llama.cpp, for the tests of HTTP clients.
+# The server of llama.cpp, for the tests of HTTP clients and for comparison.
 $(LLAMACPP):
 	rm -rf $(LLAMACPP).new
 	python3 -m pip install -q --no-deps --only-binary :all: --target $(LLAMACPP).new xllamacpp==2026.10.11549
 	mv $(LLAMACPP).new $(LLAMACPP)
 
-test-torch: $(LLAMACPP)
+test-torch bench-peer: $(LLAMACPP)
 test-torch: export RETORT_LLAMACPP := $(abspath $(LLAMACPP))
 
 .PHONY: tidy

@@ -2,9 +2,11 @@
 // bench/peer/bench_peer_generate.py drives. It prints the prompts as one line of JSON and then answers each line of its
 // input:
 //
-//	time  opens the model, writes a query to each prompt, and prints the seconds that the writing took, and the queries
+//	time N  opens the model, writes a query to each prompt of round N, counted from 0, and prints the seconds that the
+//	        writing took, and the queries
 //
-// Every answer begins with a model that has read nothing, so that what it keeps of shared prompts is computed again.
+// Every answer begins with a model that has read nothing, so that what it keeps of shared prompts is computed again. The
+// rounds have different passages.
 package main
 
 import (
@@ -31,7 +33,8 @@ func main() {
 	flag.StringVar(&s.model, "model", "", "model folder or GGUF file")
 	flag.StringVar(&s.precision, "precision", "fp32", "fp32 or bf16")
 	flag.StringVar(&s.queryType, "type", generate.TypeQuestion, "type of query")
-	flag.IntVar(&s.passages, "passages", 64, "number of passages")
+	flag.IntVar(&s.passages, "passages", 64, "number of passages of a round")
+	flag.IntVar(&s.rounds, "rounds", 1, "number of rounds")
 	flag.IntVar(&s.threads, "threads", 0, "threads; 0: as many as there are cores")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -45,31 +48,31 @@ func main() {
 
 type settings struct {
 	model, precision, queryType string
-	passages, threads           int
+	passages, rounds, threads   int
 }
 
 // opening is the first line of output.
 type opening struct {
-	Go        string   `json:"go"`       // the version whose documentation the passages are
-	LibTorch  string   `json:"libtorch"` // version
-	MaxTokens int      `json:"max_tokens"`
-	Prompts   []string `json:"prompts"`
+	Go        string     `json:"go"`       // the version whose documentation the passages are
+	LibTorch  string     `json:"libtorch"` // version
+	MaxTokens int        `json:"max_tokens"`
+	Rounds    [][]string `json:"rounds"` // the prompts
 }
 
 // answer is what a "time" gets.
 type answer struct {
 	Seconds float64  `json:"seconds"`
-	Texts   []string `json:"texts"` // aligned with the prompts
+	Texts   []string `json:"texts"` // aligned with the round's prompts
 	Tokens  int      `json:"tokens"`
 }
 
 const maxTokens = 50
 
 func run(ctx context.Context, s settings, in io.Reader, out io.Writer) error {
-	if s.passages < 1 {
-		return fmt.Errorf("-passages is %d, want at least 1", s.passages)
+	if s.passages < 1 || s.rounds < 1 {
+		return fmt.Errorf("-passages is %d and -rounds is %d, want at least 1", s.passages, s.rounds)
 	}
-	version, passages, err := documentation(ctx, s.passages)
+	version, passages, err := documentation(ctx, s.passages*s.rounds)
 	if err != nil {
 		return err
 	}
@@ -77,25 +80,40 @@ func run(ctx context.Context, s settings, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	rounds := rounds(requests, s.rounds)
 	o := &opening{Go: version, LibTorch: torch.LoadedVersion(), MaxTokens: maxTokens}
-	for _, r := range requests {
-		o.Prompts = append(o.Prompts, r.Prompt.Text())
+	for _, round := range rounds {
+		var prompts []string
+		for _, r := range round {
+			prompts = append(prompts, r.Prompt.Text())
+		}
+		o.Rounds = append(o.Rounds, prompts)
 	}
-	return serve(o, in, out, func() (answer, error) { return timed(ctx, s, requests) })
+	return serve(o, in, out, func(round int) (answer, error) { return timed(ctx, s, rounds[round]) })
+}
+
+// rounds deals the requests out to n rounds, one after the other.
+func rounds(requests []generate.Request, n int) [][]generate.Request {
+	out := make([][]generate.Request, n)
+	for i, r := range requests {
+		out[i%n] = append(out[i%n], r)
+	}
+	return out
 }
 
 // serve prints o and answers the requests until in ends.
-func serve(o *opening, in io.Reader, out io.Writer, timed func() (answer, error)) error {
+func serve(o *opening, in io.Reader, out io.Writer, timed func(round int) (answer, error)) error {
 	answers := json.NewEncoder(out)
 	if err := answers.Encode(o); err != nil {
 		return err
 	}
 	lines := bufio.NewScanner(in)
 	for lines.Scan() {
-		if lines.Text() != "time" {
-			return fmt.Errorf("request is %q, want time", lines.Text())
+		var round int
+		if _, err := fmt.Sscanf(lines.Text(), "time %d", &round); err != nil || round < 0 || round >= len(o.Rounds) {
+			return fmt.Errorf("request is %q, want time and a round below %d", lines.Text(), len(o.Rounds))
 		}
-		a, err := timed()
+		a, err := timed(round)
 		if err != nil {
 			return err
 		}
