@@ -1,5 +1,7 @@
 package gguf
 
+import "unsafe"
+
 // A product of quantised rows with rows of float32 is computed in integers. The values of an input row are rounded to 16
 // bits, with a scale for each chunk of 256; the weights are the file's own integers. A group's integers are multiplied and
 // summed without rounding, and what comes out is scaled by float32:
@@ -90,11 +92,8 @@ func (b *Rows) Set(row int, m Matrix, from int) {
 			f.unpack(c, i, data[:f.bytes])
 			data = data[f.bytes:]
 		}
-		widenAVX2(&out[at*stripRows], c, n/stripValues)
-		for g, pair := range c.groups[:n/groupValues] {
-			i := (at/groupValues + g) * stripRows
-			scales[i], least[i] = pair.scale, pair.least
-		}
+		group := at / groupValues * stripRows
+		widenAVX2(&out[at*stripRows], &scales[group], &least[group], c, n/stripValues)
 	}
 }
 
@@ -102,16 +101,20 @@ func (b *Rows) Set(row int, m Matrix, from int) {
 func (b *Rows) Multiply(dst []float32, stride int, x *Input) {
 	for first := 0; first < x.rows; first += stripInputs {
 		inputs := min(stripInputs, x.rows-first)
+		for i := range inputs {
+			clear(dst[(first+i)*stride:][:b.rows])
+		}
 		for at := 0; at < b.columns; at += pieceValues {
+			t := b.tile(x, first, at)
 			for row := 0; row < b.rows; row += stripRows {
-				t := b.tile(x, first, row, at)
+				if row > 0 {
+					t.next(b.columns)
+				}
 				tileAVX2(&t)
+				rows := min(stripRows, b.rows-row)
 				for i := range inputs {
-					line := dst[(first+i)*stride+row:]
-					for j := range min(stripRows, b.rows-row) {
-						if at == 0 {
-							line[j] = 0
-						}
+					line := dst[(first+i)*stride+row:][:rows]
+					for j := range line {
 						line[j] += t.out[j*stripInputs+i]
 					}
 				}
@@ -125,28 +128,39 @@ type tile struct {
 	values, inputs *int16
 	scales         *float32
 	inputScales    *float32
-	least, sums    *float32 // nil: the rows have none
+	least, sums    *float32 // least is nil where the rows have none
 	strips         int      // stripValues at a time
 	fine           int
 	out            [stripRows * stripInputs]float32 // [row x input]
 }
 
-func (b *Rows) tile(x *Input, input, row, at int) tile {
+// tile returns the tile of the first strip of rows, of the values from at on.
+func (b *Rows) tile(x *Input, input, at int) tile {
 	t := tile{
-		values:      &b.values[row*b.columns+at*stripRows],
-		scales:      &b.scales[(row*b.columns+at*stripRows)/groupValues],
+		values:      &b.values[at*stripRows],
+		scales:      &b.scales[at*stripRows/groupValues],
 		inputs:      &x.values[input*x.columns+at*stripInputs],
 		inputScales: &x.scales[input*chunks(x.columns)+at/chunkValues*stripInputs],
+		sums:        &x.sums[(input*x.columns+at*stripInputs)/groupValues],
 		strips:      min(pieceValues, b.columns-at) / stripValues,
 	}
 	if b.fine {
 		t.fine = 1
 	}
 	if b.shifted {
-		t.least = &b.least[(row*b.columns+at*stripRows)/groupValues]
-		t.sums = &x.sums[(input*x.columns+at*stripInputs)/groupValues]
+		t.least = &b.least[at*stripRows/groupValues]
 	}
 	return t
+}
+
+// next goes to the next strip of rows of so many columns, which must be there: the garbage collector looks at pointers.
+func (t *tile) next(columns int) {
+	t.values = (*int16)(unsafe.Add(unsafe.Pointer(t.values), 2*stripRows*columns))
+	groups := 4 * stripRows * columns / groupValues
+	t.scales = (*float32)(unsafe.Add(unsafe.Pointer(t.scales), groups))
+	if t.least != nil {
+		t.least = (*float32)(unsafe.Add(unsafe.Pointer(t.least), groups))
+	}
 }
 
 func chunks(columns int) int { return (columns + chunkValues - 1) / chunkValues }

@@ -15,7 +15,8 @@ func tileAVX2(t *tile)
 //go:noescape
 func roundAVX2(dst *int16, scale, sums *float32, src *float32, strips int)
 
-// widenAVX2 writes so many times 32 values of the chunk, each followed by 32 of the strip's other row.
+// widenAVX2 writes so many times 32 values of the chunk, each followed by 32 of the strip's other row, and their groups'
+// scales and least in the same way.
 //
 //go:noescape
-func widenAVX2(dst *int16, c *chunk, strips int)
+func widenAVX2(dst *int16, scales, least *float32, c *chunk, strips int)

@@ -47,7 +47,7 @@
 // func tileAVX2(t *tile)
 //
 // SI: weights, DI: their scales, R9: inputs, R10: their scales, R11, R12: least and sums, CX: strips left, DX: strips left
-// of the chunk.
+// of the chunk, BX: all strips.
 TEXT ·tileAVX2(SB), NOSPLIT, $256-8
 	MOVQ   t+0(FP), AX
 	MOVQ   0(AX), SI
@@ -132,7 +132,8 @@ next:
 	FOUR(128, X5)
 	TESTQ R11, R11
 	JZ    done
-	ADDQ  BX, BX // groups of 16
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
 
 least:
 	VMOVUPS      (R12), X0
@@ -140,10 +141,17 @@ least:
 	VBROADCASTSS 4(R11), X2
 	VFMADD231PS  X0, X1, X4
 	VFMADD231PS  X0, X2, X5
-	ADDQ         $16, R12
-	ADDQ         $8, R11
+	VMOVUPS      16(R12), X0
+	VBROADCASTSS 8(R11), X1
+	VBROADCASTSS 12(R11), X2
+	VFMADD231PS  X0, X1, X6
+	VFMADD231PS  X0, X2, X7
+	ADDQ         $32, R12
+	ADDQ         $16, R11
 	DECQ         BX
 	JNZ          least
+	VADDPS       X6, X4, X4
+	VADDPS       X7, X5, X5
 
 done:
 	VMOVUPS X4, 64(AX)
@@ -224,19 +232,33 @@ round:
 	VZEROUPPER
 	RET
 
-// func widenAVX2(dst *int16, c *chunk, strips int)
-TEXT ·widenAVX2(SB), NOSPLIT, $0-24
+// func widenAVX2(dst *int16, scales, least *float32, c *chunk, strips int)
+TEXT ·widenAVX2(SB), NOSPLIT, $0-40
 	MOVQ dst+0(FP), DI
-	MOVQ c+8(FP), SI
-	MOVQ strips+16(FP), CX
+	MOVQ scales+8(FP), R8
+	MOVQ least+16(FP), R9
+	MOVQ c+24(FP), SI
+	MOVQ strips+32(FP), CX
+	LEAQ 256(SI), DX      // the groups
 
 widen:
 	VPMOVSXBW (SI), Y0
 	VPMOVSXBW 16(SI), Y1
 	VMOVDQU   Y0, (DI)
 	VMOVDQU   Y1, 32(DI)
+	MOVL      (DX), R10
+	MOVL      4(DX), R11
+	MOVL      8(DX), R12
+	MOVL      12(DX), R13
+	MOVL      R10, (R8)
+	MOVL      R11, (R9)
+	MOVL      R12, 8(R8)
+	MOVL      R13, 8(R9)
 	ADDQ      $32, SI
 	ADDQ      $128, DI
+	ADDQ      $16, DX
+	ADDQ      $16, R8
+	ADDQ      $16, R9
 	DECQ      CX
 	JNZ       widen
 	VZEROUPPER
