@@ -110,8 +110,8 @@ var _ generate.BatchCompleter = (*Model)(nil)
 // path is a path, or the name of a repository on the Hugging Face hub, as for transformer.Open. A GGUF file in a
 // repository is named after a colon, such as org/model:model.Q4_K_M.gguf.
 //
-// Quantised matrices of a GGUF file stay in the mapped file, which must not shrink while the model is open, if the device
-// is the CPU: a product dequantises some rows at a time. A GPU gets them dequantised.
+// Quantised matrices of a GGUF file stay in the mapped file, which must not shrink while the model is open, if the
+// device is the CPU. A GPU gets them dequantised.
 func Open(ctx context.Context, path string, o Options) (_ *Model, err error) {
 	if err := o.Validate(); err != nil {
 		return nil, err

@@ -14,6 +14,14 @@
 // passage, is computed in batches of similar length; then all rows write their next token together, and a row that is
 // done leaves the batch.
 //
+// # Quantised weights
+//
+// A GGUF file may have Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K to Q6_K, IQ4_NL and IQ4_XS beside F32, F16 and BF16. On the
+// CPU quantised matrices stay in the mapped file. On a processor with AVX2 they are multiplied in integers: a row of
+// input is rounded to 16 bits with a scale for each 256 values (llama.cpp rounds to 8). Elsewhere, and in a matrix
+// joined from quantised and other parameters, some rows at a time are dequantised for LibTorch. A GPU gets dequantised
+// weights.
+//
 // # What an answer depends on
 //
 // The next token is drawn on the host, from a generator that the request's own seed starts, so nothing of what is
