@@ -47,8 +47,8 @@ model: setup ## download the encoder MODEL: minilm, bge-small, e5-small or mpnet
 	$(if $(FOLDER_$(MODEL)),bin/retort-setup fetch-model -out $(MODEL_FOLDER) $(MODEL))
 
 .PHONY: llm
-llm: setup ## download a small language model, SmolLM2-135M-Instruct
-	bin/retort-setup fetch-model -out $(dir $(LLM)) smollm2
+llm: setup ## download a small language model, SmolLM2-135M-Instruct, unless LLM is there
+	$(if $(wildcard $(LLM)),,bin/retort-setup fetch-model -out $(dir $(LLM)) smollm2)
 
 .PHONY: bge-small e5-small mpnet
 bge-small: ## download the encoder bge-small-en-v1.5 (needs Maven)
