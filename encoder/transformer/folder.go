@@ -35,8 +35,8 @@ type Options struct {
 	// Precision is the precision of the matrix products. With retort.BF16, training on a CPU still computes attention
 	// in float32, because the backward pass of attention in bfloat16 is slow on CPUs.
 	Precision retort.Precision
-	// BatchTokens is the largest number of tokens in one micro-batch of Encode, padding included; 0 means 4,096, and
-	// fewer where a processor of few cores computes a network 768 or more wide.
+	// BatchTokens is the largest number of tokens in one micro-batch of Encode, padding included; 0 means 256 for
+	// each thread of a processor, between 512 and 4,096, and 4,096 on a GPU.
 	BatchTokens int
 	// Threads is the number of threads that the model may use; 0 means GOMAXPROCS.
 	Threads int
