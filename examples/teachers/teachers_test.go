@@ -441,9 +441,9 @@ func (fakeCrossEncoders) train(_ context.Context, job trainingJob) (*training, e
 		}
 	}
 	return &training{
-			Examples: len(job.lists), Epochs: 1, LR: 1e-4, Steps: 2, Before: .5, After: .75,
-		}, writeFile(
-			filepath.Join(job.dir, "lists"),
-			[]byte(fmt.Sprint(len(job.lists))),
-		)
+		Examples: len(job.lists), Epochs: 1, LR: 1e-4, Steps: 2, Before: .5, After: .75,
+	}, writeFile(
+		filepath.Join(job.dir, "lists"),
+		[]byte(fmt.Sprint(len(job.lists))),
+	)
 }

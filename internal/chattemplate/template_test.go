@@ -267,7 +267,7 @@ func TestWhereTheLibraryDiffersFromJinja(t *testing.T) {
 		"{% set x = 0 %}{% set y %}{% set x = 1 %}{{ x }}{% endset %}{{ x }}{{ y }}":      "01",
 		"{% for i in [1] %}{% continue %}{% else %}else{% endfor %}":                      "else",
 		"{{ 'é'[-2000000000:] }}{{ 'é'[:2000000000] }}":                                   "éé",
-		"{{ none }}{{ null }}":                                  "None",
+		"{{ none }}{{ null }}": "None",
 		"{{ undefined_name is iterable }}{{ 'a' is sequence }}": "TrueTrue",
 		"{{ {'b': {'c': 1}, 'a': 2} | tojson }}":                `{"b": {"c": 1}, "a": 2}`,
 		"{{ 1 == 1 is odd }}":                                   "True",
