@@ -19,30 +19,14 @@ const English Language = language.English
 // Unspaced reports whether the language puts no spaces between words: Chinese, Japanese, Thai, Lao, Khmer and Burmese.
 func (l Language) Unspaced() bool { return language.WritesUnspaced(string(l)) }
 
-// ParseLanguage returns the language of a name, which must be one that DetectLanguages tells.
-func ParseLanguage(name string) (Language, error) {
-	if names := language.Names(); !slices.Contains(names, name) {
-		slices.Sort(names)
-		return "", fmt.Errorf("no language %q, only %s", name, strings.Join(names, ", "))
-	}
-	return Language(name), nil
-}
-
-// LanguageOf returns the language of a passage by its script and its stop words, "" where they do not tell.
-func LanguageOf(p Passage) Language {
-	name, _ := language.Of(p.Content())
-	return Language(name)
-}
-
 // Languages are the languages of a corpus.
 type Languages struct {
 	// Sampled is the number of passages that were read.
 	Sampled int
 	// Shares are the languages of the sampled passages, the most frequent first.
 	Shares []LanguageShare
-	// Unknown are the passages whose language is not known, such as short ones. Foreign are those of them most of whose
-	// letters are not Latin.
-	Unknown, Foreign int
+	// Unknown are the passages whose language is not known, such as short ones.
+	Unknown int
 }
 
 // LanguageShare is the number of sampled passages in one language.
@@ -68,16 +52,12 @@ func DetectLanguages(ctx context.Context, corpus Corpus) (Languages, error) {
 		if err != nil {
 			return Languages{}, fmt.Errorf("detect the languages: passage %d: %w", at, err)
 		}
-		name, latin := language.Of(p.Content())
-		switch {
-		case name != "":
-			passages[name]++
-		case latin:
+		name, _ := language.Of(p.Content())
+		if name == "" {
 			found.Unknown++
-		default:
-			found.Unknown++
-			found.Foreign++
+			continue
 		}
+		passages[name]++
 	}
 	for name, count := range passages {
 		found.Shares = append(found.Shares, LanguageShare{Language(name), count})
@@ -98,16 +78,6 @@ func (l Languages) Main() Language {
 		return English
 	}
 	return l.Shares[0].Language
-}
-
-// Has returns the number of sampled passages in a language.
-func (l Languages) Has(of Language) int {
-	for _, s := range l.Shares {
-		if s.Language == of {
-			return s.Passages
-		}
-	}
-	return 0
 }
 
 // String says how frequent each language is: "german 80%, english 12%, unknown 8%". It leaves out what is rarer than one

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/retort-ir/retort"
+	"github.com/retort-ir/retort/internal/language"
 )
 
 // Prompt asks a model for one query of one passage, in two forms that say the same: raw text for it to go on with, and
@@ -108,12 +109,29 @@ func newFixedPrompt(name, instruction, label string, examples []Example) fixedPr
 	return f
 }
 
-// of returns the prompt for a passage, given on one line.
+// of returns the prompt for a passage, given on one line. It asks for a query in the passage's language: the instruction
+// and the examples are English, and small models would answer in English too.
 func (f fixedPrompt) of(passage string) Prompt {
 	p := f.Prompt
-	p.Own = " " + passage + "\n" + f.label + ":"
-	p.Messages = append(slices.Clone(f.Messages), Message{RoleUser, f.Opening + " " + passage})
+	label, last := f.label, f.Opening+" "+passage
+	if name := foreignLanguage(passage); name != "" {
+		label += " in " + name
+		last += "\n\nAnswer in " + name + "."
+	}
+	p.Own = " " + passage + "\n" + label + ":"
+	p.Messages = append(slices.Clone(f.Messages), Message{RoleUser, last})
 	return p
+}
+
+// foreignLanguage returns the name of a passage's language, "" if that is English or not certain. Few Latin words are
+// not certain: names and code have stop words of many languages.
+func foreignLanguage(passage string) string {
+	const certain = 20
+	name, _ := language.Of(passage)
+	if name == "" || name == language.English || language.WritesLatin(name) && len(strings.Fields(passage)) < certain {
+		return ""
+	}
+	return strings.ToUpper(name[:1]) + name[1:]
 }
 
 // shown returns what a model reads of a passage: on one line, since a line break ends a passage of a raw prompt, and

@@ -170,3 +170,19 @@ func TestPassagesAreShownOnOneLineAndCutAtAWord(t *testing.T) {
 	long := promptFor(t, prompted(t, &fake{}, PromptOptions{}), retort.Passage{ID: "x", Text: strings.Repeat("word ", 1000)}, TypeClaim)
 	require.Equal(t, strings.Repeat(" word", 409)+"\nClaim:", long.Own, "whole words within 2,048 characters")
 }
+
+func TestAPromptNamesTheLanguageOfThePassage(t *testing.T) {
+	g := prompted(t, &fake{}, PromptOptions{})
+	long := "Die Pumpe fördert das Wasser aus dem Keller in den Kanal, und wenn der Filter verstopft ist, muss man ihn mit " +
+		"klarem Wasser spülen und danach wieder fest in das Gehäuse schrauben."
+	for _, c := range []struct{ text, label, last string }{
+		{"The pump lifts the water out of the cellar, and the filter has to be rinsed.", "Question:", ""},
+		{long, "Question in German:", "\n\nAnswer in German."},
+		{"Die Pumpe und der Filter", "Question:", ""}, // too short to be certain
+		{"水泵把地下室的水抽到下水道里。", "Question in Chinese:", "\n\nAnswer in Chinese."},
+	} {
+		p := promptFor(t, g, retort.Passage{ID: "p", Text: c.text}, "question")
+		require.Equal(t, " "+c.text+"\n"+c.label, p.Own)
+		require.Equal(t, p.Opening+" "+c.text+c.last, p.Messages[len(p.Messages)-1].Content)
+	}
+}

@@ -324,7 +324,7 @@ func (g *Prompted) Fingerprint() string {
 	if f, ok := g.model.(interface{ Fingerprint() string }); ok {
 		model += " " + f.Fingerprint()
 	}
-	const cleaning = "2" // counts the versions of Clean and of what is asked
+	const cleaning = "3" // counts the versions of Clean and of what is asked
 	o := g.options
 	parts := []string{cleaning, model, fmt.Sprint(o.PerPassage, o.Temperature, o.Greedy, o.MaxTokens, o.MinWords,
 		o.MaxWords, o.MaxChars)}

@@ -76,11 +76,6 @@ var ownStopWords = map[string]string{
 // StopWords returns the stop words of a language, in lower case; nil where there are none. Nobody may change them.
 func StopWords(name string) map[string]bool { return stopWords[name] }
 
-// Names returns the languages that Of returns, in no order.
-func Names() []string {
-	return append([]string{Chinese, Japanese, Korean, Thai, Lao, Khmer, Burmese}, names...)
-}
-
 // IsUnspaced reports whether a character is of a script that puts no spaces between words.
 func IsUnspaced(r rune) bool {
 	return r >= 0xE00 && unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer,
