@@ -9,6 +9,7 @@ import (
 
 	"github.com/retort-ir/retort/internal/jsonfile"
 	"github.com/retort-ir/retort/internal/safetensors"
+	"github.com/retort-ir/retort/internal/strictjson"
 )
 
 // DType returns the type of the file's tensors by its name in transformers ("float32"); "" if the types differ or
@@ -73,7 +74,7 @@ func readConfigMembers(dir string) (map[string]json.RawMessage, error) {
 		return nil, err
 	}
 	var files map[string]string
-	err := json.Unmarshal(config["auto_map"], &files)
+	err := strictjson.Unmarshal(config["auto_map"], &files)
 	here := func(file string) bool { return !strings.Contains(file, "--") }
 	if err != nil || len(files) == 0 || slices.ContainsFunc(slices.Collect(maps.Values(files)), here) {
 		delete(config, "auto_map")

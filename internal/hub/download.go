@@ -6,7 +6,6 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash"
@@ -25,6 +24,7 @@ import (
 	"github.com/retort-ir/retort/internal/httpretry"
 	"github.com/retort-ir/retort/internal/modelfolder"
 	"github.com/retort-ir/retort/internal/regular"
+	"github.com/retort-ir/retort/internal/strictjson"
 	"github.com/retort-ir/retort/internal/version"
 )
 
@@ -40,7 +40,7 @@ func (r *repository) list(ctx context.Context, client *httpretry.Client) (commit
 	err = r.follow(ctx, client, http.MethodGet, at, nil, func(resp *http.Response) error {
 		data, err := regular.ReadAll(resp.Body, at.Path, regular.MaxJSON)
 		if err == nil {
-			err = json.Unmarshal(data, &answer)
+			err = strictjson.Unmarshal(data, &answer)
 		}
 		return err
 	})
