@@ -44,7 +44,7 @@ func TestAnalyzersDoWhatLucenesDo(t *testing.T) {
 		{"arabic", "أمريكيين امريكي كتاب الكتاب", "امريك امريك كتاب كتاب"},
 		{"arabic", "الذين ملكت أيمانكم", "ملكت ايمانكم"},
 		{"arabic", "١٢٣٤ English text.", "1234 english text"},
-		{"persian", "می‌خورد خواهد خورد خورده‌است ۱۲", "خورد خورد خورده 12"},
+		{"persian", "می\u200cخورد خواهد خورد خورده\u200cاست ۱۲", "خورد خورد خورده 12"},
 		{"sorani", "پیاو پیاوە", "پیاو پیاو"},
 		{"danish", "undersøg undersøgelse på", "undersøg undersøg"},
 		{"swedish", "jaktkarlarne jaktkarlens och", "jaktkarl jaktkarl"},
@@ -136,7 +136,7 @@ func TestFingerprintTellsAnalyzersApart(t *testing.T) {
 
 func FuzzAnalyzersOfLanguages(f *testing.F) {
 	for _, s := range []string{
-		"", "\xff\xfe's", "ȺȾ ΣΑΣ İ", "中文カタカナ한국ไทย", strings.Repeat("ung", 4000), "l'l'l'", "می‌خورد", "\u0300\u200d\U0001F469", "لللل ال و",
+		"", "\xff\xfe's", "ȺȾ ΣΑΣ İ", "中文カタカナ한국ไทย", strings.Repeat("ung", 4000), "l'l'l'", "می\u200cخورد", "\u0300\u200d\U0001F469", "لللل ال و",
 		strings.Repeat("ا", 300), "aaa éé ÿ", "ﾞﾟ", strings.Repeat("水", 300), "ә ş ţ",
 	} {
 		f.Add(s)

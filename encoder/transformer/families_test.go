@@ -285,3 +285,38 @@ func deleteKeys(j map[string]any, keys ...string) {
 		delete(j, key)
 	}
 }
+
+// longText returns a text of so many words by the rule of make_families.py.
+func longText(words int) string {
+	known := strings.Fields("The quick brown fox jumps over the lazy dog, again and again. " +
+		"one two three four five six seven eight nine ten eleven twelve")
+	text := make([]string, words)
+	for i := range text {
+		text[i] = known[(i*i+3*i)%len(known)]
+	}
+	return strings.Join(text, " ")
+}
+
+// familyUpstream returns the gradient of the loss with respect to the embeddings by the rule of make_families.py.
+func familyUpstream(rows, width int) [][]float32 {
+	grad := make([][]float32, rows)
+	for i := range grad {
+		grad[i] = make([]float32, width)
+		for j := range grad[i] {
+			grad[i][j] = float32(math.Cos(float64(7*i + j + 1)))
+		}
+	}
+	return grad
+}
+
+// projections returns the L2 norm of a gradient and its scalar products with cos(k (i + 1)), k = 1, 2, 3.
+func projections(g []float32) (p [4]float64) {
+	for i, v := range g {
+		p[0] += float64(v) * float64(v)
+		for k := 1; k < 4; k++ {
+			p[k] += float64(v) * math.Cos(float64(k)*float64(i+1))
+		}
+	}
+	p[0] = math.Sqrt(p[0])
+	return p
+}

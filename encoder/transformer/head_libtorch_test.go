@@ -53,7 +53,10 @@ func requireGradients(t *testing.T, path string, m *Model) {
 func TestModulesAfterThePoolingLearnAndAreSaved(t *testing.T) {
 	g := readModelGolden(t, "dense")
 	dir := denseFolder(t, func(string) {})
-	keepsTheContract(t, dir)
+	// Not with max, which has kinks: a finite difference across one is not the gradient.
+	keepsTheContract(t, denseFolder(t, func(dir string) {
+		write(t, dir, "1_Pooling/config.json", `{"pooling_mode":["cls","mean"],"include_prompt":false}`)
+	}))
 	reordered := denseFolder(t, func(dir string) {
 		write(t, dir, "1_Pooling/config.json", `{"pooling_mode":["max","mean"],"include_prompt":false}`)
 	})
