@@ -71,7 +71,7 @@ test: libtorch test-plain test-torch ## run all tests without LibTorch (with the
 .PHONY: test-plain
 test-plain: ## run the tests that need only Go and a C compiler
 	for m in $(MODULES); do $(PLAIN) CGO_ENABLED=0 go -C $$m vet ./...; done
-	status=0; for m in $(MODULES); do $(PLAIN) CGO_ENABLED=1 go -C $$m test -race ./... || status=$$?; done; exit $$status
+	status=0; for m in $(MODULES); do $(PLAIN) CGO_ENABLED=1 go -C $$m test -race -timeout 30m ./... || status=$$?; done; exit $$status
 	@command -v $${RETORT_CHROMIUM:-chromium chromium-browser google-chrome} >/dev/null || \
 		echo "No Chromium: the report was not tested in a browser. Install chromium, or set RETORT_CHROMIUM."
 
@@ -79,7 +79,7 @@ test-plain: ## run the tests that need only Go and a C compiler
 test-torch: libtorch model llm ## run the tests with LibTorch and real models
 	$(TORCH) for m in $(MODULES); do go -C $$m vet ./...; done
 	$(TORCH) export RETORT_MODEL='$(abspath $(MODEL_FOLDER))' RETORT_LLM='$(abspath $(LLM))'; \
-		status=0; for m in $(MODULES); do go -C $$m test ./... || status=$$?; done; exit $$status
+		status=0; for m in $(MODULES); do go -C $$m test -timeout 30m ./... || status=$$?; done; exit $$status
 
 .PHONY: soak
 soak: libtorch ## run the slow tests: thousands of passes, kills
