@@ -109,14 +109,14 @@ func newFixedPrompt(name, instruction, label string, examples []Example) fixedPr
 	return f
 }
 
-// of returns the prompt for a passage, given on one line. It asks for a query in the passage's language: the instruction
-// and the examples are English, and small models would answer in English too.
-func (f fixedPrompt) of(passage string) Prompt {
+// of returns the prompt for a passage, given on one line. It asks for a query in the language that foreign names, the
+// passage's foreignLanguage: the instruction and the examples are English, and small models would answer in English too.
+func (f fixedPrompt) of(passage, foreign string) Prompt {
 	p := f.Prompt
 	label, last := f.label, f.Opening+" "+passage
-	if name := foreignLanguage(passage); name != "" {
-		label += " in " + name
-		last += "\n\nAnswer in " + name + "."
+	if foreign != "" {
+		label += " in " + foreign
+		last += "\n\nAnswer in " + foreign + "."
 	}
 	p.Own = " " + passage + "\n" + label + ":"
 	p.Messages = append(slices.Clone(f.Messages), Message{RoleUser, last})

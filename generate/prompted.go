@@ -199,7 +199,8 @@ func (g *Prompted) Prompt(p retort.Passage, queryType string) (Prompt, error) {
 		return Prompt{}, fmt.Errorf("no query type %q among the generator's, %s", queryType,
 			strings.Join(namesOf(g.options.Types), ", "))
 	}
-	return g.promptOf(p.ID, queryType).of(shown(p, g.options.MaxChars)), nil
+	text := shown(p, g.options.MaxChars)
+	return g.promptOf(p.ID, queryType).of(text, foreignLanguage(text)), nil
 }
 
 // promptOf chooses among the fixed prompts of a type.
@@ -226,6 +227,7 @@ func (g *Prompted) slotsOf(passage int, p retort.Passage) []slot {
 	rng := random(g.options.Seed, p.ID, "order")
 	rng.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
 	text := shown(p, g.options.MaxChars)
+	foreign := foreignLanguage(text)
 	slots := make([]slot, g.options.PerPassage)
 	count := map[string]int{}
 	for i := range slots {
@@ -240,7 +242,7 @@ func (g *Prompted) slotsOf(passage int, p retort.Passage) []slot {
 				Source: p.ID,
 				Origin: g.origin(),
 			},
-			request: g.request(fixed.of(text), p.ID, queryType, count[queryType]),
+			request: g.request(fixed.of(text, foreign), p.ID, queryType, count[queryType]),
 		}
 		count[queryType]++
 	}
