@@ -12,6 +12,10 @@ import (
 // analyzerAuto is the value of -analyzer that detects the language of the corpus.
 const analyzerAuto = "auto"
 
+const analyzerUsage = `
+  -analyzer A           words for BM25: english, german and other languages, cjk, or code, which also splits identifiers;
+                        auto: by the language of most passages (auto)`
+
 // analyzerValues returns the values of -analyzer.
 func analyzerValues() []string { return append([]string{analyzerAuto}, mine.AnalyzerNames()...) }
 

@@ -69,9 +69,7 @@ the stages that depend on them. "retort status RUN" shows the progress.
   -interpolate          average the best weights with the initial weights where the evaluation improves
   -retention DIR        judged queries of another task, a folder in BEIR layout (qrels/test.tsv). A model that loses
                         more than -retention-drop on them is moved back towards its initial weights
-  -retention-drop X     how much nDCG@10 may drop on the -retention queries (0.01)
-  -analyzer A           words for BM25: english, german and other languages, cjk, or code, which also splits identifiers;
-                        auto: by the language of most passages (auto)
+  -retention-drop X     how much nDCG@10 may drop on the -retention queries (0.01)` + analyzerUsage + `
   -seed N               seed of all random draws (1)
   Every other setting of the file that -init writes is a flag too.` + modelUsage + `
 

@@ -23,10 +23,7 @@ LibTorch is not needed.
 
   -tower T              query or passage
   -model DIR            a folder in Hugging Face or sentence-transformers layout, such as RUN/model
-  -out DIR              output folder; an existing folder must be empty or written by Retort
-  -pooling P            mean, cls, max, mean_sqrt_len_tokens, weightedmean, lasttoken, or several joined by + (the
-                        folder's value)
-  -dim N                number of leading values that a vector keeps (the folder's value, or all)
+  -out DIR              output folder; an existing folder must be empty or written by Retort` + vectorUsage + `
 
 example:
   retort export -tower query -model runs/mine/model -out ./query-encoder

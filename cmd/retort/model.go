@@ -38,7 +38,10 @@ const modelUsage = `
   -query-prompt TEXT    text before every query (the folder's value)
   -passage-prompt TEXT  text before every passage (the folder's value)
   -query-tokens N       maximum length of a query in tokens, with its prompt (the folder's value)
-  -passage-tokens N     maximum length of a passage in tokens, with its prompt (the folder's value)
+  -passage-tokens N     maximum length of a passage in tokens, with its prompt (the folder's value)` + vectorUsage
+
+// vectorUsage explains the flags that say what becomes of the hidden states.
+const vectorUsage = `
   -pooling P            mean, cls, max, mean_sqrt_len_tokens, weightedmean, lasttoken, or several joined by + (the
                         folder's value)
   -dim N                number of leading values that a vector keeps (the folder's value, or all)`
@@ -193,9 +196,7 @@ const rankerUsage = modelUsage + `
   -vectors FILE.npy     vectors of the passages, from "retort embed -role passage" with the same corpus and model
   -bm25                 rank with BM25, in place of a model
   -k1 K                 k1 of BM25 (.9 as in Anserini; Lucene has 1.2)
-  -b B                  b of BM25 (.4 as in Anserini; Lucene has .75)
-  -analyzer A           words for BM25: english, german and other languages, cjk, or code, which also splits identifiers;
-                        auto: by the language of most passages (auto)`
+  -b B                  b of BM25 (.4 as in Anserini; Lucene has .75)` + analyzerUsage
 
 func (r *rankerFlags) add(flags *flag.FlagSet) {
 	r.model.add(flags)

@@ -37,9 +37,7 @@ score twice.
   -out FILE             output file of the scored lists` + teacherUsage(`
                         (bm25+student)`) + `
   -scale S              none: the teacher's scores; min-max: scaled to [0,1] in each list, for "retort distill -lists";
-                        percentile: scaled to [0,1] by the 1st and 99th percentile of all scores (none)
-  -analyzer A           words for BM25: english, german and other languages, cjk, or code, which also splits identifiers;
-                        auto: by the language of most passages (auto)` + modelUsage + `
+                        percentile: scaled to [0,1] by the 1st and 99th percentile of all scores (none)` + analyzerUsage + modelUsage + `
 
 example:
   retort score -corpus corpus.jsonl -queries queries.jsonl -model ./all-MiniLM-L6-v2 \
