@@ -108,7 +108,7 @@ func (c leading) backward(dx blas32.General) {
 	}
 }
 
-// nestedNames returns the names of the parts of the loss: those of its terms, at each width.
+// nestedNames returns the names of the parts of the loss: the names of its terms, once for each width.
 func nestedNames(l loss.Loss, widths []int) []string {
 	names := partNames(l)
 	if len(widths) == 0 {

@@ -11,7 +11,7 @@ func staticModel(name string) string {
 	return filepath.Join("..", "..", "encoder", "static", "testdata", name)
 }
 
-// The references are those of encoder/static: sentence-transformers 6.2 and model2vec 0.10.
+// The references are the same as in encoder/static: sentence-transformers 6.2 and model2vec 0.10.
 func TestStaticEmbeddingsAreEmbeddedAsInPython(t *testing.T) {
 	for _, name := range []string{"st", "model2vec", "mapped", "int8"} {
 		t.Run(name, func(t *testing.T) { requireEmbedsAsInPython(t, staticModel(name)) })

@@ -64,7 +64,7 @@ type SetReport struct {
 	TopBefore, TopAfter map[string][]string
 }
 
-// Metrics returns the metrics of the reports; of whole vectors only, Outcome.Widths has those of narrower ones.
+// Metrics returns the metrics of the reports, which measure whole vectors. Outcome.Widths measures narrower vectors.
 func (Report) Metrics() []eval.Metric { return measuredMetrics() }
 
 func measuredMetrics() []eval.Metric {

@@ -43,7 +43,7 @@ type Recipe struct {
 	// or as members of a teacher.Ensemble. nil means BM25() where the target is StudentScale, and otherwise the fused
 	// ranking that the lists are made of. Scores of teachers with a fingerprint are kept in the Folder.
 	Teacher teacher.Teacher
-	// Analyzer makes the terms of BM25; nil: that of the main language of the corpus (mine.DetectAnalyzer).
+	// Analyzer makes the terms of BM25; nil: the analyzer of the corpus's main language (mine.DetectAnalyzer).
 	Analyzer mine.Analyzer
 	// Vectors are the student's passage vectors [Corpus.Len() x d], where somebody has computed them already.
 	Vectors blas32.General

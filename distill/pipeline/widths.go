@@ -33,7 +33,7 @@ func (r *run) checkWidths() error {
 	return nil
 }
 
-// narrow are the widths below that of the whole vectors, at which the student is measured too.
+// narrow returns the widths that are smaller than the whole vectors. The student is measured at these widths too.
 func (r *run) narrow() []int {
 	if len(r.Widths) > 0 && r.Widths[0] == r.student.Dim() {
 		return r.Widths[1:]
@@ -52,7 +52,7 @@ func (r *run) metrics() []eval.Metric {
 	return all
 }
 
-// metricAt names the metric at a width below that of the whole vectors.
+// metricAt names the metric at a width that is smaller than the whole vectors.
 func metricAt(m eval.Metric, width int) eval.Metric {
 	m.Name = fmt.Sprintf("%s dim %d", m.Name, width)
 	return m
