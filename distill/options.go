@@ -94,8 +94,9 @@ type Schedule struct {
 // Memory bounds the memory of a step.
 type Memory struct {
 	// MicroBatchTokens is the largest number of tokens in one micro-batch, padding included: the number of texts times
-	// the tokens of the longest text. Larger values need more memory and delay the response to the end of the context,
-	// which Train checks between micro-batches.
+	// the tokens of the longest text. Larger values need more memory, pad more, and delay the response to the end of
+	// the context, which Train checks between micro-batches. The default suits processors; a GPU is busy only with
+	// several times as many.
 	MicroBatchTokens int
 	// GraphBudget is the number of bytes for the graphs that a step keeps from its first forward pass, so that these
 	// micro-batches need no second pass. The student must be an encoder.GraphSizer. The budget affects the result only
@@ -153,7 +154,7 @@ func DefaultOptions() Options {
 			ClipNorm:       1,
 			MaxLossRise:    20,
 		},
-		Memory:      Memory{MicroBatchTokens: 2048},
+		Memory:      Memory{MicroBatchTokens: 1024},
 		Selection:   Selection{DevFraction: 0.1, Patience: 2},
 		Checkpoints: Checkpoints{Every: time.Minute},
 	}

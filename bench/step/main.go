@@ -34,6 +34,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/retort-ir/retort/distill"
 	"github.com/retort-ir/retort/internal/strictjson"
 )
 
@@ -48,7 +49,7 @@ func main() {
 	flag.IntVar(&s.base.Steps, "steps", 3, "measured steps per row")
 	flag.StringVar(&s.base.Precision, "precision", "fp32", "fp32 or bf16")
 	flag.StringVar(&s.base.Loss, "loss", "go", "where the loss is computed: go or libtorch")
-	flag.IntVar(&s.base.MicroBatchTokens, "micro-batch", 2048, "tokens of a micro-batch, padding included")
+	flag.IntVar(&s.base.MicroBatchTokens, "micro-batch", distill.DefaultOptions().Memory.MicroBatchTokens, "tokens of a micro-batch, padding included")
 	flag.IntVar(&s.base.Threads, "threads", 0, "threads; 0: as many as there are cores")
 	flag.StringVar(&s.base.Device, "device", "cpu", "cpu, cuda or cuda:N, counted from 0")
 	flag.IntVar(&s.gemm, "gemm", 4096, "size of the square matrices that measure the machine's peak")

@@ -200,7 +200,7 @@ func settingGroups() []settingGroup {
 				on(mines, trains),
 			},
 			{"retention-drop", "how much nDCG@10 may drop on the retention queries", on(trains)},
-			{"micro-batch-tokens", "tokens per micro-batch; more is faster and needs more memory", on(trains)},
+			{"micro-batch-tokens", "tokens per micro-batch; a GPU is faster with more, and needs more memory then", on(trains)},
 			{
 				"graph-budget", "bytes that a step may use to avoid second forward passes; " +
 					"0: a quarter of the free memory; below 0: none",
