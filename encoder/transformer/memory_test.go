@@ -87,15 +87,3 @@ func limitMemory(t *testing.T, room uint64) (unlimited func()) {
 	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_AS, &syscall.Rlimit{Cur: kb<<10 + room, Max: before.Max}))
 	return func() { require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_AS, &before)) }
 }
-
-func TestMicroBatchesOnAProcessorGrowWithItsThreads(t *testing.T) {
-	for _, test := range []struct {
-		threads int
-		onCPU   bool
-		want    int
-	}{
-		{1, true, 512}, {2, true, 512}, {8, true, 2048}, {64, true, 4096}, {2, false, 4096},
-	} {
-		require.Equal(t, test.want, batchTokens(test.threads, test.onCPU), "%+v", test)
-	}
-}

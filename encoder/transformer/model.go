@@ -86,23 +86,12 @@ func Open(ctx context.Context, dir string, o Options) (*Model, error) {
 	}
 	threads := cmp.Or(o.Threads, runtime.GOMAXPROCS(0))
 	m := &Model{rt: rt, folder: folder, precision: precision}
-	m.budget = cmp.Or(o.BatchTokens, batchTokens(threads, rt.OnCPU()))
+	m.budget = cmp.Or(o.BatchTokens, encodernet.BatchTokens(threads, rt.OnCPU()))
 	m.shared = newShared(m, threads)
 	if err := m.load(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", dir, err), m.Close())
 	}
 	return m, nil
-}
-
-// batchTokens is the default of Options.BatchTokens.
-func batchTokens(threads int, onCPU bool) int {
-	const most, ofThread, least = 4096, 256, 512
-	if !onCPU {
-		return most
-	}
-	// So many tokens keep a processor busy, and their states stay in its caches. More tokens bring only texts of other
-	// lengths, which are padding.
-	return min(max(ofThread*threads, least), most)
 }
 
 func (o Options) precision() (torch.Type, error) {

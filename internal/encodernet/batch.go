@@ -16,6 +16,17 @@ type Batch struct {
 	training bool
 }
 
+// BatchTokens is how many tokens a micro-batch without a graph should have, padding included.
+func BatchTokens(threads int, onCPU bool) int {
+	const most, ofThread, least = 4096, 256, 512
+	if !onCPU {
+		return most
+	}
+	// So many tokens keep a processor busy, and their states stay in its caches. More tokens bring only texts of other
+	// lengths, which are padding.
+	return min(max(ofThread*threads, least), most)
+}
+
 // ForTraining returns the batch for a pass with a backward pass, or for an earlier pass that must give the same
 // numbers: attention is computed in the type whose backward pass is fast.
 func (b Batch) ForTraining() Batch {

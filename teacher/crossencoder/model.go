@@ -8,11 +8,13 @@ import (
 	"iter"
 	"log/slog"
 	"math"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/internal/encodernet"
 	"github.com/retort-ir/retort/internal/hub"
 	"github.com/retort-ir/retort/internal/torch"
 	"github.com/retort-ir/retort/teacher"
@@ -25,7 +27,7 @@ type Options struct {
 	MaxTokens int
 	// Precision is the precision of the matrix products.
 	Precision retort.Precision
-	// BatchTokens bounds the tokens of one micro-batch, padding included; 0 means 4,096. A GPU wants more.
+	// BatchTokens bounds the tokens of one micro-batch, padding included; 0 chooses by the device and Threads.
 	BatchTokens int
 	// Threads is how many threads the model may use; 0 means GOMAXPROCS.
 	Threads int
@@ -35,8 +37,6 @@ type Options struct {
 	// none.
 	Logger *slog.Logger
 }
-
-const defaultBatchTokens = 4096
 
 // Model is a cross-encoder. It is safe for concurrent use: computations queue up.
 type Model struct {
@@ -84,7 +84,8 @@ func Open(ctx context.Context, dir string, o Options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{rt: rt, folder: f, budget: cmp.Or(o.BatchTokens, defaultBatchTokens)}
+	threads := cmp.Or(o.Threads, runtime.GOMAXPROCS(0))
+	m := &Model{rt: rt, folder: f, budget: cmp.Or(o.BatchTokens, encodernet.BatchTokens(threads, rt.OnCPU()))}
 	m.fingerprint = sync.OnceValue(m.digest)
 	if m.net, err = loadNetwork(ctx, rt, f, precision, nil); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", dir, err), m.Close())
