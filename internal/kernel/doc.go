@@ -9,3 +9,5 @@
 // An element of a product is one chain of multiplications and additions in the order of the columns. So it depends on
 // its row and its column of weights alone, not on what else is in the matrix; but its last bits differ between paths.
 package kernel
+
+//go:generate go run ./gen

@@ -20,6 +20,7 @@ type implementation struct {
 	path   Path
 	panel  int // columns of a panel of weights
 	narrow int // columns of the last panel if no more are left
+	rows   int // of the largest tile
 
 	// mul computes a whole product.
 	mul func(p *Packed, dst []float32, ldd int, a []float32, lda, rows int)

@@ -46,7 +46,12 @@ func twoRows(x, y, panel []float32, bias [4]float32) (c, d [4]float32) {
 }
 
 func interleavePlain(dst []float32, width int, src []float32, ld, columns, n int) {
-	for j := range width {
+	interleaveColumns(dst, width, src, ld, 0, columns, n)
+}
+
+// interleaveColumns interleaves the columns from one on, with zeros in those that do not exist.
+func interleaveColumns(dst []float32, width int, src []float32, ld, from, columns, n int) {
+	for j := from; j < width; j++ {
 		if j >= columns {
 			for i := range n {
 				dst[i*width+j] = 0
