@@ -31,6 +31,7 @@ type implementation struct {
 	add, multiply                       func(dst, x []float32)
 	scale                               func(x []float32, by float32)
 	dot                                 func(a, b []float32) float32
+	firstAbove                          func(x, bound []float32) int
 	layerNorm                           func(dst, x, residual, weight, bias []float32, eps float32)
 	rmsNorm                             func(dst, x, weight []float32, eps float32)
 }

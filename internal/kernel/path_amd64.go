@@ -32,6 +32,13 @@ var ofAVX2 = implementation{
 	rmsNorm: func(dst, x, weight []float32, eps float32) {
 		rmsNormAVX2(first(dst), first(x), first(weight), len(x), eps)
 	},
+	firstAbove: func(x, bound []float32) int {
+		whole := len(x) &^ 7
+		if i := firstAboveAVX2(first(x), first(bound), whole); i < whole {
+			return i
+		}
+		return whole + firstAbovePlain(x[whole:], bound[whole:])
+	},
 }
 
 var ofAVX512 = implementation{
@@ -50,6 +57,13 @@ var ofAVX512 = implementation{
 	},
 	rmsNorm: func(dst, x, weight []float32, eps float32) {
 		rmsNormAVX512(first(dst), first(x), first(weight), len(x), eps)
+	},
+	firstAbove: func(x, bound []float32) int {
+		whole := len(x) &^ 15
+		if i := firstAboveAVX512(first(x), first(bound), whole); i < whole {
+			return i
+		}
+		return whole + firstAbovePlain(x[whole:], bound[whole:])
 	},
 }
 

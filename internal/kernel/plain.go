@@ -7,7 +7,7 @@ import "math"
 var plain = implementation{
 	path: Plain, panel: 4, narrow: 4, mul: mulPlain, interleave: interleavePlain,
 	gelu: geluPlain, geluTanh: geluTanhPlain, silu: siluPlain, relu: reluPlain, softmax: softmaxPlain,
-	add: addPlain, multiply: multiplyPlain, scale: scalePlain, dot: dotPlain,
+	add: addPlain, multiply: multiplyPlain, scale: scalePlain, dot: dotPlain, firstAbove: firstAbovePlain,
 	layerNorm: layerNormPlain, rmsNorm: rmsNormPlain,
 }
 
@@ -134,6 +134,15 @@ func dotPlain(a, b []float32) float32 {
 		s += float32(a[i] * b[i])
 	}
 	return s + t + (u + v)
+}
+
+func firstAbovePlain(x, bound []float32) int {
+	for i, v := range x {
+		if v > bound[i] {
+			return i
+		}
+	}
+	return len(x)
 }
 
 func layerNormPlain(dst, x, residual, weight, bias []float32, eps float32) {

@@ -12,6 +12,9 @@ func Scale(x []float32, by float32) { active.scale(x, by) }
 // Dot returns the inner product of a and b. Its last bits can differ from those of a product with packed weights.
 func Dot(a, b []float32) float32 { return active.dot(a, b[:len(a)]) }
 
+// FirstAbove returns the index of the first x that exceeds its own bound, or len(x) if none does.
+func FirstAbove(x, bound []float32) int { return active.firstAbove(x, bound[:len(x)]) }
+
 // GELU replaces x by x * Phi(x), with Phi the cumulative distribution of the normal distribution.
 func GELU(x []float32) { active.gelu(x) }
 

@@ -190,3 +190,23 @@ func TestElementWiseArithmetic(t *testing.T) {
 		}
 	})
 }
+
+func TestTheFirstAboveItsBoundIsFound(t *testing.T) {
+	onEachPath(t, func(t *testing.T) {
+		for n := range 70 {
+			x, bound := make([]float32, n), make([]float32, n)
+			for i := range n {
+				x[i], bound[i] = float32(i), float32(i) // an equal number is not above
+			}
+			require.Equal(t, n, FirstAbove(x, bound))
+			for i := n - 1; i >= 0; i-- {
+				bound[i]--
+				require.Equal(t, i, FirstAbove(x, bound))
+			}
+			for i := range n {
+				x[i] = float32(math.NaN())
+			}
+			require.Equal(t, n, FirstAbove(x, bound))
+		}
+	})
+}

@@ -925,9 +925,12 @@ loop:
 	VCMPPS $30, (SI)(DX*4), Y0, Y0
 	VMOVMSKPS Y0, AX
 	TESTL AX, AX
-	JNZ done
+	JNZ found
 	ADDQ $8, DX
 	JMP loop
+found:
+	BSFL AX, AX
+	ADDQ AX, DX
 done:
 	MOVQ DX, ret+24(FP)
 	VZEROUPPER
@@ -1865,9 +1868,12 @@ loop:
 	VCMPPS $30, (SI)(DX*4), Z0, K1
 	KMOVW K1, AX
 	TESTL AX, AX
-	JNZ done
+	JNZ found
 	ADDQ $16, DX
 	JMP loop
+found:
+	BSFL AX, AX
+	ADDQ AX, DX
 done:
 	MOVQ DX, ret+24(FP)
 	VZEROUPPER

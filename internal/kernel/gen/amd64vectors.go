@@ -482,8 +482,7 @@ func (f vectorFunctions) dot() {
 	f.end()
 }
 
-// firstAbove returns the index of the first vector in which some x exceeds its bound, times the vector's width; or n,
-// which is a multiple of that width.
+// firstAbove compares whole vectors: n is a multiple of their width.
 func (f vectorFunctions) firstAbove() {
 	f.begin("firstAbove", "(x, bound *float32, n int) int", 32, "x", "bound", "n")
 	f.op("XORQ", "DX", "DX")
@@ -500,9 +499,12 @@ func (f vectorFunctions) firstAbove() {
 		f.op("VMOVMSKPS", 0, "AX")
 	}
 	f.op("TESTL", "AX", "AX")
-	f.op("JNZ", "done")
+	f.op("JNZ", "found")
 	f.op("ADDQ", fmt.Sprint("$", f.floats), "DX")
 	f.op("JMP", "loop")
+	f.w.label("found")
+	f.op("BSFL", "AX", "AX")
+	f.op("ADDQ", "AX", "DX")
 	f.w.label("done")
 	f.op("MOVQ", "DX", "ret+24(FP)")
 	f.end()
