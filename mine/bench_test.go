@@ -6,8 +6,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"gonum.org/v1/gonum/blas"
-	"gonum.org/v1/gonum/blas/blas32"
 
 	"github.com/retort-ir/retort/mine"
 )
@@ -50,44 +48,4 @@ func BenchmarkTopK(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N)*n/b.Elapsed().Seconds(), "queries/s")
 	b.ReportMetric(2*float64(b.N)*n*m*d/b.Elapsed().Seconds()/1e9, "GFLOP/s")
-}
-
-// What TopK multiplies with, gonum's kernel, against the plain loop that it could be written as in Go: four passages at
-// a time, one accumulator each.
-func BenchmarkProducts(b *testing.B) {
-	const n, m, d = 32, 64, 384
-	queries, passages, scores := randomMatrix(1, n, d), randomMatrix(2, m, d), matrix(n, m)
-	report := func(b *testing.B) {
-		b.ReportMetric(2*float64(b.N)*n*m*d/b.Elapsed().Seconds()/1e9, "GFLOP/s")
-	}
-	b.Run("gonum", func(b *testing.B) {
-		for b.Loop() {
-			blas32.Gemm(blas.NoTrans, blas.Trans, 1, queries, passages, 0, scores)
-		}
-		report(b)
-	})
-	b.Run("plain", func(b *testing.B) {
-		for b.Loop() {
-			for q := range n {
-				row := queries.Data[q*d : (q+1)*d]
-				for p := 0; p < m; p += 4 {
-					fourProducts(row, passages.Data[p*d:], scores.Data[q*m+p:])
-				}
-			}
-		}
-		report(b)
-	})
-}
-
-func fourProducts(q, p, out []float32) {
-	d := len(q)
-	a, b, c, e := p[:d], p[d:][:d], p[2*d:][:d], p[3*d:][:d]
-	var s, t, u, v float32
-	for i, x := range q {
-		s += x * a[i]
-		t += x * b[i]
-		u += x * c[i]
-		v += x * e[i]
-	}
-	out[0], out[1], out[2], out[3] = s, t, u, v
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/encoder"
+	"github.com/retort-ir/retort/internal/kernel"
 	"github.com/retort-ir/retort/internal/matrix"
 	"github.com/retort-ir/retort/internal/npy"
 	"github.com/retort-ir/retort/internal/parallel"
@@ -134,15 +135,12 @@ func (x *Dense) Score(query []float32, indices []int) ([]float64, error) {
 	}
 	scores := make([]float64, len(indices))
 	var scratch products
+	scratch.load(q)
 	for j, i := range indices {
 		if i < 0 || i >= x.vectors.Rows {
 			return nil, fmt.Errorf("dense: passage index %d is out of range: the corpus has %d passages", i, x.vectors.Rows)
 		}
-		err := scratch.each(context.Background(), q, x.vectors, i, i+1,
-			func(_, _ int, s []float32) { scores[j] = float64(s[0]) })
-		if err != nil {
-			return nil, fmt.Errorf("dense: %w", err)
-		}
+		scores[j] = float64(scratch.of(slab(x.vectors, i, 1)).Data[0])
 	}
 	return scores, nil
 }
@@ -157,16 +155,16 @@ func (x *Dense) ScoreAll(ctx context.Context, queries []retort.Query) (blas32.Ge
 		return blas32.General{}, fmt.Errorf("dense: %w", err)
 	}
 	all := matrix.New(len(queries), x.vectors.Rows)
-	tiles := ceilDiv(x.vectors.Rows, passageBlock)
-	blocks := ceilDiv(len(queries), queryBlock)
-	scratch := make([]products, parallel.Workers(blocks*tiles))
-	err = parallel.Each(ctx, blocks*tiles, func(worker, i int) error {
-		firstQuery, from := i/tiles*queryBlock, i%tiles*passageBlock
-		to := min(from+passageBlock, x.vectors.Rows)
-		rows := slab(vectors, firstQuery, queryBlock)
-		return scratch[worker].each(ctx, rows, x.vectors, from, to, func(q, first int, scores []float32) {
-			copy(matrix.Row(all, firstQuery+q)[first:], scores)
-		})
+	blocks := ceilDiv(x.vectors.Rows, passageBlock)
+	scratch := make([]kernel.Packed, parallel.Workers(blocks))
+	err = parallel.Each(ctx, blocks, func(worker, i int) error {
+		block := slab(x.vectors, i*passageBlock, passageBlock)
+		packed := &scratch[worker]
+		packed.Load(block.Data, block.Stride, block.Rows, block.Cols)
+		if len(queries) > 0 {
+			packed.MulStrided(all.Data[i*passageBlock:], all.Stride, vectors.Data, vectors.Stride, len(queries))
+		}
+		return nil
 	})
 	if err != nil {
 		return blas32.General{}, fmt.Errorf("dense: score: %w", err)

@@ -186,6 +186,10 @@ func (f *ZScoreFusion) ScoreAll(ctx context.Context, queries []retort.Query) (bl
 // rankAll returns the k best of the scores of a whole corpus.
 func rankAll(scores []float32, k int) []Hit {
 	top := best{k: min(k, len(scores))}
-	offerAll(&top, 0, scores)
+	for i, s := range scores {
+		if floor, full := top.floor(); !full || s > floor { // an equal score has a higher index
+			top.offer(Hit{Index: i, Score: s})
+		}
+	}
 	return top.ranked()
 }

@@ -7,17 +7,17 @@ import (
 	"math"
 	"runtime"
 
-	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas32"
 
+	"github.com/retort-ir/retort/internal/kernel"
 	"github.com/retort-ir/retort/internal/matrix"
 	"github.com/retort-ir/retort/internal/parallel"
 )
 
 // Sizes of the blocks of queries and passages, which fit into the processor's cache.
 const (
-	queryBlock   = 64
-	passageBlock = 64
+	queryBlock   = 128
+	passageBlock = 120
 )
 
 // TopK returns for each query [n x d] the k passages [m x d] with the largest inner products, best first, ties by
@@ -72,22 +72,21 @@ func topK(ctx context.Context, queries, passages blas32.General, k int) ([][]Hit
 	}
 	rows := max(1, slabBytes/(4*passages.Cols)/passageBlock) * passageBlock
 	shards := min(ceilDiv(min(rows, passages.Rows), passageBlock), ceilDiv(runtime.GOMAXPROCS(0), blocks))
-	found := make([][]best, blocks*shards)
+	found := make([]shard, blocks*shards)
 	for i := range found {
-		found[i] = make([]best, min(queryBlock, queries.Rows-i/shards*queryBlock))
-		for q := range found[i] {
-			found[i][q].k = k
-		}
+		found[i] = newShard(min(queryBlock, queries.Rows-i/shards*queryBlock), k)
 	}
 	scratch := make([]products, parallel.Workers(len(found)))
 	for start := 0; start < passages.Rows; start += rows {
 		tiles := ceilDiv(min(rows, passages.Rows-start), passageBlock)
 		err := parallel.Each(ctx, len(found), func(worker, i int) error {
-			block, shard := i/shards, i%shards
-			from := start + shard*tiles/shards*passageBlock
-			to := min(start+(shard+1)*tiles/shards*passageBlock, passages.Rows)
-			return scratch[worker].each(ctx, slab(queries, block*queryBlock, queryBlock), passages, from, to,
-				func(q, first int, scores []float32) { offerAll(&found[i][q], first, scores) })
+			block, part := i/shards, i%shards
+			from := start + part*tiles/shards*passageBlock
+			to := min(start+(part+1)*tiles/shards*passageBlock, passages.Rows)
+			scratch[worker].load(slab(queries, block*queryBlock, queryBlock))
+			return scratch[worker].each(ctx, slab(passages, from, to-from), func(first int, scores blas32.General) {
+				found[i].offer(from+first, scores)
+			})
 		})
 		if err != nil {
 			return nil, fmt.Errorf("dense top-k: %w", err)
@@ -96,13 +95,13 @@ func topK(ctx context.Context, queries, passages blas32.General, k int) ([][]Hit
 	return mergeShards(found, queries.Rows, shards), nil
 }
 
-func mergeShards(found [][]best, queries, shards int) [][]Hit {
+func mergeShards(found []shard, queries, shards int) [][]Hit {
 	rankings := make([][]Hit, queries)
 	for q := range rankings {
 		block := found[q/queryBlock*shards:][:shards]
-		merged := &block[0][q%queryBlock]
+		merged := &block[0].best[q%queryBlock]
 		for _, other := range block[1:] {
-			for _, h := range other[q%queryBlock].hits {
+			for _, h := range other.best[q%queryBlock].hits {
 				merged.offer(h)
 			}
 		}
@@ -111,55 +110,64 @@ func mergeShards(found [][]best, queries, shards int) [][]Hit {
 	return rankings
 }
 
-// offerAll offers the scores of consecutive passages.
-func offerAll(top *best, first int, scores []float32) {
-	floor, full := top.floor()
-	for j, s := range scores {
-		if full && s <= floor {
-			continue // an equal score has a higher index: passages come in ascending order
+// shard keeps the best passages of a part of the corpus for each query of a block.
+type shard struct {
+	best   []best
+	floors []float32 // a score must exceed the query's: an equal one has a higher index, for passages come in order
+}
+
+func newShard(queries, k int) shard {
+	s := shard{best: make([]best, queries), floors: make([]float32, queries)}
+	for q := range s.best {
+		s.best[q].k = k
+		s.floors[q] = float32(math.Inf(-1))
+	}
+	return s
+}
+
+// offer offers the scores of consecutive passages [passages x queries].
+func (s *shard) offer(first int, scores blas32.General) {
+	for p := range scores.Rows {
+		row := matrix.Row(scores, p)
+		for q := kernel.FirstAbove(row, s.floors); q < len(row); q++ {
+			s.best[q].offer(Hit{Index: first + p, Score: row[q]})
+			if floor, full := s.best[q].floor(); full {
+				s.floors[q] = floor
+			}
+			q += kernel.FirstAbove(row[q+1:], s.floors[q+1:])
 		}
-		top.offer(Hit{Index: first + j, Score: s})
-		floor, full = top.floor()
 	}
 }
 
-// products multiplies a block of queries with passages. It first copies both into rows that begin at a multiple of 16
-// bytes, because the order of summation in gonum's kernels, and so the result, depends on the address.
+// products multiplies passages with a block of queries, which it packs. Passages stay where they are.
 type products struct {
-	queries, passages, scores []float32
+	queries kernel.Packed
+	scores  []float32
 }
 
-// each calls yield with the scores of every query for the passages first, first+1, ..., a block at a time.
-func (p *products) each(ctx context.Context, queries, passages blas32.General, from, to int,
-	yield func(q, first int, scores []float32),
-) error {
-	width := ceilDiv(queries.Cols, 16) * 16
-	if p.scores == nil {
-		p.queries = make([]float32, queryBlock*width)
-		p.passages = make([]float32, passageBlock*width)
-		p.scores = make([]float32, queryBlock*passageBlock)
-	}
-	a := pack(p.queries, width, queries)
-	for start := from; start < to; start += passageBlock {
+func (p *products) load(queries blas32.General) {
+	p.queries.Load(queries.Data, queries.Stride, queries.Rows, queries.Cols)
+}
+
+// each calls yield with the scores of the passages first, first+1, ... [passages x queries], a block at a time.
+func (p *products) each(ctx context.Context, passages blas32.General, yield func(first int, scores blas32.General)) error {
+	for first := 0; first < passages.Rows; first += passageBlock {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		b := pack(p.passages, width, slab(passages, start, min(passageBlock, to-start)))
-		c := blas32.General{Rows: a.Rows, Cols: b.Rows, Stride: passageBlock, Data: p.scores}
-		blas32.Gemm(blas.NoTrans, blas.Trans, 1, a, b, 0, c)
-		for q := range a.Rows {
-			yield(q, start, matrix.Row(c, q))
-		}
+		yield(first, p.of(slab(passages, first, passageBlock)))
 	}
 	return nil
 }
 
-// pack copies the rows of m to rows of the given width in buffer; the rest of each stays 0.
-func pack(buffer []float32, width int, m blas32.General) blas32.General {
-	for i := range m.Rows {
-		copy(buffer[i*width:], matrix.Row(m, i))
+// of returns the scores of at most passageBlock passages, until its next call.
+func (p *products) of(passages blas32.General) blas32.General {
+	n := p.queries.Out()
+	if len(p.scores) < passageBlock*n {
+		p.scores = make([]float32, passageBlock*n)
 	}
-	return blas32.General{Rows: m.Rows, Cols: width, Stride: width, Data: buffer}
+	p.queries.MulStrided(p.scores, n, passages.Data, passages.Stride, passages.Rows)
+	return blas32.General{Rows: passages.Rows, Cols: n, Stride: n, Data: p.scores}
 }
 
 // slab returns a view of the n rows from start, or as many as there are.
