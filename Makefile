@@ -117,7 +117,7 @@ PYTHON ?= $(BENCH_PEER)/venv/bin/python
 
 $(BENCH_PEER)/venv/bin/python:
 	python3 -m venv $(BENCH_PEER)/venv.new
-	$(BENCH_PEER)/venv.new/bin/python -m pip install -q torch==2.15.0 sentence-transformers==6.2.0 gguf==0.19.0 accelerate==1.15.0 datasets==5.2.0
+	$(BENCH_PEER)/venv.new/bin/python -m pip install -q torch==2.15.0 sentence-transformers==6.2.0 gguf==0.19.0 accelerate==1.15.0 datasets==5.2.0 faiss-cpu==1.15.1
 	rm -rf $(BENCH_PEER)/venv && mv $(BENCH_PEER)/venv.new $(BENCH_PEER)/venv
 
 # A family each: BERT, MPNet, and rotary positions, whose weights are random.
@@ -133,13 +133,14 @@ $(FOLDER_gte-base): | setup $(PYTHON)
 .PHONY: bench-peer
 bench-peer: libtorch model llm $(filter bge-small e5-small mpnet,$(PEER_MODELS)) $(filter $(BENCH_PEER)/%,$(foreach m,$(PEER_MODELS),$(FOLDER_$m))) $(PYTHON) ## compare the speed with sentence-transformers (PYTHON: a Python that has it; PEER_MODELS)
 	mkdir -p $(BENCH_PEER)
-	$(TORCH) for d in crossencoder generate train; do go -C bench build -o ../$(BENCH_PEER)/$$d-driver ./peer/$$d; done; \
+	$(TORCH) for d in crossencoder generate search train; do go -C bench build -o ../$(BENCH_PEER)/$$d-driver ./peer/$$d; done; \
 		go -C bench build -o ../$(BENCH_PEER)/benchpeer ./peer
 	for m in $(foreach m,$(PEER_MODELS),$(or $(FOLDER_$m),$m)); do \
 		$(PYTHON) bench/peer/bench_peer.py $(BENCH_PEER)/benchpeer $$m $(BENCH_PEER_ARGS); \
 		$(PYTHON) bench/peer/bench_peer_train.py $(BENCH_PEER)/train-driver $$m $(BENCH_PEER) $(BENCH_TRAIN_ARGS); \
 	done
 	$(PYTHON) bench/peer/bench_peer_crossencoder.py $(BENCH_PEER)/benchpeer $(BENCH_PEER)/crossencoder-driver $(MODEL_FOLDER) $(BENCH_PEER) $(BENCH_CROSSENCODER_ARGS)
+	$(PYTHON) bench/peer/bench_peer_search.py $(BENCH_PEER)/search-driver $(BENCH_PEER)/search $(BENCH_SEARCH_ARGS)
 	$(PYTHON) bench/peer/bench_peer_generate.py $(BENCH_PEER)/generate-driver $(LLM) --llamacpp $(LLAMACPP) $(BENCH_GENERATE_ARGS)
 
 TEACHERS := go run ./examples/teachers -folder runs/teachers -collections '$(COLLECTIONS)' \
