@@ -37,9 +37,10 @@ type tensor struct {
 	external bool   // neither: the values are in another file
 }
 
-// The types of tensors that can be read (TensorProto.DataType).
+// The types of tensors (TensorProto.DataType). The values of float and float16 can be read.
 const (
-	typeFloat   = 1
+	TypeFloat   = 1
+	typeInt64   = 7
 	typeFloat16 = 10
 )
 
@@ -104,14 +105,14 @@ func (m *Model) Floats(name string) ([]float32, error) {
 
 func (t tensor) values() ([]float32, error) {
 	if !t.isFloat() {
-		return nil, fmt.Errorf("it is of type %d; float (%d) and float16 (%d) can be read", t.kind, typeFloat, typeFloat16)
+		return nil, fmt.Errorf("it is of type %d; float (%d) and float16 (%d) can be read", t.kind, TypeFloat, typeFloat16)
 	}
 	if t.external {
 		return nil, errors.New("its values are in another file, which is not supported")
 	}
 	data, width := t.raw, 4
 	switch {
-	case data == nil && t.kind == typeFloat:
+	case data == nil && t.kind == TypeFloat:
 		data = t.floats
 	case t.kind == typeFloat16:
 		width = 2
@@ -137,7 +138,7 @@ func (t tensor) values() ([]float32, error) {
 	return values, nil
 }
 
-func (t tensor) isFloat() bool { return t.kind == typeFloat || t.kind == typeFloat16 }
+func (t tensor) isFloat() bool { return t.kind == TypeFloat || t.kind == typeFloat16 }
 
 // The numbers of the fields that are read (onnx.proto).
 const (

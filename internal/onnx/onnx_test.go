@@ -57,7 +57,7 @@ func TestTheGraph(t *testing.T) {
 
 func TestHalvesPackedDimensionsAndFloatData(t *testing.T) {
 	half := message{}.varint(tensorType, typeFloat16).bytes(tensorName, "h").bytes(tensorDims, "\x02").bytes(tensorRaw, "\x00\x3c\x00\xc1")
-	data := message{}.varint(tensorType, typeFloat).bytes(tensorName, "f").varint(tensorDims, 1).bytes(tensorFloats, "\x00\x00\x80\x3f")
+	data := message{}.varint(tensorType, TypeFloat).bytes(tensorName, "f").varint(tensorDims, 1).bytes(tensorFloats, "\x00\x00\x80\x3f")
 	m, err := Parse(graph(message{}.bytes(graphInitializer, string(half)).bytes(graphInitializer, string(data))), "m.onnx")
 	require.NoError(t, err)
 	values, err := m.Floats("h")
@@ -69,7 +69,7 @@ func TestHalvesPackedDimensionsAndFloatData(t *testing.T) {
 }
 
 func TestBadFilesAreErrorsThatNameTheFile(t *testing.T) {
-	weight := message{}.varint(tensorType, typeFloat).bytes(tensorName, "onnx::w").varint(tensorDims, 1).varint(tensorDims, 1).bytes(tensorRaw, "\x00\x00\x80\x3f")
+	weight := message{}.varint(tensorType, TypeFloat).bytes(tensorName, "onnx::w").varint(tensorDims, 1).varint(tensorDims, 1).bytes(tensorRaw, "\x00\x00\x80\x3f")
 	product := message{}.bytes(nodeOp, "MatMul").bytes(nodeName, "n").bytes(nodeInput, "x").bytes(nodeInput, "onnx::w").bytes(nodeOutput, "y")
 	constant := func(t message) message { return message{}.bytes(graphInitializer, string(t)) }
 	for name, c := range map[string]struct {
@@ -84,9 +84,9 @@ func TestBadFilesAreErrorsThatNameTheFile(t *testing.T) {
 		"twice":              {graph(append(constant(weight), constant(weight)...)), `constant "onnx::w" occurs twice`},
 		"huge dimension":     {graph(constant(message{}.varint(tensorDims, 1<<40))), "a dimension of 1099511627776"},
 		"many dimensions":    {graph(constant(message{}.bytes(tensorDims, "\x01\x01\x01\x01\x01\x01\x01\x01\x01"))), "more than 8 dimensions"},
-		"values elsewhere":   {graph(constant(message{}.varint(tensorType, typeFloat).bytes(tensorName, "e").bytes(tensorExternal, ""))), `constant "e": its values are in another file`},
-		"shape against data": {graph(constant(message{}.varint(tensorType, typeFloat).bytes(tensorName, "s").varint(tensorDims, 3).bytes(tensorRaw, "\x00\x00\x80\x3f"))), "shape [3] does not fit its 4 bytes"},
-		"beyond memory":      {graph(constant(message{}.varint(tensorType, typeFloat).bytes(tensorName, "b").bytes(tensorDims, "\xff\xff\xff\xff\x07\xff\xff\xff\xff\x07"))), "is too large"},
+		"values elsewhere":   {graph(constant(message{}.varint(tensorType, TypeFloat).bytes(tensorName, "e").bytes(tensorExternal, ""))), `constant "e": its values are in another file`},
+		"shape against data": {graph(constant(message{}.varint(tensorType, TypeFloat).bytes(tensorName, "s").varint(tensorDims, 3).bytes(tensorRaw, "\x00\x00\x80\x3f"))), "shape [3] does not fit its 4 bytes"},
+		"beyond memory":      {graph(constant(message{}.varint(tensorType, TypeFloat).bytes(tensorName, "b").bytes(tensorDims, "\xff\xff\xff\xff\x07\xff\xff\xff\xff\x07"))), "is too large"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m, err := Parse(c.data, "dir/m.onnx")
@@ -117,7 +117,7 @@ func FuzzParse(f *testing.F) {
 	golden, err := os.ReadFile("testdata/tiny.onnx")
 	require.NoError(f, err)
 	f.Add(golden[:0])
-	f.Add([]byte(graph(message{}.bytes(graphInitializer, string(message{}.varint(tensorType, typeFloat).varint(tensorDims, 1).bytes(tensorRaw, "abcd"))))))
+	f.Add([]byte(graph(message{}.bytes(graphInitializer, string(message{}.varint(tensorType, TypeFloat).varint(tensorDims, 1).bytes(tensorRaw, "abcd"))))))
 	f.Add([]byte(graph(message{}.bytes(graphNode, string(message{}.bytes(nodeOp, "MatMul").bytes(nodeInput, "a").bytes(nodeInput, "b"))))))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m, err := Parse(data, "m.onnx")
