@@ -16,7 +16,7 @@ import (
 // writeCard copies the card if the folder is an unchanged copy. Otherwise, or after Describe, it writes a new card.
 func (w folderWriter) writeCard(ctx context.Context, dir string) error {
 	source := filepath.Join(w.Dir, modelcard.File)
-	if w.card == nil && w.role == nil && len(w.trained) == 0 {
+	if w.card == nil && w.only == nil && !w.onnx && len(w.trained) == 0 {
 		if info, err := os.Stat(source); err == nil && info.Mode().IsRegular() {
 			return atomicfile.Copy(ctx, filepath.Join(dir, modelcard.File), source)
 		}
@@ -47,12 +47,16 @@ func (w folderWriter) page() modelcard.Page {
 		p.Sections = append(p.Sections, cardResults(card.Results))
 	}
 	python := pythonUse
-	if w.role != nil {
+	if w.only != nil {
 		python = pythonUseOne
+	}
+	golang := goUse
+	if w.onnx {
+		python, golang = inONNX.Replace(python), inONNX.Replace(golang)
 	}
 	p.Sections = append(p.Sections,
 		modelcard.Section{Heading: "Use in Python, with sentence-transformers 5 or newer", Code: python, Lang: "python"},
-		modelcard.Section{Heading: "Use in Go, with Retort", Code: goUse, Lang: "go"})
+		modelcard.Section{Heading: "Use in Go, with Retort", Code: golang, Lang: "go"})
 	if !w.Shared() {
 		p.Sections = append(p.Sections,
 			modelcard.Section{Heading: "Use in tools that know no Router", Code: exportUse, Lang: "sh"})
@@ -62,9 +66,9 @@ func (w folderWriter) page() modelcard.Page {
 
 func (w folderWriter) cardTitle(base string) (title, summary string) {
 	switch {
-	case w.role != nil:
-		return fmt.Sprintf("%s, the tower for a %s", base, *w.role),
-			fmt.Sprintf("One tower of a model of Retort, which encodes each %s. The weights are unchanged.", *w.role)
+	case w.only != nil:
+		return fmt.Sprintf("%s, the tower for a %s", base, *w.only),
+			fmt.Sprintf("One tower of a model of Retort, which encodes each %s. The weights are unchanged.", *w.only)
 	case len(w.trained) == 0:
 		return base + ", saved by Retort",
 			fmt.Sprintf("Saved from the folder %s with unchanged weights.", modelcard.NameOf(w.Dir))
@@ -78,8 +82,8 @@ func (w folderWriter) cardModel(base string, widths []int) modelcard.Section {
 	facts := [][2]string{{"Base model", base}}
 	add := func(name, value string) { facts = append(facts, [2]string{name, value}) }
 	switch {
-	case w.role != nil:
-		add("Towers", fmt.Sprintf("one, for a %s", *w.role))
+	case w.only != nil:
+		add("Towers", fmt.Sprintf("one, for a %s", *w.only))
 	case w.Shared():
 		add("Towers", "one, for queries and passages")
 	default:
@@ -92,7 +96,7 @@ func (w folderWriter) cardModel(base string, widths []int) modelcard.Section {
 	}
 	add("Similarity", "cosine")
 	for _, role := range []encoder.Role{encoder.Query, encoder.Passage} {
-		if w.role != nil && role != *w.role {
+		if w.only != nil && role != *w.only {
 			continue
 		}
 		side := w.Side(role)
@@ -156,6 +160,10 @@ func (w folderWriter) baseModel() string {
 	}
 	return modelcard.NameOf(w.Dir)
 }
+
+// inONNX makes an example of the card one for a folder that ExportONNX wrote.
+var inONNX = strings.NewReplacer(`folder")`, `folder", backend="onnx")`, "transformer.Open(", "onnx.Open(",
+	"transformer.Options{}", "onnx.Options{}")
 
 // The examples of the card do not reveal paths of this machine.
 const (

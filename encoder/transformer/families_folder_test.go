@@ -2,6 +2,7 @@ package transformer
 
 import (
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -49,4 +50,15 @@ func TestFoldersOfEveryFamilyAreRead(t *testing.T) {
 			require.Equal(t, name, f.Query.Tower.config.ModelType)
 		})
 	}
+}
+
+// longText returns a text of so many words by the rule of make_families.py.
+func longText(words int) string {
+	known := strings.Fields("The quick brown fox jumps over the lazy dog, again and again. " +
+		"one two three four five six seven eight nine ten eleven twelve")
+	text := make([]string, words)
+	for i := range text {
+		text[i] = known[(i*i+3*i)%len(known)]
+	}
+	return strings.Join(text, " ")
 }

@@ -286,17 +286,6 @@ func deleteKeys(j map[string]any, keys ...string) {
 	}
 }
 
-// longText returns a text of so many words by the rule of make_families.py.
-func longText(words int) string {
-	known := strings.Fields("The quick brown fox jumps over the lazy dog, again and again. " +
-		"one two three four five six seven eight nine ten eleven twelve")
-	text := make([]string, words)
-	for i := range text {
-		text[i] = known[(i*i+3*i)%len(known)]
-	}
-	return strings.Join(text, " ")
-}
-
 // familyUpstream returns the gradient of the loss with respect to the embeddings by the rule of make_families.py.
 func familyUpstream(rows, width int) [][]float32 {
 	grad := make([][]float32, rows)

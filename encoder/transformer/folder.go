@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -52,6 +53,7 @@ type Options struct {
 type Folder struct {
 	Dir            string
 	Query, Passage Side
+	only           *encoder.Role // whose folder Only returned; nil: both
 	similarity     modelfolder.Similarity
 	dim            int // number of leading values that a vector keeps
 	// notes are sentences about settings that encode_query and encode_document of sentence-transformers ignore,
@@ -237,6 +239,9 @@ func (t *Tower) read() error {
 		return err
 	}
 	w, err := t.openWeights()
+	if errors.Is(err, errONNXOnly) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -264,8 +269,16 @@ func (t *Tower) readTokenizer() (err error) {
 
 // openWeights opens the tower's weights and checks their shapes. The caller closes them.
 func (t *Tower) openWeights() (*encodernet.Weights, error) {
-	return encodernet.OpenWeights(t.Dir, t.config)
+	w, err := encodernet.OpenWeights(t.Dir, t.config)
+	if _, missing := os.Stat(filepath.Join(t.Dir, onnxFile)); missing == nil && errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s: %w", t.Dir, errONNXOnly)
+	}
+	return w, err
 }
+
+// errONNXOnly is returned for a folder that ExportONNX wrote.
+var errONNXOnly = errors.New("the weights are only in " + filepath.ToSlash(onnxFile) + ", which package encoder/onnx opens; " +
+	"Retort trains and exports the folder that it was exported from")
 
 // readLimits sets the length limits of both roles.
 func (f *Folder) readLimits(o Options) error {

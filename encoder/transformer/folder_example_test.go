@@ -1,7 +1,10 @@
 package transformer_test
 
 import (
+	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/encoder/transformer"
@@ -23,4 +26,35 @@ func ExampleReadFolder() {
 	// towers shared: true
 	// query: prompt "query: ", at most 12 tokens, mean pooling
 	// passage: prompt "passage: ", at most 24 tokens, mean pooling
+}
+
+// A model is exported without LibTorch. Programs on onnxruntime read the folder, and so does sentence-transformers with
+// backend="onnx".
+func ExampleFolder_ExportONNX() {
+	folder, err := transformer.ReadFolder("testdata/tiny", transformer.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	parent, err := os.MkdirTemp("", "export")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(parent)
+	dir := filepath.Join(parent, "tiny-onnx")
+	if err := folder.ExportONNX(context.Background(), dir); err != nil {
+		fmt.Println(err)
+		return
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*", "*.onnx"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, file := range files {
+		name, _ := filepath.Rel(dir, file)
+		fmt.Println(filepath.ToSlash(name))
+	}
+	// Output: onnx/model.onnx
 }

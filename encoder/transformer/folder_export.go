@@ -15,7 +15,11 @@ func (f *Folder) Export(ctx context.Context, dir string, role encoder.Role) erro
 	if role != encoder.Query && role != encoder.Passage {
 		return fmt.Errorf("transformer: role %d is neither query nor passage", role)
 	}
+	return folderWriter{Folder: f.Only(role)}.save(ctx, dir)
+}
+
+// Only returns the folder with the tower, prompt and limit of one role for both roles.
+func (f *Folder) Only(role encoder.Role) *Folder {
 	side := *f.Side(role)
-	one := &Folder{Dir: f.Dir, Query: side, Passage: side, similarity: f.similarity, dim: f.dim}
-	return folderWriter{Folder: one, role: &role}.save(ctx, dir)
+	return &Folder{Dir: f.Dir, Query: side, Passage: side, only: &role, similarity: f.similarity, dim: f.dim}
 }

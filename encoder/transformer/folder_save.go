@@ -44,7 +44,7 @@ type folderWriter struct {
 	*Folder
 	trained map[*Tower][]safetensors.Tensor
 	card    *encoder.Card // nil: nothing is known of how the model came about
-	role    *encoder.Role // the only one that the folder is for; nil: both
+	onnx    bool          // whether networks are written in ONNX
 }
 
 func (w folderWriter) save(ctx context.Context, dir string) error {
@@ -60,7 +60,9 @@ func (w folderWriter) save(ctx context.Context, dir string) error {
 
 func (w folderWriter) write(ctx context.Context, dir string) error {
 	if w.Shared() {
-		if err := w.writeTower(ctx, dir, w.Query.Tower, max(w.Query.Tokens, w.Passage.Tokens)); err != nil {
+		side := w.Query
+		side.Tokens = max(w.Query.Tokens, w.Passage.Tokens)
+		if err := w.writeTower(ctx, dir, &side); err != nil {
 			return err
 		}
 		names, classes := w.savedModules(w.Query.Tower)
@@ -106,9 +108,9 @@ func (w folderWriter) writePrompts(dir string) error {
 // has only the prompt of that role.
 func (w folderWriter) prompts() (prompts map[string]string, otherwise *string, err error) {
 	prompts = map[string]string{"query": w.Query.Prompt, "document": w.Passage.Prompt}
-	if w.role != nil {
+	if w.only != nil {
 		names := map[encoder.Role]string{encoder.Query: "query", encoder.Passage: "document"}
-		if name := names[*w.role]; prompts[name] != "" {
+		if name := names[*w.only]; prompts[name] != "" {
 			otherwise = &name
 		}
 		return prompts, otherwise, nil
@@ -174,20 +176,19 @@ func moduleList(paths, classes []string) []moduleEntry {
 func (w folderWriter) writeRouter(ctx context.Context, dir string) error {
 	types, structure := map[string]string{}, map[string][]string{}
 	for _, route := range []struct {
-		name   string
-		tower  *Tower
-		tokens int
-	}{{"query", w.Query.Tower, w.Query.Tokens}, {"document", w.Passage.Tower, w.Passage.Tokens}} {
-		ids, classes := w.savedModules(route.tower)
+		name string
+		side *Side
+	}{{"query", &w.Query}, {"document", &w.Passage}} {
+		ids, classes := w.savedModules(route.side.Tower)
 		for i, class := range classes {
 			ids[i] = route.name + "_" + ids[i]
 			types[ids[i]] = class
 		}
 		structure[route.name] = ids
-		if err := w.writeTower(ctx, filepath.Join(dir, ids[0]), route.tower, route.tokens); err != nil {
+		if err := w.writeTower(ctx, filepath.Join(dir, ids[0]), route.side); err != nil {
 			return err
 		}
-		if err := w.writeModules(dir, ids, route.tower); err != nil {
+		if err := w.writeModules(dir, ids, route.side.Tower); err != nil {
 			return err
 		}
 	}
@@ -222,15 +223,19 @@ func (w folderWriter) writeModules(dir string, names []string, t *Tower) error {
 }
 
 // writeTower writes the folder of a Transformer.
-func (w folderWriter) writeTower(ctx context.Context, dir string, t *Tower, tokens int) error {
+func (w folderWriter) writeTower(ctx context.Context, dir string, side *Side) error {
+	t := side.Tower
 	if err := writeJSON(dir, sentenceBERTJSON, map[string]any{
-		"max_seq_length": tokens,
+		"max_seq_length": side.Tokens,
 		"do_lower_case":  t.sbert.LowerCase,
 	}); err != nil {
 		return err
 	}
-	if err := t.tokenizer.Save(dir, tokens); err != nil {
+	if err := t.tokenizer.Save(dir, side.Tokens); err != nil {
 		return err
+	}
+	if w.onnx {
+		return w.writeONNX(ctx, dir, side)
 	}
 	return w.writeWeights(ctx, dir, t)
 }

@@ -213,14 +213,16 @@ func (t *Tower) readHeadWeights(name string, shape []int) (values []float32, err
 	return nil, fmt.Errorf("%s: no module has the parameter %q", t.Dir, name)
 }
 
+// layerNormEps is the default of torch.nn.LayerNorm, which the configuration of the module LayerNorm cannot change.
+const layerNormEps = 1e-5
+
 // compute applies the module to x [rows x in], in float32. It takes the module's parameters from params and returns the
 // rest of them.
 func (h *headModule) compute(s *torch.Scope, x torch.Tensor, params encodernet.Parameters,
 ) (torch.Tensor, encodernet.Parameters) {
 	switch {
 	case h.kind == "LayerNorm":
-		const eps = 1e-5 // the default of torch.nn.LayerNorm, which the configuration cannot change
-		return s.LayerNorm(x, params[0].Value, params[1].Value, int64(h.out), eps), params[2:]
+		return s.LayerNorm(x, params[0].Value, params[1].Value, int64(h.out), layerNormEps), params[2:]
 	case h.kind == "Dense" && h.bias:
 		return activations[h.activation](s, s.Linear(x, params[0].Value, params[1].Value)), params[2:]
 	case h.kind == "Dense":

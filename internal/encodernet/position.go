@@ -143,13 +143,18 @@ func (t *rotaryTables) get(r Rotary, d, width int) *rotaryTable {
 	return table
 }
 
-// newRotaryTable rounds to float32 where transformers does: at far positions the angles depend on it.
+// frequency is the angle by which pair i of a head of width d turns from a position to the next. It is rounded to
+// float32 where transformers does: at far positions the angles depend on it.
+func (r Rotary) frequency(i, d int) float32 {
+	power := float32(math.Pow(r.Theta, float64(float32(2*i)/float32(d))))
+	return 1 / power / float32(r.Divisor)
+}
+
 func newRotaryTable(r Rotary, d, positions int) *rotaryTable {
 	t := &rotaryTable{positions: positions, cos: make([]float32, positions*d), sin: make([]float32, positions*d)}
 	half := d / 2
 	for i := range half {
-		power := float32(math.Pow(r.Theta, float64(float32(2*i)/float32(d))))
-		frequency := 1 / power / float32(r.Divisor)
+		frequency := r.frequency(i, d)
 		for p := range positions {
 			angle := float64(float32(p) * frequency)
 			cos, sin := float32(math.Cos(angle)), float32(math.Sin(angle))

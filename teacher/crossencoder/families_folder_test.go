@@ -149,7 +149,7 @@ func TestTheDocsListEveryFamily(t *testing.T) {
 			reranks = "yes"
 		}
 		row, golden, _ := strings.Cut(rows[i], "[")
-		require.Equal(t, fmt.Sprintf("| `%s` | %s | yes | yes | yes | %s | ", f.ModelType, f.Known, reranks), row)
+		require.Equal(t, fmt.Sprintf("| `%s` | %s | yes | yes | yes | yes | %s | ", f.ModelType, f.Known, reranks), row)
 		_, golden, _ = strings.Cut(golden, "](")
 		golden, _, _ = strings.Cut(golden, ")")
 		require.FileExists(t, filepath.Join(docs, golden))
