@@ -65,11 +65,22 @@ build: libtorch ## build bin/retort with LibTorch
 demo: build model ## specialise the encoder MODEL on the documentation of your Go, and measure it (minilm)
 	bin/retort demo -model $(MODEL_FOLDER) -out runs/godoc$(if $(filter-out minilm,$(MODEL)),-$(notdir $(MODEL:/=)))
 
+ONNXRUNTIME := .cache/onnxruntime
+
+# onnx's checker, and onnxruntime with its library for C.
+$(ONNXRUNTIME):
+	rm -rf $(ONNXRUNTIME).new
+	python3 -m pip install -q --only-binary :all: --target $(ONNXRUNTIME).new onnx==1.23.2 onnxruntime==1.24.4
+	mv $(ONNXRUNTIME).new $(ONNXRUNTIME)
+
+test-plain test-torch: $(ONNXRUNTIME)
+test-plain test-torch: export RETORT_ONNXRUNTIME := $(abspath $(ONNXRUNTIME))
+
 .PHONY: test
 test: libtorch test-plain test-torch ## run all tests without LibTorch (with the race detector) and with LibTorch
 
 .PHONY: test-plain
-test-plain: ## run the tests that need only Go and a C compiler
+test-plain: ## run the tests that need only Go, a C compiler and Python 3 with pip
 	for m in $(MODULES); do $(PLAIN) CGO_ENABLED=0 go -C $$m vet ./...; done
 	status=0; for m in $(MODULES); do $(PLAIN) CGO_ENABLED=1 go -C $$m test -race -timeout 30m ./... || status=$$?; done; exit $$status
 	@command -v $${RETORT_CHROMIUM:-chromium chromium-browser google-chrome} >/dev/null || \

@@ -34,6 +34,21 @@ func TestExportWritesOneTower(t *testing.T) {
 	}
 }
 
+func TestExportWritesModelsInONNX(t *testing.T) {
+	router := filepath.Join("..", "..", "encoder", "transformer", "testdata", "tiny-router")
+	whole := filepath.Join(t.TempDir(), "whole")
+	require.Equal(t, whole+"\n", succeed(t, "export", "-onnx", "-model", router, "-out", whole))
+	require.FileExists(t, filepath.Join(whole, "query_0_Transformer", "onnx", "model.onnx"))
+	require.FileExists(t, filepath.Join(whole, "document_0_Transformer", "onnx", "model.onnx"))
+	one := filepath.Join(t.TempDir(), "one")
+	succeed(t, "export", "-onnx", "-tower", "query", "-model", router, "-out", one)
+	require.FileExists(t, filepath.Join(one, "onnx", "model.onnx"))
+	require.NoFileExists(t, filepath.Join(one, "model.safetensors"))
+	require.Contains(t, readString(t, filepath.Join(one, "README.md")), `backend="onnx"`)
+	_, err := transformer.ReadFolder(one, transformer.Options{})
+	require.NoError(t, err)
+}
+
 func TestExportRefusesWhatItCannotWrite(t *testing.T) {
 	dir := collection(t, nil)
 	link := filepath.Join(dir, "link")
@@ -53,6 +68,10 @@ func TestExportRefusesWhatItCannotWrite(t *testing.T) {
 		"no tower": {"-model " + tiny + " -out DIR/x", exitUsage, "-tower is missing"},
 		"an unknown tower": {
 			"-tower both -model " + tiny + " -out DIR/x", exitUsage,
+			`-tower is "both", want query or passage`,
+		},
+		"an unknown tower in ONNX": {
+			"-onnx -tower both -model " + tiny + " -out DIR/x", exitUsage,
 			`-tower is "both", want query or passage`,
 		},
 		"no model": {"-tower query -out DIR/x", exitUsage, "-model is missing"},
