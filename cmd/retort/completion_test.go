@@ -43,7 +43,7 @@ func TestCandidates(t *testing.T) {
 		{"distill -interp", "-interpolate"},
 		{"embed corpus.jsonl -ro", "-role"},
 		{"embed corp", ""},
-		{"export -", "-dim -model -out -pooling -tower -quiet -h"},
+		{"export -", "-dim -model -onnx -out -pooling -tower -quiet -h"},
 		{"export -tower ", "query passage"},
 		{"search -j", "-json"},
 		{"embed -js", ""},
