@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/internal/encodernet"
 	"github.com/retort-ir/retort/internal/modelfolder"
 	"github.com/retort-ir/retort/internal/safetensors"
@@ -113,6 +114,18 @@ func TestEveryKeyOfAFolderIsHonouredOrRefusedByName(t *testing.T) {
 			}
 		})
 	}
+}
+
+// requireVectors compares the rows of a folder's model with those wanted, end to end.
+func requireVectors(t *testing.T, dir, role string, texts []string, want []float32) {
+	r := encoder.Query
+	if role == encoder.Passage.String() {
+		r = encoder.Passage
+	}
+	eachEngine(t, func(t *testing.T, open func(string, Options) *Model) {
+		got := encode(t, open(dir, Options{Threads: 1}), r, texts)
+		require.InDeltaSlice(t, want, got.Data, 1e-5, role)
+	})
 }
 
 // requireEffect makes sure that a row would fail if its key were read past: that its vectors are not those of the

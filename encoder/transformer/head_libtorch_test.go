@@ -13,14 +13,6 @@ import (
 	"github.com/retort-ir/retort/internal/safetensors"
 )
 
-// The reference is sentence-transformers 6.2: testdata/make_dense.py.
-func TestModulesAfterThePoolingEqualSentenceTransformers(t *testing.T) {
-	g := readModelGolden(t, "dense")
-	m := openModel(t, denseFolder(t, func(string) {}), Options{BatchTokens: 100})
-	requireRows(t, g.Query.Embeddings, encode(t, m, encoder.Query, g.Query.Texts))
-	requireRows(t, g.Passage.Embeddings, encode(t, m, encoder.Passage, g.Passage.Texts))
-}
-
 // The reference is PyTorch's autograd through sentence-transformers' modules.
 func TestGradientsOfModulesAfterThePoolingEqualPyTorch(t *testing.T) {
 	g := readModelGolden(t, "dense")

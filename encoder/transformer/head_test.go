@@ -142,3 +142,13 @@ func TestPoolingsAreSavedAsTheyWereRead(t *testing.T) {
 		require.Equal(t, f.Query.Tower.withoutPrompt, again.Query.Tower.withoutPrompt)
 	}
 }
+
+// The reference is sentence-transformers 6.2: testdata/make_dense.py.
+func TestModulesAfterThePoolingEqualSentenceTransformers(t *testing.T) {
+	g := readModelGolden(t, "dense")
+	eachEngine(t, func(t *testing.T, open func(string, Options) *Model) {
+		m := open(denseFolder(t, func(string) {}), Options{BatchTokens: 100})
+		requireRows(t, g.Query.Embeddings, encode(t, m, encoder.Query, g.Query.Texts))
+		requireRows(t, g.Passage.Embeddings, encode(t, m, encoder.Passage, g.Passage.Texts))
+	})
+}

@@ -21,13 +21,16 @@ import (
 	"github.com/retort-ir/retort/internal/hub"
 	"github.com/retort-ir/retort/internal/matrix"
 	"github.com/retort-ir/retort/internal/modelfolder"
+	"github.com/retort-ir/retort/internal/nolibtorch"
 	"github.com/retort-ir/retort/internal/safetensors"
 	"github.com/retort-ir/retort/internal/torch"
 )
 
-// Model is a bi-encoder with one tower for both roles, or two. It implements every interface of package encoder.
+// Model is a bi-encoder with one tower for both roles, or two. It implements every interface of package encoder. In a
+// program built without LibTorch it encodes, and the methods of training return retort.ErrNoLibTorch.
 type Model struct {
-	rt        *torch.Runtime
+	packed    *packedModel   // computes Encode in pure Go; nil: LibTorch computes
+	rt        *torch.Runtime // nil: there is no LibTorch
 	folder    *Folder
 	precision torch.Type
 	budget    int // tokens of a micro-batch of Encode, padding included
@@ -54,7 +57,9 @@ var (
 	_ encoder.TrainingChecker = (*Model)(nil)
 )
 
-// Open reads a model folder and copies its weights to the device. The caller must call Close.
+// Open reads a model folder and copies its weights to the device. The caller must call Close. In a program built without
+// LibTorch, the model computes in pure Go, on the CPU and in fp32, and it must not be changed in its folder while it is
+// open: token embeddings stay in the mapped file. Replacing the files by others of the same name is harmless.
 //
 // dir is a folder, or the name of a repository on the Hugging Face hub, such as BAAI/bge-small-en-v1.5 or, with a
 // revision, BAAI/bge-small-en-v1.5@main. Open downloads what is missing to the cache that Python's huggingface_hub uses.
@@ -80,6 +85,9 @@ func Open(ctx context.Context, dir string, o Options) (*Model, error) {
 			o.Logger.Warn(note)
 		}
 	}
+	if !torch.Available {
+		return openInGo(ctx, folder, o)
+	}
 	rt, err := torch.Open(torch.Options{Threads: o.Threads, Device: string(o.Device)})
 	if err != nil {
 		return nil, err
@@ -92,6 +100,29 @@ func Open(ctx context.Context, dir string, o Options) (*Model, error) {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", dir, err), m.Close())
 	}
 	return m, nil
+}
+
+// openInGo opens a model that computes in pure Go.
+func openInGo(ctx context.Context, folder *Folder, o Options) (*Model, error) {
+	if err := o.checkPacked(); err != nil {
+		return nil, err
+	}
+	packed, err := openPacked(ctx, folder, o)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", folder.Dir, err)
+	}
+	return &Model{packed: packed, folder: folder, precision: torch.Float32}, nil
+}
+
+// errTraining is returned by what only LibTorch computes.
+var errTraining = fmt.Errorf("transformer: training needs LibTorch: %w", nolibtorch.Err)
+
+// run calls f on LibTorch's thread.
+func (m *Model) run(ctx context.Context, f func(*torch.Scope) error) error {
+	if m.rt == nil {
+		return errTraining
+	}
+	return m.rt.Run(ctx, f)
 }
 
 func (o Options) precision() (torch.Type, error) {
@@ -119,6 +150,9 @@ func (m *Model) load(ctx context.Context) (err error) {
 // Close frees the model and ends its threads. It waits for the current micro-batch; other calls of Encode return an
 // error. A second Close does nothing.
 func (m *Model) Close() error {
+	if m.packed != nil {
+		return m.packed.close()
+	}
 	shared := m.shared.close()
 	m.weights.Lock()
 	defer m.weights.Unlock()
@@ -155,9 +189,12 @@ func (m *Model) side(role encoder.Role) *Side {
 // Normalized reports whether the rows of Encode have L2 norm 1. It can be false for a model that ranks by dot product.
 func (m *Model) Normalized() bool { return m.settings().Normalized() }
 
-// CheckTraining implements encoder.TrainingChecker. It returns an error for a model that ranks unnormalised vectors by
-// dot product, because the temperatures and thresholds of training assume cosine similarities.
+// CheckTraining implements encoder.TrainingChecker. It returns an error without LibTorch, and for a model that ranks
+// unnormalised vectors by dot product, because the temperatures and thresholds of training assume cosine similarities.
 func (m *Model) CheckTraining() error {
+	if m.rt == nil {
+		return errTraining
+	}
 	if m.Normalized() {
 		return nil
 	}
@@ -183,6 +220,9 @@ func (m *Model) Encode(ctx context.Context, role encoder.Role, texts []string) (
 	}
 	if len(texts) == 0 {
 		return matrix.New(0, m.Dim()), nil
+	}
+	if m.packed != nil {
+		return m.packed.encode(ctx, in)
 	}
 	return m.shared.encode(ctx, in, func() (blas32.General, error) { return m.encodeAll(ctx, in) })
 }
@@ -278,7 +318,7 @@ func (m *Model) Forward(ctx context.Context, in encoder.Inputs, rows []int, keep
 		return nil, err
 	}
 	p.width = widest(texts)
-	err := m.rt.Run(ctx, func(s *torch.Scope) error {
+	err := m.run(ctx, func(s *torch.Scope) error {
 		if !keepGraph {
 			s.NoGrad(func() { s.CopyFloats(p.embeddings.Data, m.compute(s, prepared.role, texts, true)) })
 			return s.Err()
@@ -299,7 +339,7 @@ func (m *Model) Forward(ctx context.Context, in encoder.Inputs, rows []int, keep
 // GraphBytes implements encoder.GraphSizer.
 func (m *Model) GraphBytes(in encoder.Inputs, rows []int) int64 {
 	prepared, ok := in.(*inputs)
-	if !ok {
+	if !ok || m.rt == nil {
 		return math.MaxInt64 // Forward returns an error for them
 	}
 	return m.folder.Side(prepared.role).Tower.config.GraphBytes(len(rows), widest(prepared.some(rows)), m.precision,
@@ -325,7 +365,7 @@ func (m *Model) Step(u encoder.Update) (float64, error) {
 	m.weights.Lock()
 	defer m.weights.Unlock()
 	var norm float64
-	err := m.rt.Run(context.Background(), func(s *torch.Scope) error {
+	err := m.run(context.Background(), func(s *torch.Scope) error {
 		for _, n := range m.learning() {
 			norm = math.Hypot(norm, n.Params.GradNorm(s))
 		}
@@ -352,7 +392,7 @@ func (m *Model) Step(u encoder.Update) (float64, error) {
 
 // ZeroGradients implements encoder.GradientZeroer.
 func (m *Model) ZeroGradients() error {
-	return m.rt.Run(context.Background(), func(s *torch.Scope) error {
+	return m.run(context.Background(), func(s *torch.Scope) error {
 		m.zeroGradients(s)
 		return s.Err()
 	})
@@ -367,6 +407,9 @@ func (m *Model) zeroGradients(s *torch.Scope) {
 // SplitTowers implements encoder.Splitter: it gives the query role its own tower, and the passage tower no longer
 // learns.
 func (m *Model) SplitTowers() error {
+	if m.rt == nil {
+		return errTraining
+	}
 	m.weights.Lock()
 	defer m.weights.Unlock()
 	if m.query == nil {
@@ -405,8 +448,11 @@ func (m *Model) Save(dir string) error {
 	return saveFolder(dir, folder, trained, m.card)
 }
 
-// copyWeights copies the weights of the towers to the host.
+// copyWeights copies the weights of the towers to the host, none where they cannot have changed.
 func (m *Model) copyWeights() (map[*Tower][]safetensors.Tensor, error) {
+	if m.packed != nil {
+		return nil, nil
+	}
 	all := map[*Tower][]safetensors.Tensor{}
 	err := m.rt.Run(context.Background(), func(s *torch.Scope) error {
 		for _, role := range []encoder.Role{encoder.Query, encoder.Passage} {
@@ -475,7 +521,7 @@ func (m *Model) parameter(prefix string, p *encodernet.Parameter) encoder.Parame
 func (m *Model) Fingerprint() string {
 	m.fingerprints.Lock()
 	defer m.fingerprints.Unlock()
-	if m.fingerprint != "" || m.query == nil {
+	if m.fingerprint != "" {
 		return m.fingerprint
 	}
 	h := sha256.New()
@@ -496,18 +542,37 @@ func (m *Model) Fingerprint() string {
 			}
 		}
 	}
+	each := m.eachWeight
+	if m.packed != nil {
+		each = m.packed.eachWeight
+	}
+	err := each(func(values []float32) {
+		for part := range slices.Chunk(values, 1<<16) { // the bytes of a part are copied
+			_ = binary.Write(h, binary.LittleEndian, part) // to a hash, which never fails
+		}
+	})
+	if err != nil {
+		return "" // the model is closed, or any other call says what is wrong
+	}
+	m.fingerprint = hex.EncodeToString(h.Sum(nil))
+	return m.fingerprint
+}
+
+// eachWeight calls f with the values of each parameter.
+func (m *Model) eachWeight(f func([]float32)) error {
+	if m.query == nil {
+		return torch.ErrClosed
+	}
 	for _, n := range m.networks() {
 		for _, p := range n.Params {
 			values, err := m.parameter("", p).Value()
 			if err != nil {
-				return "" // the runtime is broken; any other call says why
+				return err
 			}
-			// Writing to a hash never fails.
-			_ = binary.Write(h, binary.LittleEndian, values)
+			f(values)
 		}
 	}
-	m.fingerprint = hex.EncodeToString(h.Sum(nil))
-	return m.fingerprint
+	return nil
 }
 
 // changed discards the fingerprint of the previous weights.

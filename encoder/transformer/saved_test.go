@@ -11,10 +11,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"gonum.org/v1/gonum/blas/blas32"
 
 	"github.com/retort-ir/retort/encoder"
-	"github.com/retort-ir/retort/internal/matrix"
 	"github.com/retort-ir/retort/internal/modelcard"
 )
 
@@ -30,14 +28,6 @@ type embedded struct {
 func embeddedBy(t *testing.T, m *Model, role encoder.Role, texts []string) embedded {
 	rows := encode(t, m, role, texts)
 	return embedded{texts, rowsOf(rows)}
-}
-
-func rowsOf(m blas32.General) [][]float32 {
-	rows := make([][]float32, m.Rows)
-	for i := range rows {
-		rows[i] = matrix.Row(m, i)
-	}
-	return rows
 }
 
 // add notes a folder, and the vectors by the name of a method in check_st.py.

@@ -19,7 +19,7 @@ const stateFormat = "retort.bert.state.1"
 // is 0.
 func (m *Model) SaveState(w io.Writer) error {
 	var tensors []safetensors.Tensor
-	err := m.rt.Run(context.Background(), func(s *torch.Scope) (err error) {
+	err := m.run(context.Background(), func(s *torch.Scope) (err error) {
 		tensors, err = m.state().Read(s)
 		return err
 	})
@@ -31,6 +31,9 @@ func (m *Model) SaveState(w io.Writer) error {
 
 // LoadState restores a state that SaveState wrote for a model of the same shape and towers, and zeroes the gradients.
 func (m *Model) LoadState(r io.Reader) error {
+	if m.rt == nil {
+		return errTraining
+	}
 	data, err := io.ReadAll(r)
 	if err != nil {
 		return fmt.Errorf("transformer: read state: %w", err)
@@ -45,7 +48,7 @@ func (m *Model) LoadState(r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	return m.rt.Run(context.Background(), func(s *torch.Scope) error { return m.restore(s, f, steps) })
+	return m.run(context.Background(), func(s *torch.Scope) error { return m.restore(s, f, steps) })
 }
 
 // checkState checks all shapes before LoadState changes anything, so that a bad state leaves the model unchanged.

@@ -79,13 +79,16 @@ func (p *pass) relativeBias(s *torch.Scope) torch.Tensor {
 	return s.Reshape(s.Reshape(bias, -1), 1, int64(p.Config.Heads), w, w)
 }
 
-// buckets are the distances that MPNet tells apart: half of them on each side.
-const buckets = 32
+// buckets are the distances that MPNet tells apart: half of them on each side. All from farthest on are one.
+const (
+	buckets  = 32
+	farthest = 128
+)
 
 // bucket is the bucket of the distance from a query to a key: the nearest have one each, those farther off share
 // buckets that widen logarithmically up to a distance of 128. It is T5's (Raffel et al. 2020, arXiv 1910.10683).
 func bucket(distance int) int {
-	const side, exact, farthest = buckets / 2, buckets / 4, 128
+	const side, exact = buckets / 2, buckets / 4
 	first := 0
 	if distance > 0 {
 		first = side

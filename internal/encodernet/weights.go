@@ -38,6 +38,15 @@ func (w *Weights) Read(name string, shape []int) ([]float32, error) {
 	return w.ReadStored(w.Prefix+name, shape)
 }
 
+// View is Read without a copy where the file allows it. The values must not be changed, and are gone after Close.
+func (w *Weights) View(name string, shape []int) ([]float32, error) {
+	stored, err := w.find(w.Prefix+name, shape)
+	if err != nil {
+		return nil, err
+	}
+	return w.File.View(stored, shape)
+}
+
 // ReadStored returns the values of a tensor by its whole name.
 func (w *Weights) ReadStored(name string, shape []int) ([]float32, error) {
 	stored, err := w.find(name, shape)

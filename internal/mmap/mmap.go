@@ -15,10 +15,11 @@ import (
 
 // File is a mapped file. It is safe for concurrent use, except that nothing may use the bytes after Close.
 type File struct {
-	data  []byte
-	close func([]byte) error
-	once  sync.Once
-	err   error
+	data    []byte
+	close   func([]byte) error
+	release func([]byte) // nil: the bytes are no pages of the file
+	once    sync.Once
+	err     error
 }
 
 // Open maps the file at path. The file must not shrink while it is mapped: reading the lost pages ends the program.
@@ -47,15 +48,22 @@ func Map(f *os.File) (*File, error) {
 	if info.Size() > math.MaxInt {
 		return nil, fmt.Errorf("%s: %d bytes do not fit in the address space", f.Name(), info.Size())
 	}
-	data, unmap, err := view(f, int(info.Size()))
+	m, err := view(f, int(info.Size()))
 	if err != nil {
 		return nil, fmt.Errorf("map %s: %w", f.Name(), err)
 	}
-	return &File{data: data, close: unmap}, nil
+	return m, nil
 }
 
 // Bytes returns the file's bytes. Do not change them: they may be read-only, and writing would end the program.
 func (f *File) Bytes() []byte { return f.data }
+
+// Release gives the memory of the pages back to the system, which reads again from disk what is touched again.
+func (f *File) Release() {
+	if f.release != nil {
+		f.release(f.data)
+	}
+}
 
 // Close unmaps the file. Closing twice is harmless.
 func (f *File) Close() error {
@@ -64,10 +72,10 @@ func (f *File) Close() error {
 }
 
 // read is the view where files cannot be mapped.
-func read(f *os.File, size int) ([]byte, func([]byte) error, error) {
+func read(f *os.File, size int) (*File, error) {
 	data := make([]byte, size)
 	if _, err := io.ReadFull(io.NewSectionReader(f, 0, int64(size)), data); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return data, func([]byte) error { return nil }, nil
+	return &File{data: data, close: func([]byte) error { return nil }}, nil
 }

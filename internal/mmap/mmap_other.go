@@ -4,4 +4,4 @@ package mmap
 
 import "os"
 
-func view(f *os.File, size int) ([]byte, func([]byte) error, error) { return read(f, size) }
+func view(f *os.File, size int) (*File, error) { return read(f, size) }

@@ -29,10 +29,11 @@ func TestAFileThatCannotBeMappedIsRead(t *testing.T) {
 	f, err := os.Open(path)
 	require.NoError(t, err)
 	defer f.Close()
-	data, unmap, err := read(f, 10)
+	m, err := read(f, 10)
 	require.NoError(t, err)
-	require.Equal(t, "some bytes", string(data))
-	require.NoError(t, unmap(data))
+	m.Release()
+	require.Equal(t, "some bytes", string(m.Bytes()))
+	require.NoError(t, m.Close())
 }
 
 func TestAMapOutlivesItsName(t *testing.T) {
@@ -44,6 +45,8 @@ func TestAMapOutlivesItsName(t *testing.T) {
 	require.NoError(t, os.WriteFile(path+".new", []byte("new content"), 0o644))
 	require.NoError(t, os.Rename(path+".new", path))
 	require.Equal(t, "old", string(f.Bytes()))
+	f.Release()
+	require.Equal(t, "old", string(f.Bytes()), "read again from disk")
 }
 
 func TestWhatIsNoFileIsAnError(t *testing.T) {

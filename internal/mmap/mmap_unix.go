@@ -9,10 +9,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func view(f *os.File, size int) ([]byte, func([]byte) error, error) {
+func view(f *os.File, size int) (*File, error) {
 	data, err := unix.Mmap(int(f.Fd()), 0, size, unix.PROT_READ, unix.MAP_SHARED)
 	if errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENOSYS) {
 		return read(f, size) // a file system without maps
 	}
-	return data, unix.Munmap, err
+	if err != nil {
+		return nil, err
+	}
+	return &File{data: data, close: unix.Munmap, release: release}, nil
 }
+
+// release is advice to the system: what it returns does not matter.
+func release(data []byte) { _ = unix.Madvise(data, unix.MADV_DONTNEED) }

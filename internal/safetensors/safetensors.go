@@ -15,9 +15,13 @@ import (
 	"io"
 	"math"
 	"math/bits"
+	"os"
 	"slices"
+	"sync"
+	"unsafe"
 
 	"github.com/retort-ir/retort/internal/filekind"
+	"github.com/retort-ir/retort/internal/mmap"
 	"github.com/retort-ir/retort/internal/regular"
 	"github.com/retort-ir/retort/internal/strictjson"
 )
@@ -39,7 +43,10 @@ type Tensor struct {
 type File struct {
 	path     string
 	data     io.ReaderAt // the bytes after the header
-	close    func() error
+	file     *os.File    // nil: Parse was given another reader
+	mapping  sync.Mutex
+	mapped   *mmap.File // nil: there is no view yet
+	begin    int64 // of the data in the file
 	names    []string
 	entries  map[string]entry
 	metadata map[string]string
@@ -68,7 +75,7 @@ func Open(path string) (*File, error) {
 		f.Close()
 		return nil, filekind.ExplainFile(err, path, filekind.Safetensors)
 	}
-	file.close = f.Close
+	file.file = f
 	return file, nil
 }
 
@@ -80,7 +87,8 @@ func Parse(r io.ReaderAt, size int64, name string) (*File, error) {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	dataBytes := size - 8 - int64(len(header))
-	f.data = io.NewSectionReader(r, 8+int64(len(header)), dataBytes)
+	f.begin = 8 + int64(len(header))
+	f.data = io.NewSectionReader(r, f.begin, dataBytes)
 	if err := f.parseHeader(header); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
@@ -90,12 +98,16 @@ func Parse(r io.ReaderAt, size int64, name string) (*File, error) {
 	return f, nil
 }
 
-// Close closes the file.
+// Close closes the file. Views must no longer be used.
 func (f *File) Close() error {
-	if f.close == nil {
+	if f.file == nil {
 		return nil
 	}
-	return f.close()
+	err := f.file.Close()
+	if f.mapped != nil {
+		err = errors.Join(err, f.mapped.Close())
+	}
+	return err
 }
 
 // Names returns the names of the tensors, sorted.
@@ -128,6 +140,49 @@ func (f *File) Tensor(name string) (shape []int, values []float32, err error) {
 		return nil, nil, fmt.Errorf("%s: tensor %q: %w", f.path, name, err)
 	}
 	return slices.Clone(e.shape), values, nil
+}
+
+// View is Tensor without a copy where the file holds the values as this machine does: F32, aligned, little-endian. They
+// then lie in the mapped file, must not be changed, and are gone after Close.
+func (f *File) View(name string) (shape []int, values []float32, err error) {
+	e, ok := f.entries[name]
+	at := f.begin + e.begin
+	if !ok || f.file == nil || e.dtype != "F32" || e.begin == e.end || at%4 != 0 || !littleEndian {
+		return f.Tensor(name)
+	}
+	m, err := f.pages()
+	if err != nil {
+		return nil, nil, err
+	}
+	if int64(len(m.Bytes())) < f.begin+e.end {
+		return nil, nil, fmt.Errorf("%s: tensor %q: %w", f.path, name, io.ErrUnexpectedEOF) // it has shrunk since
+	}
+	first := unsafe.Pointer(&m.Bytes()[at])
+	return slices.Clone(e.shape), unsafe.Slice((*float32)(first), (e.end-e.begin)/4), nil
+}
+
+// littleEndian says whether the machine stores numbers as the format does.
+var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
+
+// pages maps the file once.
+func (f *File) pages() (*mmap.File, error) {
+	f.mapping.Lock()
+	defer f.mapping.Unlock()
+	if f.mapped != nil {
+		return f.mapped, nil
+	}
+	var err error
+	f.mapped, err = mmap.Map(f.file)
+	return f.mapped, err
+}
+
+// Release gives the memory of views back to the system, which reads again from disk what is used again.
+func (f *File) Release() {
+	f.mapping.Lock()
+	defer f.mapping.Unlock()
+	if f.mapped != nil {
+		f.mapped.Release()
+	}
 }
 
 // Ints reads a tensor of type I64, I32, I16, I8 or U8.

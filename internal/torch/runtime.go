@@ -13,6 +13,9 @@ import (
 	"github.com/retort-ir/retort/internal/torch/raw"
 )
 
+// Available says whether the program was built with LibTorch.
+const Available = raw.Available
+
 // Options configure a Runtime. The zero value is the CPU with as many threads as the process may use.
 type Options struct {
 	// Threads is how many threads one operation may use; 0 means GOMAXPROCS.

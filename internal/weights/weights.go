@@ -182,13 +182,46 @@ func (f *Folder) Read(name string, shape []int) ([]float32, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i, v := range values {
-		if v-v != 0 { // NaN or infinite
-			return nil, fmt.Errorf("%s: value %d of tensor %q is %v: the weights are damaged; download or train them again",
-				f.Path(name), i, name, v)
+	return values, f.checkFinite(name, values)
+}
+
+// View is Read, without a copy where the file can be mapped and holds float32. The values must not be changed, and are
+// gone after Close.
+func (f *Folder) View(name string, shape []int) ([]float32, error) {
+	file, ok := f.files[f.in[name]].(*safetensors.File)
+	if !ok {
+		return f.Read(name, shape)
+	}
+	if err := f.Check(name, shape); err != nil {
+		return nil, err
+	}
+	_, values, err := file.View(name)
+	if err != nil {
+		return nil, err
+	}
+	return values, f.checkFinite(name, values)
+}
+
+// Release gives the memory of views back to the system. They stay valid: what is used again is read again.
+func (f *Folder) Release() {
+	for _, file := range f.files {
+		if file, ok := file.(*safetensors.File); ok {
+			file.Release()
 		}
 	}
-	return values, nil
+}
+
+func (f *Folder) checkFinite(name string, values []float32) error {
+	var sum float32 // 0, or NaN
+	for _, v := range values {
+		sum += v * 0
+	}
+	if sum == 0 {
+		return nil
+	}
+	i := slices.IndexFunc(values, func(v float32) bool { return v-v != 0 })
+	return fmt.Errorf("%s: value %d of tensor %q is %v: the weights are damaged; download or train them again",
+		f.Path(name), i, name, values[i])
 }
 
 // ReadInts is Read for the types I64, I32, I16, I8 and U8.
