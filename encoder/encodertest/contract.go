@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
 	"gonum.org/v1/gonum/blas/blas32"
@@ -54,17 +53,12 @@ func (o Tolerances) withDefaults() Tolerances {
 // the race detector too.
 func TestEncoder(ctx context.Context, open func() (encoder.Trainable, error), tol Tolerances) error {
 	c := suite{openModel: open, tol: tol.withDefaults()}
-	var errs []error
+	errs := []error{TestEncode(ctx, func() (encoder.Encoder, error) { return open() }, tol)}
 	for _, test := range []struct {
 		name string
 		run  func(*contract.T, encoder.Trainable)
 	}{
-		{"Encode gives one normalised row a text, in order", c.encodeRows},
-		{"Encode of no texts gives no rows", c.encodeNothing},
-		{"Encode of empty and odd texts gives normalised rows", c.encodeOddTexts},
-		{"Encode is safe for concurrent use", c.encodeConcurrently},
 		{"a cancelled context ends every call with its error", c.cancelled},
-		{"a context that ends during Encode ends it", c.cancelledDuring},
 		{"Prepare counts tokens", c.prepareTokens},
 		{"Forward equals Encode", c.forwardEqualsEncode},
 		{"Forward refuses rows and inputs that are not there", c.forwardBadRows},
@@ -95,20 +89,45 @@ func TestEncoder(ctx context.Context, open func() (encoder.Trainable, error), to
 	return errors.Join(errs...)
 }
 
+// TestEncode is the part of TestEncoder for models that cannot be trained: it checks the contract of encoder.Encoder.
+func TestEncode(ctx context.Context, open func() (encoder.Encoder, error), tol Tolerances) error {
+	c := encodeSuite{tol: tol.withDefaults()}
+	var errs []error
+	for _, test := range []struct {
+		name string
+		run  func(*contract.T, encoder.Encoder)
+	}{
+		{"Encode gives one normalised row a text, in order", c.rows},
+		{"Encode of no texts gives no rows", c.nothing},
+		{"Encode of empty and odd texts gives normalised rows", c.oddTexts},
+		{"Encode is safe for concurrent use", c.concurrently},
+		{"a cancelled context ends Encode with its error", c.cancelled},
+		{"a context that ends during Encode ends it", c.cancelledDuring},
+	} {
+		if err := ctx.Err(); err != nil {
+			return errors.Join(append(errs, err)...)
+		}
+		errs = append(errs, contract.Run(ctx, test.name, func(t *contract.T) { test.run(t, openFor(t, open)) }))
+	}
+	return errors.Join(errs...)
+}
+
+// openFor returns a model that is closed at the end of the check.
+func openFor[E encoder.Encoder](t *contract.T, open func() (E, error)) E {
+	e, err := open()
+	t.NoError(err, "opening the model")
+	if closer, ok := any(e).(io.Closer); ok {
+		t.Cleanup(func() { t.NoError(closer.Close(), "closing the model") })
+	}
+	return e
+}
+
 type suite struct {
 	openModel func() (encoder.Trainable, error)
 	tol       Tolerances
 }
 
-// open returns a model that is closed at the end of the check.
-func (c suite) open(t *contract.T) encoder.Trainable {
-	e, err := c.openModel()
-	t.NoError(err, "opening the model")
-	if closer, ok := e.(io.Closer); ok {
-		t.Cleanup(func() { t.NoError(closer.Close(), "closing the model") })
-	}
-	return e
-}
+func (c suite) open(t *contract.T) encoder.Trainable { return openFor(t, c.openModel) }
 
 // The steps of checks that are not about the step.
 var (
@@ -116,105 +135,21 @@ var (
 	clipped = encoder.Update{LR: 0.01, WeightDecay: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, ClipNorm: 1}
 )
 
-var texts = []string{
-	"Scanner reads a file line by line.",
-	"How do I sort a slice of structs by a field?",
-	"retort",
-	"Marshal returns the JSON encoding of v, and traverses the value recursively until nothing is left of it to visit.",
-	"a vessel for distilling",
-}
-
-func (c suite) encodeRows(t *contract.T, e encoder.Trainable) {
-	for _, role := range []encoder.Role{encoder.Query, encoder.Passage} {
-		all := encode(t, e, role, texts)
-		requireUnitRows(t, all, len(texts), e.Dim())
-		for i, text := range texts {
-			alone := encode(t, e, role, []string{text})
-			t.InDeltas(matrix.Row(alone, 0), matrix.Row(all, i), c.tol.Embedding, "%s %q", role, text)
-			for j := range i {
-				t.True(distance(matrix.Row(all, i), matrix.Row(all, j)) > 100*c.tol.Embedding, "texts %d and %d have one vector", i,
-					j)
-			}
-		}
-		again := encode(t, e, role, texts)
-		all.Data[0] = 7
-		t.NotEqual(float32(7), again.Data[0], "rows belong to the caller")
-	}
-}
-
-func (c suite) encodeNothing(t *contract.T, e encoder.Trainable) {
-	for _, none := range [][]string{nil, {}} {
-		m, err := e.Encode(t.Context(), encoder.Query, none)
-		t.NoError(err)
-		t.True(m.Rows == 0, "m.Rows is not 0")
-	}
-	in, err := e.Prepare(t.Context(), encoder.Query, nil)
-	t.NoError(err)
-	t.True(in.Len() == 0, "in.Len() is not 0")
-}
-
-func (c suite) encodeOddTexts(t *contract.T, e encoder.Trainable) {
-	odd := []string{
-		"", "   \n\t", "\x00", "\xff\xfe not UTF-8", "naïve 検索 🙂", strings.Repeat("x", 10_000),
-		strings.Repeat("long text ", 3_000),
-	}
-	for _, role := range []encoder.Role{encoder.Query, encoder.Passage} {
-		requireUnitRows(t, encode(t, e, role, odd), len(odd), e.Dim())
-	}
-}
-
-func (c suite) encodeConcurrently(t *contract.T, e encoder.Trainable) {
-	want := encode(t, e, encoder.Passage, texts)
-	var wg sync.WaitGroup
-	for range 8 {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			for range 3 {
-				got, err := e.Encode(t.Context(), encoder.Passage, texts)
-				if err != nil || got.Rows != want.Rows || distance(got.Data, want.Data) > float64(len(got.Data))*c.tol.Embedding {
-					t.Errorf("concurrent Encode differs: %v", err)
-				}
-			}
-		}()
-	}
-	wg.Wait()
-}
-
 func (c suite) cancelled(t *contract.T, e encoder.Trainable) {
 	in := prepare(t, e, encoder.Query, texts)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	start := time.Now()
-	_, err := e.Encode(ctx, encoder.Passage, texts)
-	t.ErrorIs(err, context.Canceled)
-	_, err = e.Prepare(ctx, encoder.Passage, texts)
+	_, err := e.Prepare(ctx, encoder.Passage, texts)
 	t.ErrorIs(err, context.Canceled)
 	_, err = e.Forward(ctx, in, []int{0, 1}, true)
 	t.ErrorIs(err, context.Canceled)
 	t.True(time.Since(start) < 2*time.Second, "time.Since(start) < 2*time.Second")
 }
 
-func (c suite) cancelledDuring(t *contract.T, e encoder.Trainable) {
-	many := make([]string, 20_000)
-	for i := range many {
-		many[i] = texts[i%len(texts)]
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	start := time.Now()
-	_, err := e.Encode(ctx, encoder.Passage, many)
-	took := time.Since(start)
-	if err == nil {
-		t.True(took < 2*time.Second, "not ended, although it takes long")
-		return
-	}
-	t.ErrorIs(err, context.DeadlineExceeded)
-	t.True(took < 2*time.Second, "took < 2*time.Second")
-	requireUnitRows(t, encode(t, e, encoder.Passage, texts), len(texts), e.Dim())
-}
-
 func (c suite) prepareTokens(t *contract.T, e encoder.Trainable) {
+	none := prepare(t, e, encoder.Query, nil)
+	t.True(none.Len() == 0, "none.Len() is not 0")
 	long := strings.Repeat("word ", 5_000)
 	for _, role := range []encoder.Role{encoder.Query, encoder.Passage} {
 		in := prepare(t, e, role, []string{"", "one", "one two three", long, long + long})

@@ -12,4 +12,6 @@
 //			t.Fatal(err)
 //		}
 //	}
+//
+// [TestEncode] checks the contract of encoder.Encoder alone, for a model that cannot be trained.
 package encodertest

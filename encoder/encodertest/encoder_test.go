@@ -85,7 +85,7 @@ func TestAnEncoderThatBreaksTheContractIsNamed(t *testing.T) {
 	for rule, want := range map[string]string{
 		"is not normalised": "Encode gives one normalised row a text, in order: norm of row 0: got 2",
 		"panics":            "panic: at once",
-		"ignores its context": "a cancelled context ends every call with its error: error <nil>, want context " +
+		"ignores its context": "a cancelled context ends Encode with its error: error <nil>, want context " +
 			"canceled",
 		"does not decay":                 "Step is AdamW: step 1, weight",
 		"does not report a failed write": "a broken state is an error and changes nothing: no error",

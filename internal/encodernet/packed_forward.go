@@ -56,7 +56,6 @@ type scratch struct {
 	sum    []float32 // what a half of a layer adds to the states
 	scores []float32
 
-
 	keys, values kernel.Packed // of one head
 }
 

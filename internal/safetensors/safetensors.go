@@ -46,7 +46,7 @@ type File struct {
 	file     *os.File    // nil: Parse was given another reader
 	mapping  sync.Mutex
 	mapped   *mmap.File // nil: there is no view yet
-	begin    int64 // of the data in the file
+	begin    int64      // of the data in the file
 	names    []string
 	entries  map[string]entry
 	metadata map[string]string
