@@ -9,7 +9,7 @@ import "unsafe"
 type tile struct {
 	a, b, c *float32 // the left matrix, the panel, the result
 	start   *float32 // what a row begins with, the bias; nil: with what the result holds
-	ahead   *float32 // memory to bring into the cache
+	ahead   uintptr  // memory to bring into the cache, perhaps beyond the panel: no pointer, which would keep its owner
 	lda     int      // bytes from a row of a to the next
 	ldc     int
 	k       int // columns of a
@@ -53,10 +53,10 @@ func (p *Packed) mulPanel(dst []float32, ldd int, a []float32, lda, rows int, pa
 			row, end := i*rows/tiles, (i+1)*rows/tiles
 			t.a, t.c = &a[row*lda+k], &dst[row*ldd]
 			// The first tile brings in what it reads next; the second and the third a half each of what comes after.
-			t.ahead, t.step = (*float32)(unsafe.Add(unsafe.Pointer(t.b), lookahead)), 64
+			t.ahead, t.step = uintptr(unsafe.Pointer(t.b))+lookahead, 64
 			if i > 0 {
 				t.step = 32
-				t.ahead = (*float32)(unsafe.Add(unsafe.Pointer(t.b), size+(i-1)%2*size/2))
+				t.ahead = uintptr(unsafe.Pointer(t.b)) + uintptr(size+(i-1)%2*size/2)
 			}
 			p.tileOf(end-row, width, &t)
 		}
