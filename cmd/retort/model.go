@@ -174,7 +174,7 @@ func (f optionFlags) Handle(ctx context.Context, r slog.Record) error {
 func withFlag(err error) error {
 	for option, name := range map[string]string{
 		"Options.Pooling": "pooling", "Options.QueryTokens": "query-tokens", "Options.PassageTokens": "passage-tokens",
-		"Options.TruncateDim": "dim",
+		"Options.TruncateDim": "dim", "Options.Device": "device", "Options.Precision": "precision",
 	} {
 		if strings.Contains(err.Error(), option) {
 			return fmt.Errorf("%w (flag -%s)", err, name)

@@ -192,10 +192,10 @@ func (m *Model) Normalized() bool { return m.settings().Normalized() }
 // CheckTraining implements encoder.TrainingChecker. It returns an error without LibTorch, and for a model that ranks
 // unnormalised vectors by dot product, because the temperatures and thresholds of training assume cosine similarities.
 func (m *Model) CheckTraining() error {
-	if m.rt == nil {
-		return errTraining
-	}
 	if m.Normalized() {
+		if m.rt == nil {
+			return errTraining
+		}
 		return nil
 	}
 	return fmt.Errorf("%s: similarity_fn_name is dot and the vectors are not normalised: Retort can encode and "+

@@ -1,5 +1,3 @@
-//go:build libtorch
-
 package main
 
 import (
@@ -75,7 +73,7 @@ func TestModelInputThatDoesNotFitIsNamed(t *testing.T) {
 		{"vectors that are none", "-vectors DIR/corpus.jsonl", "DIR/corpus.jsonl: not a .npy file"},
 		{"no such vectors", "-vectors DIR/gone.npy", "DIR/gone.npy: no such file"},
 		{"a limit beyond the model's positions", "-query-tokens 4000", "4000"},
-		{"no such device", "-device cuda:99", "device cuda:99"},
+		{"no such device", "-device cuda:99", "cuda:99"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			args := "search -corpus DIR/corpus.jsonl -model " + tiny + " " + c.flags + " line"
