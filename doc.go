@@ -25,8 +25,8 @@
 //     candidate lists from the rankings.
 //   - Package teacher scores each list and calibrates the scores; teacher/crossencoder, teacher/likelihood and
 //     teacher/rerankapi are stronger teachers than BM25 and the student.
-//   - Package encoder defines the interface of the student; package encoder/transformer implements it for BERT models on
-//     LibTorch.
+//   - Package encoder defines the interface of the student; package encoder/transformer implements it for BERT models
+//     and the families after it.
 //   - Packages loss and distill train the student to reproduce the scores. Package distill/pipeline runs all stages in
 //     order.
 //   - Package eval computes the measures of trec_eval and tests whether the difference between two runs is significant.
@@ -36,9 +36,9 @@
 //
 // # LibTorch
 //
-// Models (encoder/transformer, teacher/crossencoder, generate/causallm) need LibTorch and a program built with the tag
-// libtorch. Without the tag everything compiles, and opening a model returns [ErrNoLibTorch]. The command installs
-// LibTorch and prints the build environment:
+// Training, GPUs, rerankers (teacher/crossencoder) and language models (generate/causallm) need LibTorch and a program
+// built with the tag libtorch. Without the tag everything compiles and encoder/transformer encodes in pure Go; what needs
+// LibTorch returns [ErrNoLibTorch]. The command installs LibTorch and prints the build environment:
 //
 //	go get -tool github.com/retort-ir/retort/cmd/retort
 //	go tool retort libtorch install
