@@ -13,12 +13,14 @@ import "unsafe"
 // Multiplies says whether this processor can compute with Input and Rows.
 func Multiplies() bool { return haveProduct }
 
-// Values are laid out for the processor in strips: stripRows rows of weights or stripInputs rows of input side by side, so
-// many values of each at a time.
+// A tile is the product of stripRows rows of weights with stripInputs rows of input, stripValues values at a time. A
+// register holds two values each of eight rows of weights, so that its lanes become the sums of eight rows, and two values
+// of an input row are broadcast to all lanes: what is loaded once serves stripInputs products, or stripRows.
 const (
-	stripRows   = 2
+	stripRows   = 16
 	stripInputs = 4
 	stripValues = 32
+	laneRows    = 8 // rows of a register
 )
 
 // pieceValues is how much of a strip of input is multiplied by all rows before the next part is, so that it stays in the
@@ -61,9 +63,10 @@ type Rows struct {
 	rows, columns int
 	fine          bool      // a scale is for 16 values, not 32, in some row
 	shifted       bool      // some row has a least
-	values        []int16   // [strips x columns/stripValues x stripRows x stripValues]
+	values        []int16   // [strips x columns/2 x stripRows x 2]
 	scales        []float32 // [strips x columns/groupValues x stripRows]
 	least         []float32 // as scales
+	bytes         []byte    // [laneRows x columns], of the rows that are not in values yet
 	chunk         chunk
 }
 
@@ -74,14 +77,15 @@ func (b *Rows) Reset(rows, columns int) {
 	b.values = grow(b.values, padded*columns)
 	b.scales = grow(b.scales, padded*columns/groupValues)
 	b.least = grow(b.least, padded*columns/groupValues)
+	b.bytes = grow(b.bytes, laneRows*columns)
 }
 
-// Set unpacks row from of a matrix of a quantised type.
+// Set unpacks row from of a matrix of a quantised type. All rows of the block must be set, in their order.
 func (b *Rows) Set(row int, m Matrix, from int) {
 	strip, lane := row/stripRows, row%stripRows
-	out := b.values[strip*stripRows*b.columns+lane*stripValues:]
-	scales := b.scales[strip*stripRows*b.columns/groupValues+lane:]
-	least := b.least[strip*stripRows*b.columns/groupValues+lane:]
+	bytes := b.bytes[row%laneRows*b.columns:][:b.columns]
+	first := strip*stripRows*b.columns/groupValues + lane
+	scales, least := b.scales[first:], b.least[first:]
 	data := m.data[from*m.rowBytes():]
 	c, f := &b.chunk, m.format
 	b.fine = b.fine || f.fine
@@ -92,13 +96,19 @@ func (b *Rows) Set(row int, m Matrix, from int) {
 			f.unpack(c, i, data[:f.bytes])
 			data = data[f.bytes:]
 		}
-		group := at / groupValues * stripRows
-		widenAVX2(&out[at*stripRows], &scales[group], &least[group], c, n/stripValues)
+		copy(bytes[at:], c.q[:n])
+		for i, g := range c.groups[:n/groupValues] {
+			scales[(at/groupValues+i)*stripRows], least[(at/groupValues+i)*stripRows] = g.scale, g.least
+		}
+	}
+	if row%laneRows == laneRows-1 || row == b.rows-1 {
+		interleaveAVX2(&b.values[strip*stripRows*b.columns+lane/laneRows*laneRows*2], &b.bytes[0], b.columns)
 	}
 }
 
 // Multiply sets dst[i*stride+j] to the product of row i of the input and row j of the block.
 func (b *Rows) Multiply(dst []float32, stride int, x *Input) {
+	var edge [stripInputs * stripRows]float32
 	for first := 0; first < x.rows; first += stripInputs {
 		inputs := min(stripInputs, x.rows-first)
 		for i := range inputs {
@@ -110,12 +120,19 @@ func (b *Rows) Multiply(dst []float32, stride int, x *Input) {
 				if row > 0 {
 					t.next(b.columns)
 				}
-				tileAVX2(&t)
 				rows := min(stripRows, b.rows-row)
+				if inputs == stripInputs && rows == stripRows {
+					t.dst, t.stride = &dst[first*stride+row], 4*stride
+					tileAVX2(&t)
+					continue
+				}
+				clear(edge[:])
+				t.dst, t.stride = &edge[0], 4*stripRows
+				tileAVX2(&t)
 				for i := range inputs {
 					line := dst[(first+i)*stride+row:][:rows]
 					for j := range line {
-						line[j] += t.out[j*stripInputs+i]
+						line[j] += edge[i*stripRows+j]
 					}
 				}
 			}
@@ -131,7 +148,8 @@ type tile struct {
 	least, sums    *float32 // least is nil where the rows have none
 	strips         int      // stripValues at a time
 	fine           int
-	out            [stripRows * stripInputs]float32 // [row x input]
+	dst            *float32 // to whose [stripInputs x stripRows] the products are added
+	stride         int      // in bytes, from one input's to the next one's
 }
 
 // tile returns the tile of the first strip of rows, of the values from at on.

@@ -4,7 +4,7 @@ import "golang.org/x/sys/cpu"
 
 var haveProduct = cpu.X86.HasAVX2 && cpu.X86.HasFMA
 
-// tileAVX2 sets t.out.
+// tileAVX2 adds the tile's products to t.dst.
 //
 //go:noescape
 func tileAVX2(t *tile)
@@ -15,8 +15,8 @@ func tileAVX2(t *tile)
 //go:noescape
 func roundAVX2(dst *int16, scale, sums *float32, src *float32, strips int)
 
-// widenAVX2 writes so many times 32 values of the chunk, each followed by 32 of the strip's other row, and their groups'
-// scales and least in the same way.
+// interleaveAVX2 writes laneRows rows of signed bytes, one behind the other, to half of a strip: two values of each row,
+// then the room of the other half, then the next two.
 //
 //go:noescape
-func widenAVX2(dst *int16, scales, least *float32, c *chunk, strips int)
+func interleaveAVX2(dst *int16, src *byte, columns int)

@@ -1,54 +1,108 @@
 #include "textflag.h"
 
-// A tile is the product of two rows of weights (registers Y8 to Y11 hold 32 values of both) with four rows of input. Y0 to
-// Y3 sum up the first row's four products, Y4 to Y7 the second's, in eight parts each.
+// A tile is the product of 16 rows of weights with four rows of input. Two values each of eight rows are in Y8, of the other
+// eight in Y9. The sums of integers with input i are in Y(2i) and Y(2i+1), one lane a row.
 
-// ADD scales the sum of a group's integers in Y14 and adds it to acc.
-#define ADD(scale, acc) \
-	VCVTDQ2PS   Y14, Y14 \
-	VFMADD231PS Y14, scale, acc
+// LOADS loads values 2p and 2p+1 of all rows.
+#define LOADS(p) \
+	VMOVDQU      p*64(SI), Y8      \
+	VMOVDQU      p*64+32(SI), Y9   \
+	VPBROADCASTD p*4(R9), Y10      \
+	VPBROADCASTD p*4+64(R9), Y11   \
+	VPBROADCASTD p*4+128(R9), Y12  \
+	VPBROADCASTD p*4+192(R9), Y13
 
-// BOTH multiplies 32 values of an input by those of both rows, whose scales Y12 and Y13 are for all 32.
-#define BOTH(at, acc0, acc1) \
-	VPMADDWD at(R9), Y8, Y14      \
-	VPMADDWD at+32(R9), Y9, Y15   \
-	VPADDD   Y15, Y14, Y14        \
-	ADD(Y12, acc0)                \
-	VPMADDWD at(R9), Y10, Y14     \
-	VPMADDWD at+32(R9), Y11, Y15  \
-	VPADDD   Y15, Y14, Y14        \
-	ADD(Y13, acc1)
+// FIRST begins the sums of a group.
+#define FIRST(p) \
+	LOADS(p)                \
+	VPMADDWD Y8, Y10, Y0    \
+	VPMADDWD Y9, Y10, Y1    \
+	VPMADDWD Y8, Y11, Y2    \
+	VPMADDWD Y9, Y11, Y3    \
+	VPMADDWD Y8, Y12, Y4    \
+	VPMADDWD Y9, Y12, Y5    \
+	VPMADDWD Y8, Y13, Y6    \
+	VPMADDWD Y9, Y13, Y7
 
-// HALF multiplies 16 values of an input by those of both rows.
-#define HALF(at, row0, row1, acc0, acc1) \
-	VPMADDWD at(R9), row0, Y14 \
-	ADD(Y12, acc0)             \
-	VPMADDWD at(R9), row1, Y14 \
-	ADD(Y13, acc1)
+// PAIR adds two more values to the sums.
+#define PAIR(p) \
+	LOADS(p)                \
+	VPMADDWD Y8, Y10, Y14   \
+	VPMADDWD Y9, Y10, Y10   \
+	VPADDD   Y14, Y0, Y0    \
+	VPADDD   Y10, Y1, Y1    \
+	VPMADDWD Y8, Y11, Y15   \
+	VPMADDWD Y9, Y11, Y11   \
+	VPADDD   Y15, Y2, Y2    \
+	VPADDD   Y11, Y3, Y3    \
+	VPMADDWD Y8, Y12, Y14   \
+	VPMADDWD Y9, Y12, Y12   \
+	VPADDD   Y14, Y4, Y4    \
+	VPADDD   Y12, Y5, Y5    \
+	VPMADDWD Y8, Y13, Y15   \
+	VPMADDWD Y9, Y13, Y13   \
+	VPADDD   Y15, Y6, Y6    \
+	VPADDD   Y13, Y7, Y7
 
-// SCALED adds the sum of a chunk, times the scale of its input, to the sum of the chunks before, and clears it.
-#define SCALED(input, at, acc) \
-	VBROADCASTSS input(R10), Y12          \
-	VMOVUPS      at(SP), Y13              \
-	VFMADD231PS  acc, Y12, Y13            \
-	VMOVUPS      Y13, at(SP)              \
-	VXORPS       acc, acc, acc
+#define SEVEN(p) \
+	PAIR(p)     \
+	PAIR((p+1)) \
+	PAIR((p+2)) \
+	PAIR((p+3)) \
+	PAIR((p+4)) \
+	PAIR((p+5)) \
+	PAIR((p+6))
 
-// FOUR adds up the eight parts of four sums.
-#define FOUR(at, out) \
-	VMOVUPS      at(SP), Y0         \
-	VMOVUPS      at+64(SP), Y1      \
-	VHADDPS      at+32(SP), Y0, Y0  \
-	VHADDPS      at+96(SP), Y1, Y1  \
-	VHADDPS      Y1, Y0, Y0         \
-	VEXTRACTF128 $1, Y0, X1         \
-	VADDPS       X1, X0, out
+// SCALE adds a sum of integers, times the scales of its rows, to the sum of its chunk.
+#define SCALE(acc, scales, at) \
+	VCVTDQ2PS   acc, acc             \
+	VFMADD213PS at(SP), scales, acc  \
+	VMOVUPS     acc, at(SP)
+
+// GROUP scales the sums of a group.
+#define GROUP(at) \
+	VMOVUPS at(DI), Y8      \
+	VMOVUPS at+32(DI), Y9   \
+	SCALE(Y0, Y8, 0)        \
+	SCALE(Y1, Y9, 32)       \
+	SCALE(Y2, Y8, 64)       \
+	SCALE(Y3, Y9, 96)       \
+	SCALE(Y4, Y8, 128)      \
+	SCALE(Y5, Y9, 160)      \
+	SCALE(Y6, Y8, 192)      \
+	SCALE(Y7, Y9, 224)
+
+// SCALED adds the two sums of a chunk, times the scale of their input, to those of the chunks before, and clears them.
+#define SCALED(input, at) \
+	VBROADCASTSS input(R10), Y12        \
+	VMOVUPS      at(SP), Y8             \
+	VMOVUPS      at+32(SP), Y9          \
+	VFMADD213PS  at+256(SP), Y12, Y8    \
+	VFMADD213PS  at+288(SP), Y12, Y9    \
+	VMOVUPS      Y8, at+256(SP)         \
+	VMOVUPS      Y9, at+288(SP)         \
+	VMOVUPS      Y15, at(SP)            \
+	VMOVUPS      Y15, at+32(SP)
+
+// STORE adds two sums to the products of an input.
+#define STORE(acc0, acc1) \
+	VADDPS  (R8), acc0, acc0   \
+	VADDPS  32(R8), acc1, acc1 \
+	VMOVUPS acc0, (R8)         \
+	VMOVUPS acc1, 32(R8)       \
+	ADDQ    BX, R8
+
+#define CLEAR(at) \
+	VMOVUPS Y15, at(SP)     \
+	VMOVUPS Y15, at+32(SP)  \
+	VMOVUPS Y15, at+64(SP)  \
+	VMOVUPS Y15, at+96(SP)
 
 // func tileAVX2(t *tile)
 //
 // SI: weights, DI: their scales, R9: inputs, R10: their scales, R11, R12: least and sums, CX: strips left, DX: strips left
-// of the chunk, BX: all strips.
-TEXT ·tileAVX2(SB), NOSPLIT, $256-8
+// of the chunk, AX: all strips, R8: dst, BX: its stride. The sums of a chunk are at 0(SP), those of all chunks at 256(SP).
+TEXT ·tileAVX2(SB), NOSPLIT, $512-8
 	MOVQ   t+0(FP), AX
 	MOVQ   0(AX), SI
 	MOVQ   8(AX), R9
@@ -58,23 +112,14 @@ TEXT ·tileAVX2(SB), NOSPLIT, $256-8
 	MOVQ   40(AX), R12
 	MOVQ   48(AX), CX
 	MOVQ   56(AX), R13
-	MOVQ   CX, BX
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VMOVUPS Y0, 0(SP)
-	VMOVUPS Y0, 32(SP)
-	VMOVUPS Y0, 64(SP)
-	VMOVUPS Y0, 96(SP)
-	VMOVUPS Y0, 128(SP)
-	VMOVUPS Y0, 160(SP)
-	VMOVUPS Y0, 192(SP)
-	VMOVUPS Y0, 224(SP)
+	MOVQ   64(AX), R8
+	MOVQ   72(AX), BX
+	MOVQ   CX, AX
+	VXORPS Y15, Y15, Y15
+	CLEAR(0)
+	CLEAR(128)
+	CLEAR(256)
+	CLEAR(384)
 
 chunk:
 	MOVQ $8, DX
@@ -83,79 +128,74 @@ chunk:
 	SUBQ DX, CX
 
 strip:
-	VMOVDQU      (SI), Y8
-	VMOVDQU      32(SI), Y9
-	VMOVDQU      64(SI), Y10
-	VMOVDQU      96(SI), Y11
-	VBROADCASTSS (DI), Y12
-	VBROADCASTSS 4(DI), Y13
-	TESTQ        R13, R13
-	JNZ          fine
-	BOTH(0, Y0, Y4)
-	BOTH(64, Y1, Y5)
-	BOTH(128, Y2, Y6)
-	BOTH(192, Y3, Y7)
-	JMP          next
+	FIRST(0)
+	SEVEN(1)
+	TESTQ R13, R13
+	JNZ   fine
+	PAIR(8)
+	SEVEN(9)
+	GROUP(0)
+	JMP   next
 
 fine:
-	HALF(0, Y8, Y10, Y0, Y4)
-	HALF(64, Y8, Y10, Y1, Y5)
-	HALF(128, Y8, Y10, Y2, Y6)
-	HALF(192, Y8, Y10, Y3, Y7)
-	VBROADCASTSS 8(DI), Y12
-	VBROADCASTSS 12(DI), Y13
-	HALF(32, Y9, Y11, Y0, Y4)
-	HALF(96, Y9, Y11, Y1, Y5)
-	HALF(160, Y9, Y11, Y2, Y6)
-	HALF(224, Y9, Y11, Y3, Y7)
+	GROUP(0)
+	FIRST(8)
+	SEVEN(9)
+	GROUP(64)
 
 next:
-	ADDQ $128, SI
+	ADDQ $1024, SI
 	ADDQ $256, R9
-	ADDQ $16, DI
+	ADDQ $128, DI
 	DECQ DX
 	JNZ  strip
 
-	SCALED(0, 0, Y0)
-	SCALED(4, 32, Y1)
-	SCALED(8, 64, Y2)
-	SCALED(12, 96, Y3)
-	SCALED(0, 128, Y4)
-	SCALED(4, 160, Y5)
-	SCALED(8, 192, Y6)
-	SCALED(12, 224, Y7)
+	VXORPS Y15, Y15, Y15
+	SCALED(0, 0)
+	SCALED(4, 64)
+	SCALED(8, 128)
+	SCALED(12, 192)
 	ADDQ  $16, R10
 	TESTQ CX, CX
 	JNZ   chunk
 
-	FOUR(0, X4)
-	FOUR(128, X5)
+	VMOVUPS 256(SP), Y0
+	VMOVUPS 288(SP), Y1
+	VMOVUPS 320(SP), Y2
+	VMOVUPS 352(SP), Y3
+	VMOVUPS 384(SP), Y4
+	VMOVUPS 416(SP), Y5
+	VMOVUPS 448(SP), Y6
+	VMOVUPS 480(SP), Y7
 	TESTQ R11, R11
 	JZ    done
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
+	ADDQ  AX, AX // groups
 
 least:
-	VMOVUPS      (R12), X0
-	VBROADCASTSS (R11), X1
-	VBROADCASTSS 4(R11), X2
-	VFMADD231PS  X0, X1, X4
-	VFMADD231PS  X0, X2, X5
-	VMOVUPS      16(R12), X0
-	VBROADCASTSS 8(R11), X1
-	VBROADCASTSS 12(R11), X2
-	VFMADD231PS  X0, X1, X6
-	VFMADD231PS  X0, X2, X7
-	ADDQ         $32, R12
-	ADDQ         $16, R11
-	DECQ         BX
+	VMOVUPS      (R11), Y8
+	VMOVUPS      32(R11), Y9
+	VBROADCASTSS (R12), Y10
+	VBROADCASTSS 4(R12), Y11
+	VBROADCASTSS 8(R12), Y12
+	VBROADCASTSS 12(R12), Y13
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
+	VFMADD231PS  Y8, Y12, Y4
+	VFMADD231PS  Y9, Y12, Y5
+	VFMADD231PS  Y8, Y13, Y6
+	VFMADD231PS  Y9, Y13, Y7
+	ADDQ         $64, R11
+	ADDQ         $16, R12
+	DECQ         AX
 	JNZ          least
-	VADDPS       X6, X4, X4
-	VADDPS       X7, X5, X5
 
 done:
-	VMOVUPS X4, 64(AX)
-	VMOVUPS X5, 80(AX)
+	STORE(Y0, Y1)
+	STORE(Y2, Y3)
+	STORE(Y4, Y5)
+	STORE(Y6, Y7)
 	VZEROUPPER
 	RET
 
@@ -232,34 +272,63 @@ round:
 	VZEROUPPER
 	RET
 
-// func widenAVX2(dst *int16, scales, least *float32, c *chunk, strips int)
-TEXT ·widenAVX2(SB), NOSPLIT, $0-40
+// func interleaveAVX2(dst *int16, src *byte, columns int)
+//
+// A pair of values is 32 bits, of which a matrix of 8 x 8 is transposed.
+TEXT ·interleaveAVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
-	MOVQ scales+8(FP), R8
-	MOVQ least+16(FP), R9
-	MOVQ c+24(FP), SI
-	MOVQ strips+32(FP), CX
-	LEAQ 256(SI), DX      // the groups
+	MOVQ src+8(FP), SI
+	MOVQ columns+16(FP), CX
+	LEAQ (CX)(CX*2), R8 // three rows
+	LEAQ (SI)(CX*4), R9 // the fifth row
+	MOVQ CX, DX
+	SHRQ $4, DX
 
-widen:
-	VPMOVSXBW (SI), Y0
-	VPMOVSXBW 16(SI), Y1
-	VMOVDQU   Y0, (DI)
-	VMOVDQU   Y1, 32(DI)
-	MOVL      (DX), R10
-	MOVL      4(DX), R11
-	MOVL      8(DX), R12
-	MOVL      12(DX), R13
-	MOVL      R10, (R8)
-	MOVL      R11, (R9)
-	MOVL      R12, 8(R8)
-	MOVL      R13, 8(R9)
-	ADDQ      $32, SI
-	ADDQ      $128, DI
-	ADDQ      $16, DX
-	ADDQ      $16, R8
-	ADDQ      $16, R9
-	DECQ      CX
-	JNZ       widen
+sixteen:
+	VPMOVSXBW  (SI), Y0
+	VPMOVSXBW  (SI)(CX*1), Y1
+	VPMOVSXBW  (SI)(CX*2), Y2
+	VPMOVSXBW  (SI)(R8*1), Y3
+	VPMOVSXBW  (R9), Y4
+	VPMOVSXBW  (R9)(CX*1), Y5
+	VPMOVSXBW  (R9)(CX*2), Y6
+	VPMOVSXBW  (R9)(R8*1), Y7
+	VPUNPCKLDQ Y1, Y0, Y8
+	VPUNPCKHDQ Y1, Y0, Y9
+	VPUNPCKLDQ Y3, Y2, Y10
+	VPUNPCKHDQ Y3, Y2, Y11
+	VPUNPCKLDQ Y5, Y4, Y12
+	VPUNPCKHDQ Y5, Y4, Y13
+	VPUNPCKLDQ Y7, Y6, Y14
+	VPUNPCKHDQ Y7, Y6, Y15
+	VPUNPCKLQDQ Y10, Y8, Y0
+	VPUNPCKHQDQ Y10, Y8, Y1
+	VPUNPCKLQDQ Y11, Y9, Y2
+	VPUNPCKHQDQ Y11, Y9, Y3
+	VPUNPCKLQDQ Y14, Y12, Y4
+	VPUNPCKHQDQ Y14, Y12, Y5
+	VPUNPCKLQDQ Y15, Y13, Y6
+	VPUNPCKHQDQ Y15, Y13, Y7
+	VPERM2I128 $0x20, Y4, Y0, Y8
+	VPERM2I128 $0x20, Y5, Y1, Y9
+	VPERM2I128 $0x20, Y6, Y2, Y10
+	VPERM2I128 $0x20, Y7, Y3, Y11
+	VPERM2I128 $0x31, Y4, Y0, Y12
+	VPERM2I128 $0x31, Y5, Y1, Y13
+	VPERM2I128 $0x31, Y6, Y2, Y14
+	VPERM2I128 $0x31, Y7, Y3, Y15
+	VMOVDQU    Y8, (DI)
+	VMOVDQU    Y9, 64(DI)
+	VMOVDQU    Y10, 128(DI)
+	VMOVDQU    Y11, 192(DI)
+	VMOVDQU    Y12, 256(DI)
+	VMOVDQU    Y13, 320(DI)
+	VMOVDQU    Y14, 384(DI)
+	VMOVDQU    Y15, 448(DI)
+	ADDQ       $16, SI
+	ADDQ       $16, R9
+	ADDQ       $512, DI
+	DECQ       DX
+	JNZ        sixteen
 	VZEROUPPER
 	RET

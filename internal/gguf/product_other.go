@@ -8,4 +8,4 @@ func tileAVX2(*tile) {}
 
 func roundAVX2(*int16, *float32, *float32, *float32, int) {}
 
-func widenAVX2(*int16, *float32, *float32, *chunk, int) {}
+func interleaveAVX2(*int16, *byte, int) {}
