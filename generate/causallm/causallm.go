@@ -35,9 +35,10 @@ type Options struct {
 	// ContextLength is the most tokens of a prompt and its answer; 0 means the model's own, but at most 8192. A
 	// passage that is too long for it is cut; Truncated says how often.
 	ContextLength int
-	// Rows is how many answers are written at the same time; 0 means 64.
+	// Rows is at most how many answers are written at the same time; 0 means 64. There are fewer where their keys and
+	// values would take more than an eighth of what the weights take, and more than 64 MiB.
 	Rows int
-	// BatchTokens is about how many tokens of prompts are computed at once; 0 means 1024, and 16384 on a GPU.
+	// BatchTokens is about how many tokens of prompts are computed at once; 0 means 512, and 16384 on a GPU.
 	BatchTokens int
 	// Threads is how many threads one operation may use; 0 means GOMAXPROCS.
 	Threads int
@@ -80,7 +81,7 @@ func (o Options) withDefaults(context int) Options {
 	if !onCPU(o.Device) {
 		o.BatchTokens = cmp.Or(o.BatchTokens, 16384)
 	}
-	o.BatchTokens = cmp.Or(o.BatchTokens, 1024)
+	o.BatchTokens = cmp.Or(o.BatchTokens, 512)
 	return o
 }
 
@@ -159,6 +160,8 @@ func Open(ctx context.Context, path string, o Options) (_ *Model, err error) {
 	}
 	if m.network.team != nil {
 		m.file = d.file
+		// Not all of what was read to be hashed is read again: of the token embeddings a few rows are.
+		m.file.Release()
 	}
 	return m, nil
 }
@@ -191,7 +194,7 @@ func (m *Model) Model() string { return m.name }
 func (m *Model) Fingerprint() string {
 	o := m.options
 	h := sha256.New()
-	fmt.Fprintf(h, "retort causallm 1\n%s\n%s %v\n%s\n", m.network.digest, m.network.config.shape(), m.network.config.eos,
+	fmt.Fprintf(h, "retort causallm 2\n%s\n%s %v\n%s\n", m.network.digest, m.network.config.shape(), m.network.config.eos,
 		m.text.fingerprint())
 	fmt.Fprintf(h, "%v %v %d %v\n", o.Chat, o.TopP, o.ContextLength, m.network.precision)
 	return fmt.Sprintf("%x", h.Sum(nil))

@@ -24,9 +24,9 @@ func (m *Model) Complete(ctx context.Context, r generate.Request) (generate.Comp
 
 var errNoAnswer = errors.New("causallm: no answer")
 
-// BatchSize implements generate.BatchCompleter: several times Options.Rows, so that requests of one prompt, whose
-// shared part is read together, come together.
-func (m *Model) BatchSize() int { return 4 * m.options.Rows }
+// BatchSize implements generate.BatchCompleter: many times Options.Rows, so that requests of one prompt, whose shared
+// part is computed once, come together.
+func (m *Model) BatchSize() int { return 16 * m.options.Rows }
 
 // CompleteBatch implements generate.BatchCompleter. Between two tokens the end of ctx is seen.
 func (m *Model) CompleteBatch(ctx context.Context, requests []generate.Request) iter.Seq2[int, generate.Outcome] {
@@ -46,12 +46,27 @@ func (m *Model) CompleteBatch(ctx context.Context, requests []generate.Request) 
 			}
 		}
 		slices.SortStableFunc(good, func(a, b int) int { return compare(prompts[a], prompts[b]) })
-		for rows := range slices.Chunk(good, m.options.Rows) {
-			if !m.completeRows(ctx, requests, prompts, rows, yield) {
+		for len(good) > 0 {
+			n := m.batch(requests, prompts, good)
+			if !m.completeRows(ctx, requests, prompts, good[:n], yield) {
 				return
 			}
+			good = good[n:]
 		}
 	}
+}
+
+// batch returns how many of the rows make up the next batch: at most Options.Rows, whose keys and values the network has
+// room for, and at least one.
+func (m *Model) batch(requests []generate.Request, prompts []prompt, rows []int) int {
+	own, write := 0, 0
+	for n, r := range rows {
+		own, write = max(own, len(prompts[r].ids)-prompts[r].shared), max(write, requests[r].MaxTokens)
+		if n == m.options.Rows || n > 0 && (n+1)*(own+write) > m.network.room {
+			return n
+		}
+	}
+	return len(rows)
 }
 
 // compare puts prompts with the same shared part together, and in these similar lengths.
@@ -92,7 +107,7 @@ func (m *Model) completeRows(
 		ended <- m.rt.Run(ctx, func(s *torch.Scope) error {
 			var err error
 			s.NoGrad(func() { err = m.write(ctx, s, requests, prompts, rows, answers) })
-			m.prefixes.trim(s)
+			m.prefixes.trim(s, m.network.room)
 			return err
 		})
 		close(answers)
@@ -203,20 +218,22 @@ func (m *Model) write(
 	for i, r := range rows {
 		writers[i] = m.newWriter(r, requests[r], prompts[r])
 	}
-	c, logits, err := m.prefill(ctx, s, prompts, rows, writers)
+	draw := func(first int, logits []float32) {
+		vocab := m.network.config.vocab
+		_ = parallel.Each(ctx, len(logits)/vocab, func(_, i int) error { // its only error is the context's
+			if w := writers[first+i]; !w.ended {
+				w.next(logits[i*vocab:(i+1)*vocab], m.text)
+			}
+			return nil
+		})
+	}
+	c, err := m.prefill(ctx, s, prompts, rows, writers, draw)
 	if err != nil {
 		return err
 	}
 	defer c.free(s)
 	for {
-		vocab := len(logits) / len(writers)
-		err := parallel.Each(ctx, len(writers), func(_, i int) error {
-			if w := writers[i]; !w.ended {
-				w.next(logits[i*vocab:(i+1)*vocab], m.text)
-			}
-			return nil
-		})
-		if err != nil {
+		if err := ctx.Err(); err != nil {
 			return err
 		}
 		going := 0
@@ -235,10 +252,7 @@ func (m *Model) write(
 		if going <= len(writers)*3/4 {
 			writers = compact(s, c, writers)
 		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if logits, err = m.advance(s, c, writers); err != nil {
+		if err := m.advance(s, c, writers, draw); err != nil {
 			return err
 		}
 	}
@@ -257,25 +271,40 @@ func compact(s *torch.Scope, c *cache, writers []*writer) []*writer {
 	return going
 }
 
+// draw takes the logits [rows x vocab] of the rows from first on, which are valid until it returns.
+type draw func(first int, logits []float32)
+
 // advance reads the token that each row has just written.
-func (m *Model) advance(s *torch.Scope, c *cache, writers []*writer) ([]float32, error) {
+func (m *Model) advance(s *torch.Scope, c *cache, writers []*writer, take draw) error {
 	tokens := make([]int64, len(writers))
 	for i, w := range writers {
 		tokens[i] = int64(w.last)
 	}
-	var logits []float32
 	s.Sub(func(s *torch.Scope) torch.Tensor {
-		logits = s.Floats(m.network.step(s, c, tokens))
+		take.from(s, 0, m.network.step(s, c, tokens))
 		return nil
 	})
-	return logits, s.Err()
+	return s.Err()
 }
 
-// prefill computes what the rows read and returns the filled cache, which the caller frees, and the logits of each
-// row's first token. Rows with the same shared part are neighbours.
+// from takes the rows of a tensor, without a copy where it is in the host's memory.
+func (d draw) from(s *torch.Scope, first int, logits torch.Tensor) {
+	var values []float32
+	if s.OnCPU() {
+		values = s.Memory(logits)
+	} else {
+		values = s.Floats(logits)
+	}
+	if s.Err() == nil {
+		d(first, values)
+	}
+}
+
+// prefill computes what the rows read, gives take the logits of each row's first token, and returns the filled cache,
+// which the caller frees. Rows with the same shared part are neighbours.
 func (m *Model) prefill(
-	ctx context.Context, s *torch.Scope, prompts []prompt, rows []int, writers []*writer,
-) (*cache, []float32, error) {
+	ctx context.Context, s *torch.Scope, prompts []prompt, rows []int, writers []*writer, take draw,
+) (*cache, error) {
 	own := make([]int, len(rows))
 	var groups []group
 	for i, r := range rows {
@@ -293,9 +322,8 @@ func (m *Model) prefill(
 	}
 	c := m.network.newCache(s, groups, own, write)
 	if c == nil {
-		return nil, nil, s.Err()
+		return nil, s.Err()
 	}
-	var logits []float32
 	first := 0
 	for _, g := range groups {
 		for _, b := range cutBlocks(own[first:first+g.rows], m.options.BatchTokens) {
@@ -304,26 +332,25 @@ func (m *Model) prefill(
 				p := prompts[rows[first+i]]
 				texts[i] = p.ids[p.shared:]
 			}
-			logits = append(logits, m.fill(ctx, s, c, first, newBlock(texts, g.prefix))...)
+			m.fill(ctx, s, c, first, newBlock(texts, g.prefix), take)
 			first += b
 		}
 	}
 	if err := s.Err(); err != nil {
 		c.free(s)
-		return nil, nil, err
+		return nil, err
 	}
-	return c, logits, nil
+	return c, nil
 }
 
-// fill computes a block of rows, puts its keys and values into the cache, and returns the logits behind each row's
+// fill computes a block of rows, puts its keys and values into the cache, and gives take the logits behind each row's
 // last token.
-func (m *Model) fill(ctx context.Context, s *torch.Scope, c *cache, first int, b block) []float32 {
+func (m *Model) fill(ctx context.Context, s *torch.Scope, c *cache, first int, b block, take draw) {
 	b.keep = true
 	last := make([]int64, b.rows)
 	for i, length := range b.lengths {
 		last[i] = int64(i*b.width + length - 1)
 	}
-	var logits []float32
 	s.Sub(func(s *torch.Scope) torch.Tensor {
 		x, kv := m.network.forward(ctx, s, b)
 		if kv == nil {
@@ -331,10 +358,9 @@ func (m *Model) fill(ctx context.Context, s *torch.Scope, c *cache, first int, b
 		}
 		c.put(s, first, kv, b.rows)
 		kv.free(s)
-		logits = s.Floats(m.network.logits(s, s.IndexSelect(x, 0, s.FromInts(last, int64(b.rows)))))
+		take.from(s, first, m.network.logits(s, s.IndexSelect(x, 0, s.FromInts(last, int64(b.rows)))))
 		return nil
 	})
-	return logits
 }
 
 // cutBlocks cuts texts of these lengths into runs that take at most budget tokens with their padding, or are one text.

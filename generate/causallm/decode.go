@@ -37,7 +37,7 @@ func (n *network) newCache(s *torch.Scope, groups []group, own []int, write int)
 	c.used, c.capacity = c.begin, c.begin+write
 	kv, d := int64(n.config.kvHeads), int64(n.config.headDim)
 	for range n.layers {
-		k, v := s.Zeros(n.precision, int64(c.rows), kv, int64(c.capacity), d), s.Zeros(n.precision, int64(c.rows), kv,
+		k, v := s.Zeros(n.stored, int64(c.rows), kv, int64(c.capacity), d), s.Zeros(n.stored, int64(c.rows), kv,
 			int64(c.capacity), d)
 		if s.Err() != nil {
 			c.free(s)
@@ -239,8 +239,8 @@ func (n *network) attendCached(s *torch.Scope, c *cache, layer int, q torch.Tens
 	for i, g := range c.groups {
 		rows := int64(g.rows)
 		mine := s.Reshape(s.Narrow(q, 0, first, rows), rows, kv, share, d)
-		k := s.Narrow(s.Narrow(c.k[layer], 0, first, rows), 2, 0, columns)
-		v := s.Narrow(s.Narrow(c.v[layer], 0, first, rows), 2, 0, columns)
+		k := s.As(s.Narrow(s.Narrow(c.k[layer], 0, first, rows), 2, 0, columns), n.precision)
+		v := s.As(s.Narrow(s.Narrow(c.v[layer], 0, first, rows), 2, 0, columns), n.precision)
 		scores := capped(s, s.MatMul(mine, s.Transpose(k, 2, 3)), n.config.attentionCap)
 		scores = s.Add(scores, s.Narrow(mask.own, 0, first, rows))
 		first += rows
@@ -250,7 +250,7 @@ func (n *network) attendCached(s *torch.Scope, c *cache, layer int, q torch.Tens
 		}
 		length := int64(g.prefix.length)
 		together := s.Reshape(s.Transpose(mine, 0, 1), kv, rows*share, d)
-		before := s.MatMul(together, s.Transpose(s.Reshape(g.prefix.k[layer], kv, length, d), 1, 2))
+		before := s.MatMul(together, s.Transpose(s.As(s.Reshape(g.prefix.k[layer], kv, length, d), n.precision), 1, 2))
 		before = capped(s, s.Transpose(s.Reshape(before, kv, rows, share, length), 0, 1), n.config.attentionCap)
 		if mask.before != nil {
 			before = s.Add(before, mask.before[i])
@@ -258,7 +258,7 @@ func (n *network) attendCached(s *torch.Scope, c *cache, layer int, q torch.Tens
 		weights := s.Softmax(s.Cat(3, before, scores), 3)
 		own := s.MatMul(s.Narrow(weights, 3, length, columns), v)
 		together = s.Reshape(s.Transpose(s.Narrow(weights, 3, 0, length), 0, 1), kv, rows*share, length)
-		shared := s.MatMul(together, s.Reshape(g.prefix.v[layer], kv, length, d))
+		shared := s.MatMul(together, s.As(s.Reshape(g.prefix.v[layer], kv, length, d), n.precision))
 		shared = s.Transpose(s.Reshape(shared, kv, rows, share, d), 0, 1)
 		parts = append(parts, s.Reshape(s.Add(own, shared), rows, heads*d))
 	}

@@ -117,7 +117,9 @@ func (n *network) forward(ctx context.Context, s *torch.Scope, b block) (torch.T
 			q, k, v := n.project(s, l, x, a)
 			k, v = n.byHead(s, k, b), n.byHead(s, v, b)
 			if b.keep && s.Err() == nil {
-				kept.k, kept.v = append(kept.k, s.Keep(k)), append(kept.v, s.Keep(v))
+				if mine, own := s.As(k, n.stored), s.As(v, n.stored); own != nil {
+					kept.k, kept.v = append(kept.k, s.Keep(mine)), append(kept.v, s.Keep(own))
+				}
 			}
 			if b.prefix != nil {
 				k, v = n.behind(s, b.prefix.k[i], k, rows), n.behind(s, b.prefix.v[i], v, rows)
@@ -148,7 +150,7 @@ func (n *network) byHead(s *torch.Scope, x torch.Tensor, b block) torch.Tensor {
 
 // behind puts the keys or values of the prefix in front of each row's own.
 func (n *network) behind(s *torch.Scope, prefix, own torch.Tensor, rows int64) torch.Tensor {
-	return s.Cat(2, s.Expand(prefix, rows, -1, -1, -1), own)
+	return s.Cat(2, s.Expand(s.As(prefix, n.precision), rows, -1, -1, -1), own)
 }
 
 // attend returns what each token takes from those that it sees, [rows*width x heads headDim]. The queries that share
@@ -171,6 +173,8 @@ func (n *network) attend(s *torch.Scope, q, k, v, mask torch.Tensor, b block) to
 	if limit := n.config.attentionCap; limit > 0 {
 		scores := capped(s, s.MatMul(s.Scale(q, n.config.scoreScale()), s.Transpose(k, 2, 3)), limit)
 		mixed = s.MatMul(s.Softmax(s.Add(scores, mask), 3), v)
+	} else if shared := b.sees == nil || rows == 1; shared && n.team != nil {
+		mixed = n.team.attention(s, q, k, v, mask, n.config.scoreScale(), n.precision)
 	} else {
 		mixed = s.Attention(q, k, v, mask, n.config.scoreScale())
 	}

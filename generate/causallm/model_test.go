@@ -146,7 +146,10 @@ func TestCachedDecodingEqualsTheWholeTextAtOnce(t *testing.T) {
 				s.NoGrad(func() {
 					var c *cache
 					var logits []float32
-					c, logits, err = m.prefill(t.Context(), s, prompts, rows, writers)
+					keep := func(first int, some []float32) {
+						logits = append(logits[:min(first*vocab, len(logits))], some...)
+					}
+					c, err = m.prefill(t.Context(), s, prompts, rows, writers, keep)
 					require.NoError(t, err)
 					defer c.free(s)
 					for step := range 8 {
@@ -167,13 +170,50 @@ func TestCachedDecodingEqualsTheWholeTextAtOnce(t *testing.T) {
 							w.last = int32((step*31 + i*17) % vocab)
 							texts[i] = append(texts[i], w.last)
 						}
-						logits, err = m.advance(s, c, writers)
+						err = m.advance(s, c, writers, keep)
 						require.NoError(t, err)
 					}
 				})
 				return err
 			}))
 		})
+	}
+}
+
+func TestABatchIsAsLargeAsItsKeysAndValuesAllow(t *testing.T) {
+	prompts := []prompt{{ids: make([]int32, 30), shared: 20}, {ids: make([]int32, 40), shared: 20}, {ids: make([]int32, 20)}}
+	requests := []generate.Request{{MaxTokens: 5}, {MaxTokens: 5}, {MaxTokens: 30}}
+	for _, c := range []struct{ rows, room, want int }{
+		{64, 1000, 3},
+		{64, 150, 3}, // three rows of 20 and 30
+		{64, 149, 2},
+		{64, 50, 2},
+		{64, 49, 1},
+		{64, 0, 1}, // one in any case
+		{2, 1000, 2},
+	} {
+		m := &Model{options: Options{Rows: c.rows}, network: &network{room: c.room}}
+		require.Equal(t, c.want, m.batch(requests, prompts, []int{0, 1, 2}), "%+v", c)
+	}
+}
+
+func TestKeysAndValuesBesideQuantisedWeightsTakeHalf(t *testing.T) {
+	for _, c := range []struct {
+		precision     torch.Type
+		weights       int
+		quantised     bool
+		stored        torch.Type
+		bytesPerToken int
+		bytes         int
+	}{
+		{torch.Float32, 1 << 20, false, torch.Float32, 4 * 2 * 3 * 2 * 8, leastRoom},
+		{torch.Float32, 1 << 20, true, torch.Float16, 2 * 2 * 3 * 2 * 8, leastRoom},
+		{torch.BFloat16, 1 << 30, true, torch.BFloat16, 2 * 2 * 3 * 2 * 8, 1 << 27},
+	} {
+		n := &network{precision: c.precision, config: config{layers: 3, kvHeads: 2, headDim: 8}}
+		n.keep(c.weights, c.quantised)
+		require.Equal(t, c.stored, n.stored)
+		require.Equal(t, c.bytes/c.bytesPerToken, n.room)
 	}
 }
 

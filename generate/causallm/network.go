@@ -11,6 +11,7 @@ import (
 	"slices"
 	"unsafe"
 
+	"github.com/retort-ir/retort/internal/kernel"
 	"github.com/retort-ir/retort/internal/torch"
 )
 
@@ -21,6 +22,8 @@ import (
 type network struct {
 	config    config
 	precision torch.Type
+	stored    torch.Type // of kept keys and values
+	room      int        // tokens whose keys and values may be kept: of the rows of a batch, and of prefixes
 
 	tokens matrix // [vocab x hidden]
 	output matrix // [vocab x hidden], the same where they are tied
@@ -55,6 +58,7 @@ type loader struct {
 	lessOne   bool // see config
 	made      []torch.Tensor
 	widest    int // columns of the packed matrices; 0: there are none
+	bytes     int // of all matrices
 	hash      hash.Hash
 	err       error
 }
@@ -76,6 +80,7 @@ func newNetwork(
 			s.Keep(t)
 		}
 		n.digest = hex.EncodeToString(l.hash.Sum(nil))
+		n.keep(l.bytes, l.widest > 0)
 		return nil
 	})
 	if err != nil {
@@ -90,6 +95,27 @@ func newNetwork(
 		}
 	}
 	return n, nil
+}
+
+// leastRoom is how many bytes of keys and values the rows of a batch may have in any case, and prefixes too.
+const leastRoom = 64 << 20
+
+// keep decides how keys and values are kept. Beside quantised weights they are of 16 bits, as in llama.cpp.
+func (n *network) keep(weights int, quantised bool) {
+	n.stored = n.precision
+	if quantised && n.precision == torch.Float32 {
+		n.stored = torch.Float16
+	}
+	token := 2 * n.config.layers * n.config.kvHeads * n.config.headDim * sizeOf(n.stored)
+	n.room = max(leastRoom, weights/8) / token
+}
+
+// sizeOf returns the bytes of an element.
+func sizeOf(t torch.Type) int {
+	if t == torch.Float32 {
+		return 4
+	}
+	return 2
 }
 
 func (n *network) load(ctx context.Context, l *loader) {
@@ -201,6 +227,9 @@ func (l *loader) pack(columns int, parts []part) *packed {
 		return nil
 	}
 	l.widest = max(l.widest, columns)
+	for _, part := range p.parts {
+		l.bytes += len(part.Bytes())
+	}
 	p.digest(l.hash)
 	return p
 }
@@ -225,6 +254,7 @@ func (l *loader) join(parts []part, read func(part) []float32, shape func(rows i
 	if l.err != nil {
 		return nil
 	}
+	l.bytes += sizeOf(l.precision) * len(values)
 	return l.keep(l.s.Sub(func(s *torch.Scope) torch.Tensor { return s.As(s.FromFloats(values, shape(rows)...), l.precision) }))
 }
 
@@ -399,16 +429,28 @@ func (n *network) project(s *torch.Scope, l layer, x torch.Tensor, both batchAng
 
 // finish adds the attention's outcome [tokens x heads headDim] and the feed-forward network to the residual stream.
 func (n *network) finish(s *torch.Scope, l layer, x, mixed torch.Tensor) torch.Tensor {
-	inner := int64(n.config.inner)
 	x = s.Add(x, n.after(s, n.linear(s, mixed, l.out, nil), l.attentionAfter))
-	up := n.linear(s, s.As(n.normalise(s, x, l.norm), n.precision), l.gateUp, nil)
+	return s.Add(x, n.after(s, n.feedForward(s, l, s.As(n.normalise(s, x, l.norm), n.precision)), l.after))
+}
+
+// feedForward is down (activate(gate x) * up x) (Shazeer 2020, arXiv 2002.05202).
+func (n *network) feedForward(s *torch.Scope, l layer, x torch.Tensor) torch.Tensor {
+	if n.team.inIntegers(l.gateUp.packed) && n.team.inIntegers(l.down.packed) {
+		activate := kernel.SiLU
+		if n.config.geluTanh {
+			activate = kernel.GELUTanh
+		}
+		return s.As(n.team.feedForward(s, x, l.gateUp.packed, l.down.packed, activate), n.precision)
+	}
+	inner := int64(n.config.inner)
+	up := n.linear(s, x, l.gateUp, nil)
 	gate := s.Narrow(up, 1, 0, inner)
 	if n.config.geluTanh {
 		gate = s.GeluTanh(gate)
 	} else {
 		gate = s.Silu(gate)
 	}
-	return s.Add(x, n.after(s, n.linear(s, s.Mul(gate, s.Narrow(up, 1, inner, inner)), l.down, nil), l.after))
+	return n.linear(s, s.Mul(gate, s.Narrow(up, 1, inner, inner)), l.down, nil)
 }
 
 // after is what is added to the residual stream.

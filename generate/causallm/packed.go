@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/retort-ir/retort/internal/gguf"
+	"github.com/retort-ir/retort/internal/kernel"
 	"github.com/retort-ir/retort/internal/torch"
 )
 
@@ -94,8 +95,8 @@ const blockWeights = 1 << 17
 type team struct {
 	members  []*member
 	integers bool
-	floats   []float32 // the input of a product in integers, and its rounded form
-	input    gguf.Input
+	input    gguf.Input // rounded
+	inner    []float32  // see feedForward
 }
 
 type member struct {
@@ -146,8 +147,8 @@ func (t *team) multiply(s *torch.Scope, x torch.Tensor, p *packed, precision tor
 	if shape == nil {
 		return nil
 	}
-	if t.integers && p.quantised {
-		return s.As(t.multiplyIntegers(s, x, p, int(shape[0])), precision)
+	if t.inIntegers(p) {
+		return s.As(t.multiplyIntegers(s, x, p), precision)
 	}
 	y := s.Zeros(precision, shape[0], int64(p.rows))
 	if y == nil {
@@ -183,25 +184,77 @@ func (m *member) block(
 	})
 }
 
+// inIntegers says whether the team multiplies by a matrix in integers. A nil team or matrix is not.
+func (t *team) inIntegers(p *packed) bool { return t != nil && t.integers && p != nil && p.quantised }
+
 // multiplyIntegers is multiply in float32 of a matrix that is quantised as a whole.
-func (t *team) multiplyIntegers(s *torch.Scope, x torch.Tensor, p *packed, tokens int) torch.Tensor {
-	y := s.Zeros(torch.Float32, int64(tokens), int64(p.rows))
-	out := s.Memory(y)
-	t.floats = slices.Grow(t.floats[:0], tokens*p.columns)[:tokens*p.columns]
-	s.CopyFloats(t.floats, x)
-	if s.Err() != nil {
+func (t *team) multiplyIntegers(s *torch.Scope, x torch.Tensor, p *packed) torch.Tensor {
+	values, y := t.operands(s, x, p)
+	if y == nil {
 		return nil
 	}
-	t.input.Reset(tokens, p.columns)
+	t.round(values, p.columns, nil)
+	t.products(s.Memory(y), p)
+	return y
+}
+
+// feedForward is down (activate(gate x) * up x) in float32, where gate and up are the halves of gateUp's rows. What lies
+// between the two products stays in memory that is used again.
+func (t *team) feedForward(s *torch.Scope, x torch.Tensor, gateUp, down *packed, activate func([]float32)) torch.Tensor {
+	values, y := t.operands(s, x, down)
+	if y == nil {
+		return nil
+	}
+	t.round(values, gateUp.columns, nil)
+	tokens := len(values) / gateUp.columns
+	t.inner = slices.Grow(t.inner[:0], tokens*gateUp.rows)[:tokens*gateUp.rows]
+	t.products(t.inner, gateUp)
+	t.round(t.inner, gateUp.rows, func(row []float32) []float32 {
+		gate, up := row[:down.columns], row[down.columns:]
+		activate(gate)
+		kernel.Multiply(gate, up)
+		return gate
+	})
+	t.products(s.Memory(y), down)
+	return y
+}
+
+// operands returns the values of x in float32 and room for a product with p, nil after an error.
+func (t *team) operands(s *torch.Scope, x torch.Tensor, p *packed) (values []float32, y torch.Tensor) {
+	values = s.Memory(s.Reshape(s.As(x, torch.Float32), -1))
+	shape := s.Shape(x)
+	if shape == nil {
+		return nil, nil
+	}
+	return values, s.Zeros(torch.Float32, shape[0], int64(p.rows))
+}
+
+// round makes rows of so many columns the input of the next products. read, if there is one, changes a row to what is
+// rounded.
+func (t *team) round(values []float32, columns int, read func(row []float32) []float32) {
+	rows := len(values) / columns
+	width := columns
+	if read != nil {
+		width = columns / 2
+	}
+	t.input.Reset(rows, width)
 	const some = 16
-	_ = t.share((tokens+some-1)/some, func(_ *member, next func() (int, bool)) error {
+	_ = t.share((rows+some-1)/some, func(_ *member, next func() (int, bool)) error {
 		for i, ok := next(); ok; i, ok = next() {
-			for token := i * some; token < min(tokens, (i+1)*some); token++ {
-				t.input.Set(token, t.floats[token*p.columns:(token+1)*p.columns])
+			for r := i * some; r < min(rows, (i+1)*some); r++ {
+				row := values[r*columns : (r+1)*columns]
+				if read != nil {
+					row = read(row)
+				}
+				t.input.Set(r, row)
 			}
 		}
 		return nil
 	})
+}
+
+// products writes the products of the rounded input with p.
+func (t *team) products(out []float32, p *packed) {
 	each := t.blockRows(p)
 	_ = t.share((p.rows+each-1)/each, func(m *member, next func() (int, bool)) error {
 		for i, ok := next(); ok; i, ok = next() {
@@ -210,6 +263,37 @@ func (t *team) multiplyIntegers(s *torch.Scope, x torch.Tensor, p *packed, token
 		}
 		return nil
 	})
+}
+
+// attention is Scope.Attention of [n x heads x queries x width] with the same mask for all n, of which the members take
+// turns at pieces.
+func (t *team) attention(s *torch.Scope, q, k, v, mask torch.Tensor, scale float64, precision torch.Type) torch.Tensor {
+	shape := s.Shape(q)
+	if shape == nil {
+		return nil
+	}
+	y := s.Zeros(precision, shape...)
+	if y == nil {
+		return nil
+	}
+	err := t.share(int(shape[0]), func(m *member, next func() (int, bool)) error {
+		return m.rt.Run(context.Background(), func(s *torch.Scope) error {
+			s.NoGrad(func() {
+				for i, ok := next(); ok && s.Err() == nil; i, ok = next() {
+					s.Sub(func(s *torch.Scope) torch.Tensor {
+						piece := func(x torch.Tensor) torch.Tensor { return s.Narrow(x, 0, int64(i), 1) }
+						s.Copy(piece(y), s.Attention(piece(q), piece(k), piece(v), mask, scale))
+						return nil
+					})
+				}
+			})
+			return s.Err()
+		})
+	})
+	if err != nil {
+		s.Fail(err)
+		return nil
+	}
 	return y
 }
 
@@ -229,8 +313,9 @@ func (t *team) share(n int, work func(m *member, next func() (int, bool)) error)
 
 // blockRows returns how many rows a member takes at a time, so that all members have as many blocks.
 func (t *team) blockRows(p *packed) int {
-	most := max(1, blockWeights/p.columns)
+	const tile = 16 // rows that are multiplied together
+	most := max(tile, blockWeights/p.columns/tile*tile)
 	turns := (p.rows + most*len(t.members) - 1) / (most * len(t.members))
 	blocks := turns * len(t.members)
-	return (p.rows + blocks - 1) / blocks
+	return ((p.rows+blocks-1)/blocks + tile - 1) / tile * tile
 }

@@ -15,10 +15,6 @@ type prefixes struct {
 	recent  []string // keys, the least recently used first
 }
 
-// A prefix of 300 tokens takes 14 MB in a model of the size of SmolLM2-135M and 39 MB in a bfloat16 Llama of 8B
-// parameters. Prompted has 48 of them.
-const mostPrefixTokens = 64 * 512
-
 func newPrefixes() *prefixes { return &prefixes{entries: map[string]*keyValues{}} }
 
 // get returns the keys and values of a prefix, nil for an empty one, computing them where they are not there. They
@@ -47,13 +43,13 @@ func (p *prefixes) get(ctx context.Context, s *torch.Scope, n *network, ids []in
 	return kv
 }
 
-// trim drops the least recently used prefixes down to the limit.
-func (p *prefixes) trim(s *torch.Scope) {
+// trim drops the least recently used prefixes down to most tokens.
+func (p *prefixes) trim(s *torch.Scope, most int) {
 	total := 0
 	for _, kv := range p.entries {
 		total += kv.length
 	}
-	for total > mostPrefixTokens && len(p.recent) > 1 {
+	for total > most && len(p.recent) > 1 {
 		kv := p.entries[p.recent[0]]
 		total -= kv.length
 		kv.free(s)

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/retort-ir/retort/generate"
+	"github.com/retort-ir/retort/internal/rss"
 )
 
 // smollm2 opens the real model.
@@ -136,4 +137,33 @@ func TestSmolLM2sAnswersDoNotDependOnTheirBatch(t *testing.T) {
 		require.Equal(t, alone, together)
 		require.NotContains(t, together.Text, "\n")
 	}
+}
+
+// What is bound here are the keys and values of the rows, which without a bound would take three times as much, the logits,
+// and what a block of prompts computes; the last number is for LibTorch's allocator and Go's.
+func TestTheMemoryOfSmolLM2sAnswersIsBoundByItsSizes(t *testing.T) {
+	m := smollm2(t, Options{})
+	const rows, words = 32, 250
+	rs := make([]generate.Request, rows)
+	for i := range rs {
+		rs[i] = generate.Request{Prompt: raw(strings.Repeat("tea ", words+i)), MaxTokens: 8}
+	}
+	n, c := m.network, m.network.config
+	token := 2 * c.layers * c.kvHeads * c.headDim * 2 // two bytes each
+	require.Greater(t, rows*words*token, 2*n.room*token)
+	require.LessOrEqual(t, n.room*token, leastRoom)
+	logits := 4 * n.room / words * c.vocab
+	block := m.options.BatchTokens * (4*3*c.inner + 4*16*c.hidden)
+	bound := int64(n.room*token + logits + block + 48<<20)
+
+	before, most := rss.Anonymous(), int64(0)
+	if before == 0 {
+		t.Skip("the system does not tell")
+	}
+	for _, o := range m.CompleteBatch(t.Context(), rs) {
+		require.NoError(t, o.Err)
+		most = max(most, rss.Anonymous()-before)
+	}
+	t.Logf("%d MiB, of at most %d", most>>20, bound>>20)
+	require.Less(t, most, bound)
 }

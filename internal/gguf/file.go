@@ -16,6 +16,7 @@ type File struct {
 	path     string
 	data     []byte // nil once closed
 	close    func() error
+	release  func()
 	metadata map[string]any // see value
 	tensors  []Tensor
 	byName   map[string]int
@@ -41,20 +42,24 @@ func Open(path string) (*File, error) {
 	if err != nil {
 		return nil, errors.Join(filekind.ExplainFile(err, path, filekind.GGUF), m.Close())
 	}
-	f.close = m.Close
+	f.close, f.release = m.Close, m.Release
 	return f, nil
 }
 
 // Parse reads a file from memory, which the File keeps. name names it in errors.
 func Parse(data []byte, name string) (*File, error) {
 	f := &File{
-		path: name, data: data, close: func() error { return nil }, metadata: map[string]any{}, byName: map[string]int{},
+		path: name, data: data, close: func() error { return nil }, release: func() {},
+		metadata: map[string]any{}, byName: map[string]int{},
 	}
 	if err := f.parse(); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return f, nil
 }
+
+// Release gives the memory of tensors that were read back to the system; they can be read again.
+func (f *File) Release() { f.release() }
 
 // Close unmaps the file. Closing twice is harmless. Metadata can be read afterwards, tensors cannot.
 func (f *File) Close() error {

@@ -20,6 +20,7 @@ const (
 	Float32  Type = raw.Float32
 	Float64  Type = raw.Float64
 	BFloat16 Type = raw.BFloat16
+	Float16  Type = raw.Float16
 	Int64    Type = raw.Int64
 )
 

@@ -13,6 +13,7 @@ type Tensor unsafe.Pointer
 // LibTorch's scalar types.
 const (
 	Int64    = 4
+	Float16  = 5
 	Float32  = 6
 	Float64  = 7
 	BFloat16 = 15
