@@ -69,9 +69,15 @@ func expandGo(dst []float32, c *chunk) {
 
 // The functions below unpack one block b, whose values begin at value i of the chunk.
 
+// scaleOnly, scaleAndLeast and those named for a type set the groups of a block alone.
+
+func scaleOnly(c *chunk, i int, b []byte) { c.set(i, float16(b), none) }
+
+func scaleAndLeast(c *chunk, i int, b []byte) { c.set(i, float16(b), float16(b[2:])) }
+
 // unpackQ8_0: a scale d, then 32 signed bytes; value = d q.
 func unpackQ8_0(c *chunk, i int, b []byte) {
-	c.set(i, float16(b), none)
+	scaleOnly(c, i, b)
 	for j := 0; j < 32; j += 8 {
 		c.put(i+j, eight(b, 2+j))
 	}
@@ -79,7 +85,7 @@ func unpackQ8_0(c *chunk, i int, b []byte) {
 
 // unpackQ4_0: a scale d, then 16 bytes whose low halves are values 0 to 15 and high halves 16 to 31; value = d (q - 8).
 func unpackQ4_0(c *chunk, i int, b []byte) {
-	c.set(i, float16(b), none)
+	scaleOnly(c, i, b)
 	for j := 0; j < 16; j += 8 {
 		x := eight(b, 2+j)
 		c.putLess(i+j, x&(15*each), 8)
@@ -89,7 +95,7 @@ func unpackQ4_0(c *chunk, i int, b []byte) {
 
 // unpackQ4_1: a scale d, a minimum m, then halves as in Q4_0; value = d q + m.
 func unpackQ4_1(c *chunk, i int, b []byte) {
-	c.set(i, float16(b), float16(b[2:]))
+	scaleAndLeast(c, i, b)
 	for j := 0; j < 16; j += 8 {
 		x := eight(b, 4+j)
 		c.put(i+j, x&(15*each))
@@ -99,7 +105,7 @@ func unpackQ4_1(c *chunk, i int, b []byte) {
 
 // unpackQ5_0: a scale d, 32 fifth bits, then halves as in Q4_0; value = d (q - 16).
 func unpackQ5_0(c *chunk, i int, b []byte) {
-	c.set(i, float16(b), none)
+	scaleOnly(c, i, b)
 	for j := 0; j < 16; j += 8 {
 		x := eight(b, 6+j)
 		c.putLess(i+j, x&(15*each)|spread(b[2+j/8])<<4, 16)
@@ -109,7 +115,7 @@ func unpackQ5_0(c *chunk, i int, b []byte) {
 
 // unpackQ5_1: a scale d, a minimum m, 32 fifth bits, then halves as in Q4_0; value = d q + m.
 func unpackQ5_1(c *chunk, i int, b []byte) {
-	c.set(i, float16(b), float16(b[2:]))
+	scaleAndLeast(c, i, b)
 	for j := 0; j < 16; j += 8 {
 		x := eight(b, 8+j)
 		c.put(i+j, x&(15*each)|spread(b[4+j/8])<<4)
@@ -154,13 +160,19 @@ func scaleMinK4(b []byte, i int) (scale, least byte) {
 	return b[i+4]&15 | b[i-4]>>6<<4, b[i+4]>>4 | b[i]>>6<<4
 }
 
-// unpackQ4_K: a scale d, a scale m of the minima, 12 bytes of scales and minima of 32 values each, then 128 bytes, of
-// which 32 have 32 values in their low halves and the next 32 in their high halves; value = (d scale) q - m minimum.
-func unpackQ4_K(c *chunk, _ int, b []byte) {
+func scalesK4(c *chunk, _ int, b []byte) {
 	d, m := float16(b), float16(b[2:])
 	for g := range 8 {
 		scale, least := scaleMinK4(b[4:16], g)
 		c.set(32*g, d*float32(scale), -(m * float32(least)))
+	}
+}
+
+// unpackQ4_K: a scale d, a scale m of the minima, 12 bytes of scales and minima of 32 values each, then 128 bytes, of
+// which 32 have 32 values in their low halves and the next 32 in their high halves; value = (d scale) q - m minimum.
+func unpackQ4_K(c *chunk, i int, b []byte) {
+	scalesK4(c, i, b)
+	for g := range 8 {
 		for j := 0; j < 32; j += 8 {
 			c.put(32*g+j, eight(b, 16+g/2*32+j)>>(g%2*4)&(15*each))
 		}
@@ -168,11 +180,9 @@ func unpackQ4_K(c *chunk, _ int, b []byte) {
 }
 
 // unpackQ5_K: as Q4_K, with 32 bytes of fifth bits before the halves.
-func unpackQ5_K(c *chunk, _ int, b []byte) {
-	d, m := float16(b), float16(b[2:])
+func unpackQ5_K(c *chunk, i int, b []byte) {
+	scalesK4(c, i, b)
 	for g := range 8 {
-		scale, least := scaleMinK4(b[4:16], g)
-		c.set(32*g, d*float32(scale), -(m * float32(least)))
 		for j := 0; j < 32; j += 8 {
 			fifth := eight(b, 16+j) >> g & each
 			c.put(32*g+j, eight(b, 48+g/2*32+j)>>(g%2*4)&(15*each)|fifth<<4)
@@ -182,15 +192,21 @@ func unpackQ5_K(c *chunk, _ int, b []byte) {
 
 // unpackQ6_K: 128 bytes with the low four bits, 64 with the high two, 16 signed scales of 16 values each, and a scale d
 // of all; value = (d scale) (q - 32). Each half of 128 values has its bits in 64 and 32 bytes of their own.
-func unpackQ6_K(c *chunk, _ int, b []byte) {
-	d := float16(b[208:])
+func unpackQ6_K(c *chunk, i int, b []byte) {
+	scalesQ6_K(c, i, b)
 	for g := range 16 {
-		c.groups[g] = group{d * float32(int8(b[192+g])), none}
 		low, high := g/8*64+g%4*16, 128+g/8*32+g%2*16
 		for j := 0; j < 16; j += 8 {
 			x := eight(b, low+j) >> (g / 4 % 2 * 4) & (15 * each)
 			c.putLess(16*g+j, x|eight(b, high+j)>>(g/2%4*2)&(3*each)<<4, 32)
 		}
+	}
+}
+
+func scalesQ6_K(c *chunk, _ int, b []byte) {
+	d := float16(b[208:])
+	for g := range 16 {
+		c.groups[g] = group{d * float32(int8(b[192+g])), none}
 	}
 }
 

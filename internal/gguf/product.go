@@ -92,11 +92,19 @@ func (b *Rows) Set(row int, m Matrix, from int) {
 	b.shifted = b.shifted || f.shifted
 	for at := 0; at < b.columns; at += chunkValues {
 		n := min(chunkValues, b.columns-at)
-		for i := 0; i < n; i += f.values {
-			f.unpack(c, i, data[:f.bytes])
-			data = data[f.bytes:]
+		blocks := data[:n/f.values*f.bytes]
+		data = data[len(blocks):]
+		if f.quants != nil {
+			f.quants(&bytes[at], &blocks[0], n/f.values)
+			for i := 0; i < n; i += f.values {
+				f.scales(c, i, blocks[i/f.values*f.bytes:])
+			}
+		} else {
+			for i := 0; i < n; i += f.values {
+				f.unpack(c, i, blocks[i/f.values*f.bytes:][:f.bytes])
+			}
+			copy(bytes[at:], c.q[:n])
 		}
-		copy(bytes[at:], c.q[:n])
 		for i, g := range c.groups[:n/groupValues] {
 			scales[(at/groupValues+i)*stripRows], least[(at/groupValues+i)*stripRows] = g.scale, g.least
 		}

@@ -20,3 +20,23 @@ func roundAVX2(dst *int16, scale, sums *float32, src *float32, strips int)
 //
 //go:noescape
 func interleaveAVX2(dst *int16, src *byte, columns int)
+
+// The functions below unpack so many blocks, at least one, to q. unpack_amd64.s has them.
+
+//go:noescape
+func bytesQ4_0AVX2(q, data *byte, blocks int)
+
+//go:noescape
+func bytesQ4_1AVX2(q, data *byte, blocks int)
+
+//go:noescape
+func bytesQ5_0AVX2(q, data *byte, blocks int)
+
+//go:noescape
+func bytesQ8_0AVX2(q, data *byte, blocks int)
+
+//go:noescape
+func bytesQ4_KAVX2(q, data *byte, blocks int)
+
+//go:noescape
+func bytesQ6_KAVX2(q, data *byte, blocks int)

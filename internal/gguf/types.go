@@ -44,8 +44,12 @@ type format struct {
 	values, bytes int
 	floats        func(dst []float32, data []byte) // all of dst
 	unpack        func(c *chunk, i int, block []byte)
-	fine          bool // a scale is for 16 values, not for 32
-	shifted       bool // groups have a least
+	// scales and quants do what unpack does, in two steps: the groups of one block, and the values of some, which only
+	// haveProduct allows. Without them there is unpack alone.
+	scales  func(c *chunk, i int, block []byte)
+	quants  func(q, data *byte, blocks int)
+	fine    bool // a scale is for 16 values, not for 32
+	shifted bool // groups have a least
 }
 
 func (f format) supported() bool { return f.floats != nil || f.unpack != nil }
@@ -73,17 +77,17 @@ var formats = map[Type]format{
 	F32:  {name: "F32", values: 1, bytes: 4, floats: readF32},
 	F16:  {name: "F16", values: 1, bytes: 2, floats: readF16},
 	BF16: {name: "BF16", values: 1, bytes: 2, floats: readBF16},
-	Q4_0: {name: "Q4_0", values: 32, bytes: 18, unpack: unpackQ4_0},
-	Q4_1: {name: "Q4_1", values: 32, bytes: 20, unpack: unpackQ4_1, shifted: true},
-	Q5_0: {name: "Q5_0", values: 32, bytes: 22, unpack: unpackQ5_0},
+	Q4_0: {name: "Q4_0", values: 32, bytes: 18, unpack: unpackQ4_0, scales: scaleOnly, quants: bytesQ4_0AVX2},
+	Q4_1: {name: "Q4_1", values: 32, bytes: 20, unpack: unpackQ4_1, scales: scaleAndLeast, quants: bytesQ4_1AVX2, shifted: true},
+	Q5_0: {name: "Q5_0", values: 32, bytes: 22, unpack: unpackQ5_0, scales: scaleOnly, quants: bytesQ5_0AVX2},
 	Q5_1: {name: "Q5_1", values: 32, bytes: 24, unpack: unpackQ5_1, shifted: true},
-	Q8_0: {name: "Q8_0", values: 32, bytes: 34, unpack: unpackQ8_0},
+	Q8_0: {name: "Q8_0", values: 32, bytes: 34, unpack: unpackQ8_0, scales: scaleOnly, quants: bytesQ8_0AVX2},
 
 	Q2_K:   {name: "Q2_K", values: 256, bytes: 84, unpack: unpackQ2_K, fine: true, shifted: true},
 	Q3_K:   {name: "Q3_K", values: 256, bytes: 110, unpack: unpackQ3_K, fine: true},
-	Q4_K:   {name: "Q4_K", values: 256, bytes: 144, unpack: unpackQ4_K, shifted: true},
+	Q4_K:   {name: "Q4_K", values: 256, bytes: 144, unpack: unpackQ4_K, scales: scalesK4, quants: bytesQ4_KAVX2, shifted: true},
 	Q5_K:   {name: "Q5_K", values: 256, bytes: 176, unpack: unpackQ5_K, shifted: true},
-	Q6_K:   {name: "Q6_K", values: 256, bytes: 210, unpack: unpackQ6_K, fine: true},
+	Q6_K:   {name: "Q6_K", values: 256, bytes: 210, unpack: unpackQ6_K, scales: scalesQ6_K, quants: bytesQ6_KAVX2, fine: true},
 	IQ4_NL: {name: "IQ4_NL", values: 32, bytes: 18, unpack: unpackIQ4_NL},
 	IQ4_XS: {name: "IQ4_XS", values: 256, bytes: 136, unpack: unpackIQ4_XS},
 
