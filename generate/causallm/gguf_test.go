@@ -2,8 +2,11 @@ package causallm
 
 import (
 	"bytes"
+	"encoding/binary"
+	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -32,10 +35,7 @@ func TestBadGGUFFilesAreNamedErrors(t *testing.T) {
 		{
 			"unknown quantisation",
 			func(t *testing.T, data []byte) []byte {
-				name := []byte("output_norm.weight")
-				at := bytes.Index(data, name)
-				require.Positive(t, at)
-				data[at+len(name)+4+8] = 24 // behind the number of dimensions and the one dimension: the type
+				dimensionsOf(t, data, "output_norm.weight")[8] = 24 // behind the one dimension: the type
 				return data
 			},
 			"has type I8, which is not supported; use a file with types among F32, F16",
@@ -46,6 +46,31 @@ func TestBadGGUFFilesAreNamedErrors(t *testing.T) {
 				return bytes.ReplaceAll(data, []byte("token_embd.weight"), []byte("token_none.weight"))
 			},
 			"no tensor token_embd.weight",
+		},
+		{
+			"a missing weight",
+			func(_ *testing.T, data []byte) []byte {
+				return bytes.ReplaceAll(data, []byte("blk.0.ffn_up.weight"), []byte("blk.0.ffn_no.weight"))
+			},
+			`no tensor "blk.0.ffn_up.weight"`,
+		},
+		{
+			"a weight on its side",
+			func(t *testing.T, data []byte) []byte {
+				dimensions := dimensionsOf(t, data, "blk.0.ffn_up.weight")
+				in, out := bytes.Clone(dimensions[:8]), bytes.Clone(dimensions[8:16])
+				copy(dimensions, slices.Concat(out, in))
+				return data
+			},
+			`tensor "blk.0.ffn_up.weight" has shape [48 64]; by the file's metadata it is [64 48]`,
+		},
+		{
+			"fewer embeddings than tokens",
+			func(t *testing.T, data []byte) []byte {
+				binary.LittleEndian.PutUint64(dimensionsOf(t, data, "token_embd.weight")[8:], 300)
+				return data
+			},
+			"the model's number of embeddings is 300, the tokenizer has ids up to 383",
 		},
 		{
 			"no tokens",
@@ -68,10 +93,20 @@ func TestBadGGUFFilesAreNamedErrors(t *testing.T) {
 			d, err := describe(path)
 			if err == nil { // what only the reading of the weights finds
 				_, err = d.weights.read("model.norm.weight", d.config.hidden)
+				_, errUp := d.weights.read("model.layers.0.mlp.up_proj.weight", d.config.inner, d.config.hidden)
+				err = errors.Join(err, errUp)
 				require.NoError(t, d.close())
 			}
 			require.ErrorContains(t, err, c.want)
 			require.ErrorContains(t, err, "bad.gguf")
 		})
 	}
+}
+
+// dimensionsOf returns the bytes behind a tensor's name and number of dimensions.
+func dimensionsOf(t *testing.T, data []byte, name string) []byte {
+	t.Helper()
+	at := bytes.Index(data, []byte(name))
+	require.Positive(t, at)
+	return data[at+len(name)+4:]
 }

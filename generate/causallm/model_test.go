@@ -459,6 +459,23 @@ func TestBF16IsNearFP32(t *testing.T) {
 	require.NotZero(t, difference)
 }
 
+func TestOpenNamesTheWeightThatDoesNotFit(t *testing.T) {
+	for _, c := range []struct {
+		changes map[string]any
+		want    string
+	}{
+		{map[string]any{"num_hidden_layers": 40}, `no tensor "model.layers.`},
+		{map[string]any{"intermediate_size": 16}, `tensor "model.layers.0.mlp.gate_proj.weight" has shape`},
+		{map[string]any{"head_dim": 4}, `tensor "model.layers.0.self_attn.q_proj.weight" has shape`},
+		{map[string]any{"tie_word_embeddings": false}, `no tensor "lm_head.weight"`},
+	} {
+		dir := copyOf(t, "llama-tied", "config.json", c.changes)
+		_, err := Open(t.Context(), dir, Options{})
+		require.ErrorContains(t, err, c.want)
+		require.ErrorContains(t, err, dir)
+	}
+}
+
 func TestClosedModel(t *testing.T) {
 	m, err := Open(t.Context(), tiny("llama-tied"), Options{})
 	require.NoError(t, err)
