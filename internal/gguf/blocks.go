@@ -69,15 +69,9 @@ func expandGo(dst []float32, c *chunk) {
 
 // The functions below unpack one block b, whose values begin at value i of the chunk.
 
-// scaleOnly, scaleAndLeast and those named for a type set the groups of a block alone.
-
-func scaleOnly(c *chunk, i int, b []byte) { c.set(i, float16(b), none) }
-
-func scaleAndLeast(c *chunk, i int, b []byte) { c.set(i, float16(b), float16(b[2:])) }
-
 // unpackQ8_0: a scale d, then 32 signed bytes; value = d q.
 func unpackQ8_0(c *chunk, i int, b []byte) {
-	scaleOnly(c, i, b)
+	c.set(i, float16(b), none)
 	for j := 0; j < 32; j += 8 {
 		c.put(i+j, eight(b, 2+j))
 	}
@@ -85,7 +79,7 @@ func unpackQ8_0(c *chunk, i int, b []byte) {
 
 // unpackQ4_0: a scale d, then 16 bytes whose low halves are values 0 to 15 and high halves 16 to 31; value = d (q - 8).
 func unpackQ4_0(c *chunk, i int, b []byte) {
-	scaleOnly(c, i, b)
+	c.set(i, float16(b), none)
 	for j := 0; j < 16; j += 8 {
 		x := eight(b, 2+j)
 		c.putLess(i+j, x&(15*each), 8)
@@ -95,7 +89,7 @@ func unpackQ4_0(c *chunk, i int, b []byte) {
 
 // unpackQ4_1: a scale d, a minimum m, then halves as in Q4_0; value = d q + m.
 func unpackQ4_1(c *chunk, i int, b []byte) {
-	scaleAndLeast(c, i, b)
+	c.set(i, float16(b), float16(b[2:]))
 	for j := 0; j < 16; j += 8 {
 		x := eight(b, 4+j)
 		c.put(i+j, x&(15*each))
@@ -105,7 +99,7 @@ func unpackQ4_1(c *chunk, i int, b []byte) {
 
 // unpackQ5_0: a scale d, 32 fifth bits, then halves as in Q4_0; value = d (q - 16).
 func unpackQ5_0(c *chunk, i int, b []byte) {
-	scaleOnly(c, i, b)
+	c.set(i, float16(b), none)
 	for j := 0; j < 16; j += 8 {
 		x := eight(b, 6+j)
 		c.putLess(i+j, x&(15*each)|spread(b[2+j/8])<<4, 16)
@@ -115,7 +109,7 @@ func unpackQ5_0(c *chunk, i int, b []byte) {
 
 // unpackQ5_1: a scale d, a minimum m, 32 fifth bits, then halves as in Q4_0; value = d q + m.
 func unpackQ5_1(c *chunk, i int, b []byte) {
-	scaleAndLeast(c, i, b)
+	c.set(i, float16(b), float16(b[2:]))
 	for j := 0; j < 16; j += 8 {
 		x := eight(b, 8+j)
 		c.put(i+j, x&(15*each)|spread(b[4+j/8])<<4)

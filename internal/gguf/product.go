@@ -87,9 +87,22 @@ func (b *Rows) Set(row int, m Matrix, from int) {
 	first := strip*stripRows*b.columns/groupValues + lane
 	scales, least := b.scales[first:], b.least[first:]
 	data := m.data[from*m.rowBytes():]
-	c, f := &b.chunk, m.format
+	f := m.format
 	b.fine = b.fine || f.fine
 	b.shifted = b.shifted || f.shifted
+	if f.strip != nil {
+		f.strip(&bytes[0], &scales[0], &least[0], &data[0], b.columns/f.values)
+	} else {
+		b.unpackChunks(f, bytes, scales, least, data)
+	}
+	if row%laneRows == laneRows-1 || row == b.rows-1 {
+		interleaveAVX2(&b.values[strip*stripRows*b.columns+lane/laneRows*laneRows*2], &b.bytes[0], b.columns)
+	}
+}
+
+// unpackChunks unpacks a row and puts its groups into one lane of a strip.
+func (b *Rows) unpackChunks(f format, bytes []byte, scales, least []float32, data []byte) {
+	c := &b.chunk
 	for at := 0; at < b.columns; at += chunkValues {
 		n := min(chunkValues, b.columns-at)
 		blocks := data[:n/f.values*f.bytes]
@@ -108,9 +121,6 @@ func (b *Rows) Set(row int, m Matrix, from int) {
 		for i, g := range c.groups[:n/groupValues] {
 			scales[(at/groupValues+i)*stripRows], least[(at/groupValues+i)*stripRows] = g.scale, g.least
 		}
-	}
-	if row%laneRows == laneRows-1 || row == b.rows-1 {
-		interleaveAVX2(&b.values[strip*stripRows*b.columns+lane/laneRows*laneRows*2], &b.bytes[0], b.columns)
 	}
 }
 

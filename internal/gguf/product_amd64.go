@@ -2,7 +2,7 @@ package gguf
 
 import "golang.org/x/sys/cpu"
 
-var haveProduct = cpu.X86.HasAVX2 && cpu.X86.HasFMA
+var haveProduct = cpu.X86.HasAVX2 && cpu.X86.HasFMA && cpu.X86.HasF16C
 
 // tileAVX2 adds the tile's products to t.dst.
 //
@@ -21,19 +21,20 @@ func roundAVX2(dst *int16, scale, sums *float32, src *float32, strips int)
 //go:noescape
 func interleaveAVX2(dst *int16, src *byte, columns int)
 
-// The functions below unpack so many blocks, at least one, to q. unpack_amd64.s has them.
+// The functions below unpack so many blocks, at least one, to q. Those that are named strip write the scales and least of
+// all groups, too, into one lane of a strip. unpack_amd64.s has them.
 
 //go:noescape
-func bytesQ4_0AVX2(q, data *byte, blocks int)
+func stripQ4_0AVX2(q *byte, scales, least *float32, data *byte, blocks int)
 
 //go:noescape
-func bytesQ4_1AVX2(q, data *byte, blocks int)
+func stripQ4_1AVX2(q *byte, scales, least *float32, data *byte, blocks int)
 
 //go:noescape
-func bytesQ5_0AVX2(q, data *byte, blocks int)
+func stripQ5_0AVX2(q *byte, scales, least *float32, data *byte, blocks int)
 
 //go:noescape
-func bytesQ8_0AVX2(q, data *byte, blocks int)
+func stripQ8_0AVX2(q *byte, scales, least *float32, data *byte, blocks int)
 
 //go:noescape
 func bytesQ4_KAVX2(q, data *byte, blocks int)

@@ -44,8 +44,10 @@ type format struct {
 	values, bytes int
 	floats        func(dst []float32, data []byte) // all of dst
 	unpack        func(c *chunk, i int, block []byte)
-	// scales and quants do what unpack does, in two steps: the groups of one block, and the values of some, which only
-	// haveProduct allows. Without them there is unpack alone.
+	// strip does what unpack does, of some blocks, and puts the groups where products want them. scales and quants do it in
+	// two steps: the groups of one block, and the values of some. Only haveProduct allows strip and quants. A type that has
+	// neither has unpack alone.
+	strip   func(q *byte, scales, least *float32, data *byte, blocks int)
 	scales  func(c *chunk, i int, block []byte)
 	quants  func(q, data *byte, blocks int)
 	fine    bool // a scale is for 16 values, not for 32
@@ -77,11 +79,11 @@ var formats = map[Type]format{
 	F32:  {name: "F32", values: 1, bytes: 4, floats: readF32},
 	F16:  {name: "F16", values: 1, bytes: 2, floats: readF16},
 	BF16: {name: "BF16", values: 1, bytes: 2, floats: readBF16},
-	Q4_0: {name: "Q4_0", values: 32, bytes: 18, unpack: unpackQ4_0, scales: scaleOnly, quants: bytesQ4_0AVX2},
-	Q4_1: {name: "Q4_1", values: 32, bytes: 20, unpack: unpackQ4_1, scales: scaleAndLeast, quants: bytesQ4_1AVX2, shifted: true},
-	Q5_0: {name: "Q5_0", values: 32, bytes: 22, unpack: unpackQ5_0, scales: scaleOnly, quants: bytesQ5_0AVX2},
+	Q4_0: {name: "Q4_0", values: 32, bytes: 18, unpack: unpackQ4_0, strip: stripQ4_0AVX2},
+	Q4_1: {name: "Q4_1", values: 32, bytes: 20, unpack: unpackQ4_1, strip: stripQ4_1AVX2, shifted: true},
+	Q5_0: {name: "Q5_0", values: 32, bytes: 22, unpack: unpackQ5_0, strip: stripQ5_0AVX2},
 	Q5_1: {name: "Q5_1", values: 32, bytes: 24, unpack: unpackQ5_1, shifted: true},
-	Q8_0: {name: "Q8_0", values: 32, bytes: 34, unpack: unpackQ8_0, scales: scaleOnly, quants: bytesQ8_0AVX2},
+	Q8_0: {name: "Q8_0", values: 32, bytes: 34, unpack: unpackQ8_0, strip: stripQ8_0AVX2},
 
 	Q2_K:   {name: "Q2_K", values: 256, bytes: 84, unpack: unpackQ2_K, fine: true, shifted: true},
 	Q3_K:   {name: "Q3_K", values: 256, bytes: 110, unpack: unpackQ3_K, fine: true},

@@ -1,6 +1,7 @@
 #include "textflag.h"
 
-// The functions below unpack so many blocks of 32 values to q, at least one. See blocks.go for the formats.
+// The functions below unpack so many blocks to q, at least one. See blocks.go for the formats. Those for blocks of 32 values
+// write their groups' scales and least, too, into the row's lane of a strip.
 
 DATA fifth<>+0(SB)/8, $0x0000000000000000
 DATA fifth<>+8(SB)/8, $0x0101010101010101
@@ -29,52 +30,75 @@ GLOBL fifth<>(SB), RODATA|NOPTR, $40
 	MOVQ data+8(FP), SI  \
 	MOVQ blocks+16(FP), CX
 
+#define LOADSTRIP \
+	MOVQ   q+0(FP), DI          \
+	MOVQ   scales+8(FP), R8     \
+	MOVQ   least+16(FP), R9     \
+	MOVQ   data+24(FP), SI      \
+	MOVQ   blocks+32(FP), CX    \
+	VXORPS X3, X3, X3
+
+// HALF puts the 16-bit number at from(SI) into x.
+#define HALF(from, x) \
+	MOVWLZX   from(SI), AX  \
+	VMOVD     AX, x         \
+	VCVTPH2PS x, x
+
+// NEXTSTRIP stores 32 values, the scale in X2 and the least in X3 for both of their groups.
+#define NEXTSTRIP(bytes, loop) \
+	HALF(0, X2)            \
+	VMOVSS  X2, (R8)       \
+	VMOVSS  X2, 64(R8)     \
+	VMOVSS  X3, (R9)       \
+	VMOVSS  X3, 64(R9)     \
+	ADDQ    $128, R8       \
+	ADDQ    $128, R9       \
+	VMOVDQU Y0, (DI)       \
+	ADDQ    $bytes, SI     \
+	ADDQ    $32, DI        \
+	DECQ    CX             \
+	JNZ     loop           \
+	VZEROUPPER             \
+	RET
+
 // BYTES fills a register with a byte.
 #define BYTES(b, x, y) \
 	MOVL         $b, AX \
 	VMOVD        AX, x  \
 	VPBROADCASTB x, y
 
-#define NEXT(bytes, loop) \
-	VMOVDQU Y0, (DI)   \
-	ADDQ    $bytes, SI \
-	ADDQ    $32, DI    \
-	DECQ    CX         \
-	JNZ     loop       \
-	VZEROUPPER         \
-	RET
-
-// func bytesQ8_0AVX2(q, data *byte, blocks int)
-TEXT ·bytesQ8_0AVX2(SB), NOSPLIT, $0-24
-	LOAD
+// func stripQ8_0AVX2(q *byte, scales, least *float32, data *byte, blocks int)
+TEXT ·stripQ8_0AVX2(SB), NOSPLIT, $0-40
+	LOADSTRIP
 
 loop:
 	VMOVDQU 2(SI), Y0
-	NEXT(34, loop)
+	NEXTSTRIP(34, loop)
 
-// func bytesQ4_0AVX2(q, data *byte, blocks int)
-TEXT ·bytesQ4_0AVX2(SB), NOSPLIT, $0-24
-	LOAD
+// func stripQ4_0AVX2(q *byte, scales, least *float32, data *byte, blocks int)
+TEXT ·stripQ4_0AVX2(SB), NOSPLIT, $0-40
+	LOADSTRIP
 	BYTES(15, X7, Y7)
 	BYTES(8, X6, Y6)
 
 loop:
 	NIBBLES(2)
 	VPSUBB Y6, Y0, Y0
-	NEXT(18, loop)
+	NEXTSTRIP(18, loop)
 
-// func bytesQ4_1AVX2(q, data *byte, blocks int)
-TEXT ·bytesQ4_1AVX2(SB), NOSPLIT, $0-24
-	LOAD
+// func stripQ4_1AVX2(q *byte, scales, least *float32, data *byte, blocks int)
+TEXT ·stripQ4_1AVX2(SB), NOSPLIT, $0-40
+	LOADSTRIP
 	BYTES(15, X7, Y7)
 
 loop:
 	NIBBLES(4)
-	NEXT(20, loop)
+	HALF(2, X3)
+	NEXTSTRIP(20, loop)
 
-// func bytesQ5_0AVX2(q, data *byte, blocks int)
-TEXT ·bytesQ5_0AVX2(SB), NOSPLIT, $0-24
-	LOAD
+// func stripQ5_0AVX2(q *byte, scales, least *float32, data *byte, blocks int)
+TEXT ·stripQ5_0AVX2(SB), NOSPLIT, $0-40
+	LOADSTRIP
 	BYTES(15, X7, Y7)
 	BYTES(16, X6, Y6)
 	VMOVDQU      fifth<>+0(SB), Y5
@@ -85,7 +109,7 @@ loop:
 	FIFTH(2)
 	VPOR   Y1, Y0, Y0
 	VPSUBB Y6, Y0, Y0
-	NEXT(22, loop)
+	NEXTSTRIP(22, loop)
 
 // func bytesQ4_KAVX2(q, data *byte, blocks int)
 //
