@@ -86,6 +86,11 @@ test-plain: ## run the tests that need only Go, a C compiler and Python 3 with p
 	@command -v $${RETORT_CHROMIUM:-chromium chromium-browser google-chrome} >/dev/null || \
 		echo "No Chromium: the report was not tested in a browser. Install chromium, or set RETORT_CHROMIUM."
 
+.PHONY: test-arm64
+test-arm64: ## run the tests of the arm64 kernels in an emulator (Debian: qemu-user); test-plain does so where it is
+	$(PLAIN) GOARCH=arm64 CGO_ENABLED=0 go vet ./internal/kernel
+	$(PLAIN) GOARCH=arm64 CGO_ENABLED=0 go test -count=1 -exec qemu-aarch64 ./internal/kernel
+
 .PHONY: test-torch
 test-torch: libtorch model llm ## run the tests with LibTorch and real models
 	$(TORCH) for m in $(MODULES); do go -C $$m vet ./...; done
