@@ -16,8 +16,9 @@ func (m *Model) CountTruncated(ctx context.Context, role encoder.Role, texts []s
 	return m.folder.countTruncated(ctx, role, texts)
 }
 
-// encode returns the tokens of a text with the role's prompt, and whether it was cut.
-func (s *Side) encode(text string) (ids []int32, cut bool, err error) {
+// Tokenize returns the token ids of a text as Encode gives them to the network: with the prompt, special tokens and the
+// length limit. cut says whether the text had more tokens. Tokenize is safe for concurrent use.
+func (s *Side) Tokenize(text string) (ids []int32, cut bool, err error) {
 	ids, cut, err = s.Tower.tokenizer.EncodeText(s.Prompt+text, s.Tokens)
 	if err != nil {
 		err = fmt.Errorf("transformer: text %.60q: %w", text, err)
@@ -39,7 +40,7 @@ func (f *Folder) countTruncated(ctx context.Context, role encoder.Role, texts []
 		go func() {
 			defer wg.Done()
 			for i := w; i < len(texts) && ctx.Err() == nil; i += workers {
-				_, cut, err := side.encode(texts[i])
+				_, cut, err := side.Tokenize(texts[i])
 				if err != nil {
 					failed.Store(&err)
 				}

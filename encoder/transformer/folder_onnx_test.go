@@ -113,7 +113,7 @@ func batchOf(t *testing.T, side *Side, texts []string, embeddings [][]float32) b
 	t.Helper()
 	b := batchONNX{Pad: side.Tower.pad, Embeddings: embeddings}
 	for _, text := range texts {
-		ids, _, err := side.encode(text)
+		ids, _, err := side.Tokenize(text)
 		require.NoError(t, err)
 		b.IDs = append(b.IDs, ids)
 	}

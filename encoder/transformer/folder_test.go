@@ -289,7 +289,7 @@ func TestSentenceTransformersLowercasesACasedTokenizer(t *testing.T) {
 	f, err := ReadFolder(dir, Options{})
 	require.NoError(t, err)
 	encode := func(text string) []int32 {
-		ids, _, err := f.Query.encode(text)
+		ids, _, err := f.Query.Tokenize(text)
 		require.NoError(t, err)
 		return ids
 	}

@@ -50,7 +50,7 @@ func FuzzFolder(f *testing.F) {
 		}
 		for _, role := range []encoder.Role{encoder.Query, encoder.Passage} {
 			side := folder.Side(role)
-			ids, _, err := side.encode("a text of words")
+			ids, _, err := side.Tokenize("a text of words")
 			require.NoError(t, err)
 			require.LessOrEqual(t, len(ids), side.Tokens)
 		}

@@ -44,7 +44,7 @@ func (in *inputs) Tokens(i int) int { return len(in.ids(i)) }
 func (in *inputs) ids(i int) []int32 {
 	t := &in.texts[i]
 	t.once.Do(func() {
-		ids, _, err := in.side.encode(t.text)
+		ids, _, err := in.side.Tokenize(t.text)
 		if err != nil {
 			in.failed.Store(&err)
 		}
