@@ -107,9 +107,8 @@ func (b *graphBuilder) relativeBias() onnx.Value {
 		table = append(table, int64(bucket(d)))
 	}
 	near := b.Op("Max", b.Op("Min", b.distances(), b.Int(farthest)), b.Int(-farthest))
-	buckets := b.gather(b.Ints(table...), b.Op("Add", near, b.Int(farthest)))
-	bias := b.gather(b.weight(b.names.relative+".weight", b.c.RelativeBuckets, b.c.Heads), buckets)
-	return b.transpose(bias, 2, 0, 1)
+	byDistance := b.gather(b.weight(b.names.relative+".weight", b.c.RelativeBuckets, b.c.Heads), b.Ints(table...))
+	return b.transpose(b.gather(byDistance, b.Op("Add", near, b.Int(farthest))), 2, 0, 1)
 }
 
 func (b *graphBuilder) rotary(r Rotary) graphTurn {
