@@ -18,8 +18,9 @@ FOLDER_mpnet := .cache/models/all-mpnet-base-v2
 MODEL_FOLDER := $(or $(FOLDER_$(MODEL)),$(MODEL))
 LLM := .cache/models/SmolLM2-135M-Instruct/SmolLM2-135M-Instruct.Q4_1.gguf
 
-# The benchmarks and the example with a database are separate modules, so that their dependencies are not Retort's.
-MODULES := . bench examples/pgvector
+# The benchmarks, the encoder on onnxruntime and the examples with a database and with hugot are separate modules, so that
+# their dependencies are not Retort's.
+MODULES := . bench encoder/onnx examples/hugot examples/pgvector
 
 # The environment without LibTorch, even in a shell that has evaluated "retort libtorch env".
 PLAIN := GOFLAGS='$(filter-out -tags=% --tags=%,$(GOFLAGS))'
