@@ -56,8 +56,8 @@ func (m *Model) CompleteBatch(ctx context.Context, requests []generate.Request) 
 	}
 }
 
-// batch returns how many of the rows make up the next batch: at most Options.Rows, whose keys and values the network has
-// room for, and at least one.
+// batch returns how many of the rows make up the next batch: at most Options.Rows, whose keys and values the network
+// has room for, and at least one.
 func (m *Model) batch(requests []generate.Request, prompts []prompt, rows []int) int {
 	own, write := 0, 0
 	for n, r := range rows {

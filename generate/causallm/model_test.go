@@ -181,7 +181,9 @@ func TestCachedDecodingEqualsTheWholeTextAtOnce(t *testing.T) {
 }
 
 func TestABatchIsAsLargeAsItsKeysAndValuesAllow(t *testing.T) {
-	prompts := []prompt{{ids: make([]int32, 30), shared: 20}, {ids: make([]int32, 40), shared: 20}, {ids: make([]int32, 20)}}
+	prompts := []prompt{
+		{ids: make([]int32, 30), shared: 20}, {ids: make([]int32, 40), shared: 20}, {ids: make([]int32, 20)},
+	}
 	requests := []generate.Request{{MaxTokens: 5}, {MaxTokens: 5}, {MaxTokens: 30}}
 	for _, c := range []struct{ rows, room, want int }{
 		{64, 1000, 3},

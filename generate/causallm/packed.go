@@ -198,9 +198,11 @@ func (t *team) multiplyIntegers(s *torch.Scope, x torch.Tensor, p *packed) torch
 	return y
 }
 
-// feedForward is down (activate(gate x) * up x) in float32, where gate and up are the halves of gateUp's rows. What lies
-// between the two products stays in memory that is used again.
-func (t *team) feedForward(s *torch.Scope, x torch.Tensor, gateUp, down *packed, activate func([]float32)) torch.Tensor {
+// feedForward is down (activate(gate x) * up x) in float32, where gate and up are the halves of gateUp's rows. What
+// lies between the two products stays in memory that is used again.
+func (t *team) feedForward(
+	s *torch.Scope, x torch.Tensor, gateUp, down *packed, activate func([]float32),
+) torch.Tensor {
 	values, y := t.operands(s, x, down)
 	if y == nil {
 		return nil

@@ -139,8 +139,8 @@ func TestSmolLM2sAnswersDoNotDependOnTheirBatch(t *testing.T) {
 	}
 }
 
-// What is bound here are the keys and values of the rows, which without a bound would take three times as much, the logits,
-// and what a block of prompts computes; the last number is for LibTorch's allocator and Go's.
+// What is bound here are the keys and values of the rows, which without a bound would take three times as much, the
+// logits, and what a block of prompts computes; the last number is for LibTorch's allocator and Go's.
 func TestTheMemoryOfSmolLM2sAnswersIsBoundByItsSizes(t *testing.T) {
 	m := smollm2(t, Options{})
 	const rows, words = 32, 250

@@ -14,8 +14,8 @@ import "unsafe"
 func Multiplies() bool { return haveProduct }
 
 // A tile is the product of stripRows rows of weights with stripInputs rows of input, stripValues values at a time. A
-// register holds two values each of eight rows of weights, so that its lanes become the sums of eight rows, and two values
-// of an input row are broadcast to all lanes: what is loaded once serves stripInputs products, or stripRows.
+// register holds two values each of eight rows of weights, so that its lanes become the sums of eight rows, and two
+// values of an input row are broadcast to all lanes: what is loaded once serves stripInputs products, or stripRows.
 const (
 	stripRows   = 16
 	stripInputs = 4

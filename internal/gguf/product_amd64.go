@@ -15,14 +15,14 @@ func tileAVX2(t *tile)
 //go:noescape
 func roundAVX2(dst *int16, scale, sums *float32, src *float32, strips int)
 
-// interleaveAVX2 writes laneRows rows of signed bytes, one behind the other, to half of a strip: two values of each row,
-// then the room of the other half, then the next two.
+// interleaveAVX2 writes laneRows rows of signed bytes, one behind the other, to half of a strip: two values of each
+// row, then the room of the other half, then the next two.
 //
 //go:noescape
 func interleaveAVX2(dst *int16, src *byte, columns int)
 
-// The functions below unpack so many blocks, at least one, to q. Those that are named strip write the scales and least of
-// all groups, too, into one lane of a strip. unpack_amd64.s has them.
+// The functions below unpack so many blocks, at least one, to q. Those that are named strip write the scales and least
+// of all groups, too, into one lane of a strip. unpack_amd64.s has them.
 
 //go:noescape
 func stripQ4_0AVX2(q *byte, scales, least *float32, data *byte, blocks int)

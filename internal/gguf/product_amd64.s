@@ -1,7 +1,7 @@
 #include "textflag.h"
 
-// A tile is the product of 16 rows of weights with four rows of input. Two values each of eight rows are in Y8, of the other
-// eight in Y9. The sums of integers with input i are in Y(2i) and Y(2i+1), one lane a row.
+// A tile is the product of 16 rows of weights with four rows of input. Two values each of eight rows are in Y8, of the
+// other eight in Y9. The sums of integers with input i are in Y(2i) and Y(2i+1), one lane a row.
 
 // LOADS loads values 2p and 2p+1 of all rows.
 #define LOADS(p) \
@@ -101,7 +101,8 @@
 // func tileAVX2(t *tile)
 //
 // SI: weights, DI: their scales, R9: inputs, R10: their scales, R11, R12: least and sums, CX: strips left, DX: strips left
-// of the chunk, AX: all strips, R8: dst, BX: its stride. The sums of a chunk are at 0(SP), those of all chunks at 256(SP).
+// of the chunk, AX: all strips, R8: dst, BX: its stride. The sums of a chunk are at 0(SP), the sums of all chunks at
+// 256(SP).
 TEXT ·tileAVX2(SB), NOSPLIT, $512-8
 	MOVQ   t+0(FP), AX
 	MOVQ   0(AX), SI

@@ -44,9 +44,9 @@ type format struct {
 	values, bytes int
 	floats        func(dst []float32, data []byte) // all of dst
 	unpack        func(c *chunk, i int, block []byte)
-	// strip does what unpack does, of some blocks, and puts the groups where products want them. scales and quants do it in
-	// two steps: the groups of one block, and the values of some. Only haveProduct allows strip and quants. A type that has
-	// neither has unpack alone.
+	// strip does what unpack does, of some blocks, and puts the groups where products want them. scales and quants do
+	// it in two steps: the groups of one block, and the values of some. Only haveProduct allows strip and quants. A
+	// type that has neither has unpack alone.
 	strip   func(q *byte, scales, least *float32, data *byte, blocks int)
 	scales  func(c *chunk, i int, block []byte)
 	quants  func(q, data *byte, blocks int)
@@ -85,11 +85,15 @@ var formats = map[Type]format{
 	Q5_1: {name: "Q5_1", values: 32, bytes: 24, unpack: unpackQ5_1, shifted: true},
 	Q8_0: {name: "Q8_0", values: 32, bytes: 34, unpack: unpackQ8_0, strip: stripQ8_0AVX2},
 
-	Q2_K:   {name: "Q2_K", values: 256, bytes: 84, unpack: unpackQ2_K, fine: true, shifted: true},
-	Q3_K:   {name: "Q3_K", values: 256, bytes: 110, unpack: unpackQ3_K, fine: true},
-	Q4_K:   {name: "Q4_K", values: 256, bytes: 144, unpack: unpackQ4_K, scales: scalesK4, quants: bytesQ4_KAVX2, shifted: true},
-	Q5_K:   {name: "Q5_K", values: 256, bytes: 176, unpack: unpackQ5_K, shifted: true},
-	Q6_K:   {name: "Q6_K", values: 256, bytes: 210, unpack: unpackQ6_K, scales: scalesQ6_K, quants: bytesQ6_KAVX2, fine: true},
+	Q2_K: {name: "Q2_K", values: 256, bytes: 84, unpack: unpackQ2_K, fine: true, shifted: true},
+	Q3_K: {name: "Q3_K", values: 256, bytes: 110, unpack: unpackQ3_K, fine: true},
+	Q4_K: {
+		name: "Q4_K", values: 256, bytes: 144, unpack: unpackQ4_K, scales: scalesK4, quants: bytesQ4_KAVX2, shifted: true,
+	},
+	Q5_K: {name: "Q5_K", values: 256, bytes: 176, unpack: unpackQ5_K, shifted: true},
+	Q6_K: {
+		name: "Q6_K", values: 256, bytes: 210, unpack: unpackQ6_K, scales: scalesQ6_K, quants: bytesQ6_KAVX2, fine: true,
+	},
 	IQ4_NL: {name: "IQ4_NL", values: 32, bytes: 18, unpack: unpackIQ4_NL},
 	IQ4_XS: {name: "IQ4_XS", values: 256, bytes: 136, unpack: unpackIQ4_XS},
 

@@ -1,7 +1,7 @@
 #include "textflag.h"
 
-// The functions below unpack so many blocks to q, at least one. See blocks.go for the formats. Those for blocks of 32 values
-// write their groups' scales and least, too, into the row's lane of a strip.
+// The functions below unpack so many blocks to q, at least one. See blocks.go for the formats. Those for blocks of 32
+// values write their groups' scales and least, too, into the row's lane of a strip.
 
 DATA fifth<>+0(SB)/8, $0x0000000000000000
 DATA fifth<>+8(SB)/8, $0x0101010101010101
