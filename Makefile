@@ -160,6 +160,17 @@ bench-peer: libtorch model llm $(filter bge-small e5-small mpnet,$(PEER_MODELS))
 	$(PYTHON) bench/peer/bench_peer_search.py $(BENCH_PEER)/search-driver $(BENCH_PEER)/search $(BENCH_SEARCH_ARGS)
 	$(PYTHON) bench/peer/bench_peer_generate.py $(BENCH_PEER)/generate-driver $(LLM) --llamacpp $(LLAMACPP) $(BENCH_GENERATE_ARGS)
 
+BENCH_ENGINES_ARGS ?= --docs docs/performance.md
+
+.PHONY: bench-engines
+bench-engines: libtorch model $(PYTHON) $(ONNXRUNTIME) ## compare pure Go, LibTorch, onnxruntime and sentence-transformers for docs/performance.md
+	mkdir -p $(BENCH_PEER)
+	$(PLAIN) CGO_ENABLED=0 go -C bench build -o ../$(BENCH_PEER)/engine-go ./peer/engines
+	$(TORCH) go -C bench build -o ../$(BENCH_PEER)/engine-libtorch ./peer/engines
+	bin/retort-setup export -onnx -model $(MODEL_FOLDER) -out $(BENCH_PEER)/engine-onnx
+	PYTHONPATH=$(ONNXRUNTIME) $(PYTHON) bench/peer/bench_engines.py $(BENCH_PEER)/engine-go $(BENCH_PEER)/engine-libtorch \
+		$(MODEL_FOLDER) $(BENCH_PEER)/engine-onnx $(BENCH_ENGINES_ARGS)
+
 TEACHERS := go run ./examples/teachers -folder runs/teachers -collections '$(COLLECTIONS)' \
 	-student $(MODEL_FOLDER) -bge $(FOLDER_bge-small) -e5 $(FOLDER_e5-small) -llm $(LLM) $(TEACHERS_ARGS)
 

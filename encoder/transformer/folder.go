@@ -37,7 +37,7 @@ type Options struct {
 	// in float32, because the backward pass of attention in bfloat16 is slow on CPUs.
 	Precision retort.Precision
 	// BatchTokens is the largest number of tokens in one micro-batch of Encode, padding included; 0 means 256 for
-	// each thread of a processor, between 512 and 4,096, and 4,096 on a GPU.
+	// each thread of a processor, between 512 and 4,096, and 4,096 on a GPU. In pure Go, which pads nothing, 0 means 512.
 	BatchTokens int
 	// Threads is the number of threads that the model may use; 0 means GOMAXPROCS.
 	Threads int

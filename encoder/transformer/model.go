@@ -58,8 +58,8 @@ var (
 )
 
 // Open reads a model folder and copies its weights to the device. The caller must call Close. In a program built without
-// LibTorch, the model computes in pure Go, on the CPU and in fp32, and it must not be changed in its folder while it is
-// open: token embeddings stay in the mapped file. Replacing the files by others of the same name is harmless.
+// LibTorch, the model computes in pure Go, on the CPU and in fp32. Token embeddings then stay in the mapped file: it may
+// be replaced or removed while the model is open, but must not be written to.
 //
 // dir is a folder, or the name of a repository on the Hugging Face hub, such as BAAI/bge-small-en-v1.5 or, with a
 // revision, BAAI/bge-small-en-v1.5@main. Open downloads what is missing to the cache that Python's huggingface_hub uses.
@@ -205,11 +205,12 @@ func (m *Model) CheckTraining() error {
 
 // Encode returns one row per text, [len(texts) x d], row-major, L2-normalised unless Normalized returns false. It sorts
 // the texts by length and cuts them into micro-batches of Options.BatchTokens to reduce padding. The row of a text
-// depends on the other texts only by rounding. Encode checks ctx between micro-batches.
+// depends on the other texts only by rounding. Encode checks ctx between micro-batches or more often.
 //
-// Encode is safe for concurrent use. On a CPU, one thread computes a call of up to 32 tokens, so several such calls run
-// in parallel. Calls of up to 512 tokens that wait for a thread are batched together, unless ctx comes from
-// [encoder.Alone].
+// Encode is safe for concurrent use. In pure Go calls run in parallel, each micro-batch on one thread; a call of several
+// texts uses all of Options.Threads, and a text's row depends on no other text in any bit. On LibTorch and a CPU, one
+// thread computes a call of up to 32 tokens, so several such calls run in parallel; calls of up to 512 tokens that wait
+// for a thread are batched together, unless ctx comes from [encoder.Alone].
 func (m *Model) Encode(ctx context.Context, role encoder.Role, texts []string) (blas32.General, error) {
 	in, err := m.prepare(ctx, role, texts)
 	if err != nil {
