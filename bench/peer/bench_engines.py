@@ -20,7 +20,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 QUERY, PASSAGE = 12, 128  # tokens, special ones included
-WORDS = "how do i close a file that another process reads while the server shuts down and waits for all of them".split()
+WORDS = "how do i close a file that another process reads while the server stops and waits for all of them".split()
 
 
 def arguments():
