@@ -150,7 +150,9 @@ func (p *products) load(queries blas32.General) {
 }
 
 // each calls yield with the scores of the passages first, first+1, ... [passages x queries], a block at a time.
-func (p *products) each(ctx context.Context, passages blas32.General, yield func(first int, scores blas32.General)) error {
+func (p *products) each(
+	ctx context.Context, passages blas32.General, yield func(first int, scores blas32.General),
+) error {
 	for first := 0; first < passages.Rows; first += passageBlock {
 		if err := ctx.Err(); err != nil {
 			return err

@@ -17,8 +17,8 @@ func Pack(weights []float32, out, in int, bias []float32) *Packed {
 	return p
 }
 
-// Load packs weights [out x in] whose rows begin every ld floats, without a bias. It replaces what p holds and allocates
-// only if that was smaller, so that one Packed serves the keys of one text after another.
+// Load packs weights [out x in] whose rows begin every ld floats, without a bias. It replaces what p holds, and
+// allocates only if that was smaller, so that one Packed serves the keys of one text after another.
 func (p *Packed) Load(weights []float32, ld, out, in int) {
 	p.reset(out, in)
 	p.eachPanel(func(first, width, columns int, panel []float32) {

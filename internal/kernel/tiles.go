@@ -42,7 +42,9 @@ func mulTiles(p *Packed, dst []float32, ldd int, a []float32, lda, rows int) {
 }
 
 // mulPanel multiplies some rows with a panel. Rows are split evenly over tiles.
-func (p *Packed) mulPanel(dst []float32, ldd int, a []float32, lda, rows int, panel []float32, width int, bias *float32) {
+func (p *Packed) mulPanel(
+	dst []float32, ldd int, a []float32, lda, rows int, panel []float32, width int, bias *float32,
+) {
 	t := tile{lda: 4 * lda, ldc: 4 * ldd, start: bias}
 	tiles := ceilDiv(rows, p.with.rows)
 	for k := 0; k < p.in; k += depth {
