@@ -21,6 +21,7 @@ import (
 	"github.com/retort-ir/retort/encoder/transformer"
 	"github.com/retort-ir/retort/internal/kernel"
 	"github.com/retort-ir/retort/internal/rss"
+	"github.com/retort-ir/retort/internal/strictjson"
 	"github.com/retort-ir/retort/internal/torch"
 )
 
@@ -69,12 +70,16 @@ func run(ctx context.Context, dir string, o transformer.Options, in io.Reader, o
 	if err := answers.Encode(opened); err != nil {
 		return err
 	}
-	requests := json.NewDecoder(bufio.NewReader(in))
+	requests := bufio.NewReader(in)
 	for {
-		var r request
-		if err := requests.Decode(&r); err == io.EOF {
+		line, err := requests.ReadBytes('\n')
+		if err == io.EOF && len(line) == 0 {
 			return nil
-		} else if err != nil {
+		} else if err != nil && err != io.EOF {
+			return fmt.Errorf("request: %w", err)
+		}
+		var r request
+		if err := strictjson.Unmarshal(line, &r); err != nil {
 			return fmt.Errorf("request: %w", err)
 		}
 		answer, err := r.answer(ctx, model)
