@@ -90,11 +90,11 @@ func TestHeavyPackagesStayOutOfReach(t *testing.T) {
 	}
 }
 
-// What needs PostgreSQL or Python is no dependency of Retort.
+// The stores of the examples are no dependencies of Retort.
 func TestTheRootModuleDoesNotRequireWhatItsExamplesNeed(t *testing.T) {
 	mod, err := os.ReadFile("go.mod")
 	require.NoError(t, err)
-	for _, name := range []string{"jackc/pgx", "pgvector"} {
+	for _, name := range []string{"jackc/pgx", "pgvector", "sqlite", "qdrant", "opensearch", "elasticsearch"} {
 		require.NotContains(t, string(mod), name)
 	}
 }
