@@ -20,7 +20,7 @@ LLM := .cache/models/SmolLM2-135M-Instruct/SmolLM2-135M-Instruct.Q4_1.gguf
 
 # The benchmarks, the encoder on onnxruntime and the examples with a database and with hugot are separate modules, so that
 # their dependencies are not Retort's.
-MODULES := . bench encoder/onnx examples/hugot examples/pgvector
+MODULES := . bench encoder/onnx examples/bleve examples/hugot examples/pgvector examples/sqlite
 
 # The environment without LibTorch, even in a shell that has evaluated "retort libtorch env".
 PLAIN := GOFLAGS='$(filter-out -tags=% --tags=%,$(GOFLAGS))'
@@ -189,6 +189,17 @@ towers: build model ## measure towers and losses for docs/results.md (COLLECTION
 widths: libtorch model ## measure vectors trained at nested widths for docs/results.md (COLLECTIONS: BEIR folders with cranfield)
 	$(TORCH) go run ./examples/widths -folder runs/widths -collection '$(COLLECTIONS)/cranfield' -model $(MODEL_FOLDER) \
 		-docs docs/results.md $(WIDTHS_ARGS)
+
+runs/godoc/model/modules.json:
+	$(MAKE) demo MODEL=minilm
+
+.PHONY: example-bleve example-sqlite
+example-bleve: ## swap the query encoder of a search in bleve while queries run (after make demo)
+example-sqlite: ## swap the query encoder of a search in SQLite while queries run (after make demo)
+example-bleve example-sqlite: runs/godoc/model/modules.json
+	$(PLAIN) go run ./examples/godoc $(GODOC)
+	$(PLAIN) CGO_ENABLED=0 go -C examples/$(@:example-%=%) build -o ../../.cache/$@ .
+	.cache/$@ -corpus $(GODOC)/corpus.jsonl -queries $(GODOC)/queries.jsonl -model $(FOLDER_minilm) -student runs/godoc/model
 
 PGSERVER := .cache/pgserver
 
