@@ -39,7 +39,7 @@ func CheckVectors(ctx context.Context, e Encoder, passages []string, vectors bla
 		}
 		if apart = math.Sqrt(apart / length); !(apart <= indexError) { // also if it is NaN
 			return fmt.Errorf("the model's vector of the passage %.40q differs from the stored vector by %.2g of its length: "+
-				"another model, or one whose passage tower was trained too, made the index", passages[i], apart)
+				"another model made the index, or the passage tower was trained too", passages[i], apart)
 		}
 	}
 	return nil

@@ -27,6 +27,7 @@ func TestCheckVectorsKnowsTheModelThatMadeAnIndex(t *testing.T) {
 		m.Data[i] *= factor
 		return m
 	}
+	one := blas32.General{Rows: 1, Cols: 16, Stride: 16, Data: vectors.Data[:16]}
 	largest := 0
 	for i, v := range vectors.Data {
 		if math.Abs(float64(v)) > math.Abs(float64(vectors.Data[largest])) {
@@ -44,7 +45,7 @@ func TestCheckVectorsKnowsTheModelThatMadeAnIndex(t *testing.T) {
 		"one passage of two":         {open(1, 16), changed(largest, 1.1), "differs"},
 		"another width":              {open(1, 8), vectors, "stored vectors"},
 		"a stored value that is NaN": {open(1, 16), changed(largest, float32(math.NaN())), "differs"},
-		"fewer vectors":              {open(1, 16), blas32.General{Rows: 1, Cols: 16, Stride: 16, Data: vectors.Data[:16]}, "stored vectors"},
+		"fewer vectors":              {open(1, 16), one, "stored vectors"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := encoder.CheckVectors(t.Context(), test.model, passages, test.vectors)

@@ -90,7 +90,8 @@ func (s *store) Write(ctx context.Context, passages []retort.Passage, vectors bl
 
 func (s *store) Vector(ctx context.Context, id string) ([]float32, error) {
 	var raw []byte
-	err := s.db.QueryRowContext(ctx, "SELECT vector FROM passages JOIN vectors USING (number) WHERE id = ?", id).Scan(&raw)
+	const query = "SELECT vector FROM passages JOIN vectors USING (number) WHERE id = ?"
+	err := s.db.QueryRowContext(ctx, query, id).Scan(&raw)
 	if err != nil {
 		return nil, err
 	}
@@ -108,8 +109,8 @@ func (s *store) Dense(ctx context.Context, query []float32, k int) ([]string, er
 		return nil, err
 	}
 	// The distance is Euclidean. Vectors of length 1 have the same order by their inner product.
-	return s.ids(ctx, `SELECT id FROM vectors JOIN passages USING (number) WHERE vector MATCH ? AND k = ? ORDER BY distance`,
-		raw, min(k, mostNearest))
+	return s.ids(ctx, `SELECT id FROM vectors JOIN passages USING (number)
+		WHERE vector MATCH ? AND k = ? ORDER BY distance`, raw, min(k, mostNearest))
 }
 
 func (s *store) Text(ctx context.Context, query string, k int) ([]string, error) {
@@ -118,8 +119,8 @@ func (s *store) Text(ctx context.Context, query string, k int) ([]string, error)
 		return nil, nil
 	}
 	// A quoted word is no operator of FTS5. Its rank is a negative BM25.
-	return s.ids(ctx, `SELECT id FROM words JOIN passages ON number = words.rowid WHERE words MATCH ? ORDER BY rank LIMIT ?`,
-		`"`+strings.Join(words, `" OR "`)+`"`, k)
+	return s.ids(ctx, `SELECT id FROM words JOIN passages ON number = words.rowid
+		WHERE words MATCH ? ORDER BY rank LIMIT ?`, `"`+strings.Join(words, `" OR "`)+`"`, k)
 }
 
 // ids returns the first column of a query's rows.

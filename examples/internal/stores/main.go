@@ -43,8 +43,8 @@ type Options struct {
 	Open            Open
 }
 
-// Run encodes and writes the passages, unless they are in the store. Then it asks the queries, swaps the encoder for the
-// student and asks them again, while users ask all the time. It prints what came of it.
+// Run encodes and writes the passages, unless they are in the store. Then it asks the queries, swaps the encoder for
+// the student and asks them again, while users ask all the time. It prints what came of it.
 func Run(ctx context.Context, o Options, out io.Writer) (err error) {
 	corpus, err := retort.LoadCorpus(o.Corpus)
 	if err != nil {
@@ -98,7 +98,9 @@ func indexName(corpus retort.Corpus, fingerprint string) (string, error) {
 }
 
 // show asks all queries, swaps the encoder for the student and asks them again. Users ask all the while.
-func (s *search) show(ctx context.Context, queries []retort.Query, corpus retort.Corpus, dir string, out io.Writer) error {
+func (s *search) show(
+	ctx context.Context, queries []retort.Query, corpus retort.Corpus, dir string, out io.Writer,
+) error {
 	u := &users{search: s, queries: queries}
 	stop := u.start(ctx)
 	defer stop()
@@ -128,8 +130,8 @@ func (s *search) show(ctx context.Context, queries []retort.Query, corpus retort
 	before[example].print(out, "before")
 	after[example].print(out, "after")
 	fmt.Fprintf(out, "the swap changed the first passage of %d of %d dense answers\n", changed, len(queries))
-	fmt.Fprintf(out, "users' queries: %d answered before the swap, %d after it, %d failed\n", u.answered[1], u.answered[2],
-		u.failed)
+	fmt.Fprintf(out, "users' queries: %d answered before the swap, %d after it, %d failed\n", u.answered[1],
+		u.answered[2], u.failed)
 	return u.first
 }
 

@@ -114,7 +114,8 @@ func TestAStrangerIsClosedAndDoesNotAnswer(t *testing.T) {
 }
 
 func TestUsersCountFailures(t *testing.T) {
-	s := &search{store: &memory{ids: []string{"a"}, err: errors.New("the disk is gone")}, encoder: live.New(newModel(t, 1))}
+	broken := &memory{ids: []string{"a"}, err: errors.New("the disk is gone")}
+	s := &search{store: broken, encoder: live.New(newModel(t, 1))}
 	u := &users{search: s, queries: []retort.Query{{ID: "q", Text: "passage"}}}
 	u.start(t.Context())()
 	require.GreaterOrEqual(t, u.failed, usersAtOnce)

@@ -82,14 +82,14 @@ var queries = []retort.Query{
 // passages are n short texts, equal in every test.
 func passages(n int) []retort.Passage {
 	r := rand.New(rand.NewPCG(1, 1))
-	words := strings.Fields("pump valve floor limit pressure spare filter gauge motor rotor seal shaft hose tank lamp switch")
+	words := strings.Fields("pump valve floor limit pressure spare filter gauge motor rotor seal shaft hose tank lamp")
 	pick := func() string { return words[r.IntN(len(words))] }
 	all := make([]retort.Passage, n)
 	for i := range all {
 		all[i] = retort.Passage{
 			ID: fmt.Sprintf("unit/%03d", i), Title: fmt.Sprintf("%s of the %s", pick(), pick()),
-			Text: fmt.Sprintf("The %s opens the %s where the %s rises above unit%d. O'Brien keeps a %s beside the %s.", pick(),
-				pick(), pick(), i, pick(), pick()),
+			Text: fmt.Sprintf("The %s opens the %s where the %s rises above unit%d. O'Brien keeps a %s beside the %s.",
+				pick(), pick(), pick(), i, pick(), pick()),
 		}
 	}
 	return all
