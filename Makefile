@@ -20,7 +20,7 @@ LLM := .cache/models/SmolLM2-135M-Instruct/SmolLM2-135M-Instruct.Q4_1.gguf
 
 # The benchmarks, the encoder on onnxruntime and the examples with a database and with hugot are separate modules, so that
 # their dependencies are not Retort's.
-MODULES := . bench encoder/onnx examples/bleve examples/hugot examples/pgvector examples/sqlite
+MODULES := . bench encoder/onnx examples/bleve examples/hugot examples/pgvector examples/qdrant examples/sqlite
 
 # The environment without LibTorch, even in a shell that has evaluated "retort libtorch env".
 PLAIN := GOFLAGS='$(filter-out -tags=% --tags=%,$(GOFLAGS))'
