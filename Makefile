@@ -20,7 +20,7 @@ LLM := .cache/models/SmolLM2-135M-Instruct/SmolLM2-135M-Instruct.Q4_1.gguf
 
 # The benchmarks, the encoder on onnxruntime and the examples with a database and with hugot are separate modules, so that
 # their dependencies are not Retort's.
-MODULES := . bench encoder/onnx examples/bleve examples/hugot examples/pgvector examples/qdrant examples/sqlite
+MODULES := . bench encoder/onnx examples/bleve examples/hugot examples/opensearch examples/pgvector examples/qdrant examples/sqlite
 
 # The environment without LibTorch, even in a shell that has evaluated "retort libtorch env".
 PLAIN := GOFLAGS='$(filter-out -tags=% --tags=%,$(GOFLAGS))'
@@ -218,6 +218,22 @@ example-pgvector: libtorch model $(PGSERVER) ## replace the query encoder of a s
 test-pgvector: $(PGSERVER) ## run the tests of examples/pgvector, which need a database
 	PYTHONPATH=$(PGSERVER) $(PLAIN) CGO_ENABLED=1 python3 examples/pgvector/with_postgres.py \
 		go -C examples/pgvector test -race -count=1 .
+
+OPENSEARCH := .cache/opensearch
+OPENSEARCH_POM := mvn -q -B -f examples/opensearch/testdata/pom.xml
+
+$(OPENSEARCH):
+	rm -rf $(OPENSEARCH).new
+	$(OPENSEARCH_POM) dependency:copy-dependencies -DincludeTypes=jar -DoutputDirectory=$(abspath $(OPENSEARCH).new)
+	$(OPENSEARCH_POM) dependency:unpack-dependencies -DincludeTypes=zip -DoutputDirectory=$(abspath $(OPENSEARCH).new) \
+		-DmarkersDirectory=$(abspath $(OPENSEARCH).new)/markers
+	mv $(OPENSEARCH).new $(OPENSEARCH)
+
+# The test with an OpenSearch is skipped where Maven or Java is missing.
+ifneq (,$(and $(shell command -v mvn),$(shell command -v java)))
+test-plain test-torch: $(OPENSEARCH)
+test-plain test-torch: export RETORT_OPENSEARCH := $(abspath $(OPENSEARCH))
+endif
 
 LLAMACPP := .cache/xllamacpp
 

@@ -89,6 +89,14 @@ func (a admin) Create(_ context.Context, r *qdrant.CreateCollection) (*qdrant.Co
 	return &qdrant.CollectionOperationResponse{Result: true}, nil
 }
 
+func (a admin) Delete(_ context.Context, r *qdrant.DeleteCollection) (*qdrant.CollectionOperationResponse, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	_, ok := a.collections[r.GetCollectionName()]
+	delete(a.collections, r.GetCollectionName())
+	return &qdrant.CollectionOperationResponse{Result: ok}, nil
+}
+
 // find returns a collection. The caller holds the lock.
 func (d *double) find(name string) (*collection, error) {
 	if c := d.collections[name]; c != nil {

@@ -31,6 +31,29 @@ const (
 	stranger = testdata + "tiny"
 )
 
+// RunOnServer tests a store on a server that keeps the indexes. Each test has indexes of its own, which remove removes in
+// the end.
+func RunOnServer(t *testing.T, open stores.Open, address string, remove func(context.Context, stores.Store) error) {
+	tests, opened := 0, map[string]int{}
+	t.Cleanup(func() {
+		ctx := context.Background()
+		for index, dim := range opened {
+			s, err := open(ctx, address, index, dim)
+			require.NoError(t, err)
+			require.NoError(t, errors.Join(remove(ctx, s), s.Close()))
+		}
+	})
+	own := func(ctx context.Context, address, index string, dim int) (stores.Store, error) {
+		index = fmt.Sprintf("%s_test_%d_%d", index, os.Getpid(), tests)
+		opened[index] = dim
+		return open(ctx, address, index, dim)
+	}
+	Run(t, own, func(*testing.T) string {
+		tests++
+		return address
+	})
+}
+
 // Run tests a store. newAddress returns the address of a store without passages. A folder or a server may hold several
 // indexes.
 func Run(t *testing.T, open stores.Open, newAddress func(t *testing.T) string) {
