@@ -71,7 +71,7 @@ func topK(ctx context.Context, queries, passages blas32.General, k int) ([][]Hit
 		return emptyRankings(queries.Rows), ctx.Err()
 	}
 	rows := max(1, slabBytes/(4*passages.Cols)/passageBlock) * passageBlock
-	shards := min(ceilDiv(min(rows, passages.Rows), passageBlock), ceilDiv(runtime.GOMAXPROCS(0), blocks))
+	shards := shardsFor(blocks, ceilDiv(min(rows, passages.Rows), passageBlock))
 	found := make([]shard, blocks*shards)
 	for i := range found {
 		found[i] = newShard(min(queryBlock, queries.Rows-i/shards*queryBlock), k)
@@ -93,6 +93,11 @@ func topK(ctx context.Context, queries, passages blas32.General, k int) ([][]Hit
 		}
 	}
 	return mergeShards(found, queries.Rows, shards), nil
+}
+
+// shardsFor returns into how many parts passages of some tiles are split, so that each processor has work.
+func shardsFor(queryBlocks, tiles int) int {
+	return min(tiles, ceilDiv(runtime.GOMAXPROCS(0), queryBlocks))
 }
 
 func mergeShards(found []shard, queries, shards int) [][]Hit {

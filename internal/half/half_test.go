@@ -23,3 +23,22 @@ func TestHalvesWidenExactly(t *testing.T) {
 func TestBFloat16IsTheUpperHalf(t *testing.T) {
 	require.Equal(t, float32(-3.140625), FromBFloat16(0xc049))
 }
+
+func TestFloatsRoundToTheNearestHalf(t *testing.T) {
+	for h := range uint16(0x7c00) {
+		v := Float32(h)
+		require.Equal(t, h, FromFloat32(v))
+		require.Equal(t, h|0x8000, FromFloat32(-v))
+		next := Float32(h + 1)
+		if h == 0x7bff {
+			next = 65536
+		}
+		middle := v + (next-v)/2
+		require.Equal(t, h+h&1, FromFloat32(middle), "half-way above %#04x", h)
+		require.Equal(t, h, FromFloat32(math.Nextafter32(middle, 0)), "%#04x", h)
+		require.Equal(t, h+1, FromFloat32(math.Nextafter32(middle, 1e6)), "%#04x", h)
+	}
+	require.Equal(t, uint16(0xfc00), FromFloat32(float32(math.Inf(-1))))
+	nan := Float32(FromFloat32(float32(math.NaN())))
+	require.True(t, nan != nan)
+}

@@ -270,3 +270,9 @@ func firstAboveAVX512(x, bound *float32, n int) int
 
 //go:noescape
 func transposeAVX2(dst *float32, ldd int, src *float32, lds, blocks int)
+
+//go:noescape
+func widenAVX2(dst *float32, x *uint16, n int)
+
+//go:noescape
+func dotsInt8AVX2(dst *int32, row *int8, queries *int16, n int)

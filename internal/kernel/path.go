@@ -32,6 +32,8 @@ type implementation struct {
 	scale                               func(x []float32, by float32)
 	dot                                 func(a, b []float32) float32
 	firstAbove                          func(x, bound []float32) int
+	widen                               func(dst []float32, x []uint16)
+	dotsInt8                            func(dst *[4]int32, row []int8, queries []int16)
 	layerNorm                           func(dst, x, residual, weight, bias []float32, eps float32)
 	rmsNorm                             func(dst, x, weight []float32, eps float32)
 }

@@ -17,6 +17,7 @@ func assembly() []*implementation {
 
 var ofAVX2 = implementation{
 	path: AVX2, panel: 16, narrow: 8, rows: 6, mul: mulTiles, interleave: interleaveAVX2,
+	widen: widenHalves, dotsInt8: dotsInt8Blocks,
 	gelu:     func(x []float32) { geluAVX2(first(x), len(x)) },
 	geluTanh: func(x []float32) { geluTanhAVX2(first(x), len(x)) },
 	silu:     func(x []float32) { siluAVX2(first(x), len(x)) },
@@ -43,6 +44,7 @@ var ofAVX2 = implementation{
 
 var ofAVX512 = implementation{
 	path: AVX512, panel: 32, narrow: 16, rows: 12, mul: mulTiles, interleave: interleaveAVX2,
+	widen: widenHalves, dotsInt8: dotsInt8Blocks,
 	gelu:     func(x []float32) { geluAVX512(first(x), len(x)) },
 	geluTanh: func(x []float32) { geluTanhAVX512(first(x), len(x)) },
 	silu:     func(x []float32) { siluAVX512(first(x), len(x)) },

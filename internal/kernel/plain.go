@@ -8,7 +8,7 @@ var plain = implementation{
 	path: Plain, panel: 4, narrow: 4, mul: mulPlain, interleave: interleavePlain,
 	gelu: geluPlain, geluTanh: geluTanhPlain, silu: siluPlain, relu: reluPlain, softmax: softmaxPlain,
 	add: addPlain, multiply: multiplyPlain, scale: scalePlain, dot: dotPlain, firstAbove: firstAbovePlain,
-	layerNorm: layerNormPlain, rmsNorm: rmsNormPlain,
+	layerNorm: layerNormPlain, rmsNorm: rmsNormPlain, widen: widenPlain, dotsInt8: dotsInt8Plain,
 }
 
 func mulPlain(p *Packed, dst []float32, ldd int, a []float32, lda, rows int) {

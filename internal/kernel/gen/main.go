@@ -22,12 +22,15 @@ func files() map[string][]byte {
 		x.vectors(vectors, amd64)
 	}
 	transpose(products, amd64)
+	small := assembly()
+	quantized(small, amd64)
 	constants(vectors)
 	arm, arm64 := assembly(), declarations()
 	neonProducts(arm, arm64)
 	return map[string][]byte{
 		"products_amd64.s":      products.Bytes(),
 		"vectors_amd64.s":       vectors.Bytes(),
+		"quantized_amd64.s":     small.Bytes(),
 		"declarations_amd64.go": amd64.source(),
 		"products_arm64.s":      arm.Bytes(),
 		"declarations_arm64.go": arm64.source(),
