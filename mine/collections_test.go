@@ -58,7 +58,7 @@ func TestBM25ReachesLuceneFiguresOnJudgedCollections(t *testing.T) {
 }
 
 // loadTestQueries returns the queries that have a relevant passage in the test judgements, and those judgements.
-func loadTestQueries(t *testing.T, dir string) ([]retort.Query, map[string]map[string]int) {
+func loadTestQueries(t testing.TB, dir string) ([]retort.Query, map[string]map[string]int) {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(dir, "qrels", "test.tsv"))
 	require.NoError(t, err)

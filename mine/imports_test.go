@@ -36,7 +36,7 @@ func TestMinePullsInLittle(t *testing.T) {
 	}
 	require.ElementsMatch(t, []string{
 		"retort", "retort/encoder", "retort/mine", "retort/internal/atomicfile", "retort/internal/ctxio", "retort/internal/device",
-		"retort/internal/filekind", "retort/internal/filelock", "retort/internal/jsonl", "retort/internal/kernel", "retort/internal/matrix",
+		"retort/internal/filekind", "retort/internal/filelock", "retort/internal/half", "retort/internal/jsonl", "retort/internal/kernel", "retort/internal/matrix",
 		"retort/internal/language", "retort/internal/ledger", "retort/internal/mmap", "retort/internal/nolibtorch", "retort/internal/npy", "retort/internal/parallel",
 		"retort/internal/percentile", "retort/internal/regular", "retort/internal/strictjson", "retort/internal/textfile", "retort/internal/zscore",
 	}, ours)

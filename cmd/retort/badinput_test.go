@@ -147,6 +147,8 @@ func TestWrongCommandLinesAreNamed(t *testing.T) {
 		{"search -corpus c -model m -threads -1 x", "-threads is -1"},
 		{"search -corpus c -model m -precision fp8 x", `-precision is "fp8", want fp32 or bf16`},
 		{"search -corpus c -model m -pooling middle x", `-pooling: pooling "middle" is not supported; cls, max,`},
+		{"search -corpus c -model m -vectors-as int4 x", `-vectors-as is "int4", want float32 or float16 or int8 or binary`},
+		{"search -corpus c -bm25 -vectors-as int8 x", "-vectors-as has no effect on this ranker"},
 		{"search -corpus c -bm25 -dim 8 x", "-dim has no effect on this ranker"},
 		{"embed f -role query -out o", "-model is missing"},
 		{"embed -model m f -out o", "-role is missing"},

@@ -22,6 +22,7 @@ import (
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/encoder/encodertest"
 	"github.com/retort-ir/retort/internal/npy"
+	"github.com/retort-ir/retort/mine"
 )
 
 // quiet shows no progress.
@@ -151,6 +152,25 @@ func TestDenseVectorsFromAFileRankAsThoseEncodedNow(t *testing.T) {
 	got, err := read.Search(t.Context(), queries, 4)
 	require.NoError(t, err)
 	require.Equal(t, want, got)
+}
+
+func TestQuantizedVectorsRankWithTheScoresOfFloat32(t *testing.T) {
+	enc := inMemoryEncoder(t)
+	corpus, err := loadCorpus(t.Context(), collection(t, nil)+"/corpus.jsonl")
+	require.NoError(t, err)
+	queries := []retort.Query{{ID: "1", Text: "reads a file"}, {ID: "2", Text: "separator"}}
+	exact, err := (&rankerFlags{as: exactVectors}).openDense(t.Context(), enc, corpus, quiet())
+	require.NoError(t, err)
+	want, err := exact.Search(t.Context(), queries, 4)
+	require.NoError(t, err)
+	for _, as := range vectorPrecisions()[1:] {
+		index, err := (&rankerFlags{as: as}).openDense(t.Context(), enc, corpus, quiet())
+		require.NoError(t, err)
+		require.IsType(t, &mine.Quantized{}, index)
+		got, err := index.Search(t.Context(), queries, 4)
+		require.NoError(t, err)
+		require.Equal(t, want, got, as)
+	}
 }
 
 func TestDenseVectorsThatDoNotFitAreRefused(t *testing.T) {

@@ -187,6 +187,7 @@ func withFlag(err error) error {
 type rankerFlags struct {
 	model    modelFlags
 	vectors  string
+	as       string // precision of the vectors
 	bm25     bool
 	k1, b    float64
 	analyzer string
@@ -194,6 +195,8 @@ type rankerFlags struct {
 
 const rankerUsage = modelUsage + `
   -vectors FILE.npy     vectors of the passages, from "retort embed -role passage" with the same corpus and model
+  -vectors-as P         search vectors of float16, int8 or binary numbers, and rank four candidates for each passage that
+                        is wanted in float32 (float32: search exactly)
   -bm25                 rank with BM25, in place of a model
   -k1 K                 k1 of BM25 (.9 as in Anserini; Lucene has 1.2)
   -b B                  b of BM25 (.4 as in Anserini; Lucene has .75)` + analyzerUsage
@@ -201,6 +204,7 @@ const rankerUsage = modelUsage + `
 func (r *rankerFlags) add(flags *flag.FlagSet) {
 	r.model.add(flags)
 	flags.StringVar(&r.vectors, "vectors", "", "")
+	flags.StringVar(&r.as, "vectors-as", exactVectors, "")
 	flags.BoolVar(&r.bm25, "bm25", false, "")
 	flags.Float64Var(&r.k1, "k1", .9, "")
 	flags.Float64Var(&r.b, "b", .4, "")
@@ -216,7 +220,7 @@ func (r *rankerFlags) check(flags *flag.FlagSet) error {
 	flags.Visit(func(f *flag.Flag) {
 		ofBM25 := slices.Contains([]string{"k1", "b", "analyzer"}, f.Name)
 		ofModel := slices.Contains([]string{
-			"vectors", "threads", "device", "precision", "query-prompt", "passage-prompt", "query-tokens", "passage-tokens",
+			"vectors", "vectors-as", "threads", "device", "precision", "query-prompt", "passage-prompt", "query-tokens", "passage-tokens",
 			"pooling", "dim",
 		}, f.Name)
 		if ofBM25 && !r.bm25 || ofModel && r.bm25 {
@@ -227,6 +231,9 @@ func (r *rankerFlags) check(flags *flag.FlagSet) error {
 		return wrong
 	}
 	if !r.bm25 {
+		if err := oneOf("-vectors-as", r.as, vectorPrecisions()...); err != nil {
+			return err
+		}
 		return r.model.check()
 	}
 	if !(r.k1 >= 0) || math.IsInf(r.k1, 0) {
@@ -266,7 +273,7 @@ func (r *rankerFlags) open(ctx context.Context, corpus retort.Corpus, queries []
 	if err != nil {
 		return nil, nil, err
 	}
-	index, err := newDense(ctx, model, corpus, r.vectors, p)
+	index, err := r.openDense(ctx, model, corpus, p)
 	if err == nil {
 		err = sayCut(ctx, model, nil, queries, p)
 	}
@@ -274,6 +281,28 @@ func (r *rankerFlags) open(ctx context.Context, corpus retort.Corpus, queries []
 		return nil, nil, errors.Join(err, model.Close())
 	}
 	return index, model.Close, nil
+}
+
+// exactVectors is the value of -vectors-as for a search that does not quantize.
+const exactVectors = "float32"
+
+// vectorPrecisions returns the values of -vectors-as.
+func vectorPrecisions() []string {
+	values := []string{exactVectors}
+	for _, p := range mine.Precisions() {
+		values = append(values, string(p))
+	}
+	return values
+}
+
+// openDense returns the search in the model's vectors, in the precision asked for.
+func (r *rankerFlags) openDense(ctx context.Context, enc encoder.Encoder, corpus retort.Corpus, p *progress.Progress,
+) (mine.Retriever, error) {
+	dense, err := newDense(ctx, enc, corpus, r.vectors, p)
+	if err != nil || r.as == exactVectors {
+		return dense, err
+	}
+	return dense.Quantize(mine.Precision(r.as))
 }
 
 func (r *rankerFlags) bm25Options(analyzer mine.Analyzer) mine.BM25Options {
