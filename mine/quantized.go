@@ -25,16 +25,15 @@ const (
 // Precisions returns all precisions, from the largest vectors to the smallest.
 func Precisions() []Precision { return []Precision{Float16, Int8, Binary} }
 
-// rescoreMultiplier is how many candidates a search in quantized vectors finds for each passage that it returns.
-const rescoreMultiplier = 4
-
-// Quantized searches like [Dense], in smaller copies of the vectors: it finds 4k candidates by them and ranks these by
-// the float32 vectors of the Dense. So the scores are exact, and a passage is missed only if it is not among the
-// candidates. The memory holds the small vectors. The float32 vectors, which [OpenDense] leaves in their file, are read
-// only where they are candidates'. Quantized is safe for concurrent use.
+// Quantized searches like [Dense], in smaller copies of the vectors: it finds more candidates by them than it returns,
+// four times as many for [Binary] and twice as many for the others, and ranks these by the float32 vectors of the Dense.
+// So the scores are exact, and a passage is missed only if it is not among the candidates. The memory holds the small
+// vectors. The float32 vectors, which [OpenDense] leaves in their file, are read only where they are candidates'.
+// Quantized is safe for concurrent use.
 type Quantized struct {
-	dense *Dense
-	codes codes
+	dense      *Dense
+	codes      codes
+	multiplier int // candidates for each passage that a search returns
 }
 
 // codes are vectors in some precision.
@@ -50,20 +49,21 @@ type codes interface {
 func (x *Dense) Quantize(p Precision) (*Quantized, error) {
 	var c codes
 	var err error
+	multiplier := 2
 	switch p {
 	case Float16:
 		c, err = newHalves(x.vectors)
 	case Int8:
 		c = newInt8Codes(x.vectors)
 	case Binary:
-		c = newSignCodes(x.vectors)
+		c, multiplier = newSignCodes(x.vectors), 4
 	default:
 		err = fmt.Errorf("precision %q is unknown, want one of %q", p, Precisions())
 	}
 	if err != nil {
 		return nil, fmt.Errorf("quantize: %w", err)
 	}
-	return &Quantized{dense: x, codes: c}, nil
+	return &Quantized{dense: x, codes: c, multiplier: multiplier}, nil
 }
 
 // Bytes returns the memory of the small vectors.
@@ -90,8 +90,8 @@ func (x *Quantized) SearchVectors(ctx context.Context, queries blas32.General, k
 		return nil, fmt.Errorf("quantized: %w", err)
 	}
 	candidates := x.dense.Len()
-	if k < candidates/rescoreMultiplier {
-		candidates = k * rescoreMultiplier
+	if k < candidates/x.multiplier {
+		candidates = k * x.multiplier
 	}
 	found, err := x.candidates(ctx, queries, candidates)
 	if err != nil {

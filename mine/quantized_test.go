@@ -105,7 +105,7 @@ func TestQuantizedIsExactWhereAllPassagesAreCandidates(t *testing.T) {
 	clear(queries.Data[queries.Stride:][:24])
 	for _, p := range mine.Precisions() {
 		dense, quantized := quantize(t, passages, p)
-		for _, k := range []int{8, 30, math.MaxInt} {
+		for _, k := range []int{15, 30, math.MaxInt} {
 			want, err := dense.SearchVectors(t.Context(), queries, k)
 			require.NoError(t, err)
 			got, err := quantized.SearchVectors(t.Context(), queries, k)

@@ -195,8 +195,8 @@ type rankerFlags struct {
 
 const rankerUsage = modelUsage + `
   -vectors FILE.npy     vectors of the passages, from "retort embed -role passage" with the same corpus and model
-  -vectors-as P         search vectors of float16, int8 or binary numbers, and rank four candidates for each passage that
-                        is wanted in float32 (float32: search exactly)
+  -vectors-as P         float32 searches exactly; float16, int8 and binary search smaller vectors for two to four times
+                        as many passages and rank these in float32 (float32)
   -bm25                 rank with BM25, in place of a model
   -k1 K                 k1 of BM25 (.9 as in Anserini; Lucene has 1.2)
   -b B                  b of BM25 (.4 as in Anserini; Lucene has .75)` + analyzerUsage
