@@ -18,13 +18,17 @@ import (
 	"github.com/retort-ir/retort/examples/internal/stores/storestest"
 )
 
-// RETORT_OPENSEARCH is the address of an OpenSearch with the k-NN plugin, or a folder of its jars ("make opensearch").
+// RETORT_OPENSEARCH is the address of an OpenSearch with the k-NN plugin, or a folder of its jars, as from
+// "make .cache/opensearch".
 func TestOpenSearch(t *testing.T) {
 	address := os.Getenv("RETORT_OPENSEARCH")
 	if address == "" {
 		t.Skip("no OpenSearch: set RETORT_OPENSEARCH to its address, or to the folder of \"make .cache/opensearch\"")
 	}
 	if !strings.HasPrefix(address, "http") {
+		if _, err := os.Stat(address); err != nil {
+			t.Skipf("no OpenSearch: %v", err)
+		}
 		address = startServer(t, address)
 	}
 	storestest.RunOnServer(t, open, address, remove)
