@@ -63,8 +63,10 @@ build: libtorch ## build bin/retort with LibTorch
 	$(TORCH) go build -o bin/retort ./cmd/retort
 
 .PHONY: demo
+demo: RUN := runs/godoc$(if $(filter-out minilm,$(MODEL)),-$(notdir $(MODEL:/=)))
 demo: build model ## specialise the encoder MODEL on the documentation of your Go, and measure it (minilm)
-	bin/retort demo -model $(MODEL_FOLDER) -out runs/godoc$(if $(filter-out minilm,$(MODEL)),-$(notdir $(MODEL:/=)))
+	bin/retort demo -model $(MODEL_FOLDER) -out $(RUN)
+	bin/retort-setup demo -answer -out $(RUN)
 
 ONNXRUNTIME := .cache/onnxruntime
 

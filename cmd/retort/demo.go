@@ -18,25 +18,31 @@ import (
 var demoCommand = command{
 	name:    "demo",
 	summary: "specialise a model on your own Go's documentation, and measure it",
-	usage: `-model DIR [-out runs/godoc] [-towers query|both] [flags]
+	usage: `(-model DIR | -answer) [-out runs/godoc] [-towers query|both] [flags]
 
 Reads the documentation of the standard library from GOROOT and specialises the model on it. Prints the metrics before and
 after, on two sets of queries that are not trained on: the doc sentences of runnable examples, and the test half of queries
 in the words of Go programmers. The dev half of these queries chooses the best model.
 
   -out RUN              folder of the run (runs/godoc)
-  -towers T             query: train queries only; both: train queries and passages (query)` + modelUsage + `
+  -towers T             query: train queries only; both: train queries and passages (query)
+  -answer               train nothing: answer five of the test queries with the model of a finished run of -towers
+                        query, and print the time that a query takes and the size of this program` + modelUsage + `
 
 example:
   retort demo -model "$(retort fetch-model minilm)"
+  retort demo -answer
 `,
 	run: runDemo, json: true, resumes: true,
 }
 
 func runDemo(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	a, err := parseDemo(args)
+	a, answer, err := parseDemo(args)
 	if err != nil {
 		return err
+	}
+	if answer {
+		return answerDemo(ctx, a.out, stdout, stderr)
 	}
 	if err := a.distillFlags.check(); err != nil {
 		return err
@@ -51,19 +57,29 @@ func runDemo(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	return d.print(stdout, j.result(out), out.Report)
 }
 
-// parseDemo returns the settings of distill that the demo takes: their defaults, with the terms of code.
-func parseDemo(args []string) (*distillArgs, error) {
-	a := &distillArgs{flags: flag.NewFlagSet("distill", flag.ContinueOnError)}
+// parseDemo returns the settings of distill that the demo takes: their defaults, with the terms of code. With answer,
+// only the run folder counts.
+func parseDemo(args []string) (a *distillArgs, answer bool, err error) {
+	a = &distillArgs{flags: flag.NewFlagSet("distill", flag.ContinueOnError)}
 	a.add(a.flags)
 	a.analyzer, a.model = "code", modelFlags{}
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
 	flags.StringVar(&a.out, "out", "runs/godoc", "")
 	flags.StringVar(&a.towers, "towers", "query", "")
+	flags.BoolVar(&answer, "answer", false, "")
 	a.model.add(flags)
 	if _, err := parseArgs(flags, args); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return a, required(flags, "model")
+	if !answer {
+		return a, false, required(flags, "model")
+	}
+	flags.Visit(func(f *flag.Flag) {
+		if f.Name != "answer" && f.Name != "out" {
+			err = fmt.Errorf("%w: -%s has no effect with -answer", errUsage, f.Name)
+		}
+	})
+	return a, true, err
 }
 
 type demo struct {
@@ -98,10 +114,17 @@ func (d *demo) load(ctx context.Context, j *job) error {
 		{Name: "written", Title: "written queries, test half", Collection: test},
 	}
 	d.judged = test.Qrels
-	for i := range shown {
-		d.sample = append(d.sample, test.Queries[(2*i+1)*len(test.Queries)/(2*shown)])
-	}
+	d.sample = demoSample(test.Queries)
 	return nil
+}
+
+// demoSample returns the queries, spread over all of them, whose rankings are shown.
+func demoSample(queries []retort.Query) []retort.Query {
+	sample := make([]retort.Query, shown)
+	for i := range sample {
+		sample[i] = queries[(2*i+1)*len(queries)/(2*shown)]
+	}
+	return sample
 }
 
 // demoResult is the JSON result of demo.

@@ -26,6 +26,7 @@ func TestDocsNameEveryMemberOfTheResults(t *testing.T) {
 	for _, result := range []any{
 		distillResult{},
 		demoResult{},
+		answersResult{},
 		generateResult{},
 		scoreResult{},
 		trainTeacherResult{},

@@ -50,7 +50,7 @@ func TestTheDemoHasTheRecipeOfDistill(t *testing.T) {
 	f := distillFlags{}
 	f.add(flag.NewFlagSet("distill", flag.ContinueOnError))
 	want := newJob(f, &bytes.Buffer{}).recipe
-	demo, err := parseDemo([]string{"-model", "m", "-out", ""})
+	demo, _, err := parseDemo([]string{"-model", "m", "-out", ""})
 	require.NoError(t, err)
 	got := newJob(demo.distillFlags, &bytes.Buffer{}).recipe
 	got.Analyzer, got.Events, want.Events = want.Analyzer, retort.Events{}, retort.Events{}
