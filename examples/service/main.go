@@ -1,6 +1,6 @@
 // Command service is a search service that specialises its query encoder on the queries of its users:
 //
-//	go run -tags libtorch ./examples/service -model ./all-MiniLM-L6-v2 -corpus corpus.jsonl
+//	go run ./examples/service -model ./all-MiniLM-L6-v2 -corpus corpus.jsonl
 //
 // README.md describes its requests.
 package main
@@ -50,13 +50,15 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	modelDir := flags.String("model", "", "folder of the model (required)")
 	dir := flags.String("dir", "runs/service", "folder of the users' queries and the specialised models")
 	every := flags.Int("every", 0, "specialise after this number of new queries; 0: only on POST /specialise")
+	once := flags.Bool("specialise", false, "train once on what was asked, for a service with the same -dir, and end")
+	watch := flags.Duration("watch", 5*time.Second, "time between two looks for a newer or removed model in -dir; 0: never")
 	generated := flags.Int("generated", pipeline.DefaultMining(distill.QueryOnly).MaxQueries,
 		"maximum number of generated training queries")
 	threads := flags.Int("train-threads", max(1, runtime.GOMAXPROCS(0)/2), "threads of a training")
 	if err := flags.Parse(args); err != nil {
 		return flag.ErrHelp
 	}
-	if *modelDir == "" || flags.NArg() > 0 || *every < 0 || *generated < 1 || *threads < 1 {
+	if *modelDir == "" || flags.NArg() > 0 || *every < 0 || *watch < 0 || *generated < 1 || *threads < 1 {
 		fmt.Fprintln(stderr, "usage: service -model FOLDER [flags]; numbers must be positive")
 		flags.PrintDefaults()
 		return flag.ErrHelp
@@ -65,8 +67,8 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	s, err := openService(ctx, corpus, settings{
-		Dir: *dir, Model: *modelDir, Every: *every, SearchTime: 10 * time.Second, Hosts: hostNames(*hosts),
+	o := settings{
+		Dir: *dir, Model: *modelDir, Every: *every, Watch: *watch, SearchTime: 10 * time.Second, Hosts: hostNames(*hosts),
 		Logger: slog.New(slog.NewTextHandler(stderr, nil)),
 		Open: func(ctx context.Context, dir string, train bool) (model, error) {
 			var o transformer.Options
@@ -83,7 +85,11 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 			r.Mining = pipeline.DefaultMining(r.Towers)
 			r.Mining.MaxQueries = *generated
 		},
-	})
+	}
+	if *once {
+		return specialiseOnce(ctx, corpus, o)
+	}
+	s, err := openService(ctx, corpus, o)
 	if err != nil {
 		return err
 	}

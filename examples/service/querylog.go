@@ -24,6 +24,9 @@ type queryLog struct {
 	count int
 }
 
+// queriesFile is the name of the file in the service's folder.
+const queriesFile = "queries.jsonl"
+
 type loggedQuery struct {
 	ID   string    `json:"_id"`
 	Text string    `json:"text"`
@@ -51,8 +54,33 @@ func openQueryLog(path string) (l *queryLog, torn int64, err error) {
 	return l, torn, nil
 }
 
+// readQueryLog opens the file of a service that may be running, to read what it has been asked until now.
+func readQueryLog(path string) (*queryLog, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("queries: %w", err)
+	}
+	l := &queryLog{file: file}
+	if _, err = l.findEnd(); err == nil {
+		_, err = l.read(func(retort.Query) { l.count++ })
+	}
+	if err != nil {
+		file.Close()
+		return nil, fmt.Errorf("queries: %w", err)
+	}
+	return l, nil
+}
+
 // repair cuts the file behind its last newline.
 func (l *queryLog) repair() (torn int64, err error) {
+	if torn, err = l.findEnd(); torn == 0 {
+		return 0, err
+	}
+	return torn, l.file.Truncate(l.size)
+}
+
+// findEnd sets the size to what ends with the last newline, and returns how many bytes come after it.
+func (l *queryLog) findEnd() (torn int64, err error) {
 	info, err := l.file.Stat()
 	if err != nil {
 		return 0, err
@@ -71,10 +99,7 @@ func (l *queryLog) repair() (torn int64, err error) {
 		end = start
 	}
 	l.size = end
-	if torn = info.Size() - end; torn == 0 {
-		return 0, nil
-	}
-	return torn, l.file.Truncate(end)
+	return info.Size() - end, nil
 }
 
 // add appends a query and returns how many there are now. Where the disk takes no whole line, the file is as before.

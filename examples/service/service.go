@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -36,6 +35,8 @@ type settings struct {
 	Open func(ctx context.Context, dir string, train bool) (model, error)
 	// Every is the number of new queries that starts a training; 0: only a request starts one.
 	Every int
+	// Watch is the time between two looks for a model of another process; 0: never.
+	Watch time.Duration
 	// SearchTime is the time limit of a search.
 	SearchTime time.Duration
 	// Hosts are the accepted host names, besides localhost and IP addresses.
@@ -50,14 +51,21 @@ type service struct {
 	settings
 	corpus  retort.Corpus
 	index   *mine.Dense
+	bm25    *mine.BM25
+	hybrid  *mine.ZScoreFusion // of both
 	encoder *live.Encoder
 	queries *queryLog
+	metrics metrics
 	base    string // what the specialised models of this base are called, up to the count of queries
 	context context.Context
 	cancel  context.CancelFunc
 	jobs    sync.WaitGroup
 
+	untrainable error      // why this process cannot train; nil: it can
+	swapping    sync.Mutex // held while a model is opened and swapped in
+
 	mu      sync.Mutex
+	serving int // queries that the model that answers has seen; -1: the model as it was
 	trained int // queries asked when the last finished training began; -1: none yet
 	tried   int // the same of the last that began, so that one that fails is not tried at every query
 	closed  bool
@@ -89,6 +97,7 @@ var (
 	errRunning = errors.New("a training is running: see /health")
 	errNothing = errors.New("there is no new query since the last training")
 	errClosing = errors.New("the service is shutting down")
+	errCannot  = errors.New("this process cannot train: run the service with -specialise, built with LibTorch")
 )
 
 // mostQueries is the maximum number of user queries in training. The latest queries are used.
@@ -99,7 +108,7 @@ func openService(ctx context.Context, corpus retort.Corpus, o settings) (_ *serv
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, err
 	}
-	s := &service{settings: o, corpus: corpus, trained: -1}
+	s := &service{settings: o, corpus: corpus, trained: -1, serving: asItWas}
 	base, err := o.Open(ctx, o.Model, false)
 	if err != nil {
 		return nil, err
@@ -115,44 +124,48 @@ func openService(ctx context.Context, corpus retort.Corpus, o settings) (_ *serv
 	if err != nil {
 		return nil, err
 	}
-	if s.index, err = mine.NewDenseVectors(nil, vectors); err != nil { // without the encoder, which will be closed one day
+	if err := s.openIndex(ctx, vectors); err != nil {
 		return nil, err
 	}
+	if c, ok := base.(encoder.TrainingChecker); ok {
+		s.untrainable = c.CheckTraining()
+	}
+	if o.Every > 0 && s.untrainable != nil {
+		return nil, fmt.Errorf("-every %d: %w: %w", o.Every, errCannot, s.untrainable)
+	}
 	o.Logger.Info("index ready", "passages", corpus.Len(), "seconds", time.Since(start).Round(time.Millisecond).Seconds())
-	s.base = fmt.Sprintf("model-%.12s-", base.Fingerprint())
+	s.base = baseName(base)
 	if err := s.openNewest(ctx); err != nil {
 		return nil, err
 	}
 	var torn int64
-	if s.queries, torn, err = openQueryLog(filepath.Join(o.Dir, "queries.jsonl")); err != nil {
+	if s.queries, torn, err = openQueryLog(filepath.Join(o.Dir, queriesFile)); err != nil {
 		return nil, err
 	}
 	if torn > 0 {
 		o.Logger.Warn("cut a torn line off the queries", "bytes", torn)
 	}
 	s.context, s.cancel = context.WithCancel(context.Background())
+	if o.Watch > 0 {
+		s.jobs.Go(s.watch)
+	}
 	return s, nil
 }
 
+// baseName returns what the specialised models of a base are called, up to the number of queries.
+func baseName(base model) string { return fmt.Sprintf("model-%.12s-", base.Fingerprint()) }
+
 // openNewest swaps the newest specialised model of this base in.
 func (s *service) openNewest(ctx context.Context) error {
-	found, err := s.specialised()
-	if err != nil || len(found) == 0 {
+	newest, err := s.newest()
+	if err != nil || newest == asItWas {
 		return err
 	}
-	newest := slices.Max(found)
-	dir := s.modelDir(newest)
-	next, err := s.Open(ctx, dir, false)
-	if err != nil {
-		return fmt.Errorf("%w (remove %s to serve the initial model)", err, dir)
-	}
-	closed, err := s.encoder.Swap(next)
-	if err != nil {
-		return err
+	if err := s.swap(ctx, newest, true); err != nil {
+		return fmt.Errorf("%w (remove %s to serve the model before it)", err, s.modelDir(newest))
 	}
 	s.trained, s.tried = newest, newest
-	s.Logger.Info("serving the specialised model", "folder", dir)
-	return <-closed
+	return nil
 }
 
 func (s *service) modelDir(queries int) string {
@@ -173,45 +186,6 @@ func (s *service) specialised() ([]int, error) {
 		}
 	}
 	return found, nil
-}
-
-type answer struct {
-	Query      string  `json:"query"`
-	Generation int     `json:"generation"` // of the encoder that answered: 1 is the first since the start
-	Hits       []found `json:"hits"`
-}
-
-type found struct {
-	ID    string  `json:"id"`
-	Title string  `json:"title"`
-	Text  string  `json:"text"`
-	Score float32 `json:"score"` // cosine
-}
-
-// search answers with the encoder that is current when the search starts.
-func (s *service) search(ctx context.Context, text string, k int) (*answer, error) {
-	lease, err := s.encoder.Acquire()
-	if err != nil {
-		return nil, err
-	}
-	defer lease.Release()
-	vector, err := lease.Encode(ctx, encoder.Query, []string{text})
-	if err != nil {
-		return nil, err
-	}
-	rankings, err := s.index.SearchVectors(ctx, vector, k)
-	if err != nil {
-		return nil, err
-	}
-	a := &answer{Query: text, Generation: lease.Generation, Hits: []found{}}
-	for _, h := range rankings[0] {
-		p, err := s.corpus.At(h.Index)
-		if err != nil {
-			return nil, err
-		}
-		a.Hits = append(a.Hits, found{p.ID, p.Title, p.Text, h.Score})
-	}
-	return a, nil
 }
 
 // collect records an answered query, and starts a training after enough new queries. Its errors do not fail the search.
@@ -242,6 +216,8 @@ func (s *service) specialise() error {
 	switch {
 	case s.closed:
 		return errClosing
+	case s.untrainable != nil:
+		return fmt.Errorf("%w: %w", errCannot, s.untrainable)
 	case s.state.Running:
 		return errRunning
 	case s.trained == s.queries.asked():
@@ -253,6 +229,9 @@ func (s *service) specialise() error {
 	go func() {
 		defer s.jobs.Done()
 		last, asked, err := s.train(s.context)
+		if err == nil && last.Taken {
+			err = s.swap(s.context, asked, false)
+		}
 		s.finish(last, asked, err)
 	}()
 	return nil
@@ -276,7 +255,7 @@ func (s *service) finish(last *outcome, asked int, err error) {
 }
 
 // train specialises a second copy of the model, as it was at first, on all that was asked until now. Where that found
-// the held-out queries better beyond doubt, it is saved and answers from now on.
+// the held-out queries better beyond doubt, it is saved.
 func (s *service) train(ctx context.Context) (last *outcome, asked int, err error) {
 	student, err := s.Open(ctx, s.Model, true)
 	if err != nil {
@@ -305,39 +284,25 @@ func (s *service) train(ctx context.Context) (last *outcome, asked int, err erro
 	if !last.Taken {
 		return last, asked, nil
 	}
-	if err := student.Save(s.modelDir(asked)); err != nil {
+	if err := saveWhole(student, s.modelDir(asked)); err != nil {
 		return nil, 0, err
 	}
 	// Closing the training first leaves its memory for the new model.
 	trained := student
 	student = nil
-	if err := trained.Close(); err != nil {
-		return nil, 0, err
-	}
-	return last, asked, s.swap(ctx, asked)
+	return last, asked, trained.Close()
 }
 
-// swap serves the model that has seen so many queries, and removes those before it.
-func (s *service) swap(ctx context.Context, asked int) error {
-	next, err := s.Open(ctx, s.modelDir(asked), false)
-	if err != nil {
+// saveWhole saves a model so that its folder appears whole or not at all: another process may look for it.
+func saveWhole(m model, dir string) error {
+	partial := dir + ".new"
+	if err := os.RemoveAll(partial); err != nil {
 		return err
 	}
-	closed, err := s.encoder.Swap(next)
-	if err != nil {
+	if err := m.Save(partial); err != nil {
 		return err
 	}
-	s.Logger.Info("swapped the query encoder", "generation", s.encoder.Generation())
-	if err := <-closed; err != nil {
-		return err
-	}
-	older, err := s.specialised()
-	for _, n := range older {
-		if n != asked {
-			err = errors.Join(err, os.RemoveAll(s.modelDir(n)))
-		}
-	}
-	return err
+	return os.Rename(partial, dir)
 }
 
 func (s *service) progress(now retort.Stage) {
@@ -348,6 +313,9 @@ func (s *service) progress(now retort.Stage) {
 	}
 	s.state.Stage, s.state.Done, s.state.Total = now.Name, now.Done, now.Total
 }
+
+// statusOK is the status of a service that answers.
+const statusOK = "ok"
 
 // health is the answer of GET /health.
 type health struct {
@@ -363,10 +331,10 @@ func (s *service) health() health {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h := health{
-		Status: "ok", Passages: s.corpus.Len(), Asked: s.queries.asked(), Generation: s.encoder.Generation(),
+		Status: statusOK, Passages: s.corpus.Len(), Asked: s.queries.asked(), Generation: s.encoder.Generation(),
 		Model: "as it was", Training: s.state,
 	}
-	if h.Generation > 1 {
+	if s.serving != asItWas {
 		h.Model = "specialised"
 	}
 	if s.closed {
@@ -397,7 +365,7 @@ func (s *service) close(ctx context.Context) error {
 	}()
 	select {
 	case <-ended:
-		return errors.Join(s.encoder.Close(ctx), s.queries.close())
+		return errors.Join(s.encoder.Close(ctx), s.bm25.Close(), s.queries.close())
 	case <-ctx.Done():
 		return errors.Join(errLate, s.queries.close())
 	}

@@ -1,3 +1,3 @@
-// Package live replaces the query encoder of a running search without failed requests: see [Encoder]. The programs
-// examples/service and examples/pgvector use it.
+// Package live replaces the query encoder of a running search without failed requests: see [Encoder]. The examples
+// with a server or a database use it.
 package live
