@@ -1,5 +1,5 @@
 // Package crossencoder is a [teacher.Teacher] that reads query and passage together: BERT, RoBERTa and XLM-R models
-// with a classification head, such as the MiniLM and bge rerankers, from Hugging Face folders, computed on LibTorch.
+// with a classification head, such as the MiniLM and bge rerankers, from Hugging Face folders, computed on LibTorch or in pure Go.
 // [Open] reads one; [Train] makes one out of any BERT folder.
 //
 // Scores are raw logits, whatever activation the folder's config.json names for sentence-transformers' CrossEncoder: a
@@ -10,5 +10,5 @@
 // text, such as "</s>", is text to RoBERTa and XLM-R models; BERT's ("[SEP]") are recognised, as Hugging Face
 // recognises them.
 //
-// In a program built without LibTorch, Open and Train return retort.ErrNoLibTorch once they have read the folder.
+// In a program built without LibTorch a model scores in pure Go, and Train returns retort.ErrNoLibTorch.
 package crossencoder

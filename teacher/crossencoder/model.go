@@ -38,8 +38,10 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Model is a cross-encoder. It is safe for concurrent use: computations queue up.
+// Model is a cross-encoder. It is safe for concurrent use: computations queue up on LibTorch, and run in parallel in
+// pure Go.
 type Model struct {
+	packed *packedNetwork // in pure Go; nil: on LibTorch
 	rt     *torch.Runtime
 	folder *folder
 	net    *network
@@ -54,7 +56,8 @@ var (
 	_ encoder.Fingerprinter = (*Model)(nil)
 )
 
-// Open reads a model folder and puts its weights on the device. Close must be called once it is no longer needed.
+// Open reads a model folder and puts its weights on the device. Without LibTorch a model computes in pure Go, in float32
+// on the processor. Close must be called once it is no longer needed.
 // dir is a folder, or the name of a repository on the Hugging Face hub, as for transformer.Open.
 //
 // The folder holds config.json, the weights and the tokenizer of a sequence classifier of transformers, of a family
@@ -80,6 +83,9 @@ func Open(ctx context.Context, dir string, o Options) (*Model, error) {
 			o.Logger.Warn(note)
 		}
 	}
+	if !torch.Available {
+		return openInGo(ctx, f, o)
+	}
 	rt, err := torch.Open(torch.Options{Threads: o.Threads, Device: string(o.Device)})
 	if err != nil {
 		return nil, err
@@ -90,6 +96,20 @@ func Open(ctx context.Context, dir string, o Options) (*Model, error) {
 	if m.net, err = loadNetwork(ctx, rt, f, precision, nil); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", dir, err), m.Close())
 	}
+	return m, nil
+}
+
+// openInGo opens a model that computes in pure Go.
+func openInGo(ctx context.Context, f *folder, o Options) (*Model, error) {
+	if err := o.checkPacked(); err != nil {
+		return nil, err
+	}
+	packed, err := openPacked(ctx, f, o)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", f.dir, err)
+	}
+	m := &Model{packed: packed, folder: f}
+	m.fingerprint = sync.OnceValue(m.digest)
 	return m, nil
 }
 
@@ -106,8 +126,12 @@ func (o Options) validate() (torch.Type, error) {
 	return torch.Precision(string(o.Precision)), nil
 }
 
-// Close frees the model and ends its thread. Closing twice is harmless.
+// Close frees the model and ends its thread. It waits for the current micro-batch; other calls return an error. A second
+// Close does nothing.
 func (m *Model) Close() error {
+	if m.packed != nil {
+		return m.packed.close()
+	}
 	err := m.rt.Run(context.Background(), func(s *torch.Scope) error {
 		if m.net != nil {
 			m.net.params.Free(s)
@@ -156,7 +180,7 @@ func (m *Model) ScoreBatch(ctx context.Context, lists []teacher.Work) iter.Seq2[
 		for w := range windows {
 			scores, err := []float64(nil), w.err
 			if err == nil {
-				scores, err = m.net.score(ctx, m.rt, w.pairs, m.budget)
+				scores, err = m.scorePairs(ctx, w.pairs)
 			}
 			if ctx.Err() != nil {
 				return
@@ -174,6 +198,13 @@ func (m *Model) ScoreBatch(ctx context.Context, lists []teacher.Work) iter.Seq2[
 			}
 		}
 	}
+}
+
+func (m *Model) scorePairs(ctx context.Context, all pairs) ([]float64, error) {
+	if m.packed != nil {
+		return m.packed.score(ctx, all)
+	}
+	return m.net.score(ctx, m.rt, all, m.budget)
 }
 
 // finite refuses scores that only broken weights give.
@@ -221,9 +252,15 @@ func (m *Model) tokenise(ctx context.Context, lists []teacher.Work, windows chan
 func (m *Model) Fingerprint() string { return m.fingerprint() }
 
 func (m *Model) digest() string {
-	digest, err := m.net.digest(context.Background(), m.rt, m.folder)
+	var digest string
+	var err error
+	if m.packed != nil {
+		digest, err = m.packed.digest()
+	} else {
+		digest, err = m.net.digest(context.Background(), m.rt, m.folder)
+	}
 	if err != nil {
-		return "" // the runtime is closed or broken; any other call says why
+		return "" // the model is closed or broken; any other call says why
 	}
 	return digest
 }

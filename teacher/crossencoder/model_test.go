@@ -1,5 +1,3 @@
-//go:build libtorch
-
 package crossencoder
 
 import (
@@ -95,13 +93,6 @@ func TestWindowsOfManyListsComeBackInOrder(t *testing.T) {
 	require.Len(t, scoreAll(t, m, lists), 3*len(passages))
 }
 
-func TestBFloat16StaysNearFloat32(t *testing.T) {
-	g := readGolden(t)
-	c := g.Models["bert"][0]
-	m := openModel(t, "testdata/bert", Options{Precision: "bf16"})
-	require.InDeltaSlice(t, c.Scores, scoreAll(t, m, g.lists()), 0.1*spread(c.Scores))
-}
-
 func TestScoresOfConcurrentCallsAreTheirOwn(t *testing.T) {
 	g := readGolden(t)
 	m := openModel(t, "testdata/roberta", Options{})
@@ -131,7 +122,11 @@ func TestScoresOfConcurrentCallsAreTheirOwn(t *testing.T) {
 func TestScoringStopsWithItsContextAndItsConsumer(t *testing.T) {
 	m := openModel(t, "testdata/bert", Options{})
 	lists := readGolden(t).lists()
-	before := m.rt.Live()
+	live := func() int { return 0 } // tensors, on LibTorch
+	if m.rt != nil {
+		live = func() int { return int(m.rt.Live()) }
+	}
+	before := live()
 	for range m.ScoreBatch(t.Context(), lists) {
 		break
 	}
@@ -142,7 +137,7 @@ func TestScoringStopsWithItsContextAndItsConsumer(t *testing.T) {
 	}
 	_, err := m.Score(ctx, lists[0].Query, lists[0].Passages)
 	require.ErrorIs(t, err, context.Canceled)
-	require.Equal(t, before, m.rt.Live(), "no tensor is left")
+	require.Equal(t, before, live(), "no tensor is left")
 }
 
 func TestWeightsThatOverflowGiveAnErrorAndNoScore(t *testing.T) {
@@ -161,13 +156,50 @@ func TestWeightsThatOverflowGiveAnErrorAndNoScore(t *testing.T) {
 	require.ErrorContains(t, err, `passage "p3" of query "q7"`)
 }
 
-func TestFingerprintsTellModelsLimitsAndPrecisionsApart(t *testing.T) {
+func TestFingerprintsTellModelsAndLimitsApart(t *testing.T) {
 	seen := map[string]string{}
-	for name, o := range map[string]Options{"plain": {}, "limit": {MaxTokens: 20}, "bf16": {Precision: "bf16"}} {
+	for name, o := range map[string]Options{"plain": {}, "limit": {MaxTokens: 20}} {
 		m := openModel(t, "testdata/bert", o)
 		require.Empty(t, seen[m.Fingerprint()])
 		seen[m.Fingerprint()] = name
 	}
 	require.Empty(t, seen[openModel(t, "testdata/bert2", Options{}).Fingerprint()])
 	require.Equal(t, "plain", seen[openModel(t, "testdata/bert", Options{BatchTokens: 64}).Fingerprint()])
+}
+
+// Stored scores are of use to both builds.
+func TestTheFingerprintIsTheSameOnLibTorchAndInPureGo(t *testing.T) {
+	for name, want := range map[string]string{
+		"bert":  "70d03436ad663e3ab32437c47ef2e1c7ceaa1008d8b7c97352d18fe204c06ac0",
+		"bert2": "2437806954f060eea907e59276b7889634f55db27adb1ebb5fc9fb6359f6823e",
+	} {
+		require.Equal(t, want, openModel(t, filepath.Join("testdata", name), Options{}).Fingerprint(), name)
+	}
+}
+
+// The reference is transformers 5.24 on PyTorch 2.15.
+func TestScoresOfEveryFamilyEqualTransformers(t *testing.T) {
+	lists := readGolden(t).lists()
+	for name, g := range readFamilies(t) {
+		dir := familyFolder(t, name, g)
+		for _, c := range g.Cases {
+			for _, budget := range []int{0, 50} {
+				m := openModel(t, dir, Options{MaxTokens: c.Limit, BatchTokens: budget})
+				got := scoreAll(t, m, lists)
+				require.InDeltaSlice(t, c.Scores, got, 2e-5, "%s, limit %d, budget %d", name, c.Limit, budget)
+				require.Greater(t, spread(c.Scores), 0.1, "scores that a wrong model would not give too")
+			}
+		}
+	}
+}
+
+func TestAClosedModelSaysSo(t *testing.T) {
+	m, err := Open(t.Context(), "testdata/bert", Options{})
+	require.NoError(t, err)
+	require.NoError(t, m.Close())
+	require.NoError(t, m.Close())
+	lists := readGolden(t).lists()
+	_, err = m.Score(t.Context(), lists[0].Query, lists[0].Passages)
+	require.ErrorContains(t, err, "closed")
+	require.Empty(t, m.Fingerprint())
 }

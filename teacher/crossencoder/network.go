@@ -7,7 +7,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/internal/encodernet"
@@ -94,18 +96,28 @@ func (n *network) score(ctx context.Context, rt *torch.Runtime, all pairs, budge
 // digest tells models apart that may score differently.
 func (n *network) digest(ctx context.Context, rt *torch.Runtime, f *folder) (string, error) {
 	h := sha256.New()
-	fmt.Fprintf(h, "retort crossencoder 2 %d\n%d %s %+v %+v\n", n.precision, f.maxTokens, f.tokenizer.Fingerprint(),
-		f.head, f.config)
+	f.hashSettings(h, n.precision)
 	err := rt.Run(ctx, func(s *torch.Scope) error {
 		for _, p := range n.params {
 			values := s.Floats(p.Value)
 			if s.Err() != nil {
 				return s.Err()
 			}
-			// Writing to a hash never fails.
-			_ = binary.Write(h, binary.LittleEndian, values)
+			hashValues(h, values)
 		}
 		return nil
 	})
 	return hex.EncodeToString(h.Sum(nil)), err
+}
+
+// hashSettings hashes all but the weights that scores depend on.
+func (f *folder) hashSettings(h hash.Hash, precision torch.Type) {
+	fmt.Fprintf(h, "retort crossencoder 2 %d\n%d %s %+v %+v\n", precision, f.maxTokens, f.tokenizer.Fingerprint(), f.head,
+		f.config)
+}
+
+func hashValues(h hash.Hash, values []float32) {
+	for part := range slices.Chunk(values, 1<<16) { // the bytes of a part are copied
+		_ = binary.Write(h, binary.LittleEndian, part) // to a hash, which never fails
+	}
 }

