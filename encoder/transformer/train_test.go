@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/distill"
 	"github.com/retort-ir/retort/internal/rss"
+	"github.com/retort-ir/retort/internal/torch"
 	"github.com/retort-ir/retort/loss"
 )
 
@@ -109,17 +111,23 @@ func graphBytes(t *testing.T, m *Model) {
 	estimate := float64(m.GraphBytes(in, rows)) / (1 << 20)
 	warm, err := m.Forward(t.Context(), in, rows, true)
 	require.NoError(t, err)
-	before := residentMB(t)
-	const passes = 4
-	for range passes {
+	var grown []float64
+	for range 5 {
+		before := residentMB(t)
 		pass, err := m.Forward(t.Context(), in, rows, true)
 		require.NoError(t, err)
 		defer pass.Close()
+		grown = append(grown, residentMB(t)-before)
 	}
-	took := (residentMB(t) - before) / passes
+	slices.Sort(grown)
+	took := grown[len(grown)/2] // the allocator takes much at once now and then
 	t.Logf("a graph of %d tokens takes %.1f MiB, estimated %.1f MiB", len(rows)*in.Tokens(0), took, estimate)
 	require.NoError(t, warm.Close())
-	require.Greater(t, estimate, .8*took)
+	least := .8
+	if m.precision == torch.BFloat16 {
+		least = .7 // as in internal/encodernet
+	}
+	require.Greater(t, estimate, least*took)
 	require.Less(t, estimate, 1.3*took)
 }
 

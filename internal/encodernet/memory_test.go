@@ -5,6 +5,7 @@ package encodernet
 import (
 	"context"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -64,22 +65,33 @@ func TestGraphBytesIsWhatAGraphOfEachArchitectureTakes(t *testing.T) {
 					}))
 				}
 				graph()
-				before := residentMB(t)
-				const passes = 4
-				for range passes {
+				var grown []float64
+				for range 7 {
+					before := residentMB(t)
 					graph()
+					grown = append(grown, residentMB(t)-before)
 				}
-				took := (residentMB(t) - before) / passes
+				slices.Sort(grown)
+				took := grown[len(grown)/2] // the allocator takes much at once now and then
 				t.Logf("a graph of %d tokens takes %.1f MiB, estimated %.1f MiB", rows*width, took, estimate)
 				require.NoError(t, rt.Run(context.Background(), func(s *torch.Scope) error {
 					s.Free(graphs...)
 					return nil
 				}))
-				require.Greater(t, estimate, .8*took)
+				require.Greater(t, estimate, leastShare(precision)*took)
 				require.Less(t, estimate, 1.3*took)
 			})
 		}
 	}
+}
+
+// leastShare is the least share of what a graph takes that its estimate may be. A processor without units for bf16 keeps
+// more than one that has them, which the estimate is of.
+func leastShare(precision torch.Type) float64 {
+	if precision == torch.BFloat16 {
+		return .7
+	}
+	return .8
 }
 
 func residentMB(t *testing.T) float64 {
