@@ -12,7 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/retort-ir/retort/internal/rss"
+	"github.com/retort-ir/retort/internal/rss/rsstest"
 	"github.com/retort-ir/retort/internal/torch/raw"
 )
 
@@ -239,20 +239,13 @@ func TestPassesLeaveMemoryFlat(t *testing.T) {
 	for range passes / 10 {
 		pass()
 	}
-	before := residentMB(t)
+	before := rsstest.MB(t)
 	for range passes {
 		pass()
 	}
 	require.EqualValues(t, 1, rt.Live())
-	require.InDelta(t, before, residentMB(t), 24, "resident memory in MB over %d passes", passes)
+	require.InDelta(t, before, rsstest.MB(t), 24, "resident memory in MB over %d passes", passes)
 	run(t, rt, func(s *Scope) { s.Free(w) })
-}
-
-func residentMB(t *testing.T) float64 {
-	t.Helper()
-	resident := rss.Resident()
-	require.Positive(t, resident)
-	return float64(resident) / (1 << 20)
 }
 
 func BenchmarkOperationOverhead(b *testing.B) {
