@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -104,8 +103,8 @@ func Open(ctx context.Context, dir string, o Options) (*Model, error) {
 
 // openInGo opens a model that computes in pure Go.
 func openInGo(ctx context.Context, folder *Folder, o Options) (*Model, error) {
-	if err := o.checkPacked(); err != nil {
-		return nil, err
+	if err := encodernet.CheckPacked(string(o.Device), string(o.Precision), o.Threads); err != nil {
+		return nil, fmt.Errorf("transformer: %w", err)
 	}
 	packed, err := openPacked(ctx, folder, o)
 	if err != nil {
@@ -547,12 +546,7 @@ func (m *Model) Fingerprint() string {
 	if m.packed != nil {
 		each = m.packed.eachWeight
 	}
-	err := each(func(values []float32) {
-		for part := range slices.Chunk(values, 1<<16) { // the bytes of a part are copied
-			_ = binary.Write(h, binary.LittleEndian, part) // to a hash, which never fails
-		}
-	})
-	if err != nil {
+	if err := each(func(values []float32) { encodernet.HashValues(h, values) }); err != nil {
 		return "" // the model is closed, or any other call says what is wrong
 	}
 	m.fingerprint = hex.EncodeToString(h.Sum(nil))

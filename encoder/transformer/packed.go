@@ -1,13 +1,10 @@
 package transformer
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
-	"runtime"
-	"slices"
 	"sync"
 
 	"gonum.org/v1/gonum/blas/blas32"
@@ -17,15 +14,13 @@ import (
 	"github.com/retort-ir/retort/internal/kernel"
 	"github.com/retort-ir/retort/internal/matrix"
 	"github.com/retort-ir/retort/internal/modelfolder"
-	"github.com/retort-ir/retort/internal/nolibtorch"
 )
 
 // packedModel computes Encode in pure Go. Calls run in parallel: each is cut into micro-batches, and each micro-batch
 // takes one of the model's processors.
 type packedModel struct {
 	folder     *Folder
-	budget     int           // tokens of a micro-batch
-	processors chan struct{} // holds one element for each one at work
+	processors *encodernet.Processors
 
 	weights        sync.RWMutex // held for reading while weights are in use
 	query, passage *packedTower // the same one in a model with one tower; nil: closed
@@ -35,10 +30,7 @@ var errClosed = errors.New("transformer: the model is closed")
 
 // openPacked reads and packs the weights of a folder.
 func openPacked(ctx context.Context, folder *Folder, o Options) (*packedModel, error) {
-	threads := cmp.Or(o.Threads, runtime.GOMAXPROCS(0))
-	m := &packedModel{
-		folder: folder, budget: cmp.Or(o.BatchTokens, packedTokens), processors: make(chan struct{}, threads),
-	}
+	m := &packedModel{folder: folder, processors: encodernet.NewProcessors(o.Threads, o.BatchTokens)}
 	var err error
 	if m.query, err = folder.Query.Tower.pack(ctx); err != nil {
 		return nil, err
@@ -49,19 +41,6 @@ func openPacked(ctx context.Context, folder *Folder, o Options) (*packedModel, e
 		}
 	}
 	return m, nil
-}
-
-// checkPacked returns an error for options that need LibTorch.
-func (o Options) checkPacked() error {
-	switch {
-	case o.Device != "" && o.Device != "cpu":
-		return fmt.Errorf("transformer: Options.Device is %s: %w", o.Device, nolibtorch.Err)
-	case o.Precision == "bf16":
-		return fmt.Errorf("transformer: Options.Precision is %s: %w", o.Precision, nolibtorch.Err)
-	case o.Threads < 0:
-		return fmt.Errorf("transformer: Options.Threads is %d", o.Threads)
-	}
-	return nil
 }
 
 func (m *packedModel) close() error {
@@ -78,26 +57,17 @@ func (m *packedModel) close() error {
 	return err
 }
 
-const (
-	// packedTokens is the default of Options.BatchTokens: enough that reading the weights costs little beside computing,
-	// and few enough that states stay in a processor's caches.
-	packedTokens = 512
-	// leastTokens is the smallest micro-batch that a call is cut into so that more processors have work.
-	leastTokens = 16
-)
-
 // encode returns the embeddings of tokenised texts.
 func (m *packedModel) encode(ctx context.Context, in *inputs) (blas32.General, error) {
 	out := matrix.New(in.Len(), m.folder.Dim())
-	batches := m.microBatches(in)
-	err := eachOn(ctx, m.processors, len(batches), func(ctx context.Context, i int) error {
+	err := m.processors.Each(ctx, in.Len(), in.Tokens, func(ctx context.Context, rows []int) error {
 		m.weights.RLock()
 		defer m.weights.RUnlock()
 		tower := m.tower(in.role)
 		if tower == nil {
 			return errClosed
 		}
-		return tower.embed(ctx, m.folder, in, batches[i], out)
+		return tower.embed(ctx, m.folder, in, rows, out)
 	})
 	if err != nil {
 		return blas32.General{}, err
@@ -123,72 +93,6 @@ func (m *packedModel) tower(role encoder.Role) *packedTower {
 		return m.query
 	}
 	return m.passage
-}
-
-// microBatches cuts texts, the longest first, into micro-batches for all processors.
-func (m *packedModel) microBatches(in *inputs) [][]int {
-	rows := make([]int, in.Len())
-	all := 0
-	for i := range rows {
-		rows[i] = i
-		all += in.Tokens(i)
-	}
-	slices.SortStableFunc(rows, func(a, b int) int { return cmp.Compare(in.Tokens(b), in.Tokens(a)) })
-	share := (all + cap(m.processors) - 1) / cap(m.processors)
-	budget := min(m.budget, max(share, leastTokens))
-	var batches [][]int
-	for len(rows) > 0 {
-		n, tokens := 1, in.Tokens(rows[0])
-		for n < len(rows) && tokens+in.Tokens(rows[n]) <= budget {
-			tokens += in.Tokens(rows[n])
-			n++
-		}
-		batches = append(batches, rows[:n])
-		rows = rows[n:]
-	}
-	return batches
-}
-
-// eachOn calls do for every i of 0..n-1, each while it holds a place in processors, and returns the first error. It
-// computes on the calling goroutine if n is 1.
-func eachOn(ctx context.Context, processors chan struct{}, n int, do func(ctx context.Context, i int) error) error {
-	one := func(ctx context.Context, i int) error {
-		select {
-		case processors <- struct{}{}:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		defer func() { <-processors }()
-		return do(ctx, i)
-	}
-	if n == 1 {
-		return one(ctx, 0)
-	}
-	outer := ctx
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	next := make(chan int)
-	var workers sync.WaitGroup
-	for range min(n, cap(processors)) {
-		workers.Add(1)
-		go func() {
-			defer workers.Done()
-			for i := range next {
-				if err := one(ctx, i); err != nil {
-					cancel(err) // the first call decides the cause
-				}
-			}
-		}()
-	}
-	for i := 0; i < n && ctx.Err() == nil; i++ {
-		next <- i
-	}
-	close(next)
-	workers.Wait()
-	if err := outer.Err(); err != nil {
-		return err
-	}
-	return context.Cause(ctx)
 }
 
 // packedTower is a network with the modules after its pooling.

@@ -1,6 +1,6 @@
 // Package crossencoder is a [teacher.Teacher] that reads query and passage together: BERT, RoBERTa and XLM-R models
-// with a classification head, such as the MiniLM and bge rerankers, from Hugging Face folders, computed on LibTorch or in pure Go.
-// [Open] reads one; [Train] makes one out of any BERT folder.
+// with a classification head, such as the MiniLM and bge rerankers, from Hugging Face folders, computed on LibTorch or in
+// pure Go. [Open] reads one; [Train] makes one out of any BERT folder.
 //
 // Scores are raw logits, whatever activation the folder's config.json names for sentence-transformers' CrossEncoder: a
 // sigmoid would not change the order, and calibrations and losses want what lies before it. Of a model with two labels

@@ -101,8 +101,8 @@ func Open(ctx context.Context, dir string, o Options) (*Model, error) {
 
 // openInGo opens a model that computes in pure Go.
 func openInGo(ctx context.Context, f *folder, o Options) (*Model, error) {
-	if err := o.checkPacked(); err != nil {
-		return nil, err
+	if err := encodernet.CheckPacked(string(o.Device), string(o.Precision), o.Threads); err != nil {
+		return nil, fmt.Errorf("crossencoder: %w", err)
 	}
 	packed, err := openPacked(ctx, f, o)
 	if err != nil {

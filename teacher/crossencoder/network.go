@@ -3,13 +3,11 @@ package crossencoder
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
 	"math/rand/v2"
-	"slices"
 
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/internal/encodernet"
@@ -103,7 +101,7 @@ func (n *network) digest(ctx context.Context, rt *torch.Runtime, f *folder) (str
 			if s.Err() != nil {
 				return s.Err()
 			}
-			hashValues(h, values)
+			encodernet.HashValues(h, values)
 		}
 		return nil
 	})
@@ -114,10 +112,4 @@ func (n *network) digest(ctx context.Context, rt *torch.Runtime, f *folder) (str
 func (f *folder) hashSettings(h hash.Hash, precision torch.Type) {
 	fmt.Fprintf(h, "retort crossencoder 2 %d\n%d %s %+v %+v\n", precision, f.maxTokens, f.tokenizer.Fingerprint(), f.head,
 		f.config)
-}
-
-func hashValues(h hash.Hash, values []float32) {
-	for part := range slices.Chunk(values, 1<<16) { // the bytes of a part are copied
-		_ = binary.Write(h, binary.LittleEndian, part) // to a hash, which never fails
-	}
 }

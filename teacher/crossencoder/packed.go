@@ -1,30 +1,23 @@
 package crossencoder
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
-	"runtime"
-	"slices"
 	"sync"
 
-	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/internal/encodernet"
 	"github.com/retort-ir/retort/internal/kernel"
-	"github.com/retort-ir/retort/internal/nolibtorch"
-	"github.com/retort-ir/retort/internal/parallel"
 	"github.com/retort-ir/retort/internal/torch"
 )
 
 // packedNetwork computes scores in pure Go. Calls run in parallel.
 type packedNetwork struct {
 	folder     *folder
-	budget     int           // tokens of a micro-batch
-	processors chan struct{} // holds one element for each micro-batch at work
+	processors *encodernet.Processors
 
 	open       sync.RWMutex // held for reading while weights are in use
 	weights    *encodernet.Weights
@@ -34,30 +27,11 @@ type packedNetwork struct {
 	shift      []float32
 }
 
-// packedTokens is the default of Options.BatchTokens in pure Go.
-const packedTokens = 512
-
 var errClosed = errors.New("crossencoder: the model is closed")
-
-// checkPacked returns an error for options that need LibTorch.
-func (o Options) checkPacked() error {
-	switch {
-	case o.Device != "" && o.Device != "cpu":
-		return fmt.Errorf("crossencoder: Options.Device is %s: %w", o.Device, nolibtorch.Err)
-	case o.Precision == "bf16":
-		return fmt.Errorf("crossencoder: Options.Precision is %s: %w", o.Precision, nolibtorch.Err)
-	case o.Threads < 0:
-		return fmt.Errorf("crossencoder: Options.Threads is %d", o.Threads)
-	}
-	return nil
-}
 
 // openPacked reads and packs the weights of a folder.
 func openPacked(ctx context.Context, f *folder, o Options) (_ *packedNetwork, err error) {
-	n := &packedNetwork{
-		folder: f, budget: cmp.Or(o.BatchTokens, packedTokens),
-		processors: make(chan struct{}, cmp.Or(o.Threads, runtime.GOMAXPROCS(0))),
-	}
+	n := &packedNetwork{folder: f, processors: encodernet.NewProcessors(o.Threads, o.BatchTokens)}
 	if n.weights, err = f.openWeights(); err != nil {
 		return nil, err
 	}
@@ -74,11 +48,10 @@ func openPacked(ctx context.Context, f *folder, o Options) (_ *packedNetwork, er
 func (n *packedNetwork) packHead() error {
 	values := map[string][]float32{}
 	for _, s := range n.folder.headShapes(1) {
-		read, err := n.folder.readHead(n.weights, s.Name, s.Dims, nil)
-		if err != nil {
+		var err error
+		if values[s.Name], err = n.folder.readHead(n.weights, s.Name, s.Dims, nil); err != nil {
 			return err
 		}
-		values[s.Name] = slices.Clone(read)
 	}
 	h, width := n.folder.head, n.folder.config.HiddenSize
 	n.dense = kernel.Pack(values[h.dense+".weight"], width, width, values[h.dense+".bias"])
@@ -100,20 +73,8 @@ func (n *packedNetwork) close() error {
 // score returns the logits of all pairs.
 func (n *packedNetwork) score(ctx context.Context, all pairs) ([]float64, error) {
 	scores := make([]float64, len(all))
-	share := 0
-	for i := range all {
-		share += all.Tokens(i)
-	}
-	share = (share + cap(n.processors) - 1) / cap(n.processors)
-	batches := encoder.MicroBatches(all, all.all(), max(1, min(n.budget, share)))
-	err := parallel.Each(ctx, len(batches), func(_, i int) error {
-		select {
-		case n.processors <- struct{}{}:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		defer func() { <-n.processors }()
-		return n.scoreBatch(ctx, all, batches[i], scores)
+	err := n.processors.Each(ctx, len(all), all.Tokens, func(ctx context.Context, rows []int) error {
+		return n.scoreBatch(ctx, all, rows, scores)
 	})
 	if err != nil && ctx.Err() == nil {
 		return nil, fmt.Errorf("crossencoder: %w", err)
@@ -204,14 +165,14 @@ func (n *packedNetwork) digest() (string, error) {
 		if err != nil {
 			return "", err
 		}
-		hashValues(h, values)
+		encodernet.HashValues(h, values)
 	}
 	for _, s := range n.folder.headShapes(1) {
 		values, err := n.folder.readHead(n.weights, s.Name, s.Dims, nil)
 		if err != nil {
 			return "", err
 		}
-		hashValues(h, values)
+		encodernet.HashValues(h, values)
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
