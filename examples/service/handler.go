@@ -55,11 +55,8 @@ func (s *service) serveReady(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *service) serveMetrics(w http.ResponseWriter, _ *http.Request) {
-	s.mu.Lock()
-	serving := s.serving
-	s.mu.Unlock()
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-	s.metrics.write(w, s.health(), serving)
+	s.metrics.write(w, s.health())
 }
 
 func (s *service) serveSearch(ctx context.Context, w http.ResponseWriter, r *http.Request) {
@@ -86,7 +83,7 @@ func (s *service) serveSearch(ctx context.Context, w http.ResponseWriter, r *htt
 		s.Logger.Error("search", "query", text, "error", err)
 		refuse(w, status, errors.New("the search failed: see the log of the service"))
 	}
-	s.metrics.searched(by, status, took, a, err == nil && s.isCut(ctx, text))
+	s.metrics.searched(by, status, took, a)
 }
 
 // statusGone counts searches whose client has gone, as nginx does.

@@ -31,7 +31,7 @@ type outcomeOf struct {
 var bounds = [...]float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 
 // searched counts a search. a is nil where it failed.
-func (m *metrics) searched(by string, status int, took time.Duration, a *answer, cut bool) {
+func (m *metrics) searched(by string, status int, took time.Duration, a *answer) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.searches == nil {
@@ -48,7 +48,7 @@ func (m *metrics) searched(by string, status int, took time.Duration, a *answer,
 			m.buckets[i]++
 		}
 	}
-	if cut {
+	if a.cut {
 		m.cut++
 	}
 	if by == byDense && len(a.Hits) > 0 {
@@ -58,7 +58,7 @@ func (m *metrics) searched(by string, status int, took time.Duration, a *answer,
 }
 
 // write writes all in the text format of Prometheus, with what the service knows besides.
-func (m *metrics) write(w io.Writer, h health, serving int) {
+func (m *metrics) write(w io.Writer, h health) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	family := func(name, kind, help string) { fmt.Fprintf(w, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind) }
@@ -83,6 +83,6 @@ func (m *metrics) write(w io.Writer, h health, serving int) {
 	fmt.Fprintf(w, "retort_top_cosine_sum %g\nretort_top_cosine_count %d\n", m.cosines, m.dense)
 	one("retort_passages", "gauge", "Passages in the index.", h.Passages)
 	one("retort_model_generation", "gauge", "Query encoders since the start of the process.", h.Generation)
-	one("retort_model_queries", "gauge", "Queries that the model has seen; -1: it is as it was.", serving)
+	one("retort_model_queries", "gauge", "Queries that the model has seen; -1: it is as it was.", h.serving)
 	one("retort_queries_asked", "gauge", "Queries kept for the next training.", h.Asked)
 }

@@ -24,6 +24,7 @@ type answer struct {
 	By         string  `json:"by"`
 	Generation int     `json:"generation"` // of the encoder that answered: 1 is the first since the start
 	Hits       []found `json:"hits"`
+	cut        bool    // the model read only the start of the query
 }
 
 type found struct {
@@ -58,7 +59,7 @@ func (s *service) search(ctx context.Context, text, by string, k int) (*answer, 
 	if err != nil {
 		return nil, err
 	}
-	a := &answer{Query: text, By: by, Generation: lease.Generation, Hits: []found{}}
+	a := &answer{Query: text, By: by, Generation: lease.Generation, Hits: []found{}, cut: isCut(ctx, lease, text)}
 	for _, h := range rankings[0] {
 		p, err := s.corpus.At(h.Index)
 		if err != nil {
@@ -84,13 +85,8 @@ func (l leased) Encode(ctx context.Context, role encoder.Role, texts []string) (
 	return lease.Encode(ctx, role, texts)
 }
 
-// isCut reports whether the current model reads only the start of a query.
-func (s *service) isCut(ctx context.Context, text string) bool {
-	lease, err := s.encoder.Acquire()
-	if err != nil {
-		return false
-	}
-	defer lease.Release()
+// isCut reports whether a model reads only the start of a query, as far as it tells.
+func isCut(ctx context.Context, lease *live.Lease, text string) bool {
 	counter, ok := lease.Encoder.(interface {
 		CountTruncated(context.Context, encoder.Role, []string) (cut, limit int, err error)
 	})

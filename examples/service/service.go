@@ -168,7 +168,11 @@ func (s *service) openNewest(ctx context.Context) error {
 	return nil
 }
 
+// modelDir is the folder of the model that has seen so many queries.
 func (s *service) modelDir(queries int) string {
+	if queries == asItWas {
+		return s.Model
+	}
 	return filepath.Join(s.Dir, s.base+strconv.Itoa(queries))
 }
 
@@ -325,6 +329,7 @@ type health struct {
 	Generation int      `json:"generation"` // of the query encoder; counted from the start of the process
 	Model      string   `json:"model"`      // "specialised", or "as it was"
 	Training   training `json:"training"`
+	serving    int      // queries that the model has seen, or asItWas
 }
 
 func (s *service) health() health {
@@ -332,7 +337,7 @@ func (s *service) health() health {
 	defer s.mu.Unlock()
 	h := health{
 		Status: statusOK, Passages: s.corpus.Len(), Asked: s.queries.asked(), Generation: s.encoder.Generation(),
-		Model: "as it was", Training: s.state,
+		Model: "as it was", Training: s.state, serving: s.serving,
 	}
 	if s.serving != asItWas {
 		h.Model = "specialised"

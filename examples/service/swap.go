@@ -30,10 +30,11 @@ func (s *service) watch() {
 		newest, err := s.newest()
 		if err == nil && newest != refused {
 			refused = none
-			err = s.swap(s.context, newest, true)
+			if err = s.swap(s.context, newest, true); err != nil {
+				refused = newest // until there is another
+			}
 		}
 		if err != nil && s.context.Err() == nil {
-			refused = newest // until there is another
 			s.Logger.Error("the newest model is not served", "queries", newest, "error", err)
 		}
 	}
@@ -58,10 +59,7 @@ func (s *service) swap(ctx context.Context, asked int, foreign bool) error {
 	if before == asked {
 		return nil
 	}
-	dir := s.Model
-	if asked != asItWas {
-		dir = s.modelDir(asked)
-	}
+	dir := s.modelDir(asked)
 	next, err := s.Open(ctx, dir, false)
 	if err != nil {
 		return err
