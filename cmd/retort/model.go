@@ -220,8 +220,8 @@ func (r *rankerFlags) check(flags *flag.FlagSet) error {
 	flags.Visit(func(f *flag.Flag) {
 		ofBM25 := slices.Contains([]string{"k1", "b", "analyzer"}, f.Name)
 		ofModel := slices.Contains([]string{
-			"vectors", "vectors-as", "threads", "device", "precision", "query-prompt", "passage-prompt", "query-tokens", "passage-tokens",
-			"pooling", "dim",
+			"vectors", "vectors-as", "threads", "device", "precision", "query-prompt", "passage-prompt", "query-tokens",
+			"passage-tokens", "pooling", "dim",
 		}, f.Name)
 		if ofBM25 && !r.bm25 || ofModel && r.bm25 {
 			wrong = fmt.Errorf("%w: -%s has no effect on this ranker", errUsage, f.Name)

@@ -19,8 +19,9 @@ import (
 	"github.com/retort-ir/retort/mine"
 )
 
-// double stands in for an Elasticsearch, whose analyzers no package registry carries. It takes the requests of this
-// program as Elasticsearch's reference describes them, searches exactly, and refuses every other key and parameter.
+// double is a test double of an Elasticsearch server: its analyzers are in no package registry. It accepts the requests
+// of this program as Elasticsearch's reference describes them, searches exactly, and refuses every other key and
+// parameter.
 type double struct {
 	mu      sync.Mutex
 	indexes map[string]*index
@@ -93,7 +94,7 @@ func (d *double) handler(parameters string, answer func(*http.Request, *index) (
 	}
 }
 
-// decode reads one JSON value that has no key besides those of the target.
+// decode reads one JSON value into a target. A key that the target does not have is an error.
 func decode(from *json.Decoder, to any) error {
 	from.DisallowUnknownFields()
 	if err := from.Decode(to); err != nil && err != io.EOF {

@@ -17,8 +17,8 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// double stands in for a Qdrant server, which no package registry carries. It answers over gRPC with the client's own
-// messages, searches exactly, and does only what this program asks for. It refuses anything else.
+// double is a test double of a Qdrant server, which is in no package registry. It answers over gRPC with the client's
+// own messages, searches exactly, and does only what this program asks for. It refuses anything else.
 type double struct {
 	mu          sync.Mutex
 	collections map[string]*collection

@@ -1,4 +1,4 @@
-// Package half reads 16-bit floating-point numbers.
+// Package half converts 16-bit floating-point numbers.
 package half
 
 import "math"

@@ -4,7 +4,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,9 +18,9 @@ import (
 
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/encoder/transformer"
+	"github.com/retort-ir/retort/internal/jsonl"
 	"github.com/retort-ir/retort/internal/kernel"
 	"github.com/retort-ir/retort/internal/rss"
-	"github.com/retort-ir/retort/internal/strictjson"
 	"github.com/retort-ir/retort/internal/torch"
 )
 
@@ -70,19 +69,12 @@ func run(ctx context.Context, dir string, o transformer.Options, in io.Reader, o
 	if err := answers.Encode(opened); err != nil {
 		return err
 	}
-	requests := bufio.NewReader(in)
-	for {
-		line, err := requests.ReadBytes('\n')
-		if err == io.EOF && len(line) == 0 {
-			return nil
-		} else if err != nil && err != io.EOF {
-			return fmt.Errorf("request: %w", err)
+	decode := func(line []byte) (request, error) { return jsonl.Decode[request](line, nil) }
+	for r, err := range jsonl.ReadRecords(in, "request", decode) {
+		if err != nil {
+			return err
 		}
-		var r request
-		if err := strictjson.Unmarshal(line, &r); err != nil {
-			return fmt.Errorf("request: %w", err)
-		}
-		answer, err := r.answer(ctx, model)
+		answer, err := r.Value.answer(ctx, model)
 		if err != nil {
 			return err
 		}
@@ -90,6 +82,7 @@ func run(ctx context.Context, dir string, o transformer.Options, in io.Reader, o
 			return err
 		}
 	}
+	return nil
 }
 
 func (r request) answer(ctx context.Context, m *transformer.Model) (any, error) {
