@@ -12,13 +12,12 @@ import (
 	"slices"
 	"time"
 
-	"gonum.org/v1/gonum/blas/blas32"
-
 	"github.com/retort-ir/retort"
 	"github.com/retort-ir/retort/cmd/retort/internal/progress"
 	"github.com/retort-ir/retort/encoder"
 	"github.com/retort-ir/retort/encoder/transformer"
 	"github.com/retort-ir/retort/eval/godoc"
+	"github.com/retort-ir/retort/internal/matrix"
 	"github.com/retort-ir/retort/mine"
 )
 
@@ -88,8 +87,7 @@ func openRunVectors(
 	if err != nil {
 		return nil, err
 	}
-	v := index.Vectors()
-	stored := blas32.General{Rows: 1, Cols: v.Cols, Stride: v.Stride, Data: v.Data[:v.Cols]}
+	stored := matrix.Rows(index.Vectors(), 0, 1)
 	if err := encoder.CheckVectors(ctx, enc, []string{first.Content()}, stored); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
